@@ -1,10 +1,11 @@
-"""Claiming mails: a batch with an attempt row each; while the mail server is away one mail in a while, to try it."""
+"""Claim emails: a batch with an attempt row each, or a single one as a probe while the mail server is down."""
 
 import secrets
 from dataclasses import dataclass
 
 from portal.core.context import settings
 from portal.core.extensions import db
+from portal.core.rules.delivery_status import DeliveryState
 from portal.core.transaction import transaction
 from portal.delivery.rules.email_circuit_breaker import smtp_cooldown_ms
 from portal.delivery.tables import mail_server, ready_queue
@@ -20,9 +21,9 @@ _LEASE_MS = 300_000
 
 @dataclass(frozen=True)
 class ClaimedEmail:
-    """`failures` is how many mails in a row the server had not taken when this one was claimed.
+    """`failures` is the server’s consecutive failures when this email was claimed.
 
-    `sent_to` is the address that the email override, or its absence, gave it at that moment.
+    `sent_to` is its destination at that moment, with the email override applied.
     """
 
     delivery_id: int
@@ -34,13 +35,13 @@ class ClaimedEmail:
 
 
 def server_address() -> str:
-    """Under which the server's state is kept: host and port, never the password."""
-    found = parse_url(settings().smtp_url)
-    return f"{found.host}:{found.port}"
+    """Host and port, which identify the server’s row; never the password."""
+    url = parse_url(settings().smtp_url)
+    return f"{url.host}:{url.port}"
 
 
 def claim_emails(at_ms: int, limit: int = MAX_BATCH_SIZE) -> list[ClaimedEmail]:
-    """A batch of mails with an attempt row each, written before anything is sent."""
+    """Claim a batch, with attempt rows written before anything is sent."""
     with transaction():
         server = mail_server.lock_mail_server(server_address())
         route = app_settings.email_route(at_ms)
@@ -49,16 +50,16 @@ def claim_emails(at_ms: int, limit: int = MAX_BATCH_SIZE) -> list[ClaimedEmail]:
         return _claim(server, at_ms, limit, route)
 
 
-def _claim(server: MailServer, at_ms: int, most: int, route: EmailRoute) -> list[ClaimedEmail]:
-    trying = smtp_cooldown_ms(server.consecutive_failures)
-    waiting = ready_queue.waiting_emails(at_ms, 1 if trying else most, lane_state.running_lanes("email"))
-    for other in ("paused", "canceled"):
-        transitions.apply_send_state([row.id for row, wanted in waiting if wanted == other], other, at_ms)
-    deliveries = [row for row, wanted in waiting if wanted == "ready"]
-    if trying and deliveries:
-        server.retry_at_ms = at_ms + trying
-    for number in {row.lane for row in deliveries}:
-        lane_state.advance_lane("email", number, max(row.queue_position for row in deliveries if row.lane == number))
+def _claim(server: MailServer, at_ms: int, limit: int, route: EmailRoute) -> list[ClaimedEmail]:
+    probe_cooldown_ms = smtp_cooldown_ms(server.consecutive_failures)
+    waiting = ready_queue.waiting_emails(at_ms, 1 if probe_cooldown_ms else limit, lane_state.running_lanes("email"))
+    for state in (DeliveryState.PAUSED, DeliveryState.CANCELED):
+        transitions.apply_send_state([row.id for row, target in waiting if target == state], state, at_ms)
+    deliveries = [row for row, target in waiting if target == DeliveryState.READY]
+    if probe_cooldown_ms and deliveries:
+        server.retry_at_ms = at_ms + probe_cooldown_ms
+    for lane in {row.lane for row in deliveries}:
+        lane_state.advance_lane("email", lane, max(row.queue_position for row in deliveries if row.lane == lane))
     lease_ms = at_ms + _LEASE_MS
     claimed = [
         ClaimedEmail(
@@ -76,13 +77,12 @@ def _claim(server: MailServer, at_ms: int, most: int, route: EmailRoute) -> list
 
 
 def can_claim_emails(at_ms: int) -> bool:
-    """Whether a mail's turn has come, and the server is not left alone just now."""
+    """Whether an email is due and the server is not in its cooldown."""
     next_ms = unsent_messages.next_due_ms("email", lane_state.running_lanes("email"))
     server = mail_server.find_mail_server(server_address())
-    rests = server is not None and server.retry_at_ms > at_ms
-    rests = rests or app_settings.email_route(at_ms).has_no_destination
+    is_held = (server is not None and server.retry_at_ms > at_ms) or app_settings.email_route(at_ms).has_no_destination
     db.session.rollback()
-    return not rests and next_ms is not None and next_ms <= at_ms
+    return not is_held and next_ms is not None and next_ms <= at_ms
 
 
 def _attempt_row(claimed: ClaimedEmail, route: EmailRoute) -> dict[str, object]:

@@ -1,6 +1,6 @@
-"""Draining the email lane: claim a batch, hand it over one connection, record.
+"""Drain the email lane: claim a batch, hand it over on one connection, record.
 
-Email is sent at least once: what may or may not have been taken is sent again with the same Message-ID.
+Email is sent at least once: if the outcome is unknown, it is resent with the same Message-ID.
 """
 
 import time
@@ -24,6 +24,7 @@ from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, R
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import SERVER_DOWN, SmtpGateway
 from portal.messages import restore_check
+from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables import transitions, unresolved
 from portal.messages.tables.communications import Delivery
 from portal.sends.tables import sends
@@ -31,29 +32,29 @@ from portal.sends.tables import sends
 DRAIN_SECONDS = 20.0
 BACKOFF_SECONDS = (10, 30, 60, 300, 900, 1_800)
 MAX_EMAIL_ATTEMPTS = 60
-"""With the back-off above about a day of trying, as mail servers themselves do (RFC 5321 4.5.4.1 asks for days)."""
+"""About a day with the back-off above, as mail servers themselves retry (RFC 5321 4.5.4.1 asks for days)."""
 
 _MAX_SENDER_REJECTIONS = 7
-"""Some fifty minutes, for a refusal that meant us rather than the recipient: somebody may mend that."""
+"""About fifty minutes, for rejections that concern us rather than the recipient: somebody may fix the cause."""
 
 _RETRY_AFTER_PROBE_MS = 1_800_000
-"""While the server refuses us, another mail is tried next time: this one may be refused for its own sake."""
+"""While the server rejects us, probe with another email next time: this one may be at fault itself."""
 
 _DATABASE_WAIT_MS = 1_000
 _RECORD_EVERY_SECONDS = 1.0
 _CLAIM_VALID_MS = 1_000
-"""A mail that was claimed longer ago is given back: a pause and an urgent mail take effect within a second."""
+"""An email claimed longer ago is released: a pause and urgent emails take effect within a second."""
 _MIN_LEASE_LEFT_MS = 150_000
-"""A mail is not begun with less of its lease left: a slow server may take minutes over one."""
+"""An email is not started with less of its lease left: a slow server may take minutes."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class ReleasedEmail:
-    """The mail was not begun; no attempt is burned."""
+    """The email was not started; the attempt does not count."""
 
-    email_backoff_ms: int = 0
+    delay_ms: int = 0
 
 
 EmailResult = tuple[ClaimedEmail, Outcome | ReleasedEmail]
@@ -61,81 +62,80 @@ _FailedOutcome = Rejected | NotSent | Unknown | AccountFault
 
 
 def email_backoff_ms(attempts: int) -> int:
-    """How long to wait after so many attempts."""
     return BACKOFF_SECONDS[min(max(attempts, 1), len(BACKOFF_SECONDS)) - 1] * 1000
 
 
 def drain_email(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:
-    """Send the mails whose turn it is, and hand over after a while."""
+    """Send due emails, and enqueue another run if more are due at the end."""
     if not restore_check.restore_check_passed(now_ms()):
         return
-    found = settings()
+    config = settings()
     ends_ms = now_ms() + round(seconds * 1000)
 
-    def closing() -> bool:
+    def is_stopping() -> bool:
         return should_stop() or now_ms() >= ends_ms
 
-    left, most = can_claim_emails(now_ms()), MAX_BATCH_SIZE
-    with SmtpGateway(found.smtp_url, found.mail_from) as gateway:
-        while left and not closing():
-            most = send_batch(claim_emails(now_ms(), most), gateway, closing)
-            left = can_claim_emails(now_ms())
+    has_more, limit = can_claim_emails(now_ms()), MAX_BATCH_SIZE
+    with SmtpGateway(config.smtp_url, config.mail_from) as gateway:
+        while has_more and not is_stopping():
+            limit = send_batch(claim_emails(now_ms(), limit), gateway, is_stopping)
+            has_more = can_claim_emails(now_ms())
     with transaction():
         sends.finish_sends(now_ms())
-    if left:
-        queue.enqueue(found.redis_url, "drain_email")
+    if has_more:
+        queue.enqueue(config.redis_url, "drain_email")
 
 
 def send_batch(claimed: list[ClaimedEmail], gateway: SmtpGateway, is_stopping: Callable[[], bool]) -> int:
-    """Send these; how many to claim next: what a server takes within a second or so."""
+    """Return how many to claim next: what the server accepts within about a second."""
     if not claimed:
         return MAX_BATCH_SIZE
-    begun = _send_each(claimed, gateway, is_stopping)
-    return min(MAX_BATCH_SIZE, 2 * begun if begun == len(claimed) else begun) or 1
+    started = _send_each(claimed, gateway, is_stopping)
+    return min(MAX_BATCH_SIZE, 2 * started if started == len(claimed) else started) or 1
 
 
 def _send_each(claimed: list[ClaimedEmail], gateway: SmtpGateway, is_stopping: Callable[[], bool]) -> int:
-    """How many were begun. Recorded every second, so that a crash leaves little in doubt; the others are given back.
+    """Send the emails, record every second, release the rest, and return how many were started.
 
-    Also when this is broken off, as RQ does with a job whose time is over: one mail alone is in doubt then.
+    If RQ interrupts the job because its time is up, only one email is left with an unknown outcome.
     """
-    begun = handled = 0
+    started = handled = 0
     sent: list[EmailResult] = []
     recorded_at = time.monotonic()
     failures = claimed[0].failures
     gateway.other_recipients = [item.sent_to for item in reversed(claimed)]
     try:
-        for place, item in enumerate(claimed):
-            begin = _can_send(item, place == 0, failures) and not is_stopping()
-            handled = place + 1
-            begun += begin
-            outcome = _compose_and_send(item, gateway) if begin else ReleasedEmail()
+        for index, item in enumerate(claimed):
+            is_starting = _can_send(item, index == 0, failures) and not is_stopping()
+            handled = index + 1
+            started += is_starting
+            outcome = _compose_and_send(item, gateway) if is_starting else ReleasedEmail()
             if not isinstance(outcome, ReleasedEmail):
                 failures = count_smtp_failures(failures, [mail_server_status.server_signal(outcome)])
             sent.append((item, outcome))
             if time.monotonic() - recorded_at > _RECORD_EVERY_SECONDS:
                 _record_with_retry(sent)
                 sent, recorded_at = [], time.monotonic()
-    finally:  # whatever breaks it off: what was taken was taken, and what was not begun is given back
+    finally:  # even if interrupted, record what was sent and release the rest
         _record_with_retry([*sent, *((item, ReleasedEmail()) for item in claimed[handled:])])
-    return begun
+    return started
 
 
 def _can_send(item: ClaimedEmail, is_first: bool, failures: int) -> bool:
-    takes_mail = is_first or not smtp_cooldown_ms(failures)
+    is_server_up = is_first or not smtp_cooldown_ms(failures)
     is_fresh = is_first or now_ms() < item.claimed_at_ms + _CLAIM_VALID_MS
-    return takes_mail and is_fresh and now_ms() < item.lease_until_ms - _MIN_LEASE_LEFT_MS
+    return is_server_up and is_fresh and now_ms() < item.lease_until_ms - _MIN_LEASE_LEFT_MS
 
 
 def _record_with_retry(sent: list[EmailResult]) -> None:
-    """A mail that was taken and not written down would be sent again."""
+    """If the result is lost, an accepted email is sent again."""
     retry_on_database_error(lambda: record_email_results(sent, now_ms()))
 
 
 def _compose_and_send(item: ClaimedEmail, gateway: SmtpGateway) -> Outcome | ReleasedEmail:
-    """Composed outside any transaction; a mail that cannot be composed must not hold up the others.
+    """Compose outside any transaction; an email that cannot be composed must not delay the others.
 
-    A database that does not answer just now is no fault of the mail's.
+    A database error is not the email’s fault.
     """
     try:
         mail: OutgoingEmail = build_mail(db.session.get_one(Delivery, item.delivery_id), item.sent_to)
@@ -144,7 +144,7 @@ def _compose_and_send(item: ClaimedEmail, gateway: SmtpGateway) -> Outcome | Rel
         return ReleasedEmail(_DATABASE_WAIT_MS)
     except Exception as error:
         _log.exception("could not compose an email", delivery=item.delivery_id)
-        return NotSent(f"The mail could not be written ({type(error).__name__}); the log says why.", code="compose")
+        return NotSent(f"The email could not be composed ({type(error).__name__}); see the log.", code="compose")
     finally:
         db.session.rollback()
     return gateway.deliver(mail)
@@ -162,51 +162,51 @@ def record_email_results(sent: list[EmailResult], at_ms: int) -> None:
 def _record(item: ClaimedEmail, outcome: Outcome | ReleasedEmail, at_ms: int) -> None:
     delivery_id, attempt_id = item.delivery_id, item.attempt_id
     if isinstance(outcome, ReleasedEmail):
-        _back_to_ready(item, at_ms, outcome.email_backoff_ms)
-        transitions.finish_attempt(attempt_id, "released", at_ms)
+        _back_to_ready(item, at_ms, outcome.delay_ms)
+        transitions.finish_attempt(attempt_id, AttemptOutcome.RELEASED, at_ms)
     elif isinstance(outcome, NotSent) and outcome.code == SERVER_DOWN:
         _back_to_ready(item, at_ms)
         transitions.finish_attempt(
-            attempt_id, "not_sent", at_ms, detail=outcome.message, http_status=outcome.http_status
+            attempt_id, AttemptOutcome.NOT_SENT, at_ms, detail=outcome.message, http_status=outcome.http_status
         )
     elif isinstance(outcome, Accepted):
         transitions.complete_attempt(
-            delivery_id, attempt_id, "handed_off", at_ms, provider_id=outcome.provider_id, reason=""
+            delivery_id, attempt_id, DeliveryState.HANDED_OFF, at_ms, provider_id=outcome.provider_id, reason=""
         )
-        transitions.finish_attempt(attempt_id, "accepted", at_ms, provider_id=outcome.provider_id)
+        transitions.finish_attempt(attempt_id, AttemptOutcome.ACCEPTED, at_ms, provider_id=outcome.provider_id)
     else:
         _record_failure(item, outcome, at_ms)
 
 
-def _back_to_ready(item: ClaimedEmail, at_ms: int, later_ms: int = 0) -> None:
-    """No attempt is burned: waiting for the server is no retry. When it is back nothing waits any longer."""
-    changes = {"due_at_ms": at_ms + later_ms, "attempt_count": Delivery.attempt_count - 1}
+def _back_to_ready(item: ClaimedEmail, at_ms: int, delay_ms: int = 0) -> None:
+    """The attempt does not count: waiting for the server is no retry. When it is back, waiting ends at once."""
+    changes = {"due_at_ms": at_ms + delay_ms, "attempt_count": Delivery.attempt_count - 1}
     transitions.complete_attempt(item.delivery_id, item.attempt_id, DeliveryState.READY, at_ms, **changes)
 
 
 def _record_failure(item: ClaimedEmail, outcome: _FailedOutcome, at_ms: int) -> None:
     attempts = db.session.get_one(Delivery, item.delivery_id, populate_existing=True).attempt_count
     code = "" if isinstance(outcome, Unknown) else outcome.code
-    means_us = (
+    is_sender_rejected = (
         isinstance(outcome, Rejected | NotSent) and mail_server_status.server_signal(outcome) is ServerSignal.FAILING
     )
-    if means_us and smtp_cooldown_ms(item.failures):
+    if is_sender_rejected and smtp_cooldown_ms(item.failures):
         _back_to_ready(item, at_ms, _RETRY_AFTER_PROBE_MS)
-    elif _is_retried(item, outcome, attempts, means_us):
+    elif _is_retried(item, outcome, attempts, is_sender_rejected):
         transitions.complete_attempt(
-            item.delivery_id, item.attempt_id, "ready", at_ms, due_at_ms=at_ms + email_backoff_ms(attempts)
+            item.delivery_id, item.attempt_id, DeliveryState.READY, at_ms, due_at_ms=at_ms + email_backoff_ms(attempts)
         )
     else:
-        to = "expired" if isinstance(outcome, NotSent | Unknown) else "rejected"
+        to = DeliveryState.EXPIRED if isinstance(outcome, NotSent | Unknown) else DeliveryState.REJECTED
         reason = "" if code else outcome.message
         transitions.complete_attempt(item.delivery_id, item.attempt_id, to, at_ms, error_code=code, reason=reason)
-    kind = "rejected" if isinstance(outcome, Rejected) else "not_sent"
-    known = {"detail": outcome.message, "http_status": outcome.http_status, "error_code": code}
-    transitions.finish_attempt(item.attempt_id, kind, at_ms, **known)
+    result = AttemptOutcome.REJECTED if isinstance(outcome, Rejected) else AttemptOutcome.NOT_SENT
+    details = {"detail": outcome.message, "http_status": outcome.http_status, "error_code": code}
+    transitions.finish_attempt(item.attempt_id, result, at_ms, **details)
 
 
-def _is_retried(item: ClaimedEmail, outcome: _FailedOutcome, attempts: int, means_us: bool) -> bool:
-    """A refusal that meant the recipient is final at once (RFC 5321 4.2.1)."""
+def _is_retried(item: ClaimedEmail, outcome: _FailedOutcome, attempts: int, is_sender_rejected: bool) -> bool:
+    """A rejection that concerns the recipient is final at once (RFC 5321 4.2.1)."""
     if isinstance(outcome, NotSent | Unknown):
         return attempts < MAX_EMAIL_ATTEMPTS
-    return means_us and unresolved.rejection_count(item.delivery_id) + 1 < _MAX_SENDER_REJECTIONS
+    return is_sender_rejected and unresolved.rejection_count(item.delivery_id) + 1 < _MAX_SENDER_REJECTIONS

@@ -1,4 +1,4 @@
-"""The mail server as it is met: what mails' outcomes say of it, and how long it is left alone."""
+"""Record what the outcomes of emails say about the mail server, and when to retry it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from portal.messages.tables import transitions
 
 @dataclass(frozen=True)
 class MailServerStatus:
-    """`away_since_ms` is None while it takes mail; else `words` are what was last heard, and it is tried again then."""
+    """`down_since_ms` is None while the server accepts mail; otherwise `last_error` and `next_retry_ms` apply."""
 
     address: str
     down_since_ms: int | None
@@ -26,7 +26,6 @@ class MailServerStatus:
 
 
 def mail_server_status() -> MailServerStatus:
-    """Without a row nothing is known against it."""
     address = server_address()
     row = mail_server.find_mail_server(address)
     if row is None:
@@ -35,7 +34,7 @@ def mail_server_status() -> MailServerStatus:
 
 
 def server_signal(outcome: Outcome) -> ServerSignal:
-    """A mail's own trouble says that the server works; the portal's own says nothing of it."""
+    """A fault of one email shows that the server works; a fault of the portal says nothing about the server."""
     if isinstance(outcome, Accepted):
         return ServerSignal.WORKS
     if isinstance(outcome, NotSent | Rejected) and outcome.code in PORTAL_ERROR_CODES:
@@ -50,12 +49,12 @@ def server_signal(outcome: Outcome) -> ServerSignal:
 
 
 def record_server_signals(outcomes: Sequence[Outcome], now_ms: int) -> None:
-    """Inside a transaction, after the deliveries' own rows: the server's row is written when it changes only."""
-    signs = [sign for sign in map(server_signal, outcomes) if sign is not ServerSignal.NONE]
-    if not signs:
+    """Inside a transaction, after the deliveries’ rows. The server’s row is written only if it changes."""
+    signals = [sign for sign in map(server_signal, outcomes) if sign is not ServerSignal.NONE]
+    if not signals:
         return
     row = mail_server.lock_mail_server(server_address())
-    failures = count_smtp_failures(row.consecutive_failures, signs)
+    failures = count_smtp_failures(row.consecutive_failures, signals)
     if failures == row.consecutive_failures:
         return
     if smtp_cooldown_ms(row.consecutive_failures) and not smtp_cooldown_ms(failures):
@@ -67,7 +66,7 @@ def record_server_signals(outcomes: Sequence[Outcome], now_ms: int) -> None:
 
 
 def retry_mail_server_now(now_ms: int) -> None:
-    """One mail is tried at once; if the server takes it, the others follow."""
+    """Probe with one email at once; if the server accepts it, the others follow."""
     with transaction():
         row = mail_server.lock_mail_server(server_address())
         row.retry_at_ms = min(row.retry_at_ms, now_ms)
@@ -76,5 +75,5 @@ def retry_mail_server_now(now_ms: int) -> None:
 
 
 def _last_error_message(outcomes: Sequence[Outcome]) -> str:
-    spoken = [outcome.message for outcome in outcomes if not isinstance(outcome, Accepted)]
-    return spoken[-1] if spoken else ""
+    messages = [outcome.message for outcome in outcomes if not isinstance(outcome, Accepted)]
+    return messages[-1] if messages else ""

@@ -1,6 +1,6 @@
-"""What the scheduler does at every turn: ring for what was left behind, settle what is in doubt.
+"""What the scheduler does each round: enqueue overdue work, and resolve what is uncertain.
 
-Whatever Twilio is asked stands apart: it may take minutes to answer, and nothing else must wait for that.
+Calls to Twilio are separate: they may take minutes, and nothing else must wait for them.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ _Step = Callable[[], None]
 
 
 def run_local_maintenance(clock: Callable[[], int] = now_ms) -> None:
-    """What needs nobody but ourselves. Ringing first: what can go must not wait for what is slower."""
+    """Steps that need only the database and the queue. Due work is enqueued before the slow steps."""
     steps: tuple[_Step, ...] = (
         lambda: check_for_restore(clock()),
         lambda: deferred_texts.release_deferred(clock),
@@ -46,7 +46,7 @@ def run_local_maintenance(clock: Callable[[], int] = now_ms) -> None:
 
 
 def poll_twilio(clock: Callable[[], int] = now_ms) -> None:
-    """What Twilio knows and we do not."""
+    """Fetch what Twilio knows and the portal does not."""
     steps: tuple[_Step, ...] = (
         lambda: resolve_uncertain_order(clock),
         lambda: fetch_missed_inbound(clock),
@@ -58,7 +58,7 @@ def poll_twilio(clock: Callable[[], int] = now_ms) -> None:
 
 
 def _run_steps(steps: Sequence[_Step]) -> None:
-    """One after the other; a step that fails does not keep the others."""
+    """A failing step does not stop the others."""
     for step in steps:
         try:
             step()
@@ -77,33 +77,33 @@ def expire_stale_leases(at_ms: int) -> None:
 
 
 def enqueue_waiting(at_ms: int) -> None:
-    """The queue may have forgotten everything; the database has not."""
+    """Enqueue from the database, since the queue may have lost everything."""
     redis_url = settings().redis_url
-    first = {channel: unsent_messages.next_due_ms(channel) for channel in ("email", "sms")}
+    due_times = {channel: unsent_messages.next_due_ms(channel) for channel in ("email", "sms")}
     db.session.rollback()
     for send_id in unfinished_send_ids():
         queue.enqueue(redis_url, "fan_out_send", send_id)
-    for channel, next_ms in first.items():
-        if next_ms is not None and next_ms <= at_ms:
+    for channel, due_ms in due_times.items():
+        if due_ms is not None and due_ms <= at_ms:
             queue.enqueue(redis_url, f"drain_{channel}")
 
 
 def acquire_leadership(
     holder: str, seconds: float, at_ms: int, is_holder_gone: Callable[[str], bool] = lambda _holder: False
 ) -> bool:
-    """True while this scheduler is the one that sweeps: of several, the one that holds the lease.
+    """Return whether this scheduler holds the lease, so that only one runs maintenance.
 
-    `has_ended` tells of another holder whether it is certainly gone; then its lease need not be waited for.
+    `is_holder_gone` says whether another holder has certainly ended; then its lease need not expire first.
     """
     with transaction():
-        former = lease_holder(_LEASE)
-        if former not in (None, holder) and is_holder_gone(former):
-            release_lease(_LEASE, former)
+        previous = lease_holder(_LEASE)
+        if previous not in (None, holder) and is_holder_gone(previous):
+            release_lease(_LEASE, previous)
         return acquire_lease(Lease(name=_LEASE, holder=holder, expires_at_ms=at_ms + round(seconds * 1000)), at_ms)
 
 
 def release_leadership(holder: str) -> None:
-    """A scheduler that stops leaves its place to the next one at once."""
+    """Let the next scheduler take over at once."""
     with transaction():
         release_lease(_LEASE, holder)
 

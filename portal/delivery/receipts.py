@@ -1,4 +1,4 @@
-"""Status callbacks, stored once and applied forward (docs/twilio.md#status-callbacks, docs/reliability.md#receipts)."""
+"""Store status callbacks, and apply them forward (docs/twilio.md#status-callbacks, docs/reliability.md#receipts)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,13 +31,13 @@ from portal.settings.tables.sending_numbers import clear_unrecognized_failures
 _ORPHAN_BATCH_SIZE = 200
 _ORPHAN_AGE_MS = 86_400_000
 _UNREACHABLE_WINDOW_MS = 30 * 86_400_000
-"""How far back texts count that did not reach a phone."""
+"""Unreachable texts count for this long."""
 RECEIPT_CHECK_DELAY_MS = 600_000
 """Fetch a text's status after ten minutes without a receipt (docs/reliability.md#missing-receipts)."""
 
 
 def record_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:
-    """Store the event and move its delivery, together with those of other threads. Again it changes nothing."""
+    """Store the receipt and move its delivery, in one commit with other threads. Repeats change nothing."""
     fields = {text_input.clean_for_storage(key): text_input.clean_for_storage(value) for key, value in form.items()}
     codes = {key: text_input.clean_code(value) for key, value in fields.items()}
     provider_id = codes.get("MessageSid") or codes.get("SmsSid", "")
@@ -54,18 +54,18 @@ def record_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> Non
         "received_at_ms": now_ms,
         "applied": False,
     }
-    db.session.rollback()  # no connection is held while others are waited for
+    db.session.rollback()  # hold no connection while waiting for other threads
     _group_commit.submit(row)
 
 
 def apply_orphaned_receipts(now_ms: int) -> None:
-    """Receipts that came before their message was known."""
+    """Apply receipts that arrived before their message was known."""
     with transaction():
         _apply(receipt_matching.orphaned_receipts(now_ms - _ORPHAN_AGE_MS, _ORPHAN_BATCH_SIZE), now_ms)
 
 
 def _store_receipts(rows: Sequence[dict[str, Any]]) -> None:
-    """Receipts that came at about the same time, in one transaction."""
+    """Store concurrent receipts in one transaction."""
     with transaction():
         insert_missing(Receipt, rows, ["provider_id", "status", "error_code"])
         _apply(
@@ -80,83 +80,92 @@ _group_commit = GroupCommit(_store_receipts)
 _MatchedReceipts = Sequence[tuple[Receipt, Attempt]]
 
 
-def _apply(found: Sequence[Receipt], now_ms: int) -> None:
-    """All of them at once: each delivery forward to what is said of it, the earlier states first.
+def _apply(receipts: Sequence[Receipt], now_ms: int) -> None:
+    """Move each delivery forward to the states its receipts report, earlier states first.
 
-    What a receipt says beyond its text follows only where it moved that text: what contradicts the record is told,
-    and does nothing else.
+    A receipt has side effects only if it moved its delivery. One that contradicts the record is only reported.
     """
-    attempts = receipt_matching.attempts_for(found)
-    known = [(receipt, attempts[receipt.id]) for receipt in found if receipt.id in attempts]
-    ids = [attempt.delivery_id for _, attempt in known]
+    attempts = receipt_matching.attempts_for(receipts)
+    matched = [(receipt, attempts[receipt.id]) for receipt in receipts if receipt.id in attempts]
+    ids = [attempt.delivery_id for _, attempt in matched]
     bulk_updates.lock_deliveries(ids)
-    before = bulk_updates.delivery_states(ids) if any(receipt.error_code for receipt, _ in known) else {}
-    told = _group_by_state(known)
-    odd = [*_advance_deliveries(told, now_ms), *_confirm_attempts(known, now_ms)]
-    receipt_matching.mark_receipts_applied([(receipt.id, attempt.delivery_id) for receipt, attempt in known])
-    if odd:
-        conflicting_reports.record_conflicts([_conflict_report(receipt, attempt) for receipt, attempt in odd], now_ms)
-    passed = {attempt.sender for _, attempt in told.get("delivered", ())}
+    before = bulk_updates.delivery_states(ids) if any(receipt.error_code for receipt, _ in matched) else {}
+    by_state = _group_by_state(matched)
+    conflicting = [*_advance_deliveries(by_state, now_ms), *_confirm_attempts(matched, now_ms)]
+    receipt_matching.mark_receipts_applied([(receipt.id, attempt.delivery_id) for receipt, attempt in matched])
+    if conflicting:
+        conflicting_reports.record_conflicts(
+            [_conflict_report(receipt, attempt) for receipt, attempt in conflicting], now_ms
+        )
+    delivered_from = {attempt.sender for _, attempt in by_state.get(DeliveryState.DELIVERED, ())}
     for receipt, attempt in sorted(
-        _receipts_that_advanced(told, before), key=lambda pair: _concerns_sender(pair[0].error_code)
+        _receipts_that_advanced(by_state, before), key=lambda pair: _concerns_sender(pair[0].error_code)
     ):
-        # sending numbers are locked after the ledger, here and where texts leave: nobody waits in a circle
-        handle_error_code(attempt.id, receipt.error_code, now_ms, _error_message(receipt), attempt.sender in passed)
-    if passed:
-        clear_unrecognized_failures(passed)
+        # lock sending numbers after the ledger, as sending does: the same order prevents deadlocks
+        handle_error_code(
+            attempt.id, receipt.error_code, now_ms, _error_message(receipt), attempt.sender in delivered_from
+        )
+    if delivered_from:
+        clear_unrecognized_failures(delivered_from)
 
 
 def _concerns_sender(code: str) -> bool:
-    """Whether it says something of the number that sends."""
-    said = explain_error_code(code)
-    return said.retry_policy is RetryPolicy.PAUSE or said.cooldown is not None or not said.is_documented
+    """Whether the code says something about the sending number."""
+    explanation = explain_error_code(code)
+    return (
+        explanation.retry_policy is RetryPolicy.PAUSE
+        or explanation.cooldown is not None
+        or not explanation.is_documented
+    )
 
 
 def _error_message(receipt: Receipt) -> str:
     return str((receipt.raw or {}).get("ErrorMessage", ""))
 
 
-def _group_by_state(known: _MatchedReceipts) -> dict[str, _MatchedReceipts]:
-    """What is told, in the order in which states follow one another; without what says nothing of delivery."""
-    told: dict[str, list[tuple[Receipt, Attempt]]] = {name: [] for name in STATES}
-    for receipt, attempt in known:
+def _group_by_state(matched: _MatchedReceipts) -> dict[str, _MatchedReceipts]:
+    """Reported states in the order in which they follow one another; other statuses are left out."""
+    by_state: dict[str, list[tuple[Receipt, Attempt]]] = {name: [] for name in STATES}
+    for receipt, attempt in matched:
         if state := state_for_receipt(receipt.status, receipt.error_code):
-            told[state].append((receipt, attempt))
-    return {state: pairs for state, pairs in told.items() if pairs}
+            by_state[state].append((receipt, attempt))
+    return {state: pairs for state, pairs in by_state.items() if pairs}
 
 
-def _advance_deliveries(told: Mapping[str, _MatchedReceipts], now_ms: int) -> _MatchedReceipts:
-    """The deliveries. What did not move, and is no receipt that was only overtaken, may be a contradiction."""
-    left: list[tuple[Receipt, Attempt]] = []
-    for state, pairs in told.items():
+def _advance_deliveries(by_state: Mapping[str, _MatchedReceipts], now_ms: int) -> _MatchedReceipts:
+    """Return receipts that moved nothing and were not merely overtaken: they may contradict the record."""
+    unmoved: list[tuple[Receipt, Attempt]] = []
+    for state, pairs in by_state.items():
         rows = [(attempt.delivery_id, receipt.provider_id, receipt.error_code) for receipt, attempt in pairs]
         if bulk_updates.advance_many(rows, state, now_ms, now_ms + RECEIPT_CHECK_DELAY_MS) < len(rows):
-            left += [pair for pair in pairs if STATES[state].final or pair[1].provider_id is None]
-    return left
+            unmoved += [pair for pair in pairs if STATES[state].final or pair[1].provider_id is None]
+    return unmoved
 
 
-def _receipts_that_advanced(told: Mapping[str, _MatchedReceipts], before: Mapping[int, str]) -> _MatchedReceipts:
-    """Those with a code that moved their delivery on from where it stood `before`, as the statements did."""
-    now, moved = dict(before), []
-    for state, pairs in told.items():
+def _receipts_that_advanced(by_state: Mapping[str, _MatchedReceipts], before: Mapping[int, str]) -> _MatchedReceipts:
+    """Receipts with a code that moved their delivery on from its state `before`, as the statements did."""
+    states, moved = dict(before), []
+    for state, pairs in by_state.items():
         for receipt, attempt in pairs:
-            if attempt.delivery_id in now and can_transition(now[attempt.delivery_id], state):
-                now[attempt.delivery_id] = state
+            if attempt.delivery_id in states and can_transition(states[attempt.delivery_id], state):
+                states[attempt.delivery_id] = state
                 moved += [(receipt, attempt)] if receipt.error_code else []
     return moved
 
 
-def _confirm_attempts(known: _MatchedReceipts, now_ms: int) -> _MatchedReceipts:
-    """The attempts. What is of another message than theirs, or than another attempt's, may be a contradiction."""
-    first: dict[str, str] = {}
-    for receipt, attempt in known:
-        first.setdefault(attempt.id, attempt.provider_id or receipt.provider_id)
-    unproven = {attempt.id for _, attempt in known if attempt.provider_id is None}
-    alone = bulk_updates.confirm_accepted([(attempt_id, first[attempt_id]) for attempt_id in sorted(unproven)], now_ms)
+def _confirm_attempts(matched: _MatchedReceipts, now_ms: int) -> _MatchedReceipts:
+    """Return receipts for another message than the attempt’s, or for a second accepted attempt: they may conflict."""
+    provider_ids: dict[str, str] = {}
+    for receipt, attempt in matched:
+        provider_ids.setdefault(attempt.id, attempt.provider_id or receipt.provider_id)
+    unconfirmed = {attempt.id for _, attempt in matched if attempt.provider_id is None}
+    is_only_one = bulk_updates.confirm_accepted(
+        [(attempt_id, provider_ids[attempt_id]) for attempt_id in sorted(unconfirmed)], now_ms
+    )
     return [
         (receipt, attempt)
-        for receipt, attempt in known
-        if receipt.provider_id != first[attempt.id] or (attempt.id in unproven and not alone)
+        for receipt, attempt in matched
+        if receipt.provider_id != provider_ids[attempt.id] or (attempt.id in unconfirmed and not is_only_one)
     ]
 
 
@@ -168,28 +177,30 @@ def _conflict_report(receipt: Receipt, attempt: Attempt) -> DeliveryReport:
 def handle_error_code(
     attempt_id: str, code: str, now_ms: int, error_message: str = "", others_delivered: bool = False
 ) -> None:
-    """What a code says beyond its text: the number's owner said STOP, nobody can be reached there, or nothing passes.
+    """Apply what a code means beyond its text: the recipient said STOP, is unreachable, or the sender is at fault.
 
-    Inside a transaction, after the delivery's and the attempt's own rows are written. `others_pass`: texts from the
-    same number arrived at the same time, so one that nobody can explain says nothing of it.
+    Inside a transaction, after the delivery and the attempt are written. With `others_delivered`, texts from the same
+    number arrived at the same time, so an unknown code says nothing about the number.
     """
     if not code or (attempt := db.session.get_one(Attempt, attempt_id)).mode in SIMULATED_MODES:
         return
-    said = explain_error_code(code)
-    if said.cooldown is not None:
-        apply_quota_limit(attempt.sender, code, said.cooldown, attempt.started_at_ms, now_ms)
-    elif said.retry_policy is RetryPolicy.PAUSE:
-        pause_numbers(attempt.sender, code, said.sentence, attempt.started_at_ms, now_ms)
+    explanation = explain_error_code(code)
+    if explanation.cooldown is not None:
+        apply_quota_limit(attempt.sender, code, explanation.cooldown, attempt.started_at_ms, now_ms)
+    elif explanation.retry_policy is RetryPolicy.PAUSE:
+        pause_numbers(attempt.sender, code, explanation.sentence, attempt.started_at_ms, now_ms)
     elif code == OPTED_OUT:
         record_reported_stop(attempt.delivery_id, attempt_id, now_ms)
-    elif said.is_phone_invalid or _is_repeatedly_unreachable(attempt, code, now_ms):
+    elif explanation.is_phone_invalid or _is_repeatedly_unreachable(attempt, code, now_ms):
         record_unreachable(db.session.get_one(Delivery, attempt.delivery_id), attempt_id, code, now_ms)
-    elif code.isdecimal() and not said.is_documented and attempt.provider_id is not None and not others_delivered:
+    elif (
+        code.isdecimal() and not explanation.is_documented and attempt.provider_id is not None and not others_delivered
+    ):
         record_failure(attempt, code, error_message, now_ms)
 
 
 def _is_repeatedly_unreachable(attempt: Attempt, code: str, now_ms: int) -> bool:
-    """A phone that was off is no dead number; off again and again it is, until its owner says otherwise."""
+    """A phone that was off once is fine; after several times in a row it counts as unreachable until confirmed."""
     if code != HANDSET_UNREACHABLE:
         return False
     since_ms = max(now_ms - _UNREACHABLE_WINDOW_MS, ledger.last_confirmed_ms(attempt.destination))
@@ -198,21 +209,23 @@ def _is_repeatedly_unreachable(attempt: Attempt, code: str, now_ms: int) -> bool
 
 
 def apply_provider_status(
-    delivery: Delivery, found: ProviderMessage, now_ms: int, accepted_attempt_id: str = ""
+    delivery: Delivery, message: ProviderMessage, now_ms: int, accepted_attempt_id: str = ""
 ) -> None:
-    """What Twilio's own list or a fetch says, applied as a receipt would be. Inside a transaction.
+    """Apply what Twilio’s list or a fetch says, as a receipt would be. Inside a transaction.
 
-    `proves` is the attempt that was accepted by this evidence, whatever we heard of it; "" where that was known.
+    `accepted_attempt_id` is the attempt that this proves accepted; "" if that was known.
     """
-    to = state_for_receipt(found.status, found.error_code) or "accepted"
-    known: dict[str, Any] = {"now_ms": now_ms, "provider_id": found.provider_id}
-    taken = transitions.advance_delivery(delivery.id, DeliveryState.ACCEPTED, **known)
-    ended = transitions.advance_delivery(delivery.id, to, error_code=found.error_code, **known)
-    moved = taken or ended
-    alone = not accepted_attempt_id or bulk_updates.confirm_accepted([(accepted_attempt_id, found.provider_id)], now_ms)
-    if not alone or (not moved and (accepted_attempt_id or STATES[to].final)):
+    state = state_for_receipt(message.status, message.error_code) or DeliveryState.ACCEPTED
+    changes: dict[str, Any] = {"now_ms": now_ms, "provider_id": message.provider_id}
+    accepted = transitions.advance_delivery(delivery.id, DeliveryState.ACCEPTED, **changes)
+    advanced = transitions.advance_delivery(delivery.id, state, error_code=message.error_code, **changes)
+    moved = accepted or advanced
+    is_only_one = not accepted_attempt_id or bulk_updates.confirm_accepted(
+        [(accepted_attempt_id, message.provider_id)], now_ms
+    )
+    if not is_only_one or (not moved and (accepted_attempt_id or STATES[state].final)):
         conflicting_reports.record_conflicts(
-            [DeliveryReport(delivery.id, ProviderReport(to, found.provider_id), found.error_code)], now_ms
+            [DeliveryReport(delivery.id, ProviderReport(state, message.provider_id), message.error_code)], now_ms
         )
-    if delivery.attempt_id and ended:
-        handle_error_code(delivery.attempt_id, found.error_code, now_ms)
+    if delivery.attempt_id and advanced:
+        handle_error_code(delivery.attempt_id, message.error_code, now_ms)

@@ -1,7 +1,7 @@
-"""What answers and receipts say of the number that sends: it stands still, or it rests for a limit that is used up.
+"""Pause a sending number, or make it wait for a provider limit, after what responses and receipts say about it.
 
-All of it is kept with the number's row in the database, so it is one count for all workers, and outlasts them. Inside a
-transaction, after the ledger was locked where it is.
+The state is in the number’s database row, so all workers share it and it survives them. Call inside a transaction,
+after locking the consent ledger if that is needed.
 """
 
 import re
@@ -21,53 +21,54 @@ from portal.settings.tables.sending_numbers import (
     set_sender_limit,
 )
 
-_NUMBERS = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]")
+_PHONES = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]")
 _MAX_MESSAGE_LENGTH = 200
 
 
-def pause_numbers(sender: str, code: str, words: str, tried_at_ms: int, now_ms: int) -> None:
-    """The number stands still. Of a fault of the account all do: what they handed in until each is told is lost."""
+def pause_numbers(sender: str, code: str, message: str, attempted_at_ms: int, now_ms: int) -> None:
+    """Pause the number, or all of them if the account is at fault: texts submitted until then would be lost."""
     for number in _affected_senders(sender, code):
-        pause_sender(number, f"{code}: {words}", tried_at_ms, now_ms)
+        pause_sender(number, f"{code}: {message}", attempted_at_ms, now_ms)
 
 
-def apply_quota_limit(sender: str, code: str, rest: Cooldown, tried_at_ms: int, now_ms: int) -> None:
-    """Nothing leaves from the number until the limit is whole again, nor from the others where it is the account's."""
+def apply_quota_limit(sender: str, code: str, cooldown: Cooldown, attempted_at_ms: int, now_ms: int) -> None:
+    """Hold the number until the limit resets, and the others too if the limit is the account’s."""
     for number, row in _affected_senders(sender, code).items():
-        until_ms = cooldown_ends_ms(rest, tried_at_ms, row.limit_resets_at_ms if row.limit_code == code else 0)
+        until_ms = cooldown_ends_ms(cooldown, attempted_at_ms, row.limit_resets_at_ms if row.limit_code == code else 0)
         if until_ms > now_ms:
-            set_sender_limit(number, code, until_ms, tried_at_ms)
+            set_sender_limit(number, code, until_ms, attempted_at_ms)
 
 
-def record_refusal(attempt: Attempt, code: str, words: str, now_ms: int) -> None:
-    """A call was refused, and nobody knows why: of several people in a row the fault is not theirs."""
-    _record_unexplained(attempt, "unrecognized_rejections", code, words, now_ms)
+def record_rejection(attempt: Attempt, code: str, message: str, now_ms: int) -> None:
+    """A call was rejected for an unknown reason: after several recipients in a row, pause the number."""
+    _record_unexplained(attempt, "unrecognized_rejections", code, message, now_ms)
 
 
-def record_failure(attempt: Attempt, code: str, words: str, now_ms: int) -> None:
-    """The same of a text that was taken and failed."""
-    _record_unexplained(attempt, "unrecognized_failures", code, words, now_ms)
+def record_failure(attempt: Attempt, code: str, message: str, now_ms: int) -> None:
+    """The same for an accepted text that failed later."""
+    _record_unexplained(attempt, "unrecognized_failures", code, message, now_ms)
 
 
-def _record_unexplained(attempt: Attempt, name: str, code: str, words: str, now_ms: int) -> None:
-    """Of all numbers from which nothing has passed since: an account that is refused is so from each of them."""
+def _record_unexplained(attempt: Attempt, column: str, code: str, message: str, now_ms: int) -> None:
+    """Count over all numbers from which nothing has got through: a rejected account is rejected from each of them."""
     lock_all_senders()
     row = lock_senders_by_key([attempt.sender])[attempt.sender]
     if attempt.started_at_ms <= (row.resumed_at_ms or 0):
         return
-    setattr(row, name, unexplained_rejections.add_recipient(getattr(row, name), attempt.destination))
+    setattr(row, column, unexplained_rejections.add_recipient(getattr(row, column), attempt.destination))
     db.session.flush()
-    rows = senders_with_unrecognized(name)
-    if unexplained_rejections.is_pause_threshold_reached(*(getattr(one, name) for one in rows)):
-        for one in rows:
-            pause_sender(one.number, f"{code}: {_pause_reason(words)}", attempt.started_at_ms, now_ms)
+    rows = senders_with_unrecognized(column)
+    if unexplained_rejections.is_pause_threshold_reached(*(getattr(sender, column) for sender in rows)):
+        for sender in rows:
+            pause_sender(sender.number, f"{code}: {_pause_reason(message)}", attempt.started_at_ms, now_ms)
 
 
-def _pause_reason(words: str) -> str:
-    """Twilio's words without the numbers that they may quote."""
-    said = _NUMBERS.sub("•••", words).strip()[:_MAX_MESSAGE_LENGTH].rstrip(".")
-    people = f"Texts to {unexplained_rejections.PAUSE_THRESHOLD} different people in a row were refused, and the portal does not know why."
-    return f"{people} Twilio’s words: {said}." if said else people
+def _pause_reason(message: str) -> str:
+    """Twilio’s message, with any phone numbers in it masked."""
+    masked = _PHONES.sub("•••", message).strip()[:_MAX_MESSAGE_LENGTH].rstrip(".")
+    count = unexplained_rejections.PAUSE_THRESHOLD
+    reason = f"Texts to {count} different people in a row were refused for an unknown reason."
+    return f"{reason} Twilio said: {masked}." if masked else reason
 
 
 def _affected_senders(sender: str, code: str) -> dict[str, SendingNumber]:

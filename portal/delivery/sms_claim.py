@@ -1,6 +1,6 @@
-"""One cycle of the SMS lane: record what came back, claim what may leave next, in one transaction.
+"""One cycle of the SMS lane: record results and claim the next texts, in one transaction.
 
-Claiming gives every text its slot (`core.rules.pacing`), and writes an attempt with a lease before anything is sent.
+A claim gives every text its slot (`core.rules.pacing`), and inserts an attempt with a lease before anything is sent.
 """
 
 import secrets
@@ -11,6 +11,7 @@ from portal.accounts.tables.phone_numbers import is_stopped
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules import quiet_hours, routing
+from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.lanes import Lane
 from portal.core.rules.routing import Mode, Reason, TextKind
 from portal.core.transaction import transaction
@@ -20,7 +21,7 @@ from portal.delivery.rules.circuit_breaker import (
     next_probe_us,
     outage_started_ms,
 )
-from portal.delivery.sender_limits import apply_quota_limit, record_refusal
+from portal.delivery.sender_limits import apply_quota_limit, record_rejection
 from portal.delivery.sms_results import SmsResult, concerns_sender, cooldown_after, record_results
 from portal.delivery.sms_scheduling import ClaimBatch, SenderCapacity, SenderPool, build_sender_pool
 from portal.delivery.tables.ready_queue import WaitingText
@@ -34,15 +35,15 @@ from portal.settings.rules.app_config import SendRoute
 from portal.settings.tables.sending_numbers import SendingNumber, lock_all_senders, lock_senders_by_key
 
 _TRANSACTION_TIMEOUT_SECONDS = 10
-"""A cycle takes milliseconds; the whole lane waits for a worker that holds the sender and is cut off."""
+"""A cycle takes milliseconds; if a worker is cut off while it holds the sender’s row, the whole lane waits."""
 _DUPLICATE_WAIT_MS = 2_000
 _DEFER_BATCH_SIZE = 250
-"""Texts that one claim moves to the end of quiet hours: SQLite is locked for some 10 ms meanwhile."""
+"""Texts that one claim defers: this locks SQLite for some 10 ms."""
 
 
 @dataclass(frozen=True)
 class ClaimedText:
-    """All that one attempt needs, taken at one moment: no attempt mixes two configurations."""
+    """Everything one attempt needs, read at one moment: no attempt mixes two configurations."""
 
     attempt_id: str
     delivery_id: int
@@ -60,7 +61,7 @@ class ClaimedText:
 
 @dataclass(frozen=True)
 class ClaimCycle:
-    """`next_us` is when the next claim can take something; None when nothing waits."""
+    """`next_claim_us` is when the next claim can take something; None if nothing is waiting."""
 
     claimed: tuple[ClaimedText, ...]
     next_claim_us: int | None
@@ -69,51 +70,51 @@ class ClaimCycle:
 def record_and_claim(
     results: Sequence[SmsResult], capacity: int, clock: Callable[[], int], lead_time_us: int = 0
 ) -> ClaimCycle:
-    """`clock` gives microseconds since 1970; it is read once the lock is held, or slots would begin in the past.
+    """`clock` returns microseconds since 1970. It is read once the lock is held, or slots would start in the past.
 
-    `lead_us` is how long it takes from there until the texts are on their way: no slot begins before that.
+    `lead_time_us` is the time from there until the texts are sent: no slot starts earlier.
     """
     with transaction(_TRANSACTION_TIMEOUT_SECONDS):
         record_results(results, clock() // 1000)
-        found = app_settings.resolve_current_gateway(clock() // 1000)
-        door = found.test_message_route if capacity > 0 else None
-        in_use = [one.sender_key for one in door.sender.individual_senders] if door else []
+        gateway = app_settings.resolve_current_gateway(clock() // 1000)
+        route = gateway.test_message_route if capacity > 0 else None
+        in_use = [sender.sender_key for sender in route.sender.individual_senders] if route else []
         if any(concerns_sender(result) for result in results):
             lock_all_senders()
         senders = lock_senders_by_key([*in_use, *(result.sender for result in results)])
         _update_breaker_state(results, senders, clock())
         _update_sender_limits(results, senders, clock() // 1000)
         return (
-            _claim(door, senders, found.send_route is None, capacity, clock, lead_time_us)
-            if door
+            _claim(route, senders, gateway.send_route is None, capacity, clock, lead_time_us)
+            if route
             else ClaimCycle((), None)
         )
 
 
 def _update_breaker_state(results: Sequence[SmsResult], senders: Mapping[str, SendingNumber], now_us: int) -> None:
-    """Of each sender: how many calls in a row were not answered, since when, and until when it rests for that.
+    """Update each sender’s failure count, outage start and retry time.
 
-    A provider that answers at one number is away from none.
+    If the provider answers for one number, it is up for all of them.
     """
     answers_again = any(result.answered for result in results)
     for sender in senders.values() if answers_again else ():
         sender.down_since_ms = None
-    for number in {result.sender for result in results}:
-        its = [result for result in results if result.sender == number]
-        answers = [result.answered for result in its if result.answered is not None]
-        sender = senders[number]
+    for sender_key in {result.sender for result in results}:
+        own = [result for result in results if result.sender == sender_key]
+        answers = [result.answered for result in own if result.answered is not None]
+        sender = senders[sender_key]
         failures = count_unanswered_calls(sender.consecutive_failures, answers)
         if failures != sender.consecutive_failures:
             sender.consecutive_failures, sender.retry_at_us = failures, next_probe_us(failures, now_us)
         elif not answers:
             sender.retry_at_us = min(sender.retry_at_us, now_us + UNSENT_PROBE_RETRY_US)
         if not answers_again:
-            unreached = any(result.was_unreachable for result in its)
-            sender.down_since_ms = outage_started_ms(sender.down_since_ms, failures, unreached, now_us // 1000)
+            was_unreachable = any(result.was_unreachable for result in own)
+            sender.down_since_ms = outage_started_ms(sender.down_since_ms, failures, was_unreachable, now_us // 1000)
 
 
 def _update_sender_limits(results: Sequence[SmsResult], senders: Mapping[str, SendingNumber], now_ms: int) -> None:
-    """Whether others pass, a limit is used up, or nobody passes any more: in the order of the answers."""
+    """Apply acceptances, limits and unexplained rejections, in the order of the responses."""
     for result in results:
         if isinstance(result.outcome, Accepted) and senders[result.sender].unrecognized_rejections:
             senders[result.sender].unrecognized_rejections = ""
@@ -121,114 +122,116 @@ def _update_sender_limits(results: Sequence[SmsResult], senders: Mapping[str, Se
             continue
         attempt = db.session.get_one(Attempt, result.attempt_id, populate_existing=True)
         if attempt.provider_id is not None:
-            continue  # there is proof that it was taken: what contradicts it has no effect
+            continue  # it was provably accepted, so a contradicting response has no effect
         if isinstance(result.outcome, UnrecognizedError):
-            record_refusal(attempt, result.outcome.code, result.outcome.message, now_ms)
-        elif isinstance(result.outcome, NotSent) and (rest := cooldown_after(result.outcome)):
-            apply_quota_limit(result.sender, result.outcome.code, rest, attempt.started_at_ms, now_ms)
+            record_rejection(attempt, result.outcome.code, result.outcome.message, now_ms)
+        elif isinstance(result.outcome, NotSent) and (cooldown := cooldown_after(result.outcome)):
+            apply_quota_limit(result.sender, result.outcome.code, cooldown, attempt.started_at_ms, now_ms)
 
 
 def _claim(
-    door: SendRoute,
+    route: SendRoute,
     senders: Mapping[str, SendingNumber],
     only_tests: bool,
     capacity: int,
     clock: Callable[[], int],
     lead_time_us: int,
 ) -> ClaimCycle:
-    if is_stopped(door.override_number):
+    if is_stopped(route.override_number):
         return ClaimCycle((), None)
     now_us = clock()
-    found = build_sender_pool(door.sender, senders, now_us)
-    if found.all_cooling_down:
-        return ClaimCycle((), min(seat.cooldown_ends_us for seat in found.members))
-    only_tests = only_tests or found.all_senders_paused
+    pool = build_sender_pool(route.sender, senders, now_us)
+    if pool.all_cooling_down:
+        return ClaimCycle((), min(member.cooldown_ends_us for member in pool.members))
+    only_tests = only_tests or pool.all_senders_paused
     running_lanes = lane_state.running_lanes("sms")
-    read = found.read_batch(capacity, running_lanes, only_tests)
-    going = _apply_send_states(read.texts, now_us // 1000)
-    going = _defer_for_quiet_hours(going, door.mode, now_us // 1000)
-    going = [text for text in going if not _skip_if_blocked(text, door.mode, now_us // 1000)]
-    going = _postpone_duplicates(going, door, now_us // 1000)
+    batch = pool.read_batch(capacity, running_lanes, only_tests)
+    texts = _apply_send_states(batch.texts, now_us // 1000)
+    texts = _defer_for_quiet_hours(texts, route.mode, now_us // 1000)
+    texts = [text for text in texts if not _skip_if_blocked(text, route.mode, now_us // 1000)]
+    texts = _postpone_duplicates(texts, route, now_us // 1000)
     read_us = clock()
-    taken = found.assign_slots(going, read_us, lead_time_us)
-    claimed = tuple(_build_claim(text, seat, slot_us, door, read_us) for seat, text, slot_us in taken)
+    assigned = pool.assign_slots(texts, read_us, lead_time_us)
+    claimed = tuple(_build_claim(text, member, slot_us, route, read_us) for member, text, slot_us in assigned)
     transitions.start_attempts([_attempt_row(attempt, now_us // 1000) for attempt in claimed], now_us // 1000)
-    _advance_lanes([text for _, text, _ in taken], read.first_skipped)
-    if only_tests and not read.sender_keys:
+    _advance_lanes([text for _, text, _ in assigned], batch.first_skipped)
+    if only_tests and not batch.sender_keys:
         return ClaimCycle((), None)
-    return ClaimCycle(claimed, _next_claim_us(found, running_lanes, read, now_us))
+    return ClaimCycle(claimed, _next_claim_us(pool, running_lanes, batch, now_us))
 
 
 def _apply_send_states(waiting: list[WaitingText], now_ms: int) -> list[WaitingText]:
-    """Without those whose send was paused or cancelled meanwhile: that takes effect at once."""
-    for other in ("paused", "canceled"):
-        ids = [text.delivery_id for text in waiting if text.target_state == other]
+    """Pause or cancel texts whose send was paused or cancelled: that takes effect at once."""
+    for state in (DeliveryState.PAUSED, DeliveryState.CANCELED):
+        ids = [text.delivery_id for text in waiting if text.target_state == state]
         if ids:
-            transitions.apply_send_state(ids, other, now_ms)
-    return [text for text in waiting if text.target_state == "ready"]
+            transitions.apply_send_state(ids, state, now_ms)
+    return [text for text in waiting if text.target_state == DeliveryState.READY]
 
 
-def _advance_lanes(taken: Sequence[WaitingText], first_left: Mapping[int, int]) -> None:
-    """The lane has got to the last text taken; of several numbers to where the slowest is: there sends share."""
-    for number in {text.lane for text in taken}:
-        last = max(text.queue_position for text in taken if text.lane == number)
-        lane_state.advance_lane("sms", number, min(last, first_left.get(number, last)))
+def _advance_lanes(claimed: Sequence[WaitingText], first_skipped: Mapping[int, int]) -> None:
+    """Advance each lane to the last text taken, or to where its slowest number is: there, sends share."""
+    for lane in {text.lane for text in claimed}:
+        last = max(text.queue_position for text in claimed if text.lane == lane)
+        lane_state.advance_lane("sms", lane, min(last, first_skipped.get(lane, last)))
 
 
 def _defer_for_quiet_hours(waiting: list[WaitingText], mode: Mode, now_ms: int) -> list[WaitingText]:
-    """Where it is night now, a good part of the zone's texts is moved out of the way at once."""
+    """Defer texts in quiet hours, together with a batch of the same time zone."""
     ends_ms = quiet_hours_lookup(now_ms)
-    asleep = {
+    deferred = {
         text.delivery_id: text.timezone
         for text in waiting
         if quiet_hours.is_subject_to_quiet_hours(text.kind, text.lane == Lane.URGENT, mode)
         and ends_ms(text.timezone) is not None
     }
-    for zone in set(asleep.values()):
+    for zone in set(deferred.values()):
         transitions.defer(zone, ends_ms(zone) or now_ms, _DEFER_BATCH_SIZE, now_ms)
-    return [text for text in waiting if text.delivery_id not in asleep]
+    return [text for text in waiting if text.delivery_id not in deferred]
 
 
 def _skip_if_blocked(text: WaitingText, mode: Mode, now_ms: int) -> bool:
-    """The decision once more at the moment of sending: a STOP since the fan-out wins."""
-    too_late = routing.is_expired(text.sms_expires_at_ms, now_ms)
-    refusal = routing.send_block_reason(text.kind, text.recipient, text.is_on_account, too_late)
+    """Decide again at the moment of sending: a STOP since the fan-out wins."""
+    is_expired = routing.is_expired(text.sms_expires_at_ms, now_ms)
+    reason = routing.send_block_reason(text.kind, text.recipient, text.is_on_account, is_expired)
     if routing.crosses_test_mode(text.requested_mode, mode):
-        refusal = Reason.MODE_CHANGED
-    if refusal is not None:
-        transitions.skip_delivery(text.delivery_id, refusal, now_ms)
-    return refusal is not None
+        reason = Reason.MODE_CHANGED
+    if reason is not None:
+        transitions.skip_delivery(text.delivery_id, reason, now_ms)
+    return reason is not None
 
 
-def _postpone_duplicates(going: list[WaitingText], door: SendRoute, now_ms: int) -> list[WaitingText]:
-    """A text without a link can be told from its like only by number and words: one of a kind is out at a time."""
-    linkless = [text for text in going if text.kind != TextKind.NOTIFICATION]
+def _postpone_duplicates(texts: list[WaitingText], route: SendRoute, now_ms: int) -> list[WaitingText]:
+    """Keep one of several equal texts in flight: without a link, only phone and words identify a text."""
+    linkless = [text for text in texts if text.kind != TextKind.NOTIFICATION]
     if not linkless:
-        return going
-    out = transitions.duplicates_in_flight([_sent_to(text, door) for text in linkless], door.credentials.account_sid)
-    later: list[int] = []
+        return texts
+    in_flight = transitions.duplicates_in_flight(
+        [_destination(text, route) for text in linkless], route.credentials.account_sid
+    )
+    postponed: list[int] = []
     for text in linkless:
-        twin = (_sent_to(text, door), text.body)
-        if twin in out:
-            later.append(text.delivery_id)
-        out.add(twin)
-    transitions.postpone(later, now_ms + _DUPLICATE_WAIT_MS)
-    return [text for text in going if text.delivery_id not in later]
+        key = (_destination(text, route), text.body)
+        if key in in_flight:
+            postponed.append(text.delivery_id)
+        in_flight.add(key)
+    transitions.postpone(postponed, now_ms + _DUPLICATE_WAIT_MS)
+    return [text for text in texts if text.delivery_id not in postponed]
 
 
-def _sent_to(text: WaitingText, door: SendRoute) -> str:
-    return door.override_number or text.recipient.phone
+def _destination(text: WaitingText, route: SendRoute) -> str:
+    return route.override_number or text.recipient.phone
 
 
-def _build_claim(text: WaitingText, seat: SenderCapacity, slot_us: int, door: SendRoute, now_us: int) -> ClaimedText:
+def _build_claim(text: WaitingText, member: SenderCapacity, slot_us: int, route: SendRoute, now_us: int) -> ClaimedText:
     return ClaimedText(
         attempt_id=secrets.token_urlsafe(12),
         delivery_id=text.delivery_id,
         kind=text.kind,
-        mode=door.mode,
-        credentials=door.credentials,
-        sender=seat.sender,
-        sent_to=_sent_to(text, door),
+        mode=route.mode,
+        credentials=route.credentials,
+        sender=member.sender,
+        sent_to=_destination(text, route),
         body=text.body,
         claimed_at_us=now_us,
         slot_us=slot_us,
@@ -251,12 +254,12 @@ def _attempt_row(attempt: ClaimedText, now_ms: int) -> dict[str, object]:
     }
 
 
-def _next_claim_us(found: SenderPool, running: Sequence[int], read: ClaimBatch, now_us: int) -> int | None:
-    """With texts waiting, when their numbers take some again; else when the next one's time comes."""
-    if read.sender_keys:
-        return found.next_available_us(read.sender_keys)
-    next_ms = unsent_messages.next_due_ms("sms", running)
+def _next_claim_us(pool: SenderPool, running_lanes: Sequence[int], batch: ClaimBatch, now_us: int) -> int | None:
+    """If texts are waiting, when their numbers can take more; otherwise when the next text is due."""
+    if batch.sender_keys:
+        return pool.next_available_us(batch.sender_keys)
+    next_ms = unsent_messages.next_due_ms("sms", running_lanes)
     if next_ms is None or next_ms * 1000 > now_us:
         return None if next_ms is None else next_ms * 1000
-    paused = any(seat.is_paused for seat in found.members)
-    return found.next_available_us([]) or (None if paused else now_us)
+    is_paused = any(member.is_paused for member in pool.members)
+    return pool.next_available_us([]) or (None if is_paused else now_us)

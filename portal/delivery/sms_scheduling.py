@@ -1,4 +1,4 @@
-"""The sending numbers in a claim: how many texts each may take now, and when it can take some again."""
+"""The sending numbers in a claim: how many texts each can take now, and when it can take more."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from portal.gateways.rules.provider_schema import SenderSettings
 from portal.settings.tables.sending_numbers import SendingNumber
 
 HORIZON_US = 500_000
-"""How far ahead a claim reaches: what changes meanwhile (STOP, a pause, a setting) takes effect within a second."""
+"""How far ahead a claim reaches: a STOP, a pause or a new setting takes effect within a second."""
 
 
 @dataclass(frozen=True)
 class SenderCapacity:
-    """One sending number; `row` is locked. Times are whole microseconds since 1970."""
+    """One sending number with its locked row. Times are whole microseconds since 1970."""
 
     sender: SenderSettings
     row: SendingNumber
@@ -28,12 +28,12 @@ class SenderCapacity:
 
     @property
     def cooldown_ends_us(self) -> int:
-        """For a provider that does not answer, or for a limit that is used up."""
+        """While the provider does not answer, or a limit is used up."""
         return max(self.row.retry_at_us, self.row.limit_resets_at_ms * 1000)
 
     @property
     def is_paused(self) -> bool:
-        """Test texts to its people pass all the same: by them one sees whether the fault is mended."""
+        """Test texts are sent all the same: they show whether the fault is fixed."""
         return bool(self.row.paused_reason)
 
     @property
@@ -42,32 +42,34 @@ class SenderCapacity:
 
     @property
     def available_at_us(self) -> int:
-        """When half the horizon is used up, or the rest is over."""
+        """When half of the horizon is used up, or the cooldown ends."""
         return max(self.now_us, self.row.next_free_at_us - HORIZON_US // 2, self.cooldown_ends_us)
 
     def max_texts(self, capacity: int) -> int:
-        """Texts that it may take; one to try with while the provider does not answer it."""
+        """Texts it can take; a single probe while the provider does not answer."""
         if self.row.consecutive_failures >= PROVIDER_FAILURE_THRESHOLD:
             return min(1, capacity)
         return batch_limit(HORIZON_US, self.sender.segments_per_second, capacity)
 
-    def assign_slots(self, texts: Sequence[WaitingText], now_us: int, lead_us: int) -> list[tuple[WaitingText, int]]:
-        """A slot for each text, as far as the horizon goes; the row moves on."""
-        first_us = max(self.row.next_free_at_us, now_us + lead_us)
+    def assign_slots(
+        self, texts: Sequence[WaitingText], now_us: int, lead_time_us: int
+    ) -> list[tuple[WaitingText, int]]:
+        """Give each text a slot, as far as the horizon reaches, and advance the row."""
+        first_us = max(self.row.next_free_at_us, now_us + lead_time_us)
         segments = [text.segments for text in texts]
-        planned = plan_slots(first_us, now_us, HORIZON_US, self.sender.segments_per_second, segments)
-        if planned.slots_us:
-            self.row.next_free_at_us = planned.next_free_us
+        plan = plan_slots(first_us, now_us, HORIZON_US, self.sender.segments_per_second, segments)
+        if plan.slots_us:
+            self.row.next_free_at_us = plan.next_free_us
             if self.row.consecutive_failures >= PROVIDER_FAILURE_THRESHOLD:
                 self.row.retry_at_us = next_probe_us(self.row.consecutive_failures, now_us)
-        return list(zip(texts, planned.slots_us, strict=False))
+        return list(zip(texts, plan.slots_us, strict=False))
 
 
 @dataclass(frozen=True)
 class ClaimBatch:
-    """Texts that may leave, and the numbers that something waits for, whether it may leave in this claim or not.
+    """Texts that may be sent now, and the sending numbers of all waiting texts that were looked at.
 
-    `first_left` has of each lane the turn of the first text that is left for later.
+    `first_skipped` maps each lane to the queue position of its first text left for later.
     """
 
     texts: list[WaitingText]
@@ -77,94 +79,104 @@ class ClaimBatch:
 
 @dataclass(frozen=True)
 class SenderPool:
-    """All of the sender's numbers. With one alone it does not matter who knows which."""
+    """All sending numbers. A single number needs no assignment."""
 
     sender: SenderSettings
     members: tuple[SenderCapacity, ...]
 
     @property
     def all_cooling_down(self) -> bool:
-        return all(seat.is_cooling_down for seat in self.members)
+        return all(member.is_cooling_down for member in self.members)
 
     @property
     def all_senders_paused(self) -> bool:
-        return all(seat.is_paused for seat in self.members)
+        return all(member.is_paused for member in self.members)
 
     def read_batch(self, capacity: int, lanes: Sequence[int], only_tests: bool) -> ClaimBatch:
-        """Of several numbers each gets as many as it can take, of those near the head of the lane."""
+        """Take as many texts near the head of the lane as each number can send."""
         now_ms = self.members[0].now_us // 1000
         if len(self.members) == 1:
             texts = ready_queue.waiting_texts(now_ms, self.members[0].max_texts(capacity), lanes, only_tests)
             return ClaimBatch(texts, frozenset([self.sender.sender_key] if texts else []), {})
-        head = self._next_candidates(now_ms, lanes, only_tests)
-        chosen = list(self._select_candidates([key for _, key in head], capacity))
-        ids = [one.delivery_id for (one, _), is_chosen in zip(head, chosen, strict=True) if is_chosen]
-        left = [one for (one, _), is_chosen in zip(head, chosen, strict=True) if not is_chosen]
+        candidates = self._next_candidates(now_ms, lanes, only_tests)
+        choices = zip(candidates, self._select([key for _, key in candidates], capacity), strict=True)
+        ids: list[int] = []
+        skipped: list[Candidate] = []
+        for (candidate, _), is_chosen in choices:
+            if is_chosen:
+                ids.append(candidate.delivery_id)
+            else:
+                skipped.append(candidate)
         texts = ready_queue.waiting_texts(now_ms, len(ids), lanes, only_tests, ids) if ids else []
-        return ClaimBatch(
-            texts, frozenset(key for _, key in head), {one.lane: one.queue_position for one in reversed(left)}
-        )
+        first_skipped = {candidate.lane: candidate.queue_position for candidate in reversed(skipped)}
+        return ClaimBatch(texts, frozenset(key for _, key in candidates), first_skipped)
 
     def assign_slots(
-        self, going: Sequence[WaitingText], now_us: int, lead_us: int
+        self, texts: Sequence[WaitingText], now_us: int, lead_time_us: int
     ) -> list[tuple[SenderCapacity, WaitingText, int]]:
-        """What leaves from which number at which time, the first first.
+        """Assign numbers and slots, in order of slot.
 
-        `now_us` is read anew: slots begin when the reading is done, however long that took.
+        `now_us` is read after the query, so that no slot is in the past however long that took.
         """
-        keys = [self._sender_key_for(text.recipient.phone, text.preferred_sender) for text in going]
-        taken: list[tuple[SenderCapacity, WaitingText, int]] = []
-        for seat in self.members:
-            its = [text for text, key in zip(going, keys, strict=True) if key == seat.sender.sender_key]
-            taken += [(seat, *one) for one in seat.assign_slots(its, now_us, lead_us)]
-        return sorted(taken, key=lambda one: one[2])
+        keys = [self._sender_key_for(text.recipient.phone, text.preferred_sender) for text in texts]
+        assigned: list[tuple[SenderCapacity, WaitingText, int]] = []
+        for member in self.members:
+            own = [text for text, key in zip(texts, keys, strict=True) if key == member.sender.sender_key]
+            assigned += [(member, text, slot_us) for text, slot_us in member.assign_slots(own, now_us, lead_time_us)]
+        return sorted(assigned, key=lambda item: item[2])
 
     def next_available_us(self, keys: Collection[str]) -> int | None:
-        """When the next claim can take something for these numbers, or one of the others has rested."""
-        times = [
-            seat.available_at_us for seat in self.members if seat.is_cooling_down or seat.sender.sender_key in keys
-        ]
-        return min(times, default=None)
+        """When one of these numbers can take more, or another number’s cooldown ends."""
+        return min(
+            (
+                member.available_at_us
+                for member in self.members
+                if member.is_cooling_down or member.sender.sender_key in keys
+            ),
+            default=None,
+        )
 
     def _next_candidates(self, now_ms: int, lanes: Sequence[int], only_tests: bool) -> list[tuple[Candidate, str]]:
-        """The next texts with their numbers. Where those of some numbers fill it, further ones of the others."""
-        resting = [seat.sender.sender_key for seat in self.members if seat.is_cooling_down]
-        paused = [seat.sender.sender_key for seat in self.members if seat.is_paused]
-        passed = ExcludedSenders(self.sender.sender_assignment, tuple(resting), tuple(paused))
-        next_candidates = self._with_sender_keys(ready_queue.next_candidates(now_ms, lanes, only_tests, passed))
-        seen = {key for _, key in next_candidates}
-        idle = {seat.sender.sender_key for seat in self.members if not seat.is_full} - seen - {*resting, *paused}
-        if len(next_candidates) < ready_queue.SCAN_LIMIT or not idle:
-            return next_candidates
-        further = ExcludedSenders(self.sender.sender_assignment, (*resting, *seen), tuple(paused))
-        return next_candidates + self._with_sender_keys(
-            ready_queue.next_candidates(now_ms, lanes, only_tests, further, ready_queue.DEEP_SCAN_LIMIT)
+        """The next texts with their numbers. If some numbers fill the scan, look further for the others’."""
+        cooling = [member.sender.sender_key for member in self.members if member.is_cooling_down]
+        paused = [member.sender.sender_key for member in self.members if member.is_paused]
+        excluded = ExcludedSenders(self.sender.sender_assignment, tuple(cooling), tuple(paused))
+        candidates = self._with_sender_keys(ready_queue.next_candidates(now_ms, lanes, only_tests, excluded))
+        seen = {key for _, key in candidates}
+        idle = {member.sender.sender_key for member in self.members if not member.is_full} - seen - {*cooling, *paused}
+        if len(candidates) < ready_queue.SCAN_LIMIT or not idle:
+            return candidates
+        excluded = ExcludedSenders(self.sender.sender_assignment, (*cooling, *seen), tuple(paused))
+        return candidates + self._with_sender_keys(
+            ready_queue.next_candidates(now_ms, lanes, only_tests, excluded, ready_queue.DEEP_SCAN_LIMIT)
         )
 
-    def _with_sender_keys(self, found: Sequence[Candidate]) -> list[tuple[Candidate, str]]:
-        return [(one, self._sender_key_for(one.phone, one.preferred_sender)) for one in found]
+    def _with_sender_keys(self, candidates: Sequence[Candidate]) -> list[tuple[Candidate, str]]:
+        return [(item, self._sender_key_for(item.phone, item.preferred_sender)) for item in candidates]
 
-    def _select_candidates(self, keys: Sequence[str], capacity: int) -> Iterator[bool]:
-        left = {seat.sender.sender_key: 0 if seat.is_full else seat.max_texts(capacity) for seat in self.members}
+    def _select(self, keys: Sequence[str], capacity: int) -> Iterator[bool]:
+        remaining = {
+            member.sender.sender_key: 0 if member.is_full else member.max_texts(capacity) for member in self.members
+        }
         for key in keys:
-            chosen = left[key] > 0 and capacity > 0
-            yield chosen
-            left[key] -= chosen
-            capacity -= chosen
+            is_chosen = remaining[key] > 0 and capacity > 0
+            yield is_chosen
+            remaining[key] -= is_chosen
+            capacity -= is_chosen
 
-    def _sender_key_for(self, number: str, knows: str | None) -> str:
-        return (
-            self.sender.sender_key
-            if len(self.members) == 1
-            else self.sender.sender_assignment.sender_for(number, knows)
-        )
+    def _sender_key_for(self, phone: str, preferred: str | None) -> str:
+        if len(self.members) == 1:
+            return self.sender.sender_key
+        return self.sender.sender_assignment.sender_for(phone, preferred)
 
 
 def build_sender_pool(sender: SenderSettings, rows: Mapping[str, SendingNumber], now_us: int) -> SenderPool:
-    """No number is taken for longer than it can rightly be (`core.rules.pacing`): a clock may have been put back."""
+    """Cap how far each number is booked (`core.rules.pacing`): the clock may have gone back."""
     latest_us = now_us + max_reservation_us(sender.segments_per_second, HORIZON_US)
-    for one in sender.individual_senders:
-        rows[one.sender_key].next_free_at_us = min(rows[one.sender_key].next_free_at_us, latest_us)
-    return SenderPool(
-        sender, tuple(SenderCapacity(one, rows[one.sender_key], now_us) for one in sender.individual_senders)
+    for individual in sender.individual_senders:
+        row = rows[individual.sender_key]
+        row.next_free_at_us = min(row.next_free_at_us, latest_us)
+    members = (
+        SenderCapacity(individual, rows[individual.sender_key], now_us) for individual in sender.individual_senders
     )
+    return SenderPool(sender, tuple(members))

@@ -1,7 +1,7 @@
-"""Draining the SMS lane: claim a little ahead, keep many requests in flight, record, hand over after a while.
+"""Drain the SMS lane: claim a little ahead, keep many requests in flight, record, hand over after a while.
 
-One thread talks to the database; each request in flight has a thread of its own, which waits for its slot.
-No transaction is open while a request is under way.
+One thread talks to the database; each request in flight has its own thread, which waits for its slot. No transaction
+is open during a request.
 """
 
 import contextlib
@@ -37,11 +37,11 @@ DRAIN_SECONDS = 20.0
 _HAND_OVER_US = 1_000_000
 _MAX_SLOT_WAIT_US = HORIZON_US + 1_000_000
 _FINAL_CALLS_GRACE_US = HORIZON_US + 500_000
-"""So long a run that has had its time waits for its last calls, some of which have slots yet to come, and claims no
-new ones. Where one hangs it goes on: the lane must not stand still for as long as a call may take."""
+"""How long a run that is over waits for its last calls, some with slots yet to come, without claiming more. If one
+hangs, the run continues: the lane must not stand still for as long as a call may take."""
 _MAX_RUN_EXTENSIONS = 5
 _MAX_QUEUED_US = 800_000
-"""What waited longer for a request to end is claimed anew: after a STOP no text may leave for more than a second."""
+"""A text that waits longer for a free request is claimed again: after a STOP none may be sent for over a second."""
 _INITIAL_LEAD_TIME_US = 30_000
 _MAX_LEAD_TIME_US = HORIZON_US // 2
 _RESULT_BATCH_SECONDS = 0.02
@@ -49,11 +49,11 @@ _SWITCH_INTERVAL_SECONDS = 0.0005
 _NEARLY_SATURATED = MAX_IN_FLIGHT * 3 // 4
 _MAX_WAIT_SECONDS = 1.0
 _concurrency_limit = ConcurrencyLimit(MAX_IN_FLIGHT)
-"""Of this process, from one run to the next."""
+"""Shared by the runs of this process."""
 
 
 class SmsWorkerRun:
-    """One run over the lane, ending after `seconds`, when nothing waits, or when `should_stop` says so."""
+    """One run over the lane, until `seconds` have passed, nothing is waiting, or `should_stop` returns true."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class SmsWorkerRun:
         clock: Callable[[], int] = now_us,
         concurrency_limit: ConcurrencyLimit | None = None,
     ) -> None:
-        """`ceiling` is what earlier runs found out of how many requests the provider takes at once."""
+        """`concurrency_limit` carries over what earlier runs learned."""
         self._gateway = gateway
         self._clock = clock
         self._should_stop = should_stop
@@ -74,20 +74,20 @@ class SmsWorkerRun:
         self._results: SimpleQueue[SmsResult] = SimpleQueue()
         self._unrecorded: list[SmsResult] = []
         self._in_flight = 0
-        self._lead_us = _INITIAL_LEAD_TIME_US
-        self._ceiling = concurrency_limit or ConcurrencyLimit(MAX_IN_FLIGHT)
+        self._lead_time_us = _INITIAL_LEAD_TIME_US
+        self._concurrency_limit = concurrency_limit or ConcurrencyLimit(MAX_IN_FLIGHT)
         self._help_requested = False
         self._sender_blocked_at_us: dict[str, int] = {}
         self._active_calls = 0
         self._active_calls_lock = Lock()
 
     def run(self) -> bool:
-        """True when texts were left waiting for their turn, so that somebody should ring again."""
+        """Return whether texts are left that are due at once, so that another run is needed."""
         with _short_thread_switch_interval(), ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="sms") as pool:
             try:
                 return self._run_loop(pool)
             except TRANSIENT_DATABASE_ERRORS:
-                raise  # there is nowhere to write
+                raise  # results cannot be recorded
             except BaseException:
                 self._flush_results()
                 raise
@@ -96,21 +96,21 @@ class SmsWorkerRun:
         next_us: int | None = None
         while True:
             self._extend_run_past_hung_call()
-            capacity = 0 if self._is_stopping() else self._ceiling.capacity(self._in_flight)
-            found = self._record_and_claim(capacity)
-            for claimed in found.claimed:
+            capacity = 0 if self._is_stopping() else self._concurrency_limit.capacity(self._in_flight)
+            cycle = self._record_and_claim(capacity)
+            for claimed in cycle.claimed:
                 self._in_flight += 1
                 pool.submit(self._send, claimed)
-            self._update_lead_time(found)
+            self._update_lead_time(cycle)
             if capacity:
-                next_us = found.next_claim_us
-            self._request_another_worker(capacity, found)
+                next_us = cycle.next_claim_us
+            self._request_another_worker(capacity, cycle)
             if not self._in_flight and (self._is_stopping() or not self._is_before(next_us, self._ends_us)):
                 return self._is_before(next_us, self._clock() + _HAND_OVER_US)
-            self._collect_results(found.next_claim_us)
+            self._collect_results(cycle.next_claim_us)
 
     def _flush_results(self) -> None:
-        """Whatever broke the run off, what is under way comes back, and would be lost to the texts it belongs to."""
+        """Record the results of requests in flight when a run breaks off; otherwise they would be lost."""
         self._should_stop = lambda: True
         while self._in_flight or self._unrecorded:
             self._record_and_claim(0)
@@ -118,23 +118,23 @@ class SmsWorkerRun:
                 self._collect_results(None)
 
     def _record_and_claim(self, capacity: int) -> ClaimCycle:
-        """Recording twice does no harm. Who was told to stop meanwhile claims nothing more."""
+        """Recording twice does no harm. If told to stop meanwhile, claim nothing more."""
         results = list(self._unrecorded)
-        found = retry_on_database_error(
-            lambda: record_and_claim(results, 0 if self._should_stop() else capacity, self._clock, self._lead_us)
+        cycle = retry_on_database_error(
+            lambda: record_and_claim(results, 0 if self._should_stop() else capacity, self._clock, self._lead_time_us)
         )
         del self._unrecorded[: len(results)]
-        return found
+        return cycle
 
-    def _update_lead_time(self, found: ClaimCycle) -> None:
-        """Twice what this claim took: on a busy machine, at a high rate, one text would miss every slot it is given."""
-        if found.claimed:
-            took_us = self._clock() - found.claimed[0].claimed_at_us
-            self._lead_us = max(0, min(_MAX_LEAD_TIME_US, 2 * took_us))
+    def _update_lead_time(self, cycle: ClaimCycle) -> None:
+        """Twice the duration of this claim: on a busy machine texts would otherwise miss every slot."""
+        if cycle.claimed:
+            took_us = self._clock() - cycle.claimed[0].claimed_at_us
+            self._lead_time_us = max(0, min(_MAX_LEAD_TIME_US, 2 * took_us))
 
-    def _request_another_worker(self, capacity: int, found: ClaimCycle) -> None:
-        """Once, when this worker alone has as many requests in flight as it can."""
-        if not self._help_requested and capacity and len(found.claimed) == capacity:
+    def _request_another_worker(self, capacity: int, cycle: ClaimCycle) -> None:
+        """Once, if this worker is at its limit of requests in flight."""
+        if not self._help_requested and capacity and len(cycle.claimed) == capacity:
             self._help_requested = True
             queue.enqueue(settings().redis_url, "drain_sms")
 
@@ -143,7 +143,7 @@ class SmsWorkerRun:
         return next_us is not None and next_us < until_us
 
     def _collect_results(self, until_us: int | None) -> None:
-        """Wait for a result or for the next claim, whichever comes first; then take all that is there."""
+        """Wait for a result or the next claim, whichever comes first; then take all results there are."""
         with contextlib.suppress(Empty):
             self._add_result(self._results.get(timeout=self._wait_seconds(until_us)))
             time.sleep(_RESULT_BATCH_SECONDS)
@@ -153,11 +153,13 @@ class SmsWorkerRun:
     def _add_result(self, result: SmsResult) -> None:
         self._unrecorded.append(result)
         self._in_flight -= 1
-        self._ceiling.record_response(isinstance(result.outcome, NotSent) and result.outcome.code == TOO_MANY_REQUESTS)
+        self._concurrency_limit.record_response(
+            isinstance(result.outcome, NotSent) and result.outcome.code == TOO_MANY_REQUESTS
+        )
 
     def _wait_seconds(self, until_us: int | None) -> float:
-        """Seconds; never so long that an urgent text or a stop would wait for more than a second."""
-        if until_us is None or self._ceiling.capacity(self._in_flight) <= 0 or self._is_stopping():
+        """At most a second, so that urgent texts and stops are not delayed."""
+        if until_us is None or self._concurrency_limit.capacity(self._in_flight) <= 0 or self._is_stopping():
             return _MAX_WAIT_SECONDS
         return max(0.001, min(_MAX_WAIT_SECONDS, (until_us - self._clock()) / 1_000_000))
 
@@ -170,10 +172,10 @@ class SmsWorkerRun:
         return self._should_stop() or self._clock() >= self._ends_us
 
     def _send(self, claimed: ClaimedText) -> None:
-        """In a thread of its own: whatever happens, exactly one result comes back."""
+        """In its own thread. Whatever happens, exactly one result is returned."""
         try:
             outcome = self._call_provider(claimed)
-        except Exception as error:  # the attempt is out there: losing its result would lose the text
+        except Exception as error:  # the text may have been sent: its result must not be lost
             _log.exception("unexpected error from the SMS gateway", attempt=claimed.attempt_id)
             outcome = Unknown(f"The call ended unexpectedly ({type(error).__name__}).")
         if blocks_sender(outcome) and claimed.mode not in SIMULATED_MODES:
@@ -196,17 +198,19 @@ class SmsWorkerRun:
             return self._gateway.submit_message(claimed.credentials, claimed.sender, text)
 
     def _is_too_late(self, claimed: ClaimedText) -> bool:
-        """While nearly all requests are in use the lane is below its limit, and a late text crowds nobody."""
+        """If nearly all requests are busy, the lane is below its rate, so a late text crowds no other."""
         now_us = self._clock()
-        full = self._active_calls >= _NEARLY_SATURATED
-        latest_us = claimed.claimed_at_us + _MAX_QUEUED_US if full else claimed.slot_us + _max_lateness_us(claimed)
-        fenced = now_us // 1000 > claimed.lease_until_ms - self._timeout_ms
-        # the number is refused: what was claimed before that would only be refused as well
-        in_vain = (
+        is_saturated = self._active_calls >= _NEARLY_SATURATED
+        latest_us = (
+            claimed.claimed_at_us + _MAX_QUEUED_US if is_saturated else claimed.slot_us + _max_lateness_us(claimed)
+        )
+        is_lease_ending = now_us // 1000 > claimed.lease_until_ms - self._timeout_ms
+        # the number is blocked: what was claimed before that would only be rejected
+        is_blocked = (
             claimed.claimed_at_us <= self._sender_blocked_at_us.get(claimed.sender.sender_key, 0)
             and claimed.kind != TextKind.TEST
         )
-        return now_us > latest_us or fenced or in_vain
+        return now_us > latest_us or is_lease_ending or is_blocked
 
     @contextlib.contextmanager
     def _count_active_call(self) -> Iterator[None]:
@@ -221,7 +225,7 @@ class SmsWorkerRun:
 
 @contextlib.contextmanager
 def _short_thread_switch_interval() -> Iterator[None]:
-    """Threads hand the interpreter on more often: whose slot has come should not wait while a batch is written down."""
+    """Switch threads more often: a text whose slot has come must not wait for a batch to be recorded."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     try:
@@ -231,18 +235,16 @@ def _short_thread_switch_interval() -> Iterator[None]:
 
 
 def _max_lateness_us(claimed: ClaimedText) -> int:
-    """A text that missed its slot by more takes a new one: sending it now would crowd the second it falls into."""
+    """A text that is later takes a new slot: sending it now would crowd the second it falls into."""
     return round(max(10_000.0, min(200_000.0, 1_000_000 / claimed.sender.segments_per_second)))
 
 
 def drain_sms(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:
-    """Send the texts whose turn it is, and hand over at the end when there is more to do at once."""
+    """Send due texts, and enqueue another run if more are due at the end."""
     if not restore_check.restore_check_passed(now_us() // 1000):
         return
-    found = settings()
-    gateway = sms_gateway()
-    left = SmsWorkerRun(gateway, seconds, should_stop, concurrency_limit=_concurrency_limit).run()
+    has_more = SmsWorkerRun(sms_gateway(), seconds, should_stop, concurrency_limit=_concurrency_limit).run()
     with transaction():
         sends.finish_sends(now_us() // 1000)
-    if left:
-        queue.enqueue(found.redis_url, "drain_sms")
+    if has_more:
+        queue.enqueue(settings().redis_url, "drain_sms")

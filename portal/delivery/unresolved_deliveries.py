@@ -1,4 +1,4 @@
-"""Texts whose outcome is unknown, in a person's hands: look again now, or decide where no evidence could be had."""
+"""Texts whose outcome is unknown: check again now, or let a person decide if no evidence can be found."""
 
 from dataclasses import dataclass
 
@@ -10,33 +10,32 @@ from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS, DeliveryState
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.transaction import transaction
 from portal.gateways import queue
+from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables import transitions, unresolved
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.settings.live_gateway import live_credentials
 
 SENT, NOT_SENT, RESEND = "sent", "not_sent", "resend"
 CONFIRMATION_WORDS = {SENT: "SENT", NOT_SENT: "NOT SENT", RESEND: "RESEND"}
-"""What a person types for each of the decisions."""
+"""What a person types to confirm each decision."""
 
-_ALREADY_RESOLVED = (
-    "This text is settled meanwhile: its outcome is known, or somebody else has decided. Nothing was changed."
-)
-_TOO_EARLY = "It is too early to decide: Twilio’s answer may still settle it. Nothing was changed."
+_ALREADY_RESOLVED = "This text has been resolved in the meantime. Nothing was changed."
+_TOO_EARLY = "It is too early to decide: Twilio may still answer. Nothing was changed."
 _NOTES = {
-    SENT: "No evidence could be had; an administrator took it as sent",
-    NOT_SENT: "No evidence could be had; an administrator took it as not sent",
-    RESEND: "No evidence could be had; an administrator had it sent again",
+    SENT: "No evidence found; an administrator marked it as sent",
+    NOT_SENT: "No evidence found; an administrator marked it as not sent",
+    RESEND: "No evidence found; an administrator sent it again",
 }
 _AUDIT = {SENT: "text_marked_sent", NOT_SENT: "text_marked_unsent", RESEND: "text_resent"}
 _PROVIDER_WAIT_WINDOWS = 2
-"""While Twilio can be asked, its answer is waited for so many settle windows before a person may decide."""
+"""While Twilio can be asked, a person may decide only after this many settle windows."""
 
 
 @dataclass(frozen=True)
 class UnresolvedText:
-    """`sent_at_ms` is when the attempt began, `heard_ms` when it was last known to be under way, `why` what was heard.
+    """`last_seen_ms` is when the attempt was last known to be in flight, `last_error` what was heard then.
 
-    `looked_for` is by what Twilio's list would show it. A person may decide from `resolvable_at_ms` on.
+    `matched_by` says how Twilio’s list would identify the text. A person may decide after `resolvable_at_ms`.
     """
 
     delivery: Delivery
@@ -53,26 +52,28 @@ class UnresolvedText:
 
     @property
     def unresolved_reason(self) -> str:
-        """Why no evidence has settled it."""
+        """Why no evidence has resolved it."""
         if not self.is_provider_queryable:
-            return "It left by another Twilio account than the one that is set now, so nobody can be asked about it."
+            return (
+                "It was sent from a different Twilio account than the current one, so the portal cannot ask about it."
+            )
         if self.delivery.reason:
             return f"{self.delivery.reason}."
-        return "Twilio is asked about it again and again, and has given no answer that settles it."
+        return "Twilio is asked about it repeatedly, and no answer has resolved it."
 
 
 def list_unresolved_texts(limit: int, send_id: int | None = None) -> list[UnresolvedText]:
-    """The longest in doubt first, of one send or of all."""
+    """Oldest first, of one send or of all."""
     return [_build_unresolved(delivery, attempt) for delivery, attempt in unresolved.unresolved_texts(limit, send_id)]
 
 
 def find_unresolved_text(delivery_id: int) -> UnresolvedText | None:
-    found = unresolved.unresolved_text(delivery_id)
-    return None if found is None else _build_unresolved(*found)
+    row = unresolved.unresolved_text(delivery_id)
+    return None if row is None else _build_unresolved(*row)
 
 
 def check_now(delivery_id: int, now_ms: int) -> None:
-    """The next sweep asks Twilio, within seconds. Raises `Refused` when there is nothing to ask about."""
+    """Let the next maintenance round ask Twilio. Raises `ActionRefused` if the text is already resolved."""
     with transaction():
         delivery, _ = _lock_unresolved(delivery_id)
         delivery.due_at_ms = now_ms
@@ -81,9 +82,10 @@ def check_now(delivery_id: int, now_ms: int) -> None:
 def resolve_manually(
     delivery_id: int, decision: str, confirmation: str, attempt_id: str, actor_id: int | None, now_ms: int
 ) -> None:
-    """Take a text as sent or as not sent, or send it again, where no evidence could be had.
+    """Mark a text as sent or not sent, or send it again, if no evidence can be found.
 
-    `attempt_id` is the attempt whose outcome was looked at. Raises `Invalid` (fields as `CONFIRMATIONS`) and `Refused`.
+    `attempt_id` is the attempt the person looked at. Raises `InvalidInput` (fields as in `CONFIRMATION_WORDS`) and
+    `ActionRefused`.
     """
     if text_input.clean_code(confirmation) != CONFIRMATION_WORDS[decision]:
         raise InvalidInput({decision: f"Type {CONFIRMATION_WORDS[decision]} to confirm. Nothing was changed."})
@@ -94,43 +96,43 @@ def resolve_manually(
         if not _build_unresolved(delivery, attempt).can_be_resolved(now_ms):
             raise ActionRefused(_TOO_EARLY)
         _apply_decision(delivery, attempt.id, decision, now_ms)
-        known = {"communication": delivery.communication_id, "attempt": attempt.id}
-        audit_log.record_audit_entry(_AUDIT[decision], f"text {delivery_id}", actor_id, now_ms, **known)
+        detail = {"communication": delivery.communication_id, "attempt": attempt.id}
+        audit_log.record_audit_entry(_AUDIT[decision], f"text {delivery_id}", actor_id, now_ms, **detail)
     queue.enqueue(settings().redis_url, "drain_sms")
 
 
-def _apply_decision(delivery: Delivery, attempt_id: str, how: str, now_ms: int) -> None:
-    """Evidence that comes after all still counts, but for one taken as not sent: that is final, and kept beside it."""
-    if how == SENT:
-        never = {"reason": _NOTES[how], "due_at_ms": NO_FURTHER_CHECK_MS}
-        transitions.complete_attempt(delivery.id, attempt_id, DeliveryState.ACCEPTED, now_ms, **never)
-    elif how == NOT_SENT:
-        transitions.complete_attempt(delivery.id, attempt_id, DeliveryState.EXPIRED, now_ms, reason=_NOTES[how])
+def _apply_decision(delivery: Delivery, attempt_id: str, decision: str, now_ms: int) -> None:
+    """Later evidence still counts, except after “not sent”: that is final, and the evidence becomes a conflict."""
+    if decision == SENT:
+        changes = {"reason": _NOTES[decision], "due_at_ms": NO_FURTHER_CHECK_MS}
+        transitions.complete_attempt(delivery.id, attempt_id, DeliveryState.ACCEPTED, now_ms, **changes)
+    elif decision == NOT_SENT:
+        transitions.complete_attempt(delivery.id, attempt_id, DeliveryState.EXPIRED, now_ms, reason=_NOTES[decision])
     else:
         transitions.complete_attempt(delivery.id, attempt_id, DeliveryState.READY, now_ms, reason="", due_at_ms=now_ms)
-    transitions.finish_attempt(attempt_id, "unknown", now_ms, detail=_NOTES[how])
+    transitions.finish_attempt(attempt_id, AttemptOutcome.UNKNOWN, now_ms, detail=_NOTES[decision])
 
 
 def _lock_unresolved(delivery_id: int) -> tuple[Delivery, Attempt]:
-    found = unresolved.unresolved_text(delivery_id, lock=True)
-    if found is None:
+    row = unresolved.unresolved_text(delivery_id, lock=True)
+    if row is None:
         raise ActionRefused(_ALREADY_RESOLVED)
-    return found
+    return row
 
 
 def _build_unresolved(delivery: Delivery, attempt: Attempt) -> UnresolvedText:
     credentials = live_credentials()
     same_account = credentials is not None and credentials.account_sid == attempt.account_sid
-    can_be_asked = same_account or attempt.mode in SIMULATED_MODES
-    heard_ms = attempt.finished_at_ms or attempt.lease_until_ms
+    is_queryable = same_account or attempt.mode in SIMULATED_MODES
+    last_seen_ms = attempt.finished_at_ms or attempt.lease_until_ms
     window_ms = round(settings().sms_unknown_seconds * 1000)
     return UnresolvedText(
         delivery=delivery,
         attempt_id=attempt.id,
         sent_at_ms=attempt.slot_at_ms,
-        last_seen_ms=heard_ms,
-        last_error=attempt.detail or "The process that was sending it ended in the middle.",
-        matched_by="its link" if "/c/" in delivery.body else "exactly its words",
-        is_provider_queryable=can_be_asked,
-        resolvable_at_ms=heard_ms + window_ms * (_PROVIDER_WAIT_WINDOWS if can_be_asked else 1),
+        last_seen_ms=last_seen_ms,
+        last_error=attempt.detail or "The process that was sending it ended before an answer came.",
+        matched_by="its link" if "/c/" in delivery.body else "its exact words",
+        is_provider_queryable=is_queryable,
+        resolvable_at_ms=last_seen_ms + window_ms * (_PROVIDER_WAIT_WINDOWS if is_queryable else 1),
     )

@@ -1,4 +1,4 @@
-"""The texts of a day against Twilio's own list, both ways."""
+"""Compare a day’s texts with Twilio’s list, in both directions."""
 
 import pytest
 from sqlalchemy import update
@@ -13,14 +13,14 @@ pytestmark = pytest.mark.usefixtures("app")
 DAY_MS = 86_400_000
 
 
-def test_what_left_past_us_and_what_twilio_does_not_know_are_both_named(simulator: servers.SimulatorClient) -> None:
+def test_reconciliation_reports_differences_in_both_directions(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway()
     scenario.create_accounts(2, with_sms=2)
     scenario.add_template()
     scenario.create_expanded_send()
     scenario.run_sms_worker()
     servers.wait_for(
-        lambda: all(text["date_sent"] for text in simulator.accepted_texts()), "the accepted_texts to be on their way"
+        lambda: all(text["date_sent"] for text in simulator.accepted_texts()), "the texts to be on their way"
     )
     now_ms = scenario.now_ms()
     noon_ms = now_ms // DAY_MS * DAY_MS + DAY_MS // 2
@@ -29,14 +29,14 @@ def test_what_left_past_us_and_what_twilio_does_not_know_are_both_named(simulato
         update(Attempt).where(Attempt.destination == scenario.phone_number(0)).values(provider_id="SM" + "f" * 32)
     )
     db.session.commit()
-    ids = simulator.call_api(
-        "POST", "/simulator/seed", {"messages": [{"to": "+14152009999", "body": "by hand", "at_ms": now_ms}]}
+    foreign_ids = simulator.call_api(
+        "POST", "/simulator/seed", {"messages": [{"to": "+14152009999", "body": "sent manually", "at_ms": now_ms}]}
     )["sids"]
     reconcile_yesterday(lambda: noon_ms)
-    assert audit_log.audit_page_before(None, 5) == [], "the first day has no beginning"
+    assert audit_log.audit_page_before(None, 5) == [], "there is no previous run to compare from"
     reconcile_yesterday(lambda: noon_ms + DAY_MS)
     reconcile_yesterday(lambda: noon_ms + DAY_MS + 60_000)
     (entry,) = audit_log.audit_page_before(None, 5)
     assert entry.action == "texts_reconciled"
     assert entry.detail["not_listed_ids"] == ["SM" + "f" * 32]
-    assert ids[0] in entry.detail["not_ours_ids"]
+    assert foreign_ids[0] in entry.detail["not_ours_ids"]

@@ -1,4 +1,4 @@
-"""A database put back from a copy: nothing old leaves again without evidence; mail waits for somebody to say so."""
+"""A restored database: nothing is resent without evidence, and emails wait for an administrator."""
 
 from collections.abc import Iterator
 
@@ -13,6 +13,7 @@ from portal.core.transaction import transaction
 from portal.delivery.email_claim import claim_emails
 from portal.delivery.email_worker import drain_email
 from portal.delivery.restore_guard import check_for_restore, mark_restored
+from portal.delivery.sms_worker import drain_sms
 from portal.gateways import queue
 from portal.messages import lanes
 from portal.messages.restore_check import restore_check_passed
@@ -27,7 +28,7 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture(autouse=True)
 def five_recipients(app: object, simulator: servers.SimulatorClient) -> Iterator[None]:
-    """Redis is the whole run's: what one test leaves there is nobody else's business."""
+    """Redis is shared by the whole test run, so clean up after each test."""
     scenario.configure_gateway()
     scenario.create_accounts(5, with_sms=5)
     scenario.add_template()
@@ -42,33 +43,31 @@ def clear_redis_marker() -> None:
 
 
 def simulate_restore(hours: float) -> None:
-    """The copy is older than what Redis remembers."""
+    """Make the database older than Redis says."""
     check_for_restore(scenario.now_ms() - round(hours * 3_600_000))
     queue.store_value(settings().redis_url, "restore_guard", scenario.now_ms())
 
 
-def test_texts_that_had_left_before_the_copy_was_put_back_do_not_leave_again(
+def test_texts_sent_before_the_restore_are_not_resent(
     simulator: servers.SimulatorClient,
 ) -> None:
     scenario.create_expanded_send()
-    already = scenario.deliveries("sms")[:3]
-    seeds = [{"to": text.address, "body": text.body} for text in already]
+    sent = scenario.deliveries("sms")[:3]
+    seeds = [{"to": text.address, "body": text.body} for text in sent]
     simulator.call_api("POST", "/simulator/seed", {"messages": seeds})
     simulate_restore(hours=20)
     scenario.run_scheduler_once()
     scenario.run_sms_worker()
-    assert len(simulator.accepted_texts()) == 3, "nothing but what had left"
+    assert len(simulator.accepted_texts()) == 3, "only those sent before"
     scenario.run_scheduler_once(lambda: scenario.now_ms() + 60_000)
     scenario.run_sms_worker(clock_ahead_ms=60_000)
     assert sorted(text["to"] for text in simulator.accepted_texts()) == [
-        scenario.phone_number(place) for place in range(5)
+        scenario.phone_number(index) for index in range(5)
     ]
     assert set(scenario.count_states("sms")) <= {"accepted", "sent", "delivered"}
 
 
-def test_until_the_scheduler_has_looked_nobody_sends(simulator: servers.SimulatorClient) -> None:
-    from portal.delivery.sms_worker import drain_sms
-
+def test_workers_send_nothing_before_the_restore_check(simulator: servers.SimulatorClient) -> None:
     scenario.create_expanded_send()
     simulate_restore(hours=20)
     drain_sms(seconds=1)
@@ -77,7 +76,7 @@ def test_until_the_scheduler_has_looked_nobody_sends(simulator: servers.Simulato
     assert scenario.count_states("email") == {"ready": 5}
 
 
-def test_mail_of_a_copy_waits_until_somebody_resumes_it(simulator: servers.SimulatorClient) -> None:
+def test_restored_emails_wait_until_resumed(simulator: servers.SimulatorClient) -> None:
     scenario.create_expanded_send()
     simulate_restore(hours=20)
     scenario.run_scheduler_once()
@@ -91,7 +90,7 @@ def test_mail_of_a_copy_waits_until_somebody_resumes_it(simulator: servers.Simul
     assert scenario.count_states("email") == {"handed_off": 5}
 
 
-def test_a_redis_that_forgot_everything_changes_nothing_while_the_database_is_young(
+def test_empty_redis_with_a_recent_database_is_no_restore(
     simulator: servers.SimulatorClient,
 ) -> None:
     scenario.create_expanded_send()
@@ -104,16 +103,16 @@ def test_a_redis_that_forgot_everything_changes_nothing_while_the_database_is_yo
     db.session.rollback()
 
 
-def test_a_portal_that_stood_still_for_a_weekend_goes_on_by_itself(simulator: servers.SimulatorClient) -> None:
+def test_portal_resumes_by_itself_after_a_weekend(simulator: servers.SimulatorClient) -> None:
     scenario.create_expanded_send()
     check_for_restore(scenario.now_ms() - 60 * 3_600_000)
-    assert restore_check_passed(scenario.now_ms()), "Redis remembers the same moment"
+    assert restore_check_passed(scenario.now_ms()), "Redis has the same time"
     scenario.run_sms_worker()
     assert len(simulator.accepted_texts()) == 5
 
 
-def test_a_young_copy_is_held_back_when_somebody_says_that_it_is_one(simulator: servers.SimulatorClient) -> None:
-    """Redis is empty and the copy is of fifty minutes ago: by itself nobody can tell."""
+def test_recent_copy_marked_as_restored_is_held(simulator: servers.SimulatorClient) -> None:
+    """Redis is empty and the copy is fifty minutes old, so it is not detected automatically."""
     scenario.create_expanded_send()
     check_for_restore(scenario.now_ms() - 50 * 60_000)
     clear_redis_marker()
@@ -125,7 +124,7 @@ def test_a_young_copy_is_held_back_when_somebody_says_that_it_is_one(simulator: 
     assert lane_state.running_lanes("email") == ()
 
 
-def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it(
+def test_restored_send_in_fan_out_waits_until_resumed(
     simulator: servers.SimulatorClient,
 ) -> None:
     send_id = send_creation.create_send("renewal", {"all": True}, {}, None, scenario.now_ms())
@@ -135,16 +134,16 @@ def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it
     scenario.run_sms_worker()
     scenario.run_email_worker()
     assert (scenario.count_states("sms"), scenario.count_states("email")) == ({"paused": 5}, {"paused": 5})
-    told = {(entry.action, entry.subject) for entry in audit_log.audit_page_before(None, 10)}
-    assert ("send_paused_after_restore", f"send {send_id}") in told
+    entries = {(entry.action, entry.subject) for entry in audit_log.audit_page_before(None, 10)}
+    assert ("send_paused_after_restore", f"send {send_id}") in entries
     send_control.resume_send(send_id, None, scenario.now_ms())
     send_control.apply_to_deliveries(send_id, scenario.now_ms)
     scenario.run_sms_worker()
     assert len(simulator.accepted_texts()) == 5
 
 
-def test_until_the_scheduler_has_looked_at_a_copy_no_worker_makes_anything_of_its_sends() -> None:
-    """Whoever starts first: what is made before that would be new, and nobody could tell that it had left."""
+def test_no_fan_out_before_the_restore_check() -> None:
+    """Deliveries created before the check would be new, and nobody could tell if they had been sent."""
     send_id = send_creation.create_send("renewal", {"all": True}, {}, None, scenario.now_ms())
     simulate_restore(hours=20)
     fan_out.fan_out_send(send_id, scenario.now_ms)
@@ -154,7 +153,7 @@ def test_until_the_scheduler_has_looked_at_a_copy_no_worker_makes_anything_of_it
     assert (scenario.count_states("sms"), scenario.count_states("email")) == ({"paused": 5}, {"paused": 5})
 
 
-def test_mails_that_were_under_way_in_the_copy_wait_for_somebody_too(simulator: servers.SimulatorClient) -> None:
+def test_restored_emails_in_flight_wait_until_resumed(simulator: servers.SimulatorClient) -> None:
     scenario.create_expanded_send()
     assert len(claim_emails(scenario.now_ms())) == 5
     simulate_restore(hours=20)
@@ -165,7 +164,7 @@ def test_mails_that_were_under_way_in_the_copy_wait_for_somebody_too(simulator: 
     assert (scenario.count_states("email"), simulator.received_emails()) == ({"ready": 5}, [])
 
 
-def test_whoever_said_start_before_the_restore_is_enabled_again_and_not_welcomed_again(
+def test_start_from_before_the_restore_gets_no_second_welcome(
     simulator: servers.SimulatorClient,
 ) -> None:
     simulate_restore(hours=20)
@@ -182,17 +181,17 @@ def test_whoever_said_start_before_the_restore_is_enabled_again_and_not_welcomed
     db.session.rollback()
 
 
-def test_when_the_clock_goes_back_nothing_waits_for_the_hour_that_it_was_ahead(
+def test_nothing_waits_for_an_hour_after_the_clock_goes_back(
     simulator: servers.SimulatorClient,
 ) -> None:
-    """A host began an hour fast, and was put right in the middle of a send."""
+    """A host starts an hour fast, and its clock is corrected during a send."""
     ahead_ms = scenario.now_ms() + HOUR_MS
     check_for_restore(ahead_ms)
     fan_out.fan_out_send(send_creation.create_send("renewal", {"all": True}, {}, None, ahead_ms), lambda: ahead_ms)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "429", "retry_after": 30, "count": 1}])
     scenario.run_sms_worker(HOUR_MS, until=scenario.attempts_recorded(3))
     scenario.run_sms_worker()
-    assert scenario.count_states("sms")["ready"] in (1, 2, 3), "what waits waits for an hour"
+    assert scenario.count_states("sms")["ready"] in (1, 2, 3), "the rest waits for an hour"
     scenario.run_scheduler_once()
     assert not any(
         row.due_at_ms > scenario.now_ms() + 40_000 for row in scenario.deliveries("sms") if row.state == "ready"
@@ -209,7 +208,7 @@ def _all_emails_sent() -> bool:
     return scenario.count_states("email") == {"handed_off": 5}
 
 
-def test_a_clock_that_is_set_by_seconds_moves_nothing(simulator: servers.SimulatorClient) -> None:
+def test_small_clock_adjustment_changes_nothing(simulator: servers.SimulatorClient) -> None:
     check_for_restore(scenario.now_ms() + 30_000)
     scenario.create_expanded_send()
     before = [(row.due_at_ms, row.state_changed_at_ms) for row in scenario.deliveries("sms")]
@@ -217,8 +216,8 @@ def test_a_clock_that_is_set_by_seconds_moves_nothing(simulator: servers.Simulat
     assert [(row.due_at_ms, row.state_changed_at_ms) for row in scenario.deliveries("sms")] == before
 
 
-def test_a_text_that_is_under_way_while_the_clock_is_put_right_keeps_its_slot_and_its_lease() -> None:
-    """Its worker has the right time already; taken from it, the text would leave twice."""
+def test_clock_repair_keeps_slot_and_lease_of_a_text_in_flight() -> None:
+    """Its worker already has the right time; if it lost the text, the text would be sent twice."""
     scenario.create_expanded_send()
     now_ms, text_id = scenario.now_ms(), scenario.deliveries("sms")[0].id
     with transaction() as session:

@@ -1,4 +1,4 @@
-"""Override, test mode, changes of mode, a wrong token, the feature off: what leaves, for whom, and by what."""
+"""Override, test mode, mode changes, a wrong token and the feature switched off: what is sent, to whom, and how."""
 
 import contextlib
 import dataclasses
@@ -7,6 +7,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -28,8 +29,7 @@ from portal.gateways.provider import MAX_IN_FLIGHT
 from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
 from portal.gateways.rules.provider_codes import explain_error_code
 from portal.messages import timeline
-from portal.messages.tables import communication_history, unresolved
-from portal.messages.tables import delivery_counts as progress_model
+from portal.messages.tables import communication_history, delivery_counts, unresolved
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.operations import test_messages
 from portal.sends import progress
@@ -57,7 +57,7 @@ def set_switch(name: str, value: str) -> None:
 
 
 def create_bulk_send(total: int, rate: float) -> None:
-    """A send to that many people, ready to leave."""
+    """A send to this many recipients, ready to be sent."""
     scenario.configure_gateway(rate)
     scenario.create_accounts(total, with_sms=total)
     scenario.add_template()
@@ -65,7 +65,7 @@ def create_bulk_send(total: int, rate: float) -> None:
 
 
 def send_one_of_each_kind() -> Counter[str]:
-    """A bulk of 100, an invitation, a welcome after START and a test text leave; whom they are meant for."""
+    """Send 100 bulk texts, an invitation, a welcome and a test text; return the intended recipients."""
     now = scenario.now_ms()
     scenario.create_accounts(100, with_sms=100)
     scenario.add_template()
@@ -80,12 +80,12 @@ def send_one_of_each_kind() -> Counter[str]:
 
 
 def creates(simulator: servers.SimulatorClient) -> list[dict[str, Any]]:
-    """Every time that the simulator was asked to send."""
+    """Every request to send that the simulator received."""
     return [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
 
 
 def attempts() -> list[tuple[Attempt, Delivery]]:
-    """Of texts, those in which the simulator was asked: what missed its slot took another one."""
+    """Attempts at texts that reached the simulator."""
     db.session.remove()
     query = select(Attempt, Delivery).join(Delivery, Delivery.id == Attempt.delivery_id)
     query = query.where(Delivery.channel == "sms", Attempt.outcome != "released")
@@ -93,7 +93,7 @@ def attempts() -> list[tuple[Attempt, Delivery]]:
 
 
 def count(outcome: str | None = None) -> int:
-    """Of the attempts, all or those that ended so."""
+    """Attempts with this outcome, or all."""
     query = select(func.count()).select_from(Attempt)
     found = db.session.scalar(query if outcome is None else query.where(Attempt.outcome == outcome))
     db.session.remove()
@@ -101,13 +101,13 @@ def count(outcome: str | None = None) -> int:
 
 
 def timeline_text(delivery: Delivery) -> str:
-    """All that the history of a text says."""
-    return " ".join(f"{entry.message} {entry.detail}" for entry in timeline.timeline_entries(delivery))
+    """The whole timeline of a text."""
+    return " ".join(f"{entry.label} {entry.detail}" for entry in timeline.timeline_entries(delivery))
 
 
 @contextlib.contextmanager
 def worker_thread(app: Flask, run: Callable[[], None]) -> Iterator[None]:
-    """The lane's worker beside the test, until it ends by itself; what it raised is raised here."""
+    """Run the worker beside the test until it ends; its exceptions fail the test."""
     raised: list[BaseException] = []
 
     def work() -> None:
@@ -130,24 +130,24 @@ def worker_thread(app: Flask, run: Callable[[], None]) -> Iterator[None]:
 
 
 @pytest.mark.one_engine
-def test_with_the_override_on_every_kind_of_text_arrives_there_and_history_says_whom_it_was_for(
+def test_override_receives_every_kind_of_text(
     simulator: servers.SimulatorClient,
 ) -> None:
     scenario.configure_gateway(rate=20, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
-    meant = send_one_of_each_kind()
+    recipients = send_one_of_each_kind()
     assert Counter(call["to"] for call in creates(simulator)) == {OVERRIDE: 103}
     assert Counter(text["to"] for text in simulator.accepted_texts()) == {OVERRIDE: 103}
-    made = attempts()
-    assert Counter(delivery.address for _, delivery in made) == meant
-    assert {(attempt.mode, attempt.destination) for attempt, _ in made} == {("override", OVERRIDE)}
-    words = f"Override: it went to {mask_phone(OVERRIDE)} instead."
-    assert all(words in timeline_text(delivery) for _, delivery in made)
+    records = attempts()
+    assert Counter(delivery.address for _, delivery in records) == recipients
+    assert {(attempt.mode, attempt.destination) for attempt, _ in records} == {("override", OVERRIDE)}
+    note = f"Override: it went to {mask_phone(OVERRIDE)} instead."
+    assert all(note in timeline_text(delivery) for _, delivery in records)
     (test,) = test_messages.recent_test_texts(2)
-    assert words in [step.message for step in test_messages.delivery_steps(test)]
+    assert note in [step.message for step in test_messages.delivery_steps(test)]
 
 
 def send_and_drain(total: int) -> int:
-    """To that many people and nobody else; it has left."""
+    """Send to this many new recipients, and drain the lane."""
     scenario.create_accounts(total, with_sms=total)
     scenario.add_template()
     send_id = scenario.create_expanded_send()
@@ -156,22 +156,23 @@ def send_and_drain(total: int) -> int:
 
 
 @pytest.mark.one_engine
-def test_under_the_override_no_status_says_that_the_person_got_it(simulator: servers.SimulatorClient) -> None:
+def test_override_status_never_claims_delivery_to_the_recipient(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(rate=5, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
     send_and_drain(1)
     ((attempt, delivery),) = attempts()
     assert timeline.describe_state(delivery)[0] == "Override: accepted for delivery"
-    where = f"It went to the override phone_number {mask_phone(OVERRIDE)}. It was meant for {format_phone(scenario.phone_number(0))}."
-    assert timeline.redirect_note(delivery) == where
+    recipient = format_phone(scenario.phone_number(0))
+    note = f"It went to the override number {mask_phone(OVERRIDE)}. It was meant for {recipient}."
+    assert timeline.redirect_note(delivery) == note
     record_receipt(
         {"MessageSid": attempt.provider_id or "", "MessageStatus": "delivered"}, attempt.id, scenario.now_ms()
     )
     (delivery,) = scenario.deliveries("sms")
     assert timeline.describe_state(delivery)[:2] == ("Override: delivered", "off")
-    assert timeline.redirect_note(delivery) == where
+    assert timeline.redirect_note(delivery) == note
 
 
-def test_simulated_texts_are_counted_apart_on_pages_in_lists_and_in_the_shell(
+def test_simulated_texts_are_counted_separately(
     simulator: servers.SimulatorClient,
 ) -> None:
     scenario.configure_gateway(rate=5, EnableSmsTestMode="true")
@@ -179,7 +180,7 @@ def test_simulated_texts_are_counted_apart_on_pages_in_lists_and_in_the_shell(
     db.session.remove()
     found = progress.send_report(send_id, scenario.now_ms())
     assert found.groups["sms"] == {"simulated": 2}
-    assert progress_model.group_counts_by_send([send_id])[send_id]["sms"] == {"simulated": 2}
+    assert delivery_counts.group_counts_by_send([send_id])[send_id]["sms"] == {"simulated": 2}
     assert "Texts: 2 simulated" in shell._as_text(found)
     listed = communication_history.admin_page("", "simulated", "sms", send_id, None, 9, True)
     assert {len(listed), len(communication_history.admin_page("", "delivered", "sms", send_id, None, 9, True))} == {
@@ -197,7 +198,7 @@ def test_simulated_texts_are_counted_apart_on_pages_in_lists_and_in_the_shell(
         (INVITED, "EnableSmsOverrideNumber", "Invitation sent to the override number"),
     ],
 )
-def test_an_invitation_that_reached_no_phone_of_the_person_is_not_waited_for(
+def test_redirected_invitation_is_not_pending(
     number: str, mode: str, label: str, simulator: servers.SimulatorClient
 ) -> None:
     scenario.configure_gateway(rate=5, SmsOverrideNumber=OVERRIDE, **{mode: "true"})
@@ -208,7 +209,7 @@ def test_an_invitation_that_reached_no_phone_of_the_person_is_not_waited_for(
     scenario.run_sms_worker()
     phone = db.session.scalars(select(PhoneNumber)).one()
     state = number_status(phone, "us", scenario.now_ms())
-    assert state.words == label
+    assert state.label == label
     assert format_phone(number) in state.detail
     assert "STOP" not in state.detail
     assert not state.pending
@@ -218,29 +219,25 @@ def test_an_invitation_that_reached_no_phone_of_the_person_is_not_waited_for(
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("override", ["", OVERRIDE])
-def test_in_test_mode_no_kind_of_text_uses_the_live_credentials_and_all_are_labelled_simulated(
-    simulator: servers.SimulatorClient, override: str
-) -> None:
+def test_test_mode_never_uses_live_credentials(simulator: servers.SimulatorClient, override: str) -> None:
     scenario.configure_gateway(rate=20, EnableSmsTestMode="true")
     if override:
         set_switch("SmsOverrideNumber", override)
         set_switch("EnableSmsOverrideNumber", "true")
-    meant = send_one_of_each_kind()
-    made = attempts()
-    assert Counter(delivery.address for _, delivery in made) == meant
-    assert Counter(call["to"] for call in creates(simulator)) == ({override: 103} if override else meant)
-    assert {delivery.state for _, delivery in made} == {"simulated"}
-    assert all("Test mode: nothing real left." in timeline_text(delivery) for _, delivery in made)
-    assert {timeline.describe_state(delivery)[0] for _, delivery in made} == {"Simulated: accepted"}
+    recipients = send_one_of_each_kind()
+    records = attempts()
+    assert Counter(delivery.address for _, delivery in records) == recipients
+    assert Counter(call["to"] for call in creates(simulator)) == ({override: 103} if override else recipients)
+    assert {delivery.state for _, delivery in records} == {"simulated"}
+    assert all("Test mode: nothing real left." in timeline_text(delivery) for _, delivery in records)
+    assert {timeline.describe_state(delivery)[0] for _, delivery in records} == {"Simulated: accepted"}
     assert_nothing_pending()
     assert_only_test_credentials(simulator)
 
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("sender", SENDING_NUMBERS)
-def test_in_test_mode_a_bulk_to_magic_numbers_ends_with_the_plain_words_of_each(
-    sender: str, simulator: servers.SimulatorClient
-) -> None:
+def test_test_mode_explains_each_magic_number(sender: str, simulator: servers.SimulatorClient) -> None:
     test_sender = {"FromNumber": sender, "SegmentsPerSecond": 10}
     scenario.configure_gateway(EnableSmsTestMode="true", TestSmsGatewaySettings=json.dumps(test_sender))
     scenario.add_template()
@@ -253,23 +250,23 @@ def test_in_test_mode_a_bulk_to_magic_numbers_ends_with_the_plain_words_of_each(
         words, _tone, detail = timeline.describe_state(found[number])
         code = code_in(SENDING_NUMBERS[sender]) or code_in(meaning)
         assert words == ("Simulated: refused" if code else "Simulated: accepted")
-        assert detail == (f"Rehearsed: {explain_error_code(code).sentence} (code {code})" if code else "")
-    assert db.session.scalars(select(ConsentEvent)).all() == [], "a rehearsed STOP silences nobody"
+        assert detail == (f"Simulated: {explain_error_code(code).sentence} (code {code})" if code else "")
+    assert db.session.scalars(select(ConsentEvent)).all() == [], "a simulated STOP opts nobody out"
     assert paused_senders() == []
     assert_nothing_pending()
     set_switch("EnableSmsTestMode", "false")
     scenario.run_sms_worker(clock_ahead_ms=DAYS_MS)
     asked = {call["account_sid"] for call in simulator.get("/simulator/log")["log"]}
-    assert asked == {servers.TEST_CREDENTIALS["AccountSid"]}, "what was rehearsed never leaves for real"
+    assert asked == {servers.TEST_CREDENTIALS["AccountSid"]}, "simulated texts are never sent for real"
 
 
 def code_in(meaning: str) -> str:
-    """Of a magic number, the code that it stands for; "" for one that works."""
+    """The error code that a magic number stands for; "" if it works."""
     return meaning.partition("code ")[2].rstrip(")")
 
 
 def insert_accounts_with_phones(numbers: list[str]) -> None:
-    """An account for each number, and its texts."""
+    """One account for each phone, enabled for texts."""
     ids = [inbound_helpers.new_account(f"M-{place}") for place in range(len(numbers))]
     with transaction() as session:
         for account_id, number in zip(ids, numbers, strict=True):
@@ -277,7 +274,7 @@ def insert_accounts_with_phones(numbers: list[str]) -> None:
 
 
 def assert_nothing_pending() -> None:
-    """No receipt, now or in days; those who settle doubts find nothing to ask."""
+    """No receipt is awaited, now or in days, and reconciliation finds nothing to ask."""
     assert all(STATES[delivery.state].final for _, delivery in attempts())
     assert list(unresolved.deliveries_awaiting_receipt(scenario.now_ms() + DAYS_MS, 10)) == []
     db.session.remove()
@@ -295,7 +292,7 @@ def assert_only_test_credentials(simulator: servers.SimulatorClient) -> None:
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("name", ["EnableSmsTestMode", "EnableSmsOverrideNumber"])
-def test_handsets_get_no_answer_of_our_own_unless_texts_are_live(name: str) -> None:
+def test_auto_replies_are_sent_only_in_live_mode(name: str) -> None:
     scenario.configure_gateway(SmsGatewaySettings=json.dumps(_SHORT_CODE), SmsOverrideNumber=OVERRIDE)
     assert inbound_helpers.receive_text("HELP", REPLIED, scenario.now_ms())
     assert inbound_helpers.receive_text("STOP", INVITED, scenario.now_ms())
@@ -306,7 +303,7 @@ def test_handsets_get_no_answer_of_our_own_unless_texts_are_live(name: str) -> N
 
 @dataclasses.dataclass
 class SettingsSnapshot:
-    """How the settings stood, and within which milliseconds a claim may have found them so."""
+    """The settings, and the period in which a claim may have used them."""
 
     mode: Mode
     override: str
@@ -320,31 +317,31 @@ class SettingsSnapshot:
 
 
 class RandomSwitcher:
-    """One setting changed after the other, drawn by lot with a seed; everything that stood is kept."""
+    """Changes one random setting after another, with a seed, and records each state."""
 
     def __init__(self, seed: int) -> None:
-        self._lot = random.Random(seed)
+        self._random = random.Random(seed)
         self._values = dict.fromkeys(("EnableSmsTestMode", "EnableSmsOverrideNumber"), "false")
         self._values |= {"EnableSmsNotifications": "true", "SmsOverrideNumber": OVERRIDE}
         set_switch("SmsOverrideNumber", OVERRIDE)
-        self.stood = [self._standing(scenario.now_ms())]
+        self.snapshots = [self._snapshot(scenario.now_ms())]
 
     @property
     def is_off(self) -> bool:
-        return self.stood[-1].mode is Mode.OFF
+        return self.snapshots[-1].mode is Mode.OFF
 
     def change(self) -> None:
-        """Off is short: the next change ends it."""
-        name = "EnableSmsNotifications" if self.is_off else self._lot.choice(list(self._values))
-        places = OVERRIDES if name == "SmsOverrideNumber" else ("false", "true")
-        value = places[1 - places.index(self._values[name])]
-        begun_ms = scenario.now_ms()
+        """“Off” is short: the next change ends it."""
+        name = "EnableSmsNotifications" if self.is_off else self._random.choice(list(self._values))
+        values = OVERRIDES if name == "SmsOverrideNumber" else ("false", "true")
+        value = values[1 - values.index(self._values[name])]
+        started_ms = scenario.now_ms()
         set_switch(name, value)
         self._values[name] = value
-        self.stood[-1].until_ms = scenario.now_ms()
-        self.stood.append(self._standing(begun_ms))
+        self.snapshots[-1].until_ms = scenario.now_ms()
+        self.snapshots.append(self._snapshot(started_ms))
 
-    def _standing(self, since_ms: int) -> SettingsSnapshot:
+    def _snapshot(self, since_ms: int) -> SettingsSnapshot:
         test, override = (self._values[name] == "true" for name in ("EnableSmsTestMode", "EnableSmsOverrideNumber"))
         mode = {
             (False, False): Mode.LIVE,
@@ -357,7 +354,7 @@ class RandomSwitcher:
 
 
 def drain_all() -> None:
-    """As the workers do who are rung for again and again: until nothing waits."""
+    """Run the worker until nothing is waiting."""
 
     def is_empty() -> bool:
         scenario.run_sms_worker()
@@ -366,39 +363,41 @@ def drain_all() -> None:
     servers.wait_for(is_empty, "every text to leave", 60)
 
 
-def test_fifty_changes_of_mode_during_a_send_of_a_thousand_mix_nothing_in_any_attempt(
-    app: Flask, simulator: servers.SimulatorClient
-) -> None:
+def _has_sent(texts: int) -> bool:
+    return count() >= texts
+
+
+def test_no_attempt_mixes_two_modes(app: Flask, simulator: servers.SimulatorClient) -> None:
     create_bulk_send(1_000, rate=500)
     switching = RandomSwitcher(seed=50)
     with worker_thread(app, drain_all):
         for turn in range(50):
             if not switching.is_off:
-                servers.wait_for(lambda turn=turn: count() >= 18 * turn, "the send to go on")
+                servers.wait_for(partial(_has_sent, 18 * turn), "the send to go on")
             switching.change()
         if switching.is_off:
             switching.change()
-    switching.stood[-1].until_ms = scenario.now_ms()
-    made = attempts()
-    for attempt, delivery in made:
+    switching.snapshots[-1].until_ms = scenario.now_ms()
+    records = attempts()
+    for attempt, delivery in records:
         ours = (
             (servers.TEST_CREDENTIALS, TEST_FROM)
             if attempt.mode in SIMULATED_MODES
             else (servers.LIVE_CREDENTIALS, servers.FROM_NUMBER)
         )
         assert (attempt.account_sid, attempt.sender) == (ours[0]["AccountSid"], ours[1])
-        assert any(standing.fits(attempt, delivery) for standing in switching.stood), attempt.mode
-    assert {attempt.mode for attempt, _ in made} == {mode.value for mode in Mode} - {"off"}
-    assert_simulator_log_matches(simulator, made, 1_000)
+        assert any(snapshot.fits(attempt, delivery) for snapshot in switching.snapshots), attempt.mode
+    assert {attempt.mode for attempt, _ in records} == {mode.value for mode in Mode} - {"off"}
+    assert_simulator_log_matches(simulator, records, 1_000)
 
 
 def assert_simulator_log_matches(
-    simulator: servers.SimulatorClient, made: list[tuple[Attempt, Delivery]], total: int
+    simulator: servers.SimulatorClient, records: list[tuple[Attempt, Delivery]], total: int
 ) -> None:
-    """Request by request: who asked, from where, to whom, with which words; and each text once."""
+    """Compare each request: account, sender, recipient and words; and each text is sent once."""
     calls = {call["sid"]: call for call in creates(simulator)}
-    assert len(calls) == len(made) == len({delivery.id for _, delivery in made}) == total
-    for attempt, delivery in made:
+    assert len(calls) == len(records) == len({delivery.id for _, delivery in records}) == total
+    for attempt, delivery in records:
         call = calls[attempt.provider_id]
         asked = (call["account_sid"], call["from"], call["to"], call["body"])
         assert asked == (attempt.account_sid, attempt.sender, attempt.destination, delivery.body)
@@ -406,25 +405,21 @@ def assert_simulator_log_matches(
         assert delivery.state == ("simulated" if attempt.mode in SIMULATED_MODES else "accepted")
 
 
-def test_a_wrong_token_during_a_send_pauses_the_lane_in_time_and_loses_and_doubles_nothing(
-    app: Flask, simulator: servers.SimulatorClient
-) -> None:
+def test_wrong_token_pauses_the_lane_without_losing_texts(app: Flask, simulator: servers.SimulatorClient) -> None:
     create_bulk_send(500, rate=200)
     with worker_thread(app, scenario.run_sms_worker):
         servers.wait_for(lambda: count("accepted") >= 100, "a part to have left")
         set_switch("SmsGatewayAuthentication", json.dumps({**servers.LIVE_CREDENTIALS, "AuthToken": "wrong"}))
-        reason = servers.wait_for(pause_reasons, "the lane to be pause_reasons")
+        reason = servers.wait_for(pause_reasons, "the lane to be paused")
     assert "20003" in reason
     refused = [call for call in creates(simulator) if call["status"] == 401]
     assert 1 <= len(refused) <= MAX_IN_FLIGHT
     assert count("account_fault") == len(refused)
     left = len(simulator.accepted_texts())
     assert scenario.count_states("sms") == {"accepted": left, "ready": 500 - left}
-    assert {row.attempt_count for row in scenario.deliveries("sms") if row.state == "ready"} == {0}, (
-        "no attempt is burned"
-    )
+    assert {row.attempt_count for row in scenario.deliveries("sms") if row.state == "ready"} == {0}, "no attempt counts"
     scenario.run_sms_worker()
-    assert len(creates(simulator)) == left + len(refused), "a paused lane asks nothing"
+    assert len(creates(simulator)) == left + len(refused), "a paused lane sends nothing"
     set_switch("SmsGatewayAuthentication", json.dumps(servers.LIVE_CREDENTIALS))
     assert pause_reasons() == ""
     drain_all()
@@ -435,15 +430,13 @@ def test_a_wrong_token_during_a_send_pauses_the_lane_in_time_and_loses_and_doubl
 
 
 def pause_reasons() -> str:
-    """Why the lane stands still."""
+    """Why the lane is paused."""
     reasons = [sender.paused_reason for sender in paused_senders()]
     db.session.remove()
     return "; ".join(reasons)
 
 
-def test_the_feature_switched_off_during_a_send_stops_it_and_on_again_it_goes_on(
-    app: Flask, simulator: servers.SimulatorClient
-) -> None:
+def test_switching_the_feature_off_interrupts_a_send(app: Flask, simulator: servers.SimulatorClient) -> None:
     create_bulk_send(300, rate=200)
     with worker_thread(app, scenario.run_sms_worker):
         servers.wait_for(lambda: count("accepted") >= 60, "a part to have left")

@@ -1,4 +1,4 @@
-"""What came back from outside is written down, whatever breaks off the run that asked for it."""
+"""Results from providers are recorded, whatever interrupts the run that asked for them."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Interrupted(BaseException):
 
 
 def interrupt_when(condition: Callable[[], object]) -> Callable[[], bool]:
-    """Breaks off whatever asks it, once the condition holds; before that nothing is to stop."""
+    """A stop condition that interrupts its caller once the condition holds, and returns false before."""
 
     def stop() -> bool:
         if condition():
@@ -33,43 +33,44 @@ def interrupt_when(condition: Callable[[], object]) -> Callable[[], bool]:
     return stop
 
 
-def test_texts_under_way_are_written_down_when_their_run_breaks_off(simulator: servers.SimulatorClient) -> None:
+def test_interrupted_sms_run_records_texts_in_flight(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway()
     scenario.create_accounts(8, with_sms=8)
     scenario.add_template()
     scenario.create_expanded_send()
     simulator.set_faults(latency_ms=300, receipts={"drop": 1})
-    calls = lambda: [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]  # noqa: E731
+
+    def create_calls() -> list[object]:
+        return [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
+
     with pytest.raises(Interrupted):
-        scenario.run_sms_worker(until=interrupt_when(lambda: len(calls()) >= 3))
-    left = len(simulator.accepted_texts())
-    count_states = scenario.count_states("sms")
-    assert count_states.get("accepted") == left >= 3
-    assert "sending" not in count_states
+        scenario.run_sms_worker(until=interrupt_when(lambda: len(create_calls()) >= 3))
+    sent = len(simulator.accepted_texts())
+    states = scenario.count_states("sms")
+    assert states.get("accepted") == sent >= 3
+    assert "sending" not in states
 
 
-@pytest.mark.parametrize("begun", [1, 2])
-def test_mails_that_were_taken_are_written_down_when_their_run_breaks_off(
-    simulator: servers.SimulatorClient, begun: int
-) -> None:
+@pytest.mark.parametrize("started", [1, 2])
+def test_interrupted_email_run_records_sent_emails(simulator: servers.SimulatorClient, started: int) -> None:
     scenario.configure_gateway()
     scenario.create_accounts(3)
     scenario.add_template()
     scenario.create_expanded_send()
-    found = settings()
-    with SmtpGateway(found.smtp_url, found.mail_from) as gateway, pytest.raises(Interrupted):
+    config = settings()
+    with SmtpGateway(config.smtp_url, config.mail_from) as gateway, pytest.raises(Interrupted):
         email_worker.send_batch(
             claim_emails(scenario.now_ms(), 3),
             gateway,
-            interrupt_when(lambda: len(simulator.received_emails()) >= begun),
+            interrupt_when(lambda: len(simulator.received_emails()) >= started),
         )
-    assert len(simulator.received_emails()) == begun
-    assert scenario.count_states("email") == {"handed_off": begun, "ready": 3 - begun}, (
-        "what was not begun is given back"
+    assert len(simulator.received_emails()) == started
+    assert scenario.count_states("email") == {"handed_off": started, "ready": 3 - started}, (
+        "unstarted emails are released"
     )
 
 
-def test_a_database_that_is_busy_is_tried_again_until_the_time_is_over() -> None:
+def test_busy_database_is_retried_until_the_time_limit() -> None:
     tries: list[float] = []
 
     def busy() -> str:
@@ -85,7 +86,7 @@ def test_a_database_that_is_busy_is_tried_again_until_the_time_is_over() -> None
     assert len(tries) == 2
 
 
-def test_patience_ends_before_supervisors_lose_theirs() -> None:
+def test_retry_limits_are_shorter_than_supervisor_timeouts() -> None:
     """Calls in flight take as long as the gateway may; both together stay within the 45 and 60 seconds of a stop."""
     assert settings().sms_timeout_seconds <= 15
     assert database_retry._MAX_RETRY_SECONDS + 15 <= 45

@@ -1,4 +1,4 @@
-"""Sends share the bulk lane fairly, urgent texts go first, and what stood still overtakes nobody."""
+"""Sends share the bulk lane fairly, urgent texts go first, and resumed texts overtake nobody."""
 
 import threading
 from collections import Counter
@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from portal.core.clock import now_ms
 from portal.core.extensions import db
-from portal.delivery import email_worker, sms_worker
+from portal.delivery import sms_worker
+from portal.delivery.email_claim import claim_emails
 from portal.messages.tables.communications import Delivery
 from portal.sends import fan_out, send_control, send_creation
 from portal.sends.tables.sends import Send
@@ -20,8 +21,8 @@ from tests.support.lane_driver import LaneDriver
 pytestmark = pytest.mark.usefixtures("app")
 
 
-def send_to(prefix: str, total: int, texted_every: int = 1, key: str = "renewal") -> int:
-    lane_driver.create_many_accounts(total, prefix, texted_every)
+def send_to(prefix: str, total: int, sms_every: int = 1, key: str = "renewal") -> int:
+    lane_driver.create_many_accounts(total, prefix, sms_every)
     return scenario.create_expanded_send(key, {"account_type": prefix})
 
 
@@ -32,8 +33,8 @@ def gateway_and_templates(app: Flask) -> None:
     scenario.add_template("alarm", subject="Alarm", urgent=True)
 
 
-def test_a_send_that_nobody_has_begun_goes_before_the_rest_of_a_large_one() -> None:
-    """Its first texts need not wait until all of the other's are written down."""
+def test_new_send_is_fanned_out_before_the_rest_of_a_large_one() -> None:
+    """Its first texts need not wait until the large send is fanned out."""
     lane_driver.create_many_accounts(2 * fan_out.CHUNK_SIZE, "L")
     lane_driver.create_many_accounts(40, "S")
     large, small = (
@@ -46,7 +47,7 @@ def test_a_send_that_nobody_has_begun_goes_before_the_rest_of_a_large_one() -> N
     assert (deliveries_of(small), deliveries_of(large)) == (40, 2 * fan_out.CHUNK_SIZE)
 
 
-def test_a_send_that_cannot_be_begun_does_not_hold_up_a_large_one_for_ever() -> None:
+def test_stuck_send_does_not_block_the_fan_out_of_others() -> None:
     lane_driver.create_many_accounts(2 * fan_out.CHUNK_SIZE, "L")
     large = send_creation.create_send("renewal", {"account_type": "L"}, {}, None, scenario.now_ms())
     send_creation.create_send("renewal", {"account_type": "L"}, {}, None, scenario.now_ms() - 120_000)
@@ -59,7 +60,7 @@ def deliveries_of(send_id: int) -> int:
     return db.session.get_one(Send, send_id).recipients
 
 
-def test_a_send_of_forty_does_not_wait_behind_one_of_many() -> None:
+def test_small_send_does_not_wait_behind_a_large_one() -> None:
     large = send_to("L", 700)
     lane = LaneDriver()
     lane.run_until_sent(100)
@@ -70,26 +71,26 @@ def test_a_send_of_forty_does_not_wait_behind_one_of_many() -> None:
     assert Counter(lane.sent_send_ids)[small] == 40
 
 
-def test_three_sends_that_begin_together_take_turns_to_the_last_text() -> None:
-    three = [send_to(prefix, 150) for prefix in "ABC"]
+def test_three_simultaneous_sends_alternate_to_the_end() -> None:
+    send_ids = [send_to(prefix, 150) for prefix in "ABC"]
     lane = LaneDriver()
     lane.run_until_sent(300)
     counts = Counter(lane.sent_send_ids[:300])
-    assert max(counts[send] for send in three) - min(counts[send] for send in three) <= 2
+    assert max(counts[send] for send in send_ids) - min(counts[send] for send in send_ids) <= 2
 
 
-def test_a_send_of_which_few_get_a_text_waits_no_longer_than_its_texts_need() -> None:
-    """Turns are taken by texts: those who get the email only are no reason to wait."""
+def test_send_with_few_texts_is_not_delayed_by_its_emails() -> None:
+    """Texts have queue positions of their own: recipients of the email only do not count."""
     large = send_to("L", 500)
-    sparse = send_to("S", 400, texted_every=10)
+    sparse = send_to("S", 400, sms_every=10)
     lane = LaneDriver()
     lane.run_until_sent(100)
     assert Counter(lane.sent_send_ids[:100])[sparse] == 40
     assert large in lane.sent_send_ids
 
 
-def test_a_send_that_is_expanded_slowly_does_not_overtake_with_its_later_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fan_out, "CHUNK", 100)
+def test_slow_fan_out_does_not_overtake_other_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan_out, "CHUNK_SIZE", 100)
     other = send_to("O", 500)
     lane_driver.create_many_accounts(200, "S")
     slow = send_creation.create_send("renewal", {"account_type": "S"}, {}, None, now_ms())
@@ -104,81 +105,75 @@ def test_a_send_that_is_expanded_slowly_does_not_overtake_with_its_later_part(mo
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("parts_of", [1_000, 50])
-def test_a_send_that_is_resumed_takes_turns_and_does_not_overtake(
-    monkeypatch: pytest.MonkeyPatch, parts_of: int
-) -> None:
-    monkeypatch.setattr("portal.sends.tables.state_sync.CHUNK_SIZE", parts_of)
-    held = send_to("H", 200)
-    send_control.pause_send(held, None, now_ms())
-    send_control.apply_to_deliveries(held, now_ms)
+@pytest.mark.parametrize("chunk_size", [1_000, 50])
+def test_resumed_send_alternates_with_others(monkeypatch: pytest.MonkeyPatch, chunk_size: int) -> None:
+    monkeypatch.setattr("portal.sends.tables.state_sync.CHUNK_SIZE", chunk_size)
+    paused = send_to("H", 200)
+    send_control.pause_send(paused, None, now_ms())
+    send_control.apply_to_deliveries(paused, now_ms)
     other = send_to("O", 500)
     lane = LaneDriver()
     lane.run_until_sent(300)
     assert set(lane.sent_send_ids) == {other}
     before = len(lane.sent_send_ids)
-    send_control.resume_send(held, None, now_ms())
-    send_control.apply_to_deliveries(held, now_ms)
+    send_control.resume_send(paused, None, now_ms())
+    send_control.apply_to_deliveries(paused, now_ms)
     lane.run_until_sent(200)
     assert 90 <= Counter(lane.sent_send_ids[before : before + 200])[other] <= 110
 
 
-def test_what_is_expanded_after_a_pause_takes_its_place_behind_what_was_resumed(
+def test_fan_out_after_a_pause_queues_behind_resumed_texts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fan_out, "CHUNK", 100)
+    monkeypatch.setattr(fan_out, "CHUNK_SIZE", 100)
     other = send_to("O", 700)
     lane_driver.create_many_accounts(300, "H")
-    held = send_creation.create_send("renewal", {"account_type": "H"}, {}, None, now_ms())
-    fan_out.fan_out_send(held, scenario.now_ms, seconds=-1)
-    send_control.pause_send(held, None, now_ms())
-    send_control.apply_to_deliveries(held, now_ms)
+    paused = send_creation.create_send("renewal", {"account_type": "H"}, {}, None, now_ms())
+    fan_out.fan_out_send(paused, scenario.now_ms, seconds=-1)
+    send_control.pause_send(paused, None, now_ms())
+    send_control.apply_to_deliveries(paused, now_ms)
     lane = LaneDriver()
     lane.run_until_sent(300)
     before = len(lane.sent_send_ids)
-    send_control.resume_send(held, None, now_ms())
-    send_control.apply_to_deliveries(held, now_ms)
-    fan_out.fan_out_send(held, scenario.now_ms)
+    send_control.resume_send(paused, None, now_ms())
+    send_control.apply_to_deliveries(paused, now_ms)
+    fan_out.fan_out_send(paused, scenario.now_ms)
     lane.run_until_sent(400)
     assert 190 <= Counter(lane.sent_send_ids[before : before + 400])[other] <= 210
 
 
-def test_mails_of_two_sends_take_turns_as_texts_do() -> None:
+def test_emails_of_two_sends_alternate() -> None:
     large, small = send_to("L", 300), send_to("S", 40)
     claimed: list[int | None] = []
     for _ in range(5):
-        ids = [item.delivery_id for item in email_worker.claim(now_ms())]
-        found = lane_driver.send_ids_by_delivery(ids)
-        claimed += [found[delivery_id] for delivery_id in ids]
+        ids = [item.delivery_id for item in claim_emails(now_ms())]
+        sends = lane_driver.send_ids_by_delivery(ids)
+        claimed += [sends[delivery_id] for delivery_id in ids]
     assert Counter(claimed)[small] == 40
     assert Counter(claimed)[large] == 60
 
 
-def test_an_urgent_text_leaves_within_a_second_and_a_slot_while_very_many_wait(
-    app: Flask, simulator: servers.SimulatorClient
-) -> None:
+def test_urgent_text_is_sent_within_a_second_and_a_slot(app: Flask, simulator: servers.SimulatorClient) -> None:
     rate = 3
     scenario.configure_gateway(rate=rate)
     send_to("L", 300)
     scenario.create_accounts(1, with_sms=1)
-    seen = threading.Event()
-    work = threading.Thread(target=_drain, args=(app, seen.is_set))
-    work.start()
+    stop = threading.Event()
+    worker = threading.Thread(target=_drain, args=(app, stop.is_set))
+    worker.start()
     try:
-        servers.wait_for(lambda: len(simulator.accepted_texts()) >= 4, "the bulk accepted_texts to be under way")
+        servers.wait_for(lambda: len(simulator.accepted_texts()) >= 4, "the bulk texts to be under way")
         scenario.create_expanded_send("alarm", {"external_ids": ["P-0"]})
-        asked_ms = scenario.now_ms()
+        created_ms = scenario.now_ms()
         servers.wait_for(lambda: scenario.phone_number(0) in dict(_arrival_order(simulator)), "the urgent text")
     finally:
-        seen.set()
-        work.join()
-    late = [number for number, at_ms in _arrival_order(simulator) if at_ms > asked_ms]
-    assert late.index(scenario.phone_number(0)) <= rate + 1, (
-        "what leaves before it is what leaves in a second and a slot"
-    )
+        stop.set()
+        worker.join()
+    later = [phone for phone, at_ms in _arrival_order(simulator) if at_ms > created_ms]
+    assert later.index(scenario.phone_number(0)) <= rate + 1, "only texts of one second and one slot precede it"
 
 
-def test_invitations_and_urgent_sends_leave_before_all_bulk() -> None:
+def test_urgent_sends_precede_all_bulk_texts() -> None:
     bulk = send_to("B", 500)
     lane = LaneDriver()
     lane.run_until_sent(50)
@@ -189,13 +184,13 @@ def test_invitations_and_urgent_sends_leave_before_all_bulk() -> None:
     assert set(lane.sent_send_ids[before + 60 :]) == {bulk}
 
 
-def test_the_turns_of_a_send_have_no_gaps_and_no_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fan_out, "CHUNK", 30)
-    send_id = send_to("S", 200, texted_every=3)
+def test_queue_positions_of_a_send_are_consecutive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan_out, "CHUNK_SIZE", 30)
+    send_id = send_to("S", 200, sms_every=3)
     query = select(Delivery.queue_position).where(Delivery.send_id == send_id).order_by(Delivery.id)
     for channel, state in (("sms", "ready"), ("email", "ready")):
-        turns = list(db.session.scalars(query.where(Delivery.channel == channel, Delivery.state == state)))
-        assert turns == list(range(turns[0], turns[0] + len(turns)))
+        positions = list(db.session.scalars(query.where(Delivery.channel == channel, Delivery.state == state)))
+        assert positions == list(range(positions[0], positions[0] + len(positions)))
     assert db.session.get_one(Send, send_id).recipients == 200
 
 
@@ -206,6 +201,6 @@ def _drain(app: Flask, should_stop: Callable[[], bool]) -> None:
 
 
 def _arrival_order(simulator: servers.SimulatorClient) -> list[tuple[str, int]]:
-    """Which number was texted, and when, in milliseconds."""
+    """(phone, milliseconds) of each request to send."""
     calls = [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
     return [(call["to"], int(call["at_ms"])) for call in calls]

@@ -1,7 +1,8 @@
-"""Several sending numbers in the lane: each at its own pace, none held up by another."""
+"""Several sending numbers in a lane: each keeps its own pace, and none blocks another."""
 
 import itertools
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -45,21 +46,21 @@ def three_sending_numbers(app: Flask) -> None:
     set_up_three_numbers()
 
 
-def test_each_number_keeps_its_own_pace_and_together_they_are_three_times_as_fast() -> None:
+def test_each_sending_number_keeps_its_own_pace() -> None:
     send_to_new_accounts(300)
     lane = LaneDriver()
     lane.run_until_sent(300)
-    found = slots_by_sending_number()
-    assert {number: len(its) for number, its in found.items()} == pytest.approx(
+    slots = slots_by_sending_number()
+    assert {number: len(times) for number, times in slots.items()} == pytest.approx(
         dict.fromkeys(SENDING_NUMBERS, 100), abs=2
     )
-    for its in found.values():
-        gaps = [later - earlier for earlier, later in itertools.pairwise(its)]
-        assert min(gaps) >= 99, "ten a second, to the millisecond that slots are kept in"
+    for times in slots.values():
+        gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+        assert min(gaps) >= 99, "ten a second; slots are stored in milliseconds"
     assert max(lane.slots_us) - min(lane.slots_us) < 10_600_000
 
 
-def test_everybody_is_texted_from_the_same_number_each_time() -> None:
+def test_recipients_keep_their_sending_number() -> None:
     lane_driver.create_many_accounts(60, "C")
     lane = LaneDriver()
     for _ in range(2):
@@ -70,8 +71,8 @@ def test_everybody_is_texted_from_the_same_number_each_time() -> None:
     assert len({sender for _, sender in pairs}) == 3
 
 
-def test_what_waits_for_a_number_that_is_taken_holds_up_no_other() -> None:
-    """Hundreds at the head of the lane know one number; who comes after them knows another."""
+def test_busy_number_does_not_block_the_others() -> None:
+    """Hundreds at the head of the lane wait for one number; those behind them use another."""
     first = send_to_new_accounts(300, "A")
     for person in [row.address for row in scenario.deliveries("sms")]:
         set_preferred_sender(person, SENDING_NUMBERS[0])
@@ -81,12 +82,12 @@ def test_what_waits_for_a_number_that_is_taken_holds_up_no_other() -> None:
     for person in [row.address for row in scenario.deliveries("sms") if row.send_id == later]:
         set_preferred_sender(person, SENDING_NUMBERS[1])
     lane = LaneDriver()
-    lane.run(lambda: lane.sent_send_ids.count(later) == 20, most_seconds=4)
+    lane.run(lambda: lane.sent_send_ids.count(later) == 20, max_seconds=4)
     assert lane.sent_send_ids.count(later) == 20
     assert lane.sent_send_ids.count(first) < 60
 
 
-def test_hundreds_for_a_number_that_is_taken_hide_no_text_for_another() -> None:
+def test_texts_behind_a_long_queue_for_a_busy_number_are_found() -> None:
     first = send_to_new_accounts(ready_queue.SCAN_LIMIT + 100, "A")
     with transaction() as session:
         session.execute(
@@ -98,12 +99,12 @@ def test_hundreds_for_a_number_that_is_taken_hide_no_text_for_another() -> None:
     with transaction() as session:
         session.execute(update(Delivery).where(Delivery.send_id == later).values(queue_position=10_000_000))
     lane = LaneDriver()
-    lane.run(lambda: lane.sent_send_ids.count(later) == 6, most_seconds=4)
-    assert lane.sent_send_ids.count(later) == 6, "those of the two other numbers"
+    lane.run(lambda: lane.sent_send_ids.count(later) == 6, max_seconds=4)
+    assert lane.sent_send_ids.count(later) == 6, "those of the other two numbers"
     assert lane.sent_send_ids.count(first) < 60
 
 
-def test_where_one_number_lags_behind_a_later_send_takes_turns_there() -> None:
+def test_later_send_alternates_on_a_slow_number() -> None:
     first = send_to_new_accounts(120, "A")
     with transaction() as session:
         people = [row.address for row in scenario.deliveries("sms")]
@@ -121,8 +122,8 @@ def test_where_one_number_lags_behind_a_later_send_takes_turns_there() -> None:
     assert lane.sent_send_ids.count(first) == 20 - lane.sent_send_ids.count(later)
 
 
-def test_a_reading_that_takes_long_gives_slots_that_can_still_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else each text would be past its slot when it is its turn, and be claimed anew for ever."""
+def test_slow_query_assigns_no_slot_in_the_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise each text would miss its slot and be claimed again for ever."""
     send_to_new_accounts(40)
     now_us, next_candidates = [scenario.now_us() + 1_000_000], ready_queue.next_candidates
 
@@ -136,7 +137,7 @@ def test_a_reading_that_takes_long_gives_slots_that_can_still_be_kept(monkeypatc
     assert min(claimed.slot_us for claimed in found.claimed) >= now_us[0]
 
 
-def test_the_second_test_text_to_a_phone_waits_for_its_number_alone_while_texts_are_off() -> None:
+def test_second_test_text_waits_for_its_number() -> None:
     configure_three_numbers(rate=1, EnableSmsNotifications="false")
     account_id = inbound_helpers.new_account("S")
     for words in ("One", "Two"):
@@ -149,24 +150,24 @@ def test_the_second_test_text_to_a_phone_waits_for_its_number_alone_while_texts_
 
 
 @pytest.mark.parametrize("chosen", SENDING_NUMBERS)
-def test_a_test_text_leaves_from_the_number_that_was_chosen_also_while_that_one_is_paused(chosen: str) -> None:
-    """Whichever the phone is texted from otherwise, however many texts of others stand before it."""
+def test_test_text_uses_the_chosen_number_even_if_paused(chosen: str) -> None:
+    """Whatever number the phone is usually texted from, and however many texts wait before it."""
     send_to_new_accounts(ready_queue.SCAN_LIMIT + 50)
     pause_sending_number(chosen)
     account_id = inbound_helpers.new_account("S")
     set_preferred_sender(scenario.phone_number(1), SENDING_NUMBERS[0])
-    wanted = test_messages.send_test_text(
+    communication_id = test_messages.send_test_text(
         scenario.phone_number(1), "Is it there?", account_id, scenario.now_ms(), chosen
     )
     now_us = scenario.now_us() + 1_000_000
-    (tried,) = [
+    (test_text,) = [
         claimed for claimed in record_and_claim([], 64, lambda: now_us).claimed if claimed.kind == TextKind.TEST
     ]
-    assert tried.sender.sender_key == chosen
-    assert db.session.get_one(Delivery, tried.delivery_id).communication_id == wanted
+    assert test_text.sender.sender_key == chosen
+    assert db.session.get_one(Delivery, test_text.delivery_id).communication_id == communication_id
 
 
-def test_a_provider_that_answers_at_one_number_is_away_from_none() -> None:
+def test_answer_for_one_number_ends_the_outage_for_all() -> None:
     send_to_new_accounts(3)
     now_us = scenario.now_us() + 1_000_000
     claimed = record_and_claim([], 64, lambda: now_us).claimed[0]
@@ -178,7 +179,7 @@ def test_a_provider_that_answers_at_one_number_is_away_from_none() -> None:
     assert not is_any_sender_down(SENDING_NUMBERS, scenario.now_ms())
 
 
-def test_a_lane_with_work_for_one_number_alone_waits_for_it_and_does_not_spin() -> None:
+def test_lane_waits_for_its_only_needed_number() -> None:
     send_to_new_accounts(40)
     for person in [row.address for row in scenario.deliveries("sms")]:
         set_preferred_sender(person, SENDING_NUMBERS[2])
@@ -191,26 +192,28 @@ def test_a_lane_with_work_for_one_number_alone_waits_for_it_and_does_not_spin() 
     assert again.next_claim_us > now_us + 200_000
 
 
-def test_while_one_number_is_paused_the_others_go_on_and_the_forecast_says_so() -> None:
+def test_other_numbers_continue_while_one_is_paused() -> None:
     send_id = send_to_new_accounts(90)
     LaneDriver().run_until_sent(3)
-    left = len(slots_by_sending_number().get(SENDING_NUMBERS[1], []))
-    among = SenderAssignment(tuple(SENDING_NUMBERS))
-    its = [row for row in scenario.deliveries("sms") if among.sender_for(row.address, None) == SENDING_NUMBERS[1]]
+    sent = len(slots_by_sending_number().get(SENDING_NUMBERS[1], []))
+    assignment = SenderAssignment(tuple(SENDING_NUMBERS))
+    assigned = [
+        row for row in scenario.deliveries("sms") if assignment.sender_for(row.address, None) == SENDING_NUMBERS[1]
+    ]
     pause_sending_number(SENDING_NUMBERS[1])
     lane = LaneDriver()
-    lane.run(lambda: False, most_seconds=30)
-    assert scenario.count_states("sms")["ready"] == len(its) - left > 20
-    assert len(slots_by_sending_number().get(SENDING_NUMBERS[1], [])) == left
+    lane.run(lambda: False, max_seconds=30)
+    assert scenario.count_states("sms")["ready"] == len(assigned) - sent > 20
+    assert len(slots_by_sending_number().get(SENDING_NUMBERS[1], [])) == sent
     db.session.rollback()
     forecast = progress.send_report(send_id, scenario.now_ms()).forecast
     assert forecast is not None
     assert forecast.block_reason is BlockReason.ONE_OF_SENDERS_PAUSED
     found = record_and_claim([], 64, lambda: lane.now_us)
-    assert (found.claimed, found.next_claim_us) == ((), None), "who resumes it rings"
+    assert (found.claimed, found.next_claim_us) == ((), None), "resuming it enqueues a run"
 
 
-def test_a_number_that_is_not_answered_rests_alone() -> None:
+def test_only_the_unanswered_number_cools_down() -> None:
     send_to_new_accounts(150)
     silent = SENDING_NUMBERS[2]
     lane, results = LaneDriver(), list[SmsResult]()
@@ -220,12 +223,12 @@ def test_a_number_that_is_not_answered_rests_alone() -> None:
             unanswered_result(one) if one.sender.sender_key == silent else accepted_result(one) for one in found.claimed
         ]
         lane.now_us += 400_000
-    rests = {row.number: row.retry_at_us > lane.now_us for row in db.session.scalars(select(SendingNumber))}
-    assert rests == {SENDING_NUMBERS[0]: False, SENDING_NUMBERS[1]: False, silent: True}
+    is_cooling_down = {row.number: row.retry_at_us > lane.now_us for row in db.session.scalars(select(SendingNumber))}
+    assert is_cooling_down == {SENDING_NUMBERS[0]: False, SENDING_NUMBERS[1]: False, silent: True}
     assert len(slots_by_sending_number()[SENDING_NUMBERS[0]]) > len(slots_by_sending_number()[silent])
 
 
-def test_the_forecast_knows_the_pace_of_all_numbers_together() -> None:
+def test_forecast_uses_the_combined_pace_of_all_numbers() -> None:
     send_id = send_to_new_accounts(300)
     lane = LaneDriver()
     lane.claim_once()
@@ -236,14 +239,14 @@ def test_the_forecast_knows_the_pace_of_all_numbers_together() -> None:
     assert forecast.last_text_at_ms == pytest.approx(max(lane.slots_us) // 1000, abs=400)
 
 
-def test_the_forecast_follows_the_number_that_nearly_everybody_knows() -> None:
+def test_forecast_follows_the_busiest_number() -> None:
     lane_driver.create_many_accounts(90, "C")
     with transaction() as session:
         people = list(session.scalars(select(PhoneNumber.number)))
         session.execute(
             insert(PhoneState), [{"number": person, "preferred_sender": SENDING_NUMBERS[0]} for person in people]
         )
-    assert current_traffic(scenario.now_ms()).busiest_sender_share == 1, "before any text waits, as people are enabled"
+    assert current_traffic(scenario.now_ms()).busiest_sender_share == 1, "before any text waits, by enabled phones"
     send_id = scenario.create_expanded_send(audience={"account_type": "C"})
     lane = LaneDriver()
     lane.claim_once()
@@ -253,7 +256,7 @@ def test_the_forecast_follows_the_number_that_nearly_everybody_knows() -> None:
     assert forecast.last_text_at_ms == pytest.approx(max(lane.slots_us) // 1000, abs=400)
 
 
-def test_two_workers_that_pause_different_numbers_wait_for_each_other_in_no_circle(app: Flask) -> None:
+def test_workers_pausing_different_numbers_do_not_deadlock(app: Flask) -> None:
     send_to_new_accounts(240)
     errors: list[BaseException] = []
 
@@ -263,7 +266,7 @@ def test_two_workers_that_pause_different_numbers_wait_for_each_other_in_no_circ
             try:
                 for _ in range(15):
                     now_us += 400_000
-                    found = record_and_claim(results, 30, lambda now_us=now_us: now_us)
+                    found = record_and_claim(results, 30, partial(int, now_us))
                     results = [
                         accepted_result(one) if one.sender.sender_key == SENDING_NUMBERS[0] else rejected_result(one)
                         for one in found.claimed

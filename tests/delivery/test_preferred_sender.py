@@ -1,4 +1,4 @@
-"""Several sending numbers: people are texted from the one they know, and all around them knows each of them."""
+"""Several sending numbers: recipients are texted from the number they know, and every feature covers all numbers."""
 
 import json
 from collections import Counter
@@ -39,20 +39,20 @@ def three_sending_numbers(app: Flask) -> None:
     set_up_three_numbers()
 
 
-def test_who_said_start_to_a_number_gets_texts_from_it_and_after_another_start_from_the_other() -> None:
+def test_texts_come_from_the_number_that_last_received_start() -> None:
     at_ms = scenario.now_ms() - 600_000
     (account_id,) = inbound_helpers.create_sharing_accounts(scenario.phone_number(1), at_ms, "A")
     inbound_helpers.invite(account_id, scenario.phone_number(1), at_ms)
-    for place, ours in enumerate((SENDING_NUMBERS[2], SENDING_NUMBERS[1]), 1):
-        inbound_helpers.receive_text("START", scenario.phone_number(1), at_ms + 1_000 * place, To=ours)
-        assert preferred_sender_of(scenario.phone_number(1)) == ours
-        assert sending_number_label(scenario.phone_number(1)).endswith(ours[-4:])
+    for index, sending_number in enumerate((SENDING_NUMBERS[2], SENDING_NUMBERS[1]), 1):
+        inbound_helpers.receive_text("START", scenario.phone_number(1), at_ms + 1_000 * index, To=sending_number)
+        assert preferred_sender_of(scenario.phone_number(1)) == sending_number
+        assert sending_number_label(scenario.phone_number(1)).endswith(sending_number[-4:])
         scenario.create_expanded_send(audience={"external_ids": ["A"]})
-        LaneDriver().run(lambda: not scenario.count_states("sms").get("ready"), most_seconds=30)
-        assert last_sending_number_by_recipient()[scenario.phone_number(1)] == ours
+        LaneDriver().run(lambda: not scenario.count_states("sms").get("ready"), max_seconds=30)
+        assert last_sending_number_by_recipient()[scenario.phone_number(1)] == sending_number
 
 
-def test_start_to_a_number_that_never_was_ours_gives_nothing() -> None:
+def test_start_to_a_foreign_number_is_ignored() -> None:
     (account_id,) = inbound_helpers.create_sharing_accounts(scenario.phone_number(1), scenario.now_ms() - 1_000, "A")
     inbound_helpers.invite(account_id, scenario.phone_number(1), scenario.now_ms() - 900)
     inbound_helpers.receive_text("START", scenario.phone_number(1), scenario.now_ms(), To="+12025559999")
@@ -60,7 +60,7 @@ def test_start_to_a_number_that_never_was_ours_gives_nothing() -> None:
     assert inbound_helpers.stored_consent_state(scenario.phone_number(1))[0] is None
 
 
-def test_an_older_start_that_is_found_later_does_not_change_the_number_that_is_known() -> None:
+def test_older_start_does_not_change_the_preferred_sender() -> None:
     at_ms = scenario.now_ms() - 600_000
     (account_id,) = inbound_helpers.create_sharing_accounts(scenario.phone_number(1), at_ms, "A")
     inbound_helpers.invite(account_id, scenario.phone_number(1), at_ms)
@@ -73,7 +73,7 @@ def test_an_older_start_that_is_found_later_does_not_change_the_number_that_is_k
     assert preferred_sender_of(scenario.phone_number(1)) == SENDING_NUMBERS[1]
 
 
-def test_yes_to_a_toll_free_number_lifts_no_stop_and_changes_no_number() -> None:
+def test_yes_to_a_toll_free_number_keeps_the_preferred_sender() -> None:
     toll_free = ["+18335550100", "+18335550101"]
     sender = {"FromNumber": toll_free[0], "MoreNumbers": toll_free[1:]}
     scenario.configure_gateway(SmsGatewaySettings=json.dumps(sender))
@@ -87,13 +87,13 @@ def test_yes_to_a_toll_free_number_lifts_no_stop_and_changes_no_number() -> None
 
 
 @pytest.mark.parametrize(("code", "paused"), [("30002", SENDING_NUMBERS), ("30034", SENDING_NUMBERS[:1])])
-def test_a_fault_of_the_account_told_by_receipt_pauses_every_number_and_one_of_a_number_that_alone(
-    code: str, paused: list[str]
-) -> None:
+def test_account_fault_in_a_receipt_pauses_the_numbers_it_affects(code: str, paused: list[str]) -> None:
     send_to_new_accounts(9)
     now_us = scenario.now_us() + 1_000_000
     claimed = next(
-        one for one in record_and_claim([], 64, lambda: now_us).claimed if one.sender.sender_key == SENDING_NUMBERS[0]
+        text
+        for text in record_and_claim([], 64, lambda: now_us).claimed
+        if text.sender.sender_key == SENDING_NUMBERS[0]
     )
     record_and_claim([accepted_result(claimed)], 0, lambda: now_us)
     form = {"MessageSid": f"SM{claimed.attempt_id}", "MessageStatus": "failed", "ErrorCode": code}
@@ -102,8 +102,8 @@ def test_a_fault_of_the_account_told_by_receipt_pauses_every_number_and_one_of_a
     assert [row.number for row in paused_senders()] == paused
 
 
-def test_texts_really_leave_from_their_numbers_and_missed_words_are_found_at_each(app: Flask) -> None:
-    options = [word for number in SENDING_NUMBERS for word in ("--from-number", number)]
+def test_every_sending_number_sends_and_receives(app: Flask) -> None:
+    options = [argument for number in SENDING_NUMBERS for argument in ("--from-number", number)]
     with servers.running_simulator("--latency-ms", "5", *options) as twilio:
         twilio.set_faults(receipts={"final": "none"})
         app.config["PORTAL"] = replace(settings(), twilio_api_url=twilio.url)
@@ -127,23 +127,23 @@ def test_texts_really_leave_from_their_numbers_and_missed_words_are_found_at_eac
         assert inbound_helpers.stored_consent_state(scenario.phone_number(3))[1]
 
 
-def test_the_doctor_looks_at_every_number_and_sets_the_addresses_of_each(app: Flask) -> None:
+def test_diagnostics_cover_every_sending_number(app: Flask) -> None:
     with servers.running_simulator("--from-number", SENDING_NUMBERS[0], "--from-number", SENDING_NUMBERS[1]) as twilio:
         app.config["PORTAL"] = replace(settings(), twilio_api_url=twilio.url)
-        line = {check.name: check for check in diagnostics.run_diagnostics(scenario.now_ms).checks}["Sending number"]
-        assert (line.verdict, line.why) == ("failing", "The account does not own +1 ••• 0102.")
+        check = {check.name: check for check in diagnostics.run_diagnostics(scenario.now_ms).checks}["Sending number"]
+        assert (check.verdict, check.reason) == ("failing", "The account does not own +1 ••• 0102.")
         with pytest.raises(ActionRefused, match=r"Set for 2 of the numbers only\. \+1 ••• 0102"):
             diagnostics.set_webhooks()
         scenario.configure_gateway(
             SmsGatewaySettings=json.dumps({"FromNumber": SENDING_NUMBERS[0], "MoreNumbers": SENDING_NUMBERS[1:2]})
         )
         assert diagnostics.set_webhooks() == "Both addresses are set at Twilio."
-        found = {check.name: check for check in diagnostics.run_diagnostics(scenario.now_ms).checks}
-        assert found["Inbound address"].why == "Texts from handsets come to the portal."
-        assert found["Sending number"].why.count("is the account's and can text") == 2
+        checks = {check.name: check for check in diagnostics.run_diagnostics(scenario.now_ms).checks}
+        assert checks["Inbound address"].reason == "Texts from handsets come to the portal."
+        assert checks["Sending number"].reason.count("is the account's and can text") == 2
 
 
-def test_no_number_of_ours_can_be_the_override_and_test_mode_has_one_number() -> None:
+def test_sending_number_settings_are_validated() -> None:
     with pytest.raises(InvalidSetting, match="must differ from the numbers of SmsGatewaySettings"):
         set_setting("SmsOverrideNumber", SENDING_NUMBERS[2], None, scenario.now_ms())
     set_setting("SmsOverrideNumber", "+12025550188", None, scenario.now_ms())

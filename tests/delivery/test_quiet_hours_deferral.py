@@ -1,7 +1,8 @@
-"""At night people get their email, and the text in the morning: kept, counted, foreseen, and never sent twice."""
+"""Quiet hours: recipients get the email at once and the text in the morning, exactly once."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("app")
 
 HOUR_MS = 3_600_000
 AWAKE = "Etc/GMT-12"
-"""Twelve hours from UTC, where it is night in these tests, whatever the hour they run at."""
+"""Twelve hours from UTC, so it is day there whenever these tests run at night in UTC."""
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def default_settings(settings: Settings) -> Settings:
 
 @pytest.fixture
 def app(app: Flask) -> Flask:
-    """From an hour ago until an hour from now it is night in UTC."""
+    """It is night in UTC from an hour ago until an hour from now."""
     now = datetime.now(UTC)
     hours = ((now - timedelta(hours=1)).time(), (now + timedelta(hours=1)).time())
     app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours=hours)
@@ -53,10 +54,10 @@ def gateway_and_worker(app: Flask) -> None:
 
 
 def send_to(asleep: int, awake: int = 0) -> int:
-    """Of the people, the first so many are in their quiet hours."""
+    """Create a send; `asleep` of its recipients are in quiet hours, `awake` are not."""
     lane_driver.create_many_accounts(asleep + awake, "N")
-    people = list(db.session.scalars(select(Account.id).where(Account.account_type == "N").order_by(Account.id)))
-    db.session.execute(update(Account).where(Account.id.in_(people[asleep:])).values(timezone=AWAKE))
+    ids = list(db.session.scalars(select(Account.id).where(Account.account_type == "N").order_by(Account.id)))
+    db.session.execute(update(Account).where(Account.id.in_(ids[asleep:])).values(timezone=AWAKE))
     db.session.commit()
     return scenario.create_expanded_send(audience={"account_type": "N"})
 
@@ -70,7 +71,7 @@ def release_deferred_at(at_ms: int) -> None:
     deferred_texts.release_deferred(lambda: at_ms)
 
 
-def test_who_is_asleep_gets_the_email_now_and_the_text_in_the_morning(simulator: servers.SimulatorClient) -> None:
+def test_text_is_deferred_during_quiet_hours(simulator: servers.SimulatorClient) -> None:
     send_to(asleep=3, awake=2)
     assert scenario.count_states("email") == {"ready": 5}
     assert scenario.count_states("sms") == {"deferred": 3, "ready": 2}
@@ -81,7 +82,7 @@ def test_who_is_asleep_gets_the_email_now_and_the_text_in_the_morning(simulator:
     assert all(HOUR_MS - 60_000 < row.due_at_ms - scenario.now_ms() < HOUR_MS + 1 for row in asleep)
     assert describe_state(asleep[0])[0] == "Waiting for the end of quiet hours"
     release_deferred_at(scenario.now_ms() + HOUR_MS // 2)
-    assert scenario.count_states("sms")["deferred"] == 3, "it is night still"
+    assert scenario.count_states("sms")["deferred"] == 3, "it is still night"
     release_deferred_at(after_quiet_hours_ms())
     assert scenario.count_states("sms")["ready"] == 3
     assert {row.reason for row in scenario.deliveries("sms")} == {""}
@@ -90,11 +91,11 @@ def test_who_is_asleep_gets_the_email_now_and_the_text_in_the_morning(simulator:
 
 
 @pytest.mark.usefixtures("simulator")
-def test_a_text_that_waits_when_night_falls_is_put_off_by_whoever_claims_it() -> None:
+def test_claim_defers_texts_once_quiet_hours_begin() -> None:
     lane_driver.create_many_accounts(700, "N")
     send_id = send_creation.create_send("renewal", {"account_type": "N"}, {}, None, now_ms())
     fan_out.fan_out_send(send_id, lambda: scenario.now_ms() - 2 * HOUR_MS)
-    assert scenario.count_states("sms") == {"ready": 700}, "two hours ago it was day"
+    assert scenario.count_states("sms") == {"ready": 700}, "it was day two hours ago"
     lane = LaneDriver()
     lane.run_until_sent(1)
     assert lane.sent_send_ids == []
@@ -102,7 +103,7 @@ def test_a_text_that_waits_when_night_falls_is_put_off_by_whoever_claims_it() ->
 
 
 @pytest.mark.parametrize("urgent", [True, False])
-def test_urgent_texts_go_at_any_hour(urgent: bool) -> None:
+def test_urgent_texts_ignore_quiet_hours(urgent: bool) -> None:
     scenario.add_template("alarm", urgent=urgent)
     lane_driver.create_many_accounts(2, "N")
     scenario.create_expanded_send("alarm", {"account_type": "N"})
@@ -115,17 +116,17 @@ def test_urgent_texts_go_at_any_hour(urgent: bool) -> None:
     "changes",
     [{"EnableSmsOverrideNumber": "true", "SmsOverrideNumber": "+14155550199"}, {"EnableSmsTestMode": "true"}],
 )
-def test_a_rehearsal_wakes_nobody_and_waits_for_nothing(changes: dict[str, str]) -> None:
+def test_simulated_and_redirected_texts_ignore_quiet_hours(changes: dict[str, Any]) -> None:
     send_to(asleep=2)
     scenario.configure_gateway(**changes)
     lane_driver.create_many_accounts(1, "O")
     scenario.create_expanded_send(audience={"account_type": "O"})
     assert scenario.count_states("sms") == {"deferred": 2, "ready": 1}
     release_deferred_at(scenario.now_ms())
-    assert scenario.count_states("sms") == {"ready": 3}, "what waited goes with the rehearsal too"
+    assert scenario.count_states("sms") == {"ready": 3}, "deferred texts are released as well"
 
 
-def test_back_from_a_rehearsal_what_has_not_left_waits_for_the_morning_again() -> None:
+def test_unsent_texts_are_deferred_again_after_test_mode() -> None:
     send_to(asleep=2)
     app_settings.set_setting("EnableSmsTestMode", "true", None, now_ms())
     release_deferred_at(scenario.now_ms())
@@ -134,7 +135,7 @@ def test_back_from_a_rehearsal_what_has_not_left_waits_for_the_morning_again() -
     assert scenario.count_states("sms") == {"deferred": 2}
 
 
-def test_a_stop_in_the_night_holds_in_the_morning() -> None:
+def test_stop_applies_to_deferred_texts() -> None:
     send_to(asleep=2)
     number = scenario.deliveries("sms")[0].address
     row = {"number": number, "stopped_at_ms": now_ms()}
@@ -148,7 +149,7 @@ def test_a_stop_in_the_night_holds_in_the_morning() -> None:
     assert db.session.scalar(select(ConsentEvent.id).limit(1)) is None
 
 
-def test_a_send_that_waits_for_the_morning_can_be_paused_resumed_and_cancelled() -> None:
+def test_deferred_send_can_be_paused_resumed_and_cancelled() -> None:
     send_id = send_to(asleep=3)
     send_control.pause_send(send_id, None, now_ms())
     send_control.apply_to_deliveries(send_id, now_ms)
@@ -165,7 +166,7 @@ def test_a_send_that_waits_for_the_morning_can_be_paused_resumed_and_cancelled()
     assert scenario.count_states("sms") == {"canceled": 3}
 
 
-def test_those_made_while_the_send_stands_still_are_held_like_the_others() -> None:
+def test_texts_created_during_a_pause_are_paused() -> None:
     lane_driver.create_many_accounts(2, "N")
     send_id = send_creation.create_send("renewal", {"account_type": "N"}, {}, None, now_ms())
     send_control.pause_send(send_id, None, now_ms())
@@ -174,21 +175,21 @@ def test_those_made_while_the_send_stands_still_are_held_like_the_others() -> No
     assert all(row.due_at_ms <= now_ms() for row in scenario.deliveries("sms"))
 
 
-def test_what_wakes_takes_turns_and_does_not_overtake_a_send_of_the_morning() -> None:
-    many = send_to(asleep=200)
+def test_released_texts_alternate_with_a_new_send() -> None:
+    large = send_to(asleep=200)
     lane = LaneDriver(now_us=after_quiet_hours_ms() * 1000)
     lane_driver.create_many_accounts(20, "D")
     ids = list(db.session.scalars(select(Account.id).where(Account.account_type == "D")))
     db.session.execute(update(Account).where(Account.id.in_(ids)).values(timezone=AWAKE))
     db.session.commit()
-    few = scenario.create_expanded_send(audience={"account_type": "D"})
+    small = scenario.create_expanded_send(audience={"account_type": "D"})
     release_deferred_at(after_quiet_hours_ms())
     lane.run_until_sent(60)
-    assert lane.sent_send_ids[:60].count(few) == 20, "every second one, not behind two hundred"
-    assert lane.sent_send_ids.count(many) >= 40
+    assert lane.sent_send_ids[:60].count(small) == 20, "every second one, not behind two hundred"
+    assert lane.sent_send_ids.count(large) >= 40
 
 
-def test_a_send_is_not_done_while_a_text_waits_for_the_morning() -> None:
+def test_send_with_a_deferred_text_is_not_done() -> None:
     send_id = send_to(asleep=1)
     scenario.run_email_worker()
     maintenance.expire_stale_leases(now_ms())
@@ -196,7 +197,7 @@ def test_a_send_is_not_done_while_a_text_waits_for_the_morning() -> None:
     assert not progress.send_report(send_id, now_ms()).is_final
 
 
-def test_the_forecast_before_and_after_the_start_knows_who_sleeps() -> None:
+def test_forecast_counts_deferred_texts() -> None:
     lane_driver.create_many_accounts(10, "N")
     plan = send_creation.plan_send("renewal", {"account_type": "N"}, {}, now_ms())
     assert plan.texts == 10
@@ -207,20 +208,20 @@ def test_the_forecast_before_and_after_the_start_knows_who_sleeps() -> None:
     assert until
     assert HOUR_MS - 60_000 < until - now_ms() < HOUR_MS + 60_000
     send_id = scenario.create_expanded_send(audience={"account_type": "N"})
-    found = progress.send_report(send_id, now_ms()).forecast
-    assert found
-    assert (found.texts, found.deferred) == (10, 10)
-    assert found.last_text_at_ms == pytest.approx(until, abs=5_000)
+    forecast = progress.send_report(send_id, now_ms()).forecast
+    assert forecast
+    assert (forecast.texts, forecast.deferred) == (10, 10)
+    assert forecast.last_text_at_ms == pytest.approx(until, abs=5_000)
 
 
-def test_after_a_database_from_yesterday_those_that_slept_are_looked_for_too() -> None:
+def test_deferred_texts_are_quarantined_after_a_restore() -> None:
     send_to(asleep=2)
     assert quarantine.quarantine_waiting_texts(servers.LIVE_CREDENTIALS["AccountSid"], now_ms()) == 2
     db.session.commit()
     assert scenario.count_states("sms") == {"unknown": 2}
 
 
-def test_the_sweep_wakes_them_and_rings() -> None:
+def test_scheduler_releases_deferred_texts() -> None:
     send_to(asleep=1)
     restore_guard.check_for_restore(now_ms())
     db.session.execute(update(Delivery).where(Delivery.state == "deferred").values(due_at_ms=now_ms() - 1))

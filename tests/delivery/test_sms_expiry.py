@@ -1,4 +1,4 @@
-"""A template may say for how long its texts are of use: later none leaves, and Twilio holds none back for longer."""
+"""A template may set how long its texts are useful: later ones are not sent, and Twilio holds none for longer."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ def validity_periods(simulator: servers.SimulatorClient) -> list[int]:
     ]
 
 
-def test_twilio_may_hold_a_text_back_for_as_long_as_it_is_of_use(simulator: servers.SimulatorClient) -> None:
+def test_validity_period_ends_when_the_text_expires(simulator: servers.SimulatorClient) -> None:
     send_to(1)
     scenario.run_sms_worker(clock_ahead_ms=HOUR_MS // 2)
     scenario.create_expanded_send("any", {"account_type": "U"})
@@ -53,21 +53,21 @@ def test_twilio_may_hold_a_text_back_for_as_long_as_it_is_of_use(simulator: serv
     assert second == 14_400
 
 
-@pytest.mark.parametrize(("ahead_ms", "left"), [(HOUR_MS - 60_000, 1), (HOUR_MS - 5_000, 0), (2 * HOUR_MS, 0)])
-def test_what_could_not_leave_in_time_does_not_leave_and_says_so(ahead_ms: int, left: int) -> None:
+@pytest.mark.parametrize(("ahead_ms", "sent"), [(HOUR_MS - 60_000, 1), (HOUR_MS - 5_000, 0), (2 * HOUR_MS, 0)])
+def test_expired_text_is_skipped_with_a_reason(ahead_ms: int, sent: int) -> None:
     send_to(1)
     lane = LaneDriver(now_us=(now_ms() + ahead_ms) * 1000)
     lane.run_until_sent(1)
-    assert len(lane.sent_send_ids) == left
-    if not left:
+    assert len(lane.sent_send_ids) == sent
+    if not sent:
         (row,) = scenario.deliveries("sms")
-        words, _tone, detail = describe_state(row)
-        assert (row.state, words) == ("skipped", "Not texted")
+        label, _tone, detail = describe_state(row)
+        assert (row.state, label) == ("skipped", "Not texted")
         assert detail == "The text could not leave while it was still of use."
-        assert scenario.count_states("email") == {"ready": 1}, "the email waits for nothing"
+        assert scenario.count_states("email") == {"ready": 1}, "the email is sent all the same"
 
 
-def test_one_that_is_to_be_sent_again_is_not_after_its_time() -> None:
+def test_expired_text_is_not_retried() -> None:
     send_to(1)
     db.session.execute(update(Delivery).where(Delivery.channel == "sms").values(attempt_count=1))
     db.session.commit()
@@ -76,7 +76,7 @@ def test_one_that_is_to_be_sent_again_is_not_after_its_time() -> None:
     assert scenario.count_states("sms") == {"skipped": 1}
 
 
-def test_a_text_that_would_sleep_past_its_use_is_not_made(app: Flask) -> None:
+def test_text_that_expires_during_quiet_hours_is_skipped(app: Flask) -> None:
     now = datetime.now(UTC)
     hours = ((now - timedelta(hours=1)).time(), (now + timedelta(hours=2)).time())
     app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours=hours)
@@ -85,39 +85,39 @@ def test_a_text_that_would_sleep_past_its_use_is_not_made(app: Flask) -> None:
     assert {row.reason for row in scenario.deliveries("sms")} == {"expired"}
     plan = send_creation.plan_send("soon", {"account_type": "U"}, {}, now_ms())
     assert plan.texts == 0
-    assert [(reason.value, people) for reason, people in plan.reasons] == [("expired", 2)]
+    assert [(reason.value, count) for reason, count in plan.reasons] == [("expired", 2)]
 
 
-def test_the_forecast_says_how_many_would_leave_too_late() -> None:
+def test_forecast_counts_texts_that_would_expire() -> None:
     scenario.configure_gateway(rate=0.5)
     lane_driver.create_many_accounts(2_000, "U")
-    asked_ms = now_ms()
-    plan = send_creation.plan_send("soon", {"account_type": "U"}, {}, asked_ms)
+    planned_ms = now_ms()
+    plan = send_creation.plan_send("soon", {"account_type": "U"}, {}, planned_ms)
     assert plan.forecast
     assert not plan.forecast.is_late, "less than ten hours"
     assert plan.forecast.expired_count == pytest.approx(200, abs=2)
-    assert plan.forecast.sms_expires_at_ms == asked_ms + HOUR_MS
+    assert plan.forecast.sms_expires_at_ms == planned_ms + HOUR_MS
     send_id = scenario.create_expanded_send("soon", {"account_type": "U"})
-    found = progress.send_report(send_id, now_ms()).forecast
-    assert found
-    assert found.expired_count == pytest.approx(200, abs=20)
+    forecast = progress.send_report(send_id, now_ms()).forecast
+    assert forecast
+    assert forecast.expired_count == pytest.approx(200, abs=20)
     plan = send_creation.plan_send("any", {"account_type": "U"}, {}, now_ms())
     assert plan.forecast
     assert (plan.forecast.expired_count, plan.forecast.sms_expires_at_ms) == (0, None)
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("typed", ["0", "-1", "1.5", "soon", "721", "9" * 400, "٣", "1e2", " 1 2 "])
-def test_what_is_not_whole_hours_is_refused_at_the_field(typed: str) -> None:
-    draft = TemplateDraft("late", "Late", "Subject", "Body", sms_expiry_hours=typed)
-    with pytest.raises(InvalidInput) as refused:
+@pytest.mark.parametrize("hours", ["0", "-1", "1.5", "soon", "721", "9" * 400, "٣", "1e2", " 1 2 "])
+def test_invalid_expiry_hours_are_rejected_at_the_field(hours: str) -> None:
+    draft = TemplateDraft("late", "Late", "Subject", "Body", sms_expiry_hours=hours)
+    with pytest.raises(InvalidInput) as error:
         message_templates.create_template(draft, None, now_ms())
-    assert list(refused.value.errors) == ["sms_expiry_hours"]
+    assert list(error.value.errors) == ["sms_expiry_hours"]
     assert find_template("late") is None
 
 
 @pytest.mark.one_engine
-def test_each_version_keeps_its_own_hours() -> None:
+def test_each_template_version_keeps_its_expiry_hours() -> None:
     template = find_template("soon")
     assert template
     message_templates.save_template(

@@ -1,7 +1,8 @@
-"""Three sending numbers for tests: OURS, in their order."""
+"""Three sending numbers for tests, in the order of `SENDING_NUMBERS`."""
 
 import json
 from collections import defaultdict
+from typing import Any
 
 from sqlalchemy import select, update
 
@@ -19,13 +20,13 @@ from tests.support import lane_driver, scenario, servers
 SENDING_NUMBERS = [servers.FROM_NUMBER, "+12025550101", "+12025550102"]
 
 
-def configure_three_numbers(rate: float = 10, **changes: str) -> None:
+def configure_three_numbers(rate: float = 10, **changes: Any) -> None:
     sender = {"FromNumber": SENDING_NUMBERS[0], "MoreNumbers": SENDING_NUMBERS[1:], "SegmentsPerSecond": rate}
     scenario.configure_gateway(SmsGatewaySettings=json.dumps(sender), **changes)
 
 
 def set_up_three_numbers() -> None:
-    """Three numbers at ten segments a second each, a template, and a worker that lives."""
+    """Three numbers at ten segments a second each, a template, and a running worker."""
     configure_three_numbers()
     scenario.add_template()
     maintenance.record_heartbeat("a worker", "worker:sms", scenario.now_ms() + 3_600_000)
@@ -37,16 +38,16 @@ def send_to_new_accounts(total: int, prefix: str = "C") -> int:
 
 
 def slots_by_sending_number() -> dict[str, list[int]]:
-    """Of each number of ours the slots of its texts, in milliseconds."""
+    """Sending number to the slots of its texts, in milliseconds."""
     db.session.rollback()
-    found = defaultdict(list)
+    slots: defaultdict[str, list[int]] = defaultdict(list)
     for sender, slot_ms in db.session.execute(select(Attempt.sender, Attempt.slot_at_ms).order_by(Attempt.slot_at_ms)):
-        found[sender].append(slot_ms)
-    return dict(found)
+        slots[sender].append(slot_ms)
+    return dict(slots)
 
 
 def last_sending_number_by_recipient() -> dict[str, str]:
-    """To whom which number of ours wrote last."""
+    """Phone to the number that last texted it."""
     db.session.rollback()
     query = select(Attempt.destination, Attempt.sender).order_by(Attempt.started_at_ms)
     return dict(db.session.execute(query).all())
@@ -59,9 +60,9 @@ def pause_sending_number(number: str) -> None:
         )
 
 
-def set_preferred_sender(person: str, ours: str) -> None:
+def set_preferred_sender(phone: str, sending_number: str) -> None:
     with transaction() as session:
-        session.merge(PhoneState(number=person, preferred_sender=ours))
+        session.merge(PhoneState(number=phone, preferred_sender=sending_number))
 
 
 def accepted_result(claimed: ClaimedText) -> SmsResult:

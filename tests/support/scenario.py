@@ -1,4 +1,4 @@
-"""A small board for tests: its people, its template, its gateway, and its workers run on the spot."""
+"""A small organisation for tests: accounts, a template and a gateway, with workers that run in the test."""
 
 import json
 import time
@@ -17,6 +17,7 @@ from portal.core.extensions import db
 from portal.delivery import email_worker, maintenance
 from portal.delivery.sms_worker import SmsWorkerRun
 from portal.gateways.twilio_messages import TwilioGateway
+from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.sends import fan_out, send_creation
 from tests.support import servers, settings_cache
@@ -33,12 +34,12 @@ def now_us() -> int:
     return now_ms() * 1000
 
 
-def phone_number(place: int) -> str:
-    return f"+1415200{place:04d}"
+def phone_number(index: int) -> str:
+    return f"+1415200{index:04d}"
 
 
 def configure_gateway(rate: float = 500, **changes: Any) -> None:
-    """Live credentials of the simulator, fast enough that pacing is not what the test waits for."""
+    """Live credentials of the simulator, with a rate so high that tests do not wait for pacing."""
     values = {
         "EnableSmsNotifications": "true",
         "SmsGatewayType": "Twilio",
@@ -52,16 +53,16 @@ def configure_gateway(rate: float = 500, **changes: Any) -> None:
 
 
 def create_accounts(total: int, with_sms: int = 0) -> None:
-    """Accounts P-0, P-1 …; the first of them hold SMS for a number of their own."""
+    """Create accounts P-0, P-1 …; the first `with_sms` receive texts on their own phones."""
     rows = [ACCOUNT_CSV_HEADER]
-    for place in range(total):
-        opted = f"{phone_number(place)},2026-01-02T03:04:05Z,paper form" if place < with_sms else ",,"
-        rows.append(f"P-{place},Person {place},p{place}@example.org,Practitioner,user,UTC,{opted}")
+    for index in range(total):
+        sms_columns = f"{phone_number(index)},2026-01-02T03:04:05Z,paper form" if index < with_sms else ",,"
+        rows.append(f"P-{index},Person {index},p{index}@example.org,Practitioner,user,UTC,{sms_columns}")
     account_import.import_accounts("\n".join(rows).encode(), now_ms())
 
 
 def create_more_accounts(total: int) -> None:
-    """Accounts Q-0, Q-1 … beside the others, each with SMS."""
+    """Create accounts Q-0, Q-1 … that all receive texts."""
     rows = [
         f"Q-{n},More {n},q{n}@example.org,Practitioner,user,UTC,{phone_number(5000 + n)},2026-01-02,form"
         for n in range(total)
@@ -76,14 +77,14 @@ def add_template(key: str = "renewal", **changes: Any) -> str:
 
 
 def create_expanded_send(key: str = "renewal", audience: dict[str, Any] | None = None) -> int:
-    """A send, created and expanded."""
+    """Create a send and fan it out."""
     send_id = send_creation.create_send(key, audience or {"all": True}, {}, None, now_ms())
     fan_out.fan_out_send(send_id, now_ms)
     return send_id
 
 
 def create_one_waiting_text() -> None:
-    """One person, one text waiting."""
+    """One account with one waiting text."""
     configure_gateway()
     create_accounts(1, with_sms=1)
     add_template()
@@ -91,33 +92,37 @@ def create_one_waiting_text() -> None:
 
 
 def run_scheduler_once(clock: Callable[[], int] = portal_clock.now_ms) -> None:
-    """A turn of the scheduler, its questions to Twilio included."""
+    """One scheduler round, polling Twilio included."""
     maintenance.run_local_maintenance(clock)
     maintenance.poll_twilio(clock)
 
 
 def run_sms_worker(clock_ahead_ms: int = 0, seconds: float = 20, until: Callable[[], bool] = lambda: False) -> None:
-    """One run of the SMS job, with the clock set forward so that what waits for a retry is due.
+    """Run the SMS job once, with the clock set forward so that retries are due.
 
-    It ends when nothing waits that is due within those seconds, or when the condition holds.
+    It ends when nothing is due within `seconds`, or when `until` holds.
     """
-    found = environment()
-    gateway = TwilioGateway(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
+    config = environment()
+    gateway = TwilioGateway(config.twilio_api_url, config.public_url, config.sms_timeout_seconds)
     SmsWorkerRun(gateway, seconds, until, clock=lambda: time.time_ns() // 1000 + clock_ahead_ms * 1000).run()
     db.session.remove()
 
 
 def attempts_recorded(expected_more: int) -> Callable[[], bool]:
-    """Whether so many more texts have been called out and what came of it is written down."""
+    """Return a condition: this many more attempts have a recorded outcome."""
     engine = db.engine
-    query = select(func.count()).select_from(Attempt).where(Attempt.outcome.not_in(("", "released")))
+    query = (
+        select(func.count())
+        .select_from(Attempt)
+        .where(Attempt.outcome.not_in((AttemptOutcome.PENDING, AttemptOutcome.RELEASED)))
+    )
 
     def count() -> int:
         with engine.connect() as connection:
             return connection.scalar(query) or 0
 
-    wanted = count() + expected_more
-    return lambda: count() >= wanted
+    target = count() + expected_more
+    return lambda: count() >= target
 
 
 def run_email_worker() -> None:

@@ -1,22 +1,24 @@
-"""How many requests may be in flight at once: as many as there can be, fewer after the provider said too many."""
+"""Limit the requests in flight: start at the maximum, and reduce it when the provider says “too many requests”."""
 
 
 class ConcurrencyLimit:
-    """Halved when the provider says too many, at most once for as many answers as it allows; one more after each
-    round of good ones. Twilio publishes no figure (docs/twilio.md#concurrent-requests)."""
+    """Additive increase, multiplicative decrease. Twilio publishes no limit (docs/twilio.md#concurrent-requests).
 
-    def __init__(self, most: int) -> None:
-        self._maximum = most
-        self._current = most
+    “Too many requests” halves the limit, at most once per round of responses; each round of good responses adds one.
+    """
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+        self._current = maximum
         self._successes = 0
         self._responses_to_ignore = 0
 
     def capacity(self, in_flight: int) -> int:
-        """How many more may be claimed. At its highest twice as many, so that no request waits for the next claim."""
+        """How many more texts to claim. At the maximum twice as many, so no request waits for the next claim."""
         return (2 * self._maximum if self._current == self._maximum else self._current) - in_flight
 
     def record_response(self, too_many: bool) -> None:
-        """What one answer says. Those already in flight when it was lowered say nothing new."""
+        """Responses to requests in flight when the limit was lowered are ignored."""
         self._responses_to_ignore = max(0, self._responses_to_ignore - 1)
         if too_many and not self._responses_to_ignore:
             self._responses_to_ignore = self._current

@@ -1,15 +1,15 @@
-"""When a mail server is away, or takes no mail of anybody, one mail in a while is tried instead of every mail."""
+"""While the mail server is down or refuses everybody’s mail, probe it with one email at a time."""
 
 from collections.abc import Iterable
 from enum import Enum
 
 SMTP_FAILURE_THRESHOLD = 10
-"""So many mails in a row that were not taken, each for a reason that is not its own."""
+"""Emails in a row that failed for reasons of the server, not their own."""
 _BACKOFF_SECONDS = (10, 30, 60, 120, 300)
 
 
 class ServerSignal(Enum):
-    """What a mail's outcome says of the server: it works, it may not, it is certainly away, or nothing at all."""
+    """What an email’s outcome says about the server: it works, may be failing, is down, or nothing."""
 
     WORKS = "works"
     FAILING = "failing"
@@ -17,20 +17,20 @@ class ServerSignal(Enum):
     NONE = "none"
 
 
-def count_smtp_failures(failures: int, signs: Iterable[ServerSignal]) -> int:
-    """How many mails in a row were not taken, after these in order. A server that is away needs no second look."""
-    for sign in signs:
-        if sign is ServerSignal.WORKS:
+def count_smtp_failures(failures: int, signals: Iterable[ServerSignal]) -> int:
+    """Consecutive failures, after these signals in order. A server that is down reaches the threshold at once."""
+    for signal in signals:
+        if signal is ServerSignal.WORKS:
             failures = 0
-        elif sign is ServerSignal.FAILING:
+        elif signal is ServerSignal.FAILING:
             failures += 1
-        elif sign is ServerSignal.DOWN:
+        elif signal is ServerSignal.DOWN:
             failures = max(failures + 1, SMTP_FAILURE_THRESHOLD)
     return failures
 
 
 def smtp_cooldown_ms(failures: int) -> int:
-    """How long nothing is tried, longer each time; 0 while the server works. Then one mail is tried."""
+    """Time until the next probe, longer each time; 0 while the server works."""
     if failures < SMTP_FAILURE_THRESHOLD:
         return 0
     return _BACKOFF_SECONDS[min(failures - SMTP_FAILURE_THRESHOLD, len(_BACKOFF_SECONDS) - 1)] * 1000

@@ -1,4 +1,4 @@
-"""Until when a sending number rests for a limit that is used up. Times are milliseconds since 1970."""
+"""How long a sending number pauses after it reaches a provider limit. Times are milliseconds since 1970."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
@@ -12,13 +12,13 @@ _MIDNIGHTS: dict[Cooldown, tzinfo] = {
     Cooldown.NEXT_DAY: UTC,
 }
 MAX_COOLDOWN_MS = 26 * _HOUR_MS
-"""A day on which clocks are put back, and a little: what rests for longer does so by a clock that was wrong."""
+"""A 25-hour day with a margin: a longer cooldown was written by a wrong clock."""
 
 
 def cooldown_ends_ms(cooldown: Cooldown, attempted_at_ms: int, previous_end_ms: int = 0) -> int:
-    """From the moment of a try that met the limit. `former_ms` is when the last rest for the same limit ended.
+    """`previous_end_ms` is when the last cooldown for the same limit ended.
 
-    A limit of the last 24 hours is not whole again at midnight: who meets it again at once rests by the hour.
+    A rolling 24-hour limit is not fully available at midnight: if it is reached again at once, wait an hour.
     """
     if cooldown in _FIXED_COOLDOWNS_MS:
         return attempted_at_ms + _FIXED_COOLDOWNS_MS[cooldown]

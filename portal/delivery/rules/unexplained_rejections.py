@@ -1,43 +1,43 @@
-"""Refusals that nobody can explain, of several people in a row: the fault is not theirs, so the sending number stops.
+"""Unexplained rejections of several recipients in a row are not the recipients’ fault: pause the sending number.
 
-A code that is new, or an answer that all is forbidden, may mean the recipient or the account. Where others get their
-texts meanwhile it is the recipient, or the text; where it is everybody, it is us.
+A new code, or a plain “forbidden”, may concern the recipient or the account. If other texts get through, it is the
+recipient or the text; if none do, it is the account.
 """
 
 import hashlib
 
 PAUSE_THRESHOLD = 3
-"""So many different recipients in a row."""
+"""Different recipients in a row."""
 MAX_TRIES = 3
-"""So often a text is tried while others pass; then the fault is its own."""
+"""Attempts at one text while others get through; then the text itself is at fault."""
 _BACKOFF_MS = (30_000, 300_000, 1_800_000, 3_600_000)
 GIVE_UP_AFTER_MS = 86_400_000
 
 
-def add_recipient(row: str, recipient: str) -> str:
-    """The row with one more recipient, each once, told apart by what tells nobody the number."""
+def add_recipient(hashes: str, recipient: str) -> str:
+    """Add the recipient’s hash to the list unless it is there; the phone number itself is not stored."""
     return (
-        row
-        if contains_recipient(row, recipient) or len(row.split()) >= PAUSE_THRESHOLD
-        else f"{row} {_recipient_hash(recipient)}".strip()
+        hashes
+        if contains_recipient(hashes, recipient) or len(hashes.split()) >= PAUSE_THRESHOLD
+        else f"{hashes} {_recipient_hash(recipient)}".strip()
     )
 
 
-def contains_recipient(row: str, recipient: str) -> bool:
-    return _recipient_hash(recipient) in row.split()
+def contains_recipient(hashes: str, recipient: str) -> bool:
+    return _recipient_hash(recipient) in hashes.split()
 
 
-def is_pause_threshold_reached(*rows: str) -> bool:
-    """Of all sending numbers from which nothing has passed since."""
-    return len({mark for row in rows for mark in row.split()}) >= PAUSE_THRESHOLD
+def is_pause_threshold_reached(*lists: str) -> bool:
+    """Count over all sending numbers from which no text has got through since."""
+    return len({item for hashes in lists for item in hashes.split()}) >= PAUSE_THRESHOLD
 
 
 def unrecognized_backoff_ms(tries: int) -> int:
     return _BACKOFF_MS[min(max(tries, 1), len(_BACKOFF_MS)) - 1]
 
 
-def is_message_fault(tries: int, others_passed: bool) -> bool:
-    return tries >= MAX_TRIES and others_passed
+def is_message_fault(tries: int, others_accepted: bool) -> bool:
+    return tries >= MAX_TRIES and others_accepted
 
 
 def _recipient_hash(recipient: str) -> str:

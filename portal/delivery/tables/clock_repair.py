@@ -1,4 +1,4 @@
-"""What a clock that was ahead has written: times that have not come yet, and would be waited for in vain."""
+"""Correct future timestamps written while a clock was ahead: nothing must wait for them."""
 
 from typing import Any
 
@@ -14,20 +14,20 @@ from portal.settings.tables.sending_numbers import SendingNumber
 
 _CHUNK = 1_000
 _TOLERANCE_MS = 30_000
-"""What lies no further ahead is of the present: a slot that was just given, a worker whose text is under way."""
+"""Times up to this far ahead are normal: a slot just assigned, or a worker whose text is in flight."""
 _MAX_FUTURE_MS = 7 * 86_400_000
-"""Beyond that a time is a sign that nothing is waited for."""
+"""A time further ahead means “never”."""
 
 
 def latest_recorded_ms() -> int:
-    """The latest moment at which anything happened, as the rows have it: a slot, or a sign of life."""
+    """The latest slot or heartbeat in the database."""
     slot_ms = db.session.scalar(select(func.max(Attempt.slot_at_ms))) or 0
-    beat_ms = db.session.scalar(select(func.max(Heartbeat.at_ms))) or 0
-    return max(slot_ms, beat_ms)
+    heartbeat_ms = db.session.scalar(select(func.max(Heartbeat.at_ms))) or 0
+    return max(slot_ms, heartbeat_ms)
 
 
 def shift_attempts_back(by_ms: int, now_ms: int) -> None:
-    """And what rests until such a time, and signs of life that would last too long. Inside a transaction."""
+    """Also reset retry times and heartbeats that would last too long. Inside a transaction."""
     times = ("started_at_ms", "slot_at_ms", "lease_until_ms", "finished_at_ms")
     earlier = {name: getattr(Attempt, name) - by_ms for name in times}
     _execute(update(Attempt).where(Attempt.slot_at_ms > now_ms + _TOLERANCE_MS).values(**earlier))
@@ -42,21 +42,21 @@ def shift_attempts_back(by_ms: int, now_ms: int) -> None:
 
 
 def shift_deliveries_back(by_ms: int, now_ms: int, after_id: int) -> tuple[int, int]:
-    """A part of the messages that changed ahead of time: the last id and how many. Inside a transaction."""
-    some = select(Delivery.id).where(Delivery.state_changed_at_ms > now_ms + _TOLERANCE_MS, Delivery.id > after_id)
-    ids = list(db.session.scalars(some.order_by(Delivery.id).limit(_CHUNK)))
+    """Shift one chunk of deliveries changed in the future; return its last id and size. Inside a transaction."""
+    chunk = select(Delivery.id).where(Delivery.state_changed_at_ms > now_ms + _TOLERANCE_MS, Delivery.id > after_id)
+    ids = list(db.session.scalars(chunk.order_by(Delivery.id).limit(_CHUNK)))
     earlier: dict[str, Any] = {"state_changed_at_ms": Delivery.state_changed_at_ms - by_ms}
     _execute(update(Delivery).where(Delivery.id.in_(ids)).values(**earlier))
     for name in ("due_at_ms", "lease_until_ms"):
         time = getattr(Delivery, name)
-        # hours that were told by a clock on the wall, the end of a night, stay what they are
-        waits = (
+        # quiet hours end by the wall clock, so deferred texts keep their time
+        in_future = (
             Delivery.id.in_(ids),
             Delivery.state != DeliveryState.DEFERRED,
             time > now_ms,
             time <= now_ms + by_ms + _MAX_FUTURE_MS,
         )
-        _execute(update(Delivery).where(*waits).values({name: time - by_ms}))
+        _execute(update(Delivery).where(*in_future).values({name: time - by_ms}))
     return (ids[-1] if ids else after_id), len(ids)
 
 

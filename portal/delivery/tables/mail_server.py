@@ -1,4 +1,4 @@
-"""The mail server as it was last met: whether it takes mail, and if not, when it is tried again."""
+"""The state of the mail server: whether it accepts mail, and if not, when to retry."""
 
 from sqlalchemy import Text, select
 from sqlalchemy.orm import Mapped, mapped_column
@@ -9,9 +9,9 @@ from portal.core.statements import insert_missing
 
 
 class MailServer(Base):
-    """`address` is host:port. `failures` are mails in a row that it did not take (`delivery.rules.email_circuit_breaker`).
+    """`address` is host:port; `consecutive_failures` drives `delivery.rules.email_circuit_breaker`.
 
-    `away_since_ms` is set while it counts as away; `words` are what was last heard of it then.
+    While `down_since_ms` is set, the server counts as down and `last_error` is its last message.
     """
 
     __tablename__ = "mail_server"
@@ -25,7 +25,7 @@ class MailServer(Base):
 
 
 def lock_mail_server(address: str) -> MailServer:
-    """The server's row, locked until the transaction ends; made when it is not there yet."""
+    """Insert the row if it is missing, and lock it until the transaction ends."""
     insert_missing(
         MailServer, [{"address": address, "consecutive_failures": 0, "retry_at_ms": 0, "last_error": ""}], ["address"]
     )
@@ -38,5 +38,5 @@ def lock_mail_server(address: str) -> MailServer:
 
 
 def find_mail_server(address: str) -> MailServer | None:
-    """As it stands now; None when no mail ever went there."""
+    """The current row; None before the first email."""
     return db.session.get(MailServer, address, populate_existing=True)

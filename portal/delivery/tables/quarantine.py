@@ -1,4 +1,4 @@
-"""Messages of a database that was restored: they may have been sent since the copy was made."""
+"""Messages in a restored database may have been sent since the copy was made."""
 
 import secrets
 from typing import Any
@@ -7,6 +7,8 @@ from sqlalchemy import func, insert, select, update
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import UNSENT, WAITING
+from portal.core.rules.routing import Mode
+from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables import bulk_updates
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.sends.tables.sends import FANNING_OUT_STATES, Send
@@ -15,9 +17,9 @@ _CHUNK = 500
 
 
 def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
-    """Give a part of the waiting texts an attempt whose outcome is unknown; how many. Inside a transaction.
+    """Mark one chunk of waiting texts as unknown and return its size. Inside a transaction.
 
-    The sweep then looks for each in Twilio's list, and gives back what certainly is not there.
+    Reconciliation then looks for each in Twilio’s list, and releases what is certainly missing.
     """
     query = select(Delivery.id, Delivery.address, Delivery.created_at_ms).where(
         Delivery.channel == "sms", Delivery.state.in_(WAITING)
@@ -27,7 +29,7 @@ def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
         {
             "id": secrets.token_urlsafe(12),
             "delivery_id": row.id,
-            "mode": "live",
+            "mode": Mode.LIVE,
             "account_sid": account_sid,
             "sender": "",
             "destination": row.address,
@@ -35,8 +37,8 @@ def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
             "slot_at_ms": row.created_at_ms,
             "lease_until_ms": now_ms,
             "finished_at_ms": now_ms,
-            "outcome": "unknown",
-            "detail": "The database was restored from a copy: whether this text had left is looked up.",
+            "outcome": AttemptOutcome.UNKNOWN,
+            "detail": "The database was restored from a copy; checking whether this text was sent.",
         }
         for row in rows
     ]
@@ -47,14 +49,16 @@ def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
 
 
 def pause_unfinished_fan_outs(now_ms: int) -> list[int]:
-    """Sends that were still to be expanded stand still; their ids. Inside a transaction."""
-    some = select(Send.id).where(Send.state.in_(FANNING_OUT_STATES), Send.paused_at_ms.is_(None)).order_by(Send.id)
-    ids = list(db.session.scalars(some.with_for_update()))
+    """Pause sends whose fan-out is not complete, and return their ids. Inside a transaction."""
+    unfinished = (
+        select(Send.id).where(Send.state.in_(FANNING_OUT_STATES), Send.paused_at_ms.is_(None)).order_by(Send.id)
+    )
+    ids = list(db.session.scalars(unfinished.with_for_update()))
     db.session.execute(update(Send).where(Send.id.in_(ids)).values(paused_at_ms=now_ms))
     return ids
 
 
 def count_unsent_mails() -> int:
-    """Those under way in the copy as well: nobody is there to end them, so they would be handed over again."""
+    """Including emails that were in flight in the copy: nobody will finish them, so they would be sent again."""
     query = select(func.count()).where(Delivery.channel == "email", Delivery.state.in_(UNSENT))
     return db.session.scalar(query) or 0

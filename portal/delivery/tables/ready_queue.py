@@ -1,4 +1,4 @@
-"""Messages whose turn may have come, and what must be known of each before it leaves."""
+"""Ready messages, and what a worker needs to know about each before it is sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender_bucket_of
 from portal.core.extensions import db
+from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.lanes import Lane
 from portal.core.rules.routing import RecipientPhone, TextKind
 from portal.core.rules.sender_assignment import SenderAssignment
@@ -17,7 +18,7 @@ from portal.messages.tables.unsent_messages import LANES, READY
 from portal.sends.tables.sends import Send, target_state
 
 _PREFERRED_SENDER = func.coalesce(Communication.requested_sender, PhoneState.preferred_sender)
-"""The number of ours that a text is to come from; null where the lot decides."""
+"""The sending number to use; null if the phone’s bucket decides."""
 _CURRENT_PHONE = and_(PhoneNumber.number == Delivery.address, PhoneNumber.account_id == Communication.account_id)
 _TEXT_QUERY = (
     select(
@@ -45,13 +46,13 @@ _TEXT_QUERY = (
     .outerjoin(Send, Send.id == Delivery.send_id)
     .where(Delivery.channel == "sms")
 )
-"""Texts with what routing must know of each."""
+"""Texts with the input of the routing decision."""
 _IS_TEST = and_(Delivery.lane == Lane.URGENT, Communication.kind == TextKind.TEST)
 
 
 @dataclass(frozen=True)
 class WaitingText:
-    """A text whose turn may have come, with what routing must know of its number now."""
+    """A ready text, with the current facts that routing needs."""
 
     delivery_id: int
     body: str
@@ -61,18 +62,18 @@ class WaitingText:
     is_on_account: bool
     lane: int
     queue_position: int
-    target_state: str
-    """What the send wants with it: ready, held (paused) or canceled."""
+    target_state: DeliveryState
+    """The state its send wants: ready, paused or canceled."""
     timezone: str
     sms_expires_at_ms: int | None
     requested_mode: str | None
     preferred_sender: str | None
-    """The number of ours that the handset texted START to, or that a test text is to come from."""
+    """The sending number this handset texted START to, or the one a test text was requested for."""
 
 
 @dataclass(frozen=True)
 class ExcludedSenders:
-    """Sending numbers whose texts a claim passes over, and those that let only test texts through, `among` all."""
+    """Sending numbers that a claim skips entirely, and those from which it takes test texts only."""
 
     assignment: SenderAssignment
     all_texts: tuple[str, ...]
@@ -80,7 +81,7 @@ class ExcludedSenders:
 
 
 class Candidate(NamedTuple):
-    """A text near the head of its lane. `knows` is as in `Waiting`."""
+    """A text near the head of its lane."""
 
     delivery_id: int
     phone: str
@@ -90,7 +91,7 @@ class Candidate(NamedTuple):
 
 
 SCAN_LIMIT, DEEP_SCAN_LIMIT = 500, 30_000
-"""Texts that a claim looks at, and how many it looks past where the first are all of other numbers: 50 ms at most."""
+"""Texts a claim looks at, and how far it scans if the first all belong to other numbers: 50 ms at most."""
 
 
 def waiting_texts(
@@ -100,9 +101,9 @@ def waiting_texts(
     only_tests: bool = False,
     ids: Sequence[int] | None = None,
 ) -> list[WaitingText]:
-    """Texts that may leave, urgent lane first, sends taking turns; locked, and what others have locked passed over.
+    """Ready texts in order of lane and queue position; locked, and rows locked by others skipped.
 
-    With `ids` of those alone.
+    If `ids` is given, only those.
     """
     query = (
         _TEXT_QUERY.where(READY, Delivery.lane.in_(lanes), Delivery.due_at_ms <= until_ms)
@@ -120,9 +121,9 @@ def waiting_texts(
 def next_candidates(
     until_ms: int, lanes: Sequence[int], only_tests: bool, excluded: ExcludedSenders, scan_limit: int | None = None
 ) -> list[Candidate]:
-    """The next texts of the lanes, in their order, whichever of our numbers they come from; none is locked.
+    """The next texts of the lanes, whatever their sending number, without locking.
 
-    `within` so many that wait, where it may be that nearly all of those are passed over.
+    With `scan_limit`, search only that many texts: nearly all of them may be excluded.
     """
     order = (Delivery.lane, Delivery.queue_position, Delivery.id)
     ready = (Delivery.channel == "sms", READY, Delivery.lane.in_(lanes), Delivery.due_at_ms <= until_ms)
@@ -145,11 +146,11 @@ def next_candidates(
     return [Candidate(*row) for row in db.session.execute(query)]
 
 
-def _comes_from(among: SenderAssignment, keys: Sequence[str]) -> ColumnElement[bool]:
-    """Texts that come from one of these numbers, as `Allotment.sender_for` has it."""
-    known = func.coalesce(_PREFERRED_SENDER, "")
-    lot = sender_bucket_of(Delivery.address)
-    return known.in_(keys) | (known.not_in(among.sender_keys) & lot.in_(among.buckets_of(keys)))
+def _comes_from(assignment: SenderAssignment, keys: Sequence[str]) -> ColumnElement[bool]:
+    """The condition for `SenderAssignment.sender_for` being one of these numbers."""
+    preferred = func.coalesce(_PREFERRED_SENDER, "")
+    bucket = sender_bucket_of(Delivery.address)
+    return preferred.in_(keys) | (preferred.not_in(assignment.sender_keys) & bucket.in_(assignment.buckets_of(keys)))
 
 
 def _to_waiting_text(row: Any) -> WaitingText:
@@ -170,8 +171,8 @@ def _to_waiting_text(row: Any) -> WaitingText:
     )
 
 
-def waiting_emails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> list[tuple[Delivery, str]]:
-    """Mails that may leave, with the state that their send wants them to have."""
+def waiting_emails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> list[tuple[Delivery, DeliveryState]]:
+    """Ready emails, with the state that their send wants them to have."""
     query = (
         select(Delivery, Send.state, Send.paused_at_ms)
         .outerjoin(Send, Send.id == Delivery.send_id)
@@ -184,6 +185,6 @@ def waiting_emails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> l
 
 
 def _to_recipient_phone(
-    address: str, holds_sms: bool | None, stopped: int | None, unreachable: int | None
+    address: str, receives_sms: bool | None, stopped_at_ms: int | None, unreachable_at_ms: int | None
 ) -> RecipientPhone:
-    return RecipientPhone(address, bool(holds_sms), False, stopped is not None, unreachable is not None)
+    return RecipientPhone(address, bool(receives_sms), False, stopped_at_ms is not None, unreachable_at_ms is not None)

@@ -1,4 +1,4 @@
-"""The email override: whom mails reach in rehearsals, and what history says of them."""
+"""The email override: where emails go, and what the history says."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from portal.delivery.email_worker import send_batch
 from portal.gateways.smtp import SmtpGateway
 from portal.messages.tables.communications import Attempt
 from portal.messages.timeline import describe_state, redirect_note, timeline_entries
-from portal.operations.rules.mail_server_checks import check_email_override as override_line
+from portal.operations.rules.mail_server_checks import check_email_override
 from portal.settings import app_settings
 from portal.settings.app_settings import InvalidSetting, SettingUpdate, change_setting
 from portal.settings.tables.setting_values import AppSetting
@@ -41,7 +41,7 @@ def recipients_reached(simulator: servers.SimulatorClient) -> list[str]:
     return sorted(to for mail in simulator.received_emails() for to in mail["to"])
 
 
-def test_every_email_goes_to_the_override_address_and_history_says_so(simulator: servers.SimulatorClient) -> None:
+def test_override_receives_every_email(simulator: servers.SimulatorClient) -> None:
     set_email_override()
     scenario.run_email_worker()
     assert recipients_reached(simulator) == [ADDRESS] * 3
@@ -54,7 +54,7 @@ def test_every_email_goes_to_the_override_address_and_history_says_so(simulator:
     assert "Override: it went to r•••@example.org instead." in [entry.detail for entry in timeline_entries(delivery)]
 
 
-def test_after_the_override_people_get_their_own_emails(simulator: servers.SimulatorClient) -> None:
+def test_emails_reach_recipients_after_the_override_ends(simulator: servers.SimulatorClient) -> None:
     set_email_override()
     set_email_override("false")
     scenario.run_email_worker()
@@ -62,7 +62,7 @@ def test_after_the_override_people_get_their_own_emails(simulator: servers.Simul
     assert {redirect_note(delivery) for delivery in scenario.deliveries("email")} == {""}
 
 
-def test_what_was_claimed_in_a_rehearsal_stays_one_when_the_override_ends(simulator: servers.SimulatorClient) -> None:
+def test_email_claimed_during_the_override_stays_redirected(simulator: servers.SimulatorClient) -> None:
     set_email_override()
     claimed = claim_emails(scenario.now_ms())
     set_email_override("false")
@@ -73,7 +73,7 @@ def test_what_was_claimed_in_a_rehearsal_stays_one_when_the_override_ends(simula
     assert {attempt.mode for attempt in db.session.query(Attempt)} == {"override"}
 
 
-def test_what_was_claimed_before_the_override_is_no_rehearsal(simulator: servers.SimulatorClient) -> None:
+def test_email_claimed_before_the_override_is_not_redirected(simulator: servers.SimulatorClient) -> None:
     claimed = claim_emails(scenario.now_ms())
     set_email_override()
     with SmtpGateway(environment().smtp_url, environment().mail_from) as gateway:
@@ -81,7 +81,7 @@ def test_what_was_claimed_before_the_override_is_no_rehearsal(simulator: servers
     assert recipients_reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]
 
 
-def test_the_override_ends_by_itself() -> None:
+def test_override_expires() -> None:
     ends_ms = scenario.now_ms() + 3_600_000
     set_email_override(until_ms=ends_ms)
     assert app_settings.email_route(ends_ms - 1).override_on
@@ -89,44 +89,44 @@ def test_the_override_ends_by_itself() -> None:
 
 
 @pytest.mark.parametrize("address", ["", "nobody", "a@b@c.example", "a b@example.org", "a@localhost", "x@-.example"])
-def test_an_address_that_mail_cannot_go_to_is_refused(address: str) -> None:
-    with pytest.raises(InvalidSetting) as refused:
+def test_invalid_override_address_is_rejected(address: str) -> None:
+    with pytest.raises(InvalidSetting) as error:
         app_settings.set_setting("EmailOverrideAddress", address, None, scenario.now_ms())
-    assert "EmailOverrideAddress" in refused.value.errors
+    assert "EmailOverrideAddress" in error.value.errors
 
 
 @pytest.mark.parametrize(
-    ("offered", "words"), [("220 here\r\n", ""), (None, "cannot be reached to check whether it supports them")]
+    ("greeting", "message"), [("220 here\r\n", ""), (None, "cannot be reached to check whether it supports them")]
 )
-def test_an_address_whose_letters_the_mail_server_does_not_take_is_refused_when_it_is_typed(
-    monkeypatch: pytest.MonkeyPatch, offered: str | None, words: str
+def test_override_address_needs_smtputf8_support_if_not_ascii(
+    monkeypatch: pytest.MonkeyPatch, greeting: str | None, message: str
 ) -> None:
-    with scripted_smtp_server(accept_everything if offered else lambda _line, _mails: None) as talk:
-        monkeypatch.setitem(current_app.config, "PORTAL", replace(environment(), smtp_url=talk.url))
-        with pytest.raises(InvalidSetting) as refused:
+    with scripted_smtp_server(accept_everything if greeting else lambda _line, _mails: None) as server:
+        monkeypatch.setitem(current_app.config, "PORTAL", replace(environment(), smtp_url=server.url))
+        with pytest.raises(InvalidSetting) as error:
             app_settings.set_setting("EmailOverrideAddress", "jürgen@example.org", None, scenario.now_ms())
         app_settings.set_setting("EmailOverrideAddress", "proben@bücher.example", None, scenario.now_ms())
-    assert (words or "it offers no SMTPUTF8") in refused.value.errors["EmailOverrideAddress"]
+    assert (message or "it offers no SMTPUTF8") in error.value.errors["EmailOverrideAddress"]
 
 
-def test_the_doctor_says_where_emails_go() -> None:
-    assert override_line(app_settings.email_route(scenario.now_ms())).verdict == "ok"
+def test_diagnostics_show_the_email_override() -> None:
+    assert check_email_override(app_settings.email_route(scenario.now_ms())).verdict == "ok"
     set_email_override()
-    on = override_line(app_settings.email_route(scenario.now_ms()))
-    assert (on.verdict, ADDRESS in on.why, "r•••@example.org" in on.why) == ("warning", False, True)
+    active = check_email_override(app_settings.email_route(scenario.now_ms()))
+    assert (active.verdict, ADDRESS in active.reason, "r•••@example.org" in active.reason) == ("warning", False, True)
     db.session.query(AppSetting).filter_by(name="EmailOverrideAddress").delete()
     db.session.commit()
-    lost = override_line(app_settings.email_route(scenario.now_ms()))
-    assert (lost.verdict, "emails wait" in lost.why) == ("failing", True)
+    missing = check_email_override(app_settings.email_route(scenario.now_ms()))
+    assert (missing.verdict, "emails wait" in missing.reason) == ("failing", True)
 
 
-def test_the_override_needs_an_address_first() -> None:
-    with pytest.raises(InvalidSetting) as refused:
+def test_override_requires_an_address() -> None:
+    with pytest.raises(InvalidSetting) as error:
         app_settings.set_setting("EnableEmailOverride", "true", None, scenario.now_ms())
-    assert "set EmailOverrideAddress first" in refused.value.errors["EnableEmailOverride"]
+    assert "set EmailOverrideAddress first" in error.value.errors["EnableEmailOverride"]
 
 
-def test_an_override_whose_address_was_lost_sends_nobody_anything(simulator: servers.SimulatorClient) -> None:
+def test_override_without_an_address_sends_nothing(simulator: servers.SimulatorClient) -> None:
     set_email_override()
     db.session.query(AppSetting).filter_by(name="EmailOverrideAddress").delete()
     db.session.commit()
@@ -137,7 +137,7 @@ def test_an_override_whose_address_was_lost_sends_nobody_anything(simulator: ser
 
 
 @pytest.mark.one_engine
-def test_test_mode_and_the_override_of_texts_leave_emails_alone(simulator: servers.SimulatorClient) -> None:
+def test_sms_modes_do_not_affect_emails(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(
         EnableSmsTestMode="true", EnableSmsOverrideNumber="true", SmsOverrideNumber="+14155550199"
     )

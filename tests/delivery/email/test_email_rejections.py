@@ -1,4 +1,4 @@
-"""A refusal of one recipient, while others are taken, is the recipient's; what refuses everybody is ours."""
+"""A rejection while others are accepted concerns the recipient; if everybody is rejected, it concerns us."""
 
 from typing import Any
 
@@ -28,22 +28,22 @@ def send_to_all(simulator: servers.SimulatorClient, faults: list[dict[str, Any]]
     scenario.run_email_worker()
 
 
-def rejecting_faults(words: str) -> list[dict[str, Any]]:
-    return [{"kind": "reply_rcpt", "to": f"p{number}@example.org", "reply": words} for number in range(DEAD)]
+def rejecting_faults(reply: str) -> list[dict[str, Any]]:
+    return [{"kind": "reply_rcpt", "to": f"p{index}@example.org", "reply": reply} for index in range(DEAD)]
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("words", [YAHOO, EXCHANGE, UNCLEAR, "550 5.7.1 Rejected", "554 Transaction failed"])
-def test_twelve_dead_addresses_in_a_row_hold_up_nobody(simulator: servers.SimulatorClient, words: str) -> None:
-    send_to_all(simulator, rejecting_faults(words))
+@pytest.mark.parametrize("reply", [YAHOO, EXCHANGE, UNCLEAR, "550 5.7.1 Rejected", "554 Transaction failed"])
+def test_rejected_addresses_in_a_row_do_not_delay_others(simulator: servers.SimulatorClient, reply: str) -> None:
+    send_to_all(simulator, rejecting_faults(reply))
     assert scenario.count_states("email") == {"rejected": DEAD, "handed_off": GOOD}
     assert mail_server_status.mail_server_status().down_since_ms is None
-    told = {describe_state(row)[2] for row in scenario.deliveries("email") if row.state == "rejected"}
-    assert all("Ask the person for another address" in each for each in told)
+    details = {describe_state(row)[2] for row in scenario.deliveries("email") if row.state == "rejected"}
+    assert all("Ask the person for another address" in detail for detail in details)
 
 
 @pytest.mark.one_engine
-def test_nor_do_twelve_whose_own_servers_ask_to_wait(simulator: servers.SimulatorClient) -> None:
+def test_deferred_addresses_in_a_row_do_not_delay_others(simulator: servers.SimulatorClient) -> None:
     send_to_all(simulator, rejecting_faults("451 4.3.0 Temporary lookup failure"))
     assert scenario.count_states("email") == {"ready": DEAD, "handed_off": GOOD}
     assert mail_server_status.mail_server_status().down_since_ms is None
@@ -51,12 +51,10 @@ def test_nor_do_twelve_whose_own_servers_ask_to_wait(simulator: servers.Simulato
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize(
-    "words", [UNCLEAR, "554 Transaction failed", "554 5.7.1 Relay access denied", "451 4.3.0 Later"]
+    "reply", [UNCLEAR, "554 Transaction failed", "554 5.7.1 Relay access denied", "451 4.3.0 Later"]
 )
-def test_a_server_that_refuses_everybody_costs_nobody_their_mail(
-    simulator: servers.SimulatorClient, words: str
-) -> None:
-    send_to_all(simulator, [{"kind": "reply_rcpt", "reply": words}])
+def test_server_rejecting_everybody_loses_no_email(simulator: servers.SimulatorClient, reply: str) -> None:
+    send_to_all(simulator, [{"kind": "reply_rcpt", "reply": reply}])
     assert scenario.count_states("email") == {"ready": DEAD + GOOD}
     assert mail_server_status.mail_server_status().down_since_ms is not None
     simulator.set_faults()
@@ -67,10 +65,10 @@ def test_a_server_that_refuses_everybody_costs_nobody_their_mail(
     assert scenario.count_states("email") == {"handed_off": DEAD + GOOD}
 
 
-def test_a_mailbox_that_is_full_says_so_and_others_go(simulator: servers.SimulatorClient) -> None:
+def test_full_mailbox_does_not_stop_the_others(simulator: servers.SimulatorClient) -> None:
     send_to_all(
         simulator, [{"kind": "reply_rcpt", "to": "p1@example.org", "reply": "554 Quota exceeded (mailbox full)"}]
     )
     assert scenario.count_states("email") == {"rejected": 1, "handed_off": DEAD + GOOD - 1}
-    (refused,) = [row for row in scenario.deliveries("email") if row.state == "rejected"]
-    assert (refused.error_code, "make room" in describe_state(refused)[2]) == ("5.2.2", True)
+    (rejected,) = [row for row in scenario.deliveries("email") if row.state == "rejected"]
+    assert (rejected.error_code, "make room" in describe_state(rejected)[2]) == ("5.2.2", True)

@@ -4,70 +4,70 @@ from hypothesis import strategies as st
 
 from portal.delivery.rules.concurrency_limit import ConcurrencyLimit
 
-MOST = st.integers(1, 100)
-ANSWERS = st.lists(st.booleans(), max_size=400)
+MAXIMUM = st.integers(1, 100)
+RESPONSES = st.lists(st.booleans(), max_size=400)
 TOO_MANY, GOOD = True, False
 
 
-def allowed(ceiling: ConcurrencyLimit) -> int:
-    return ceiling.capacity(0)
+def allowed(limit: ConcurrencyLimit) -> int:
+    return limit.capacity(0)
 
 
-def limit_after(most: int, answers: list[bool]) -> ConcurrencyLimit:
-    ceiling = ConcurrencyLimit(most)
-    for answer in answers:
-        ceiling.record_response(answer)
-    return ceiling
+def limit_after(maximum: int, responses: list[bool]) -> ConcurrencyLimit:
+    limit = ConcurrencyLimit(maximum)
+    for response in responses:
+        limit.record_response(response)
+    return limit
 
 
-@given(MOST)
-def test_at_its_highest_as_many_again_may_wait_for_a_request_to_end(most: int) -> None:
-    assert allowed(ConcurrencyLimit(most)) == 2 * most
-    assert ConcurrencyLimit(most).capacity(2 * most) == 0
+@given(MAXIMUM)
+def test_maximum_capacity_is_twice_the_limit(maximum: int) -> None:
+    assert allowed(ConcurrencyLimit(maximum)) == 2 * maximum
+    assert ConcurrencyLimit(maximum).capacity(2 * maximum) == 0
 
 
-@given(MOST, ANSWERS)
-def test_whatever_is_answered_at_least_one_request_may_be_made(most: int, answers: list[bool]) -> None:
-    assert 1 <= allowed(limit_after(most, answers)) <= 2 * most
+@given(MAXIMUM, RESPONSES)
+def test_capacity_never_falls_below_one(maximum: int, responses: list[bool]) -> None:
+    assert 1 <= allowed(limit_after(maximum, responses)) <= 2 * maximum
 
 
-@given(MOST, st.integers(0, 400))
-def test_good_answers_alone_change_nothing(most: int, count: int) -> None:
-    assert allowed(limit_after(most, [GOOD] * count)) == 2 * most
+@given(MAXIMUM, st.integers(0, 400))
+def test_successes_do_not_change_the_maximum(maximum: int, count: int) -> None:
+    assert allowed(limit_after(maximum, [GOOD] * count)) == 2 * maximum
 
 
-@pytest.mark.parametrize(("most", "then"), [(64, 32), (10, 5), (3, 1), (1, 2)])
-def test_too_many_halves_it_and_one_alone_stays_one(most: int, then: int) -> None:
-    assert allowed(limit_after(most, [TOO_MANY])) == then
+@pytest.mark.parametrize(("maximum", "expected"), [(64, 32), (10, 5), (3, 1), (1, 2)])
+def test_too_many_requests_halves_the_limit(maximum: int, expected: int) -> None:
+    assert allowed(limit_after(maximum, [TOO_MANY])) == expected
 
 
 @given(st.integers(4, 100))
-def test_the_same_burst_halves_it_once(most: int) -> None:
-    """All that were in flight with the first complain as well."""
-    assert allowed(limit_after(most, [TOO_MANY] * most)) == most // 2
+def test_one_burst_halves_the_limit_once(maximum: int) -> None:
+    """All requests in flight with the first are rejected as well."""
+    assert allowed(limit_after(maximum, [TOO_MANY] * maximum)) == maximum // 2
 
 
-def test_a_provider_that_goes_on_complaining_brings_it_down_to_one() -> None:
+def test_persistent_rejections_reduce_the_limit_to_one() -> None:
     assert allowed(limit_after(64, [TOO_MANY] * 200)) == 1
 
 
-def test_it_recovers_by_one_for_each_round_of_good_answers() -> None:
-    ceiling = limit_after(8, [TOO_MANY])
-    found = []
+def test_limit_recovers_by_one_per_round_of_successes() -> None:
+    limit = limit_after(8, [TOO_MANY])
+    limits = []
     for _ in range(4 + 5 + 6 + 7):
-        ceiling.record_response(GOOD)
-        found.append(allowed(ceiling))
-    assert found == [4] * 3 + [5] * 5 + [6] * 6 + [7] * 7 + [16]
+        limit.record_response(GOOD)
+        limits.append(allowed(limit))
+    assert limits == [4] * 3 + [5] * 5 + [6] * 6 + [7] * 7 + [16]
 
 
-@given(MOST, ANSWERS)
-def test_it_always_comes_back_to_its_highest(most: int, answers: list[bool]) -> None:
-    assert allowed(limit_after(most, [*answers, *[GOOD] * (most * most + most)])) == 2 * most
+@given(MAXIMUM, RESPONSES)
+def test_limit_always_recovers_to_the_maximum(maximum: int, responses: list[bool]) -> None:
+    assert allowed(limit_after(maximum, [*responses, *[GOOD] * (maximum * maximum + maximum)])) == 2 * maximum
 
 
-def test_a_complaint_in_between_starts_the_round_again() -> None:
-    ceiling = limit_after(4, [TOO_MANY, *[GOOD] * 4])
-    assert allowed(ceiling) == 3
-    for answer in (GOOD, GOOD, TOO_MANY, GOOD, GOOD):
-        ceiling.record_response(answer)
-    assert allowed(ceiling) < 4
+def test_rejection_restarts_the_round() -> None:
+    limit = limit_after(4, [TOO_MANY, *[GOOD] * 4])
+    assert allowed(limit) == 3
+    for response in (GOOD, GOOD, TOO_MANY, GOOD, GOOD):
+        limit.record_response(response)
+    assert allowed(limit) < 4

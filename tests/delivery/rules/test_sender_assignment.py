@@ -5,39 +5,39 @@ from hypothesis import strategies as st
 
 from portal.core.rules.sender_assignment import SenderAssignment
 
-OURS = [f"+1202555010{place}" for place in range(8)]
-PEOPLE = [f"+1415200{place:04d}" for place in range(1_000)]
-COUNTS = st.integers(1, len(OURS))
+SENDING_NUMBERS = [f"+1202555010{index}" for index in range(8)]
+PHONES = [f"+1415200{index:04d}" for index in range(1_000)]
+COUNTS = st.integers(1, len(SENDING_NUMBERS))
 
 
 def assignments(keys: list[str]) -> dict[str, str]:
-    among = SenderAssignment(tuple(keys))
-    return {person: among.sender_for(person, None) for person in PEOPLE}
+    assignment = SenderAssignment(tuple(keys))
+    return {phone: assignment.sender_for(phone, None) for phone in PHONES}
 
 
 @given(COUNTS)
-def test_every_number_gets_as_many_people_as_the_others_to_one_in_a_hundred(count: int) -> None:
-    people = Counter(assignments(OURS[:count]).values())
-    assert set(people) == set(OURS[:count])
-    assert max(people.values()) - min(people.values()) <= len(PEOPLE) // 100
+def test_recipients_are_spread_evenly(count: int) -> None:
+    counts = Counter(assignments(SENDING_NUMBERS[:count]).values())
+    assert set(counts) == set(SENDING_NUMBERS[:count])
+    assert max(counts.values()) - min(counts.values()) <= len(PHONES) // 100
 
 
-@given(st.integers(1, len(OURS) - 1))
-def test_a_number_that_is_added_takes_its_part_and_nobody_else_moves(count: int) -> None:
-    before, after = assignments(OURS[:count]), assignments(OURS[: count + 1])
-    moved = {person for person in PEOPLE if before[person] != after[person]}
-    assert {after[person] for person in moved} == {OURS[count]}
-    assert len(moved) == len(PEOPLE) // 100 * (100 // (count + 1))
+@given(st.integers(1, len(SENDING_NUMBERS) - 1))
+def test_added_number_moves_only_its_own_share(count: int) -> None:
+    before, after = assignments(SENDING_NUMBERS[:count]), assignments(SENDING_NUMBERS[: count + 1])
+    moved = {phone for phone in PHONES if before[phone] != after[phone]}
+    assert {after[phone] for phone in moved} == {SENDING_NUMBERS[count]}
+    assert len(moved) == len(PHONES) // 100 * (100 // (count + 1))
 
 
-def test_who_knows_a_number_that_sends_keeps_it_and_one_that_sends_no_more_says_nothing() -> None:
-    among = SenderAssignment((OURS[0], OURS[1]))
-    for person in PEOPLE:
-        assert among.sender_for(person, OURS[1]) == OURS[1]
-        assert among.sender_for(person, OURS[5]) == among.sender_for(person, None)
+def test_only_a_current_sending_number_is_preferred() -> None:
+    assignment = SenderAssignment((SENDING_NUMBERS[0], SENDING_NUMBERS[1]))
+    for phone in PHONES:
+        assert assignment.sender_for(phone, SENDING_NUMBERS[1]) == SENDING_NUMBERS[1]
+        assert assignment.sender_for(phone, SENDING_NUMBERS[5]) == assignment.sender_for(phone, None)
 
 
-@given(COUNTS, st.sets(st.sampled_from(OURS)), st.sampled_from(PEOPLE))
-def test_the_last_digits_tell_the_database_the_same(count: int, some: set[str], person: str) -> None:
-    among = SenderAssignment(tuple(OURS[:count]))
-    assert (person[-2:] in among.buckets_of(some)) == (among.sender_for(person, None) in some)
+@given(COUNTS, st.sets(st.sampled_from(SENDING_NUMBERS)), st.sampled_from(PHONES))
+def test_buckets_agree_with_the_assignment(count: int, subset: set[str], phone: str) -> None:
+    assignment = SenderAssignment(tuple(SENDING_NUMBERS[:count]))
+    assert (phone[-2:] in assignment.buckets_of(subset)) == (assignment.sender_for(phone, None) in subset)
