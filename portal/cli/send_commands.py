@@ -19,6 +19,7 @@ from portal.messages.rules import message_modes
 from portal.sends import progress, send_control, send_creation
 from portal.sends.forecast import Forecast
 from portal.sends.progress import SendReport
+from portal.sends.rules.send_state import SendState
 from portal.settings import app_settings
 
 _POLL_SECONDS = 0.5
@@ -66,8 +67,8 @@ def show(send_id: int, as_json: bool) -> None:
 def wait(send_id: int, timeout: float) -> None:
     """Wait until every message of a send has left; exit code 1 when it takes longer or the send is cancelled."""
     ends = time.monotonic() + timeout
-    while (send_report := progress.send_report(send_id, now_ms())).state != "done":
-        if send_report.state == "canceled":
+    while (send_report := progress.send_report(send_id, now_ms())).state != SendState.DONE:
+        if send_report.state == SendState.CANCELED:
             exit_with_error(f"Send {send_id} was cancelled.")
         db.session.rollback()
         if time.monotonic() > ends:

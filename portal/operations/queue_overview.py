@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
 from portal.core.rules.connection_errors import ErrorExplanation
+from portal.core.rules.delivery_status import DeliveryState, StateGroup
 from portal.core.rules.process_kinds import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.delivery import mail_server_status
 from portal.delivery.mail_server_status import MailServerStatus
@@ -131,10 +132,10 @@ def _lane_status(lane: LaneState, states: dict[str, int], now_ms: int) -> LaneSt
     return LaneStatus(
         lane=lane,
         label=lane_label(lane.channel, lane.lane),
-        waiting=states.get("ready", 0),
-        deferred=states.get("deferred", 0),
-        paused=states.get("paused", 0),
-        sending=states.get("sending", 0),
+        waiting=states.get(DeliveryState.READY, 0),
+        deferred=states.get(DeliveryState.DEFERRED, 0),
+        paused=states.get(DeliveryState.PAUSED, 0),
+        sending=states.get(DeliveryState.SENDING, 0),
         unresolved=states.get("unresolved", 0),
         oldest_due_ms=due_ms if due_ms is not None and due_ms <= now_ms else None,
         paused_by=by.name if by else "the portal or the command line",
@@ -166,8 +167,8 @@ def _send_statuses(found: Traffic) -> tuple[SendStatus, ...]:
         SendStatus(
             send=send,
             share=found.current_share(send),
-            waiting_emails=groups[send.id]["email"]["waiting"],
-            waiting_texts=groups[send.id]["sms"]["waiting"],
+            waiting_emails=groups[send.id]["email"][StateGroup.WAITING],
+            waiting_texts=groups[send.id]["sms"][StateGroup.WAITING],
             forecast=found.forecast_send(send),
         )
         for send in found.sends.values()

@@ -12,7 +12,7 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused, invalid_input
 from portal.core.extensions import db
 from portal.core.rules import text_input
-from portal.core.rules.delivery_status import STATES, DeliveryState
+from portal.core.rules.delivery_status import STATES, DeliveryState, StateGroup
 from portal.core.rules.lanes import Lane
 from portal.core.rules.phone import PhoneError, is_e164, mask_phone, to_e164
 from portal.core.rules.routing import SIMULATED_MODES, Mode, Switches, TextKind
@@ -21,6 +21,7 @@ from portal.gateways import queue
 from portal.gateways.rules.magic_numbers import is_magic_number
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, ResendAdvice, explain_error_code
 from portal.messages.rules import sms_segments
+from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.rules.lane_labels import override_opted_out_message
 from portal.messages.rules.sms_lookalikes import transliterate
 from portal.messages.tables.communications import Attempt, Communication, Delivery
@@ -207,25 +208,25 @@ def _provider_steps(delivery: Delivery, attempt: Attempt | None) -> list[Message
     if attempt is None or not attempt.outcome:
         return [MessageStep("Credentials accepted", "waiting"), MessageStep("Message accepted", "waiting")]
     words = _describe_attempt(attempt)
-    if attempt.outcome == "accepted":
+    if attempt.outcome == AttemptOutcome.ACCEPTED:
         simulated = " Simulated: nothing real left." if attempt.mode in SIMULATED_MODES else ""
         return [
             MessageStep("Credentials accepted", "ok", _override_notice(attempt)),
             MessageStep("Message accepted", "ok", f"{attempt.provider_id or ''}.{simulated}"),
         ]
-    if attempt.outcome == "rejected" and _is_account_error(attempt.error_code):
+    if attempt.outcome == AttemptOutcome.REJECTED and _is_account_error(attempt.error_code):
         return [MessageStep("Credentials accepted", "failing", words), MessageStep("Message accepted", "skipped")]
-    if attempt.outcome == "rejected":
+    if attempt.outcome == AttemptOutcome.REJECTED:
         return [
             MessageStep("Credentials accepted", "ok", _override_notice(attempt)),
             MessageStep("Message accepted", "failing", words),
         ]
-    if attempt.outcome == "not_sent" and attempt.error_code not in ("", TOO_MANY_REQUESTS):
+    if attempt.outcome == AttemptOutcome.NOT_SENT and attempt.error_code not in ("", TOO_MANY_REQUESTS):
         return [
             MessageStep("Credentials accepted", "ok", _override_notice(attempt)),
             MessageStep("Message accepted", "waiting", words),
         ]
-    next_step = "It is tried again." if attempt.outcome == "not_sent" else "It is looked into."
+    next_step = "It is tried again." if attempt.outcome == AttemptOutcome.NOT_SENT else "It is looked into."
     return [
         MessageStep("Credentials accepted", "unknown", words),
         MessageStep("Message accepted", "waiting", next_step),
@@ -241,9 +242,9 @@ def _describe_attempt(attempt: Attempt) -> str:
     if not attempt.error_code:
         return attempt.detail
     known = explain_error_code(attempt.error_code, attempt.detail)
-    if attempt.outcome == "rejected" and attempt.mode in SIMULATED_MODES:
+    if attempt.outcome == AttemptOutcome.REJECTED and attempt.mode in SIMULATED_MODES:
         return f"{known.sentence} (code {known.code}) Simulated: nothing real left."
-    remedy = ResendAdvice.AUTOMATIC.value if attempt.outcome == "not_sent" else known.remedy
+    remedy = ResendAdvice.AUTOMATIC.value if attempt.outcome == AttemptOutcome.NOT_SENT else known.remedy
     return f"{known.sentence} {remedy} (code {known.code})"
 
 
@@ -258,11 +259,11 @@ def _receipt_steps(delivery: Delivery, attempt: Attempt | None) -> list[MessageS
         return [MessageStep(name, "skipped", "None comes in test mode.") for name in ("First receipt", "Final receipt")]
     state = STATES[delivery.state]
     if state.final and not delivery.receipts:
-        asked = f"None came. Twilio was asked, and says: {state.label}." if state.group == "delivered" else ""
+        asked = f"None came. Twilio was asked, and says: {state.label}." if state.group == StateGroup.DELIVERED else ""
         return [MessageStep(name, "skipped", asked) for name in ("First receipt", "Final receipt")]
     first = MessageStep("First receipt", "ok" if delivery.receipts else "waiting")
     if not state.final:
         return [first, MessageStep("Final receipt", "waiting")]
     known = explain_error_code(delivery.error_code)
     words = f"{known.sentence} {known.remedy} (code {known.code})" if delivery.error_code else state.label
-    return [first, MessageStep("Final receipt", "ok" if state.group == "delivered" else "failing", words)]
+    return [first, MessageStep("Final receipt", "ok" if state.group == StateGroup.DELIVERED else "failing", words)]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from portal.consent.tables.ledger import has_consented_for_all_numbers
-from portal.core.rules.delivery_status import STATES, displayed_state
+from portal.core.rules.delivery_status import STATES, DeliveryState, displayed_state
 from portal.core.rules.routing import Reason
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.timeline import TimelineEntry, describe_state, redirect_note, timeline_entries
@@ -52,7 +52,7 @@ def build_timeline(communication: Communication) -> list[tuple[ChannelStatus, li
 def is_final(communication: Communication) -> bool:
     """Nothing more is to be expected, so that a page can stop looking."""
     found = [displayed_state(delivery.state, delivery.due_at_ms) for delivery in communication.deliveries]
-    return all(STATES[state].final or state == "no_receipt" for state in found)
+    return all(STATES[state].final or state == DeliveryState.NO_RECEIPT for state in found)
 
 
 def channel_status(delivery: Delivery) -> ChannelStatus:
