@@ -69,7 +69,7 @@ def test_a_text_is_not_decided_while_an_answer_may_still_settle_it(
     assert delivery_state(web_app, unknown_text_id) == "unknown_text_id"
     assert audit_entries(web_app) == []
     record_unknown_outcome(web_app, 2.1)
-    assert "Twilio is asked about it again and again" in visible_text(admin.get(UNKNOWN_TEXTS_PATH).text)
+    assert "Twilio is asked about it repeatedly" in visible_text(admin.get(UNKNOWN_TEXTS_PATH).text)
     decide(admin, unknown_text_id, how, word)
     assert delivery_state(web_app, unknown_text_id) != "unknown_text_id"
 
@@ -109,7 +109,7 @@ def test_what_nobody_can_be_asked_about_is_decided_with_a_typed_word_and_a_line(
     assert decide(admin, foreign_account_text_id, how, word).status_code == 303
     assert delivery_state(web_app, foreign_account_text_id) == state
     assert decide(admin, foreign_account_text_id, how, word).status_code == 303
-    assert "settled meanwhile" in admin.get(UNKNOWN_TEXTS_PATH).text
+    assert "resolved in the meantime" in admin.get(UNKNOWN_TEXTS_PATH).text
     assert audit_entries(web_app) == [(action, f"text {foreign_account_text_id}")]
     assert "administrator" in visible_text(admin.get("/Admin/Communications/1").text)
     assert admin.get(address).status_code == 404
@@ -120,7 +120,7 @@ def test_a_decision_about_an_attempt_before_this_one_changes_nothing(
     web_app: Flask, admin: WebClient, foreign_account_text_id: int, attempt: str
 ) -> None:
     decide(admin, foreign_account_text_id, "resend", "AGAIN", attempt)
-    assert "settled meanwhile" in admin.get(UNKNOWN_TEXTS_PATH).text
+    assert "resolved in the meantime" in admin.get(UNKNOWN_TEXTS_PATH).text
     assert delivery_state(web_app, foreign_account_text_id) == "unknown"
 
 
@@ -185,7 +185,7 @@ def test_a_text_without_news_for_a_day_says_so_everywhere_until_news_comes(
     with app_transaction(web_app):
         db.session.get_one(Delivery, unknown_text_id).due_at_ms = NO_FURTHER_CHECK_MS
     assert all(tag.search(admin.get(page).text) for page in pages)
-    assert "told no final status within a day" in admin.get(address).text
+    assert "reported no final status within a day" in admin.get(address).text
     assert "Olive Owner" in admin.get(few).text
     assert "No communication fits" in admin.get("/Admin/Communications?group=accepted").text
     with web_app.app_context():
