@@ -94,29 +94,21 @@ def _apply(receipts: Sequence[Receipt], now_ms: int) -> None:
     conflicting = [*_advance_deliveries(by_state, now_ms), *_confirm_attempts(matched, now_ms)]
     receipt_matching.mark_receipts_applied([(receipt.id, attempt.delivery_id) for receipt, attempt in matched])
     if conflicting:
-        conflicting_reports.record_conflicts(
-            [_conflict_report(receipt, attempt) for receipt, attempt in conflicting], now_ms
-        )
+        conflicting_reports.record_conflicts([_conflict_report(*pair) for pair in conflicting], now_ms)
     delivered_from = {attempt.sender for _, attempt in by_state.get(DeliveryState.DELIVERED, ())}
-    for receipt, attempt in sorted(
-        _receipts_that_advanced(by_state, before), key=lambda pair: _concerns_sender(pair[0].error_code)
-    ):
+    advanced = _receipts_that_advanced(by_state, before)
+    for receipt, attempt in sorted(advanced, key=lambda pair: _concerns_sender(pair[0].error_code)):
         # lock sending numbers after the ledger, as sending does: the same order prevents deadlocks
-        handle_error_code(
-            attempt.id, receipt.error_code, now_ms, _error_message(receipt), attempt.sender in delivered_from
-        )
+        others_delivered = attempt.sender in delivered_from
+        handle_error_code(attempt.id, receipt.error_code, now_ms, _error_message(receipt), others_delivered)
     if delivered_from:
         clear_unrecognized_failures(delivered_from)
 
 
 def _concerns_sender(code: str) -> bool:
     """Whether the code says something about the sending number."""
-    explanation = explain_error_code(code)
-    return (
-        explanation.retry_policy is RetryPolicy.PAUSE
-        or explanation.cooldown is not None
-        or not explanation.is_documented
-    )
+    info = explain_error_code(code)
+    return info.retry_policy is RetryPolicy.PAUSE or info.cooldown is not None or not info.is_documented
 
 
 def _error_message(receipt: Receipt) -> str:
@@ -159,9 +151,8 @@ def _confirm_attempts(matched: _MatchedReceipts, now_ms: int) -> _MatchedReceipt
     for receipt, attempt in matched:
         provider_ids.setdefault(attempt.id, attempt.provider_id or receipt.provider_id)
     unconfirmed = {attempt.id for _, attempt in matched if attempt.provider_id is None}
-    is_only_one = bulk_updates.confirm_accepted(
-        [(attempt_id, provider_ids[attempt_id]) for attempt_id in sorted(unconfirmed)], now_ms
-    )
+    pairs = [(attempt_id, provider_ids[attempt_id]) for attempt_id in sorted(unconfirmed)]
+    is_only_one = bulk_updates.confirm_accepted(pairs, now_ms)
     return [
         (receipt, attempt)
         for receipt, attempt in matched
@@ -184,18 +175,16 @@ def handle_error_code(
     """
     if not code or (attempt := db.session.get_one(Attempt, attempt_id)).mode in SIMULATED_MODES:
         return
-    explanation = explain_error_code(code)
-    if explanation.cooldown is not None:
-        apply_quota_limit(attempt.sender, code, explanation.cooldown, attempt.started_at_ms, now_ms)
-    elif explanation.retry_policy is RetryPolicy.PAUSE:
-        pause_numbers(attempt.sender, code, explanation.sentence, attempt.started_at_ms, now_ms)
+    info = explain_error_code(code)
+    if info.cooldown is not None:
+        apply_quota_limit(attempt.sender, code, info.cooldown, attempt.started_at_ms, now_ms)
+    elif info.retry_policy is RetryPolicy.PAUSE:
+        pause_numbers(attempt.sender, code, info.sentence, attempt.started_at_ms, now_ms)
     elif code == OPTED_OUT:
         record_reported_stop(attempt.delivery_id, attempt_id, now_ms)
-    elif explanation.is_phone_invalid or _is_repeatedly_unreachable(attempt, code, now_ms):
+    elif info.is_phone_invalid or _is_repeatedly_unreachable(attempt, code, now_ms):
         record_unreachable(db.session.get_one(Delivery, attempt.delivery_id), attempt_id, code, now_ms)
-    elif (
-        code.isdecimal() and not explanation.is_documented and attempt.provider_id is not None and not others_delivered
-    ):
+    elif code.isdecimal() and not info.is_documented and attempt.provider_id is not None and not others_delivered:
         record_failure(attempt, code, error_message, now_ms)
 
 

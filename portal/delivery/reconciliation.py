@@ -1,8 +1,8 @@
 """Resolve unknown outcomes by evidence, and fetch missing receipts (docs/reliability.md#unknown-outcomes).
 
 A text with an unknown outcome is searched for in Twilio’s list by its link token. If it is found, it was accepted. If
-not, it is ready again once the settle window has passed, and is searched for later until then. It is never resent
-without evidence.
+not, it is searched for again until the settle window has passed, and is then ready again. It is never resent without
+evidence.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ _LINKLESS_LOOK_BACK_MS = 30_000
 """Words alone are weaker evidence: an older text with the same words was a different one."""
 _MAX_NOT_FOUND, _RETRY_WINDOW_MS = 20, 86_400_000
 """Expire a text that Twilio never received 20 times over at least a day: an outage of hours, or a weekend with a
-paused lane, costs nobody their text. Attempts that Twilio turned away do not count."""
+paused lane, expires no text. Attempts that Twilio turned away do not count."""
 _NOT_FOUND_BACKOFF_SECONDS = (0, 10, 60, 300, 900, 1_800)
 """By number of misses, so that other texts are tried meanwhile."""
 _RECEIPT_CHECKS_MS = (600_000, 3_600_000, 86_400_000)

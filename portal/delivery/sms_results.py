@@ -26,9 +26,12 @@ _RETRY_WINDOW_MS, _MIN_TRIES = 86_400_000, 300
 among it."""
 
 
+_FailedOutcome = NotSent | Unknown | AccountFault | Rejected
+
+
 @dataclass(frozen=True)
 class ReleasedText:
-    """The text was not sent because its slot or lease had passed: it gets a new slot, at no attempt."""
+    """The text was not sent because its slot or lease had passed: it gets a new slot, without counting the attempt."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def record_results(results: Sequence[SmsResult], now_ms: int) -> None:
             _record(result, result.outcome, now_ms)
 
 
-def _record(result: SmsResult, outcome: NotSent | Unknown | AccountFault | Rejected, now_ms: int) -> None:
+def _record(result: SmsResult, outcome: _FailedOutcome, now_ms: int) -> None:
     if isinstance(outcome, UnrecognizedError) and not _is_simulated_error(result, outcome):
         _record_unrecognized(result, outcome, now_ms)
     elif isinstance(outcome, NotSent) and not _is_simulated_error(result, outcome):
@@ -102,7 +105,7 @@ def _record(result: SmsResult, outcome: NotSent | Unknown | AccountFault | Rejec
         transitions.complete_attempt(
             result.delivery_id, result.attempt_id, DeliveryState.UNKNOWN, now_ms, due_at_ms=now_ms
         )
-        _finish_attempt(result, AttemptOutcome.UNKNOWN, outcome.message, outcome.http_status, "", now_ms)
+        _finish_attempt(result, AttemptOutcome.UNKNOWN, outcome, now_ms)
     elif isinstance(outcome, AccountFault) and result.mode not in SIMULATED_MODES:
         _record_account_fault(result, outcome, now_ms)
     else:
@@ -120,9 +123,7 @@ def _record_account_fault(result: SmsResult, outcome: AccountFault, now_ms: int)
         completed = _record_rejected(result, outcome, now_ms)
     else:
         completed = _back_to_ready(result, outcome.code, now_ms, now_ms, count_attempt=False)
-        _finish_attempt(
-            result, AttemptOutcome.ACCOUNT_FAULT, outcome.message, outcome.http_status, outcome.code, now_ms
-        )
+        _finish_attempt(result, AttemptOutcome.ACCOUNT_FAULT, outcome, now_ms)
     if not completed:
         return
     attempted_at_ms = db.session.get_one(Attempt, result.attempt_id).started_at_ms
@@ -144,12 +145,8 @@ def _record_accepted(results: Sequence[SmsResult], now_ms: int) -> None:
             for result in part
             if isinstance(result.outcome, Accepted)
         ]
-        is_consistent = bulk_updates.accept_many(
-            rows,
-            DeliveryState.SIMULATED if simulated else DeliveryState.ACCEPTED,
-            now_ms,
-            now_ms + RECEIPT_CHECK_DELAY_MS,
-        )
+        state = DeliveryState.SIMULATED if simulated else DeliveryState.ACCEPTED
+        is_consistent = bulk_updates.accept_many(rows, state, now_ms, now_ms + RECEIPT_CHECK_DELAY_MS)
         if not (is_consistent or simulated):
             conflicting_reports.record_conflicts([_conflict_report(result) for result in part], now_ms)
 
@@ -162,7 +159,7 @@ def _conflict_report(result: SmsResult) -> DeliveryReport:
 def _record_not_sent(result: SmsResult, outcome: NotSent, now_ms: int) -> None:
     """Retry for a day, then expire.
 
-    Only attempts that the provider turned away count: days without a connection cost nobody their text.
+    Only attempts that the provider turned away count: days without a connection expire no text.
     """
     delivery = db.session.get_one(Delivery, result.delivery_id, populate_existing=True)
     tries, first_ms = unresolved.not_sent_attempts(delivery.id)
@@ -170,18 +167,12 @@ def _record_not_sent(result: SmsResult, outcome: NotSent, now_ms: int) -> None:
         # the number waits, not the text: it is sent as soon as the cooldown ends
         _back_to_ready(result, outcome.code, now_ms, now_ms, count_attempt=False)
     elif tries >= _MIN_TRIES and now_ms - first_ms > _RETRY_WINDOW_MS and not result.was_unreachable:
-        transitions.complete_attempt(
-            delivery.id,
-            result.attempt_id,
-            DeliveryState.EXPIRED,
-            now_ms,
-            error_code=outcome.code,
-            reason=outcome.message,
-        )
+        changes = {"error_code": outcome.code, "reason": outcome.message}
+        transitions.complete_attempt(delivery.id, result.attempt_id, DeliveryState.EXPIRED, now_ms, **changes)
     else:
         wait_ms = _retry_delay_ms(delivery.attempt_count, outcome)
         _back_to_ready(result, outcome.code, now_ms + wait_ms, now_ms)
-    _finish_attempt(result, AttemptOutcome.NOT_SENT, outcome.message, outcome.http_status, outcome.code, now_ms)
+    _finish_attempt(result, AttemptOutcome.NOT_SENT, outcome, now_ms)
 
 
 def _record_unrecognized(result: SmsResult, outcome: UnrecognizedError, now_ms: int) -> None:
@@ -201,9 +192,7 @@ def _record_unrecognized(result: SmsResult, outcome: UnrecognizedError, now_ms: 
         return
     next_at_ms = now_ms + unexplained_rejections.unrecognized_backoff_ms(tries + 1)
     _back_to_ready(result, outcome.code, next_at_ms, now_ms, count_attempt=False)
-    _finish_attempt(
-        result, AttemptOutcome.UNRECOGNIZED_ERROR, outcome.message, outcome.http_status, outcome.code, now_ms
-    )
+    _finish_attempt(result, AttemptOutcome.UNRECOGNIZED_ERROR, outcome, now_ms)
 
 
 def _record_rejected(result: SmsResult, outcome: Rejected | AccountFault | NotSent, now_ms: int) -> bool:
@@ -212,7 +201,7 @@ def _record_rejected(result: SmsResult, outcome: Rejected | AccountFault | NotSe
     if outcome.code == OPTED_OUT and result.mode is Mode.LIVE:
         to = DeliveryState.OPTED_OUT
     completed = transitions.complete_attempt(result.delivery_id, result.attempt_id, to, now_ms, error_code=outcome.code)
-    _finish_attempt(result, AttemptOutcome.REJECTED, outcome.message, outcome.http_status, outcome.code, now_ms)
+    _finish_attempt(result, AttemptOutcome.REJECTED, outcome, now_ms)
     if not completed:
         _report_conflict(result, to, outcome.code, now_ms)
     elif to != DeliveryState.SIMULATED_REJECTED:
@@ -220,9 +209,10 @@ def _record_rejected(result: SmsResult, outcome: Rejected | AccountFault | NotSe
     return completed
 
 
-def _finish_attempt(result: SmsResult, outcome: str, message: str, status: int | None, code: str, now_ms: int) -> None:
-    details = {"detail": message, "http_status": status, "error_code": code, **_stored_response(result)}
-    transitions.finish_attempt(result.attempt_id, outcome, now_ms, **details)
+def _finish_attempt(result: SmsResult, kind: AttemptOutcome, outcome: _FailedOutcome, now_ms: int) -> None:
+    code = "" if isinstance(outcome, Unknown) else outcome.code
+    details = {"detail": outcome.message, "http_status": outcome.http_status, "error_code": code}
+    transitions.finish_attempt(result.attempt_id, kind, now_ms, **details, **_stored_response(result))
 
 
 def _back_to_ready(result: SmsResult, code: str, next_at_ms: int, now_ms: int, count_attempt: bool = True) -> bool:

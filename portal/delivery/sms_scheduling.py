@@ -127,14 +127,8 @@ class SenderPool:
 
     def next_available_us(self, keys: Collection[str]) -> int | None:
         """When one of these numbers can take more, or another number’s cooldown ends."""
-        return min(
-            (
-                member.available_at_us
-                for member in self.members
-                if member.is_cooling_down or member.sender.sender_key in keys
-            ),
-            default=None,
-        )
+        members = [item for item in self.members if item.is_cooling_down or item.sender.sender_key in keys]
+        return min((member.available_at_us for member in members), default=None)
 
     def _next_candidates(self, now_ms: int, lanes: Sequence[int], only_tests: bool) -> list[tuple[Candidate, str]]:
         """The next texts with their numbers. If some numbers fill the scan, look further for the others’."""

@@ -50,8 +50,8 @@ _NO_RECEIPT_DETAIL = (
     "It may have arrived. A late report still shows here."
 )
 _MODES = {
-    Mode.TEST: "Test mode: nothing real left.",
-    Mode.TEST_OVERRIDE: "Test mode: nothing real left.",
+    Mode.TEST: "Test mode: nothing was really sent.",
+    Mode.TEST_OVERRIDE: "Test mode: nothing was really sent.",
     Mode.OVERRIDE: "Override: it went to {} instead.",
 }
 
@@ -85,7 +85,7 @@ def redirect_note(delivery: Delivery) -> str:
         destination = _masked(delivery.attempt_history[-1].destination)
         return f"It went to the override {noun} {destination}. It was meant for {recipient}."
     if STATES[delivery.state].group == StateGroup.SIMULATED:
-        return f"Test mode: nothing real left. It was meant for {recipient}."
+        return f"Test mode: nothing was really sent. It was meant for {recipient}."
     return ""
 
 

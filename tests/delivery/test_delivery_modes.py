@@ -229,7 +229,7 @@ def test_test_mode_never_uses_live_credentials(simulator: servers.SimulatorClien
     assert Counter(delivery.address for _, delivery in records) == recipients
     assert Counter(call["to"] for call in creates(simulator)) == ({override: 103} if override else recipients)
     assert {delivery.state for _, delivery in records} == {"simulated"}
-    assert all("Test mode: nothing real left." in timeline_text(delivery) for _, delivery in records)
+    assert all("Test mode: nothing was really sent." in timeline_text(delivery) for _, delivery in records)
     assert {timeline.describe_state(delivery)[0] for _, delivery in records} == {"Simulated: accepted"}
     assert_nothing_pending()
     assert_only_test_credentials(simulator)

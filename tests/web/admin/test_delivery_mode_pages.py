@@ -49,7 +49,7 @@ def test_pages_show_a_simulated_text(
 ) -> None:
     communication_id = set_delivery_state(web_app, ready_text_id, state, "test", code)
     page = visible_text(number_owner.get(f"/MyAccount/CommunicationsHistory/{communication_id}").text)
-    assert f"Test mode: nothing real left. It was meant for {RECIPIENT}." in page
+    assert f"Test mode: nothing was really sent. It was meant for {RECIPIENT}." in page
     assert "STOP" not in page
     assert f"to {RECIPIENT}</span>" not in admin.get(f"/Admin/Communications/{communication_id}").text
     progress = admin.get("/Admin/Sends/1").text
