@@ -94,8 +94,10 @@ class ProviderRouter:
     def messages_to(self, credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
         return self._gateways[credentials.provider].messages_to(credentials, to)
 
-    def inbound_messages(self, credentials: Credentials, at: str = "", sender: str = "") -> Iterator[ProviderMessage]:
-        return self._gateways[credentials.provider].inbound_messages(credentials, at, sender)
+    def inbound_messages(
+        self, credentials: Credentials, to_number: str = "", from_number: str = ""
+    ) -> Iterator[ProviderMessage]:
+        return self._gateways[credentials.provider].inbound_messages(credentials, to_number, from_number)
 
     def messages_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[ProviderMessage]:
         return self._gateways[credentials.provider].messages_between(credentials, since, until)
