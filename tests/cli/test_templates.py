@@ -39,7 +39,7 @@ def test_a_template_is_previewed_with_what_its_text_has_instead_of_the_subject(s
     assert "GSM-7" not in lines[7]
     assert lines[8:] == [
         "Replaced in the text to save space: ’ → ', soft hyphen → nothing, – → -.",
-        "Not in GSM-7, so that a segment holds 70 units instead of 160: ê",
+        "Not in GSM-7, so a segment holds 70 units instead of 160: ê",
     ]
     assert shell.error_of("templates", "preview", "nope") == "There is no template with the key “nope”."
     assert "date" in shell.output_of("templates", "filters")
