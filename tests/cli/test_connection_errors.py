@@ -115,18 +115,18 @@ def test_a_folder_that_cannot_be_made_is_told(command_runner: CommandRunner, tmp
 
 
 @pytest.mark.parametrize("arguments", [("worker", "email"), ("web", "--port", "1")])
-def test_a_process_that_waits_says_for_what(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_process_that_waits_says_for_what(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """Once, and goes on by itself when it is mended."""
     variables = {"PORTAL_INSTANCE": str(tmp_path), "PORTAL_DATABASE_URL": "postgresql://u:w0rd@127.0.0.1:1/x", **KEYS}
-    with _starting(words, variables) as process:
+    with _starting(arguments, variables) as process:
         assert process.stderr
         said = process.stderr.readline()
     assert said.startswith("Waiting. Nobody listens where PORTAL_DATABASE_URL points. Start PostgreSQL")
 
 
 @contextlib.contextmanager
-def _starting(words: tuple[str, ...], variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    with servers.running_process(servers.portal_command(*words), variables, stderr=subprocess.PIPE) as process:
+def _starting(arguments: tuple[str, ...], variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    with servers.running_process(servers.portal_command(*arguments), variables, stderr=subprocess.PIPE) as process:
         yield process
 
 
@@ -144,7 +144,7 @@ def test_the_doctor_tells_why_the_queue_cannot_be_used(shell: PortalShell) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "why"),
+    ("message", "why"),
     [
         ('connection failed: connection to server at "127.0.0.1", port 5432 failed: FATAL:  password authentication '
          'failed for user "portal"', "refuses the user or password"),
@@ -178,15 +178,15 @@ def test_the_doctor_tells_why_the_queue_cannot_be_used(shell: PortalShell) -> No
         ('server closed the connection unexpectedly', "hung up"),
     ],
 )  # fmt: skip
-def test_what_a_database_says_has_one_meaning(words: str, why: str) -> None:
-    assert why in explain_database_error(words).why
+def test_what_a_database_says_has_one_meaning(message: str, why: str) -> None:
+    assert why in explain_database_error(message).why
 
 
 @pytest.mark.parametrize(
-    "arguments", ["something new at postgresql://u:w0rd@db/x", "it says password=w0rd here\nand more"]
+    "message", ["something new at postgresql://u:w0rd@db/x", "it says password=w0rd here\nand more"]
 )
-def test_what_nobody_knows_is_told_by_its_first_line_without_a_password(words: str) -> None:
-    for cause in (explain_database_error(words), explain_redis_error("Strange", words)):
+def test_what_nobody_knows_is_told_by_its_first_line_without_a_password(message: str) -> None:
+    for cause in (explain_database_error(message), explain_redis_error("Strange", message)):
         assert "w0rd" not in str(cause)
         assert "and more" not in str(cause)
         assert cause.fix

@@ -29,7 +29,7 @@ from tests.support.fakes import fake_provider, stub_servers
 
 KINDS = ("worker:sms", "worker:email", "worker:work", "scheduler")
 NUMBERS = f"/2010-04-01/Accounts/{servers.LIVE_CREDENTIALS['AccountSid']}/IncomingPhoneNumbers"
-LIVE_CREDENTIALS = (servers.LIVE["AccountSid"], servers.LIVE["AuthToken"])
+BASIC_AUTH = (servers.LIVE_CREDENTIALS["AccountSid"], servers.LIVE_CREDENTIALS["AuthToken"])
 SERVICE = "MG" + "a" * 32
 MAIL = ("Mail server", "Encryption", "Sign-in", "Sender")
 
@@ -65,10 +65,10 @@ def healthy_portal(app: Flask, settings: Settings, simulator: servers.SimulatorC
 
 
 def set_webhook_config(simulator: servers.SimulatorClient, **form: str) -> None:
-    (number,) = requests.get(f"{simulator.url}{NUMBERS}.json", auth=LIVE_CREDENTIALS, timeout=10).json()[
+    (number,) = requests.get(f"{simulator.url}{NUMBERS}.json", auth=BASIC_AUTH, timeout=10).json()[
         "incoming_phone_numbers"
     ]
-    answer = requests.post(f"{simulator.url}{NUMBERS}/{number['sid']}.json", form, auth=LIVE_CREDENTIALS, timeout=10)
+    answer = requests.post(f"{simulator.url}{NUMBERS}/{number['sid']}.json", form, auth=BASIC_AUTH, timeout=10)
     assert answer.ok
 
 
@@ -278,7 +278,7 @@ def test_wrong_addresses_at_twilio_are_found_set_and_then_good(
     found = checks_by_name()
     assert (found["Inbound address"].verdict, found["Status address"].verdict) == ("ok", "ok")
     assert found["Status address"].reason == "Receipts come to the portal."
-    (number,) = requests.get(f"{simulator.url}{NUMBERS}.json", auth=LIVE_CREDENTIALS, timeout=10).json()[
+    (number,) = requests.get(f"{simulator.url}{NUMBERS}.json", auth=BASIC_AUTH, timeout=10).json()[
         "incoming_phone_numbers"
     ]
     assert number["sms_url"] == f"{settings.public_url}/webhooks/twilio/inbound"
@@ -313,7 +313,7 @@ def test_a_messaging_service_has_addresses_of_its_own(simulator: servers.Simulat
 @pytest.mark.usefixtures("healthy_portal")
 def test_a_service_that_leaves_it_to_its_numbers_is_judged_by_the_number(simulator: servers.SimulatorClient) -> None:
     url = f"{simulator.url}/v1/Services/{SERVICE}"
-    assert requests.post(url, {"UseInboundWebhookOnNumber": "true"}, auth=LIVE_CREDENTIALS, timeout=10).ok
+    assert requests.post(url, {"UseInboundWebhookOnNumber": "true"}, auth=BASIC_AUTH, timeout=10).ok
     both = {"MessagingServiceSid": SERVICE, "FromNumber": servers.FROM_NUMBER}
     scenario.configure_gateway(SmsGatewaySettings=json.dumps(both))
     assert checks_by_name()["Inbound address"].verdict == "ok"

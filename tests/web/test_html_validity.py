@@ -12,9 +12,8 @@ import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
-from bin.programs import VNU_JAR
-from bin.programs import find_program as find_program
-from portal.web.template_filters import attributes
+from bin.programs import VNU_JAR, find_program
+from portal.web.template_filters import html_attributes
 from tests.support.web_client import PUBLIC_URL, WebClient
 
 JAVA = find_program("java")
@@ -158,7 +157,7 @@ def problems(folder: Path) -> list[str]:
 
 def test_no_attribute_is_printed_for_what_is_false_or_missing() -> None:
     given = {"required": False, "list": None, "autofocus": True, "rows": 0, "title": '"><b>', "data-x": "False"}
-    assert attributes(given) == 'autofocus rows="0" title="&#34;&gt;&lt;b&gt;" data-x="False"'
+    assert html_attributes(given) == 'autofocus rows="0" title="&#34;&gt;&lt;b&gt;" data-x="False"'
 
 
 def test_a_file_of_opt_outs_needs_no_pasting_and_the_sign_in_notice_may_be_emptied(

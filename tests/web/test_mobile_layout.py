@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
-from bin.programs import find as find_program
+from bin.programs import find_program
 from portal.consent import inbound_processing
 from tests.support.web_client import PUBLIC_URL, WebClient
 

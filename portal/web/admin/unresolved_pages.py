@@ -53,7 +53,7 @@ def check_now(delivery_id: int) -> ResponseReturnValue:
     return redirect(url_for(".listing"), 303)
 
 
-@pages.post("/<id:delivery_id>/<any(sent, unsent, again):how>")
+@pages.post("/<id:delivery_id>/<any(sent, not_sent, resend):how>")
 @allow("admin")
 def decide(delivery_id: int, how: str) -> ResponseReturnValue:
     try:

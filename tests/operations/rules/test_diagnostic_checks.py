@@ -30,8 +30,8 @@ def sender(number: str = "+12025550100", kind: str = "long_code", rate: float = 
     )  # type: ignore[arg-type]
 
 
-def own(number: str = "+12025550100", kind: str = "local", can_text: bool = True) -> TwilioNumber:
-    return TwilioNumber("PN1", number, can_text, kind)
+def own(number: str = "+12025550100", kind: str = "local", is_sms_capable: bool = True) -> TwilioNumber:
+    return TwilioNumber("PN1", number, is_sms_capable, kind)
 
 
 def assert_says(check: CheckResult, verdict: str, *words: str) -> None:

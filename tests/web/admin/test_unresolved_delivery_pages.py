@@ -53,10 +53,10 @@ def test_a_text_in_doubt_is_listed_with_why_and_looked_for_at_once(
     sysadmin.post(f"{UNKNOWN_TEXTS_PATH}/{unknown_text_id}/look")
     with web_app.app_context():
         assert db.session.get_one(Delivery, unknown_text_id).due_at_ms <= now_ms()
-    assert delivery_state(web_app, unknown_text_id) == "unknown_text_id"
+    assert delivery_state(web_app, unknown_text_id) == "unknown"
 
 
-@pytest.mark.parametrize(("channel", "word"), DECISIONS)
+@pytest.mark.parametrize(("how", "word"), DECISIONS)
 def test_a_text_is_not_decided_while_an_answer_may_still_settle_it(
     web_app: Flask, admin: WebClient, unknown_text_id: int, how: str, word: str
 ) -> None:
@@ -66,12 +66,12 @@ def test_a_text_is_not_decided_while_an_answer_may_still_settle_it(
     assert "Count as sent" not in page
     decide(admin, unknown_text_id, how, word)
     assert "It is too early to decide" in admin.get(UNKNOWN_TEXTS_PATH).text
-    assert delivery_state(web_app, unknown_text_id) == "unknown_text_id"
+    assert delivery_state(web_app, unknown_text_id) == "unknown"
     assert audit_entries(web_app) == []
     record_unknown_outcome(web_app, 2.1)
     assert "Twilio is asked about it repeatedly" in visible_text(admin.get(UNKNOWN_TEXTS_PATH).text)
     decide(admin, unknown_text_id, how, word)
-    assert delivery_state(web_app, unknown_text_id) != "unknown_text_id"
+    assert delivery_state(web_app, unknown_text_id) != "unknown"
 
 
 def test_where_nobody_can_be_asked_one_settle_window_is_waited_for(
@@ -87,9 +87,9 @@ def test_where_nobody_can_be_asked_one_settle_window_is_waited_for(
 
 
 @pytest.mark.parametrize(
-    ("channel", "word", "state", "action"),
+    ("how", "word", "state", "action"),
     [
-        ("sent_communications", "SENT", "accepted", "text_marked_sent"),
+        ("sent", "SENT", "accepted", "text_marked_sent"),
         ("not_sent", "NOT SENT", "expired", "text_marked_unsent"),
         ("resend", "AGAIN", "ready", "text_resent"),
     ],
