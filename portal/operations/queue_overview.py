@@ -87,7 +87,7 @@ class QueueOverview:
     sends: tuple[SendStatus, ...]
     unresolved: tuple[UnresolvedText, ...]
     processes: tuple[ProcessStatus, ...]
-    mail_server_status: MailServerStatus
+    mail_server: MailServerStatus
     queue_error: ErrorExplanation | None
     now_ms: int
 

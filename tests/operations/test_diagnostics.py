@@ -188,12 +188,12 @@ def test_a_wrong_token_is_found_and_nothing_else_is_called_good(simulator: serve
     ],
 )
 def test_what_is_wrong_at_twilio_is_found(
-    simulator: servers.SimulatorClient, faults: dict[str, Any], name: str, words: str
+    simulator: servers.SimulatorClient, faults: dict[str, Any], name: str, message: str
 ) -> None:
     simulator.set_faults(**faults)
     line = checks_by_name()[name]
     assert line.verdict == "failing"
-    assert words in line.reason
+    assert message in line.reason
 
 
 @one_engine
@@ -400,13 +400,13 @@ def test_live_credentials_in_the_place_of_test_ones_are_found_and_not_used(simul
     ],
 )
 def test_who_else_answers_at_the_public_address_is_told(
-    healthy_portal: Flask, status: int, headers: dict[str, str], words: str
+    healthy_portal: Flask, status: int, headers: dict[str, str], message: str
 ) -> None:
     with stub_servers.fixed_status_server(status, **headers) as address:
         change_sender(healthy_portal, public_url=address)
         line = checks_by_name()["Signature round trip"]
     assert line.verdict == "failing"
-    assert words in line.reason
+    assert message in line.reason
 
 
 @one_engine
@@ -536,10 +536,12 @@ def test_mail_by_starttls_and_sign_in_is_proven_and_each_fault_named(
         ({"mail_from": "Bücher <bücher@example.org>"}, "before the @"),
     ],
 )
-def test_mail_settings_that_cannot_be_used_are_found(healthy_portal: Flask, wrong: dict[str, str], words: str) -> None:
+def test_mail_settings_that_cannot_be_used_are_found(
+    healthy_portal: Flask, wrong: dict[str, str], message: str
+) -> None:
     change_sender(healthy_portal, **wrong)
     found = checks_by_name()
-    assert (found["Mail server"].verdict, words in found["Mail server"].reason) == ("failing", True)
+    assert (found["Mail server"].verdict, message in found["Mail server"].reason) == ("failing", True)
 
 
 @one_engine
@@ -687,7 +689,7 @@ def test_a_check_that_breaks_is_unknown_with_the_reason_and_the_others_go_on(
     first, second = CheckSpec("Twilio", "First"), CheckSpec("Mail", "Second")
 
     def broken() -> list[CheckResult]:
-        raise ZeroDivisionError("with +12025550100 in its words")
+        raise ZeroDivisionError("with +12025550100 in its message")
 
     lines = check_runner.run_checks([CheckTask((first,), broken), CheckTask((second,), lambda: [second.ok("Fine.")])])
     assert [line.verdict for line in lines] == ["unknown", "ok"]

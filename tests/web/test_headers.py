@@ -92,7 +92,7 @@ def test_a_fault_of_ours_shows_no_trace(
     def fail(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("portal.messages.tables.communication_history.own_page", fail)
+    monkeypatch.setattr("portal.messages.tables.communication_history.account_page", fail)
     answer = number_owner.get("/MyAccount/CommunicationsHistory")
     assert answer.status_code == 500
     assert "secret" not in answer.text

@@ -90,7 +90,7 @@ def test_two_reset_mails_in_a_row_are_one(
     visitor: WebClient, owner_has_password: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mails: list[object] = []
-    monkeypatch.setattr(sign_in_pages, "send_one", lambda *mail: mails.append(mail))
+    monkeypatch.setattr(sign_in_pages, "send_mail", lambda *mail: mails.append(mail))
     answers = [visitor.post("/ForgotPassword", email="P-1") for _ in range(3)]
     assert all("on its way" in answer.text for answer in answers)
     for answer in answers:

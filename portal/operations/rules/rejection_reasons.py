@@ -23,7 +23,7 @@ _MAX_HOST_LENGTH = 253
 _ENDPOINT_LABELS = {
     "inbound": "START, STOP and other texts from handsets",
     "status": "Receipts",
-    "other": "Calls to a webhook that the portal does not have",
+    "unknown_webhook": "Calls to a webhook that the portal does not have",
 }
 WEBHOOK_ENDPOINTS = tuple(_ENDPOINT_LABELS)
 
@@ -33,7 +33,7 @@ class RejectionCause(StrEnum):
 
     NO_TOKEN = "no_token"  # noqa: S105  a name, no secret
     UNSIGNED = "unsigned"
-    ADDRESS = "path_and_query"
+    ADDRESS = "address"
     SHARED_KEY = "shared_key"
     OTHER_ACCOUNT = "other_account"
     TOKEN = "token"  # noqa: S105

@@ -33,7 +33,9 @@ def _require_visible_sms() -> None:
 def listing() -> str:
     send_id = query_id("send")
     found = unresolved_deliveries.list_unresolved_texts(_MAX_ROWS, send_id)
-    return render_template("admin/unknowns/index.html", found=found, send_id=send_id, now_ms=now_ms(), most=_MAX_ROWS)
+    return render_template(
+        "admin/unresolved/index.html", unresolved=found, send_id=send_id, now_ms=now_ms(), most=_MAX_ROWS
+    )
 
 
 @pages.get("/<id:delivery_id>")
@@ -72,6 +74,10 @@ def _page(delivery_id: int, errors: dict[str, str]) -> ResponseReturnValue:
     found = unresolved_deliveries.find_unresolved_text(delivery_id) or abort(404)
     decidable = found.can_be_resolved(now_ms())
     page = render_template(
-        "admin/unknowns/one.html", found=found, decidable=decidable, errors=errors, confirmations=CONFIRMATION_WORDS
+        "admin/unresolved/one.html",
+        unresolved=found,
+        decidable=decidable,
+        errors=errors,
+        confirmations=CONFIRMATION_WORDS,
     )
     return page, 422 if errors else 200

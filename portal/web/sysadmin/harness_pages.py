@@ -24,7 +24,7 @@ class DiagnosticsView:
     """What the doctor found, as the page shows it. `message` is about the button that was pressed, `tone` how it went."""
 
     groups: Sequence[tuple[CheckGroup, Sequence[CheckResult]]]
-    summarize_checks: str
+    summary: str
     at_ms: int
     message: str = ""
     tone: str = "ok"
@@ -45,7 +45,7 @@ def redirect_to_page(_step: str) -> ResponseReturnValue:
 
 @pages.post("/doctor")
 @allow("sysadmin")
-def examine() -> ResponseReturnValue:
+def run_diagnostics() -> ResponseReturnValue:
     return _render_report(diagnostics.run_diagnostics(now_ms))
 
 
@@ -71,5 +71,5 @@ def resume() -> ResponseReturnValue:
 def _render_report(report: DiagnosticsReport, said: str = "", tone: str = "ok") -> ResponseReturnValue:
     """To htmx the findings alone; without JavaScript the whole page with them."""
     found = DiagnosticsView(group_checks(report.checks), summarize_checks(report.checks), report.at_ms, said, tone)
-    template = "sysadmin/harness/_diagnosis.html" if is_htmx_request() else "sysadmin/harness/page.html"
+    template = "sysadmin/harness/_report.html" if is_htmx_request() else "sysadmin/harness/page.html"
     return render_template(template, diagnostics=found, webhook_urls=webhook_urls()), 409 if tone == "bad" else 200

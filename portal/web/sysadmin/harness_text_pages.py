@@ -36,7 +36,7 @@ class TestTextForm:
     sender: str = ""
     refusal: str | None = None
     errors: dict[str, str] = field(default_factory=dict)
-    unconfirmed: str = ""
+    number_to_confirm: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def send() -> ResponseReturnValue:
             form.number, form.body, current_user.id, now_ms(), form.sender, confirmed_number
         )
     except InvalidInput as error:
-        return _rejected_response(replace(form, errors=error.errors, unconfirmed=unconfirmed_number(error)))
+        return _rejected_response(replace(form, errors=error.errors, number_to_confirm=unconfirmed_number(error)))
     except ActionRefused as error:
         return _rejected_response(replace(form, refusal=error.message))
     return _started_response(communication_id)

@@ -24,14 +24,16 @@ _LANES_BY_NAME = {name: number for number, name in LANE_NAMES.items()}
 @pages.get("")
 @allow("sysadmin")
 def page() -> str:
-    return render_template("sysadmin/queues/page.html", board=load_queue_overview(now_ms()), poll_seconds=_POLL_SECONDS)
+    return render_template(
+        "sysadmin/queues/page.html", overview=load_queue_overview(now_ms()), poll_seconds=_POLL_SECONDS
+    )
 
 
 @pages.get("/now")
 @allow("sysadmin")
 def refresh() -> str:
     return render_template(
-        "sysadmin/queues/_board.html", board=load_queue_overview(now_ms()), poll_seconds=_POLL_SECONDS
+        "sysadmin/queues/_overview.html", overview=load_queue_overview(now_ms()), poll_seconds=_POLL_SECONDS
     )
 
 

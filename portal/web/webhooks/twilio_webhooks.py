@@ -70,7 +70,7 @@ def check() -> ResponseReturnValue:
 
 @blueprint.post("/<path:_elsewhere>")
 @_signed_webhook
-def unknown_webhook(_quote_segment: str) -> ResponseReturnValue:
+def unknown_webhook(_elsewhere: str) -> ResponseReturnValue:
     """There is no such webhook. Where Twilio calls it all the same, somebody should know."""
     request.max_content_length = _MAX_BODY_BYTES
     _record_rejection("unknown_webhook", _webhook_call())

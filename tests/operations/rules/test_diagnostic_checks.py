@@ -75,8 +75,8 @@ def test_sending_resumes_only_when_nothing_fails_at_twilio_and_the_credentials_a
         (Switches(True), "ok", "Live"),
     ],
 )
-def test_the_mode_in_force(switches: Switches, verdict: str, words: str) -> None:
-    assert_says(checks.check_mode(switches, simulated=False), verdict, words)
+def test_the_mode_in_force(switches: Switches, verdict: str, message: str) -> None:
+    assert_says(checks.check_mode(switches, simulated=False), verdict, message)
     assert "+12025550177" not in checks.check_mode(switches, simulated=False).reason
 
 
@@ -170,8 +170,8 @@ def test_an_address_is_shown_without_what_may_be_secret() -> None:
         (RoundTripResult(error="answer"), "failing", "cannot be read"),
     ],
 )
-def test_the_signature_round_trip_explains_how_it_ended(found: RoundTripResult, verdict: str, words: str) -> None:
-    assert_says(public_url_checks.check_round_trip(found, "https://portal.example.org"), verdict, words)
+def test_the_signature_round_trip_explains_how_it_ended(found: RoundTripResult, verdict: str, message: str) -> None:
+    assert_says(public_url_checks.check_round_trip(found, "https://portal.example.org"), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -189,8 +189,8 @@ def test_the_signature_round_trip_explains_how_it_ended(found: RoundTripResult, 
         (TwilioApiError("Twilio's answer cannot be read.", 200, ""), False, "unknown", "cannot be read"),
     ],
 )
-def test_credentials(found: TwilioAccountInfo | TwilioApiError, key_works: bool, verdict: str, words: str) -> None:
-    assert_says(account_checks.check_credentials(found, key_works), verdict, words)
+def test_credentials(found: TwilioAccountInfo | TwilioApiError, key_works: bool, verdict: str, message: str) -> None:
+    assert_says(account_checks.check_credentials(found, key_works), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ def test_credentials(found: TwilioAccountInfo | TwilioApiError, key_works: bool,
         (UNHEARD, "unknown", "could not be read"),
     ],
 )
-def test_the_state_of_the_account(found: TwilioAccountInfo | TwilioApiError, verdict: str, words: str) -> None:
-    assert_says(account_checks.check_account(found), verdict, words)
+def test_the_state_of_the_account(found: TwilioAccountInfo | TwilioApiError, verdict: str, message: str) -> None:
+    assert_says(account_checks.check_account(found), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -221,9 +221,9 @@ def test_the_state_of_the_account(found: TwilioAccountInfo | TwilioApiError, ver
     ],
 )
 def test_a_clock_that_is_off_endangers_the_order_of_start_and_stop(
-    seconds: float | None, verdict: str, words: str
+    seconds: float | None, verdict: str, message: str
 ) -> None:
-    assert_says(account_checks.check_clock(seconds), verdict, words)
+    assert_says(account_checks.check_clock(seconds), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -239,9 +239,9 @@ def test_a_clock_that_is_off_endangers_the_order_of_start_and_stop(
     ],
 )
 def test_test_credentials_matter_most_while_they_are_in_use(
-    code: str | None, trouble: TwilioApiError | None, same: bool, off: str, on: str
+    code: str | None, error: TwilioApiError | None, same: bool, off: str, on: str
 ) -> None:
-    judged = [account_checks.check_test_credentials(code, trouble, in_use, same) for in_use in (False, True)]
+    judged = [account_checks.check_test_credentials(code, error, in_use, same) for in_use in (False, True)]
     assert_says(judged[0], off)
     assert_says(judged[1], on)
 
@@ -265,9 +265,9 @@ def test_an_api_key_alone_cannot_verify_webhooks() -> None:
         (UNHEARD, "unknown", "could not be read"),
     ],
 )
-def test_the_sending_number(found: TwilioNumber | TwilioApiError | None, verdict: str, words: str) -> None:
+def test_the_sending_number(found: TwilioNumber | TwilioApiError | None, verdict: str, message: str) -> None:
     line = account_checks.check_number(sender(), found)
-    assert_says(line, verdict, words)
+    assert_says(line, verdict, message)
     assert "+12025550100" not in line.reason
 
 
@@ -280,8 +280,8 @@ def test_the_sending_number(found: TwilioNumber | TwilioApiError | None, verdict
         (UNHEARD, "unknown"),
     ],
 )
-def test_a_messaging_service(trouble: TwilioApiError | None, verdict: str) -> None:
-    assert_says(account_checks.check_service(trouble), verdict)
+def test_a_messaging_service(error: TwilioApiError | None, verdict: str) -> None:
+    assert_says(account_checks.check_service(error), verdict)
 
 
 @pytest.mark.parametrize(
@@ -336,8 +336,8 @@ def test_the_type_that_is_set_is_held_against_what_twilio_says() -> None:
         (101.0, "short_code", "warning", "Lower SegmentsPerSecond"),
     ],
 )
-def test_the_rate_in_force_is_held_against_that_of_the_type(rate: float, real: str, verdict: str, words: str) -> None:
-    assert_says(account_checks.check_rate(sender(rate=rate), real), verdict, words)
+def test_the_rate_in_force_is_held_against_that_of_the_type(rate: float, real: str, verdict: str, message: str) -> None:
+    assert_says(account_checks.check_rate(sender(rate=rate), real), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -354,10 +354,10 @@ def test_the_rate_in_force_is_held_against_that_of_the_type(rate: float, real: s
     ],
 )
 def test_stop_and_help_are_answered_by_one_side_and_never_by_none(
-    real: str, answers: set[str], service: str, verdict: str, words: str
+    real: str, answers: set[str], service: str, verdict: str, message: str
 ) -> None:
     found = sender(kind=real, answers=frozenset(answers), service=service)
-    assert_says(account_checks.check_keyword_answers(found, real), verdict, words)
+    assert_says(account_checks.check_keyword_answers(found, real), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -373,10 +373,10 @@ def test_stop_and_help_are_answered_by_one_side_and_never_by_none(
     ],
 )
 def test_texts_from_handsets_must_come_to_us(
-    url: str, method: str, application: bool, verdict: str, words: str
+    url: str, method: str, application: bool, verdict: str, message: str
 ) -> None:
     line = webhook_checks.check_inbound_url(WebhookConfig("PN1", url, method, "", application), OURS)
-    assert_says(line, verdict, words)
+    assert_says(line, verdict, message)
     assert line.action == ("set_webhooks" if verdict == "failing" else "")
 
 
@@ -406,8 +406,8 @@ def test_addresses_that_could_not_be_read_are_unknown() -> None:
         (UNHEARD, "unknown", "Twilio's console"),
     ],
 )
-def test_a_toll_free_number_must_be_verified(states: list[str] | TwilioApiError, verdict: str, words: str) -> None:
-    assert_says(webhook_checks.check_toll_free(states), verdict, words)
+def test_a_toll_free_number_must_be_verified(states: list[str] | TwilioApiError, verdict: str, message: str) -> None:
+    assert_says(webhook_checks.check_toll_free(states), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -420,8 +420,8 @@ def test_a_toll_free_number_must_be_verified(states: list[str] | TwilioApiError,
         (TwilioApiError("example.org does not serve this part of Twilio's API.", 404), "unknown", "does not serve"),
     ],
 )
-def test_a_messaging_service_needs_a_campaign(states: list[str] | TwilioApiError, verdict: str, words: str) -> None:
-    assert_says(webhook_checks.check_campaign(states), verdict, words)
+def test_a_messaging_service_needs_a_campaign(states: list[str] | TwilioApiError, verdict: str, message: str) -> None:
+    assert_says(webhook_checks.check_campaign(states), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -432,12 +432,12 @@ def test_a_messaging_service_needs_a_campaign(states: list[str] | TwilioApiError
         ("12345", "short_code", "leased"),
     ],
 )
-def test_what_a_number_alone_cannot_tell_says_where_to_look(number: str, real: str, words: str) -> None:
-    assert_says(webhook_checks.check_unregistered_number(number, real), "unknown", words, "console")
+def test_what_a_number_alone_cannot_tell_says_where_to_look(number: str, real: str, message: str) -> None:
+    assert_says(webhook_checks.check_unregistered_number(number, real), "unknown", message, "console")
 
 
 @pytest.mark.parametrize(
-    ("knock", "verdicts", "message"),
+    ("probe", "verdicts", "message"),
     [
         (SmtpProbe(None, encrypted=True, has_login=True), ["ok", "ok", "ok", "ok"], "encrypted"),
         (SmtpProbe(None, is_local=True), ["ok", "ok", "ok", "ok"], "this machine"),
@@ -454,10 +454,10 @@ def test_what_a_number_alone_cannot_tell_says_where_to_look(number: str, real: s
         (SmtpProbe("sender", "550 no", encrypted=True), ["ok", "ok", "ok", "failing"], "PORTAL_MAIL_FROM"),
     ],
 )
-def test_the_mail_server_is_judged_step_by_step(knock: SmtpProbe, verdicts: list[str], words: str) -> None:
-    lines = mail_server_checks.check_mail_server(knock, "example.org")
+def test_the_mail_server_is_judged_step_by_step(probe: SmtpProbe, verdicts: list[str], message: str) -> None:
+    lines = mail_server_checks.check_mail_server(probe, "example.org")
     assert [line.verdict for line in lines] == verdicts
-    assert words in " ".join(f"{line.reason} {line.fix}" for line in lines)
+    assert message in " ".join(f"{line.reason} {line.fix}" for line in lines)
 
 
 def test_a_placeholder_as_sender_is_a_warning() -> None:

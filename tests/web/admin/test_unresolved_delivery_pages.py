@@ -24,7 +24,7 @@ from tests.support.page_queries import (
 )
 from tests.support.web_client import NOW_MS, WebClient
 
-DECISIONS = (("sent", "SENT"), ("not_sent", "NOT SENT"), ("resend", "AGAIN"))
+DECISIONS = (("sent", "SENT"), ("not_sent", "NOT SENT"), ("resend", "RESEND"))
 
 
 def communication_of(app: Flask, delivery_id: int) -> int:
@@ -91,7 +91,7 @@ def test_where_nobody_can_be_asked_one_settle_window_is_waited_for(
     [
         ("sent", "SENT", "accepted", "text_marked_sent"),
         ("not_sent", "NOT SENT", "expired", "text_marked_unsent"),
-        ("resend", "AGAIN", "ready", "text_resent"),
+        ("resend", "RESEND", "ready", "text_resent"),
     ],
 )
 def test_what_nobody_can_be_asked_about_is_decided_with_a_typed_word_and_a_line(
@@ -119,7 +119,7 @@ def test_what_nobody_can_be_asked_about_is_decided_with_a_typed_word_and_a_line(
 def test_a_decision_about_an_attempt_before_this_one_changes_nothing(
     web_app: Flask, admin: WebClient, foreign_account_text_id: int, attempt: str
 ) -> None:
-    decide(admin, foreign_account_text_id, "resend", "AGAIN", attempt)
+    decide(admin, foreign_account_text_id, "resend", "RESEND", attempt)
     assert "resolved in the meantime" in admin.get(UNKNOWN_TEXTS_PATH).text
     assert delivery_state(web_app, foreign_account_text_id) == "unknown"
 
@@ -130,7 +130,7 @@ def test_evidence_that_came_between_the_page_and_the_button_wins(
     assert admin.get(f"{UNKNOWN_TEXTS_PATH}/{foreign_account_text_id}").status_code == 200
     with web_app.app_context():
         record_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", NOW_MS)
-    decide(admin, foreign_account_text_id, "resend", "AGAIN")
+    decide(admin, foreign_account_text_id, "resend", "RESEND")
     assert delivery_state(web_app, foreign_account_text_id) == "delivered"
     assert audit_entries(web_app) == []
 
@@ -176,7 +176,7 @@ def test_a_text_without_news_for_a_day_says_so_everywhere_until_news_comes(
         delivery.due_at_ms = NO_FURTHER_CHECK_MS - 1
     address, few = (
         f"/Admin/Communications/{communication_of(web_app, unknown_text_id)}",
-        "/Admin/Communications?group=unreported",
+        "/Admin/Communications?group=no_receipt",
     )
     pages = (address, "/Admin/Communications?channel=sms", "/Admin/Sends/1")
     tag = re.compile(r'(data-tone="off"|<dt)>Final status not reported<')

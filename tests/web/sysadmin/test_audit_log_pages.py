@@ -47,7 +47,7 @@ def test_the_audit_log_is_filtered_by_what_was_done(web_app: Flask, sysadmin: We
 def test_the_audit_log_is_read_to_its_end_page_by_page_and_nothing_is_left_out(
     web_app: Flask, sysadmin: WebClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portal.web.sysadmin.audit_log_pages._PAGE", 4)
+    monkeypatch.setattr("portal.web.sysadmin.audit_log_pages._PAGE_SIZE", 4)
     with web_app.app_context():
         for turn in range(5):
             lanes.pause_lane("sms", 1, None, NOW_MS + turn * 1_000)

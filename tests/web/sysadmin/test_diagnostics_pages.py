@@ -159,7 +159,7 @@ def test_a_paused_lane_goes_on_by_the_button_once_nothing_fails_at_twilio(
     gateway_is_simulator.set_faults(account={"status": "suspended"})
     refused = sysadmin.post(f"{PAGE}/resume")
     assert refused.status_code == 409
-    assert "Sending stays paused_gateway. Account: The account is suspended." in refused.text
+    assert "Sending stays paused. Account: The account is suspended." in refused.text
     gateway_is_simulator.set_faults()
     sysadmin.post(f"{PAGE}/webhooks")
     resumed = sysadmin.post(f"{PAGE}/resume")

@@ -164,12 +164,12 @@ def test_a_number_is_not_resumed_while_twilio_does_not_answer_for_it(
     with app_transaction(web_app):
         db.session.add(SendingNumber(number="+12025550199", paused_reason="20003: No", paused_at_ms=NOW_MS))
     monkeypatch.setattr(
-        "portal.operations.diagnostics.why_not_resume", lambda _checks: "Twilio refuses the credentials."
+        "portal.operations.diagnostics.resume_blocker", lambda _checks: "Twilio refuses the credentials."
     )
     sysadmin.post(f"{QUEUES_PATH}/senders/resume")
     assert "Twilio refuses the credentials." in sysadmin.get(QUEUES_PATH).text
     assert audit_entries(web_app) == []
-    monkeypatch.setattr("portal.operations.diagnostics.why_not_resume", lambda _checks: None)
+    monkeypatch.setattr("portal.operations.diagnostics.resume_blocker", lambda _checks: None)
     sysadmin.post(f"{QUEUES_PATH}/senders/resume")
     assert "sending goes on" in sysadmin.get(QUEUES_PATH).text
     assert audit_entries(web_app) == [("sender_resumed", "the sending number")]

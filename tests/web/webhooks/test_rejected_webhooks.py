@@ -163,14 +163,14 @@ def portal_with_credentials(app: Flask) -> Flask:
 def test_many_forged_calls_are_two_rows_and_few_writes(
     portal_with_credentials: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_rejections, "_MOST_WRITES", 4)
+    monkeypatch.setattr(webhook_rejections, "_MAX_WRITES", 4)
     monkeypatch.setattr(webhook_rejections, "_WINDOW_SECONDS", 600.0)
     for number in range(30):
         post(portal_with_credentials, STATUS, {"MessageSid": f"SM{number}"}, f"guess {number}")
         post(portal_with_credentials, INBOUND, {"Body": f"{number}"}, f"guess {number}")
     db.session.rollback()
     assert sum(row.request_count for row in db.session.scalars(select(RejectedWebhook))) == 4
-    assert sum(one.calls for one in webhook_rejections.all_rejections(now_ms())) == 60, (
+    assert sum(one.call_count for one in webhook_rejections.all_rejections(now_ms())) == 60, (
         "who asks has all of this process"
     )
     assert len(db.session.scalars(select(RejectedWebhook)).all()) == 2

@@ -63,9 +63,9 @@ def test_when_too_many_wait_already_twilio_is_asked_to_come_again(
     full.acquire()
     monkeypatch.setattr(twilio_webhooks, "_receipt_slots", full)
     form = {"MessageSid": "SM" + "7" * 32, "MessageStatus": "sent"}
-    assert signed_post(webhook_client, "/webhooks/webhook_client/status?attempt=later", form).status_code == 503
+    assert signed_post(webhook_client, "/webhooks/twilio/status?attempt=later", form).status_code == 503
     full.release()
-    assert signed_post(webhook_client, "/webhooks/webhook_client/status?attempt=later", form).status_code == 204
+    assert signed_post(webhook_client, "/webhooks/twilio/status?attempt=later", form).status_code == 204
     full.acquire()
 
 
