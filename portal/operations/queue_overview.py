@@ -1,4 +1,4 @@
-"""How everything that is to leave stands at one moment: lanes, sending numbers, sends, processes."""
+"""The state of everything waiting to leave at one moment: lanes, sending numbers, sends and processes."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ _MAX_UNRESOLVED = 50
 
 @dataclass(frozen=True)
 class LaneStatus:
-    """`oldest_due_ms` is since when the one that is due the longest could have left; None when none is due."""
+    """`oldest_due_ms` is when the delivery that has waited longest became due; None when none is due."""
 
     lane: LaneState
     label: str
@@ -42,9 +42,10 @@ class LaneStatus:
 
 @dataclass(frozen=True)
 class SenderStatus:
-    """`rate` is None for a number that is not in use now; `current_rate` is what left in the last ten seconds, in segments a
-    second; `next_free_at_ms` when the next slot is free, which may be past; `down_since_ms` is None while the provider answers,
-    or nobody asks it. A `limit` that is used up keeps it until then."""
+    """Rates are in segments per second: `rate` is the permitted one, None for a number not in use; `current_rate` is
+    that of the last ten seconds. `next_free_at_ms` may be past. `down_since_ms` is None while the provider answers
+    or is not called. A used-up `limit` blocks the number until `limit_until_ms`.
+    """
 
     sender: SendingNumber
     rate: float | None
@@ -57,7 +58,7 @@ class SenderStatus:
 
     @property
     def help_url(self) -> str:
-        """What Twilio says of the code that keeps it; "" without one."""
+        """Twilio's page about the error code that blocks the number; "" without one."""
         code = self.limit.code if self.limit else code_in_pause_reason(self.sender.paused_reason)
         return explain_error_code(code).docs_url if code else ""
 
@@ -73,7 +74,7 @@ class SendStatus:
 
 @dataclass(frozen=True)
 class ProcessStatus:
-    """`last_heartbeat_ms` is the latest sign of life; None when there never was one."""
+    """`last_heartbeat_ms` is None when there never was a heartbeat."""
 
     label: str
     running_count: int
@@ -109,16 +110,16 @@ class QueueOverview:
 
 
 def load_queue_overview(now_ms: int) -> QueueOverview:
-    """The queue is asked last: it may take two seconds to say nothing."""
-    found = current_traffic(now_ms)
-    stands = (
+    """Query the queue last: it may take two seconds to time out."""
+    traffic = current_traffic(now_ms)
+    sections = (
         _lane_statuses(now_ms),
-        _sender_statuses(found, now_ms),
-        _send_statuses(found),
+        _sender_statuses(traffic, now_ms),
+        _send_statuses(traffic),
         tuple(list_unresolved_texts(_MAX_UNRESOLVED)),
     )
     processes = _process_statuses(now_ms)
-    return QueueOverview(*stands, processes, mail_server_status.mail_server_status(), health.queue_problem(), now_ms)
+    return QueueOverview(*sections, processes, mail_server_status.mail_server_status(), health.queue_problem(), now_ms)
 
 
 def _lane_statuses(now_ms: int) -> tuple[LaneStatus, ...]:
@@ -128,7 +129,7 @@ def _lane_statuses(now_ms: int) -> tuple[LaneStatus, ...]:
 
 def _lane_status(lane: LaneState, states: dict[str, int], now_ms: int) -> LaneStatus:
     due_ms = unsent_messages.next_due_ms(lane.channel, [lane.lane])
-    by = db.session.get(Account, lane.paused_by_id) if lane.paused_by_id else None
+    pauser = db.session.get(Account, lane.paused_by_id) if lane.paused_by_id else None
     return LaneStatus(
         lane=lane,
         label=lane_label(lane.channel, lane.lane),
@@ -138,44 +139,54 @@ def _lane_status(lane: LaneState, states: dict[str, int], now_ms: int) -> LaneSt
         sending=states.get(DeliveryState.SENDING, 0),
         unresolved=states.get("unresolved", 0),
         oldest_due_ms=due_ms if due_ms is not None and due_ms <= now_ms else None,
-        paused_by=by.name if by else "the portal or the command line",
+        paused_by=pauser.name if pauser else "the portal or the command line",
     )
 
 
-def _sender_statuses(found: Traffic, now_ms: int) -> tuple[SenderStatus, ...]:
-    left = queue_stats.segments_between(now_ms - RATE_WINDOW_MS, now_ms)
-    in_use = found.gateway.sender
-    stands = []
+def _sender_statuses(traffic: Traffic, now_ms: int) -> tuple[SenderStatus, ...]:
+    segments_sent = queue_stats.segments_between(now_ms - RATE_WINDOW_MS, now_ms)
+    sender_settings = traffic.gateway.sender
+    statuses = []
     for sender in queue_stats.list_sender_rows():
-        rate = in_use.segments_per_second if in_use and sender.number in in_use.sender_assignment.sender_keys else None
-        pace = left.get(sender.number, 0) * 1000 / RATE_WINDOW_MS
-        rests_ms = sender.retry_at_us // 1000
-        rests_until_ms = rests_ms if rests_ms > now_ms else None
-        away_since_ms = sender.down_since_ms if found.is_provider_unavailable else None
+        rate = (
+            sender_settings.segments_per_second
+            if sender_settings and sender.number in sender_settings.sender_assignment.sender_keys
+            else None
+        )
+        current_rate = segments_sent.get(sender.number, 0) * 1000 / RATE_WINDOW_MS
+        retry_at_ms = sender.retry_at_us // 1000
+        down_since_ms = sender.down_since_ms if traffic.is_provider_unavailable else None
         limit = explain_error_code(sender.limit_code) if sender.limit_resets_at_ms > now_ms else None
         slot_ms = max(sender.next_free_at_us // 1000, sender.limit_resets_at_ms if limit else 0)
         status = SenderStatus(
-            sender, rate, pace, slot_ms, rests_until_ms, away_since_ms, limit, sender.limit_resets_at_ms
+            sender,
+            rate,
+            current_rate,
+            slot_ms,
+            retry_at_ms if retry_at_ms > now_ms else None,
+            down_since_ms,
+            limit,
+            sender.limit_resets_at_ms,
         )
-        stands.append(status)
-    return tuple(stands)
+        statuses.append(status)
+    return tuple(statuses)
 
 
-def _send_statuses(found: Traffic) -> tuple[SendStatus, ...]:
-    groups = delivery_counts.group_counts_by_send(list(found.sends))
+def _send_statuses(traffic: Traffic) -> tuple[SendStatus, ...]:
+    groups = delivery_counts.group_counts_by_send(list(traffic.sends))
     return tuple(
         SendStatus(
             send=send,
-            share=found.current_share(send),
+            share=traffic.current_share(send),
             waiting_emails=groups[send.id]["email"][StateGroup.WAITING],
             waiting_texts=groups[send.id]["sms"][StateGroup.WAITING],
-            forecast=found.forecast_send(send),
+            forecast=traffic.forecast_send(send),
         )
-        for send in found.sends.values()
+        for send in traffic.sends.values()
     )
 
 
 def _process_statuses(now_ms: int) -> tuple[ProcessStatus, ...]:
-    signs = queue_stats.heartbeat_summary(now_ms - provider_availability.HEARTBEAT_TIMEOUT_MS)
+    heartbeats = queue_stats.heartbeat_summary(now_ms - provider_availability.HEARTBEAT_TIMEOUT_MS)
     kinds = {**{kind: f"Worker for {label}" for kind, label in WORKER_QUEUE_LABELS.items()}, SCHEDULER: "Scheduler"}
-    return tuple(ProcessStatus(words, *signs.get(kind, (0, None))) for kind, words in kinds.items())
+    return tuple(ProcessStatus(label, *heartbeats.get(kind, (0, None))) for kind, label in kinds.items())

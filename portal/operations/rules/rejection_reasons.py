@@ -1,8 +1,8 @@
-"""Why a call to a webhook was refused for its signature, and what that says to whom.
+"""Why a webhook call was rejected for its signature, and whether that needs attention.
 
-Anybody can call a webhook, so a refusal by itself says nothing. It concerns us where the call names what only Twilio,
-or somebody who knows the account, can know: the account, a sending number, an attempt. The surest is a signature by our
-own token for another address: nobody but Twilio can make that.
+Anybody can call a webhook, so a rejection alone proves nothing. It needs attention when the call names something that
+only Twilio, or somebody who knows the account, can know: the account, a sending number or an attempt. The strongest
+evidence is a signature by our own token for another URL: only Twilio can make one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -93,8 +93,10 @@ class WebhookRejection:
 
 @dataclass(frozen=True)
 class RejectedCalls:
-    """So many calls at one of `WEBHOOK_ENDPOINTS` that were refused for one cause; `last_accepted_ms` is when the last one there was
-    believed, `credentials_changed_ms` when the credentials were last set; both 0 when never."""
+    """Rejected calls to one of `WEBHOOK_ENDPOINTS`, counted by cause.
+
+    `last_accepted_ms` is the last accepted call, `credentials_changed_ms` the last change of credentials (0: never).
+    """
 
     endpoint: str
     refusal: WebhookRejection
@@ -104,9 +106,9 @@ class RejectedCalls:
     credentials_changed_ms: int = 0
 
     def needs_attention(self, now_ms: int) -> bool:
-        """Whether somebody should look into it: nothing at that door was believed since, nor were credentials set.
+        """Whether somebody should look into it: no call was accepted there since, and no credentials were set.
 
-        A proven wrong address may be that of one of several numbers, so it counts for an hour whatever else comes.
+        A proven wrong address may belong to one of several numbers, so it counts for an hour whatever else comes.
         """
         if not self.refusal.names_us or now_ms - self.last_ms > _EXPIRY_MS:
             return False

@@ -1,4 +1,4 @@
-"""Administration → texts whose outcome is unknown: what is known of each, and the decision where no evidence came."""
+"""Administration → texts with an unknown outcome: what is known about each, and the manual decision."""
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -32,9 +32,9 @@ def _require_visible_sms() -> None:
 @allow("admin")
 def listing() -> str:
     send_id = query_id("send")
-    found = unresolved_deliveries.list_unresolved_texts(_MAX_ROWS, send_id)
+    rows = unresolved_deliveries.list_unresolved_texts(_MAX_ROWS, send_id)
     return render_template(
-        "admin/unresolved/index.html", unresolved=found, send_id=send_id, now_ms=now_ms(), most=_MAX_ROWS
+        "admin/unresolved/index.html", unresolved=rows, send_id=send_id, now_ms=now_ms(), most=_MAX_ROWS
     )
 
 
@@ -71,11 +71,11 @@ def decide(delivery_id: int, how: str) -> ResponseReturnValue:
 
 
 def _page(delivery_id: int, errors: dict[str, str]) -> ResponseReturnValue:
-    found = unresolved_deliveries.find_unresolved_text(delivery_id) or abort(404)
-    decidable = found.can_be_resolved(now_ms())
+    unresolved = unresolved_deliveries.find_unresolved_text(delivery_id) or abort(404)
+    decidable = unresolved.can_be_resolved(now_ms())
     page = render_template(
         "admin/unresolved/one.html",
-        unresolved=found,
+        unresolved=unresolved,
         decidable=decidable,
         errors=errors,
         confirmations=CONFIRMATION_WORDS,

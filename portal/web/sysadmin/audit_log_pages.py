@@ -19,17 +19,17 @@ def page() -> str:
     action = query_text("action")
     action = action if action in ACTION_LABELS else ""
     before = _cursor_from_query()
-    found = audit_trail.read_audit_page(action, before, _PAGE_SIZE, now_ms())
+    audit_page = audit_trail.read_audit_page(action, before, _PAGE_SIZE, now_ms())
     older = (
-        f"{found.next_cursor.before_entry_id or ''}.{found.next_cursor.before_change_id or ''}"
-        if found.next_cursor
+        f"{audit_page.next_cursor.before_entry_id or ''}.{audit_page.next_cursor.before_change_id or ''}"
+        if audit_page.next_cursor
         else None
     )
-    shown = {"rows": found.lines, "next_before": older, "is_first": before == AuditCursor()}
-    return render_template("sysadmin/audit/page.html", page=shown, kinds=ACTION_LABELS, action=action)
+    page = {"rows": audit_page.lines, "next_before": older, "is_first": before == AuditCursor()}
+    return render_template("sysadmin/audit/page.html", page=page, kinds=ACTION_LABELS, action=action)
 
 
 def _cursor_from_query() -> AuditCursor:
-    """As in `12.7`: the entry and the change of a setting that the page before ended with."""
+    """`before=12.7`: the last audit entry and the last setting change on the page before."""
     entry, _, change = request.args.get("before", "").partition(".")
     return AuditCursor(parse_id(entry), parse_id(change))

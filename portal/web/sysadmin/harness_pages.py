@@ -1,4 +1,4 @@
-"""System → test harness: prove the configuration before anybody is texted. The doctor is its first section."""
+"""System → test harness: check the configuration before anybody is texted. The diagnostics are its first section."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ pages = Blueprint("sysadmin_harness", __name__, url_prefix="/SysAdmin/SmsNotific
 
 @dataclass(frozen=True)
 class DiagnosticsView:
-    """What the doctor found, as the page shows it. `message` is about the button that was pressed, `tone` how it went."""
+    """The diagnostics as the page shows them; `message` and `tone` give the result of the button that was pressed."""
 
     groups: Sequence[tuple[CheckGroup, Sequence[CheckResult]]]
     summary: str
@@ -39,7 +39,7 @@ def page() -> str:
 @pages.get("/<any(doctor, webhooks, resume):_step>")
 @allow("sysadmin")
 def redirect_to_page(_step: str) -> ResponseReturnValue:
-    """Where a form was sent to is no page: reloaded or typed, it leads to the one that has the buttons."""
+    """Forms post to these addresses. Reloading one leads to the page with the buttons."""
     return redirect(url_for("sysadmin_harness.page"), 303)
 
 
@@ -53,10 +53,10 @@ def run_diagnostics() -> ResponseReturnValue:
 @allow("sysadmin")
 def set_webhooks() -> ResponseReturnValue:
     try:
-        said, tone = diagnostics.set_webhooks(), "ok"
+        message, tone = diagnostics.set_webhooks(), "ok"
     except ActionRefused as error:
-        said, tone = error.message, "bad"
-    return _render_report(diagnostics.run_diagnostics(now_ms), said, tone)
+        message, tone = error.message, "bad"
+    return _render_report(diagnostics.run_diagnostics(now_ms), message, tone)
 
 
 @pages.post("/resume")
@@ -68,8 +68,8 @@ def resume() -> ResponseReturnValue:
     return _render_report(report, "Twilio's checks passed, and sending goes on.")
 
 
-def _render_report(report: DiagnosticsReport, said: str = "", tone: str = "ok") -> ResponseReturnValue:
-    """To htmx the findings alone; without JavaScript the whole page with them."""
-    found = DiagnosticsView(group_checks(report.checks), summarize_checks(report.checks), report.at_ms, said, tone)
+def _render_report(report: DiagnosticsReport, message: str = "", tone: str = "ok") -> ResponseReturnValue:
+    """Only the report for htmx; the whole page without JavaScript."""
+    view = DiagnosticsView(group_checks(report.checks), summarize_checks(report.checks), report.at_ms, message, tone)
     template = "sysadmin/harness/_report.html" if is_htmx_request() else "sysadmin/harness/page.html"
-    return render_template(template, diagnostics=found, webhook_urls=webhook_urls()), 409 if tone == "bad" else 200
+    return render_template(template, diagnostics=view, webhook_urls=webhook_urls()), 409 if tone == "bad" else 200

@@ -29,7 +29,7 @@ _RECENT_LIMIT = 10
 
 @dataclass(frozen=True)
 class TestTextForm:
-    """What the form for a test text shows: what was typed and what is wrong with it, else what was typed last."""
+    """The form for a test text: the input and its errors, or the values last used."""
 
     number: str
     body: str
@@ -41,7 +41,7 @@ class TestTextForm:
 
 @dataclass(frozen=True)
 class TrackedText:
-    """A test text with its steps; `poll_seconds` is how often to look again, None when it is over."""
+    """A test text with its steps; `poll_seconds` is how often the page polls, None when the text is final."""
 
     communication: Communication
     steps: list[test_messages.MessageStep]
@@ -65,7 +65,7 @@ def _template_context() -> dict[str, Callable[[], Any]]:
 @pages.get("/drills/<any(burst, timeout, lost, twice, killed):_key>")
 @allow("sysadmin")
 def redirect_to_page(_key: str = "") -> ResponseReturnValue:
-    """Where a form was sent to is no page: reloaded, it leads to the one that has the form."""
+    """Forms post to these addresses. Reloading one leads to the page with the form."""
     return redirect(url_for("sysadmin_harness.page"), 303)
 
 
@@ -97,16 +97,16 @@ def drill(key: str) -> ResponseReturnValue:
 @pages.get("/texts/<id:communication_id>")
 @allow("sysadmin")
 def follow(communication_id: int) -> ResponseReturnValue:
-    """One test text: to htmx its steps alone."""
-    found = db.session.get(Communication, communication_id)
-    if found is None or found.kind != TextKind.TEST:
+    """One test text; only its steps for htmx."""
+    communication = db.session.get(Communication, communication_id)
+    if communication is None or communication.kind != TextKind.TEST:
         abort(404)
     template = "sysadmin/harness/_steps.html" if is_htmx_request() else "sysadmin/harness/text.html"
-    return render_template(template, tracked=_track(found)), {"Vary": "HX-Request"}
+    return render_template(template, tracked=_track(communication)), {"Vary": "HX-Request"}
 
 
 def _started_response(communication_id: int) -> ResponseReturnValue:
-    """To htmx the steps at once; without JavaScript the page that shows them."""
+    """The steps for htmx; without JavaScript a redirect to their page."""
     if is_htmx_request():
         return follow(communication_id)
     return redirect(url_for("sysadmin_texts.follow", communication_id=communication_id), 303)
@@ -121,11 +121,11 @@ def _rejected_response(form: TestTextForm) -> ResponseReturnValue:
 
 def _track(communication: Communication) -> TrackedText:
     communication_id, age_ms = communication.id, now_ms() - communication.created_at_ms
-    drilled = drills.drill_outcome(communication, now_ms())
+    drill = drills.drill_outcome(communication, now_ms())
     communication = db.session.get_one(Communication, communication_id)
     traces = [test_messages.trace_attempt(attempt) for attempt in test_messages.provider_calls(communication)]
     poll_seconds = None if test_messages.is_over(communication) else min(2, poll_interval_seconds(age_ms))
-    return TrackedText(communication, test_messages.delivery_steps(communication), traces, drilled, poll_seconds)
+    return TrackedText(communication, test_messages.delivery_steps(communication), traces, drill, poll_seconds)
 
 
 def _empty_form() -> TestTextForm:

@@ -1,4 +1,4 @@
-"""System → queues: what waits and moves, pausing and resuming it, and what is in doubt."""
+"""System → queues: what is waiting or being sent, pause and resume, and texts with an unknown outcome."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ from portal.web.access import allow
 
 pages = Blueprint("sysadmin_queues", __name__, url_prefix="/SysAdmin/Queues")
 _POLL_SECONDS = 5
-_LANES_BY_NAME = {name: number for number, name in LANE_NAMES.items()}
+_LANES_BY_NAME = {name: lane for lane, name in LANE_NAMES.items()}
 
 
 @pages.get("")
@@ -41,31 +41,31 @@ def refresh() -> str:
 @allow("sysadmin")
 def control_everything(verb: str) -> ResponseReturnValue:
     control = lanes.pause_all_lanes if verb == "pause" else lanes.resume_all_lanes
-    words = "Everything is paused." if verb == "pause" else "Everything goes on."
-    return _run_and_redirect(lambda: control(current_user.id, now_ms()), words)
+    message = "Everything is paused." if verb == "pause" else "Everything goes on."
+    return _run_and_redirect(lambda: control(current_user.id, now_ms()), message)
 
 
 @pages.post("/lanes/<any(sms, email):channel>/<any(urgent, bulk):name>/<any(pause, resume):verb>")
 @allow("sysadmin")
 def control_lane(channel: str, name: str, verb: str) -> ResponseReturnValue:
-    number = _LANES_BY_NAME[name]
+    lane = _LANES_BY_NAME[name]
     control = lanes.pause_lane if verb == "pause" else lanes.resume_lane
-    words = f"The lane of {lane_label(channel, number)} {'is paused' if verb == 'pause' else 'goes on'}."
-    return _run_and_redirect(lambda: control(channel, number, current_user.id, now_ms()), words)
+    message = f"The lane of {lane_label(channel, lane)} {'is paused' if verb == 'pause' else 'goes on'}."
+    return _run_and_redirect(lambda: control(channel, lane, current_user.id, now_ms()), message)
 
 
 @pages.post("/sends/<id:send_id>/<any(pause, resume):verb>")
 @allow("sysadmin")
 def control_send(send_id: int, verb: str) -> ResponseReturnValue:
     control = send_control.pause_send if verb == "pause" else send_control.resume_send
-    words = "The send is paused." if verb == "pause" else "The send goes on."
-    return _run_and_redirect(lambda: control(send_id, current_user.id, now_ms()), words, "sends")
+    message = "The send is paused." if verb == "pause" else "The send goes on."
+    return _run_and_redirect(lambda: control(send_id, current_user.id, now_ms()), message, "sends")
 
 
 @pages.post("/senders/resume")
 @allow("sysadmin")
 def resume_sending() -> ResponseReturnValue:
-    """Only after a look at Twilio, as the doctor does it."""
+    """Resumes only if the diagnostics find no failure at Twilio."""
     _, refusal = diagnostics.resume_sending(now_ms, current_user.id)
     flash(refusal or "Twilio’s checks passed, and sending goes on.", "error" if refusal else "info")
     return _redirect_to_section("senders")
@@ -81,15 +81,15 @@ def retry_email() -> ResponseReturnValue:
     )
 
 
-def _run_and_redirect(control: Callable[[], None], words: str, place: str | None = None) -> ResponseReturnValue:
+def _run_and_redirect(control: Callable[[], None], message: str, section: str | None = None) -> ResponseReturnValue:
     try:
         control()
-        flash(words, "info")
+        flash(message, "info")
     except ActionRefused as error:
         flash(error.message, "error")
-    return _redirect_to_section(place)
+    return _redirect_to_section(section)
 
 
-def _redirect_to_section(place: str | None) -> ResponseReturnValue:
-    """To where the button was; to the top, where it is said what was done, for those that are near it."""
-    return redirect(url_for(".page", _anchor=place), 303)
+def _redirect_to_section(section: str | None) -> ResponseReturnValue:
+    """Back to the section of the button; to the top, where the notice stands, when it is near."""
+    return redirect(url_for(".page", _anchor=section), 303)

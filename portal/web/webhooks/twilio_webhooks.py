@@ -1,4 +1,4 @@
-"""What Twilio tells us: receipts and texts from handsets. Nothing is believed without its signature."""
+"""Twilio's webhooks: receipts and inbound texts. A call without a valid signature is rejected."""
 
 import json
 from collections.abc import Callable
@@ -25,13 +25,13 @@ blueprint = Blueprint("webhooks", __name__, url_prefix="/webhooks/twilio")
 _MAX_BODY_BYTES = 64 * 1024
 _CHECK = "check"
 _MAX_CONCURRENT_RECEIPTS = 16
-"""Of the 24 threads that `portal web` has unless told otherwise."""
+"""Out of the 24 threads that `portal web` has by default."""
 _receipt_slots = BoundedSemaphore(_MAX_CONCURRENT_RECEIPTS)
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
 
 def _signed_webhook(view: View) -> View:
-    """Reached without a session, so without its CSRF token: the signature says who calls."""
+    """Mark a view as public and free of CSRF checks: callers have no session, and the signature authenticates them."""
     exempt: View = csrf.exempt(view)
     return public(exempt)
 
@@ -39,7 +39,7 @@ def _signed_webhook(view: View) -> View:
 @blueprint.post("/status", strict_slashes=False)
 @_signed_webhook
 def status() -> ResponseReturnValue:
-    """When too many wait for the database already, Twilio is asked to come again: pages need threads as well."""
+    """Answers 503 when too many receipts wait for the database, so that pages keep threads; Twilio retries."""
     form = _verified_form("status")
     if not _receipt_slots.acquire(blocking=False):
         return "", 503, {"Retry-After": "1"}
@@ -53,17 +53,17 @@ def status() -> ResponseReturnValue:
 @blueprint.post("/inbound", strict_slashes=False)
 @_signed_webhook
 def inbound() -> ResponseReturnValue:
-    answer = MessagingResponse()
-    words = receive_inbound(_verified_form("inbound"), now_ms())
-    if words is not None:
-        answer.message(words)
-    return Response(str(answer), mimetype="text/xml")
+    twiml = MessagingResponse()
+    reply = receive_inbound(_verified_form("inbound"), now_ms())
+    if reply is not None:
+        twiml.message(reply)
+    return Response(str(twiml), mimetype="text/xml")
 
 
 @blueprint.post("/check")
 @_signed_webhook
 def check() -> ResponseReturnValue:
-    """The target of the doctor's signed call to ourselves: it answers, and that is all."""
+    """Target of the signed call that the diagnostics make to the portal itself."""
     _verified_form(_CHECK)
     return "", 204
 
@@ -71,31 +71,31 @@ def check() -> ResponseReturnValue:
 @blueprint.post("/<path:_elsewhere>")
 @_signed_webhook
 def unknown_webhook(_elsewhere: str) -> ResponseReturnValue:
-    """There is no such webhook. Where Twilio calls it all the same, somebody should know."""
+    """Records a call to a webhook that does not exist: Twilio may be configured wrongly."""
     request.max_content_length = _MAX_BODY_BYTES
     _record_rejection("unknown_webhook", _webhook_call())
     abort(404)
 
 
-def _verified_form(door: str) -> dict[str, str]:
-    """The form, if one of our tokens signed it; else 403, whatever else is odd about it."""
+def _verified_form(endpoint: str) -> dict[str, str]:
+    """The form if one of our tokens signed it; otherwise aborts with 403."""
     request.max_content_length = _MAX_BODY_BYTES
     call = _webhook_call()
     public_url = settings().public_url
     if not app_settings.is_signed_with_token(lambda token: is_signed_by(call, token, public_url)):
-        if door != _CHECK:
-            _record_rejection(door, call)
+        if endpoint != _CHECK:
+            _record_rejection(endpoint, call)
         abort(403)
     return _first_values(call)
 
 
-def _record_rejection(door: str, call: WebhookCall) -> None:
+def _record_rejection(endpoint: str, call: WebhookCall) -> None:
     headers = {name: request.headers.get(name, "") for name in PROXY_URL_HEADERS} | {"Host": original_netloc()}
-    record_rejection(door, call, {**request.args, **_first_values(call)}, headers, now_ms())
+    record_rejection(endpoint, call, {**request.args, **_first_values(call)}, headers, now_ms())
 
 
 def _webhook_call() -> WebhookCall:
-    """As it came. What is called is known by the public address of the settings, never by the Host header."""
+    """The call as received. The signed URL comes from the configured public URL, never from the Host header."""
     body = request.get_data() if request.is_json else None
     return WebhookCall(
         path=request.path,
@@ -108,15 +108,15 @@ def _webhook_call() -> WebhookCall:
 
 
 def _first_values(call: WebhookCall) -> dict[str, str]:
-    """The first of the values of each field."""
+    """The first value of each field."""
     return {name: values[0] for name, values in call.fields.items()} if call.body is None else _parse_json(call.body)
 
 
 def _parse_json(body: bytes | None) -> dict[str, str]:
-    """What a signed JSON body says, as a form would; nothing of what is no object."""
+    """The scalar fields of a JSON object as a form; {} for anything else."""
     try:
-        found = json.loads(body or b"{}")
+        parsed = json.loads(body or b"{}")
     except (ValueError, RecursionError):
         return {}
-    pairs = found.items() if isinstance(found, dict) else ()
+    pairs = parsed.items() if isinstance(parsed, dict) else ()
     return {name: str(value) for name, value in pairs if isinstance(value, str | int | float)}
