@@ -9,7 +9,7 @@ from tests.support.portal_shell import PortalShell
 
 @pytest.fixture(scope="session")
 def dedicated_redis_url(redis_url: str) -> str:
-    """A database of the server for ourselves: what rings here rings for nobody else."""
+    """A Redis database used by these tests only, so that their queue wakes nobody else."""
     return f"{redis_url}?db=11"
 
 
@@ -17,7 +17,7 @@ def dedicated_redis_url(redis_url: str) -> str:
 def migrated_instance(
     command_runner: CommandRunner, dedicated_redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """An instance folder after `portal db upgrade`, with its keys, to copy from."""
+    """An instance folder after `portal db upgrade`, with its keys, to be copied for each test."""
     folder = tmp_path_factory.mktemp("commands")
     PortalShell(command_runner, folder, PORTAL_REDIS_URL=dedicated_redis_url).output_of("db", "upgrade")
     return folder
@@ -27,7 +27,7 @@ def migrated_instance(
 def shell(
     command_runner: CommandRunner, migrated_instance: Path, dedicated_redis_url: str, tmp_path: Path
 ) -> PortalShell:
-    """A shell on a portal with nothing in it."""
+    """A shell on an empty portal."""
     folder = tmp_path / "instance"
     shutil.copytree(migrated_instance, folder)
     return PortalShell(command_runner, folder, PORTAL_REDIS_URL=dedicated_redis_url)
@@ -40,7 +40,7 @@ def seeded_shell(
     dedicated_redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> PortalShell:
-    """A shell on a portal with three people and a template that asks for a fee; for commands that are refused."""
+    """A shell on a portal with three accounts and a template with merge fields; for commands that fail."""
     folder = tmp_path_factory.mktemp("seeded_shell") / "instance"
     shutil.copytree(migrated_instance, folder)
     shell = PortalShell(command_runner, folder, PORTAL_REDIS_URL=dedicated_redis_url)

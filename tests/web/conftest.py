@@ -1,4 +1,4 @@
-"""A portal with people in it, and visitors who see it as a browser does: cookies, forms and their tokens."""
+"""A portal with accounts, and clients that act like browsers: cookies, forms and CSRF tokens."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ from tests.support.web_client import ACCOUNT_SID, AUTH_TOKEN, FAST_ARGON2, NOW_M
 
 @pytest.fixture(scope="session")
 def accounts_template_db(tmp_path_factory: pytest.TempPathFactory, sqlite_template_file: Path) -> Path:
-    """A database with people in it, to copy from."""
+    """A database with accounts, to be copied for each test."""
     folder = tmp_path_factory.mktemp("people")
     shutil.copy(sqlite_template_file, folder / "portal.sqlite")
     with _create_app_in(folder).app_context():
@@ -70,7 +70,7 @@ def _create_app_in(folder: Path) -> Flask:
 
 @pytest.fixture
 def visitor(web_app: Flask) -> WebClient:
-    """Somebody who is not signed in."""
+    """A client without a session."""
     return WebClient(web_app.test_client())
 
 
@@ -108,30 +108,30 @@ def sms_enabled(web_app: Flask) -> None:
 
 @pytest.fixture
 def sent_communications(web_app: Flask) -> dict[str, int]:
-    """A send that went out to everybody: account number to the id of its communication."""
+    """A send to every account; maps external ids to communication ids."""
     with web_app.app_context():
         draft = TemplateDraft("notice", "Notice", "Notice for {{ name }}", "Hello **{{ name }}**.", False, True)
         create_template(draft, None, NOW_MS)
         send_id = create_send("notice", {"all": True}, {}, None, NOW_MS)
         fan_out_send(send_id, lambda: NOW_MS)
-        found = db.session.execute(select(Account.external_id, Communication.id).join(Communication.account))
-        return {external_id: communication_id for external_id, communication_id in found}
+        rows = db.session.execute(select(Account.external_id, Communication.id).join(Communication.account))
+        return {external_id: communication_id for external_id, communication_id in rows}
 
 
 @pytest.fixture
 def ready_text_id(web_app: Flask, sms_enabled: None, sent_communications: dict[str, int]) -> int:
-    """A send to everybody, of which nothing has left; the id of its one text."""
+    """The id of the only text of a send from which nothing has been sent yet."""
     with web_app.app_context():
-        found = db.session.scalars(
+        text_id = db.session.scalars(
             select(Delivery.id).where(Delivery.channel == "sms", Delivery.state == "ready")
         ).one()
         maintenance.record_heartbeat("a worker", "worker:sms", now_ms())
-        return found
+        return text_id
 
 
 @pytest.fixture
 def unknown_text_id(web_app: Flask, ready_text_id: int) -> int:
-    """Its text's outcome is unknown_text_id, and it left by the account that is set."""
+    """A text with an unknown outcome, sent by the account in the settings."""
     with app_transaction(web_app):
         delivery = db.session.get_one(Delivery, ready_text_id)
         delivery.state, delivery.attempt_id, delivery.due_at_ms = "unknown", "attempt-1", 2**52
@@ -148,7 +148,7 @@ def unknown_text_id(web_app: Flask, ready_text_id: int) -> int:
 
 @pytest.fixture
 def foreign_account_text_id(web_app: Flask, unknown_text_id: int) -> int:
-    """It left by another account than the one that is set now."""
+    """A text with an unknown outcome, sent by another account than the one in the settings."""
     with web_app.app_context():
         other = f'{{"AccountSid": "AC{"f" * 32}", "AuthToken": "{AUTH_TOKEN}"}}'
         app_settings.set_setting("SmsGatewayAuthentication", other, None, now_ms())
@@ -174,7 +174,7 @@ def _create_accounts() -> None:
 
 
 def _client_for(app: Flask, external_id: str) -> WebClient:
-    """With a session as signing in makes it; the form itself has its own tests."""
+    """A client with the session that signing in creates."""
     client = app.test_client()
     with app.app_context():
         uniquifier = db.session.scalars(select(Account.fs_uniquifier).where(Account.external_id == external_id)).one()
