@@ -133,7 +133,8 @@ def test_the_button_sets_both_addresses_at_twilio(
     assert answer.status_code == 200
     assert "Both addresses are set at Twilio." in answer.text
     assert lines_of(answer.text)["Inbound address"] == "OK"
-    account = f"{gateway_is_simulator.url}/2010-04-01/Accounts/{servers.LIVE_CREDENTIALS['AccountSid']}/IncomingPhoneNumbers.json"
+    account_sid = servers.LIVE_CREDENTIALS["AccountSid"]
+    account = f"{gateway_is_simulator.url}/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers.json"
     (number,) = requests.get(account, auth=tuple(servers.LIVE_CREDENTIALS.values()), timeout=10).json()[
         "incoming_phone_numbers"
     ]
