@@ -51,7 +51,7 @@ class GatewaySetup:
 
 @dataclass(frozen=True)
 class SenderSnapshot:
-    """What Twilio tells of the sender. `service` is None where none is set, `find_own_number` where there is no such number."""
+    """Twilio's data about the sender. `service` is None if none is set, the number if the account has none."""
 
     sender: SenderSettings
     service: MessagingService | TwilioApiError | None

@@ -1,4 +1,4 @@
-"""What every page shows around its own content: the menu of a role, and the mode in which texts leave now."""
+"""The frame of every page: the menu for each role, and banners about the mode and what is paused."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,7 +36,7 @@ fragments = Blueprint("layout", __name__)
 
 @dataclass(frozen=True)
 class MenuItem:
-    """One entry of the menu; `endpoint` leads to it, `path_prefix` is the address that it and its sub-pages begin with."""
+    """One menu entry; `path_prefix` is what the addresses of the page and its sub-pages begin with."""
 
     label: str
     endpoint: str
@@ -68,9 +68,9 @@ _MENU_ITEMS = {
 
 @dataclass(frozen=True)
 class Banner:
-    """`setting` is the one that makes it so; `until_ms` when that ends by itself, and `after_end` what comes after.
+    """`setting` is the cause; it expires at `until_ms`, and `after_end` says what follows.
 
-    What no setting makes so is mended at `page_url`, a page that `page_label` names. `code` is Twilio's, where one made it so.
+    Without a setting, `page_url` (labelled `page_label`) is where to fix it. `code` is Twilio's error code, if any.
     """
 
     tone: str
@@ -85,7 +85,7 @@ class Banner:
 
     @property
     def help_url(self) -> str:
-        """What Twilio says of the code; "" without one."""
+        """Twilio's page about the code; "" without one."""
         return explain_error_code(self.code).docs_url if self.code else ""
 
 
@@ -100,14 +100,14 @@ def banners_fragment() -> str:
 
 
 def current_configuration() -> Configuration:
-    """The settings, read once for a request."""
+    """The settings, read once per request."""
     if "configuration" not in g:
         g.configuration = app_settings.configuration()
     return g.configuration  # type: ignore[no-any-return]
 
 
 def current_gateway() -> GatewayConfig:
-    """The gateway as it is at this request."""
+    """The gateway, resolved once per request."""
     if "gateway" not in g:
         g.gateway = current_configuration().gateway(now_ms())
     return g.gateway  # type: ignore[no-any-return]
@@ -119,7 +119,7 @@ def is_sms_visible() -> bool:
 
 
 def banners() -> list[Banner]:
-    """What the strip says: the mode in force, then every lane that stands still, with why."""
+    """The mode in force, then everything that is paused or down, with the reason."""
     found = [_mode_banner(current_configuration(), current_gateway().switches), *_email_override_banners()]
     if is_sms_visible():
         found += _stopped_override_banners()
@@ -141,14 +141,14 @@ def current_email_route() -> EmailRoute:
 
 
 def describe_outcome(emails: int, texts: int) -> str:
-    """What sending so many comes to now, as buttons and confirmations say it."""
+    """The effect of sending so many now, for buttons and confirmations."""
     return describe_send_effect(
         emails, texts if is_sms_visible() else 0, current_gateway().switches.mode, current_email_route()
     )
 
 
 def _email_override_banners() -> list[Banner]:
-    """Nothing while emails go to the people they are meant for."""
+    """None while emails go to their recipients."""
     route, setting = current_email_route(), "EnableEmailOverride"
     if not route.override_on:
         return []
@@ -165,7 +165,7 @@ def _email_override_banners() -> list[Banner]:
 
 
 def _stopped_override_banners() -> list[Banner]:
-    """Nothing while there is none that said STOP."""
+    """None unless the override number opted out."""
     number = app_settings.opted_out_override(current_gateway().switches)
     if number is None:
         return []
@@ -173,7 +173,7 @@ def _stopped_override_banners() -> list[Banner]:
 
 
 def _provider_down_banners() -> list[Banner]:
-    """Nothing while it answers."""
+    """None while the provider answers."""
     credentials, sender = current_gateway().credentials, current_gateway().sender
     if not (
         credentials
@@ -187,7 +187,7 @@ def _provider_down_banners() -> list[Banner]:
 
 
 def _rejected_webhook_banners() -> list[Banner]:
-    """Nothing while what Twilio tells us is believed, nor for what a stranger may have made up."""
+    """None while webhook calls are accepted, nor for calls a stranger may have forged."""
     href = url_for("sysadmin_harness.page", _anchor="doctor")
     return [
         Banner("bad", "Webhooks refused", one.message, page_url=href, page_label="Gateway doctor")
@@ -195,9 +195,9 @@ def _rejected_webhook_banners() -> list[Banner]:
     ]
 
 
-def _mail_down_banners(found: MailServerStatus) -> list[Banner]:
-    """Nothing while it takes mail."""
-    if found.down_since_ms is None:
+def _mail_down_banners(mail_server: MailServerStatus) -> list[Banner]:
+    """None while the mail server accepts mail."""
+    if mail_server.down_since_ms is None:
         return []
     words = "It takes no mail, so emails wait. None is lost: it is tried again by itself."
     return [
@@ -212,16 +212,16 @@ def _mail_down_banners(found: MailServerStatus) -> list[Banner]:
 
 
 def _queue_down_banners() -> list[Banner]:
-    """Nothing while it takes work."""
-    trouble = health.cached_queue_problem()
-    if trouble is None:
+    """None while the queue accepts work."""
+    problem = health.cached_queue_problem()
+    if problem is None:
         return []
-    words = f"{trouble.reason} Sends go on: workers look into the database by themselves."
+    words = f"{problem.reason} Sends go on: workers look into the database by themselves."
     return [Banner("bad", "Queue away", words, page_url=url_for("sysadmin_queues.page"), page_label="Queues")]
 
 
 def _paused_sender_banner(sender: str, reason: str) -> Banner:
-    """By an error of the account: the doctor looks at Twilio, and resumes."""
+    """Paused by an account error; the diagnostics page checks Twilio and resumes."""
     words = f"Nothing leaves from {_sender_label(sender)}: {reason.rstrip('.')}. A system administrator can resume it."
     href = url_for("sysadmin_harness.page", _anchor="doctor")
     return Banner(
@@ -230,14 +230,15 @@ def _paused_sender_banner(sender: str, reason: str) -> Banner:
 
 
 def _limited_sender_banner(sender: str, code: str, until_ms: int) -> Banner:
-    """For a limit that is used up; it goes on by itself."""
-    words = f"Nothing leaves from {_sender_label(sender)}: {explain_error_code(code).sentence} Texts wait, and none is lost."
+    """A used-up limit; sending resumes by itself."""
+    why = explain_error_code(code).sentence
+    words = f"Nothing leaves from {_sender_label(sender)}: {why} Texts wait, and none is lost."
     href = url_for("sysadmin_queues.page", _anchor="senders")
     return Banner("wait", "Limit used up", words, until_ms=until_ms, page_url=href, page_label="Queues", code=code)
 
 
 def _paused_lane_banner(row: lane_state.LaneState) -> Banner:
-    """By hand, or since the database was restored."""
+    """Paused by hand, or because the database was restored."""
     why = "by hand" if row.paused_by_id else "by the portal or from the shell"
     label = f"{_LANE_PAUSED}: {lane_label(row.channel, row.lane)}"
     words = f"None of them leaves. It was paused {why}; a system administrator can resume it."
@@ -252,7 +253,7 @@ def _template_context() -> dict[str, Any]:
     return {
         "organisation": settings().organisation,
         "menus": _menus,
-        "is_current": lambda place: request.path.startswith(place.path_prefix),
+        "is_current": lambda item: request.path.startswith(item.path_prefix),
         "replies_to_review_count": inbound_messages.count_replies_to_review,
         "unread_count": lambda: communication_history.unread_count(current_user.id, is_sms_visible()),
         "is_sms_visible": is_sms_visible,
@@ -299,7 +300,7 @@ def _email_route_text() -> str:
 
 
 def _with_end_time(found: Configuration, words: Banner) -> Banner:
-    """With when the setting ends by itself, and a warning when texts go live then."""
+    """Add when the setting expires, and a warning if texts go live then."""
     until_ms = found.expires_at_ms_by_name.get(words.setting)
     live = until_ms is not None and found.is_sms_live(until_ms) and not app_settings.is_simulated(found)
     return replace(words, until_ms=until_ms, after_end="Texts go LIVE then." if live else "")

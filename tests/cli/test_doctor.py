@@ -123,7 +123,8 @@ def test_addresses_that_cannot_be_set_are_refused_in_one_sentence(doctor_shell: 
 
 
 def test_paused_lanes_go_on_only_when_nothing_fails_at_twilio(doctor_shell: DoctorCommand) -> None:
-    row = "INSERT INTO sending_number (number, next_free_at_us, paused_reason, paused_at_ms) VALUES (?, 0, 'Suspended.', 1)"
+    columns = "number, next_free_at_us, paused_reason, paused_at_ms"
+    row = f"INSERT INTO sending_number ({columns}) VALUES (?, 0, 'Suspended.', 1)"
     doctor_shell.write(row, servers.FROM_NUMBER)
     doctor_shell.simulator.set_faults(account={"status": "suspended"})
     refused = doctor_shell.doctor("--resume", "--set-webhooks")

@@ -64,7 +64,7 @@ def check_round_trip(found: RoundTripResult, url: str) -> CheckResult:
         return ROUND_TRIP.ok("A signed call through the public address was taken, a forged one refused.")
     if found.status == 204:
         return ROUND_TRIP.failing(
-            f"A signed call was taken, but a forged_status one was answered {found.forged_status or 'not at all'} instead of 403.",
+            f"A signed call was taken, but a forged one was answered {found.forged_status or 'not at all'}, not 403.",
             f"Something else than the portal answers at {display_url(url)}: correct the proxy, or PORTAL_PUBLIC_URL.",
         )
     return ROUND_TRIP.failing(*_explain_status(found, url))
@@ -83,7 +83,7 @@ def _explain_no_response(trouble: str, url: str) -> tuple[str, str]:
             "Install one of a public authority, with the whole chain.",
         ),
         "time-out": (
-            f"{display_url(url)} did not answer within seconds: a firewall drops the call, or all web threads are busy.",
+            f"{display_url(url)} did not answer in time: a firewall drops the call, or all web threads are busy.",
             f"Open the port to the Internet. {_TRY_FROM_OUTSIDE}",
         ),
     }

@@ -1,4 +1,4 @@
-"""Calls to the webhooks that were refused for their signature: counters, a row for each webhook and cause, never a call.
+"""Counters of webhook calls rejected for their signature: a row per webhook and cause, no row per call.
 
 Anybody can call, so what is kept must not grow with the request_count.
 """
@@ -14,7 +14,7 @@ from portal.messages.tables.communications import Receipt
 
 
 class RejectedWebhook(Base):
-    """`identifies_us`: the request_count name what Twilio alone can know. `address` is the address last called, where that is proven."""
+    """`identifies_us`: the calls name something only Twilio can know. `address` is the URL last called, if proven."""
 
     __tablename__ = "rejected_webhook"
     __table_args__ = (STRICT,)

@@ -156,7 +156,7 @@ def test_an_address_is_shown_without_what_may_be_secret() -> None:
     ("found", "verdict", "message"),
     [
         (RoundTripResult(204, forged_status=403), "ok", "forged one refused"),
-        (RoundTripResult(204, forged_status=204), "failing", "forged_status one was answered 204"),
+        (RoundTripResult(204, forged_status=204), "failing", "forged one was answered 204"),
         (RoundTripResult(301, location="https://b.example/x?secret=1"), "failing", "301 to https://b.example/x)"),
         (RoundTripResult(403), "failing", "signature was refused"),
         (RoundTripResult(401), "failing", "sign-in of its own"),

@@ -49,7 +49,7 @@ def test_a_text_in_doubt_is_listed_with_why_and_looked_for_at_once(
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
     assert "Olive Owner P-1" in page
     assert "No answer within 15 seconds." in page
-    assert "Look now" in page
+    assert "Check Twilio now" in page
     sysadmin.post(f"{UNKNOWN_TEXTS_PATH}/{unknown_text_id}/look")
     with web_app.app_context():
         assert db.session.get_one(Delivery, unknown_text_id).due_at_ms <= now_ms()
