@@ -8,16 +8,16 @@ from portal.settings import key_rotation
 
 @click.group(name="keys")
 def group() -> None:
-    """The keys that stored secrets are sealed with, in PORTAL_ENCRYPTION_KEY: the newest first."""
+    """Keys that encrypt stored secrets (PORTAL_ENCRYPTION_KEY, newest first)."""
 
 
 @group.command()
 @with_app_context
 def rotate() -> None:
-    """Seal every stored secret with the newest key; after that the older keys can go. Harmless to repeat."""
-    done = key_rotation.rotate_keys()
-    rest = done.total - done.reencrypted
-    click.echo(f"{_count_secrets(done.reencrypted)} sealed again with the newest key; {rest} had it already.")
+    """Re-encrypt every stored secret with the newest key; then the older keys can be removed. Safe to repeat."""
+    result = key_rotation.rotate_keys()
+    unchanged = result.total - result.reencrypted
+    click.echo(f"{_count_secrets(result.reencrypted)} re-encrypted with the newest key; {unchanged} had it already.")
 
 
 def _count_secrets(count: int) -> str:

@@ -101,7 +101,9 @@ def _add_communication(send: Send, version: TemplateVersion, account: Account, a
 
 
 def _add_email(communication: Communication, account: Account, at_ms: int) -> None:
-    delivery = _add_delivery(communication, "email", "handed_off", at_ms + 2_000, address=account.email, attempts=1)
+    delivery = _add_delivery(
+        communication, "email", "handed_off", at_ms + 2_000, address=account.email, attempt_count=1
+    )
     _add_attempt(delivery, account.email, "accepted", "", at_ms + 2_000)
 
 

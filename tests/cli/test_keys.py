@@ -25,7 +25,7 @@ def test_every_secret_is_sealed_again_with_the_newest_key_and_the_old_key_can_go
     set_both_secrets(shell)
     before, keys = encrypted_values(shell), f"{NEW_KEY},{current_key(shell)}"
     said = shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
-    assert said == "2 secrets encrypted_values again with the newest key; 0 had it already."
+    assert said == "2 secrets re-encrypted with the newest key; 0 had it already."
     assert set(encrypted_values(shell)).isdisjoint(before)
     assert "oken" in shell.output_of("config", "show", SECRET_SETTINGS[0], PORTAL_ENCRYPTION_KEY=NEW_KEY)
     assert "does not hold" in shell.error_of("config", "show", SECRET_SETTINGS[0])
@@ -37,7 +37,7 @@ def test_a_second_time_changes_nothing(shell: PortalShell) -> None:
     shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
     before = encrypted_values(shell)
     said = shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
-    assert said == "0 secrets encrypted_values again with the newest key; 2 had it already."
+    assert said == "0 secrets re-encrypted with the newest key; 2 had it already."
     assert encrypted_values(shell) == before
 
 
@@ -62,7 +62,7 @@ def test_one_that_does_not_open_is_named_and_nothing_is_changed(shell: PortalShe
 
 def test_with_no_secret_there_is_nothing_to_do(shell: PortalShell) -> None:
     assert (
-        shell.output_of("keys", "rotate") == "0 secrets encrypted_values again with the newest key; 0 had it already."
+        shell.output_of("keys", "rotate") == "0 secrets re-encrypted with the newest key; 0 had it already."
     )
 
 

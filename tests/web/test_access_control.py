@@ -84,7 +84,9 @@ def test_an_address_that_says_nothing_is_closed(web_app: Flask, sysadmin: WebCli
     assert visitor.get("/forgotten").status_code == 303
 
 
-@pytest.mark.parametrize(("who", "to"), [("owner", "/MyAccount/CommunicationsHistory"), ("admin", "/Admin/Sends")])
+@pytest.mark.parametrize(
+    ("who", "to"), [("number_owner", "/MyAccount/CommunicationsHistory"), ("admin", "/Admin/Sends")]
+)
 def test_the_front_page_leads_to_where_one_works(request: pytest.FixtureRequest, who: str, to: str) -> None:
     assert request.getfixturevalue(who).get("/").location == to
 

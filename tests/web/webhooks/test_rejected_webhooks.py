@@ -120,7 +120,8 @@ def test_a_stranger_alarms_nobody_and_the_doctor_still_says_it(
     found = visible_text(sysadmin.post("/SysAdmin/SmsNotificationsTestHarness/doctor").text)
     assert "Receipts are refused, 3 calls so far" in found
     assert (
-        'portal_webhooks_refused_total{cause="token",ours="no",webhook="status"} 3.0' in sysadmin.get("/metrics").text
+        'portal_webhooks_rejected_total{cause="token",names_us="no",webhook="status"} 3.0'
+        in sysadmin.get("/metrics").text
     )
 
 
