@@ -40,7 +40,7 @@ def install(missing: list[str]) -> str:
 def _apt_get(words: list[str]) -> str:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", "-o", "Acquire::Retries=3", *words]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, verify_integrity=False)
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if run.returncode == 0:
         return ""
     last = (run.stdout + run.stderr).strip().splitlines()[-1:] or ["it gave no reason"]

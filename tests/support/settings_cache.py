@@ -1,4 +1,7 @@
-"""Settings that many tests begin with: set once as anybody sets them, from then on put where that put them."""
+"""Apply the settings that many tests start with.
+
+The first test goes through `set_setting`; later ones insert the rows that this produced.
+"""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -22,7 +25,7 @@ _SAVED_ROWS: dict[Hashable, list[Rows]] = {}
 
 
 def apply_settings(values: Mapping[str, str], at_ms: int | None = None) -> None:
-    """One after the other, from the shell, now or at that time."""
+    """Set each setting in order, as the shell does, at `at_ms` (now by default)."""
     key = (*values.items(), environment().encryption_keys)
     untouched = not db.session.scalar(select(or_(*map(_has_rows, (*_SETTING_TABLES, SendingNumber, Delivery)))))
     if untouched and key in _SAVED_ROWS:
@@ -40,16 +43,16 @@ def _has_rows(table: type[Any]) -> Any:
     return exists(select(table.__table__))
 
 
-def _insert_saved_rows(known: list[Rows], at_ms: int) -> None:
+def _insert_saved_rows(saved: list[Rows], at_ms: int) -> None:
     with transaction() as session:
-        for table, rows in zip(_SETTING_TABLES, known, strict=True):
+        for table, rows in zip(_SETTING_TABLES, saved, strict=True):
             session.execute(
                 insert(table), [row | {name: at_ms for name in _TIMESTAMP_COLUMNS if name in row} for row in rows]
             )
 
 
 def _rows_of(table: type[Any]) -> Rows:
-    """Numbers that the database gives are left to it."""
+    """Without `id`, which the database assigns."""
     columns = [column for column in table.__table__.columns if column.name != "id"]
     return [dict(row) for row in db.session.execute(select(*columns)).mappings()]
 

@@ -1,4 +1,4 @@
-"""`portal` commands as somebody types them: what they print, and how they end."""
+"""Run `portal` commands and capture their output and exit code."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ CommandResult = subprocess.CompletedProcess[str]
 
 
 class CommandRunner:
-    """The process that forks for each command (command_server.py)."""
+    """A client for the process that forks for each command (command_server.py)."""
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self.process, self.files = process, [folder / name for name in ("stdin", "stdout", "stderr")]
@@ -31,7 +31,7 @@ class CommandRunner:
 
 @contextlib.contextmanager
 def running_command_server(folder: Path) -> Iterator[CommandRunner]:
-    """With a folder for what the commands say."""
+    """`folder` holds the commands' stdin, stdout and stderr."""
     command = [sys.executable, "-m", "tests.support.commands.command_server"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with servers.running_process(command, {"PYTHONPATH": str(servers.ROOT)}, **pipes) as process:

@@ -1,7 +1,7 @@
-"""`python -m portal` many times over: one process imports it all, and forks for each command.
+"""Runs many `python -m portal` commands: one process imports everything and forks for each command.
 
-A line of JSON on stdin is an order: words, environment, and the files for stdin, stdout and stderr. The answer is the
-exit code. Nearly all of a command's time is Python importing, and that is not what the tests are about.
+Each line on stdin is a JSON request: arguments, environment, and the files for stdin, stdout and stderr. The reply is
+the exit code. Imports would take nearly all of a command's time, and the tests are not about imports.
 """
 
 import gc
@@ -44,13 +44,13 @@ def main() -> None:
 
 
 def warm_up() -> None:
-    """The first app of a process takes ten times as long as the next one: mappers, hashers and routes are made once."""
+    """Create one app, which takes ten times as long as the next one: mappers, hashers and routes are set up once."""
     with tempfile.TemporaryDirectory(prefix="prefork-") as folder:
         portal.create_app(load_settings({"PORTAL_INSTANCE": folder}))
 
 
 def become_command(request: dict[str, Any]) -> None:
-    """Become the command, and leave with its exit code without tearing down what was imported."""
+    """Run the command in this process, and exit without tearing down the imported modules."""
     for descriptor, path in enumerate(request["files"]):
         flags = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.dup2(os.open(path, flags, 0o600), descriptor)

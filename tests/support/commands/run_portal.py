@@ -1,4 +1,4 @@
-"""A process that was forked becomes a command of the portal."""
+"""Runs a `portal` command in a forked process."""
 
 import runpy
 import sys
@@ -6,14 +6,14 @@ import traceback
 from typing import Any
 
 
-def run_portal(words: list[str]) -> int:
-    """The exit code of `portal WORDS`, run as `python -m portal` would."""
-    sys.argv = ["portal", *words]
+def run_portal(arguments: list[str]) -> int:
+    """Run `python -m portal ARGUMENTS` and return its exit code."""
+    sys.argv = ["portal", *arguments]
     code: Any = 0
     try:
         runpy.run_module("portal", run_name="__main__", alter_sys=True)
-    except SystemExit as left:
-        code = left.code or 0
+    except SystemExit as exit_request:
+        code = exit_request.code or 0
     except BaseException:
         traceback.print_exc()
         code = 1

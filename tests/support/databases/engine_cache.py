@@ -1,6 +1,6 @@
-"""One test after the other uses a PostgreSQL database by the same connections.
+"""Tests reuse the connections to a PostgreSQL database.
 
-A server process of theirs has read the catalogue by then, which costs it more than most tests ask of it.
+A new server process must read the catalogue first, which takes longer than most tests.
 """
 
 import contextlib
@@ -23,23 +23,23 @@ def cached_engines() -> Iterator[None]:
         yield
 
 
-def _cached_engine_factory(make_anew: Callable[..., Engine]) -> Callable[..., Engine]:
-    known: dict[str, Engine] = {}
+def _cached_engine_factory(make_engine: Callable[..., Engine]) -> Callable[..., Engine]:
+    engines: dict[str, Engine] = {}
 
     def make(extension: SQLAlchemy, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
         if not str(options["url"]).startswith("postgresql"):
-            return make_anew(extension, bind_key, options, app)
+            return make_engine(extension, bind_key, options, app)
         key = repr([(name, str(options[name])) for name in sorted(options)])
-        if key not in known:
-            # the last one first: rows lie in the order of writing where one connection wrote them, as on a new database
-            known[key] = make_anew(extension, bind_key, {**options, "pool_use_lifo": True}, app)
-            event.listen(known[key], "checkout", _resync_clock)
-        return known[key]
+        if key not in engines:
+            # LIFO: one connection writes the rows, so they are stored in the order of writing, as in a new database
+            engines[key] = make_engine(extension, bind_key, {**options, "pool_use_lifo": True}, app)
+            event.listen(engines[key], "checkout", _resync_clock)
+        return engines[key]
 
     return make
 
 
 def _resync_clock(connection: Any, *_: object) -> None:
-    """A test on SQLite, which goes by this host's own clock, may have come between."""
+    """A test on SQLite, which uses this host's clock, may have run in between."""
     if clock._offset_us is None:
         extensions._sync_clock(connection)

@@ -1,7 +1,7 @@
-"""On which databases a test runs that asks for one: on both, unless what it proves is decided by neither.
+"""Choose the database engines a test runs on.
 
-Marked with `one_engine`, a test runs on one of them; which one, its name says, and of its variants every other one runs
-on the other. So both databases see all rooms, at half the price. `ENGINES=both` runs everything on both.
+A test that uses a database runs on both engines. If it is marked `one_engine`, a hash of its name picks one, and its
+parametrized variants alternate. `ENGINES=both` runs everything on both.
 """
 
 import os
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 ENGINES = ("sqlite", "postgresql")
-ONE_ENGINE_MARKER = "one_engine: no database has a say in what this proves, so that one of them is enough"
+ONE_ENGINE_MARKER = "one_engine: the result does not depend on the database, so one engine is enough"
 
 
 def select_items(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
-    """All but those of one engine whose turn is the other's."""
+    """All items but the `one_engine` variants that are left to the other engine."""
     seen: Counter[tuple[str, str]] = Counter()
     for item in items:
         engine = engine_of(item)
@@ -24,12 +24,12 @@ def select_items(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
             yield item
             continue
         function = item.nodeid.partition("[")[0]
-        turn = zlib.crc32(function.encode()) + seen[function, engine]
+        index = zlib.crc32(function.encode()) + seen[function, engine]
         seen[function, engine] += 1
-        if ENGINES[turn % 2] == engine:
+        if ENGINES[index % 2] == engine:
             yield item
 
 
 def engine_of(item: pytest.Item) -> str | None:
-    called = getattr(item, "callspec", None)
-    return called.params.get("database_url") if called else None
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("database_url") if callspec else None

@@ -1,4 +1,4 @@
-"""PgBouncer before the PostgreSQL of the tests."""
+"""PgBouncer in front of the tests' PostgreSQL."""
 
 import contextlib
 import datetime
@@ -27,9 +27,9 @@ PASSWORD = "s3cret-word"
 
 @contextlib.contextmanager
 def pgbouncer(server: str, name: str, pool_mode: str = "session", **pgbouncer_settings: str) -> Iterator[str]:
-    """The address of database `name` of a server, through a pooler that asks for a password.
+    """URL of database `name` through a pooler that requires a password.
 
-    `more` are settings of PgBouncer. It runs as the server's own user, to whom its socket belongs.
+    PgBouncer runs as the user who owns the server's socket.
     """
     program = find_program("pgbouncer")
     if program is None:
@@ -71,16 +71,16 @@ TLS_SETTINGS = {
     "client_tls_key_file": "server.key",
     "client_tls_cert_file": "server.crt",
 }
-"""Settings by which it offers TLS."""
+"""PgBouncer settings that offer TLS."""
 
 
 def _is_listening(port: int) -> bool:
-    with socket.socket() as asking:
-        return asking.connect_ex(("127.0.0.1", port)) == 0
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _self_signed() -> tuple[bytes, bytes]:
-    """A key and a certificate for a name that is not the server's."""
+    """A private key and a certificate, in PEM, for a name that is not the server's."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "elsewhere.example")])
     now = datetime.datetime.now(datetime.UTC)

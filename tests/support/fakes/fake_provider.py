@@ -1,4 +1,4 @@
-"""A carrier that exists in tests alone: pigeons of a loft, called by a whistle. One module (docs/providers.md)."""
+"""A second SMS provider for tests, in one module as docs/providers.md asks."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,54 +8,54 @@ from portal.gateways.outcomes import Accepted, AccountFault, Outcome, Rejected, 
 from portal.gateways.provider import OutgoingText, Provider, ProviderConfig, ProviderMessage, ProviderUnavailable
 from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 
-API_KEY = "whistle-of-the-loft-9d2a"
+API_KEY = "fake-key-of-account-9d2a"
 REJECTED_NUMBER, ACCOUNT_FAULT_NUMBER, UNKNOWN_OUTCOME_NUMBER = "+14152000001", "+14152000002", "+14152000003"
-"""Where no pigeon goes, what makes the loft shut, and where nobody sees whether one arrived."""
+"""Phone numbers for which a text is rejected, faults the account, or has an unknown outcome."""
 SENT_TEXTS: list[tuple[str, str, str]] = []
-"""Account, address and words of every text that left."""
+"""Account, phone number and body of every text sent."""
 
 
 def _check_api_key(value: Any) -> str:
-    return "" if value.startswith("whistle-") else "must be a whistle."
+    return "" if value.startswith("fake-key-") else "must begin with fake-key-."
 
 
-def _needs(*names: str) -> Any:
-    def between(value: Mapping[str, Any]) -> dict[str, str]:
+def _require(*names: str) -> Any:
+    def missing_fields(value: Mapping[str, Any]) -> dict[str, str]:
         return {name: f' needs "{name}".' for name in names if name not in value}
 
-    return between
+    return missing_fields
 
 
 class FakeGateway:
     def create(self, credentials: Credentials, _sender: SenderSettings, text: OutgoingText) -> Outcome:
         if credentials.password != API_KEY:
-            return AccountFault("whistle", "No pigeon came.")
+            return AccountFault("invalid-key", "The API key is not valid.")
         if text.to == REJECTED_NUMBER:
-            return Rejected("hawk", "A hawk circles there.")
+            return Rejected("unreachable", "The phone number cannot be reached.")
         SENT_TEXTS.append((credentials.account_sid, text.to, text.body))
-        return Unknown("Fog.") if text.to == UNKNOWN_OUTCOME_NUMBER else Accepted(f"pigeon-{len(SENT_TEXTS)}")
+        if text.to == UNKNOWN_OUTCOME_NUMBER:
+            return Unknown("The connection broke.")
+        return Accepted(f"message-{len(SENT_TEXTS)}")
 
     def fetch(self, _credentials: Credentials, provider_id: str) -> ProviderMessage:
-        place = int(provider_id.removeprefix("pigeon-")) - 1
-        return _provider_message(place) if place < len(SENT_TEXTS) else _raise_not_found()
+        index = int(provider_id.removeprefix("message-")) - 1
+        if index >= len(SENT_TEXTS):
+            raise ProviderUnavailable("There is no such message.")
+        return _provider_message(index)
 
     def sent_to(self, _credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
-        return (_provider_message(place) for place in reversed(range(len(SENT_TEXTS))) if SENT_TEXTS[place][1] == to)
+        return (_provider_message(index) for index in reversed(range(len(SENT_TEXTS))) if SENT_TEXTS[index][1] == to)
 
     def received(self, _credentials: Credentials, at: str = "", sender: str = "") -> Iterator[ProviderMessage]:
         return iter(())
 
 
-def _provider_message(place: int) -> ProviderMessage:
-    _, to, body = SENT_TEXTS[place]
-    return ProviderMessage(f"pigeon-{place + 1}", "ring-7", to, body, "delivered", "", "", "outbound-api")
+def _provider_message(index: int) -> ProviderMessage:
+    _, to, body = SENT_TEXTS[index]
+    return ProviderMessage(f"message-{index + 1}", "sender-7", to, body, "delivered", "", "", "outbound-api")
 
 
-def _raise_not_found() -> ProviderMessage:
-    raise ProviderUnavailable("There is no such pigeon.")
-
-
-def _open(_surroundings: ProviderConfig) -> FakeGateway:
+def _open(_config: ProviderConfig) -> FakeGateway:
     return FakeGateway()
 
 
@@ -65,20 +65,20 @@ PROVIDER = Provider(
         credentials_schema=SettingSchema(
             fields=(
                 SettingField("AccountName", "AccountName"),
-                SettingField("ApiKey", "ApiKey", "It calls them.", "secret", check_value=_check_api_key),
+                SettingField("ApiKey", "ApiKey", "The key of the account.", "secret", check_value=_check_api_key),
             ),
-            example={"AccountName": "north", "ApiKey": "whistle-0"},
-            cross_field_rules=_needs("AccountName", "ApiKey"),
+            example={"AccountName": "north", "ApiKey": "fake-key-0"},
+            cross_field_rules=_require("AccountName", "ApiKey"),
         ),
         sender_schema=SettingSchema(
             fields=(
-                SettingField("SenderId", "SenderId on the leg"),
-                SettingField("MessagesPerMinute", "Departures a minute", kind="number"),
+                SettingField("SenderId", "SenderId"),
+                SettingField("MessagesPerMinute", "Messages per minute", kind="number"),
             ),
-            example={"SenderId": "ring-1"},
-            cross_field_rules=_needs("SenderId"),
+            example={"SenderId": "sender-1"},
+            cross_field_rules=_require("SenderId"),
         ),
-        build_credentials=lambda value: Credentials(value["Loft"], value["Loft"], value["ApiKey"]),
+        build_credentials=lambda value: Credentials(value["AccountName"], value["AccountName"], value["ApiKey"]),
         build_sender_settings=lambda value: SenderSettings(
             value["SenderId"], "", value.get("MessagesPerMinute", 60) / 60
         ),

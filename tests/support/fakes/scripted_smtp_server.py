@@ -1,4 +1,4 @@
-"""A mail server that is told line by line what to answer, and that keeps every line it was sent."""
+"""A mail server with scripted replies that records every line it receives."""
 
 import contextlib
 import socketserver
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from tests.support.fakes.stub_servers import serving_in_thread
 
 ReplyFunction = Callable[[str, int], str | None]
-"""From a command and how many mails the connection took to an answer; None hangs up."""
+"""Maps a command and the count of emails accepted on this connection to a reply; None hangs up."""
 
 
 @dataclass
 class SmtpTranscript:
-    """`connections`: the lines of each, in order. `mails`: what came after DATA, dots as they were sent."""
+    """`connections`: the lines of each connection. `mails`: the content after DATA, dot-stuffed as sent."""
 
     port: int = 0
     connections: list[list[str]] = field(default_factory=list)
@@ -29,27 +29,27 @@ class SmtpTranscript:
 
 
 def accept_everything(line: str, _mails: int) -> str | None:
-    """A server that takes everything and offers nothing."""
+    """Accept everything, and offer no extension."""
     verb = line.split(" ")[0].upper()
-    return {"": "220 here", "DATA": "354 go on", ".": "250 taken"}.get(verb, "250 OK")
+    return {"": "220 ready", "DATA": "354 go on", ".": "250 accepted"}.get(verb, "250 OK")
 
 
 @contextlib.contextmanager
-def scripted_smtp_server(answers: ReplyFunction = accept_everything) -> Iterator[SmtpTranscript]:
-    """`answers` is asked for the greeting (an empty line), each command, and the end of each mail (a dot)."""
-    talk = SmtpTranscript()
+def scripted_smtp_server(reply_to: ReplyFunction = accept_everything) -> Iterator[SmtpTranscript]:
+    """`reply_to` is called for the greeting (an empty line), each command, and the end of each email (a dot)."""
+    transcript = SmtpTranscript()
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             lines: list[str] = []
-            talk.connections.append(lines)
+            transcript.connections.append(lines)
             mails, line = 0, ""
             with contextlib.suppress(OSError):
-                while (answer := answers(line, mails)) is not None:
-                    self.wfile.write(f"{answer}\r\n".encode())
-                    mails += line == "." and answer.startswith("2")
-                    if line == "DATA" and answer.startswith("354"):
-                        talk.mails.append(self._content())
+                while (reply := reply_to(line, mails)) is not None:
+                    self.wfile.write(f"{reply}\r\n".encode())
+                    mails += line == "." and reply.startswith("2")
+                    if line == "DATA" and reply.startswith("354"):
+                        transcript.mails.append(self._content())
                         line = "."
                         continue
                     raw = self.rfile.readline()
@@ -65,6 +65,6 @@ def scripted_smtp_server(answers: ReplyFunction = accept_everything) -> Iterator
         daemon_threads = allow_reuse_address = True
 
     server = Server(("127.0.0.1", 0), Handler)
-    talk.port = server.server_address[1]
+    transcript.port = server.server_address[1]
     with serving_in_thread(server):
-        yield talk
+        yield transcript

@@ -1,4 +1,4 @@
-"""Little servers: one that answers as told, one that never does, a mail server with TLS, and the product itself."""
+"""Small servers: a fixed status, one that never replies, a mail server with TLS, and the portal itself."""
 
 import contextlib
 import socket
@@ -21,12 +21,12 @@ from werkzeug.serving import make_server
 
 SMTP_USER, SMTP_PASSWORD = "portal", "mail-secret-0451"
 OTHER_HOST = "0.0.0.0"
-"""Leads to this machine, and counts as another host: what it is named is what the rules go by."""
+"""Reaches this machine but counts as another host, because the rules go by the name."""
 
 
 @contextlib.contextmanager
 def serve_app(app: Flask, port: int) -> Iterator[None]:
-    """The product itself, where its public address leads."""
+    """Serve the app on the port of its public URL."""
     server = make_server("127.0.0.1", port, app, threaded=True)
     with serving_in_thread(server):
         yield
@@ -34,7 +34,7 @@ def serve_app(app: Flask, port: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def fixed_status_server(status: int, **headers: str) -> Iterator[str]:
-    """Answers everything with one status; gives its address."""
+    """URL of a server that replies to every POST with one status."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -66,16 +66,16 @@ def serving_in_thread(server: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def silent_server() -> Iterator[int]:
-    """A port that takes connections and never says a word."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(64)
-        yield listening.getsockname()[1]
+    """Port of a server that accepts connections and never replies."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield listener.getsockname()[1]
 
 
 @contextlib.contextmanager
 def tls_smtp_server(folder: Path, login: bool = True) -> Iterator[int]:
-    """With STARTTLS under a certificate of its own, written to `folder`/cert.pem, and one user."""
+    """Port of a server with STARTTLS and one user; its self-signed certificate is in `folder`/cert.pem."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*_certificate(folder))
     with socket.socket() as probe:
@@ -98,18 +98,18 @@ def tls_smtp_server(folder: Path, login: bool = True) -> Iterator[int]:
 
 class _Mailbox:
     async def handle_DATA(self, *_: Any) -> str:
-        raise AssertionError("the doctor hands no mail over")
+        raise AssertionError("the diagnostics must not send an email")
 
 
 def _authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: LoginPassword) -> AuthResult:
-    good = (data.login, data.password) == (SMTP_USER.encode(), SMTP_PASSWORD.encode())
-    return AuthResult(success=good, handled=False)
+    success = (data.login, data.password) == (SMTP_USER.encode(), SMTP_PASSWORD.encode())
+    return AuthResult(success=success, handled=False)
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    here = [x509.DNSName("localhost"), *(x509.IPAddress(ip_address(each)) for each in ("127.0.0.1", OTHER_HOST))]
+    names = [x509.DNSName("localhost"), *(x509.IPAddress(ip_address(host)) for host in ("127.0.0.1", OTHER_HOST))]
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -119,11 +119,11 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(here), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    pem, unencrypted = serialization.Encoding.PEM, serialization.NoEncryption()
     (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, unencrypted))
     return folder / "cert.pem", folder / "key.pem"
