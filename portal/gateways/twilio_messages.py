@@ -83,10 +83,11 @@ class TwilioGateway:
         """Messages to a number, newest first. By To alone: From and DateSent can be empty (docs/twilio.md#listing)."""
         return self._list_messages(credentials, {"To": to})
 
-    def inbound_messages(self, credentials: Credentials, at: str = "", sender: str = "") -> Iterator[ProviderMessage]:
-        """Texts from handsets, newest first; `at` is the number of ours they came to, `sender` the handset's."""
-        filters = {name: number for name, number in (("To", at), ("From", sender)) if number}
-        return (found for found in self._list_messages(credentials, filters) if found.direction == "inbound")
+    def inbound_messages(
+        self, credentials: Credentials, to_number: str = "", from_number: str = ""
+    ) -> Iterator[ProviderMessage]:
+        filters = {name: number for name, number in (("To", to_number), ("From", from_number)) if number}
+        return (message for message in self._list_messages(credentials, filters) if message.direction == "inbound")
 
     def messages_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[ProviderMessage]:
         """The operator is part of the parameter's name (docs/twilio.md#listing)."""

@@ -27,7 +27,7 @@ def _require(*names: str) -> Any:
 
 
 class FakeGateway:
-    def create(self, credentials: Credentials, _sender: SenderSettings, text: OutgoingText) -> Outcome:
+    def submit_message(self, credentials: Credentials, _sender: SenderSettings, text: OutgoingText) -> Outcome:
         if credentials.password != API_KEY:
             return AccountFault("invalid-key", "The API key is not valid.")
         if text.to == REJECTED_NUMBER:
@@ -37,16 +37,18 @@ class FakeGateway:
             return Unknown("The connection broke.")
         return Accepted(f"message-{len(SENT_TEXTS)}")
 
-    def fetch(self, _credentials: Credentials, provider_id: str) -> ProviderMessage:
+    def get_message(self, _credentials: Credentials, provider_id: str) -> ProviderMessage:
         index = int(provider_id.removeprefix("message-")) - 1
         if index >= len(SENT_TEXTS):
             raise ProviderUnavailable("There is no such message.")
         return _provider_message(index)
 
-    def sent_to(self, _credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
+    def messages_to(self, _credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
         return (_provider_message(index) for index in reversed(range(len(SENT_TEXTS))) if SENT_TEXTS[index][1] == to)
 
-    def received(self, _credentials: Credentials, at: str = "", sender: str = "") -> Iterator[ProviderMessage]:
+    def inbound_messages(
+        self, _credentials: Credentials, to_number: str = "", from_number: str = ""
+    ) -> Iterator[ProviderMessage]:
         return iter(())
 
 
