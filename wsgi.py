@@ -1,4 +1,4 @@
-"""What gunicorn serves."""
+"""The WSGI entry point for gunicorn."""
 
 from portal import create_app
 

@@ -1,7 +1,7 @@
-"""The work of `make setup`, standard library only: a venv, the locked packages, the product itself, a stamp.
+"""`make setup`, with the standard library only: a venv, the locked packages, the portal itself, and a stamp.
 
-The product is installed by a `.pth` file and a small launcher rather than by `pip install -e`: that needs no build
-backend, hence no unlocked download and no network, and gives the same two things, an import path and a command.
+A `.pth` file and a small launcher replace `pip install -e`: they also give an import path and a command, but need no
+build backend, hence no unlocked download.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 _RUNTIME_REQUIREMENTS = "requirements.txt"
 _DEV_REQUIREMENTS = "requirements-dev.txt"
-_STAMP_VERSION = "1"  # part of the stamp: raise it when what this file writes changes
+_STAMP_VERSION = "1"  # raise it when the output of this file changes
 _NETWORK_ERROR = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Connection (refused|reset|aborted)|ProxyError"
     r"|Max retries exceeded|Network is unreachable|Temporary failure in name resolution|SSLError|HTTP error 5\d\d"
@@ -30,17 +30,17 @@ _HASH_ERROR = re.compile(r"^\s+([\w.-]+)[^\n]* from [^\n]*\n\s+Expected sha256",
 
 
 class SetupError(Exception):
-    """Why setup cannot go on: one sentence with the way out."""
+    """Setup cannot continue; the message says why and what to do."""
 
 
 def run_install(dev: bool) -> int:
     try:
         install(ROOT, dev)
-    except SetupError as refused:
-        print(refused, file=sys.stderr)
+    except SetupError as error:
+        print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped; make setup goes on where this ended.", file=sys.stderr)
+        print("Stopped. Run make setup again to continue.", file=sys.stderr)
         return 130
     return 0
 
@@ -57,7 +57,7 @@ def install(root: Path, dev: bool) -> None:
     install_launcher(root, venv)
     for path in lists:
         stamp(root, path).write_text(fingerprint(root, path))
-    print("Ready." if dev else "Ready: make run starts the product.")
+    print("Ready." if dev else "Ready. Start the portal with: make run")
 
 
 def is_installed(root: Path, lists: list[Path]) -> bool:
@@ -73,7 +73,7 @@ def stamp(root: Path, packages: Path) -> Path:
 
 
 def fingerprint(root: Path, packages: Path) -> str:
-    """Changes with every reason to install again: other packages, a moved folder, another Python in the venv."""
+    """Changes when the packages, the folder or the venv's Python change."""
     parts = [
         _STAMP_VERSION.encode(),
         str(root).encode(),
@@ -90,13 +90,13 @@ def check_writable(folder: Path) -> None:
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise SetupError(
-            f"The folder {folder} cannot be written ({reason}): run make setup as its owner, "
-            "or copy it to a folder of yours."
+            f"The folder {folder} is not writable ({reason}): run make setup as its owner, "
+            "or copy it to one of your own folders."
         ) from error
 
 
 def ensure_venv(root: Path) -> Path:
-    """The venv, made or made again when it is missing, broken or of too old a Python."""
+    """The venv, created again if it is missing, broken or has an old Python."""
     venv = root / ".venv"
     version_check = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
     try:
@@ -115,20 +115,20 @@ def make_venv(venv: Path) -> None:
     if missing:
         raise SetupError(
             f"Python's {missing[0]} module is missing. On Debian or Ubuntu: apt install python3-venv, "
-            "then make setup again."
+            "then run make setup again."
         )
-    python = getattr(sys, "_base_executable", sys.executable)  # the one outside, when .venv is making itself again
-    made = subprocess.run([python, "-m", "venv", "--clear", venv], capture_output=True, text=True, check=False)
-    if made.returncode != 0:
-        last = (made.stdout + made.stderr).strip().splitlines()[-1:] or ["it gave no reason"]
+    python = getattr(sys, "_base_executable", sys.executable)  # not the venv's own Python, if .venv recreates itself
+    run = subprocess.run([python, "-m", "venv", "--clear", venv], capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        last_line = (run.stdout + run.stderr).strip().splitlines()[-1:] or ["it gave no reason"]
         raise SetupError(
-            f"Python could not make .venv ({last[0]}). On Debian or Ubuntu: apt install python3-venv, "
-            "then make setup again."
+            f"Python could not create .venv ({last_line[0]}). On Debian or Ubuntu: apt install python3-venv, "
+            "then run make setup again."
         )
 
 
 def install_packages(venv: Path, lists: list[Path]) -> None:
-    """Wheels only, so that no compiler is needed; flask-principal is pure Python and published as source only."""
+    """Install wheels only, so that no compiler is needed; flask-principal is pure Python without a wheel."""
     command: list[str | Path] = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--no-input", "--only-binary=:all:", "--no-binary=flask-principal", "--require-hashes"]
     for path in lists:
@@ -140,35 +140,35 @@ def install_packages(venv: Path, lists: list[Path]) -> None:
 
 
 def explain_pip_failure(output: str) -> str:
-    """What pip's words mean for the person at the keyboard."""
+    """A sentence about pip's output, with what to do."""
     if "No space left on device" in output:
         return "The disk is full: free about 500 MB and run make setup again."
     if _NETWORK_ERROR.search(output):
         return (
             "The package index cannot be reached: check the network, proxy or PIP_INDEX_URL, and run make setup again."
         )
-    if found := _HASH_ERROR.search(output):
+    if match := _HASH_ERROR.search(output):
         return (
-            f"The download of {found[1]} is not the file that {_RUNTIME_REQUIREMENTS} recorded, so nothing was installed: "
+            f"The download of {match[1]} does not have the hash in {_RUNTIME_REQUIREMENTS}, so nothing was installed: "
             "check your package index or mirror."
         )
-    if found := _NO_WHEEL_ERROR.search(output):
+    if match := _NO_WHEEL_ERROR.search(output):
         machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
         return (
-            f"There is no ready-made build of {found[1] or found[2]} for this machine ({machine}), "
-            "and nothing is compiled here: use Python 3.11 to 3.13 on Linux with glibc 2.28 or newer, or on macOS 11 "
+            f"There is no prebuilt package of {match[1] or match[2]} for this machine ({machine}), "
+            "and setup compiles nothing: use Python 3.11 to 3.13 on Linux with glibc 2.28 or newer, or on macOS 11 "
             "or newer."
         )
-    last = [line for line in output.strip().splitlines() if line.strip()][-1:] or ["it gave no reason"]
-    return f"pip could not install the packages: {last[0]}"
+    last_line = [line for line in output.strip().splitlines() if line.strip()][-1:] or ["it gave no reason"]
+    return f"pip could not install the packages: {last_line[0]}"
 
 
 def install_launcher(root: Path, venv: Path) -> None:
     python = venv / "bin/python"
-    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    packages = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+    print_purelib = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = subprocess.run([python, "-c", print_purelib], capture_output=True, text=True, check=True).stdout.strip()
     Path(packages, "portal-checkout.pth").write_text(f"{root}\n")
     launcher = venv / "bin/portal"
-    # Through sh, because a #! line cannot hold a path with a space in it.
+    # Runs through sh, because a #! line cannot contain a path with a space.
     launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(str(python))} -m portal "$@"\n')
     launcher.chmod(0o755)

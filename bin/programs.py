@@ -1,4 +1,4 @@
-"""The programs that some tests drive, and where they are found. Standard library only."""
+"""The programs that some tests need, and where to find them. Uses the standard library only."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ _MACOS_BROWSERS = ("Chromium.app/Contents/MacOS/Chromium", "Google Chrome.app/Co
 
 @dataclass(frozen=True)
 class ExternalProgram:
-    """`names` are the commands that do, best first; `packages` are Debian's."""
+    """`names` are the possible commands, best first; `packages` are Debian packages."""
 
     names: tuple[str, ...]
     packages: tuple[str, ...]
@@ -31,10 +31,10 @@ PROGRAMS = {
 
 
 def find_program(name: str) -> str | None:
-    """The path of a program of `PROGRAMS`, or None. Servers stand in sbin, which a user's path often lacks."""
+    """The path of a program in `PROGRAMS`, or None. Also looks in sbin, which a user's PATH often lacks."""
     path = os.environ.get("PATH", "") + _SBIN
-    on_path = (found for command in PROGRAMS[name].names if (found := shutil.which(command, path=path)))
-    return next(on_path, None) or (_macos_browser() if name == "chromium" else None)
+    candidates = (shutil.which(command, path=path) for command in PROGRAMS[name].names)
+    return next(filter(None, candidates), None) or (_macos_browser() if name == "chromium" else None)
 
 
 def _macos_browser() -> str | None:

@@ -1,7 +1,7 @@
-"""Makes .venv and installs the product into it; touches nothing outside this folder.
+"""Creates .venv and installs the portal into it; changes nothing outside this folder.
 
-This file must parse on every Python a machine may have, so that an old one gets a sentence and not a syntax error:
-no f-strings and no type hints here. The work is in install.py.
+This file must parse on any Python, so that an old one prints a message and not a syntax error: no f-strings and no
+type hints here. install.py does the work.
 """
 
 import os
@@ -9,26 +9,26 @@ import sys
 
 
 def unsupported_reason(version, os_name):
-    """One sentence when this cannot work at all, else None."""
+    """Why the portal cannot run here, or None."""
     if os_name == "nt":
         return (
-            "This product does not run on Windows itself, because RQ and the embedded data server need fork and unix "
+            "The portal does not run on Windows itself, because RQ and the embedded Valkey need fork and Unix "
             "sockets: use WSL, or a Linux or macOS machine."
         )
     if tuple(version[:2]) < (3, 11):
         running = ".".join([str(part) for part in version[:2]])
         return (
-            "Python 3.11 or newer is needed, and this is Python "
+            "The portal needs Python 3.11 or newer, and this is Python "
             + running
-            + ": install a newer one, or name it with make setup PYTHON=/path/to/python3.12"
+            + ": install a newer one, or run make setup PYTHON=/path/to/python3.12"
         )
     return None
 
 
 def main():
-    sentence = unsupported_reason(sys.version_info, os.name)
-    if sentence:
-        sys.stderr.write(sentence + "\n")
+    reason = unsupported_reason(sys.version_info, os.name)
+    if reason:
+        sys.stderr.write(reason + "\n")
         return 1
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  # old Pythons lack pathlib
     from install import run_install

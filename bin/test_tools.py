@@ -1,7 +1,7 @@
-"""Installs the programs that some tests drive: a browser, reverse proxies, a pooler, an HTML checker.
+"""Installs the programs that some tests need: a browser, reverse proxies, a connection pooler and an HTML checker.
 
-Standard library only. On Debian and as root they are installed. Elsewhere the tests that need them are skipped, except
-on CI, where nothing may be.
+Uses the standard library only. It installs Debian packages as root. If a program is missing, the tests that need it
+are skipped; on CI that is a failure.
 """
 
 import os
@@ -23,7 +23,7 @@ _SERVICE_POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def install(missing: list[str]) -> str:
-    """Try Debian's packages. Returns what went wrong, or nothing."""
+    """Install the Debian packages. Returns the error, or ""."""
     if not shutil.which("apt-get"):
         return "there is no apt-get here"
     if os.geteuid() != 0:
@@ -31,25 +31,25 @@ def install(missing: list[str]) -> str:
     print(f"Installing {', '.join(missing)} for the tests ...", flush=True)
     packages = [package for name in missing for package in PROGRAMS[name].packages]
     with _prevent_service_start():
-        for words in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
-            if error := _apt_get(words):
+        for arguments in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
+            if error := _apt_get(arguments):
                 return error
     return ""
 
 
-def _apt_get(words: list[str]) -> str:
+def _apt_get(arguments: list[str]) -> str:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    command = ["apt-get", "-o", "Acquire::Retries=3", *words]
+    command = ["apt-get", "-o", "Acquire::Retries=3", *arguments]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if run.returncode == 0:
         return ""
-    last = (run.stdout + run.stderr).strip().splitlines()[-1:] or ["it gave no reason"]
-    return f"apt-get {words[0]} failed: {last[0]}"
+    last_line = (run.stdout + run.stderr).strip().splitlines()[-1:] or ["it gave no reason"]
+    return f"apt-get {arguments[0]} failed: {last_line[0]}"
 
 
 @contextmanager
 def _prevent_service_start() -> Iterator[None]:
-    """Debian starts a server when it installs it, on every address, unless this file forbids it."""
+    """Keep Debian from starting a server, on every address, when it installs it."""
     if _SERVICE_POLICY.exists():
         yield
         return
@@ -62,7 +62,7 @@ def _prevent_service_start() -> Iterator[None]:
 
 
 def install_vnu() -> str:
-    """Fetch the HTML checker from npm. Returns what went wrong, or nothing."""
+    """Fetch the HTML checker from npm. Returns the error, or ""."""
     if not shutil.which("npm") and (error := _install_npm()):
         return error
     try:
@@ -74,8 +74,8 @@ def install_vnu() -> str:
             with tarfile.open(archive) as packed:
                 jar = next(packed.extractfile(file) for file in packed if file.name.endswith("/vnu.jar"))
                 _write(jar.read() if jar else b"")
-    except VendorError as refused:
-        return str(refused)
+    except VendorError as error:
+        return str(error)
     return ""
 
 
@@ -86,7 +86,7 @@ def _install_npm() -> str:
 
 
 def _write(jar: bytes) -> None:
-    """At once or not at all: a file cut short would be taken for the checker."""
+    """Write atomically: a truncated file would look like the checker."""
     part = VNU_JAR.with_suffix(".part")
     part.write_bytes(jar)
     part.replace(VNU_JAR)
@@ -97,7 +97,7 @@ def main() -> int:
     error = install(missing) if missing else ""
     missing = [name for name in missing if not find_program(name)]
     if missing:
-        return _report_missing(missing, error or "apt-get installed nothing that can be found")
+        return _report_missing(missing, error or "apt-get did not install it")
     error = "" if VNU_JAR.exists() else install_vnu()
     return _report_missing(["vnu"], error) if error else 0
 
@@ -107,7 +107,7 @@ def _report_missing(missing: list[str], error: str) -> int:
     if os.environ.get("CI") == "true":
         print(f"The tests need {names}, which could not be installed ({error}).", file=sys.stderr)
         return 1
-    print(f"No {names} here ({error}): the tests that need it are skipped. Install it to run them.")
+    print(f"{names} is missing ({error}): the tests that need it are skipped. Install it to run them.")
     return 0
 
 

@@ -1,7 +1,6 @@
-"""`make vendor`: fetch the front-end files that vendor.lock names, and refuse any that differ by one byte.
+"""`make vendor`: fetches the front-end files in vendor.lock and refuses any whose hash differs.
 
-To move to another version, change it in the lock, run this, and copy the hashes it prints after having looked at
-the new files.
+To change a version, edit the lock, run this, review the new files, and copy the hashes that it prints.
 """
 
 import base64
@@ -13,30 +12,31 @@ import tarfile
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 VENDOR = Path(__file__).resolve().parent.parent / "portal/static/vendor"
 
 
 class VendorError(Exception):
-    """Why nothing was written: one sentence."""
+    """Nothing was written; the message says why."""
 
 
 def integrity(algorithm: str, data: bytes) -> str:
-    """In the form that browsers and npm use: `sha384-` and base64."""
+    """A subresource integrity value: the algorithm, a hyphen and the digest in base64."""
     return f"{algorithm}-{base64.b64encode(hashlib.new(algorithm, data).digest()).decode()}"
 
 
 def verify_integrity(label: str, algorithm: str, data: bytes, expected: str) -> None:
-    if (found := integrity(algorithm, data)) != expected:
-        raise VendorError(f"{label} is not label vendor.lock recorded: expected {expected}, got {found}")
+    if (actual := integrity(algorithm, data)) != expected:
+        raise VendorError(f"{label} does not match vendor.lock: expected {expected}, got {actual}")
 
 
 def npm_pack(name: str, version: str, folder: Path) -> bytes:
     if not shutil.which("npm"):
         raise VendorError(
-            "make vendor needs npm to fetch packages; running the product does not. Install Node.js first."
+            "make vendor needs npm to fetch packages. Install Node.js first; the portal itself does not need it."
         )
-    command = ["npm", "npm_pack", f"{name}@{version}", "--silent", "--pack-destination", str(folder)]
+    command = ["npm", "pack", f"{name}@{version}", "--silent", "--pack-destination", str(folder)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise VendorError(
@@ -45,8 +45,8 @@ def npm_pack(name: str, version: str, folder: Path) -> bytes:
     return (folder / run.stdout.split()[-1]).read_bytes()
 
 
-def fetch(package: dict, folder: Path) -> dict[str, bytes]:
-    """The checked files of one package, by the name they get here."""
+def fetch(package: dict[str, Any], folder: Path) -> dict[str, bytes]:
+    """The verified files of a package by their names in the vendor folder."""
     name, version = package["name"], package["version"]
     tarball = npm_pack(name, version, folder)
     verify_integrity(f"{name}@{version}", "sha512", tarball, package["integrity"])
@@ -69,12 +69,12 @@ def main() -> int:
         for package in lock["package"]:
             with tempfile.TemporaryDirectory() as folder:
                 files |= fetch(package, Path(folder))
-    except VendorError as refused:
-        print(refused, file=sys.stderr)
+    except VendorError as error:
+        print(error, file=sys.stderr)
         return 1
     for name, data in files.items():
         (VENDOR / name).write_bytes(data)
-    print(f"{len(files)} files in portal/static/vendor are as vendor.lock says.")
+    print(f"{len(files)} files in portal/static/vendor match vendor.lock.")
     return 0
 
 

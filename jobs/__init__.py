@@ -1,1 +1,1 @@
-"""What RQ runs: thin functions that take ids and call actions, the worker that runs them, and the scheduler."""
+"""The RQ tasks, which take ids and call actions, the worker that runs them, and the scheduler."""

@@ -1,4 +1,4 @@
-"""The app of this process, made once."""
+"""The app of this process, created once."""
 
 from functools import lru_cache
 

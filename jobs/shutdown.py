@@ -1,21 +1,21 @@
-"""Whether this process was asked to stop: long jobs look here between batches and hand over early."""
+"""Graceful shutdown: long jobs check for a request between batches and stop early."""
 
 import signal
 import time
 
 _POLL_SECONDS = 0.1
 _requested = False
-"""A plain flag: a signal may come while the main thread holds the lock of an `Event`, and then waits for ever."""
+"""Not an `Event`: a signal that arrives while the main thread holds its lock would deadlock."""
 
 
 def install_signal_handlers() -> None:
-    """SIGTERM and SIGINT ask to stop."""
+    """Request shutdown on SIGTERM and SIGINT."""
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: request_shutdown())
 
 
 def request_shutdown() -> None:
-    global _asked
+    global _requested
     _requested = True
 
 
@@ -24,7 +24,7 @@ def is_shutdown_requested() -> bool:
 
 
 def wait_for_shutdown(seconds: float) -> None:
-    """Until asked to stop, but no longer."""
-    ends = time.monotonic() + seconds
-    while not _requested and (left := ends - time.monotonic()) > 0:
-        time.sleep(min(left, _POLL_SECONDS))
+    """Sleep for `seconds`, or until shutdown is requested."""
+    deadline = time.monotonic() + seconds
+    while not _requested and (remaining := deadline - time.monotonic()) > 0:
+        time.sleep(min(remaining, _POLL_SECONDS))

@@ -1,4 +1,4 @@
-"""The functions that may be rung for, by name (`gateways.queue`). Each takes ids only and calls one action."""
+"""The tasks that can be enqueued by name (`gateways.queue`). Each takes ids only and calls one action."""
 
 from collections.abc import Callable
 
@@ -36,15 +36,15 @@ def apply_send_control(send_id: int) -> None:
 
 
 def run_pending(queue: str) -> None:
-    """What a worker of this queue does when nobody rings: whatever waits. The sweep sees to all that is rarer."""
+    """Do the pending work of a queue without a job. Rarer work is left to the scheduler."""
     _TASK_BY_QUEUE[queue]()
 
 
-def _expand_pending() -> None:
+def _fan_out_pending() -> None:
     with app().app_context():
-        waiting = fan_out.unfinished_send_ids()
-    for send_id in waiting:
+        send_ids = fan_out.unfinished_send_ids()
+    for send_id in send_ids:
         fan_out_send(send_id)
 
 
-_TASK_BY_QUEUE: dict[str, Callable[[], None]] = {"sms": drain_sms, "email": drain_email, "work": _expand_pending}
+_TASK_BY_QUEUE: dict[str, Callable[[], None]] = {"sms": drain_sms, "email": drain_email, "work": _fan_out_pending}

@@ -1,7 +1,6 @@
-"""An RQ worker for one queue, in one process, that runs nothing but our own tasks.
+"""An RQ worker that runs only our own tasks, for one queue (docs/reliability.md#one-queue-per-worker).
 
-One queue per worker (docs/reliability.md#one-queue-per-worker). No fork per job: a job drains its queue
-for seconds, so isolation is worth less than the time and memory a fork costs, and the database's leases cover a crash.
+It does not fork for each job: the database's leases cover a crash, so isolation is not worth the time and memory.
 """
 
 import contextlib
@@ -17,9 +16,9 @@ from typing import Any
 import structlog
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as NoAnswer
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.job_lifecycle import call_exception_handlers
@@ -30,7 +29,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs import shutdown, tasks
 from jobs.app import app
 from portal.core.clock import now_ms
-from portal.core.config import Settings
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.delivery import maintenance
@@ -38,28 +36,28 @@ from portal.gateways import queue
 
 _HEARTBEAT_SECONDS = 10.0
 _POLL_SECONDS = 1.0
-"""Without Redis, how long to wait between two looks for work."""
+"""Interval between polls of the database while Redis is unavailable."""
 _WORKER_TTL_SECONDS = 20
-"""RQ waits for a job for 15 seconds less, then writes a sign of life: so soon an idle worker sees that Redis takes no
-writes any more."""
+"""RQ waits for a job 15 seconds less than this, then writes a heartbeat: an idle worker notices within that time that
+Redis refuses writes."""
 _MIN_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS = 30.0, 600.0
-"""A worker that Redis sends away, while it takes writes, does without it for so long; twice as long the next time."""
+"""If Redis rejects the worker although it accepts writes, the worker polls this long; twice as long the next time."""
 
 _log = structlog.get_logger(__name__)
 
 
 class AllowlistedJob(Job):  # type: ignore[misc]
-    """A job that names anything but one of our tasks fails: whoever can write to Redis must not own the worker."""
+    """A job that fails unless it names one of our tasks: write access to Redis must not allow code execution."""
 
     @property
     def func(self) -> Callable[..., Any]:
         if self.func_name not in queue.JOB_NAMES:
             raise PermissionError(f"{self.func_name} is not one of our tasks")
-        found: Callable[..., Any] = super().func
-        return found
+        task: Callable[..., Any] = super().func
+        return task
 
     def restore(self, raw_data: Any) -> Any:
-        """Nor may it name functions or addresses to be called afterwards."""
+        """Drop callbacks and webhooks, which a job could name as well."""
         restored = super().restore(raw_data)
         self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None
         self.webhooks: list[Any] = []
@@ -68,12 +66,12 @@ class AllowlistedJob(Job):  # type: ignore[misc]
 
 class PortalWorker(SimpleWorker):  # type: ignore[misc]
     redis_error: RedisError | None = None
-    """Why it left."""
+    """Why the worker stopped, if Redis was the reason."""
 
     def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
-        """Lets the job in hand end and write down what came back; the drain looks at `stopping` several times a second.
+        """Let the current job finish; it checks for shutdown several times a second.
 
-        RQ would note it in Redis here, in the middle of whatever the job does, and break off at a second signal.
+        RQ's own handler would call Redis here, in the middle of the job, and abort the job at a second signal.
         """
         shutdown.request_shutdown()
         self._stop_requested = True
@@ -81,31 +79,29 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
             raise StopRequested
 
     def _install_signal_handlers(self) -> None:
-        """A signal that came before RQ heeds them would be forgotten, and the worker would listen for ever."""
+        """Honour a signal that came before RQ installed its handlers; the worker would never stop otherwise."""
         super()._install_signal_handlers()
         if shutdown.is_shutdown_requested():
             self._stop_requested = True
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """RQ would log the exception's words and the job's arguments, which may quote what was typed or stored."""
-        _log.error("a job failed", job=job.id, queue=job.origin, exc_info=exc_info)
+        """RQ would log the exception's message and the job's arguments, which may quote input or stored data."""
+        _log.error("job failed", job=job.id, queue=job.origin, exc_info=exc_info)
         call_exception_handlers(self._exc_handlers, job, *exc_info)
 
     def handle_job_failure(self, job: Job, queue: Queue, *arguments: Any, **details: Any) -> None:
-        """Nor are those words kept in Redis."""
-        super().handle_job_failure(
-            job, queue, *arguments, **details | {"exc_string": "The worker's log has the place."}
-        )
+        """Keep the exception's message out of Redis too."""
+        super().handle_job_failure(job, queue, *arguments, **details | {"exc_string": "See the worker's log."})
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """RQ would wait for a Redis that is away, longer each time; this worker ends, to go on without it."""
+        """RQ would wait for an unavailable Redis, longer each time; this worker stops and continues without it."""
         with self._stop_on_redis_error():
             super().heartbeat(timeout, pipeline)
 
     def dequeue_job_and_maintain_ttl(self, *args: Any, **kwargs: Any) -> tuple[Job, Queue] | None:
         with self._stop_on_redis_error():
-            found: tuple[Job, Queue] | None = super().dequeue_job_and_maintain_ttl(*args, **kwargs)
-        return found
+            job: tuple[Job, Queue] | None = super().dequeue_job_and_maintain_ttl(*args, **kwargs)
+        return job
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         with self._stop_on_redis_error():
@@ -113,7 +109,7 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def _stop_on_redis_error(self) -> Iterator[None]:
-        """Redis may be away, full or read-only: RQ would tell of each with a stack trace."""
+        """Stop if Redis is unavailable, full or read-only; RQ would log a stack trace for each."""
         try:
             yield
         except RedisError as error:
@@ -122,19 +118,19 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
 
 
 def run_worker(name: str) -> int:
-    """Work on one queue until told to stop, with Redis or without it."""
+    """Process one queue until shutdown, with Redis or without it."""
     with app().app_context():
-        found = settings()
-    beating = _start_heartbeat(name)
+        redis_url = settings().redis_url
+    heartbeat_stop = _start_heartbeat(name)
     try:
-        _run_pending(name)  # what a worker that died had begun, the queue may hold to be under way still
-        rest_seconds = 0.0
+        _run_pending(name)  # the queue may still count a dead worker's job as running
+        backoff_seconds = 0.0
         while not shutdown.is_shutdown_requested():
-            _poll_database(name, found, rest_seconds)
+            _poll_database(name, redis_url, backoff_seconds)
             if not shutdown.is_shutdown_requested():
-                rest_seconds = _next_backoff_seconds(rest_seconds) if _consume_queue(name, found) else 0.0
+                backoff_seconds = _next_backoff_seconds(backoff_seconds) if _consume_queue(name, redis_url) else 0.0
     finally:
-        beating.set()
+        heartbeat_stop.set()
     return 0
 
 
@@ -142,30 +138,33 @@ def _next_backoff_seconds(last_seconds: float) -> float:
     return min(_MAX_BACKOFF_SECONDS, max(_MIN_BACKOFF_SECONDS, 2 * last_seconds))
 
 
-def _consume_queue(name: str, found: Settings) -> bool:
-    """Take jobs until told to stop, or until Redis is lost. True when Redis sent this worker away, and seems well."""
-    began = time.monotonic()
-    worker = _worker(name, found)
-    lost: RedisError | None = None
+def _consume_queue(name: str, redis_url: str) -> bool:
+    """Process jobs until shutdown or a Redis error. Returns True if Redis rejected the worker but seems healthy."""
+    started = time.monotonic()
+    worker = _create_worker(name, redis_url)
+    startup_error: RedisError | None = None
     try:
-        # Redis may remember one of this name: us before Redis went, or a container's first process before its restart
+        # Redis may know a worker of this name: this one before an outage, or a container's process before its restart
         worker.register_death()
         worker.work(logging_level="WARNING")
     except RedisError as error:
-        lost = error
+        startup_error = error
     except StopRequested:
-        pass  # a signal while RQ was leaving already
+        pass  # a signal while RQ was already stopping
     finally:
-        shutdown.install_signal_handlers()  # RQ took them over, and gives them back to nobody
+        shutdown.install_signal_handlers()  # RQ replaced them and does not restore them
         shutdown.wait_for_shutdown(0.1)
-    broke_off = isinstance(worker.redis_error or lost, NoConnection | NoAnswer) and time.monotonic() > began + 1
-    return not broke_off and not shutdown.is_shutdown_requested() and queue.queue_problem_now(found.redis_url) is None
+    redis_error = worker.redis_error or startup_error
+    lost_connection = (
+        isinstance(redis_error, RedisConnectionError | RedisTimeoutError) and time.monotonic() > started + 1
+    )
+    return not (lost_connection or shutdown.is_shutdown_requested() or queue.queue_problem_now(redis_url))
 
 
-def _worker(name: str, found: Settings) -> PortalWorker:
+def _create_worker(name: str, redis_url: str) -> PortalWorker:
     return PortalWorker(
-        [queue.open_queue(name, queue.connect_redis(found.redis_url))],
-        connection=_blocking_connection(found.redis_url),
+        [queue.open_queue(name, queue.connect_redis(redis_url))],
+        connection=_blocking_connection(redis_url),
         name=f"{name}-{socket.gethostname()}-{os.getpid()}",
         serializer=JSONSerializer,
         job_class=AllowlistedJob,
@@ -176,32 +175,31 @@ def _worker(name: str, found: Settings) -> PortalWorker:
 
 
 def _blocking_connection(redis_url: str) -> Redis:
-    """RQ waits for jobs with a blocking read that must outlast its own time-out."""
+    """Without a read timeout, because RQ waits for jobs with a blocking read."""
     return Redis.from_url(redis_url, socket_connect_timeout=5)
 
 
-def _poll_database(name: str, found: Settings, rest_seconds: float) -> None:
-    """While Redis takes no work nobody can ring: the worker looks for itself, since what must be done stands elsewhere.
+def _poll_database(name: str, redis_url: str, backoff_seconds: float) -> None:
+    """While Redis is unavailable, poll the database for pending work, which does not depend on Redis.
 
-    For `rest_seconds` at least, also where Redis seems well: it sent this worker away a moment ago.
+    Poll for at least `backoff_seconds`, even if Redis seems healthy, because it has just rejected this worker.
     """
-    rests_until, said = time.monotonic() + rest_seconds, False
-    while not shutdown.is_shutdown_requested() and (trouble := _redis_problem(found, rests_until)):
-        if not said:
-            _log.warning("Redis unavailable; polling the database", queue=name, cause=str(trouble))
-            said = True
+    retry_at, is_polling = time.monotonic() + backoff_seconds, False
+    while not shutdown.is_shutdown_requested() and (problem := _redis_problem(redis_url, retry_at)):
+        if not is_polling:
+            _log.warning("redis unavailable; polling the database", queue=name, cause=str(problem))
+            is_polling = True
         _run_pending(name)
         shutdown.wait_for_shutdown(_POLL_SECONDS)
-    if said and not shutdown.is_shutdown_requested():
-        _log.warning("Redis available again; consuming the queue", queue=name)
+    if is_polling and not shutdown.is_shutdown_requested():
+        _log.warning("redis available again; consuming the queue", queue=name)
 
 
-def _redis_problem(found: Settings, rests_until: float) -> object:
-    queue_problem_now = queue.queue_problem_now(found.redis_url)
-    return queue_problem_now or (_REJECTED_BY_REDIS if time.monotonic() < rests_until else None)
+def _redis_problem(redis_url: str, retry_at: float) -> object:
+    return queue.queue_problem_now(redis_url) or (_REJECTED_BY_REDIS if time.monotonic() < retry_at else None)
 
 
-_REJECTED_BY_REDIS = "It took a write, and refused the worker itself."
+_REJECTED_BY_REDIS = "Redis accepted a write but rejected the worker."
 
 
 def _run_pending(name: str) -> None:
@@ -212,25 +210,27 @@ def _run_pending(name: str) -> None:
 
 
 def _start_heartbeat(name: str) -> Event:
-    """Signs of life from a thread of its own, so that a long job does not look like a dead worker."""
-    ended = Event()
-    Thread(target=_heartbeat_loop, args=(name, ended), daemon=True, name="heartbeat").start()
-    return ended
+    """Record heartbeats in a separate thread, so that a long job does not look like a dead worker.
+
+    Setting the returned event stops the thread.
+    """
+    stop = Event()
+    Thread(target=_heartbeat_loop, args=(name, stop), daemon=True, name="heartbeat").start()
+    return stop
 
 
-def _heartbeat_loop(name: str, ended: Event) -> None:
+def _heartbeat_loop(name: str, stop: Event) -> None:
+    process = f"worker:{name}:{socket.gethostname()}:{os.getpid()}"
     while True:
         with app().app_context():
             try:
-                maintenance.record_heartbeat(
-                    f"worker:{name}:{socket.gethostname()}:{os.getpid()}", f"worker:{name}", now_ms()
-                )
+                maintenance.record_heartbeat(process, f"worker:{name}", now_ms())
             except SQLAlchemyError:
-                with contextlib.suppress(OSError):  # a full disk may take no log either
+                with contextlib.suppress(OSError):  # on a full disk, logging may fail too
                     _log.warning("could not write heartbeat; will retry")
             finally:
                 db.session.remove()
-        if ended.wait(_HEARTBEAT_SECONDS):
+        if stop.wait(_HEARTBEAT_SECONDS):
             return
 
 

@@ -1,4 +1,4 @@
-"""The notification portal. `create_app` wires the rooms; doors, workers and the shell all use it."""
+"""The notification portal. The web server, the workers and the command line all start with `create_app`."""
 
 from typing import TYPE_CHECKING
 
@@ -9,11 +9,14 @@ if TYPE_CHECKING:
 
 
 def create_app(settings: "Settings | None" = None) -> "Flask":
-    """The app for these settings, else for those of the environment. Raises `ConfigError` when they do not do."""
-    # Imported here: the supervisor lives in this package too, and stays small without Flask.
+    """Create the app for `settings`, by default those of the environment.
+
+    Raises `ConfigError` if the settings are invalid.
+    """
+    # Imported here: the supervisor is in this package too, and uses less memory without Flask.
     from flask import Flask
 
-    import portal.tables  # noqa: F401  registers the tables
+    import portal.tables  # noqa: F401  registers all tables
     from portal import web
     from portal.core import logging_setup
     from portal.core.config import load_settings

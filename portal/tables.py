@@ -1,5 +1,5 @@
 # ruff: noqa: F401
-"""Importing this module registers every table."""
+"""Importing this module registers every table with SQLAlchemy."""
 
 from portal.accounts.tables import accounts, known_addresses, phone_numbers, throttle_counters
 from portal.consent.tables import inbound_messages, ledger

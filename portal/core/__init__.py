@@ -1,1 +1,1 @@
-"""What every other package stands on: configuration, database, transactions, the clock and the audit log."""
+"""The base of all other packages: configuration, database, transactions, clock and audit log."""

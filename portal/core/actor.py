@@ -1,4 +1,4 @@
-"""Who acts on a page, from where: what the ledger keeps of the click."""
+"""Who performs an action and from where, as the consent ledger records it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Actor:
-    """Without an account it is somebody at the shell, who comes from no address."""
+    """Without an account: somebody at the shell, who has no IP address."""
 
     account_id: int | None = None
     ip: str = ""
@@ -15,7 +15,6 @@ class Actor:
 
     @property
     def ledger_columns(self) -> dict[str, Any]:
-        """As the ledger holds it."""
         return {"actor_id": self.account_id, "ip": self.ip, "user_agent": self.user_agent}
 
 

@@ -1,4 +1,4 @@
-"""The audit log: who changed how the portal sends, and when. Rows are only ever added."""
+"""The audit log: who changed how the portal sends, and when. Rows are only added."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class AuditEntry(Base):
-    """`action` is a key of `operations.rules.audit_labels`; `subject` what it was done to; no secrets, no phone numbers."""
+    """`action` is a key of `operations.rules.audit_labels`, `subject` is its object. No secrets, no phone numbers."""
 
     __tablename__ = "audit_entry"
     __table_args__ = (
@@ -36,12 +36,12 @@ class AuditEntry(Base):
 
 
 def record_audit_entry(action: str, subject: str, actor_id: int | None, now_ms: int, **detail: Any) -> None:
-    """Inside a transaction."""
+    """Must be called inside a transaction."""
     db.session.add(AuditEntry(at_ms=now_ms, actor_id=actor_id, action=action, subject=subject, detail=detail))
 
 
 def audit_page_before(before: int | None, limit: int, action: str = "") -> list[AuditEntry]:
-    """Newest first, with who did it; of one action or of all."""
+    """Entries with an id below `before`, newest first, with their actors; `action` limits them to one action."""
     query = select(AuditEntry).options(joinedload(AuditEntry.actor)).order_by(AuditEntry.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AuditEntry.id < before)
@@ -51,18 +51,16 @@ def audit_page_before(before: int | None, limit: int, action: str = "") -> list[
 
 
 def entries_about(subject: str, actions: Sequence[str]) -> list[AuditEntry]:
-    """All entries of these actions about one thing, oldest first."""
+    """All entries with this subject and one of these actions, oldest first."""
     query = select(AuditEntry).where(AuditEntry.subject == subject, AuditEntry.action.in_(actions))
     return list(db.session.scalars(query.order_by(AuditEntry.id)))
 
 
 def count_by_action(actions: Sequence[str]) -> dict[str, int]:
-    """Action to how many entries there are of it."""
     query = select(AuditEntry.action, func.count()).where(AuditEntry.action.in_(actions)).group_by(AuditEntry.action)
-    return {action: number for action, number in db.session.execute(query)}
+    return {action: count for action, count in db.session.execute(query)}
 
 
 def latest_entry_about(subject: str) -> AuditEntry | None:
-    """The newest entry about one thing, with who did it."""
     query = select(AuditEntry).options(joinedload(AuditEntry.actor)).where(AuditEntry.subject == subject)
     return db.session.scalars(query.order_by(AuditEntry.id.desc()).limit(1)).first()

@@ -1,13 +1,13 @@
-"""The clock, read at the door and handed in to whatever decides by it.
+"""The clock. Entry points read it and pass the time to the rules.
 
-Hosts that share a database agree on its time: their own clocks may be minutes apart, and then slots, leases and turns
-of one host would mean nothing to the others (docs/reliability.md#one-clock).
+Hosts that share a database use the database's time: their own clocks may be minutes apart, so that one host's slots and
+leases would mean nothing to the others (docs/reliability.md#one-clock).
 """
 
 import time
 
 _offset_us: int | None = None
-"""How far the agreed time is ahead of this host's monotonic clock; None where this host's own time is the time."""
+"""Database time minus this host's monotonic clock; None while this host's own clock is used."""
 
 
 def now_ms() -> int:
@@ -16,14 +16,14 @@ def now_ms() -> int:
 
 
 def now_us() -> int:
-    """Whole microseconds since 1970, UTC: what pacing counts in."""
+    """Whole microseconds since 1970, UTC, as pacing needs them."""
     return time.time_ns() // 1000 if _offset_us is None else time.monotonic_ns() // 1000 + _offset_us
 
 
 def sync_to_database(database_us: int, requested_ns: int, answered_ns: int) -> None:
-    """Go by the time that the database told between two readings of `time.monotonic_ns`.
+    """Use the database time, read between two readings of `time.monotonic_ns`.
 
-    An answer that fits what was agreed before changes nothing: the time must not jump for the sake of the wire.
+    A sample that is consistent with the current offset changes nothing, so network latency does not make time jump.
     """
     global _offset_us
     earliest_us, latest_us = database_us - answered_ns // 1000, database_us - requested_ns // 1000
@@ -32,6 +32,5 @@ def sync_to_database(database_us: int, requested_ns: int, answered_ns: int) -> N
 
 
 def use_host_clock() -> None:
-    """Go by this host's own clock."""
     global _offset_us
     _offset_us = None

@@ -1,4 +1,4 @@
-"""Column types that mean the same on SQLite (STRICT tables) and PostgreSQL."""
+"""Column types that behave alike on SQLite (STRICT tables) and PostgreSQL."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ STRICT = {"sqlite_strict": True}
 
 
 class Flag(TypeDecorator[bool]):
-    """True or false as 1 or 0: STRICT tables know no BOOLEAN."""
+    """A boolean stored as 1 or 0, because STRICT tables have no BOOLEAN type."""
 
     impl = Integer
     cache_ok = True
@@ -27,7 +27,7 @@ class Flag(TypeDecorator[bool]):
 
 
 class Json(TypeDecorator[Any]):
-    """JSON as text; written with sorted keys, so that equal values are equal text."""
+    """JSON stored as text with sorted keys, so that equal values have equal text."""
 
     impl = Text
     cache_ok = True

@@ -1,7 +1,7 @@
-"""Settings of one process, read once from the environment into one frozen object.
+"""The settings of a process, read once from the `PORTAL_*` environment variables into a frozen object.
 
-`PORTAL_*` variables are the contract; everything is optional for the embedded default (SQLite and an embedded
-Valkey under `instance/`). What does not fit is refused here, loudly, before anything starts.
+Every variable is optional with the embedded default (SQLite and Valkey under `instance/`). Invalid settings are
+refused before anything starts.
 """
 
 import base64
@@ -28,7 +28,7 @@ _UNIX_SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes on Linux, 104 on ma
 
 
 class ConfigError(ValueError):
-    """A setting is missing or wrong; the text names it and the way out."""
+    """A setting is missing or invalid; the message names it and how to fix it."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Settings:
     region: str
     organisation: str
     sms_countries: tuple[str, ...]
-    """Where invitations may go, as ISO 3166 codes; the board's own region unless others are named."""
+    """Where invitations may be sent, as ISO 3166 codes; by default the organisation's own region."""
     invitations_per_day: int
     quiet_hours: tuple[time, time] | None
-    """Local times between which people get no text that can wait; None where there are no such."""
+    """Local begin and end of quiet hours; None if there are none."""
     trusted_proxies: int
-    """How many proxies of ours stand before the web process; so many addresses of X-Forwarded-For are believed."""
+    """Proxies in front of the web process: the count of X-Forwarded-For addresses that are trusted."""
     sms_timeout_seconds: float
     sms_lease_seconds: float
     sms_unknown_seconds: float
@@ -63,7 +63,7 @@ class Settings:
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read and check the environment. Raises `ConfigError` with one sentence for the operator."""
+    """Read and check the environment. Raises `ConfigError` with a sentence for the operator."""
     env = os.environ if environ is None else environ
     _check_production(env)
     instance = instance_folder(env)
@@ -100,56 +100,57 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def is_production(env: Mapping[str, str]) -> bool:
-    """Raises `ConfigError` for a word that is neither: a typing mistake must not switch the checks off."""
-    word = (env.get("PORTAL_ENV") or "").strip().lower()
-    if word not in ("", "development", "production"):
-        raise ConfigError(f"PORTAL_ENV must be production, development or empty, not {word!r}.")
-    return word == "production"
+    """Raises `ConfigError` for an unknown value: a typo must not switch the checks off."""
+    name = (env.get("PORTAL_ENV") or "").strip().lower()
+    if name not in ("", "development", "production"):
+        raise ConfigError(f"PORTAL_ENV must be production, development or empty, not {name!r}.")
+    return name == "production"
 
 
 def _check_production(env: Mapping[str, str]) -> None:
-    found = production_checks.find_problems(env) if is_production(env) else []
-    if found:
-        listed = " ".join(f"({number}) {problem}" for number, problem in enumerate(found, 1))
-        raise ConfigError(f"PORTAL_ENV is production, and these settings do not protect it: {listed}")
+    problems = production_checks.find_problems(env) if is_production(env) else []
+    if problems:
+        listed = " ".join(f"({index}) {problem}" for index, problem in enumerate(problems, 1))
+        raise ConfigError(f"PORTAL_ENV is production, but these settings are not safe: {listed}")
 
 
 def instance_folder(env: Mapping[str, str]) -> Path:
-    """Where the embedded default keeps its data: `PORTAL_INSTANCE`, else `instance/` beside the package."""
-    chosen = env.get("PORTAL_INSTANCE")
-    return Path(chosen).resolve() if chosen else Path(__file__).resolve().parents[2] / "instance"
+    """The folder for the embedded database and Valkey: `PORTAL_INSTANCE`, else `instance/` next to the package."""
+    configured = env.get("PORTAL_INSTANCE")
+    return Path(configured).resolve() if configured else Path(__file__).resolve().parents[2] / "instance"
 
 
 def redis_socket(instance: Path) -> Path:
-    """The embedded server's socket; socket paths are short, so a long folder moves it to the temporary folder."""
-    beside = instance / "valkey" / "valkey.sock"
-    if len(str(beside)) <= _UNIX_SOCKET_PATH_LIMIT:
-        return beside
+    """The embedded server's socket; in the temporary folder if the path would be too long for a socket."""
+    preferred = instance / "valkey" / "valkey.sock"
+    if len(str(preferred)) <= _UNIX_SOCKET_PATH_LIMIT:
+        return preferred
     digest = hashlib.sha256(str(instance).encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"portal-{os.getuid()}-{digest}" / "valkey.sock"
 
 
 def _database_url(url: str) -> str:
-    """SQLAlchemy 2.1 takes `postgresql://` to mean psycopg 3; the older spelling is accepted too."""
-    found = url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
-    if not found.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+    """Accepts `postgres://` too; SQLAlchemy 2.1 uses psycopg 3 for `postgresql://`."""
+    url = re.sub(r"\Apostgres://", "postgresql://", url)
+    if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
         raise ConfigError("PORTAL_DATABASE_URL must begin with sqlite:/// or postgresql://.")
-    if not found.startswith("sqlite"):
-        _check_database_host(found)
-    return found
+    if not url.startswith("sqlite"):
+        _check_database_host(url)
+    return url
 
 
 def _check_database_host(url: str) -> None:
-    """Where a password is not written as an address wants it, parts of it would be taken for the host."""
+    """An unescaped character in the password would make part of it look like the host."""
     server = re.split(r"[/?]", url.partition("://")[2], maxsplit=1)[0]
     if url.partition("?")[0].count("@") > 1 or (":" in server and "@" not in server and "@" in url.partition("?")[0]):
         raise ConfigError(
-            "PORTAL_DATABASE_URL cannot be read: in its password write %40 for @, %2F for /, %3F for ? and %23 for #."
+            "PORTAL_DATABASE_URL is not a valid URL. "
+            "In its password write %40 for @, %2F for /, %3F for ? and %23 for #."
         )
     port = re.sub(r"^\[.*\]", "", server.rpartition("@")[2]).partition(":")[2]
     if port and not port.isdecimal():
         raise ConfigError(
-            "PORTAL_DATABASE_URL has a port that is no number: postgresql://user:password@host:5432/name."
+            "PORTAL_DATABASE_URL has a port that is not a number: write it like postgresql://user:password@host:5432/name."
         )
 
 
@@ -162,8 +163,8 @@ def _redis_url(url: str) -> str:
 def _generated_key(instance: Path, name: str, variable: str, may_generate: bool) -> str:
     if not may_generate:
         raise ConfigError(
-            f"Set {variable}: with a database of your own, or PORTAL_ENV=production, every process must share it. "
-            'Make one with: python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
+            f"Set {variable}: with PostgreSQL or PORTAL_ENV=production, every process must share it. "
+            'Generate one with: python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
         )
     path = instance / name
     try:
@@ -173,13 +174,13 @@ def _generated_key(instance: Path, name: str, variable: str, may_generate: bool)
         return path.read_text().strip()
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be read or made ({os.strerror(error.errno or 0)}). Give this user the right to read and "
+            f"{path} cannot be read or created ({os.strerror(error.errno or 0)}). Give this user the right to read and "
             "write that folder, or choose another with PORTAL_INSTANCE."
         ) from error
 
 
 def _write_private_file(path: Path, text: str) -> None:
-    """Write whole or not at all, mode 0600; when two processes start at once, the first one's key stands."""
+    """Write the file atomically with mode 0600. If two processes start at once, the first one's key is kept."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as handle:
@@ -196,7 +197,9 @@ def _encryption_keys(text: str) -> tuple[bytes, ...]:
     try:
         keys = tuple(base64.b64decode(part.strip(), validate=True) for part in text.split(","))
     except binascii.Error as error:
-        raise ConfigError("PORTAL_ENCRYPTION_KEY must be base64 (several keys by commas, newest first).") from error
+        raise ConfigError(
+            "PORTAL_ENCRYPTION_KEY must be base64 (several keys are separated by commas, newest first)."
+        ) from error
     if any(len(key) != 32 for key in keys):
         raise ConfigError("PORTAL_ENCRYPTION_KEY must be the base64 of exactly 32 bytes for each key.")
     return keys
@@ -206,7 +209,7 @@ def _http_url(env: Mapping[str, str], name: str, default: str) -> str:
     url = (env.get(name) or default).rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ConfigError(f"{name} must be a full address such as https://portal.example.org, not {url!r}.")
+        raise ConfigError(f"{name} must be a full URL such as https://portal.example.org, not {url!r}.")
     return url
 
 
@@ -220,7 +223,7 @@ def _smtp_url(env: Mapping[str, str]) -> str:
         raise ConfigError(str(error)) from error
     except OSError as error:
         raise ConfigError(
-            f"PORTAL_SMTP_URL: ca must be a file with certificates in PEM, and {ca_file} cannot be read as one."
+            f"PORTAL_SMTP_URL: ca must be a file of certificates in PEM, and {ca_file} cannot be read."
         ) from error
     return url
 
@@ -231,7 +234,7 @@ def _mail_from(env: Mapping[str, str]) -> str:
         email_address.parse_mailbox(text)
     except email_address.EmailAddressError as error:
         raise ConfigError(
-            f"PORTAL_MAIL_FROM cannot be used: {error} Write it like The Board <notices@example.org>."
+            f"PORTAL_MAIL_FROM cannot be used: {error} Write it like Example Office <notices@example.org>."
         ) from error
     return text
 
@@ -279,15 +282,15 @@ def _quiet_hours(env: Mapping[str, str]) -> tuple[time, time] | None:
 def _integer(env: Mapping[str, str], name: str, default: int, minimum: int = 1) -> int:
     text = env.get(name) or str(default)
     if not text.isdecimal() or not minimum <= int(text) < 1_000_000:
-        raise ConfigError(f"{name} must be a whole number from {minimum} on, not {text!r}.")
+        raise ConfigError(f"{name} must be a whole number of at least {minimum}, not {text!r}.")
     return int(text)
 
 
 def _check_sms_timing(settings: Settings) -> None:
-    """A call must end well within its lease, and evidence needs time to arrive (docs/reliability.md#timeouts)."""
+    """A call must end well within its lease, and receipts need time to arrive (docs/reliability.md#timeouts)."""
     timeout, lease, settle = settings.sms_timeout_seconds, settings.sms_lease_seconds, settings.sms_unknown_seconds
     if not timeout < lease / 2 < settle:
         raise ConfigError(
-            "PORTAL_SMS_TIMEOUT must be less than half of PORTAL_SMS_LEASE, and that half less than PORTAL_SMS_SETTLE: "
-            f"now {timeout:g} < {lease / 2:g} < {settle:g} does not hold."
+            "PORTAL_SMS_TIMEOUT must be less than half of PORTAL_SMS_LEASE, and half of PORTAL_SMS_LEASE less than "
+            f"PORTAL_SMS_SETTLE, but {timeout:g} < {lease / 2:g} < {settle:g} is false."
         )

@@ -1,4 +1,4 @@
-"""What the running app carries for the rooms below the doors: its settings."""
+"""The settings of the current app."""
 
 from typing import cast
 
@@ -8,5 +8,5 @@ from portal.core.config import Settings
 
 
 def settings() -> Settings:
-    """The frozen settings `create_app` was given."""
+    """The settings passed to `create_app`."""
     return cast(Settings, current_app.config["PORTAL"])

@@ -1,4 +1,4 @@
-"""What came back from outside must not be lost to a database that is busy or away for a moment: it is tried again."""
+"""Retries for results from outside, which must not be lost when the database is briefly unavailable."""
 
 import time
 from collections.abc import Callable
@@ -9,9 +9,9 @@ import structlog
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError
 
 TRANSIENT_DATABASE_ERRORS = (OperationalError, InternalError, InterfaceError, TimeoutError)
-"""PostgreSQL calls it an internal error when a transaction took too long and was cut short."""
+"""PostgreSQL reports a transaction timeout as an internal error."""
 _MAX_RETRY_SECONDS = 30.0
-"""With the calls in flight still within the time that supervisors give a process to end."""
+"""Leaves time for the calls in flight before a supervisor kills the process."""
 _RETRY_DELAYS_SECONDS = (0.1, 0.5, 1.0, 2.0)
 
 T = TypeVar("T")
@@ -19,13 +19,13 @@ _log = structlog.get_logger(__name__)
 
 
 def retry_on_database_error(work: Callable[[], T], max_seconds: float = _MAX_RETRY_SECONDS) -> T:
-    """`work` is one transaction that does no harm when it is done twice. Raises what it raised last."""
-    ends = time.monotonic() + max_seconds
+    """Run `work`, one idempotent transaction, until it succeeds. Raises its last error after `max_seconds`."""
+    deadline = time.monotonic() + max_seconds
     for pause_seconds in chain(_RETRY_DELAYS_SECONDS, repeat(_RETRY_DELAYS_SECONDS[-1])):
         try:
             return work()
         except TRANSIENT_DATABASE_ERRORS as error:
-            if time.monotonic() + pause_seconds > ends:
+            if time.monotonic() + pause_seconds > deadline:
                 raise
             _log.warning("transient database error; retrying", exc_info=error)
         time.sleep(pause_seconds)

@@ -1,16 +1,16 @@
-"""How an action says no."""
+"""Errors that an action raises when it refuses."""
 
 
 class ActionRefused(Exception):
-    """The action did nothing; `sentence` names the rule and the way out, for a person."""
+    """The action changed nothing; `message` tells a person why, and what to do."""
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.message = sentence
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class InvalidInput(ActionRefused):
-    """What was typed does not do: one sentence for each field concerned."""
+    """`errors` has a sentence for each invalid field."""
 
     def __init__(self, errors: dict[str, str]) -> None:
         super().__init__(" ".join(errors.values()))
@@ -18,17 +18,17 @@ class InvalidInput(ActionRefused):
 
 
 class NumberUnconfirmed(InvalidInput):
-    """A person must look at the digits of `number` (E.164) and confirm it; `errors` say why."""
+    """A person must check and confirm the digits of `phone_number` (E.164); `errors` say why."""
 
-    def __init__(self, errors: dict[str, str], number: str) -> None:
+    def __init__(self, errors: dict[str, str], phone_number: str) -> None:
         super().__init__(errors)
-        self.phone_number = number
+        self.phone_number = phone_number
 
 
 def invalid_input(errors: dict[str, str], unconfirmed_number: str = "") -> InvalidInput:
-    """What to raise: `unsure` is a number that would do once it is confirmed."""
+    """The error to raise. `unconfirmed_number` is a phone number that is valid once a person confirms it."""
     return NumberUnconfirmed(errors, unconfirmed_number) if unconfirmed_number else InvalidInput(errors)
 
 
 class Busy(ActionRefused):
-    """The process has as much to do as it takes on at once; the same may work in a moment."""
+    """The process is at its concurrency limit; a retry may succeed in a moment."""

@@ -1,4 +1,4 @@
-"""Flask extensions, unbound, and how the two database engines are opened."""
+"""Flask extensions, not yet bound to an app, and the connection settings of both database engines."""
 
 import re
 import sqlite3
@@ -35,16 +35,16 @@ SESSION_TIMEOUTS = {
     "statement_timeout": "30s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",
-    # From PostgreSQL 17 on. A host that is cut off in the middle of a batch holds its locks, and no other limit ends
-    # that: the server waits for the rest of the batch, which is neither a statement nor idleness.
+    # From PostgreSQL 17. No other limit frees the locks of a host that is cut off in the middle of a batch: while the
+    # server waits for the rest of it, the session is neither running a statement nor idle.
     "transaction_timeout": "60s",
     "tcp_keepalives_idle": "20",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
 _SET_TIMEOUTS_SQL = """
-    SELECT set_config(name, wanted.value, false)
-    FROM unnest(%s::text[], %s::text[]) AS wanted (name, value) JOIN pg_settings USING (name)
+    SELECT set_config(name, new.value, false)
+    FROM unnest(%s::text[], %s::text[]) AS new (name, value) JOIN pg_settings USING (name)
 """
 _CONNECT_SECONDS = 10
 
@@ -86,19 +86,19 @@ def _configure_connection(connection: Any, _record: Any) -> None:
 
 
 def startup_options(connection: Any) -> dict[str, str]:
-    """What the address or PGOPTIONS asks of the session by `options=-c name=value`."""
-    given = connection.info.options.replace("\\ ", " ")
-    return dict(re.findall(r"(?:-c\s*|--)([\w.]+)=(\S+)", given))
+    """Settings that the URL or PGOPTIONS passes as `options=-c name=value`."""
+    options = connection.info.options.replace("\\ ", " ")
+    return dict(re.findall(r"(?:-c\s*|--)([\w.]+)=(\S+)", options))
 
 
 def _set_timeouts(connection: Any) -> None:
-    """By statements, since poolers refuse or drop limits that come with the connection. The operator's own stand."""
-    wanted = {name: value for name, value in SESSION_TIMEOUTS.items() if name not in startup_options(connection)}
-    connection.execute(_SET_TIMEOUTS_SQL, [list(wanted), list(wanted.values())])
+    """Use statements, because poolers refuse or drop startup options. The operator's own options are kept."""
+    timeouts = {name: value for name, value in SESSION_TIMEOUTS.items() if name not in startup_options(connection)}
+    connection.execute(_SET_TIMEOUTS_SQL, [list(timeouts), list(timeouts.values())])
 
 
 def missing_timeouts(connection: Connection) -> list[str]:
-    """The time limits that do not hold for this connection, however it came about."""
+    """Names of the timeouts that are not set on this connection."""
     if connection.dialect.name != "postgresql":
         return []
     names = [name for name in SESSION_TIMEOUTS if name.endswith("_timeout")]
@@ -107,26 +107,23 @@ def missing_timeouts(connection: Connection) -> list[str]:
 
 
 def _sync_clock(connection: Any) -> None:
-    """Asked at each new connection, and connections are renewed often enough for clocks that drift.
-
-    Of a few answers the quickest tells best.
-    """
+    """Use the fastest of a few samples. Connections are recycled often enough to follow clock drift."""
     with connection.cursor() as cursor:
-        told = [_sample_database_clock(cursor) for _ in range(_CLOCK_SAMPLES)]
+        samples = [_sample_database_clock(cursor) for _ in range(_CLOCK_SAMPLES)]
     connection.commit()
-    clock.sync_to_database(*min(told, key=lambda answer: answer[2] - answer[1]))
+    clock.sync_to_database(*min(samples, key=lambda sample: sample[2] - sample[1]))
 
 
 def _sample_database_clock(cursor: Any) -> tuple[int, int, int]:
-    """Microseconds since 1970 as the database has it, and this host's monotonic nanoseconds before and after."""
-    asked_ns = time.monotonic_ns()
+    """Database time in microseconds since 1970, and this host's monotonic nanoseconds before and after reading it."""
+    requested_ns = time.monotonic_ns()
     cursor.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
-    return cursor.fetchone()[0], asked_ns, time.monotonic_ns()
+    return cursor.fetchone()[0], requested_ns, time.monotonic_ns()
 
 
 @event.listens_for(Engine, "begin")
 def _begin_sqlite(connection: Connection) -> None:
-    """Writers take the lock at once: a read that turns into a write is refused by SQLite, whatever its time-out."""
+    """Writers lock at once: SQLite refuses to upgrade a read transaction to a write, whatever the busy timeout."""
     if connection.dialect.name == "sqlite":
         immediate = connection.get_execution_options().get("immediate")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,4 +1,4 @@
-"""Work of several threads in one transaction: while one commits, the others gather for the next."""
+"""Group commit: while one thread commits, the items of other threads queue up for the next transaction."""
 
 from collections.abc import Callable, Sequence
 from threading import Lock
@@ -16,10 +16,10 @@ class _PendingItem(Generic[Item]):
 
 
 class GroupCommit(Generic[Item]):
-    """`work` takes a list of items and commits them, all or none.
+    """`work` commits a list of items in one transaction.
 
-    A commit waits for the disk; with one each, threads would queue for it. Whoever comes first takes along what has
-    gathered. Nobody returns before their own item is committed.
+    A commit waits for the disk, so single commits would make threads wait for one another. The first thread commits
+    all pending items. `submit` returns after the caller's own item is committed.
     """
 
     def __init__(self, work: Callable[[Sequence[Item]], None]) -> None:
@@ -29,33 +29,33 @@ class GroupCommit(Generic[Item]):
 
     def submit(self, item: Item) -> None:
         """Raises what `work` raises for this item."""
-        ticket = _PendingItem(item)
+        pending = _PendingItem(item)
         with self._pending_lock:
-            self._pending.append(ticket)
+            self._pending.append(pending)
         with self._commit_lock:
-            if not ticket.done:
-                self._commit_group(self._take_pending())
-        if ticket.error is not None:
-            raise ticket.error
+            if not pending.done:
+                self._commit_group(self._take_group())
+        if pending.error is not None:
+            raise pending.error
 
-    def _take_pending(self) -> list[_PendingItem[Item]]:
+    def _take_group(self) -> list[_PendingItem[Item]]:
         with self._pending_lock:
-            taken, self._pending = self._pending[:MAX_GROUP_SIZE], self._pending[MAX_GROUP_SIZE:]
-        return taken
+            group, self._pending = self._pending[:MAX_GROUP_SIZE], self._pending[MAX_GROUP_SIZE:]
+        return group
 
-    def _commit_group(self, tickets: list[_PendingItem[Item]]) -> None:
-        """What cannot be done together is done one by one, so that one bad item spoils nobody else's."""
+    def _commit_group(self, group: list[_PendingItem[Item]]) -> None:
+        """If the group fails, commit its items one by one, so that one bad item does not fail the others."""
         try:
-            self._work([ticket.item for ticket in tickets])
+            self._work([pending.item for pending in group])
         except Exception as error:
-            for ticket in tickets:
-                ticket.error = error if len(tickets) == 1 else self._commit_alone(ticket)
-        for ticket in tickets:
-            ticket.done = True
+            for pending in group:
+                pending.error = error if len(group) == 1 else self._commit_alone(pending)
+        for pending in group:
+            pending.done = True
 
-    def _commit_alone(self, ticket: _PendingItem[Item]) -> Exception | None:
+    def _commit_alone(self, pending: _PendingItem[Item]) -> Exception | None:
         try:
-            self._work([ticket.item])
+            self._work([pending.item])
         except Exception as error:
             return error
         return None

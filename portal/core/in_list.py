@@ -1,4 +1,4 @@
-"""`column IN (…)` for lists of any length: databases limit the number of parameters, so the list travels as one."""
+"""`column IN (…)` for lists of any length: the list is one parameter, because databases limit their count."""
 
 import json
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from portal.core.extensions import db
 
 
 def in_list(column: InstrumentedAttribute[Any], values: Sequence[str]) -> ColumnElement[bool]:
-    """The value of a column of text is one of the values."""
+    """`column` is a text column."""
     if db.session.get_bind().dialect.name == "sqlite":
-        listed: Any = func.json_each(json.dumps(list(values))).table_valued("value")
-        return column.in_(select(listed.c.value))
+        rows: Any = func.json_each(json.dumps(list(values))).table_valued("value")
+        return column.in_(select(rows.c.value))
     return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))

@@ -1,7 +1,7 @@
-"""Where the processes' own words go: stderr, as text for people or as JSON for machines.
+"""Logging to stderr, as text for people or as JSON for machines.
 
-No phone numbers and no secrets: an exception is told by its type and its frames, never by its message, which may quote
-what was typed or stored.
+The log holds no phone numbers and no secrets: it shows an exception's type and frames, never its message, which may
+quote input or stored data.
 """
 
 import logging
@@ -18,27 +18,29 @@ from portal.core.rules.connection_errors import match_database_error
 
 
 def configure(log_format: str) -> None:
-    """`log_format` is text or json (`PORTAL_LOG_FORMAT`); other libraries' lines take the same way."""
-    last = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    """`log_format` is text or json (`PORTAL_LOG_FORMAT`). Log records of libraries get the same format."""
+    renderer = (
+        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    )
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _redact_exception,
     ]
     structlog.configure(
-        processors=[*shared, last],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=last, foreign_pre_chain=shared))
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.getLogger().handlers = [handler]
     logging.getLogger().setLevel(logging.WARNING)
     sys.excepthook = _log_uncaught
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Python would print the words of what ends a process."""
+    """Replaces Python's default, which prints the message of an uncaught exception."""
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
         return
@@ -52,8 +54,8 @@ def _redact_exception(_logger: WrappedLogger, _method: str, event: EventDict) ->
     error = info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
         event["error"] = type(error).__name__
-        if isinstance(error, SQLAlchemyError) and (known := match_database_error(error)):
-            event["cause"] = str(known)
+        if isinstance(error, SQLAlchemyError) and (cause := match_database_error(error)):
+            event["cause"] = str(cause)
         event["frames"] = [
             f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"
             for frame in traceback.extract_tb(error.__traceback__)

@@ -1,13 +1,11 @@
-"""Heartbeats, leases and sync cursors of the product's own processes."""
+"""Tables for the portal's own processes: heartbeats, leases and sync cursors."""
 
-from typing import Any, cast
-
-from sqlalchemy import CursorResult, Text, or_, select, update
+from sqlalchemy import Text, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.column_types import STRICT, Millis
 from portal.core.extensions import Base, db
-from portal.core.statements import insert_missing
+from portal.core.statements import insert_missing, updated_count
 
 
 class Heartbeat(Base):
@@ -20,7 +18,7 @@ class Heartbeat(Base):
 
 
 class Lease(Base):
-    """Who may do a thing that only one may do at a time, until when."""
+    """The process that alone may do something, until the lease expires."""
 
     __tablename__ = "lease"
     __table_args__ = (STRICT,)
@@ -34,16 +32,12 @@ def live_process_kinds(since_ms: int) -> set[str]:
     return set(db.session.scalars(select(Heartbeat.kind).where(Heartbeat.at_ms >= since_ms)))
 
 
-def acquire_lease(wanted: Lease, now_ms: int) -> bool:
-    """Take or renew a lease; False while somebody else holds it."""
-    insert_missing(
-        Lease, [{"name": wanted.name, "holder": wanted.holder, "expires_at_ms": wanted.expires_at_ms}], ["name"]
-    )
-    query = update(Lease).where(
-        Lease.name == wanted.name, or_(Lease.holder == wanted.holder, Lease.expires_at_ms < now_ms)
-    )
-    taken = db.session.execute(query.values(holder=wanted.holder, expires_at_ms=wanted.expires_at_ms))
-    return cast(CursorResult[Any], taken).rowcount > 0
+def acquire_lease(lease: Lease, now_ms: int) -> bool:
+    """Take or renew a lease. Returns False while another process holds it."""
+    new_values = {"holder": lease.holder, "expires_at_ms": lease.expires_at_ms}
+    insert_missing(Lease, [{"name": lease.name, **new_values}], ["name"])
+    is_available = or_(Lease.holder == lease.holder, Lease.expires_at_ms < now_ms)
+    return updated_count(update(Lease).where(Lease.name == lease.name, is_available).values(new_values)) > 0
 
 
 def lease_holder(name: str) -> str | None:
@@ -51,16 +45,16 @@ def lease_holder(name: str) -> str | None:
 
 
 def release_lease(name: str, holder: str) -> None:
-    """Give up what this holder has; nothing happens when somebody else has it."""
+    """Release the lease if this holder has it."""
     db.session.execute(update(Lease).where(Lease.name == name, Lease.holder == holder).values(expires_at_ms=0))
 
 
 RESTORED = "restored"
-"""The bookmark of the moment at which the database was last found to be an older copy."""
+"""The sync cursor that holds when the database was last found to be restored from a backup."""
 
 
 class SyncCursor(Base):
-    """How far something outside has been read, so that a restart goes on where it stopped."""
+    """How far an external source has been read, so that a restart continues from there."""
 
     __tablename__ = "sync_cursor"
     __table_args__ = (STRICT,)
@@ -70,11 +64,11 @@ class SyncCursor(Base):
 
 
 def sync_cursor(name: str) -> int | None:
-    found = db.session.get(SyncCursor, name, populate_existing=True)
-    return found.at_ms if found else None
+    cursor = db.session.get(SyncCursor, name, populate_existing=True)
+    return cursor.at_ms if cursor else None
 
 
 def heartbeats(kind: str, since_ms: int) -> list[Heartbeat]:
-    """Signs of life of one kind of process, newest first."""
+    """Heartbeats of one kind of process, newest first."""
     query = select(Heartbeat).where(Heartbeat.kind == kind, Heartbeat.at_ms >= since_ms)
     return list(db.session.scalars(query.order_by(Heartbeat.at_ms.desc())))

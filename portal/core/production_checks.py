@@ -1,4 +1,4 @@
-"""What `PORTAL_ENV=production` refuses to start with: settings that look set and protect nothing."""
+"""Settings that `PORTAL_ENV=production` refuses to start with, because they protect nothing."""
 
 import base64
 import binascii
@@ -9,14 +9,14 @@ from itertools import pairwise
 from math import log2
 from urllib.parse import parse_qs, unquote, urlsplit
 
-_KEY_COMMAND = 'Make one with: python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
+_KEY_COMMAND = 'Generate one with: python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
 _MIN_SECRET_LENGTH, _MIN_ENTROPY_BITS = 32, 90
 _PLACEHOLDERS = (
     "development", "production", "insecure", "changeme", "generate", "password", "default", "example", "replace",
     "before", "change", "django", "please", "portal", "random", "secret", "string", "flask", "super", "token", "value",
     "here", "long", "some", "this", "very", "with", "your",
 )  # fmt: skip
-"""Longest first, and each long enough that random text hardly ever holds it."""
+"""Longest first. Each is so long that random text hardly ever contains it."""
 _COMMON_PASSWORDS = (
     "",
     "changeme",
@@ -33,7 +33,7 @@ _COMMON_PASSWORDS = (
 
 
 def find_problems(env: Mapping[str, str]) -> list[str]:
-    """A sentence for each setting, which it names first. Malformed values are for whoever parses them."""
+    """A sentence for each unsafe setting. Malformed values are left to their parsers."""
     return [
         *_secret_key_problems(env.get("PORTAL_SECRET_KEY") or ""),
         *_encryption_key_problems(env.get("PORTAL_ENCRYPTION_KEY") or ""),
@@ -56,11 +56,11 @@ def _secret_key_problems(text: str) -> Iterator[str]:
     if not text:
         yield f"Set PORTAL_SECRET_KEY: every process must share it. {_KEY_COMMAND}"
     elif len(text) < _MIN_SECRET_LENGTH or _entropy_bits(_without_placeholders(text)) < _MIN_ENTROPY_BITS:
-        yield f"PORTAL_SECRET_KEY can be guessed: it is short, or it has a pattern. {_KEY_COMMAND}"
+        yield f"PORTAL_SECRET_KEY can be guessed: it is short or has a pattern. {_KEY_COMMAND}"
 
 
 def _encryption_key_problems(text: str) -> Iterator[str]:
-    """The newest key alone: an older one, which `portal keys rotate` needs, seals nothing any more."""
+    """Checks the newest key only: older ones, which `portal keys rotate` needs, no longer encrypt anything."""
     if not text:
         yield f"Set PORTAL_ENCRYPTION_KEY: every process must share it. {_KEY_COMMAND}"
         return
@@ -71,29 +71,32 @@ def _encryption_key_problems(text: str) -> Iterator[str]:
     if key.isascii() or _entropy_bits(key) < _MIN_ENTROPY_BITS:
         yield (
             "PORTAL_ENCRYPTION_KEY can be guessed: it is text or a pattern, not 32 random bytes. To replace it, put a "
-            f"new one before it with a comma and run: portal keys rotate. {_KEY_COMMAND}"
+            f"new key and a comma before it, and run: portal keys rotate. {_KEY_COMMAND}"
         )
 
 
 def _public_url_problems(url: str) -> Iterator[str]:
     parts = urlsplit(url)
     if not url:
-        yield "Set PORTAL_PUBLIC_URL to the https:// address that people see: links in emails and texts begin with it."
+        yield "Set PORTAL_PUBLIC_URL to the portal's public https:// address: links in emails and texts begin with it."
     elif parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        yield "PORTAL_PUBLIC_URL must begin with https://: over http:// passwords and sessions can be read on the way."
+        yield "PORTAL_PUBLIC_URL must begin with https://: over http://, passwords and sessions can be read in transit."
 
 
 def _redis_problems(url: str) -> Iterator[str]:
     parts = urlsplit(url)
     if parts.scheme == "redis" and not is_loopback(parts.hostname or "localhost"):
         yield (
-            "PORTAL_REDIS_URL is plain redis:// to another host, where anybody on the way could take over the workers: "
-            "use rediss:// (TLS), or unix:// on the same host."
+            "PORTAL_REDIS_URL is unencrypted redis:// to another host, so anybody in between could take over the "
+            "workers: use rediss:// (TLS), or unix:// on the same host."
         )
     if parts.scheme == "rediss" and _query_option(url, "ssl_cert_reqs").lower() in ("none", "optional"):
-        yield "PORTAL_REDIS_URL has ssl_cert_reqs off, so anybody on the way could answer in its place: take that out."
+        yield (
+            "PORTAL_REDIS_URL does not verify the server's certificate, so anybody in between could pretend to be it: "
+            "remove ssl_cert_reqs."
+        )
     if (password := _url_password(url)) is not None and _is_common_password(password):
-        yield "PORTAL_REDIS_URL has a password that everybody tries first: choose a random one."
+        yield "PORTAL_REDIS_URL has a common password: choose a random one."
 
 
 def _database_problems(url: str) -> Iterator[str]:
@@ -101,7 +104,7 @@ def _database_problems(url: str) -> Iterator[str]:
     if parts.scheme.startswith("sqlite"):
         return
     if (password := _url_password(url)) is not None and _is_common_password(password):
-        yield "PORTAL_DATABASE_URL has a password that everybody tries first: choose a random one."
+        yield "PORTAL_DATABASE_URL has a common password: choose a random one."
     mode = _query_option(url, "sslmode")
     if mode in ("disable", "allow") and parts.hostname and not is_loopback(parts.hostname):
         yield f"PORTAL_DATABASE_URL has sslmode={mode} to another host: use sslmode=require or verify-full."
@@ -110,19 +113,19 @@ def _database_problems(url: str) -> Iterator[str]:
 def _twilio_problems(url: str) -> Iterator[str]:
     parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        yield "PORTAL_TWILIO_API_URL must begin with https://: the account's credentials go there."
+        yield "PORTAL_TWILIO_API_URL must begin with https://: the account's credentials are sent there."
 
 
 def _mail_from_problems(text: str) -> Iterator[str]:
     domain = parseaddr(text)[1].rpartition("@")[2].lower()
     if not text or domain in ("localhost", "localhost.localdomain") or domain.endswith((".localhost", ".localdomain")):
-        yield "Set PORTAL_MAIL_FROM to an address of yours: mail from this host's own name is refused or thrown away."
+        yield "Set PORTAL_MAIL_FROM to an address in your domain: mail servers refuse or discard mail from localhost."
 
 
 def _url_password(url: str) -> str | None:
-    """Before the host or behind the question mark, where some clients read it too."""
-    before = urlsplit(url).password
-    return (_query_option(url, "password") or None) if before is None else before
+    """The password before the host, or in the query string, where some clients read it too."""
+    password = urlsplit(url).password
+    return (_query_option(url, "password") or None) if password is None else password
 
 
 def _query_option(url: str, name: str) -> str:
@@ -134,23 +137,23 @@ def _is_common_password(password: str) -> bool:
 
 
 def _without_placeholders(text: str) -> str:
-    """What is left of a sentence such as change-this-secret-key."""
-    left = text.lower()
-    if not any(word in left for word in _PLACEHOLDERS):
+    """What remains of a phrase such as change-this-secret-key."""
+    remainder = text.lower()
+    if not any(word in remainder for word in _PLACEHOLDERS):
         return text
     for word in _PLACEHOLDERS:
-        left = left.replace(word, "")
-    return left
+        remainder = remainder.replace(word, "")
+    return remainder
 
 
 def _entropy_bits(symbols: bytes | str) -> float:
-    """How many bits it takes to tell these symbols, at most: of their frequencies, and of the steps between them.
+    """An upper bound from the frequencies of the symbols and of the steps between them, in bits.
 
-    A repeated part counts once, however often it comes.
+    A repeated part counts once.
     """
     codes = list(symbols) if isinstance(symbols, bytes) else [ord(symbol) for symbol in symbols]
     part = codes[: _repeat_length(codes)]
-    steps = [after - before for before, after in pairwise(part)]
+    steps = [second - first for first, second in pairwise(part)]
     return min(_entropy(part), _entropy(steps) if len(part) > 2 else _entropy(part))
 
 

@@ -1,7 +1,7 @@
-"""Which tables the database has, as a revision of the migrations, beside those that this version of the code needs.
+"""Compares the database's migration revision with the one this version of the code needs.
 
-A release only adds to the tables what the version before it does not mind, so older code runs on newer tables; newer
-code on older tables would fail in the middle of its work.
+A release only makes changes that the previous version tolerates, so older code runs on newer tables. Newer code on
+older tables would fail halfway through its work.
 """
 
 import re
@@ -17,30 +17,30 @@ from portal.core.rules.connection_errors import DATABASE_NOT_INITIALIZED
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 _PRERELEASE_REVISION = re.compile(r"00[0-2][0-9]")
 PRERELEASE_DATABASE = (
-    "A version before the first release made this database, and its tables cannot be upgraded. Nothing in it was "
-    "changed. Give PORTAL_DATABASE_URL an empty database and run: portal db upgrade. What you need of the old one, "
-    "export with the version that made it."
+    "This database was created before the first release, and its tables cannot be upgraded. Nothing was changed. "
+    "Set PORTAL_DATABASE_URL to an empty database and run: portal db upgrade. To keep data of the old database, "
+    "export it with the version that created it."
 )
 
 
 def stored_revision(connection: Connection) -> str:
-    """The revision of the tables; nothing when there are none."""
+    """The revision of the tables; empty if there are none."""
     return MigrationContext.configure(connection).get_current_revision() or ""
 
 
 @lru_cache(maxsize=1)
 def known_revisions() -> tuple[str, ...]:
-    """Every revision of this version of the code, the newest first."""
+    """The revisions in this version of the code, newest first."""
     return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
 
 def is_prerelease(revision: str) -> bool:
-    """The tables were made before the first release, by migrations that no longer exist."""
+    """The tables were created before the first release, by migrations that no longer exist."""
     return bool(_PRERELEASE_REVISION.fullmatch(revision))
 
 
 def migration_problem(revision: str) -> str:
-    """Why this version cannot work with these tables, as a sentence with the way out; "" when it can."""
+    """Why this version cannot use tables at `revision`, and what to do; empty if it can."""
     if not revision:
         return str(DATABASE_NOT_INITIALIZED)
     if is_prerelease(revision):
@@ -51,5 +51,5 @@ def migration_problem(revision: str) -> str:
 
 
 def is_newer_revision(revision: str) -> bool:
-    """A newer version of the portal has been at work on these tables."""
+    """A newer version of the portal has migrated these tables."""
     return bool(revision) and revision not in known_revisions() and not is_prerelease(revision)

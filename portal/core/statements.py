@@ -1,4 +1,4 @@
-"""INSERT … ON CONFLICT, which SQLite and PostgreSQL spell alike and SQLAlchemy imports apart."""
+"""INSERT … ON CONFLICT: the same syntax on SQLite and PostgreSQL, but separate constructs in SQLAlchemy."""
 
 from collections.abc import Sequence
 from operator import itemgetter
@@ -12,31 +12,30 @@ from portal.core.extensions import db
 
 
 def insert_missing(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:
-    """Insert the rows whose unique columns are not there yet; the others stay as they are."""
+    """Insert the rows whose unique columns do not exist yet."""
     if rows:
         db.session.execute(_insert(table).on_conflict_do_nothing(index_elements=unique), list(rows))
 
 
 def bulk_insert(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:
-    """`insert_new` for very many rows of strings and whole numbers only, which need no conversion on the way.
+    """`insert_missing` for many rows of strings and integers, which need no conversion.
 
-    All rows name the same columns. It takes a third of the time, and so holds SQLite's lock for less.
+    All rows have the same columns. It takes a third of the time, and holds SQLite's write lock no longer than that.
     """
     if not rows:
         return
     names = tuple(rows[0])
-    mark = "?" if db.session.get_bind().dialect.name == "sqlite" else "%s"
-    marks = ", ".join([mark] * len(names))
-    statement = f"INSERT INTO {table.__tablename__} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608  names of our own columns
+    placeholder = "?" if db.session.get_bind().dialect.name == "sqlite" else "%s"
+    placeholders = ", ".join([placeholder] * len(names))
+    statement = f"INSERT INTO {table.__tablename__} ({', '.join(names)}) VALUES ({placeholders})"  # noqa: S608  our own column names
     values = list(map(itemgetter(*names), rows))
     db.session.connection().exec_driver_sql(f"{statement} ON CONFLICT ({', '.join(unique)}) DO NOTHING", values)
 
 
 def insert_if_missing(table: type[DeclarativeBase], row: dict[str, Any], unique: Sequence[str]) -> bool:
-    """Insert the row; False when its unique columns are there already."""
+    """Insert the row. Returns False if a row with its unique columns exists."""
     query = _insert(table).values(**row).on_conflict_do_nothing(index_elements=unique)
-    added = db.session.scalar(query.returning(*table.__table__.primary_key))
-    return added is not None
+    return db.session.scalar(query.returning(*table.__table__.primary_key)) is not None
 
 
 def upsert(table: type[DeclarativeBase], row: dict[str, Any], unique: Sequence[str]) -> None:
@@ -46,7 +45,7 @@ def upsert(table: type[DeclarativeBase], row: dict[str, Any], unique: Sequence[s
 
 
 def upsert_many(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:
-    """`put` for many rows, all with the same columns."""
+    """`upsert` for many rows, all with the same columns."""
     if rows:
         query = _insert(table)
         changed = {name: query.excluded[name] for name in rows[0] if name not in unique}
@@ -59,6 +58,6 @@ def _insert(table: type[DeclarativeBase]) -> Any:
 
 
 def updated_count(query: Update) -> int:
-    """How many rows the update moved."""
+    """Execute the update and return how many rows it changed."""
     result = cast(CursorResult[Any], db.session.execute(query, execution_options={"synchronize_session": False}))
     return result.rowcount

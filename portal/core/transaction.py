@@ -1,4 +1,4 @@
-"""One transaction that writes. Everything in it happens, or nothing does."""
+"""Write transactions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +14,11 @@ _TRANSACTION_TIMEOUT_VERSION = (17,)
 
 @contextmanager
 def transaction(timeout_seconds: int | None = None) -> Iterator[Session]:
-    """Leaves any read transaction behind, takes the write lock at once (SQLite), commits at the end.
+    """End any read transaction, take the write lock at once (SQLite), and commit at the end.
 
-    Objects loaded before are read afresh. Not to be nested; nothing slow and no call to the outside belongs inside.
-    `timeout_seconds` is for locks that others wait for: when this host is cut off, PostgreSQL frees them after so long
-    (a minute otherwise), and this host, if it is only slow, finds its connection closed.
+    Objects loaded before are expired. Do not nest it, and do nothing slow and no network call inside.
+    Set `timeout_seconds` if other processes wait for the locks: if this host is cut off, PostgreSQL frees them after
+    that time instead of a minute; if it is only slow, it finds its connection closed.
     """
     session = db.session()
     session.rollback()
@@ -36,5 +36,5 @@ def transaction(timeout_seconds: int | None = None) -> Iterator[Session]:
 def _set_timeout(connection: Connection, seconds: int) -> None:
     dialect = connection.dialect
     if dialect.name == "postgresql" and (dialect.server_version_info or ()) >= _TRANSACTION_TIMEOUT_VERSION:
-        # a timer that runs is not set anew: it is stopped first
+        # a running timer ignores a new value, so stop it first
         connection.exec_driver_sql(f"SET LOCAL transaction_timeout = 0; SET LOCAL transaction_timeout = '{seconds:d}s'")

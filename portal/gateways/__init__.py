@@ -1,1 +1,1 @@
-"""Doors to the outside. A call ends in one of a few ways, told apart because each asks for something else."""
+"""Clients for external services: Twilio, the mail server and the queue."""

@@ -1,11 +1,14 @@
-"""How an outside call can end (docs/reliability.md#attempt-outcomes). `answer` is the start of the response."""
+"""The possible outcomes of a call to a provider (docs/reliability.md#attempt-outcomes).
+
+`provider_response` is the start of the response body.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The provider took it and named it."""
+    """The provider accepted the message and gave it an id."""
 
     provider_id: str
     http_status: int | None = None
@@ -14,7 +17,10 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Rejected:
-    """The provider said no for good: stop, tell. `is_recipients`: others are taken, whatever the code says."""
+    """The provider rejected the message permanently.
+
+    `is_recipient_fault`: it accepts other recipients, whatever the code says.
+    """
 
     code: str
     message: str
@@ -25,9 +31,9 @@ class Rejected:
 
 @dataclass(frozen=True)
 class NotSent:
-    """It certainly did not happen (429, no connection): try again, after `retry_after_seconds` if one was named.
+    """The message was certainly not sent (429, no connection): retry, after `retry_after_seconds` if given.
 
-    `is_recipients`: others are taken, whatever the code says.
+    `is_recipient_fault`: the provider accepts other recipients, whatever the code says.
     """
 
     message: str
@@ -40,7 +46,7 @@ class NotSent:
 
 @dataclass(frozen=True)
 class Unknown:
-    """It may have happened (time-out, 5xx, connection lost): find out, never just repeat."""
+    """The message may have been sent (timeout, 5xx, lost connection): find out, and never just repeat the call."""
 
     message: str
     http_status: int | None = None
@@ -49,7 +55,7 @@ class Unknown:
 
 @dataclass(frozen=True)
 class AccountFault:
-    """The fault lies with our account or settings: pause the lane, burn no attempts."""
+    """The fault is in our account or settings: pause the lane and do not count the attempt."""
 
     code: str
     message: str
@@ -59,8 +65,10 @@ class AccountFault:
 
 @dataclass(frozen=True)
 class UnrecognizedError(NotSent):
-    """It certainly did not happen, and nobody knows whose fault that is: the provider said no by a code that is new, or
-    something forbids everything. Others will show."""
+    """The message was not sent, and it is unclear whose fault that is: the code is new, or everything is forbidden.
+
+    Further messages will show.
+    """
 
 
 Outcome = Accepted | Rejected | NotSent | Unknown | AccountFault

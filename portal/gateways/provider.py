@@ -1,4 +1,4 @@
-"""What a carrier of texts must be able to do, whoever it is (docs/providers.md)."""
+"""The interface of an SMS provider (docs/providers.md)."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from portal.gateways.outcomes import Outcome
 from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 
 MAX_IN_FLIGHT = 64
-"""Calls that are made at the same time, each in a thread of its own."""
+"""Maximum of concurrent calls, each in its own thread."""
 
 
 @dataclass(frozen=True)
 class OutgoingText:
-    """One text as it leaves. `attempt_id` travels in the status callback's address, and comes back signed."""
+    """A text to send. `attempt_id` is part of the status callback's URL, and comes back signed."""
 
     to: str
     body: str
@@ -24,7 +24,7 @@ class OutgoingText:
 
 @dataclass(frozen=True)
 class ProviderMessage:
-    """A message as the provider lists it. `status` is one of Twilio's words, `created` a date as in mails."""
+    """A message as the provider lists it. `status` is one of Twilio's; `date_created` is an RFC 2822 date."""
 
     provider_id: str
     from_number: str
@@ -37,33 +37,33 @@ class ProviderMessage:
 
 
 class ProviderUnavailable(Exception):
-    """A question to the provider was not answered; asking again later is harmless."""
+    """A read request to the provider failed; it is safe to repeat."""
 
 
 class SmsGateway(Protocol):
-    """Used from many threads at once."""
+    """Must be thread-safe."""
 
     def submit_message(self, credentials: Credentials, sender: SenderSettings, text: OutgoingText) -> Outcome:
-        """Hand in one text, once. Never raises, and never tries a second time what may have been processed."""
+        """Submit the text once. Never raises, and never repeats a request that may have been processed."""
 
     def get_message(self, credentials: Credentials, provider_id: str) -> ProviderMessage | None:
-        """How the message stands now; None when there is no such message. Raises `NotAnswered`."""
+        """The message with its current status; None if it does not exist. Raises `ProviderUnavailable`."""
 
     def messages_to(self, credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
-        """Messages to a number, newest first. Raises `NotAnswered`."""
+        """Messages to a phone number, newest first. Raises `ProviderUnavailable`."""
 
     def inbound_messages(
         self, credentials: Credentials, to_number: str = "", from_number: str = ""
     ) -> Iterator[ProviderMessage]:
-        """Texts from handsets, newest first; `at` is the number of ours they came to. Raises `NotAnswered`."""
+        """Inbound texts, newest first; `to_number` is the sending number. Raises `ProviderUnavailable`."""
 
     def messages_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[ProviderMessage]:
-        """Messages sent in that time, whoever they went to. Raises `NotAnswered`."""
+        """All messages sent in that period. Raises `ProviderUnavailable`."""
 
 
 @dataclass(frozen=True)
 class ProviderConfig:
-    """What a gateway must know of where it runs; `twilio_api_url` is another than Twilio's for the simulator alone."""
+    """Settings a gateway needs; `twilio_api_url` differs from Twilio's only for the simulator."""
 
     twilio_api_url: str
     public_url: str
@@ -72,18 +72,18 @@ class ProviderConfig:
 
 @dataclass(frozen=True)
 class Provider:
-    """One carrier: how its settings are written, how it is reached, and whether that is a simulator."""
+    """A provider: the schema of its settings, its gateway, and whether the gateway is a simulator."""
 
     schema: ProviderSchema
     open: Callable[[ProviderConfig], SmsGateway]
-    is_simulated: Callable[[ProviderConfig], bool] = lambda _surroundings: False
+    is_simulated: Callable[[ProviderConfig], bool] = lambda _config: False
 
 
 class ProviderRouter:
-    """All providers as one gateway: credentials know whose they are, so an attempt keeps its provider."""
+    """Calls the provider that the credentials name, so that an attempt keeps its provider."""
 
-    def __init__(self, providers: Mapping[str, Provider], surroundings: ProviderConfig) -> None:
-        self._gateways = {name: provider.open(surroundings) for name, provider in providers.items()}
+    def __init__(self, providers: Mapping[str, Provider], config: ProviderConfig) -> None:
+        self._gateways = {name: provider.open(config) for name, provider in providers.items()}
 
     def submit_message(self, credentials: Credentials, sender: SenderSettings, text: OutgoingText) -> Outcome:
         return self._gateways[credentials.provider].submit_message(credentials, sender, text)

@@ -1,4 +1,4 @@
-"""Who may carry texts, by the names that SmsGatewayType takes. A second one is a module, and its line here."""
+"""The SMS providers by their SmsGatewayType. A new provider is a module and a line here (docs/providers.md)."""
 
 from portal.gateways import twilio_messages
 from portal.gateways.provider import Provider, ProviderConfig, ProviderRouter, SmsGateway
@@ -9,15 +9,15 @@ PROVIDERS: dict[str, Provider] = {provider.schema.name: provider for provider in
 
 
 def provider_schemas() -> dict[str, ProviderSchema]:
-    """How each writes its settings; the first is the one in force until another is chosen."""
+    """The schemas by provider; the first one is the default."""
     return {name: provider.schema for name, provider in PROVIDERS.items()}
 
 
-def open_gateway(surroundings: ProviderConfig) -> SmsGateway:
-    return ProviderRouter(PROVIDERS, surroundings)
+def open_gateway(config: ProviderConfig) -> SmsGateway:
+    return ProviderRouter(PROVIDERS, config)
 
 
-def is_simulated(name: str, surroundings: ProviderConfig) -> bool:
-    """Whether no real phone can ring, whatever is sent."""
+def is_simulated(name: str, config: ProviderConfig) -> bool:
+    """Whether the provider can never reach a real phone."""
     provider = PROVIDERS.get(name)
-    return provider is not None and provider.is_simulated(surroundings)
+    return provider is not None and provider.is_simulated(config)

@@ -1,4 +1,4 @@
-"""A POST to our own public address, signed as Twilio signs; and the same with a signature that is not right."""
+"""Checks our webhooks through the public URL: one call with a valid signature and one with a forged one."""
 
 import secrets
 
@@ -9,17 +9,17 @@ from urllib3.exceptions import HTTPError, NameResolutionError
 from portal.gateways.rules.webhook_round_trip import CHECK_WEBHOOK_PATH, RoundTripResult
 
 _TIMEOUT = (3.0, 4.0)
-_NOT_THE_TOKEN = "not the token of anybody"  # noqa: S105  a forger's guess
+_FORGED_TOKEN = "not a valid token"  # noqa: S105
 
 
 def probe_webhook(public_url: str, token: str) -> RoundTripResult:
-    """With a query, because the status address has one and a proxy may lose it."""
+    """The URL has a query string, because the status callback has one and a proxy may drop it."""
     url = f"{public_url}{CHECK_WEBHOOK_PATH}?attempt=check-{secrets.token_hex(8)}"
     try:
-        answer = _post(url, token)
-        if answer.status_code != requests.codes.no_content:
-            return RoundTripResult(answer.status_code, location=answer.headers.get("Location", ""))
-        return RoundTripResult(answer.status_code, forged_status=_post(url, _NOT_THE_TOKEN).status_code)
+        response = _post(url, token)
+        if response.status_code != requests.codes.no_content:
+            return RoundTripResult(response.status_code, location=response.headers.get("Location", ""))
+        return RoundTripResult(response.status_code, forged_status=_post(url, _FORGED_TOKEN).status_code)
     except requests.exceptions.SSLError:
         return RoundTripResult(error="certificate")
     except requests.Timeout:

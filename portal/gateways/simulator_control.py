@@ -1,4 +1,4 @@
-"""The simulator's own JSON addresses, for failure drills. Where the gateway is Twilio itself nobody answers here."""
+"""A client for the simulator's control API, for failure drills."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def is_simulator(api_url: str) -> bool:
 
 
 def set_faults(api_url: str, faults: dict[str, Any]) -> None:
-    """The whole of what goes wrong on purpose; what is not named works. Raises `SimulatorError`."""
+    """Replace all simulated faults. Raises `SimulatorError`."""
     _request("PUT", api_url, "faults", json=faults)
 
 
@@ -29,19 +29,18 @@ def clear_faults(api_url: str) -> None:
     _request("DELETE", api_url, "faults")
 
 
-def messages_sent_to(api_url: str, number: str) -> list[dict[str, Any]]:
-    """What the phone with this number has been sent, and the receipts that followed. Raises `SimulatorError`."""
-    found = _request("GET", api_url, "messages", params={"to": number})
-    return list(found.get("messages", []))
+def messages_sent_to(api_url: str, phone_number: str) -> list[dict[str, Any]]:
+    """The texts sent to a phone number, with their receipts. Raises `SimulatorError`."""
+    return list(_request("GET", api_url, "messages", params={"to": phone_number}).get("messages", []))
 
 
-def _request(method: str, api_url: str, place: str, **more: Any) -> dict[str, Any]:
+def _request(method: str, api_url: str, path: str, **options: Any) -> dict[str, Any]:
     try:
-        answer = requests.request(method, f"{api_url}/simulator/{place}", timeout=_TIMEOUT, **more)
-        answer.raise_for_status()
-        found = answer.json()
+        response = requests.request(method, f"{api_url}/simulator/{path}", timeout=_TIMEOUT, **options)
+        response.raise_for_status()
+        body = response.json()
     except (requests.RequestException, ValueError) as error:
         raise SimulatorError(f"The simulator did not answer ({type(error).__name__}).") from error
-    if not isinstance(found, dict):
-        raise SimulatorError("What answered is not the simulator.")
-    return found
+    if not isinstance(body, dict):
+        raise SimulatorError("The server that answered is not the simulator.")
+    return body

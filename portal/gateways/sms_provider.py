@@ -1,4 +1,4 @@
-"""The way to whoever carries the texts, as this process reaches them."""
+"""The SMS gateway with the settings of the current app."""
 
 from portal.core.context import settings
 from portal.gateways import registry
@@ -6,10 +6,10 @@ from portal.gateways.provider import ProviderConfig, SmsGateway
 
 
 def provider_config() -> ProviderConfig:
-    found = settings()
-    return ProviderConfig(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
+    current = settings()
+    return ProviderConfig(current.twilio_api_url, current.public_url, current.sms_timeout_seconds)
 
 
 def sms_gateway() -> SmsGateway:
-    """One pool of connections to each provider there is."""
+    """A gateway with a connection pool for each provider."""
     return registry.open_gateway(provider_config())

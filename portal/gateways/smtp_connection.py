@@ -1,4 +1,4 @@
-"""A connection to the mail server: opened, encrypted, signed in to. A password leaves by TLS alone, or stays here."""
+"""Connects to the mail server, starts TLS and signs in. A password is only sent over TLS or to this machine."""
 
 import base64
 import binascii
@@ -13,32 +13,32 @@ from portal.core.rules.smtp_url import SmtpServer
 _AUTH_SUCCEEDED = (235, 503)
 _AUTH_CONTINUE = 334
 _MECHANISM_UNSUPPORTED = (500, 502, 504, 534)
-"""The mechanism is not known or not allowed: another may be (RFC 4954 6)."""
+"""The mechanism is unknown or not allowed; another one may work (RFC 4954 6)."""
 _ERROR_TEXTS: dict[type[Exception], str] = {
     smtplib.SMTPServerDisconnected: "it closed the connection at once.",
-    ssl.SSLError: "a safe connection (TLS) could not be agreed on.",
+    ssl.SSLError: "the TLS handshake failed.",
     ConnectionRefusedError: "nothing listens at its address.",
     TimeoutError: "it did not answer in time.",
-    socket.gaierror: "its name is not known.",
+    socket.gaierror: "its host name is unknown.",
 }
 
 
 class StartTlsNotOffered(smtplib.SMTPException):
-    """The server offers no STARTTLS where a connection must be encrypted: whoever stands between may have taken it."""
+    """The connection must be encrypted, but STARTTLS is missing: an attacker in between may have removed it."""
 
     def __init__(self) -> None:
-        super().__init__("it offers no STARTTLS, without which nothing is sent to it.")
+        super().__init__("it offers no STARTTLS, which is required to send to it.")
 
 
 class AuthNotOffered(smtplib.SMTPException):
-    """User and password are set, and the server offers no way of signing in that we know."""
+    """A user is configured, but the server offers no authentication mechanism that we support."""
 
     def __init__(self) -> None:
-        super().__init__(f"it offers no sign-in by {', '.join(_MECHANISMS)}.")
+        super().__init__(f"it offers none of the sign-in methods {', '.join(_MECHANISMS)}.")
 
 
 def open_connection(address: SmtpServer, timeout_seconds: float) -> smtplib.SMTP:
-    """Greeted, encrypted and signed in. Raises `OSError` or `SMTPException`; nothing stays open then."""
+    """Connect, start TLS and sign in. Raises `OSError` or `SMTPException`, and leaves nothing open then."""
     connection = connect_smtp(address, timeout_seconds)
     try:
         connection, _ = start_tls(connection, address, timeout_seconds)
@@ -51,7 +51,7 @@ def open_connection(address: SmtpServer, timeout_seconds: float) -> smtplib.SMTP
 
 
 def connect_smtp(address: SmtpServer, timeout_seconds: float) -> smtplib.SMTP:
-    """Connected and greeted. Raises `OSError` or `SMTPException`."""
+    """Connect and send EHLO. Raises `OSError` or `SMTPException`."""
     if address.tls:
         connection: smtplib.SMTP = smtplib.SMTP_SSL(
             address.host, address.port, timeout=timeout_seconds, context=_context(address)
@@ -63,9 +63,9 @@ def connect_smtp(address: SmtpServer, timeout_seconds: float) -> smtplib.SMTP:
 
 
 def start_tls(connection: smtplib.SMTP, address: SmtpServer, timeout_seconds: float) -> tuple[smtplib.SMTP, bool]:
-    """The connection to go on with, and whether it is encrypted. Raises like `dial`.
+    """The connection to continue with, and whether it is encrypted. Raises like `connect_smtp`.
 
-    On this machine a server whose TLS does not work is used without.
+    If TLS fails on a server on this machine, the connection continues without it.
     """
     if address.tls:
         return connection, True
@@ -85,7 +85,7 @@ def start_tls(connection: smtplib.SMTP, address: SmtpServer, timeout_seconds: fl
 
 
 def _context(address: SmtpServer) -> ssl.SSLContext:
-    """Certificates are verified, by the system's authorities and one of our own; on this machine they prove nothing."""
+    """Verify certificates with the system's authorities and `ca_file`, except on this machine."""
     context = ssl.create_default_context()
     if address.ca_file:
         context.load_verify_locations(address.ca_file)
@@ -95,19 +95,19 @@ def _context(address: SmtpServer) -> ssl.SSLContext:
 
 
 def authenticate_smtp(connection: smtplib.SMTP, user: str, password: str) -> None:
-    """In UTF-8 (RFC 4616), which the standard library does not do. Raises `SMTPException`."""
+    """Sign in with UTF-8 (RFC 4616), which the standard library does not support. Raises `SMTPException`."""
     offered = connection.esmtp_features.get("auth", "").upper().split()
-    answer = (0, b"")
-    for name, use in _MECHANISMS.items():
+    reply = (0, b"")
+    for name, authenticate in _MECHANISMS.items():
         if name in offered:
-            answer = use(connection, user, password)
-            if answer[0] in _AUTH_SUCCEEDED:
+            reply = authenticate(connection, user, password)
+            if reply[0] in _AUTH_SUCCEEDED:
                 return
-            if answer[0] not in _MECHANISM_UNSUPPORTED:
+            if reply[0] not in _MECHANISM_UNSUPPORTED:
                 break
-    if not answer[0]:
+    if not reply[0]:
         raise AuthNotOffered
-    raise smtplib.SMTPAuthenticationError(*answer)
+    raise smtplib.SMTPAuthenticationError(*reply)
 
 
 def _plain(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, bytes]:
@@ -116,21 +116,21 @@ def _plain(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, byt
 
 
 def _login(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, bytes]:
-    code, words = connection.docmd("AUTH", "LOGIN")
+    code, reply = connection.docmd("AUTH", "LOGIN")
     for secret in (user, password):
         if code != _AUTH_CONTINUE:
             break
-        code, words = connection.docmd(_base64(secret.encode()))
-    return code, words
+        code, reply = connection.docmd(_base64(secret.encode()))
+    return code, reply
 
 
 def _cram_md5(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, bytes]:
     """RFC 2195."""
-    code, words = connection.docmd("AUTH", "CRAM-MD5")
+    code, reply = connection.docmd("AUTH", "CRAM-MD5")
     if code != _AUTH_CONTINUE:
-        return code, words
+        return code, reply
     try:
-        challenge = base64.b64decode(words, validate=False)
+        challenge = base64.b64decode(reply, validate=False)
     except binascii.Error:
         challenge = b""
     digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
@@ -148,19 +148,19 @@ def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-def decode_reply(words: bytes | str) -> str:
-    return words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+def decode_reply(reply: bytes | str) -> str:
+    return reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
 
 
 def describe_smtp_error(error: Exception) -> str:
-    """In a person's words: what the server said, else what went wrong on the way to it."""
+    """The server's reply, else what went wrong with the connection, to follow a colon."""
     if isinstance(error, smtplib.SMTPResponseException):
         return f"it answered {error.smtp_code} {decode_reply(error.smtp_error)}".rstrip()
     if isinstance(error, StartTlsNotOffered | AuthNotOffered):
         return str(error)
     if isinstance(error, smtplib.SMTPServerDisconnected) and isinstance(error.__context__, TimeoutError):
         error = error.__context__
-    return next((words for kind, words in _ERROR_TEXTS.items() if isinstance(error, kind)), _generic_failure(error))
+    return next((text for kind, text in _ERROR_TEXTS.items() if isinstance(error, kind)), _generic_failure(error))
 
 
 def _generic_failure(error: Exception) -> str:

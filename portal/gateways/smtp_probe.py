@@ -1,4 +1,4 @@
-"""Knock at the mail server: connect, encrypt, sign in, name our sender, and leave without handing anything over."""
+"""Probes the mail server: connects, starts TLS, signs in and names the sender, but sends nothing."""
 
 import contextlib
 import re
@@ -24,17 +24,17 @@ _MAX_TEXT_LENGTH = 120
 _FAULTS: dict[type[BaseException], str] = {
     socket.gaierror: "there is no such host",
     TimeoutError: "it did not answer in time",
-    ConnectionRefusedError: "nobody listens there",
+    ConnectionRefusedError: "nothing listens there",
     ssl.SSLCertVerificationError: "its certificate is not trusted",
     StartTlsNotOffered: "it offers no STARTTLS",
-    AuthNotOffered: "it offers no way of signing in that the portal knows",
+    AuthNotOffered: "it offers no sign-in method that the portal supports",
     smtplib.SMTPServerDisconnected: "it hung up",
 }
 
 
 @dataclass
 class _ProbeState:
-    """How far the knock came."""
+    """How far the probe has come."""
 
     address: SmtpServer
     result: SmtpProbe
@@ -44,20 +44,20 @@ class _ProbeState:
 
 def probe_smtp(url: str, mail_from: str) -> SmtpProbe:
     address, sender = parse_url(url), parse_sender(mail_from)
-    visit = _ProbeState(address, SmtpProbe(None, is_local=address.is_loopback, has_login=bool(address.user)))
+    probe = _ProbeState(address, SmtpProbe(None, is_local=address.is_loopback, has_login=bool(address.user)))
     try:
-        _run_probe(visit, sender.address)
+        _run_probe(probe, sender.address)
     except (OSError, smtplib.SMTPException) as error:
-        step: SmtpStep = "encrypt" if isinstance(error, ssl.SSLError) else visit.step
-        return replace(visit.result, failed_step=step, message=_failure_text(error))
+        step: SmtpStep = "encrypt" if isinstance(error, ssl.SSLError) else probe.step
+        return replace(probe.result, failed_step=step, message=_failure_text(error))
     finally:
-        if visit.connection is not None:
-            visit.connection.close()
-    return visit.result
+        if probe.connection is not None:
+            probe.connection.close()
+    return probe.result
 
 
 def offers_smtputf8(url: str) -> bool | None:
-    """Whether addresses may have letters beyond ASCII before the @ (RFC 6531); None when the server does not say."""
+    """Whether the server supports non-ASCII local parts (RFC 6531); None if it cannot be reached."""
     address = parse_url(url)
     try:
         connection, _ = start_tls(connect_smtp(address, _TIMEOUT_SECONDS), address, _TIMEOUT_SECONDS)
@@ -67,26 +67,26 @@ def offers_smtputf8(url: str) -> bool | None:
         return connection.has_extn("smtputf8")
 
 
-def _run_probe(visit: _ProbeState, sender: str) -> None:
-    address = visit.address
-    visit.connection = connect_smtp(address, _TIMEOUT_SECONDS)
-    visit.step = "encrypt"
-    connection, is_encrypted = start_tls(visit.connection, address, _TIMEOUT_SECONDS)
-    visit.connection = connection
-    visit.step = "has_login"
-    visit.result = replace(visit.result, encrypted=is_encrypted, offers_login=connection.has_extn("auth"))
+def _run_probe(probe: _ProbeState, sender: str) -> None:
+    address = probe.address
+    probe.connection = connect_smtp(address, _TIMEOUT_SECONDS)
+    probe.step = "encrypt"
+    connection, is_encrypted = start_tls(probe.connection, address, _TIMEOUT_SECONDS)
+    probe.connection = connection
+    probe.step = "login"
+    probe.result = replace(probe.result, encrypted=is_encrypted, offers_login=connection.has_extn("auth"))
     if address.user:
         authenticate_smtp(connection, address.user, address.password)
-    visit.step = "sender"
-    code, words = connection.docmd("MAIL", f"FROM:<{sender}>")
+    probe.step = "sender"
+    code, reply = connection.docmd("MAIL", f"FROM:<{sender}>")
     if code != 250:
-        raise smtplib.SMTPResponseException(code, words)
+        raise smtplib.SMTPResponseException(code, reply)
     connection.rset()
 
 
 def _failure_text(error: BaseException) -> str:
-    """The server's own words, without addresses; or what kind of fault it was."""
+    """The server's reply without email addresses, or the kind of error."""
     if isinstance(error, smtplib.SMTPResponseException):
-        plain = re.sub(r"\S+@\S+", "•••", " ".join(decode_reply(error.smtp_error).split()))
-        return f"{error.smtp_code} {plain}"[:_MAX_TEXT_LENGTH].strip()
-    return next((words for kind, words in _FAULTS.items() if isinstance(error, kind)), type(error).__name__)
+        reply = re.sub(r"\S+@\S+", "•••", " ".join(decode_reply(error.smtp_error).split()))
+        return f"{error.smtp_code} {reply}"[:_MAX_TEXT_LENGTH].strip()
+    return next((text for kind, text in _FAULTS.items() if isinstance(error, kind)), type(error).__name__)

@@ -1,4 +1,4 @@
-"""What `make setup` says when it cannot work, and what it leaves in .venv when it can."""
+"""`make setup`: its error messages, and what it installs into .venv."""
 
 import ast
 import importlib.util
@@ -14,7 +14,7 @@ BIN = Path(__file__).resolve().parent.parent.parent / "bin"
 
 
 def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"processes_bin_{name}", BIN / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"{name}_under_test", BIN / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -26,38 +26,38 @@ setup = load("setup")
 install = load("install")
 
 
-def test_an_old_python_is_refused_by_name():
-    sentence = setup.unsupported_reason((3, 9, 18), "posix")
-    assert sentence.startswith("Python 3.11 or newer is needed, and this is Python 3.9: install a newer one")
+def test_old_python_is_refused() -> None:
+    reason = setup.unsupported_reason((3, 9, 18), "posix")
+    assert reason.startswith("The portal needs Python 3.11 or newer, and this is Python 3.9: install a newer one")
     assert setup.unsupported_reason((3, 11, 0), "posix") is None
     assert setup.unsupported_reason((3, 14, 0), "posix") is None
 
 
-def test_windows_is_refused_with_the_way_out():
+def test_windows_is_refused_with_an_alternative() -> None:
     assert "use WSL, or a Linux or macOS machine" in setup.unsupported_reason((3, 12, 1), "nt")
 
 
-def test_an_old_python_can_read_the_file_that_refuses_it():
+def test_old_python_can_parse_setup() -> None:
     tree = ast.parse((BIN / "setup.py").read_text(), feature_version=(3, 4))
     newer = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.AsyncFunctionDef)
     assert not [node for node in ast.walk(tree) if isinstance(node, newer)]
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.arg) and node.annotation]
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+def test_read_only_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(install.SetupError, match=r"cannot be written .* or copy it to a folder of yours"):
+    with pytest.raises(install.SetupError, match=r"is not writable .* or copy it to one of your own folders"):
         install.check_writable(tmp_path / "file")
 
 
-def test_a_python_without_venv_is_told_the_package(monkeypatch, tmp_path):
+def test_missing_venv_module_names_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(install.SetupError, match="apt install python3-venv"):
         install.make_venv(tmp_path / ".venv")
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("output", "message"),
     [
         (
             "WARNING: Retrying after connection broken by 'NewConnectionError(...): Failed to establish'\n"
@@ -67,25 +67,25 @@ def test_a_python_without_venv_is_told_the_package(monkeypatch, tmp_path):
         (
             "ERROR: Could not find a version that satisfies the requirement nh3==0.3.0\n"
             "ERROR: No matching distribution found for nh3==0.3.0",
-            "There is no ready-made build of nh3",
+            "There is no prebuilt package of nh3",
         ),
         (
             "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n"
             "    rq from file:///x/rq.whl#sha256=11 (from -r requirements.txt (line 9)):\n"
             "        Expected sha256 22\n             Got        33",
-            "The download of rq is not the file",
+            "The download of rq does not have the hash",
         ),
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "The disk is full"),
         ("something\nERROR: it broke\n", "pip could not install the packages: ERROR: it broke"),
     ],
 )
-def test_pip_is_put_into_one_sentence(said, sentence):
-    explained = install.explain_pip_failure(said)
-    assert explained.startswith(sentence)
-    assert "\n" not in explained
+def test_pip_failure_is_explained_on_one_line(output: str, message: str) -> None:
+    explanation = install.explain_pip_failure(output)
+    assert explanation.startswith(message)
+    assert "\n" not in explanation
 
 
-def test_the_command_works_from_a_folder_with_a_space_in_its_name(tmp_path):
+def test_launcher_works_in_a_folder_with_a_space(tmp_path: Path) -> None:
     root = tmp_path / "my portal's folder"
     (root / "portal").mkdir(parents=True)
     (root / "portal" / "__main__.py").write_text("import sys\nprint('portal', *sys.argv[1:])\n")
@@ -97,7 +97,7 @@ def test_the_command_works_from_a_folder_with_a_space_in_its_name(tmp_path):
     assert run.stdout == "portal up a b\n"
 
 
-def test_a_second_setup_has_nothing_to_do_until_something_changes(tmp_path):
+def test_setup_is_skipped_until_the_packages_change(tmp_path: Path) -> None:
     packages = tmp_path / "requirements.txt"
     packages.write_text("rq==3.0.0\n")
     assert not install.is_installed(tmp_path, [packages])
@@ -108,7 +108,7 @@ def test_a_second_setup_has_nothing_to_do_until_something_changes(tmp_path):
     assert not install.is_installed(tmp_path, [packages])
 
 
-def test_make_lists_what_it_can_do():
-    shown = subprocess.run(["make", "-C", str(BIN.parent)], capture_output=True, text=True, check=True).stdout
+def test_make_without_a_target_lists_the_targets() -> None:
+    output = subprocess.run(["make", "-C", str(BIN.parent)], capture_output=True, text=True, check=True).stdout
     for target in ("setup", "run", "test", "bench", "lint", "types", "vendor", "help"):
-        assert f"make {target} " in shown
+        assert f"make {target} " in output

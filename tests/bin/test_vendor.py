@@ -1,7 +1,10 @@
+"""The vendored front-end files match vendor.lock."""
+
 import base64
 import hashlib
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,15 +13,15 @@ FILES = [file for package in tomllib.loads((VENDOR / "vendor.lock").read_text())
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file["to"])
-def test_a_vendored_file_is_what_the_lock_says(file):
+def test_vendored_file_matches_its_hash(file: dict[str, Any]) -> None:
     digest = hashlib.sha384((VENDOR / file["to"]).read_bytes()).digest()
     assert f"sha384-{base64.b64encode(digest).decode()}" == file["integrity"]
 
 
-def test_there_is_nothing_the_lock_does_not_know():
+def test_vendor_folder_has_no_unlisted_files() -> None:
     assert {path.name for path in VENDOR.iterdir()} == {file["to"] for file in FILES} | {"vendor.lock"}
 
 
-def test_every_package_comes_with_its_licence():
+def test_every_package_includes_its_licence() -> None:
     packages = tomllib.loads((VENDOR / "vendor.lock").read_text())["package"]
     assert all(any("LICENSE" in file["to"] for file in package["file"]) for package in packages)

@@ -129,7 +129,7 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
     "wrong header": (
         "id,name,email,account_type\nP-4,A,a@example.org,T\n",
         [
-            f"The columns in row 1 are not right (missing: external_id; not known: id). They must be {CLI_ACCOUNT_CSV_HEADER}."
+            f"The columns in row 1 are wrong (missing: external_id; unknown: id). They must be {CLI_ACCOUNT_CSV_HEADER}."
         ],
     ),
     "no encoding at all": (
@@ -169,7 +169,7 @@ def test_an_import_with_mistakes_imports_nobody_and_names_row_and_column(seeded_
         (
             f"{REQUIRED_HEADER},phone\nP-4,Zoë,z@example.org,T,+1 436 234 5678\n",
             "utf-8",
-            ["Warning. Row 2, phone: +1 436-234-5678 is in no list of numbers"],
+            ["Warning. Row 2, phone: +1 436-234-5678 is in no known range"],
         ),
     ],
 )

@@ -120,7 +120,7 @@ def test_unlisted_number_in_full_notation_is_opted_out(shell: PortalShell) -> No
     assert shell.error_of("consent", "opt-out", "(436) 234-5678", *command).endswith("write it in full: +14362345678")
     answer = shell.run("consent", "opt-out", "\u202a+1436\u200b2345678\u202c", *command)
     assert (answer.returncode, answer.stdout.partition(" ")[0]) == (0, "+14362345678")
-    assert answer.stderr.startswith("Warning. +1 436-234-5678 is in no list of numbers")
+    assert answer.stderr.startswith("Warning. +1 436-234-5678 is in no known range")
     assert stop_number(shell) == ["+14362345678"]
 
 
@@ -154,7 +154,7 @@ def test_one_mistake_and_nothing_is_imported(shell: PortalShell) -> None:
     [
         (b"", "The file is empty."),
         (b"\xff\xfe1", "The file begins as UTF-16 and is broken further on. Save it as “CSV UTF-8”."),
-        (b"phone,colour", "The columns in row 1 are not right (not known: colour). They are phone,stopped_at,reason."),
+        (b"phone,colour", "The columns in row 1 are wrong (unknown: colour). They may be phone,stopped_at,reason."),
     ],
 )
 def test_unreadable_file_is_refused(shell: PortalShell, content: bytes, words: str) -> None:

@@ -1,4 +1,4 @@
-"""The time that hosts on one database agree on."""
+"""Hosts that share a database use its time."""
 
 import time
 from collections.abc import Iterator
@@ -13,22 +13,22 @@ _HOUR_US = 3_600_000_000
 
 
 @pytest.fixture(autouse=True)
-def _own_time_afterwards() -> Iterator[None]:
+def _restore_host_clock() -> Iterator[None]:
     yield
     clock.use_host_clock()
 
 
-def test_a_host_whose_clock_is_an_hour_off_goes_by_the_databases_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    told_us = time.time_ns() // 1000
-    clock.sync_to_database(told_us, time.monotonic_ns(), time.monotonic_ns())
+def test_host_with_a_wrong_clock_uses_the_database_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    database_us = time.time_ns() // 1000
+    clock.sync_to_database(database_us, time.monotonic_ns(), time.monotonic_ns())
     true_ns = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: true_ns() + 1000 * _HOUR_US)
-    assert abs(clock.now_us() - told_us) < 5_000_000
+    assert abs(clock.now_us() - database_us) < 5_000_000
     clock.use_host_clock()
-    assert clock.now_us() - told_us > _HOUR_US / 2
+    assert clock.now_us() - database_us > _HOUR_US / 2
 
 
-def test_an_answer_that_fits_what_was_agreed_does_not_make_the_time_jump() -> None:
+def test_consistent_sample_does_not_make_time_jump() -> None:
     now_ns = time.monotonic_ns()
     clock.sync_to_database(1_000_000_000, now_ns, now_ns)
     before = clock.now_us()
@@ -38,12 +38,10 @@ def test_an_answer_that_fits_what_was_agreed_does_not_make_the_time_jump() -> No
     assert clock.now_us() - before > 3_000_000_000
 
 
-def test_whoever_connects_to_postgresql_agrees_on_its_time_and_sqlite_has_none(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connecting_syncs_the_clock_on_postgresql_only(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     true_ns = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: true_ns() + 1000 * _HOUR_US)
     db.engine.dispose()
     db.session.execute(db.text("SELECT 1"))
-    agreed = abs(clock.now_us() - true_ns() // 1000) < 60_000_000
-    assert agreed == (db.engine.dialect.name == "postgresql")
+    is_synced = abs(clock.now_us() - true_ns() // 1000) < 60_000_000
+    assert is_synced == (db.engine.dialect.name == "postgresql")

@@ -1,4 +1,4 @@
-"""Settings that do not fit are refused with a sentence that names them."""
+"""Invalid environment variables are refused with a sentence that names them."""
 
 from datetime import time
 from pathlib import Path
@@ -9,12 +9,12 @@ from portal.core.config import ConfigError, load_settings
 from portal.core.rules.smtp_url import SmtpServer, parse_smtp_url
 
 
-def hours(tmp_path: Path, text: str) -> tuple[time, time] | None:
+def quiet_hours(tmp_path: Path, text: str) -> tuple[time, time] | None:
     return load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_QUIET_HOURS": text}).quiet_hours
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("", None),
         ("off", None),
@@ -24,20 +24,20 @@ def hours(tmp_path: Path, text: str) -> tuple[time, time] | None:
         (" 20:30 - 09:15 ", (time(20, 30), time(9, 15))),
     ],
 )
-def test_quiet_hours_are_two_times_or_none(tmp_path: Path, text: str, found: tuple[time, time] | None) -> None:
-    assert hours(tmp_path, text) == found
+def test_quiet_hours_are_two_times_or_none(tmp_path: Path, text: str, expected: tuple[time, time] | None) -> None:
+    assert quiet_hours(tmp_path, text) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["21", "21-", "-8", "21-8-9", "25:00-08:00", "9pm-8am", "21-21", "21:00Z-08:00Z", "on"]
 )
-def test_other_quiet_hours_are_refused_by_name(tmp_path: Path, text: str) -> None:
+def test_invalid_quiet_hours_are_refused_by_name(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="PORTAL_QUIET_HOURS must be two"):
-        hours(tmp_path, text)
+        quiet_hours(tmp_path, text)
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("mail.example.org", "must look like"),
         ("http://mail.example.org", "must look like"),
@@ -61,14 +61,14 @@ def test_other_quiet_hours_are_refused_by_name(tmp_path: Path, text: str) -> Non
         ("smtp://mail.example.org?ca=pyproject.toml", "ca must be a file"),
     ],
 )
-def test_a_mail_server_that_cannot_be_used_is_refused_by_name(tmp_path: Path, url: str, words: str) -> None:
-    with pytest.raises(ConfigError, match=rf"PORTAL_SMTP_URL.*{words}") as refused:
+def test_invalid_smtp_url_is_refused_by_name(tmp_path: Path, url: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"PORTAL_SMTP_URL.*{message}") as error:
         load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_SMTP_URL": url})
-    assert "ss@" not in str(refused.value)
+    assert "ss@" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("url", "address"),
+    ("url", "server"),
     [
         ("smtp://mail.example.org", SmtpServer("mail.example.org", 25)),
         ("smtps://mail.example.org", SmtpServer("mail.example.org", 465, tls=True)),
@@ -79,9 +79,9 @@ def test_a_mail_server_that_cannot_be_used_is_refused_by_name(tmp_path: Path, ur
         ("smtp://[::1]:2525?starttls=always", SmtpServer("::1", 2525, starttls="always")),
     ],
 )
-def test_a_mail_server_is_named_by_an_address(tmp_path: Path, url: str, address: SmtpServer) -> None:
-    assert parse_smtp_url(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_SMTP_URL": url}).smtp_url) == address
-    assert "password" not in repr(address)
+def test_smtp_url_is_parsed(tmp_path: Path, url: str, server: SmtpServer) -> None:
+    assert parse_smtp_url(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_SMTP_URL": url}).smtp_url) == server
+    assert "password" not in repr(server)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_a_mail_server_is_named_by_an_address(tmp_path: Path, url: str, address:
     [
         "not an address",
         "a@b.org, c@d.org",
-        "Board",
-        "Board <>",
+        "Office",
+        "Office <>",
         "@b.org",
         "a@b..org",
         "bü@b.org",
@@ -100,11 +100,13 @@ def test_a_mail_server_is_named_by_an_address(tmp_path: Path, url: str, address:
         "a\u200b@b.org",
     ],
 )
-def test_a_sender_that_is_no_address_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_sender_address_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="PORTAL_MAIL_FROM cannot be used"):
         load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_MAIL_FROM": text})
 
 
-@pytest.mark.parametrize("text", ["a@b.org", "Board, Inc. <a@bücher.example>", '"Board" <a@b.org>', "portal@localhost"])
-def test_a_sender_is_an_address_with_or_without_a_name(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["a@b.org", "Office, Inc. <a@bücher.example>", '"Office" <a@b.org>', "portal@localhost"]
+)
+def test_sender_is_an_address_with_or_without_a_name(tmp_path: Path, text: str) -> None:
     assert load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_MAIL_FROM": text}).mail_from == text

@@ -1,4 +1,4 @@
-"""Threads that share a commit: each returns after its own item is in, and nobody pays for another's mistake."""
+"""Group commit: each thread returns after its own item is committed, and a bad item fails alone."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,48 +9,48 @@ import pytest
 from portal.core.group_commit import MAX_GROUP_SIZE, GroupCommit
 
 
-def test_what_gathers_during_one_round_is_done_in_the_next() -> None:
-    rounds: list[list[int]] = []
-    first_began, rest_gathered = Event(), Event()
+def test_items_queued_during_a_commit_share_the_next_one() -> None:
+    groups: list[list[int]] = []
+    first_started, rest_queued = Event(), Event()
 
     def work(items: Sequence[int]) -> None:
-        rounds.append(list(items))
-        if len(rounds) == 1:
-            first_began.set()
-            assert rest_gathered.wait(10)
+        groups.append(list(items))
+        if len(groups) == 1:
+            first_started.set()
+            assert rest_queued.wait(10)
 
-    together = GroupCommit(work)
+    group_commit = GroupCommit(work)
     with ThreadPoolExecutor(21) as threads:
-        first = threads.submit(together.submit, 0)
-        assert first_began.wait(10)
-        rest = [threads.submit(together.submit, item) for item in range(1, 21)]
-        while len(together._pending) < 20:
+        first = threads.submit(group_commit.submit, 0)
+        assert first_started.wait(10)
+        rest = [threads.submit(group_commit.submit, item) for item in range(1, 21)]
+        while len(group_commit._pending) < 20:
             pass
-        rest_gathered.set()
+        rest_queued.set()
         for future in (first, *rest):
             future.result(10)
-    assert rounds[0] == [0]
-    assert sorted(rounds[1]) == list(range(1, 21))
-    assert len(rounds) == 2
+    assert groups[0] == [0]
+    assert sorted(groups[1]) == list(range(1, 21))
+    assert len(groups) == 2
 
 
-def test_one_bad_item_spoils_nobody_elses() -> None:
-    done: list[int] = []
+def test_bad_item_does_not_fail_the_others() -> None:
+    committed: list[int] = []
 
     def work(items: Sequence[int]) -> None:
         if 13 in items:
             raise ValueError("not this one")
-        done.extend(items)
+        committed.extend(items)
 
-    together = GroupCommit(work)
+    group_commit = GroupCommit(work)
     with ThreadPoolExecutor(16) as threads:
-        futures = {item: threads.submit(together.submit, item) for item in range(2 * MAX_GROUP_SIZE)}
+        futures = {item: threads.submit(group_commit.submit, item) for item in range(2 * MAX_GROUP_SIZE)}
     failed = [item for item, future in futures.items() if future.exception()]
     assert failed == [13]
-    assert sorted(done) == [item for item in range(2 * MAX_GROUP_SIZE) if item != 13]
+    assert sorted(committed) == [item for item in range(2 * MAX_GROUP_SIZE) if item != 13]
 
 
-def test_an_error_reaches_the_thread_whose_item_it_is() -> None:
+def test_error_is_raised_in_the_thread_of_the_item() -> None:
     def work(_items: Sequence[int]) -> None:
         raise ValueError("full")
 

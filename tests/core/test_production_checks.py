@@ -1,8 +1,9 @@
-"""PORTAL_ENV=production refuses settings that look set and protect nothing, all of them at once."""
+"""PORTAL_ENV=production refuses settings that protect nothing, and names all of them at once."""
 
 import base64
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ GOOD = {
     "PORTAL_SECRET_KEY": "f3c1a97e5b08d264f3e1c0b7a95d8e42061b7f9c3da8",
     "PORTAL_ENCRYPTION_KEY": KEY,
     "PORTAL_PUBLIC_URL": "https://portal.example.org",
-    "PORTAL_MAIL_FROM": "Board <notifications@example.org>",
+    "PORTAL_MAIL_FROM": "Office <notifications@example.org>",
 }
 
 
@@ -83,7 +84,7 @@ def encoded(key: bytes) -> str:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_setting_that_protects_nothing_is_refused_by_name(tmp_path: Path, name: str, values: list[str]) -> None:
+def test_unsafe_setting_is_refused_by_name(tmp_path: Path, name: str, values: list[str]) -> None:
     for value in values:
         with pytest.raises(ConfigError, match=rf"\(\d\) (Set )?{name} ?"):
             load(tmp_path, **{name: value})
@@ -104,13 +105,13 @@ def test_a_setting_that_protects_nothing_is_refused_by_name(tmp_path: Path, name
     ],
     ids=str,
 )
-def test_settings_that_protect_start(tmp_path: Path, changes: dict[str, str]) -> None:
+def test_safe_settings_are_accepted(tmp_path: Path, changes: dict[str, str]) -> None:
     load(tmp_path, **changes)
 
 
-def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
     names = ("SECRET_KEY", "ENCRYPTION_KEY", "PUBLIC_URL", "REDIS_URL", "DATABASE_URL", "TWILIO_API_URL", "MAIL_FROM")
-    wrong = (
+    unsafe = (
         "x",
         encoded(bytes(32)),
         "http://p.example",
@@ -119,27 +120,26 @@ def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
         "http://t.example",
         "",
     )
-    with pytest.raises(ConfigError) as refused:
-        load(tmp_path, **{f"PORTAL_{name}": value for name, value in zip(names, wrong, strict=True)})
-    assert re.findall(r"\(\d\) (?:Set )?PORTAL_(\w+)", str(refused.value)) == list(names)
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, **{f"PORTAL_{name}": value for name, value in zip(names, unsafe, strict=True)})
+    assert re.findall(r"\(\d\) (?:Set )?PORTAL_(\w+)", str(error.value)) == list(names)
 
 
-@pytest.mark.parametrize("word", ["prod", "live", "productoin"])
-def test_a_mistyped_environment_does_not_switch_the_checks_off(tmp_path: Path, word: str) -> None:
+@pytest.mark.parametrize("name", ["prod", "live", "productoin"])
+def test_mistyped_environment_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="PORTAL_ENV must be"):
-        load(tmp_path, PORTAL_ENV=word)
+        load(tmp_path, PORTAL_ENV=name)
 
 
-def test_elsewhere_nothing_of_this_is_asked(tmp_path: Path) -> None:
+def test_development_allows_unsafe_settings(tmp_path: Path) -> None:
     load(tmp_path, PORTAL_ENV="", PORTAL_SECRET_KEY="x", PORTAL_PUBLIC_URL="http://portal.example.org")
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: secrets.token_hex(32), lambda: secrets.token_urlsafe(32), lambda: encoded(secrets.token_bytes(32))]
+    "generate",
+    [lambda: secrets.token_hex(32), lambda: secrets.token_urlsafe(32), lambda: encoded(secrets.token_bytes(32))],
 )
-def test_keys_as_people_make_them_are_taken(make: object) -> None:
+def test_random_keys_are_accepted(generate: Callable[[], str]) -> None:
     for _ in range(200):
-        found = production_checks.find_problems(
-            {**GOOD, "PORTAL_SECRET_KEY": make(), "PORTAL_ENCRYPTION_KEY": encoded(secrets.token_bytes(32))}
-        )  # type: ignore[operator]
-        assert found == []
+        keys = {"PORTAL_SECRET_KEY": generate(), "PORTAL_ENCRYPTION_KEY": encoded(secrets.token_bytes(32))}
+        assert production_checks.find_problems({**GOOD, **keys}) == []

@@ -249,7 +249,7 @@ def test_test_mode_explains_each_magic_number(sender: str, simulator: servers.Si
     for number, meaning in RECIPIENT_NUMBERS.items():
         words, _tone, detail = timeline.describe_state(found[number])
         code = code_in(SENDING_NUMBERS[sender]) or code_in(meaning)
-        assert words == ("Simulated: refused" if code else "Simulated: accepted")
+        assert words == ("Simulated: rejected" if code else "Simulated: accepted")
         assert detail == (f"Simulated: {explain_error_code(code).sentence} (code {code})" if code else "")
     assert db.session.scalars(select(ConsentEvent)).all() == [], "a simulated STOP opts nobody out"
     assert paused_senders() == []

@@ -1,4 +1,4 @@
-"""A connection that ends is neither the end of the mail server, nor of a mail that was not under way."""
+"""A connection that ends is replaced, and no email is lost or sent twice."""
 
 import time
 from collections import Counter
@@ -18,21 +18,21 @@ from tests.support import scenario, servers
 from tests.support.fakes.scripted_smtp_server import ReplyFunction, accept_everything, scripted_smtp_server
 
 MAIL = OutgoingEmail("jordan@example.org", "Jordan", "Hello", "Hello\n", "<p>Hello</p>\n", "<1.a@example.org>")
-BOARD = "Board <board@example.org>"
-PEOPLE = 23
+SENDER = "Office <office@example.org>"
+RECIPIENTS = 23
 
 
-def many_mails() -> None:
+def send_emails() -> None:
     scenario.configure_gateway()
-    scenario.create_accounts(PEOPLE)
+    scenario.create_accounts(RECIPIENTS)
     scenario.add_template()
     scenario.create_expanded_send()
 
 
 def assert_all_delivered_once(simulator: servers.SimulatorClient) -> None:
     recipients = [mail["to"][0] for mail in simulator.received_emails()]
-    assert scenario.count_states("email") == {"handed_off": PEOPLE}
-    assert Counter(recipients) == Counter(f"p{number}@example.org" for number in range(PEOPLE))
+    assert scenario.count_states("email") == {"handed_off": RECIPIENTS}
+    assert Counter(recipients) == Counter(f"p{index}@example.org" for index in range(RECIPIENTS))
     assert {row.attempt_count for row in scenario.deliveries("email")} == {1}
     assert set(db.session.scalars(select(Attempt.outcome))) <= {"accepted", "released"}
     assert mail_server_status.mail_server_status().down_since_ms is None
@@ -48,26 +48,24 @@ def assert_all_delivered_once(simulator: servers.SimulatorClient) -> None:
         {"kind": "421_after", "max_emails": 1},
     ],
 )
-def test_mail_goes_on_at_once_over_a_new_connection(
-    simulator: servers.SimulatorClient, fault: dict[str, object]
-) -> None:
-    many_mails()
+def test_worker_continues_on_a_new_connection(simulator: servers.SimulatorClient, fault: dict[str, object]) -> None:
+    send_emails()
     simulator.set_faults(smtp=[fault])
     scenario.run_email_worker()
     assert_all_delivered_once(simulator)
 
 
-def reply_after(mails: int, verb: str, answer: str | None) -> ReplyFunction:
-    """So many mails over a connection are fine; then a command gets this answer, or none."""
+def reply_after(mails: int, verb: str, reply: str | None) -> ReplyFunction:
+    """Accept `mails` emails on a connection, then reply to `verb` with `reply`, or hang up if it is None."""
 
-    def answers(line: str, taken: int) -> str | None:
-        return answer if taken >= mails and line.startswith(verb) else accept_everything(line, taken)
+    def reply_to(line: str, accepted: int) -> str | None:
+        return reply if accepted >= mails and line.startswith(verb) else accept_everything(line, accepted)
 
-    return answers
+    return reply_to
 
 
 @pytest.mark.parametrize(
-    "answers",
+    "reply_to",
     [
         reply_after(3, "MAIL", "452 4.5.3 Too many messages over this connection"),
         reply_after(3, "MAIL", "450 4.7.1 Error: too much mail"),
@@ -77,61 +75,63 @@ def reply_after(mails: int, verb: str, answer: str | None) -> ReplyFunction:
         reply_after(1, "DATA", None),
     ],
 )
-def test_whatever_a_server_ends_a_connection_with_every_mail_arrives_once(answers: ReplyFunction) -> None:
-    mails = [replace(MAIL, message_id=f"<{number}.a@example.org>") for number in range(PEOPLE)]
-    with scripted_smtp_server(answers) as talk, SmtpGateway(talk.url, BOARD) as gateway:
+def test_every_email_arrives_once_however_a_connection_ends(reply_to: ReplyFunction) -> None:
+    mails = [replace(MAIL, message_id=f"<{index}.a@example.org>") for index in range(RECIPIENTS)]
+    with scripted_smtp_server(reply_to) as transcript, SmtpGateway(transcript.url, SENDER) as gateway:
         outcomes = [gateway.deliver(mail) for mail in mails]
     assert outcomes == [Accepted(mail.message_id) for mail in mails]
-    assert [mail.message_id.encode() in raw for mail, raw in zip(mails, talk.mails, strict=True)] == [True] * PEOPLE
+    assert [mail.message_id.encode() in raw for mail, raw in zip(mails, transcript.mails, strict=True)] == [
+        True
+    ] * RECIPIENTS
 
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
-def test_a_server_that_always_hangs_up_before_the_mail_certainly_did_not_take_it(verb: str) -> None:
-    with scripted_smtp_server(reply_after(0, verb, None)) as talk:
-        outcome = send_mail(talk.url, BOARD, MAIL)
+def test_hanging_up_before_the_content_means_not_sent(verb: str) -> None:
+    with scripted_smtp_server(reply_after(0, verb, None)) as transcript:
+        outcome = send_mail(transcript.url, SENDER, MAIL)
     assert isinstance(outcome, NotSent)
     assert "closed the connection" in outcome.message
-    assert len(talk.connections) == 1, "a new connection that ends so is not followed by another"
+    assert len(transcript.connections) == 1, "a new connection that ends like this is not replaced"
 
 
-@pytest.mark.parametrize("answer", ["", "garbage", "2", "-1 no", "150 wait", "650 x", "HTTP/1.1 400 No"])
+@pytest.mark.parametrize("reply", ["", "garbage", "2", "-1 no", "150 wait", "650 x", "HTTP/1.1 400 No"])
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "."])
-def test_what_no_mail_server_answers_is_nobodys_refusal(verb: str, answer: str) -> None:
-    def answers(line: str, taken: int) -> str | None:
-        return answer if line.startswith(verb) else accept_everything(line, taken)
+def test_invalid_reply_is_not_a_rejection(verb: str, reply: str) -> None:
+    def reply_to(line: str, accepted: int) -> str | None:
+        return reply if line.startswith(verb) else accept_everything(line, accepted)
 
-    with scripted_smtp_server(answers) as talk:
-        outcome = send_mail(talk.url, BOARD, MAIL)
+    with scripted_smtp_server(reply_to) as transcript:
+        outcome = send_mail(transcript.url, SENDER, MAIL)
     assert isinstance(outcome, Unknown if verb == "." else NotSent), outcome
-    assert "did not answer as mail servers do" in outcome.message
+    assert "sent an invalid reply" in outcome.message
 
 
-@pytest.mark.parametrize(("verb", "answer"), [("MAIL", "251 x"), ("RCPT", "252 x"), ("DATA", "350 x"), (".", "251 x")])
-def test_the_first_digit_of_an_answer_says_yes(verb: str, answer: str) -> None:
-    def answers(line: str, taken: int) -> str | None:
-        return answer if line.startswith(verb) else accept_everything(line, taken)
+@pytest.mark.parametrize(("verb", "reply"), [("MAIL", "251 x"), ("RCPT", "252 x"), ("DATA", "350 x"), (".", "251 x")])
+def test_first_digit_of_a_reply_means_success(verb: str, reply: str) -> None:
+    def reply_to(line: str, accepted: int) -> str | None:
+        return reply if line.startswith(verb) else accept_everything(line, accepted)
 
-    with scripted_smtp_server(answers) as talk:
-        assert isinstance(send_mail(talk.url, BOARD, MAIL), Accepted)
+    with scripted_smtp_server(reply_to) as transcript:
+        assert isinstance(send_mail(transcript.url, SENDER, MAIL), Accepted)
 
 
-def test_a_server_that_falls_silent_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_times_out_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def silent(line: str, mails: int) -> str | None:
         if mails and line.startswith("MAIL"):
             time.sleep(1)
         return accept_everything(line, mails)
 
     monkeypatch.setattr(smtp, "_TIMEOUT_SECONDS", 0.3)
-    with scripted_smtp_server(silent) as talk, SmtpGateway(talk.url, BOARD) as gateway:
+    with scripted_smtp_server(silent) as transcript, SmtpGateway(transcript.url, SENDER) as gateway:
         outcomes = [gateway.deliver(MAIL) for _ in range(2)]
     assert isinstance(outcomes[1], NotSent)
     assert "did not answer in time" in outcomes[1].message
-    assert len(talk.connections) == 1
+    assert len(transcript.connections) == 1
 
 
-def test_only_a_mail_under_way_is_in_doubt_when_the_connection_ends() -> None:
-    with scripted_smtp_server(reply_after(1, ".", None)) as talk, SmtpGateway(talk.url, BOARD) as gateway:
+def test_only_an_email_with_content_sent_has_an_unknown_outcome() -> None:
+    with scripted_smtp_server(reply_after(1, ".", None)) as transcript, SmtpGateway(transcript.url, SENDER) as gateway:
         assert isinstance(gateway.deliver(MAIL), Accepted)
         assert isinstance(gateway.deliver(MAIL), Unknown)
         assert isinstance(gateway.deliver(MAIL), Accepted)
-    assert len(talk.mails) == 3
+    assert len(transcript.mails) == 3

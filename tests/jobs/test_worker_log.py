@@ -1,4 +1,4 @@
-"""What a worker says of a job that failed: its kind and place, never its words or its arguments."""
+"""A worker logs the type and location of a job error, never its message or the arguments."""
 
 import json
 import logging
@@ -29,17 +29,17 @@ def json_log() -> Iterator[None]:
 
 @pytest.fixture
 def connection(redis_url: str) -> Iterator[Redis]:
-    found = Redis.from_url(redis_url)
-    found.flushdb()
-    yield found
-    found.flushdb()
+    redis = Redis.from_url(redis_url)
+    redis.flushdb()
+    yield redis
+    redis.flushdb()
 
 
 def run_job(connection: Redis, job_name: str) -> Job:
-    waiting = queue.open_queue("work", connection)
-    job = waiting.enqueue_call(job_name, args=[CANARY], failure_ttl=60)
+    work_queue = queue.open_queue("work", connection)
+    job = work_queue.enqueue_call(job_name, args=[CANARY], failure_ttl=60)
     options = {"serializer": JSONSerializer, "job_class": AllowlistedJob, "log_job_description": False}
-    PortalWorker([waiting], connection=connection, **options).work(burst=True, logging_level="WARNING")
+    PortalWorker([work_queue], connection=connection, **options).work(burst=True, logging_level="WARNING")
     return job
 
 
@@ -47,7 +47,7 @@ def fails(*_: object) -> None:
     raise ValueError(CANARY)
 
 
-def test_a_failed_job_is_told_by_its_kind_and_place(
+def test_failed_job_is_logged_by_type_and_location(
     connection: Redis, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = sorted(queue.JOB_NAMES)[0]
@@ -55,16 +55,14 @@ def test_a_failed_job_is_told_by_its_kind_and_place(
     with json_log():
         job = run_job(connection, name)
     written = capsys.readouterr().err
-    told = next(json.loads(line) for line in written.splitlines() if "a job failed" in line)
-    assert (told["error"], told["job"], told["queue"]) == ("ValueError", job.id, "work")
-    assert any("fails" in frame for frame in told["frames"])
+    event = next(json.loads(line) for line in written.splitlines() if "job failed" in line)
+    assert (event["error"], event["job"], event["queue"]) == ("ValueError", job.id, "work")
+    assert any("fails" in frame for frame in event["frames"])
     assert "canary" not in written
     assert "canary" not in str(job.latest_result().exc_string)
 
 
-def test_a_job_that_is_not_ours_is_told_without_its_arguments(
-    connection: Redis, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_foreign_job_is_logged_without_its_arguments(connection: Redis, capsys: pytest.CaptureFixture[str]) -> None:
     with json_log():
         run_job(connection, "os.system")
     written = capsys.readouterr().err
@@ -73,7 +71,7 @@ def test_a_job_that_is_not_ours_is_told_without_its_arguments(
     assert "Traceback" not in written
 
 
-def test_what_ends_a_process_is_told_without_its_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_uncaught_exception_is_logged_without_its_message(capsys: pytest.CaptureFixture[str]) -> None:
     with json_log():
         try:
             fails()

@@ -1,4 +1,4 @@
-"""A worker that is told to stop ends, whenever the signal comes."""
+"""A worker stops whenever the signal comes."""
 
 import shutil
 import subprocess
@@ -7,19 +7,19 @@ from pathlib import Path
 
 from tests.support import servers
 
-_STOPPED_TOO_EARLY_AND_AGAIN = """
+_SIGNALLED_AT_STARTUP_AND_EXIT = """
 import os, signal, sys
 from jobs import worker
 
-def when_it_begins_and_leaves(self):
+def signal_itself(self):
     os.kill(os.getpid(), signal.SIGTERM)
 
-worker.PortalWorker.register_death = when_it_begins_and_leaves
+worker.PortalWorker.register_death = signal_itself
 sys.exit(worker.main("sms"))
 """
 
 
-def test_a_signal_before_rq_heeds_it_and_one_more_while_it_leaves_stop_the_worker(
+def test_worker_stops_on_signals_before_startup_and_during_exit(
     sqlite_template_file: Path, redis_url: str, tmp_path: Path
 ) -> None:
     shutil.copy(sqlite_template_file, tmp_path / "portal.sqlite")
@@ -31,8 +31,8 @@ def test_a_signal_before_rq_heeds_it_and_one_more_while_it_leaves_stop_the_worke
         "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
         "PORTAL_PUBLIC_URL": "http://127.0.0.1:9",
     }
-    with servers.running_process([sys.executable, "-c", _STOPPED_TOO_EARLY_AND_AGAIN], environment) as process:
+    with servers.running_process([sys.executable, "-c", _SIGNALLED_AT_STARTUP_AND_EXIT], environment) as process:
         try:
             assert process.wait(60) == 0
-        except subprocess.TimeoutExpired as late:
-            raise AssertionError("it listens on") from late
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError("the worker is still running") from error

@@ -485,7 +485,7 @@ def test_tables_that_are_not_migrated_are_found() -> None:
 def test_a_mail_server_that_is_away_is_found(healthy_portal: Flask) -> None:
     change_sender(healthy_portal, smtp_url=f"smtp://127.0.0.1:{servers.free_port()}")
     found = checks_by_name()
-    assert "nobody listens there" in found["Mail server"].reason
+    assert "nothing listens there" in found["Mail server"].reason
     assert [found[name].verdict for name in MAIL] == ["failing", "unknown", "unknown", "unknown"]
 
 

@@ -1,4 +1,4 @@
-"""Text as it is compared: without case, and for searching without accents either; the same on every database."""
+"""Case folding for comparison, and accent folding for search, independent of the database."""
 
 import unicodedata
 
@@ -12,18 +12,18 @@ _LOOKALIKES = str.maketrans(
         **{"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"},
     }
 )
-"""Letters that no decomposition takes an accent from, and signs that are typed for one another."""
+"""Letters whose accent Unicode does not decompose, and characters that are typed for one another."""
 _DISTINGUISHING_MARK_CLASSES = (8, 9)
-"""Canonical combining classes: the voice marks of kana, and the viramas of Indic scripts."""
+"""Canonical combining classes of kana voicing marks and of viramas in Indic scripts."""
 
 
 def fold_case(text: str) -> str:
-    """Of an account number or an email address: two that differ by case only are one."""
+    """Fold an account number or an email address: values that differ only in case are equal."""
     return unicodedata.normalize("NFC", text_input.clean_code(text).casefold())
 
 
 def fold_for_search(text: str) -> str:
-    """Of a name or a word to look for: without case, accents and what nobody sees. Östlund and OSTLUND are one."""
+    """Remove case, accents and invisible characters: Östlund and OSTLUND are equal."""
     letters = text_input.clean_code(text).translate(_LOOKALIKES)
     letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", letters).casefold())
     plain = "".join(letter for letter in letters if not _is_accent(letter))
@@ -31,10 +31,10 @@ def fold_for_search(text: str) -> str:
 
 
 def build_search_text(*texts: str) -> str:
-    """What a search looks through: each of them folded, on a line of its own."""
+    """The text a search looks through: each value folded, one on a line."""
     return "\n".join(fold_for_search(text) for text in texts)
 
 
 def _is_accent(letter: str) -> bool:
-    found = unicodedata.combining(letter)
-    return found != 0 and found not in _DISTINGUISHING_MARK_CLASSES
+    combining_class = unicodedata.combining(letter)
+    return combining_class != 0 and combining_class not in _DISTINGUISHING_MARK_CLASSES

@@ -1,4 +1,4 @@
-"""Tables that go out as text: a CSV (RFC 4180) that every spreadsheet opens, and in which it finds no formula."""
+"""Writes CSV (RFC 4180) that every spreadsheet opens and in which none runs a formula."""
 
 import csv
 import io
@@ -6,27 +6,27 @@ import re
 from collections.abc import Sequence
 
 BYTE_ORDER_MARK = "\ufeff"
-"""Without it a spreadsheet takes a CSV for an older encoding."""
+"""Without it, a spreadsheet assumes an older encoding."""
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 _CELL_START, _FORMULA_START = r"(^|\r\n|[,;|\t\n]|\r(?!\n))", r"[ \n'\"]*[=+\-@\t\r＝＋－＠]"
-"""Where a formula may begin: with the cell, and after whatever parts cells in some country."""
+"""A formula may start at the beginning of a cell, and after any country's delimiter."""
 _UNESCAPED_FORMULA = re.compile(f"{_CELL_START}(?={_FORMULA_START})")
 _ESCAPED_FORMULA = re.compile(f"{_CELL_START}'(?={_FORMULA_START})")
 
 
 def format_row(cells: Sequence[object]) -> str:
-    """A line of the file, every cell in quotes: then a mark that parts cells elsewhere parts none of these."""
+    """A line of the file. All cells are quoted, so that no other country's delimiter splits them."""
     out = io.StringIO()
     csv.writer(out, quoting=csv.QUOTE_ALL).writerow([escape_formulas(cell) for cell in cells])
     return out.getvalue()
 
 
 def escape_formulas(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula, for its apostrophes. A phone number stays: it has digits only."""
+    """Put an apostrophe before anything a spreadsheet would run as a formula; E.164 numbers are safe as they are."""
     text = "" if value is None else str(value)
     return text if _E164.match(text) else _UNESCAPED_FORMULA.sub(r"\1'", text)
 
 
 def unescape_formulas(cell: str) -> str:
-    """A cell of such a file as it was before: our exports are read again as they were."""
+    """The inverse of `escape_formulas`, so that an export can be imported unchanged."""
     return _ESCAPED_FORMULA.sub(r"\1", cell)

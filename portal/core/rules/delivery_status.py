@@ -1,7 +1,7 @@
-"""The one table of delivery states: what each is called, how it looks, and what may follow it.
+"""The delivery states: label, tone and permitted transitions.
 
-States only move forward: an event moves a delivery to a state of a higher rank, and out of a final state nothing moves.
-A conflicting event is stored and changes nothing (docs/reliability.md#states-only-move-forward).
+States only move forward: an event moves a delivery to a state of higher rank, and a final state never changes. A
+conflicting event is stored and changes nothing (docs/reliability.md#states-only-move-forward).
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class DeliveryState(StrEnum):
 
 
 class StateGroup(StrEnum):
-    """What progress counts add up, in the order in which a message passes through them."""
+    """The groups that progress counts show, in the order in which a message passes through them."""
 
     WAITING = "waiting"
     SENDING = "sending"
@@ -48,7 +48,7 @@ class StateGroup(StrEnum):
 
 @dataclass(frozen=True)
 class StateInfo:
-    """`tone` (ok, wait, bad, off) colours a label that always has words as well."""
+    """`tone` (ok, wait, bad, off) is the colour of the label."""
 
     name: DeliveryState
     label: str
@@ -63,7 +63,7 @@ _STATES = (
     StateInfo(DeliveryState.DEFERRED, "Waiting for the end of quiet hours", "wait", 0, StateGroup.WAITING),
     StateInfo(DeliveryState.PAUSED, "Paused", "wait", 0, StateGroup.WAITING),
     StateInfo(DeliveryState.SENDING, "Being sent", "wait", 1, StateGroup.SENDING),
-    StateInfo(DeliveryState.UNKNOWN, "Sent, answer not heard", "wait", 2, StateGroup.SENDING),
+    StateInfo(DeliveryState.UNKNOWN, "Sent, outcome not known yet", "wait", 2, StateGroup.SENDING),
     StateInfo(DeliveryState.ACCEPTED, "Accepted for delivery", "wait", 3, StateGroup.ACCEPTED),
     StateInfo(DeliveryState.SENT, "Sent to the carrier", "wait", 4, StateGroup.ACCEPTED),
     StateInfo(DeliveryState.NO_RECEIPT, "Final status not reported", "off", 5, StateGroup.NO_RECEIPT),
@@ -71,12 +71,12 @@ _STATES = (
     StateInfo(DeliveryState.DELIVERED, "Delivered", "ok", 9, StateGroup.DELIVERED, final=True),
     StateInfo(DeliveryState.UNDELIVERED, "Not delivered", "bad", 9, StateGroup.FAILED, final=True),
     StateInfo(DeliveryState.FAILED, "Not delivered", "bad", 9, StateGroup.FAILED, final=True),
-    StateInfo(DeliveryState.REJECTED, "Refused", "bad", 9, StateGroup.FAILED, final=True),
-    StateInfo(DeliveryState.OPTED_OUT, "Stopped by the recipient", "off", 9, StateGroup.SKIPPED, final=True),
+    StateInfo(DeliveryState.REJECTED, "Rejected", "bad", 9, StateGroup.FAILED, final=True),
+    StateInfo(DeliveryState.OPTED_OUT, "Opted out", "off", 9, StateGroup.SKIPPED, final=True),
     StateInfo(DeliveryState.SKIPPED, "Not texted", "off", 9, StateGroup.SKIPPED, final=True),
     StateInfo(DeliveryState.CANCELED, "Cancelled", "off", 9, StateGroup.CANCELED, final=True),
     StateInfo(DeliveryState.SIMULATED, "Simulated: accepted", "off", 9, StateGroup.SIMULATED, final=True),
-    StateInfo(DeliveryState.SIMULATED_REJECTED, "Simulated: refused", "off", 9, StateGroup.SIMULATED, final=True),
+    StateInfo(DeliveryState.SIMULATED_REJECTED, "Simulated: rejected", "off", 9, StateGroup.SIMULATED, final=True),
     StateInfo(DeliveryState.EXPIRED, "Given up", "bad", 9, StateGroup.FAILED, final=True),
 )
 STATES: dict[str, StateInfo] = {state.name: state for state in _STATES}
@@ -91,36 +91,35 @@ GROUPS: dict[str, str] = {
     StateGroup.CANCELED: "Cancelled",
     StateGroup.SKIPPED: "Not texted",
 }
-"""Progress counts in the order in which a message passes through them."""
 
 _EMAIL_GROUPS = {**GROUPS, StateGroup.DELIVERED: "Handed to the mail server", StateGroup.SKIPPED: "Not sent"}
 
 
 def group_labels(channel: str) -> dict[str, str]:
-    """The words of the groups on a channel: of mail nobody hears more than that a server took it."""
+    """Labels of the groups on a channel. An email is only known to be handed to the mail server."""
     return _EMAIL_GROUPS if channel == "email" else GROUPS
 
 
 UNSENT = tuple(state.name for state in _STATES if state.rank < STATES[DeliveryState.ACCEPTED].rank)
-"""States in which the message may still have to leave."""
+"""States in which the message may still have to be sent."""
 
 WAITING = tuple(state.name for state in _STATES if state.group is StateGroup.WAITING)
-"""States in which nothing of the message is under way: it can be paused, cancelled, or looked for elsewhere."""
+"""States in which the message can be paused or cancelled, because no attempt is in progress."""
 
 OPEN = tuple(state.name for state in _STATES if not state.final)
-"""States in which something is still expected to happen."""
+"""States that can still change."""
 
 AWAITING_RECEIPT = (DeliveryState.ACCEPTED, DeliveryState.SENT)
 LAST_RECEIPT_CHECK_MS = 86_400_000
-"""How long after it was sent a text is asked after for the last time."""
+"""When after sending a text Twilio is asked for its status for the last time."""
 NO_FURTHER_CHECK_MS = 2**53
-"""The next look once the last one has passed: never (docs/reliability.md#missing-receipts)."""
+"""The time of the next check after the last one: never (docs/reliability.md#missing-receipts)."""
 
 
 def displayed_state(state: str, next_check_ms: int) -> str:
-    """The state to show. “unreported” is never stored: it is what has left and is asked after no more.
+    """The state to show: `NO_RECEIPT` for a sent text whose status is no longer checked.
 
-    A receipt that comes late moves the stored state on, and with it this.
+    `NO_RECEIPT` is never stored, so a late receipt still moves the state forward.
     """
     return DeliveryState.NO_RECEIPT if state in AWAITING_RECEIPT and next_check_ms >= NO_FURTHER_CHECK_MS else state
 
@@ -137,11 +136,11 @@ _STATE_BY_TWILIO_STATUS = {
     "failed": DeliveryState.FAILED,
     "canceled": DeliveryState.CANCELED,
 }
-"""Our state for each of Twilio's message statuses (docs/twilio.md#statuses)."""
+"""Twilio's message statuses (docs/twilio.md#statuses)."""
 
 
 def state_for_receipt(status: str, error_code: str) -> DeliveryState | None:
-    """Our state for a status callback; None for a status that says nothing about delivery."""
+    """The state for a status callback; None if the status says nothing about delivery."""
     if error_code == "21610" and status in ("failed", "undelivered"):
         return DeliveryState.OPTED_OUT
     return _STATE_BY_TWILIO_STATUS.get(status)
@@ -153,5 +152,5 @@ def can_transition(current: str, to: str) -> bool:
 
 
 def states_before(to: str) -> tuple[str, ...]:
-    """The states from which `to` may be entered: the WHERE of a guarded update."""
+    """The states that may change to `to`, for the WHERE clause of a guarded update."""
     return tuple(name for name in STATES if can_transition(name, to))

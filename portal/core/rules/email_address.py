@@ -1,4 +1,4 @@
-"""Email addresses: whether one can be sent to, in words, and how it goes over the wire (RFC 5321, RFC 5890)."""
+"""Email addresses: validation and wire format (RFC 5321, RFC 5890)."""
 
 import re
 import unicodedata
@@ -18,19 +18,19 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"\Z')
 
 
 class EmailAddressError(ValueError):
-    """Not an address that mail can be sent to or come from; the text says why."""
+    """The address cannot be used; the message says why."""
 
 
 @dataclass(frozen=True)
 class Mailbox:
-    """`address` is as it goes over the wire: its domain is ASCII."""
+    """`address` is in wire format: its domain is ASCII."""
 
     name: str
     address: str
 
 
 def address_problem(text: str) -> str | None:
-    """What is wrong with an email address; None when nothing is."""
+    """What is wrong with an email address; None if it is valid."""
     try:
         to_wire_format(text)
     except EmailAddressError as error:
@@ -39,9 +39,9 @@ def address_problem(text: str) -> str | None:
 
 
 def to_wire_format(text: str, *, public_domain: bool = True) -> str:
-    """The address with its domain in ASCII (IDNA 2008). Raises `EmailAddressError` with a sentence for a person.
+    """The address with its domain in ASCII (IDNA 2008). A `public_domain` must contain a dot.
 
-    `dotted`: whether its domain must be one of the whole internet's.
+    Raises `EmailAddressError` with a sentence for a person.
     """
     local, at, domain = text.rpartition("@")
     _reject_invisible(text)
@@ -54,41 +54,41 @@ def to_wire_format(text: str, *, public_domain: bool = True) -> str:
 
 
 def needs_smtputf8(address: str) -> bool:
-    """Whether a mail server has to take letters beyond ASCII before the @ (RFC 6531); the domain never needs that."""
+    """Whether the local part has non-ASCII characters, which the mail server must support (RFC 6531)."""
     return not address.rpartition("@")[0].isascii()
 
 
 def parse_mailbox(text: str) -> Mailbox:
-    """Of `Name <address>` or an address alone. Raises `EmailAddressError`.
+    """Parse `Name <address>` or an address alone. Raises `EmailAddressError`.
 
-    Letters beyond ASCII before the @ are refused: the server of every recipient would have to take them.
+    A non-ASCII local part is refused, because every recipient's server would have to support it.
     """
-    found = _NAME_AND_ADDRESS.match(text.strip())
-    name, address = (found["name"].strip(), found["address"].strip()) if found else ("", text.strip())
+    match = _NAME_AND_ADDRESS.match(text.strip())
+    name, address = (match["name"].strip(), match["address"].strip()) if match else ("", text.strip())
     if _QUOTED.match(name):
         name = re.sub(r"\\(.)", r"\1", name[1:-1])
     if _SURROGATE.search(name):
-        raise EmailAddressError("Its name is not in UTF-8.")
-    wire = to_wire_format(address, public_domain=False)
-    if needs_smtputf8(wire):
-        raise EmailAddressError("The part before the @ may hold letters without accents, digits and signs only.")
-    return Mailbox(name, wire)
+        raise EmailAddressError("The name is not in UTF-8.")
+    address = to_wire_format(address, public_domain=False)
+    if needs_smtputf8(address):
+        raise EmailAddressError("The part before the @ may contain ASCII characters only.")
+    return Mailbox(name, address)
 
 
 def _reject_invisible(text: str) -> None:
     for character in text:
         if not character.isascii() and unicodedata.category(character) in _INVISIBLE_CATEGORIES:
             raise EmailAddressError(
-                f"The address holds a character that cannot be seen (U+{ord(character):04X}). Type it again without it."
+                f"The address contains an invisible character (U+{ord(character):04X}). Type the address again."
             )
 
 
 def _ascii_domain(domain: str) -> str:
     try:
-        found = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
+        encoded = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
     except (idna.IDNAError, UnicodeError) as error:
-        raise EmailAddressError(f"There can be no mail domain {domain}.") from error
-    labels = found.split(".")
-    if len(found) > _MAX_DOMAIN_LENGTH or not all(map(_LABEL.match, labels)) or labels[-1].isdecimal():
+        raise EmailAddressError(f"{domain} is not a valid domain.") from error
+    labels = encoded.split(".")
+    if len(encoded) > _MAX_DOMAIN_LENGTH or not all(map(_LABEL.match, labels)) or labels[-1].isdecimal():
         raise EmailAddressError(_NOT_AN_ADDRESS)
-    return found
+    return encoded

@@ -1,10 +1,10 @@
-"""The lanes of a channel: urgent messages leave before bulk ones."""
+"""The lanes of a channel: urgent messages are sent before bulk ones."""
 
 from enum import IntEnum
 
 
 class Lane(IntEnum):
-    """The value is what `delivery.lane` holds; the lower one goes first."""
+    """The value of `delivery.lane`; the lower one is sent first."""
 
     URGENT = 0
     BULK = 1

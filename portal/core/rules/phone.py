@@ -1,4 +1,4 @@
-"""Phone numbers: from what a person types to E.164, and back to something a person can read."""
+"""Phone numbers: parsing to E.164 and formatting for people."""
 
 import itertools
 import re
@@ -15,9 +15,9 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 
 _CHANNEL = re.compile(r"\A(?:rcs|whatsapp|sms|mms):(?=\+)", re.IGNORECASE)
 _MAX_ZONES_PER_AREA = 4
-"""Such as those of the United Kingdom and its islands. A number in more has no area, such as a toll-free one."""
+"""As the United Kingdom and its islands have. A number with more zones, such as a toll-free one, has no area."""
 _PHONE_LABEL = re.compile(r"\A(?:tel|phone|mobile|cell)[.:]+ *(?=[+(0-9])", re.IGNORECASE)
-"""What stands before a number on cards and in links."""
+"""A prefix on business cards and in links."""
 _NANP = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}\Z")
 _VANITY = re.compile(r"[^A-Za-z]*[0-9].*[A-Za-z]{3}")
 _DIGIT_LOOKALIKES = frozenset("OoQDIiLlSsZzBbG")
@@ -28,60 +28,60 @@ TERRITORIES = {
     "FI": ("AX",),
     "NO": ("SJ",),
 }
-"""Territories and islands that belong to a country and share its numbers: whoever texts the country texts them too."""
+"""Territories that share a country's numbering plan: a country that may be texted includes them."""
 
 
 class PhoneError(ValueError):
-    """What is wrong with the number and how to write it, for the person who typed it."""
+    """The phone number is invalid; the message tells the person who typed it how to write it."""
 
 
 class UnverifiedNumber(PhoneError):
-    """It may be a number, but a person must look at its digits first: `number` is what it would be, in E.164."""
+    """`number` (E.164) may exist, but a person must check its digits first."""
 
-    def __init__(self, sentence: str, number: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: str, number: str) -> None:
+        super().__init__(message)
         self.number = number
 
 
 class UnlistedNumber(UnverifiedNumber):
-    """As long as numbers of its country are, and in no table: newer than the table, or mistyped."""
+    """The number has a plausible length but is in no range we know: it is newer than our tables, or mistyped."""
 
 
 class VanityNumber(UnverifiedNumber):
-    """Digits were written as letters, as in 1-800-FLOWERS."""
+    """Letters stand for digits, as in 1-800-FLOWERS."""
 
 
 def to_e164(text: str, region: str, confirmed: str = "") -> str:
-    """The E.164 form of a number; `region` (ISO 3166, such as US) is assumed where no country code is given.
+    """Parse a phone number; `region` (ISO 3166, such as US) applies if there is no country code.
 
-    Raises `PhoneError` for what cannot be a subscriber's number, and `UnverifiedNumber` for what a person must look at,
-    unless that very number is the one `confirmed`.
+    Raises `PhoneError` for an invalid number, and `UnverifiedNumber` for one that a person must check, unless it equals
+    `confirmed`.
     """
     try:
         return _parse_verified(text, region)
-    except UnverifiedNumber as unsure:
-        if text_input.clean_code(confirmed) != unsure.number:
+    except UnverifiedNumber as unverified:
+        if text_input.clean_code(confirmed) != unverified.number:
             raise
-        return unsure.number
+        return unverified.number
 
 
 def unlisted_number_warning(number: str) -> str:
-    """What there is to check about an E.164 number that may exist and is in no table; empty for the others."""
+    """The warning about an E.164 number that is in no known range; empty for other numbers."""
     try:
         _parse_verified(number, "ZZ")
-    except UnlistedNumber as unknown:
-        return str(unknown)
+    except UnlistedNumber as unlisted:
+        return str(unlisted)
     except PhoneError:
         return ""
     return ""
 
 
 def parse_search_phone(text: str, region: str) -> str:
-    """The number in E.164 that somebody looks for, also one in no table; empty for what is none."""
+    """The E.164 number in a search, verified or not; empty if the text is not a phone number."""
     try:
         return _parse_verified(text, region)
-    except UnverifiedNumber as unsure:
-        return unsure.number
+    except UnverifiedNumber as unverified:
+        return unverified.number
     except PhoneError:
         return ""
 
@@ -91,21 +91,21 @@ def _parse_verified(typed: str, region: str) -> str:
     if not text:
         raise PhoneError("Enter a phone number.")
     number = _parse(text, region)
-    written = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     if number.extension:
-        raise PhoneError("Leave out the extension: a text cannot reach one.")
+        raise PhoneError("Leave out the extension: texts cannot reach it.")
     if any(sign.isalpha() for sign in text):
-        raise _letters_error(text, number, written)
+        raise _letters_error(text, number, e164)
     if phonenumbers.is_valid_number(number):
-        return written
+        return e164
     if not _is_plausible(number):
         raise PhoneError(
             f"There is no such number in {_country_of(number, region)}: "
             "check the digits, or start with + and the country code."
         )
     raise UnlistedNumber(
-        f"{_format_international(number)} is in no list of numbers: it is new, or a digit is wrong. Check every digit.",
-        written,
+        f"{_format_international(number)} is in no known range: it is new, or a digit is wrong. Check every digit.",
+        e164,
     )
 
 
@@ -116,19 +116,19 @@ def _parse(text: str, region: str) -> phonenumbers.PhoneNumber:
         raise PhoneError(f"This is not a phone number. Write it like {example_phone(region)}.") from error
 
 
-def _letters_error(text: str, number: phonenumbers.PhoneNumber, written: str) -> PhoneError:
-    """A word on the keys of a phone is offered as its digits; a letter that looks like a digit is not guessed at."""
+def _letters_error(text: str, number: phonenumbers.PhoneNumber, e164: str) -> PhoneError:
+    """Convert a vanity number to digits for confirmation, but never guess a letter that looks like a digit."""
     word = _VANITY.match(text)
     if word and set(filter(str.isalpha, text)) - _DIGIT_LOOKALIKES and _is_plausible(number):
         return VanityNumber(
-            f"With its letters as digits this is {_format_international(number)}. Check every digit.", written
+            f"With its letters as digits this is {_format_international(number)}. Check every digit.", e164
         )
     letters = "".join(itertools.takewhile(str.isalpha, itertools.dropwhile(lambda sign: not sign.isalpha(), text)))
     return PhoneError(f"Write digits only: “{letters}” {'is a letter' if len(letters) == 1 else 'are letters'}.")
 
 
 def _is_plausible(number: phonenumbers.PhoneNumber) -> bool:
-    """As many digits as its country's numbers have; of +1 the plan itself says more."""
+    """Whether the length fits the country; for +1, also the North American Numbering Plan."""
     possible = phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
     return possible and (number.country_code != 1 or bool(_NANP.match(str(number.national_number))))
 
@@ -138,9 +138,9 @@ def _format_international(number: phonenumbers.PhoneNumber) -> str:
 
 
 def is_in_countries(number: str, countries: Sequence[str]) -> bool:
-    """Whether an E.164 number is of one of these countries, or of a territory of theirs.
+    """Whether an E.164 number belongs to one of these countries or their territories.
 
-    A number in no table counts as of its country code's main country.
+    A number in no known range belongs to the main country of its country code.
     """
     parsed = phonenumbers.parse(number, None)
     region = phonenumbers.region_code_for_number(parsed)
@@ -149,15 +149,15 @@ def is_in_countries(number: str, countries: Sequence[str]) -> bool:
 
 
 def likely_time_zone(number: str) -> str | None:
-    """The time zone of an E.164 number's area, where it has one or a few; None for a number that may be anywhere."""
-    from phonenumbers.timezone import time_zones_for_number  # its tables take time to load
+    """The time zone of an E.164 number's area; None for a number that may be anywhere."""
+    from phonenumbers.timezone import time_zones_for_number  # slow to import
 
     zones = [str(zone) for zone in time_zones_for_number(phonenumbers.parse(number)) if is_timezone(str(zone))]
     return zones[0] if 0 < len(zones) <= _MAX_ZONES_PER_AREA else None
 
 
 def is_e164(text: str) -> bool:
-    """Check the shape only: configured and magic numbers may belong to nobody (docs/twilio.md#magic-numbers)."""
+    """Checks the format only: configured and magic numbers may not exist (docs/twilio.md#magic-numbers)."""
     return bool(E164.match(text))
 
 
@@ -167,7 +167,7 @@ def strip_channel(address: str) -> str:
 
 
 def is_possible_phone(text: str) -> bool:
-    """E.164 with as many digits as its country's numbers have, whether it is anybody's or not."""
+    """E.164 with a length that fits its country, whether the number exists or not."""
     if not is_e164(text):
         return False
     try:
@@ -178,19 +178,19 @@ def is_possible_phone(text: str) -> bool:
 
 
 def format_phone(number: str, region: str = "US") -> str:
-    """(202) 555-0100 at home, +44 20 7946 0000 abroad; what cannot be read is returned as it is."""
+    """(202) 555-0100 in the region, +44 20 7946 0000 elsewhere; other text is returned unchanged."""
     try:
         parsed = phonenumbers.parse(number, None)
     except NumberParseException:
         return number
-    at_home = parsed.country_code == phonenumbers.country_code_for_region(region)
+    is_domestic = parsed.country_code == phonenumbers.country_code_for_region(region)
     return phonenumbers.format_number(
-        parsed, PhoneNumberFormat.NATIONAL if at_home else PhoneNumberFormat.INTERNATIONAL
+        parsed, PhoneNumberFormat.NATIONAL if is_domestic else PhoneNumberFormat.INTERNATIONAL
     )
 
 
 def mask_phone(number: str) -> str:
-    """+1 ••• 0100: enough to recognise one's own, too little to call a stranger."""
+    """+1 ••• 0100: people recognise their own number, but cannot call a stranger's."""
     if not is_e164(number):
         return "•••"
     try:

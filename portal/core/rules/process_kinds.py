@@ -1,7 +1,6 @@
-"""The kinds of process that give a heartbeat."""
+"""The kinds of process that record a heartbeat."""
 
 WORKER_QUEUE_LABELS = {"worker:sms": "texts", "worker:email": "email", "worker:work": "sends"}
-"""Kinds of worker that must be alive, and what each one carries."""
-
+"""Kinds of worker that must be running, and what each one processes."""
 
 SCHEDULER = "scheduler"

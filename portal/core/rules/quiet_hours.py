@@ -1,7 +1,7 @@
-"""Quiet hours: texts that can wait do, while it is night where people are (docs/consent-rules.md#quiet-hours).
+"""Quiet hours: texts that can wait are deferred at night (docs/consent-rules.md#quiet-hours).
 
-They keep notifications in the bulk lane from people's own phones. What somebody asked for this moment (an invitation,
-a welcome), what is urgent, and what reaches only a tester goes at any hour. Email is never held.
+They apply to notifications in the bulk lane that go to recipients' own phones. Invitations and welcomes, urgent texts,
+and texts that reach only a tester are sent at any hour, and so is email.
 """
 
 from collections.abc import Callable
@@ -13,32 +13,32 @@ from portal.core.rules.routing import Mode, TextKind
 from portal.core.rules.time_zones import timezone_or_utc
 
 QuietHoursLookup = Callable[[str], int | None]
-"""Of a time zone: when its quiet hours end, None where it is not in them."""
+"""Maps a time zone to the end of its current quiet hours in milliseconds; None outside quiet hours."""
 
 
 @dataclass(frozen=True)
 class QuietHours:
-    """Local times of day. They begin at `begin` and last until `end`, over midnight where that is the earlier one."""
+    """Local times of day. If `end` is not after `begin`, quiet hours last past midnight."""
 
     begin: time
     end: time
 
     def ends_ms(self, now_ms: int, zone: str) -> int | None:
-        """When they end for somebody in that zone who is in them now, in milliseconds since 1970; None outside them."""
+        """When the current quiet hours end in the zone, in milliseconds since 1970; None outside quiet hours."""
         local = datetime.fromtimestamp(now_ms / 1000, timezone_or_utc(zone))
-        over_midnight = self.end <= self.begin
-        late, early = local.time() >= self.begin, local.time() < self.end
-        if not (late or early if over_midnight else late and early):
+        spans_midnight = self.end <= self.begin
+        after_begin, before_end = local.time() >= self.begin, local.time() < self.end
+        if not (after_begin or before_end if spans_midnight else after_begin and before_end):
             return None
-        return _at(local, self.end, days=1 if over_midnight and late else 0)
+        return _local_time_ms(local, self.end, days=1 if spans_midnight and after_begin else 0)
 
     def begins_ms(self, now_ms: int, zone: str) -> int:
-        """When they begin next for somebody in that zone who is not in them now."""
+        """When the next quiet hours begin in the zone, in milliseconds since 1970, if it is not in them now."""
         local = datetime.fromtimestamp(now_ms / 1000, timezone_or_utc(zone))
-        return _at(local, self.begin, days=0 if local.time() < self.begin else 1)
+        return _local_time_ms(local, self.begin, days=0 if local.time() < self.begin else 1)
 
     def lookup_at(self, now_ms: int) -> QuietHoursLookup:
-        """`ends_ms` at one moment, worked out once for each zone: there may be 100,000 people in it."""
+        """`ends_ms` at `now_ms`, cached by zone: one may have 100,000 recipients."""
         return lru_cache(maxsize=None)(lambda zone: self.ends_ms(now_ms, zone))
 
     def __str__(self) -> str:
@@ -46,16 +46,15 @@ class QuietHours:
 
 
 def is_subject_to_quiet_hours(kind: str, urgent: bool, mode: Mode) -> bool:
-    """Whether quiet hours are for such a text at all."""
     return kind == TextKind.NOTIFICATION and not urgent and mode is Mode.LIVE
 
 
 def no_quiet_hours(_zone: str) -> int | None:
-    """Where there are no quiet hours."""
+    """The lookup if no quiet hours are configured."""
     return None
 
 
-def _at(local: datetime, moment: time, days: int) -> int:
-    """That time of the local day, so many days on; where the clocks go forward over it, the moment after the gap."""
-    there = datetime.combine(local.date() + timedelta(days=days), moment, local.tzinfo)
-    return round(there.astimezone(UTC).timestamp() * 1000)
+def _local_time_ms(local: datetime, at: time, days: int) -> int:
+    """`at` on the local day plus `days`; if daylight saving time skips it, the time after the gap."""
+    target = datetime.combine(local.date() + timedelta(days=days), at, local.tzinfo)
+    return round(target.astimezone(UTC).timestamp() * 1000)

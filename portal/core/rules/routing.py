@@ -1,6 +1,6 @@
-"""Does a text go, and why not? The one decision, used by preview, fan-out, the moment of sending and history.
+"""Decides whether a text is sent, and if not, why (docs/consent-rules.md#one-decision).
 
-Values in, a decision out: no database, no clock (docs/consent-rules.md#one-decision).
+Preview, fan-out, the final check before sending, and history all use this decision.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why no text goes, or not yet. The value is what rows hold; `words` is what people read."""
+    """Why a text is not sent, or not yet. Rows store the value; people read `label`."""
 
     FEATURE_OFF = "feature_off"
     TEMPLATE_EMAIL_ONLY = "template_email_only"
@@ -20,12 +20,12 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"
     NOT_CONFIGURED = "not_configured"
     QUIET_HOURS = "quiet_hours"
-    """It goes, but later: it is night where the person is."""
+    """The text is deferred, because it is night for the recipient."""
     EXPIRED = "expired"
     DUPLICATE_WELCOME = "duplicate_welcome"
-    """Of a welcome: the same account was welcomed at the number a short while ago, or often within a day."""
+    """The account was welcomed on this phone number a short while ago, or several times within a day."""
     MODE_CHANGED = "mode_changed"
-    """Of a test text: what was asked for as a rehearsal is never sent for real, nor the other way round."""
+    """Test mode changed after a test text was requested: a simulated text must never become a real one."""
 
     @property
     def label(self) -> str:
@@ -34,28 +34,28 @@ class Reason(StrEnum):
 
 _REASON_LABELS = {
     Reason.FEATURE_OFF: "Texts are switched off",
-    Reason.TEMPLATE_EMAIL_ONLY: "This template goes by email only",
+    Reason.TEMPLATE_EMAIL_ONLY: "This template is sent by email only",
     Reason.NO_NUMBER: "No phone number on the account",
-    Reason.NOT_OPTED_IN: "No number on the account is enabled for texts",
-    Reason.STOPPED: "The number replied STOP; only START from that phone turns texts on again",
-    Reason.OTHER_ACCOUNT_RECEIVES: "The number gets its texts for another account",
-    Reason.UNREACHABLE: "The number cannot receive texts",
-    Reason.NOT_CONFIGURED: "The gateway is not set up",
-    Reason.QUIET_HOURS: "In quiet hours no text leaves that can wait",
-    Reason.EXPIRED: "The text could not leave while it was still of use",
-    Reason.DUPLICATE_WELCOME: "The same welcome went there a short while ago",
-    Reason.MODE_CHANGED: "Test mode was switched before this test text had left, so it was not sent",
+    Reason.NOT_OPTED_IN: "No phone number on the account is enabled for texts",
+    Reason.STOPPED: "The recipient replied STOP; only START from that phone turns texts on again",
+    Reason.OTHER_ACCOUNT_RECEIVES: "The phone number receives texts for another account",
+    Reason.UNREACHABLE: "The phone number cannot receive texts",
+    Reason.NOT_CONFIGURED: "The SMS gateway is not set up",
+    Reason.QUIET_HOURS: "Waiting for the end of quiet hours",
+    Reason.EXPIRED: "The text expired before it could be sent",
+    Reason.DUPLICATE_WELCOME: "The same welcome was sent a short while ago",
+    Reason.MODE_CHANGED: "Test mode changed before this test text was sent",
 }
 
 
 MAX_VALIDITY_SECONDS = 14_400
-"""Four hours: what has not reached a phone by then reaches it as a surprise; Twilio would go on for ten."""
+"""Four hours: a notification that arrives later is confusing. Twilio's own limit is ten hours."""
 MIN_VALIDITY_MS = 10_000
 """Twilio advises against a `ValidityPeriod` of five seconds or less."""
 
 
 class TextKind(StrEnum):
-    """What a text is for: a communication's kind, wherever one of ours leaves as a text."""
+    """The kind of a communication that is sent as a text."""
 
     NOTIFICATION = "notification"
     INVITATION = "invitation"
@@ -64,7 +64,7 @@ class TextKind(StrEnum):
 
 
 class Mode(StrEnum):
-    """What happens to texts now; every attempt records the one it was made under."""
+    """What happens to texts; every attempt records the mode it was made in."""
 
     OFF = "off"
     LIVE = "live"
@@ -74,12 +74,12 @@ class Mode(StrEnum):
 
 
 SIMULATED_MODES = (Mode.TEST, Mode.TEST_OVERRIDE)
-"""Modes in which nothing real leaves."""
+"""Modes in which nothing reaches a phone."""
 
 
 @dataclass(frozen=True)
 class RecipientPhone:
-    """One number of the account. `receives_sms_elsewhere`: another account holds SMS for it."""
+    """A phone number on the account. `receives_sms_elsewhere`: it receives texts for another account."""
 
     phone: str
     receives_sms: bool
@@ -90,7 +90,7 @@ class RecipientPhone:
 
 @dataclass(frozen=True)
 class Switches:
-    """The settings that matter here, as they stand at this moment."""
+    """The current settings that affect routing."""
 
     feature_on: bool
     test_mode: bool = False
@@ -108,9 +108,9 @@ class Switches:
 
 @dataclass(frozen=True)
 class RoutingDecision:
-    """`number` is whom the text is meant for, `sent_to` where it really goes (the override number, if one is set).
+    """`phone` is the recipient's, `sent_to` where the text really goes (the override number, if one is set).
 
-    A text that goes, but waits for the end of quiet hours, does so until `deferred_until_ms`.
+    With `deferred_until_ms`, the text waits for the end of quiet hours.
     """
 
     will_send: bool
@@ -123,35 +123,35 @@ class RoutingDecision:
 def route_text(
     switches: Switches,
     sms_enabled: bool,
-    numbers: Sequence[RecipientPhone],
+    phones: Sequence[RecipientPhone],
     quiet_hours_end_ms: int | None = None,
     sms_expires_at_ms: int | None = None,
 ) -> RoutingDecision:
-    """Decide in this order: feature, template, person, number, hour (docs/consent-rules.md#one-decision).
+    """Decide in this order: feature, template, person, phone number, hour (docs/consent-rules.md#one-decision).
 
-    `quiet_until_ms` is given where quiet hours hold for this text now, `sms_expires_at_ms` where it loses its use.
+    `quiet_hours_end_ms` is given if quiet hours apply to this text now, `sms_expires_at_ms` if it expires.
     """
     if not switches.feature_on:
         return RoutingDecision(False, Reason.FEATURE_OFF)
     if not sms_enabled:
         return RoutingDecision(False, Reason.TEMPLATE_EMAIL_ONLY)
-    if not numbers:
+    if not phones:
         return RoutingDecision(False, Reason.NO_NUMBER)
-    holder = _choose_phone(numbers)
+    holder = _choose_phone(phones)
     if holder is None:
-        return RoutingDecision(False, _no_recipient_reason(numbers))
-    refusal = block_reason(holder)
-    if refusal is not None:
-        return RoutingDecision(False, refusal, holder.phone)
+        return RoutingDecision(False, _no_recipient_reason(phones))
+    blocked = block_reason(holder)
+    if blocked is not None:
+        return RoutingDecision(False, blocked, holder.phone)
     if not switches.configured:
         return RoutingDecision(False, Reason.NOT_CONFIGURED, holder.phone)
     return _schedule(switches.override_number or holder.phone, holder, quiet_hours_end_ms, sms_expires_at_ms)
 
 
-def _choose_phone(numbers: Sequence[RecipientPhone]) -> RecipientPhone | None:
-    """Of those that hold SMS the first that nothing keeps texts from, else the first: its reason is the one told."""
-    holders = [number for number in numbers if number.receives_sms]
-    return next((number for number in holders if block_reason(number) is None), holders[0] if holders else None)
+def _choose_phone(phones: Sequence[RecipientPhone]) -> RecipientPhone | None:
+    """The first enabled phone that is not blocked, else the first enabled one, whose block reason is reported."""
+    enabled = [phone for phone in phones if phone.receives_sms]
+    return next((phone for phone in enabled if block_reason(phone) is None), enabled[0] if enabled else None)
 
 
 def _schedule(
@@ -164,49 +164,49 @@ def _schedule(
     return RoutingDecision(True, Reason.QUIET_HOURS, holder.phone, sent_to, quiet_until_ms)
 
 
-def block_reason(number: RecipientPhone) -> Reason | None:
-    """What keeps texts from a number that is enabled for them."""
-    if number.is_opted_out:
+def block_reason(phone: RecipientPhone) -> Reason | None:
+    """Why a phone that is enabled for texts gets none."""
+    if phone.is_opted_out:
         return Reason.STOPPED
-    return Reason.UNREACHABLE if number.is_unreachable else None
+    return Reason.UNREACHABLE if phone.is_unreachable else None
 
 
 def send_block_reason(
-    kind: str, number: RecipientPhone, on_account: bool = True, too_late: bool = False
+    kind: str, phone: RecipientPhone, on_account: bool = True, too_late: bool = False
 ) -> Reason | None:
-    """The decision once more at the moment of sending, for every kind of text: a STOP since then wins.
+    """The final check before sending, for every kind of text: a STOP in the meantime wins.
 
-    `on_account` is whether the number still stands on the account. A test text goes to whom the sysadmin says.
+    `on_account`: the phone number is still on the account. A test text may go to any number that has not opted out.
     """
     if kind == TextKind.TEST:
-        return Reason.STOPPED if number.is_opted_out else None
+        return Reason.STOPPED if phone.is_opted_out else None
     if not on_account:
         return Reason.NO_NUMBER
-    if kind != TextKind.INVITATION and not number.receives_sms:
-        return block_reason(number) or Reason.NOT_OPTED_IN
-    return block_reason(number) or (Reason.EXPIRED if too_late else None)
+    if kind != TextKind.INVITATION and not phone.receives_sms:
+        return block_reason(phone) or Reason.NOT_OPTED_IN
+    return block_reason(phone) or (Reason.EXPIRED if too_late else None)
 
 
-def crosses_test_mode(asked_mode: str | None, mode: Mode) -> bool:
-    """Whether a text asked for as a rehearsal would now be real, or the other way round. None: in no mode."""
-    return asked_mode is not None and (asked_mode in SIMULATED_MODES) != (mode in SIMULATED_MODES)
+def crosses_test_mode(requested_mode: str | None, mode: Mode) -> bool:
+    """Whether a text requested as simulated would now be real, or vice versa. None: requested for any mode."""
+    return requested_mode is not None and (requested_mode in SIMULATED_MODES) != (mode in SIMULATED_MODES)
 
 
 def is_expired(sms_expires_at_ms: int | None, at_ms: int) -> bool:
-    """Whether a text that leaves about then would be of no use any more, or of none by the time it arrives."""
+    """Whether a text sent at `at_ms` would be expired on arrival."""
     return sms_expires_at_ms is not None and at_ms > sms_expires_at_ms - MIN_VALIDITY_MS
 
 
 def validity_seconds(sms_expires_at_ms: int | None, at_ms: int) -> int:
-    """How long Twilio may hold a text that leaves now: its `ValidityPeriod` (docs/twilio.md#validity-period)."""
+    """Twilio's `ValidityPeriod` for a text sent at `at_ms` (docs/twilio.md#validity-period)."""
     if sms_expires_at_ms is None:
         return MAX_VALIDITY_SECONDS
     return max(MIN_VALIDITY_MS // 1000, min(MAX_VALIDITY_SECONDS, (sms_expires_at_ms - at_ms) // 1000))
 
 
-def _no_recipient_reason(numbers: Sequence[RecipientPhone]) -> Reason:
-    if any(number.is_opted_out for number in numbers):
+def _no_recipient_reason(phones: Sequence[RecipientPhone]) -> Reason:
+    if any(phone.is_opted_out for phone in phones):
         return Reason.STOPPED
-    if any(number.receives_sms_elsewhere for number in numbers):
+    if any(phone.receives_sms_elsewhere for phone in phones):
         return Reason.OTHER_ACCOUNT_RECEIVES
     return Reason.NOT_OPTED_IN

@@ -1,4 +1,4 @@
-"""Which of several sending numbers writes to whom: always the same one, and as many people to each of them."""
+"""Assigns recipients evenly to several sending numbers, each recipient always to the same one."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -6,47 +6,46 @@ from functools import lru_cache
 
 BUCKET_DIGITS = 2
 _BUCKETS = 10**BUCKET_DIGITS
-"""People are shared out by the last two digits of their numbers, which databases can tell as well as we can."""
+"""A recipient's bucket is the last two digits of the phone number, which SQL can compute as well."""
 _STRIDE = 37
-"""Numbers that follow one another, as those of one office do, go to different ones."""
+"""Spreads consecutive phone numbers, such as those of one office, over different sending numbers."""
 
 
 @dataclass(frozen=True)
 class SenderAssignment:
-    """`keys` are the sending numbers in use, in their order."""
+    """`sender_keys` are the sending numbers in use, in order."""
 
     sender_keys: tuple[str, ...]
 
-    def sender_for(self, number: str, preferred_sender: str | None) -> str:
-        """`known` is the number of ours that the person texted START to, and so expects texts from."""
-        return (
-            preferred_sender
-            if preferred_sender in self.sender_keys
-            else _sender_by_bucket(self.sender_keys)[int(number[-BUCKET_DIGITS:])]
-        )
+    def sender_for(self, phone_number: str, preferred_sender: str | None) -> str:
+        """`preferred_sender` is the sending number that the recipient texted START to, and so expects texts from."""
+        if preferred_sender in self.sender_keys:
+            return preferred_sender
+        return _sender_by_bucket(self.sender_keys)[int(phone_number[-BUCKET_DIGITS:])]
 
     def largest_share(self, groups: Iterable[tuple[str, str | None, int]]) -> float:
-        """Of the number that has the most to send: all the others are done before it is.
+        """Share of traffic on the busiest sender, which finishes last.
 
-        The groups have the last digits of people's numbers, the number of ours that they know, and how many they are.
+        A group is the last digits of recipients' phone numbers, their preferred sender, and the count of recipients.
         """
         texts = dict.fromkeys(self.sender_keys, 0)
-        for digits, known, number in groups:
-            texts[self.sender_for(digits, known)] += number
+        for digits, preferred_sender, count in groups:
+            texts[self.sender_for(digits, preferred_sender)] += count
         total = sum(texts.values())
         return max(texts.values()) / total if total else 1 / len(self.sender_keys)
 
     def buckets_of(self, keys: Collection[str]) -> list[str]:
-        """The last digits of those who get their texts from these, unless they know another number of ours."""
-        return [f"{lot:0{BUCKET_DIGITS}}" for lot, key in enumerate(_sender_by_bucket(self.sender_keys)) if key in keys]
+        """The buckets (last digits) of these senders; a preferred sender overrides the bucket."""
+        senders = enumerate(_sender_by_bucket(self.sender_keys))
+        return [f"{bucket:0{BUCKET_DIGITS}}" for bucket, key in senders if key in keys]
 
 
 @lru_cache(maxsize=32)
 def _sender_by_bucket(keys: Sequence[str]) -> tuple[str, ...]:
-    """The key of each lot. One that is added at the end takes its part from the others; nobody else moves."""
-    places = [keys[0]] * _BUCKETS
+    """The key of each bucket. A key added at the end takes its share from the others, and no other bucket moves."""
+    buckets = [keys[0]] * _BUCKETS
     for count, key in enumerate(keys[1:], 2):
         for _ in range(_BUCKETS // count):
-            most = max(keys[: count - 1], key=places.count)
-            places[places.index(most)] = key
-    return tuple(places[lot * _STRIDE % _BUCKETS] for lot in range(_BUCKETS))
+            largest = max(keys[: count - 1], key=buckets.count)
+            buckets[buckets.index(largest)] = key
+    return tuple(buckets[bucket * _STRIDE % _BUCKETS] for bucket in range(_BUCKETS))

@@ -1,6 +1,6 @@
-"""The shape of a JSON setting: its keys, the rule of each, and the rules between them.
+"""The schema of a JSON setting: its fields, their rules, and the rules across fields.
 
-One source for reading what was typed, for the form that spares people the JSON, and for showing it without its secrets.
+The schema parses input, generates the form, and masks secrets for display.
 """
 
 import json
@@ -29,10 +29,10 @@ def no_rules(_value: Mapping[str, Any]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class SettingField:
-    """One key and the field that edits it.
+    """A key of the setting and the form field that edits it.
 
-    `kind` is text, secret, number, choice, text_list (a list of any) or choice_list (a list of `choices`).
-    `rule` gives what a sound value of that kind must be beyond it, or "". A secret `beside` another key goes with it.
+    `kind` is text, secret, number, choice, text_list (any texts) or choice_list (a list of `choices`). `check_value`
+    returns an error about a value of the right kind, or "". A secret is kept only with the key in `required_with`.
     """
 
     name: str
@@ -43,27 +43,26 @@ class SettingField:
     check_value: Callable[[Any], str] = accept_any
     required_with: str = ""
     deprecated_choices: tuple[str, ...] = ()
-    """Choices that are offered no more, and still read where they are stored."""
+    """Choices that are no longer offered, but are valid in stored values."""
     live_only: bool = False
-    """Nothing that test mode has a use for."""
+    """Not used in test mode."""
 
     @property
     def is_secret(self) -> bool:
         return self.kind == "secret"
 
     def requirement_error(self, value: Any, stored: bool = False) -> str:
-        """What the value must be and is not; "" when it will do."""
-        known = (
-            replace(self, choices={**self.choices, **dict.fromkeys(self.deprecated_choices, "")}) if stored else self
-        )
-        return _CHECKS_BY_KIND[self.kind](known, value) or self.check_value(value)
+        """What the value must be but is not; "" if it is valid."""
+        choices = {**self.choices, **dict.fromkeys(self.deprecated_choices, "")}
+        key = replace(self, choices=choices) if stored else self
+        return _CHECKS_BY_KIND[self.kind](key, value) or self.check_value(value)
 
 
 @dataclass(frozen=True)
 class SettingSchema:
-    """`between` gives the rules that take several keys: a sentence for each key it belongs to. `example` is sound.
+    """`cross_field_rules` returns errors by key for rules that involve several keys. `example` is a valid value.
 
-    `sense` gives more of them, for what is newly written: what was stored before such a rule goes on being used.
+    `new_value_rules` does the same for new values only, so that values stored before such a rule stay valid.
     """
 
     fields: tuple[SettingField, ...]
@@ -71,31 +70,31 @@ class SettingSchema:
     cross_field_rules: Callable[[Mapping[str, Any]], dict[str, str]] = no_rules
     new_value_rules: Callable[[Mapping[str, Any]], dict[str, str]] = no_rules
     derived_values: Callable[[Mapping[str, Any]], dict[str, str]] = no_rules
-    """What holds for keys that a sound value leaves out, in words."""
+    """Describes the defaults of keys that a valid value leaves out, by key."""
 
     def parse(self, name: str, text: str, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """From JSON; a secret that is empty, or typed as it is shown, keeps what is stored. Raises `SettingError`."""
+        """Parse JSON. A secret that is empty or masked keeps its stored value. Raises `SettingError`."""
         value = self._with_stored_secrets(_parse_json_object(name, text), stored or {})
         self.check(name, value)
         return value
 
     def check(self, name: str, value: Mapping[str, Any], stored: bool = False) -> None:
-        """Raises `SettingError` with a sentence for every key concerned."""
-        keys = {key.name: key for key in self.fields}
-        problems: dict[str, str] = {}
-        for typed, item in value.items():
-            if typed not in keys:
-                problems[typed] = f"{name}: there is no key {quote_input(typed)}. The keys are {', '.join(keys)}."
-            elif rule := keys[typed].requirement_error(item, stored):
-                problems[typed] = f'{name}: "{typed}" {rule}'
-        if not problems:
-            together = self.cross_field_rules(value) or ({} if stored else self.new_value_rules(value))
-            problems = {key: f"{name}{rule}" for key, rule in together.items()}
-        if problems:
-            raise SettingError(problems)
+        """Raises `SettingError` with a sentence for every invalid key."""
+        fields = {field.name: field for field in self.fields}
+        errors: dict[str, str] = {}
+        for key, item in value.items():
+            if key not in fields:
+                errors[key] = f"{name}: there is no key {quote_input(key)}. The keys are {', '.join(fields)}."
+            elif requirement := fields[key].requirement_error(item, stored):
+                errors[key] = f'{name}: "{key}" {requirement}'
+        if not errors:
+            cross_field = self.cross_field_rules(value) or ({} if stored else self.new_value_rules(value))
+            errors = {key: f"{name}{error}" for key, error in cross_field.items()}
+        if errors:
+            raise SettingError(errors)
 
     def is_valid(self, value: Any) -> bool:
-        """Whether what is stored can be used: it may have been written for another provider."""
+        """Whether a stored value can be used: it may have been written for another provider."""
         try:
             self.check("", value if isinstance(value, dict) else {"": value}, stored=True)
         except SettingError:
@@ -103,52 +102,54 @@ class SettingSchema:
         return True
 
     def masked_values(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """With secrets by their last four characters; what is under no known key could be one."""
-        open_keys = {key.name for key in self.fields if not key.is_secret}
-        return {name: item if name in open_keys else mask_secret(str(item)) for name, item in value.items()}
+        """The value with secrets masked. An unknown key may hold a secret, so it is masked too."""
+        public = self._public_keys()
+        return {name: item if name in public else mask_secret(str(item)) for name, item in value.items()}
 
     def masked_for_history(self, value: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-        """As history keeps it: a secret that differs from the other value's is "changed", and nothing more is said."""
-        open_keys = {key.name for key in self.fields if not key.is_secret}
+        """The value for the history: of a secret it only says whether it differs from the `other` value's."""
+        public = self._public_keys()
         return {
-            name: item if name in open_keys else MASK if item == other.get(name) else "changed"
+            name: item if name in public else MASK if item == other.get(name) else "changed"
             for name, item in value.items()
         }
 
     def parse_form(self, fields: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-        """What a form says: text by key, a list for words, None for what is left to the default."""
+        """The value from form fields: text by key, or a list for a list of choices. Empty fields are left out."""
         value: dict[str, Any] = {}
         for key in self.fields:
-            typed = fields.get(key.name)
-            if isinstance(typed, list) or typed:
-                value[key.name] = _FORM_PARSERS.get(key.kind, _unchanged)(typed)
+            raw = fields.get(key.name)
+            if isinstance(raw, list) or raw:
+                value[key.name] = _FORM_PARSERS.get(key.kind, _unchanged)(raw)
             elif key.is_secret and key.name in stored and (not key.required_with or fields.get(key.required_with)):
                 value[key.name] = ""
         return value
 
     def provided_secrets(self, value: Mapping[str, Any]) -> set[str]:
-        """The keys whose secret is really there: not empty, and not as it is shown."""
-        found = {key.name: value.get(key.name) for key in self.fields if key.is_secret}
-        return {name for name, item in found.items() if isinstance(item, str) and item and MASK not in item}
+        """The keys of secrets that are neither empty nor masked."""
+        secrets = {key.name: value.get(key.name) for key in self.fields if key.is_secret}
+        return {name for name, item in secrets.items() if isinstance(item, str) and item and MASK not in item}
 
     def provided_secrets_in_json(self, text: str) -> set[str]:
-        """The same of JSON; none of what cannot be read."""
+        """`provided_secrets` of JSON; empty if it cannot be parsed."""
         try:
             return self.provided_secrets(_parse_json_object("", text))
         except SettingError:
             return set()
 
     def without_secrets(self, text: str) -> str | None:
-        """What was typed as JSON, for another try, without its secrets; None when they cannot be told apart."""
-        secrets = {key.name for key in self.fields if key.is_secret}
-        if not secrets:
+        """The JSON input without its secrets, to show it again; None if it cannot be parsed."""
+        public = self._public_keys()
+        if len(public) == len(self.fields):
             return text
         try:
             value = _parse_json_object("", text)
         except SettingError:
             return None
-        open_keys = {key.name for key in self.fields} - secrets
-        return json.dumps({name: item if name in open_keys else "" for name, item in value.items()})
+        return json.dumps({name: item if name in public else "" for name, item in value.items()})
+
+    def _public_keys(self) -> set[str]:
+        return {key.name for key in self.fields if not key.is_secret}
 
     def _with_stored_secrets(self, value: dict[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
         secrets = {key.name for key in self.fields if key.is_secret and key.name in stored}
@@ -168,15 +169,13 @@ def _parse_json_object(name: str, text: str) -> dict[str, Any]:
     try:
         value = json.loads(text, object_pairs_hook=_reject_duplicate_keys)
     except json.JSONDecodeError as error:
-        words = f"{name} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        raise SettingError.for_key(words) from error
+        message = f"{name} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        raise SettingError.for_key(message) from error
     except _DuplicateKeyError as error:
-        raise SettingError.for_key(
-            f"{name}: the key {quote_input(str(error))} stands there twice.", str(error)
-        ) from error
+        raise SettingError.for_key(f"{name} has the key {quote_input(str(error))} twice.", str(error)) from error
     except (ValueError, RecursionError) as error:
-        words = f"{name} is not JSON of a setting: it is nested too deep, or a number in it cannot be read."
-        raise SettingError.for_key(words) from error
+        message = f"{name} is not valid JSON: it is nested too deeply, or it has an invalid number."
+        raise SettingError.for_key(message) from error
     if not isinstance(value, dict):
         raise SettingError.for_key(f"{name} must be a JSON object such as {{...}}.")
     return value
@@ -187,28 +186,28 @@ class _DuplicateKeyError(ValueError):
 
 
 def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    value: dict[str, Any] = {}
     for key, item in pairs:
-        if key in found:
+        if key in value:
             raise _DuplicateKeyError(key)
-        found[key] = item
-    return found
+        value[key] = item
+    return value
 
 
-def _unchanged(typed: Any) -> Any:
-    return typed
+def _unchanged(raw: Any) -> Any:
+    return raw
 
 
-def _split_list(typed: Any) -> list[str]:
-    """One on a line, or parted by commas."""
-    return [item for line in str(typed).replace(",", "\n").splitlines() if (item := line.strip())]
+def _split_list(raw: Any) -> list[str]:
+    """Items are separated by line breaks or commas."""
+    return [item for line in str(raw).replace(",", "\n").splitlines() if (item := line.strip())]
 
 
-def _parse_number_input(typed: Any) -> Any:
-    """The number that was typed; what is none stays as it is, for the rule to refuse."""
-    if not _NUMBER.match(str(typed)):
-        return typed
-    return float(typed) if "." in typed else int(typed)
+def _parse_number_input(raw: Any) -> Any:
+    """Other text is returned unchanged, for `_check_number` to refuse."""
+    if not _NUMBER.match(str(raw)):
+        return raw
+    return float(raw) if "." in raw else int(raw)
 
 
 def _check_text(_key: SettingField, value: Any) -> str:
@@ -226,8 +225,8 @@ def _check_secret(key: SettingField, value: Any) -> str:
 
 
 def _check_number(_key: SettingField, value: Any) -> str:
-    sound = isinstance(value, int | float) and not isinstance(value, bool) and value == value
-    return "" if sound else "must be a number."
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    return "" if is_number else "must be a number."
 
 
 def _check_choice(key: SettingField, value: Any) -> str:
@@ -235,17 +234,17 @@ def _check_choice(key: SettingField, value: Any) -> str:
 
 
 def _check_text_list(key: SettingField, value: Any) -> str:
-    sound = (
+    is_valid = (
         isinstance(value, list)
         and 0 < len(value) <= _MAX_LIST_ITEMS
         and not any(_check_text(key, item) for item in value)
     )
-    return "" if sound else f"must be a list of texts, at most {_MAX_LIST_ITEMS}, or be left out."
+    return "" if is_valid else f"must be a list of at most {_MAX_LIST_ITEMS} texts, or be left out."
 
 
 def _check_choice_list(key: SettingField, value: Any) -> str:
-    sound = isinstance(value, list) and all(isinstance(word, str) and word in key.choices for word in value)
-    return "" if sound else f"must be a list of some of {', '.join(key.choices)}, or []."
+    is_valid = isinstance(value, list) and all(isinstance(item, str) and item in key.choices for item in value)
+    return "" if is_valid else f"must be a list of some of {', '.join(key.choices)}, or []."
 
 
 _CHECKS_BY_KIND = {

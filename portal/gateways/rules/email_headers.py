@@ -1,7 +1,7 @@
-"""Header lines of a mail: each value parses back to exactly what was meant (RFC 5322, RFC 2047).
+"""Email header lines that parse back to exactly the same value (RFC 5322, RFC 2047).
 
-Python's own folding is not used: it joins or drops spaces between encoded words, and takes a value that looks like an
-encoded word for one. So everything that is not plain is encoded here, whole.
+Python's own folding joins or drops spaces between encoded words, and decodes text that looks like an encoded word. So
+every value that is not plain is encoded completely here.
 """
 
 import base64
@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator
 
 _MAX_LINE_LENGTH = 76
-"""Characters of a line (RFC 2047 2 for one with an encoded word; RFC 5322 2.1.1 would allow two more)."""
+"""The limit for a line with an encoded word (RFC 2047 2); RFC 5322 2.1.1 allows 78 otherwise."""
 _MAX_ENCODED_WORD_LENGTH = 75
 _MAX_PLAIN_WORD_LENGTH = 60
 _MAX_DISPLAY_NAME_LENGTH = 980
-"""With the header's name before it, below the 998 characters that RFC 5322 2.1.1 allows a line."""
+"""Together with the header name, less than the 998 characters that RFC 5322 2.1.1 allows in a line."""
 _PREFIX, _SUFFIX = "=?utf-8?{}?", "?="
 _ENCODED_WORD_OVERHEAD = len(_PREFIX.format("q")) + len(_SUFFIX)
 _CONTROL = re.compile("\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -21,16 +21,16 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _PRINTABLE = re.compile(r"[ -~]+\Z")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z")
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
-"""What RFC 2047 5 (3) lets stand for itself in every place, names included."""
+"""Characters that RFC 2047 5 (3) allows unencoded everywhere, including in display names."""
 
 
 def header_text(text: str) -> str:
-    """What of a text a header can carry: a line end or another control character is read as a space."""
+    """The text with line ends and other control characters replaced by spaces."""
     return _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))
 
 
 def text_header(name: str, text: str) -> str:
-    """A header of free text, such as Subject, folded; without the line end after it."""
+    """A folded header of free text, such as Subject, without a final line end."""
     value = header_text(text)
     if _is_plain(value):
         return _fold(name, value.split(" "))
@@ -38,28 +38,28 @@ def text_header(name: str, text: str) -> str:
 
 
 def address_header(name: str, display_name: str, address: str) -> str:
-    """A header of one mailbox. `address` is ready for the wire (`mail_address.to_wire_format`)."""
-    shown = header_text(display_name)
-    if not shown.strip():
+    """A header with one mailbox. `address` is in wire format (`email_address.to_wire_format`)."""
+    text = header_text(display_name)
+    if not text.strip():
         return f"{name}: {address}"
-    return _fold(name, [*_display_name_words(shown), f"<{address}>"])
+    return _fold(name, [*_display_name_words(text), f"<{address}>"])
 
 
-def _display_name_words(shown: str) -> list[str]:
-    """A display name in one piece, wherever that is possible, though its line may get long.
+def _display_name_words(text: str) -> list[str]:
+    """A display name, not folded if possible, although its line may be long.
 
-    A quoted string that is folded ends at the fold for `email.utils.parseaddr`, and Python's newer parser puts, before
-    3.12.9 and 3.13.2, a space between two encoded words of a name. No reader is known to mind the length.
+    `email.utils.parseaddr` ends a quoted string at the fold, and before 3.12.9 and 3.13.2 Python's newer parser puts a
+    space between two encoded words of a name. No known reader has a problem with the length.
     """
-    if _PRINTABLE.match(shown) and "=?" not in shown:
-        quoted = shown if _ATOMS.match(shown) else '"' + re.sub(r'(["\\])', r"\\\1", shown) + '"'
+    if _PRINTABLE.match(text) and "=?" not in text:
+        quoted = text if _ATOMS.match(text) else '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
         if len(quoted) <= _MAX_DISPLAY_NAME_LENGTH:
-            return quoted.split(" ") if quoted == shown else [quoted]
-    return list(_encoded_words(shown, _MAX_DISPLAY_NAME_LENGTH, _MAX_DISPLAY_NAME_LENGTH))
+            return quoted.split(" ") if quoted == text else [quoted]
+    return list(_encoded_words(text, _MAX_DISPLAY_NAME_LENGTH, _MAX_DISPLAY_NAME_LENGTH))
 
 
 def _is_plain(value: str) -> bool:
-    """Whether it can stand as it is, and be folded at its spaces."""
+    """Whether the value needs no encoding and can be folded at its spaces."""
     if not value:
         return True
     words = value.split(" ")
@@ -72,30 +72,29 @@ def _is_plain(value: str) -> bool:
 
 def _fold(name: str, words: list[str] | Iterator[str]) -> str:
     lines = [f"{name}:"]
-    for place, word in enumerate(words):
-        if place and len(lines[-1]) + 1 + len(word) > _MAX_LINE_LENGTH:
+    for index, word in enumerate(words):
+        if index and len(lines[-1]) + 1 + len(word) > _MAX_LINE_LENGTH:
             lines.append("")
         lines[-1] += f" {word}"
     return "\r\n".join(lines)
 
 
-def _encoded_words(value: str, first_room: int, room: int) -> Iterator[str]:
-    """As encoded words of whole characters, in the shorter encoding. The space between two counts nothing."""
-    in_q = sum(len(_q_encode(character)) for character in value)
-    in_base64 = 4 * -(-len(value.encode()) // 3)
-    kind = "q" if in_q <= in_base64 else "b"
-    write = _q_encode if kind == "q" else _b_encode
+def _encoded_words(value: str, first_length: int, max_length: int) -> Iterator[str]:
+    """Encoded words of whole characters in the shorter encoding. Readers drop the space between two of them."""
+    q_length = sum(len(_q_encode(character)) for character in value)
+    base64_length = 4 * -(-len(value.encode()) // 3)
+    encoding = "q" if q_length <= base64_length else "b"
+    encode = _q_encode if encoding == "q" else _b_encode
     start, used = 0, 0
-    for place, character in enumerate(value):
-        payload = (first_room if start == 0 else room) - _ENCODED_WORD_OVERHEAD
-        most, size = (
-            (payload, len(_q_encode(character))) if kind == "q" else (payload // 4 * 3, len(character.encode()))
-        )
-        if used + size > most:
-            yield _PREFIX.format(kind) + write(value[start:place]) + _SUFFIX
-            start, used = place, 0
+    for index, character in enumerate(value):
+        payload = (first_length if start == 0 else max_length) - _ENCODED_WORD_OVERHEAD
+        capacity = payload if encoding == "q" else payload // 4 * 3
+        size = len(_q_encode(character)) if encoding == "q" else len(character.encode())
+        if used + size > capacity:
+            yield _PREFIX.format(encoding) + encode(value[start:index]) + _SUFFIX
+            start, used = index, 0
         used += size
-    yield _PREFIX.format(kind) + write(value[start:]) + _SUFFIX
+    yield _PREFIX.format(encoding) + encode(value[start:]) + _SUFFIX
 
 
 def _q_encode(text: str) -> str:

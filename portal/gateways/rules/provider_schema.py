@@ -1,4 +1,4 @@
-"""What every provider's settings come to: credentials, sender settings, and the schema they are written in."""
+"""Credentials and sender settings, as every provider has them, and the schema of these settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from portal.core.rules.setting_schema import SettingSchema
 
 @dataclass(frozen=True)
 class Credentials:
-    """`user` and `password` of HTTP Basic; `signing_tokens` check webhooks, newest first (docs/twilio.md#api-keys)."""
+    """`user` and `password` are for HTTP Basic, `signing_tokens` for webhooks, newest first (docs/twilio.md#api-keys)."""
 
     account_sid: str
     user: str
@@ -25,9 +25,9 @@ class Credentials:
 
 @dataclass(frozen=True)
 class SenderSettings:
-    """`number_type` is a key of `pacing.RATES`; `auto_replied_keywords` the words that the provider answers by itself.
+    """`number_type` is a key of `pacing.RATES`. The provider itself replies to the `auto_replied_keywords`.
 
-    Every one of `additional_numbers` is of the same type, and has the same pace again.
+    `additional_numbers` are of the same type, and each has the same rate.
     """
 
     from_number: str
@@ -37,11 +37,11 @@ class SenderSettings:
     auto_replied_keywords: frozenset[str] = frozenset({"STOP", "HELP"})
     additional_numbers: tuple[str, ...] = ()
     has_explicit_type: bool = True
-    """Otherwise it was worked out from the numbers."""
+    """False if the type was inferred from the phone numbers."""
 
     @property
     def sender_key(self) -> str:
-        """What a pace belongs to: the service if there is one, else the number."""
+        """The key of a rate: the messaging service if there is one, else the sending number."""
         return self.messaging_service_sid or self.from_number
 
     @property
@@ -50,22 +50,22 @@ class SenderSettings:
 
     @cached_property
     def individual_senders(self) -> tuple["SenderSettings", ...]:
-        """One for each number that texts come from; a messaging service is one, whatever numbers it has."""
+        """One for each sending number; a messaging service counts as one."""
         return tuple(replace(self, from_number=number, additional_numbers=()) for number in self.from_numbers)
 
     @property
     def total_segments_per_second(self) -> float:
-        """In segments a second, of all numbers together, if all have as much to send."""
+        """The rate of all sending numbers together, if the traffic is spread evenly."""
         return self.segments_per_second * len(self.from_numbers)
 
     @cached_property
     def sender_assignment(self) -> SenderAssignment:
-        return SenderAssignment(tuple(one.sender_key for one in self.individual_senders))
+        return SenderAssignment(tuple(sender.sender_key for sender in self.individual_senders))
 
 
 @dataclass(frozen=True)
 class ProviderSchema:
-    """How one provider's credentials and senders are written, and what they mean. The functions take sound values."""
+    """The schemas of a provider's settings; the `build` functions take valid values."""
 
     name: str
     credentials_schema: SettingSchema

@@ -1,16 +1,16 @@
-"""What a probe of the mail server found."""
+"""The result of probing the mail server."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-SmtpStep = Literal["connect", "encrypt", "has_login", "sender"]
+SmtpStep = Literal["connect", "encrypt", "login", "sender"]
 
 
 @dataclass(frozen=True)
 class SmtpProbe:
-    """`failed_step` is the step that failed, None when none did; `message` the server's own, or the kind of fault.
+    """`failed_step` is None if every step succeeded; `message` is the server's reply or the kind of error.
 
-    `is_local`: the server is on this machine. `has_login`: a user is configured; `offers_login`: the server offers AUTH.
+    `is_local`: the server is on this machine. `has_login`: a user is configured. `offers_login`: it offers AUTH.
     """
 
     failed_step: SmtpStep | None

@@ -1,4 +1,4 @@
-"""What Twilio tells of an account, its sending number, and the service and registration behind it."""
+"""Twilio's resources: an account, its sending numbers, messaging services and webhooks."""
 
 import re
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from phonenumbers import NumberParseException, PhoneNumberType
 NumberType = Literal["long_code", "toll_free", "short_code"]
 _SHORT_CODE = re.compile(r"[0-9]{5,6}\Z")
 _TOLL_FREE = re.compile(r"\+18(00|22|33|44|55|66|77|88)[0-9]{7}\Z")
-"""The area codes that the United States and Canada have set aside for it, of which some are newer than our library."""
+"""Toll-free area codes of the United States and Canada; some are newer than the phonenumbers library."""
 
 
 @dataclass(frozen=True)
 class TwilioApiError:
-    """A question that was not answered. `status` None: nobody was heard at all. `date` is the refusal's Date header."""
+    """A failed request. `status` is None if there was no response; `date` is the response's Date header."""
 
     message: str
     status: int | None = None
@@ -29,7 +29,7 @@ class TwilioApiError:
 
 @dataclass(frozen=True)
 class TwilioAccountInfo:
-    """`status` is active, suspended or closed; `kind` is Full or Trial; `date` the answer's own Date header."""
+    """`status` is active, suspended or closed; `kind` is Full or Trial; `date` is the response's Date header."""
 
     status: str
     kind: str
@@ -38,7 +38,7 @@ class TwilioAccountInfo:
 
 @dataclass(frozen=True)
 class TwilioNumber:
-    """A number or short code of the account. `kind` as Twilio spells it, "" when it does not say."""
+    """A phone number or short code on the account. `kind` is Twilio's type, or "" if it is missing."""
 
     sid: str
     number: str
@@ -48,9 +48,9 @@ class TwilioNumber:
 
 @dataclass(frozen=True)
 class WebhookConfig:
-    """Where Twilio takes what comes in at a number, a short code or a service.
+    """The webhook URLs of a number, a short code or a messaging service.
 
-    `application`: an application stands in for the addresses, which are then not used.
+    `uses_application`: a TwiML application replaces the URLs.
     """
 
     sid: str
@@ -62,7 +62,7 @@ class WebhookConfig:
 
 @dataclass(frozen=True)
 class MessagingService:
-    """`use_inbound_webhook_on_number`: what comes in goes where the number says, not where the service says."""
+    """`use_inbound_webhook_on_number`: inbound texts go to the number's webhook, not to the service's."""
 
     webhook_config: WebhookConfig
     use_inbound_webhook_on_number: bool
@@ -73,17 +73,17 @@ def is_short_code(number: str) -> bool:
 
 
 def reported_number_type(own: TwilioNumber) -> NumberType | None:
-    """None when Twilio does not say, or says something new."""
+    """The type that Twilio reports; None if it is missing or unknown."""
     if is_short_code(own.number):
         return "short_code"
-    told = re.sub(r"[^a-z]", "", own.kind.lower())
-    if told == "tollfree":
+    kind = re.sub(r"[^a-z]", "", own.kind.lower())
+    if kind == "tollfree":
         return "toll_free"
-    return "long_code" if told in ("local", "mobile", "national", "longcode") else None
+    return "long_code" if kind in ("local", "mobile", "national", "longcode") else None
 
 
 def infer_number_type(number: str) -> NumberType:
-    """What the digits say. What Twilio means by a toll-free number there is in the United States and Canada alone."""
+    """The type by the digits. Twilio has toll-free numbers only in the United States and Canada."""
     if is_short_code(number):
         return "short_code"
     if _TOLL_FREE.match(number):

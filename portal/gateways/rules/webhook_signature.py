@@ -1,7 +1,7 @@
-"""How Twilio signs a call to a webhook: the secret, the address it called, then every field by name.
+"""Twilio's webhook signatures: an HMAC of the URL and all fields, sorted by name.
 
-Twilio is not of one mind about the port in the address, nor about the fragment that asks it to call again, so an
-address counts with and without either. A field that stands there several times counts once for each of its values.
+Twilio is inconsistent about including the port and the fragment with connection overrides in the URL, so both are
+tried with and without. A repeated field counts once for each of its distinct values.
 """
 
 import base64
@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 CONNECTION_OVERRIDES = "rc=3&rp=5xx,ct,rt"
-"""Asks Twilio to tell it again when nobody listens, or we are busy."""
+"""Asks Twilio to retry if it cannot connect or we respond with an error."""
 _RETRY_FRAGMENTS = tuple(f"rc={times}{kinds}" for times in range(1, 6) for kinds in ("", "&rp=all"))
-URL_FRAGMENTS = ("", f"#{CONNECTION_OVERRIDES}", *(f"#{asked}" for asked in _RETRY_FRAGMENTS))
-"""What may follow an address: nothing, ours, or what an administrator has added at Twilio."""
+URL_FRAGMENTS = ("", f"#{CONNECTION_OVERRIDES}", *(f"#{fragment}" for fragment in _RETRY_FRAGMENTS))
+"""Possible ends of the URL: none, our own, or one that an administrator configured at Twilio."""
 _DIGESTS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 _SIGNATURE_LENGTHS = (28, 44)
-"""Of a signature in base64, by either hash: what has another length is none."""
+"""Lengths of valid signatures in base64, by hash."""
 
 
 @dataclass(frozen=True)
 class WebhookCall:
-    """One call as far as a signature covers it. `fields` has all values of each name.
+    """The signed parts of a call. `fields` has all values of each name.
 
-    A `body` that is no form is covered by its hash, which stands in the query; of a form it is None. `signature_settings` is what
-    Twilio says of a signature that is not made with the account's token.
+    A form has no `body`; another body is signed by its hash in the query. `signature_settings` is the header that
+    describes a signature not made with the account's token.
     """
 
     path: str
@@ -42,42 +42,41 @@ class WebhookCall:
 
     @property
     def algorithm(self) -> str | None:
-        """As `hashlib` calls it; None for one that nobody knows."""
+        """The `hashlib` name; None for an unknown algorithm."""
         pairs = (part.partition("=") for part in self.signature_settings.split(","))
-        named = {name.strip(): value.strip().upper() for name, _, value in pairs}
-        return _DIGESTS.get(named.get("algorithm") or "HMAC_SHA1")
+        options = {name.strip(): value.strip().upper() for name, _, value in pairs}
+        return _DIGESTS.get(options.get("algorithm") or "HMAC_SHA1")
 
     @property
     def path_and_query(self) -> str:
-        """Path and query, which follow the host."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
     @property
     def has_valid_body(self) -> bool:
-        """Whether the body is the one whose hash is signed with the address."""
+        """Whether the body matches its hash in the signed URL."""
         if self.body is None:
             return True
-        told = parse_qs(self.query).get("bodySHA256", [""])[0]
-        return hmac.compare_digest(hashlib.sha256(self.body).hexdigest().encode(), told.lower().encode())
+        expected = parse_qs(self.query).get("bodySHA256", [""])[0]
+        return hmac.compare_digest(hashlib.sha256(self.body).hexdigest().encode(), expected.lower().encode())
 
 
 def is_signed_by(call: WebhookCall, token: str, base_url: str) -> bool:
-    """Whether Twilio signed this call to an address that begins with `base_url`."""
+    """Whether the signature is valid for a URL that starts with `base_url`."""
     return matches_signature(call, token, f"{base_url}{call.path_and_query}")
 
 
-def matches_signature(call: WebhookCall, token: str, address: str, fragments: Sequence[str] = URL_FRAGMENTS) -> bool:
+def matches_signature(call: WebhookCall, token: str, url: str, fragments: Sequence[str] = URL_FRAGMENTS) -> bool:
     algorithm = call.algorithm
     if not call.has_signature or algorithm is None or not call.has_valid_body:
         return False
     keyed, fields = hmac.new(token.encode(), digestmod=algorithm), _concatenate_fields(call.fields)
     signature = call.signature.encode("utf-8", "replace")
-    signed = (
-        _encode_signature(keyed, f"{one}{fragment}{fields}")
-        for one in _url_spellings(address)
+    candidates = (
+        _encode_signature(keyed, f"{variant}{fragment}{fields}")
+        for variant in _url_variants(url)
         for fragment in fragments
     )
-    return any(hmac.compare_digest(signature, one) for one in signed)
+    return any(hmac.compare_digest(signature, candidate) for candidate in candidates)
 
 
 def _concatenate_fields(fields: Mapping[str, Sequence[str]]) -> str:
@@ -85,19 +84,19 @@ def _concatenate_fields(fields: Mapping[str, Sequence[str]]) -> str:
 
 
 def _encode_signature(keyed: hmac.HMAC, text: str) -> bytes:
-    made = keyed.copy()
-    made.update(text.encode("utf-8", "replace"))
-    return base64.b64encode(made.digest())
+    signed = keyed.copy()
+    signed.update(text.encode("utf-8", "replace"))
+    return base64.b64encode(signed.digest())
 
 
-def _url_spellings(address: str) -> Iterator[str]:
-    """With its port and without it."""
-    yield address
+def _url_variants(url: str) -> Iterator[str]:
+    """The URL as it is, and with its port removed or added."""
+    yield url
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
         return
-    usual = 443 if parts.scheme == "https" else 80
-    host = parts.netloc.rpartition(":")[0] if port else f"{parts.netloc}:{usual}"
-    yield address.replace(parts.netloc, host, 1)
+    default_port = 443 if parts.scheme == "https" else 80
+    host = parts.netloc.rpartition(":")[0] if port else f"{parts.netloc}:{default_port}"
+    yield url.replace(parts.netloc, host, 1)

@@ -32,7 +32,7 @@ def check_mail_server(probe: SmtpProbe, sender_host: str) -> list[CheckResult]:
     judged = {
         "connect": _check_connection(probe),
         "encrypt": _check_encryption(probe),
-        "has_login": _check_login(probe),
+        "login": _check_login(probe),
     }
     judged["sender"] = _check_sender(probe, sender_host)
     steps = list(judged)
@@ -74,7 +74,7 @@ def _check_encryption(probe: SmtpProbe) -> CheckResult:
 
 
 def _check_login(probe: SmtpProbe) -> CheckResult:
-    if probe.failed_step == "has_login":
+    if probe.failed_step == "login":
         return SMTP_LOGIN.failing(
             f"The server refused our sign-in ({probe.message}), so no email leaves.",
             "Correct user and password in PORTAL_SMTP_URL.",

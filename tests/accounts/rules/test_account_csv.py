@@ -111,9 +111,9 @@ def test_all_line_endings_are_supported(line_ending: str) -> None:
     ("header", "message"),
     [
         ("name,email,account_type", "(missing: external_id)"),
-        ("external_id,name,mail,account_type", "(missing: email; not known: mail)"),
-        (f"{HEADER},shoe_size", "(not known: shoe_size)"),
-        (f"{HEADER},name", "(some are named twice)"),
+        ("external_id,name,mail,account_type", "(missing: email; unknown: mail)"),
+        (f"{HEADER},shoe_size", "(unknown: shoe_size)"),
+        (f"{HEADER},name", "(duplicates)"),
         (HEADER.replace(",", "/"), "missing: external_id, name, email, account_type"),
         ("", "missing: external_id, name, email, account_type"),
         (",".join(f"c{index}" for index in range(200)), "not known: c0, c1, c2, c3, c4 and 195 more"),

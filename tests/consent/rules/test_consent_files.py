@@ -89,8 +89,8 @@ def test_line_with_several_cells_explains_named_columns() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("phone,mobile", "The columns in row 1 are not right (not known: mobile). They are phone,stopped_at,reason."),
-        ("phone,phone", "The columns in row 1 are not right (some are named twice). They are phone,stopped_at,reason."),
+        ("phone,mobile", "The columns in row 1 are wrong (unknown: mobile). They may be phone,stopped_at,reason."),
+        ("phone,phone", "The columns in row 1 are wrong (duplicates). They may be phone,stopped_at,reason."),
         ('phone\n"2025550101', "Row 2 is not CSV: unexpected end of data."),
     ],
 )
@@ -134,7 +134,7 @@ def test_the_same_account_and_number_twice_is_a_mistake() -> None:
 
 
 def test_a_file_of_opt_ins_must_name_its_columns() -> None:
-    with pytest.raises(CsvError, match="missing: external_id, opted_in_at, evidence; not known: name"):
+    with pytest.raises(CsvError, match="missing: external_id, opted_in_at, evidence; unknown: name"):
         read_opt_ins("phone,name\n2025550101,x", "US", NOW)
 
 
@@ -142,7 +142,7 @@ def test_possible_unlisted_number_is_accepted_with_a_warning() -> None:
     found = read_opt_outs("(436) 234-5678\n+1 202 555 0101\n+1 202 555 01011", "US", NOW)
     assert [row.number for row in found.rows] == ["+14362345678", "+12025550101"]
     assert [str(warning) for warning in found.warnings] == [
-        "Row 1, phone: +1 436-234-5678 is in no list of numbers: it is new, or a digit is wrong. Check every digit. "
+        "Row 1, phone: +1 436-234-5678 is in no known range: it is new, or a digit is wrong. Check every digit. "
         "It is imported as it is."
     ]
     assert [mistake.row for mistake in found.errors] == [3], "too long for its country"

@@ -1,4 +1,4 @@
-"""An address is one that mail can be sent to, or says why not."""
+"""Email addresses: wire format, and why an address is refused."""
 
 import pytest
 
@@ -15,11 +15,11 @@ from portal.core.rules.email_address import address_problem, needs_smtputf8, to_
         ("a@例え。jp", "a@xn--r8jz45g.jp"),
         ("a@faß.de", "a@xn--fa-hia.de"),
         ("a@xn--bcher-kva.example", "a@xn--bcher-kva.example"),
-        ("o'neill+board@a-b.example", "o'neill+board@a-b.example"),
+        ("o'neill+news@a-b.example", "o'neill+news@a-b.example"),
         ("jürgen@bücher.example", "jürgen@xn--bcher-kva.example"),
     ],
 )
-def test_the_domain_goes_out_in_ascii(typed: str, wire: str) -> None:
+def test_domain_is_sent_in_ascii(typed: str, wire: str) -> None:
     assert (address_problem(typed), to_wire_format(typed)) == (None, wire)
 
 
@@ -38,7 +38,7 @@ def test_the_domain_goes_out_in_ascii(typed: str, wire: str) -> None:
         ("jordan@exa\u00admple.org", "U+00AD"),
         ("jordan@example.org\u2060", "U+2060"),
         ("jordan\r\nBcc:x@example.org", "not an email address"),
-        ("a@☃.example", "no mail domain ☃.example"),
+        ("a@☃.example", "☃.example is not a valid domain"),
         ("a@-b.example", "not an email address"),
         ("a@b..example", "not an email address"),
         ("a@1.2.3.4", "not an email address"),
@@ -48,9 +48,9 @@ def test_the_domain_goes_out_in_ascii(typed: str, wire: str) -> None:
         (f"{'x' * 64}@{'x' * 60}.{'y' * 60}.{'z' * 60}.example", "not an email address"),
     ],
 )
-def test_an_address_that_cannot_be_sent_to_says_why(typed: str, words: str) -> None:
-    assert words in str(address_problem(typed))
+def test_invalid_address_has_a_reason(typed: str, message: str) -> None:
+    assert message in str(address_problem(typed))
 
 
-def test_only_letters_before_the_at_sign_need_smtputf8() -> None:
-    assert [needs_smtputf8(each) for each in ("a@bücher.example", "ü@example.org")] == [False, True]
+def test_only_the_local_part_needs_smtputf8() -> None:
+    assert [needs_smtputf8(address) for address in ("a@bücher.example", "ü@example.org")] == [False, True]

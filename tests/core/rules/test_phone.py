@@ -1,3 +1,5 @@
+"""Phone numbers: parsing, formatting and masking."""
+
 import pytest
 
 from portal.core.rules.phone import (
@@ -42,7 +44,7 @@ def test_parsing_e164_is_idempotent(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "way_out"),
+    ("typed", "message"),
     [
         ("", "Enter a phone number."),
         ("   ", "Enter a phone number."),
@@ -55,10 +57,10 @@ def test_parsing_e164_is_idempotent(typed: str) -> None:
         ("+44 20 7946 00000000", "There is no such number in GB"),
     ],
 )
-def test_unparsable_number_error_says_how_to_fix_it(typed: str, way_out: str) -> None:
-    with pytest.raises(PhoneError) as refused:
+def test_unparsable_number_error_says_how_to_fix_it(typed: str, message: str) -> None:
+    with pytest.raises(PhoneError) as error:
         to_e164(typed, "US")
-    assert way_out in str(refused.value)
+    assert message in str(error.value)
 
 
 def test_error_example_uses_the_readers_country() -> None:
@@ -67,7 +69,7 @@ def test_error_example_uses_the_readers_country() -> None:
     assert example_phone("XX") == "+1 202 555 0100"
 
 
-def test_example_number_of_the_source_is_valid_as_setting_only() -> None:
+def test_example_number_of_the_specification_is_valid_only_as_a_setting() -> None:
     assert is_e164("+11234567890")
     with pytest.raises(PhoneError, match="There is no such number in US"):
         to_e164("+11234567890", "US")
@@ -91,18 +93,18 @@ def test_text_not_in_e164_form_is_rejected(text: str) -> None:
     assert not is_e164(text)
 
 
-@pytest.mark.parametrize(("digits", "fits"), [(6, False), (7, True), (15, True), (16, False)])
-def test_e164_has_seven_to_fifteen_digits(digits: int, fits: bool) -> None:
-    assert is_e164("+" + "1" * digits) is fits
+@pytest.mark.parametrize(("digits", "valid"), [(6, False), (7, True), (15, True), (16, False)])
+def test_e164_has_seven_to_fifteen_digits(digits: int, valid: bool) -> None:
+    assert is_e164("+" + "1" * digits) is valid
 
 
 @pytest.mark.parametrize("text", ["+1２０２5550100", "+1٢٠٢٥٥٥٠١٠٠", "+12025550100\n"])
-def test_e164_has_digits_of_ascii_and_nothing_after_them(text: str) -> None:
+def test_e164_has_ascii_digits_only(text: str) -> None:
     assert not is_e164(text)
 
 
 @pytest.mark.parametrize(
-    ("number", "region", "shown"),
+    ("number", "region", "formatted"),
     [
         ("+12025550100", "US", "(202) 555-0100"),
         ("+442079460000", "US", "+44 20 7946 0000"),
@@ -113,12 +115,12 @@ def test_e164_has_digits_of_ascii_and_nothing_after_them(text: str) -> None:
         ("", "US", ""),
     ],
 )
-def test_number_is_formatted_for_the_readers_country(number: str, region: str, shown: str) -> None:
-    assert format_phone(number, region) == shown
+def test_number_is_formatted_for_the_readers_country(number: str, region: str, formatted: str) -> None:
+    assert format_phone(number, region) == formatted
 
 
 @pytest.mark.parametrize(
-    ("number", "shown"),
+    ("number", "masked"),
     [
         ("+12025550100", "+1 ••• 0100"),
         ("+442079460000", "+44 ••• 0000"),
@@ -127,8 +129,8 @@ def test_number_is_formatted_for_the_readers_country(number: str, region: str, s
         ("", "•••"),
     ],
 )
-def test_masked_number_shows_country_and_last_four_digits(number: str, shown: str) -> None:
-    assert mask_phone(number) == shown
+def test_masked_number_shows_country_and_last_four_digits(number: str, masked: str) -> None:
+    assert mask_phone(number) == masked
 
 
 @pytest.mark.parametrize("number", ["+9991234567", "+2101234567"])
@@ -147,5 +149,5 @@ def test_number_with_unassigned_country_code_can_be_masked(number: str) -> None:
         ("+15005550006", None),
     ],
 )
-def test_a_number_with_an_area_tells_the_time_there(number: str, zone: str | None) -> None:
+def test_area_determines_the_time_zone(number: str, zone: str | None) -> None:
     assert likely_time_zone(number) == zone

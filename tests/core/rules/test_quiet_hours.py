@@ -1,4 +1,4 @@
-"""When it is night where people are, and which texts wait for the morning."""
+"""Quiet hours: when they begin and end, and which texts they defer."""
 
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
@@ -33,22 +33,22 @@ def ms(text: str, zone: str = "UTC") -> int:
         ("2026-11-26T03:00:00", "Nowhere/Else", "2026-11-26T08:00"),
     ],
 )
-def test_nights_end_at_eight_where_the_person_is(now: str, zone: str, ends: str | None) -> None:
-    there = "UTC" if zone == "Nowhere/Else" else zone
-    assert NIGHT.ends_ms(ms(now, there), zone) == (ms(ends, there) if ends else None)
+def test_quiet_hours_follow_local_time(now: str, zone: str, ends: str | None) -> None:
+    valid_zone = "UTC" if zone == "Nowhere/Else" else zone
+    assert NIGHT.ends_ms(ms(now, valid_zone), zone) == (ms(ends, valid_zone) if ends else None)
 
 
-def test_the_night_in_which_the_clocks_change_ends_at_eight_by_the_new_time() -> None:
+def test_quiet_hours_follow_daylight_saving_time() -> None:
     zone = "America/New_York"
     assert NIGHT.ends_ms(ms("2026-10-31T22:00", zone), zone) == ms("2026-11-01T08:00", zone)
     assert NIGHT.ends_ms(ms("2027-03-13T22:00", zone), zone) == ms("2027-03-14T08:00", zone)
     gap = QuietHours(time(1), time(2, 30))
     ends = gap.ends_ms(ms("2027-03-14T01:30", zone), zone)
-    assert ends == ms("2027-03-14T03:30", zone), "half past two does not come that night"
+    assert ends == ms("2027-03-14T03:30", zone), "02:30 does not exist that night"
     assert gap.ends_ms(ends, zone) is None
 
 
-def test_hours_within_one_day_do_not_reach_over_midnight() -> None:
+def test_quiet_hours_can_be_within_one_day() -> None:
     noon = QuietHours(time(12), time(14))
     assert noon.ends_ms(ms("2026-11-26T13:00"), "UTC") == ms("2026-11-26T14:00")
     assert noon.ends_ms(ms("2026-11-26T14:00"), "UTC") is None
@@ -58,7 +58,7 @@ def test_hours_within_one_day_do_not_reach_over_midnight() -> None:
 
 
 @given(MOMENT, st.sampled_from(ZONES), TIMES, TIMES)
-def test_whoever_waits_until_they_end_is_out_of_them_then(now_ms: int, zone: str, begin: time, end: time) -> None:
+def test_quiet_hours_are_over_when_they_end(now_ms: int, zone: str, begin: time, end: time) -> None:
     if begin == end:
         return
     hours = QuietHours(begin, end)
@@ -69,26 +69,24 @@ def test_whoever_waits_until_they_end_is_out_of_them_then(now_ms: int, zone: str
         return
     assert now_ms < ends_ms <= now_ms + 25 * 3_600_000
     local = datetime.fromtimestamp(ends_ms / 1000, UTC).astimezone(ZoneInfo(zone)).time()
-    assert hours.ends_ms(ends_ms, zone) is None or local < end, "but for the hour that comes twice"
+    assert hours.ends_ms(ends_ms, zone) is None or local < end, "except in the hour that is repeated"
 
 
-def test_one_moment_is_worked_out_once_for_each_zone() -> None:
-    at_night = NIGHT.lookup_at(ms("2026-11-26T22:00"))
-    assert at_night("UTC") == at_night("UTC") == ms("2026-11-27T08:00")
-    assert at_night("Asia/Tokyo") == ms("2026-11-27T08:00", "Asia/Tokyo")
-    assert at_night("America/Los_Angeles") is None
+def test_lookup_answers_for_each_zone() -> None:
+    ends_ms = NIGHT.lookup_at(ms("2026-11-26T22:00"))
+    assert ends_ms("UTC") == ends_ms("UTC") == ms("2026-11-27T08:00")
+    assert ends_ms("Asia/Tokyo") == ms("2026-11-27T08:00", "Asia/Tokyo")
+    assert ends_ms("America/Los_Angeles") is None
     assert no_quiet_hours("UTC") is None
 
 
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize("kind", list(TextKind))
 @pytest.mark.parametrize("urgent", [False, True])
-def test_only_a_notification_that_can_wait_and_would_ring_a_persons_phone_waits(
-    mode: Mode, kind: TextKind, urgent: bool
-) -> None:
-    waits = kind is TextKind.NOTIFICATION and not urgent and mode is Mode.LIVE
-    assert is_subject_to_quiet_hours(kind, urgent, mode) is waits
+def test_quiet_hours_apply_to_live_bulk_notifications(mode: Mode, kind: TextKind, urgent: bool) -> None:
+    applies = kind is TextKind.NOTIFICATION and not urgent and mode is Mode.LIVE
+    assert is_subject_to_quiet_hours(kind, urgent, mode) is applies
 
 
-def test_they_are_told_as_two_times() -> None:
+def test_quiet_hours_are_shown_as_two_times() -> None:
     assert str(NIGHT) == "21:00 to 08:00"

@@ -1,3 +1,5 @@
+"""The routing decision: whether a text is sent, where, and why not."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from portal.core.rules.routing import Mode, Reason, RecipientPhone, Switches, bl
 ON = Switches(feature_on=True)
 OWN = RecipientPhone("+12025550100", receives_sms=True)
 OVERRIDE = "+12025550199"
-NUMBERS = st.builds(
+PHONES = st.builds(
     RecipientPhone,
     st.sampled_from(["+12025550100", "+12025550101", "+442079460000"]),
     st.booleans(),
@@ -18,32 +20,32 @@ NUMBERS = st.builds(
 SWITCHES = st.builds(Switches, st.booleans(), st.booleans(), st.sampled_from([None, OVERRIDE]), st.booleans())
 
 
-def test_a_text_goes_to_the_number_that_holds_sms() -> None:
+def test_text_is_sent_to_the_enabled_phone() -> None:
     other = RecipientPhone("+12025550101", receives_sms=False)
     decision = route_text(ON, True, [other, OWN])
     assert (decision.will_send, decision.reason) == (True, None)
     assert decision.phone == decision.sent_to == OWN.phone
 
 
-@pytest.mark.parametrize("silent", [{"stopped": True}, {"unreachable": True}])
-def test_of_two_numbers_that_hold_sms_the_text_goes_to_the_one_that_can_be_texted(silent: dict[str, bool]) -> None:
-    first = RecipientPhone("+12025550101", receives_sms=True, **silent)
+@pytest.mark.parametrize("blocked", [{"is_opted_out": True}, {"is_unreachable": True}])
+def test_text_is_sent_to_the_phone_that_is_not_blocked(blocked: dict[str, bool]) -> None:
+    first = RecipientPhone("+12025550101", receives_sms=True, **blocked)
     assert route_text(ON, True, [first, OWN]).sent_to == OWN.phone
     assert route_text(ON, True, [OWN, first]).sent_to == OWN.phone
 
 
-def test_where_no_number_that_holds_sms_can_be_texted_the_reason_is_that_of_the_first() -> None:
-    dead = RecipientPhone("+12025550101", receives_sms=True, is_unreachable=True)
-    stopped = RecipientPhone("+12025550102", receives_sms=True, is_opted_out=True)
-    found = [route_text(ON, True, numbers) for numbers in ([dead, stopped], [stopped, dead])]
-    assert [(one.reason, one.phone) for one in found] == [
-        (Reason.UNREACHABLE, dead.phone),
-        (Reason.STOPPED, stopped.phone),
+def test_reason_is_that_of_the_first_enabled_phone() -> None:
+    unreachable = RecipientPhone("+12025550101", receives_sms=True, is_unreachable=True)
+    opted_out = RecipientPhone("+12025550102", receives_sms=True, is_opted_out=True)
+    decisions = [route_text(ON, True, phones) for phones in ([unreachable, opted_out], [opted_out, unreachable])]
+    assert [(decision.reason, decision.phone) for decision in decisions] == [
+        (Reason.UNREACHABLE, unreachable.phone),
+        (Reason.STOPPED, opted_out.phone),
     ]
 
 
 @pytest.mark.parametrize(
-    ("switches", "sms_enabled", "numbers", "reason"),
+    ("switches", "sms_enabled", "phones", "reason"),
     [
         (Switches(feature_on=False), True, [OWN], Reason.FEATURE_OFF),
         (ON, False, [OWN], Reason.TEMPLATE_EMAIL_ONLY),
@@ -69,21 +71,21 @@ def test_where_no_number_that_holds_sms_can_be_texted_the_reason_is_that_of_the_
         (Switches(feature_on=True, override_number=OVERRIDE), True, [], Reason.NO_NUMBER),
     ],
 )
-def test_no_text_goes_and_the_reason_is_the_first_that_applies(
-    switches: Switches, sms_enabled: bool, numbers: list[RecipientPhone], reason: Reason
+def test_first_reason_that_applies_is_given(
+    switches: Switches, sms_enabled: bool, phones: list[RecipientPhone], reason: Reason
 ) -> None:
-    decision = route_text(switches, sms_enabled, numbers)
+    decision = route_text(switches, sms_enabled, phones)
     assert (decision.will_send, decision.reason, decision.sent_to) == (False, reason, "")
 
 
-def test_every_reason_has_words_of_its_own() -> None:
-    words = [reason.message for reason in Reason]
-    assert len(set(words)) == len(words)
-    assert all(word and not word.endswith(".") for word in words)
+def test_every_reason_has_its_own_label() -> None:
+    labels = [reason.label for reason in Reason]
+    assert len(set(labels)) == len(labels)
+    assert all(label and not label.endswith(".") for label in labels)
 
 
-def test_a_stopped_number_says_that_only_start_from_the_phone_helps() -> None:
-    assert "only START from that phone" in Reason.STOPPED.message
+def test_opt_out_label_says_that_only_start_helps() -> None:
+    assert "only START from that phone" in Reason.STOPPED.label
 
 
 @pytest.mark.parametrize(
@@ -96,15 +98,15 @@ def test_a_stopped_number_says_that_only_start_from_the_phone_helps() -> None:
         (Switches(feature_on=True, test_mode=True, override_number=OVERRIDE), Mode.TEST_OVERRIDE),
     ],
 )
-def test_test_mode_and_override_are_independent_of_each_other(switches: Switches, mode: Mode) -> None:
+def test_test_mode_and_override_are_independent(switches: Switches, mode: Mode) -> None:
     assert switches.mode is mode
 
 
-@given(SWITCHES, st.booleans(), st.lists(NUMBERS, max_size=4))
-def test_a_text_never_goes_when_anything_stands_against_it(
-    switches: Switches, sms_enabled: bool, numbers: list[RecipientPhone]
+@given(SWITCHES, st.booleans(), st.lists(PHONES, max_size=4))
+def test_text_is_sent_only_if_nothing_blocks_it(
+    switches: Switches, sms_enabled: bool, phones: list[RecipientPhone]
 ) -> None:
-    decision = route_text(switches, sms_enabled, numbers)
+    decision = route_text(switches, sms_enabled, phones)
     assert decision.will_send == (decision.reason is None)
     if not decision.will_send:
         assert decision.sent_to == ""
@@ -112,19 +114,23 @@ def test_a_text_never_goes_when_anything_stands_against_it(
     assert switches.feature_on
     assert switches.configured
     assert sms_enabled
-    whom = next(number for number in numbers if number.receives_sms and block_reason(number) is None)
-    assert whom.phone == decision.phone
-    assert not whom.is_opted_out
-    assert not whom.is_unreachable
+    recipient = next(phone for phone in phones if phone.receives_sms and block_reason(phone) is None)
+    assert recipient.phone == decision.phone
+    assert not recipient.is_opted_out
+    assert not recipient.is_unreachable
 
 
-@given(SWITCHES, st.booleans(), st.lists(NUMBERS, max_size=4))
-def test_the_override_changes_nothing_but_where_the_text_is_sent(
-    switches: Switches, sms_enabled: bool, numbers: list[RecipientPhone]
+@given(SWITCHES, st.booleans(), st.lists(PHONES, max_size=4))
+def test_override_only_changes_where_the_text_is_sent(
+    switches: Switches, sms_enabled: bool, phones: list[RecipientPhone]
 ) -> None:
     plain = Switches(switches.feature_on, switches.test_mode, None, switches.configured)
     overridden = Switches(switches.feature_on, switches.test_mode, OVERRIDE, switches.configured)
-    without, with_it = route_text(plain, sms_enabled, numbers), route_text(overridden, sms_enabled, numbers)
-    assert (without.will_send, without.reason, without.phone) == (with_it.will_send, with_it.reason, with_it.phone)
-    assert without.sent_to == (without.phone if without.will_send else "")
-    assert with_it.sent_to == (OVERRIDE if with_it.will_send else "")
+    direct, redirected = route_text(plain, sms_enabled, phones), route_text(overridden, sms_enabled, phones)
+    assert (direct.will_send, direct.reason, direct.phone) == (
+        redirected.will_send,
+        redirected.reason,
+        redirected.phone,
+    )
+    assert direct.sent_to == (direct.phone if direct.will_send else "")
+    assert redirected.sent_to == (OVERRIDE if redirected.will_send else "")

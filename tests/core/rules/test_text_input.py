@@ -1,4 +1,4 @@
-"""What comes in is read without what nobody sees; what means something stays."""
+"""Text input: invisible characters are removed unless they carry meaning."""
 
 import sys
 import unicodedata
@@ -16,14 +16,14 @@ HIEROGLYPHS = range(0x13430, 0x13456)
 
 
 @pytest.mark.parametrize("sign", INVISIBLE)
-def test_what_nobody_sees_is_taken_out(sign: str) -> None:
+def test_invisible_character_is_removed(sign: str) -> None:
     assert text_input.clean_line(f"{sign}Jor{sign}dan {sign}Rivera{sign}") == "Jordan Rivera"
     assert text_input.clean_code(f"{sign}V-20{sign}01{sign}") == "V-2001"
     assert text_input.clean_lines(f"a{sign}\nb") == "a\nb"
 
 
 @pytest.mark.parametrize("sign", SPACES)
-def test_an_odd_space_is_read_as_a_space(sign: str) -> None:
+def test_unusual_space_becomes_a_space(sign: str) -> None:
     assert text_input.clean_line(f"{sign}Jordan{sign} {sign}Rivera{sign}") == "Jordan Rivera"
     assert text_input.clean_code(f"{sign}(202) 555{sign}0100") == "(202) 555 0100"
 
@@ -46,39 +46,39 @@ def test_letters_are_composed() -> None:
         pytest.param("🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", id="the flag of Scotland"),
     ],
 )
-def test_words_keep_what_means_something(word: str) -> None:
+def test_meaningful_joiners_and_variants_are_kept(word: str) -> None:
     assert text_input.clean_line(word) == text_input.clean_lines(word) == word
 
 
 @pytest.mark.parametrize("name", ["Jo\u200drdan", "Jordan\u200c", "\u200dJordan", "Jor\ufe0fdan", "Jordan\U000e0067"])
-def test_a_joiner_or_a_variant_that_means_nothing_goes(name: str) -> None:
+def test_meaningless_joiner_or_variant_is_removed(name: str) -> None:
     assert text_input.clean_line(name) == "Jordan"
 
 
-def test_a_code_has_no_joiner_anywhere() -> None:
+def test_code_has_no_joiners() -> None:
     assert text_input.clean_code("V\u200d-\u200c2001 ❤\ufe0f") == "V-2001 ❤"
 
 
-def test_lines_keep_their_order_and_their_tabs() -> None:
+def test_lines_keep_tabs_and_get_line_feeds() -> None:
     assert text_input.clean_lines("\r\na\tb  c\r\nd\re\u2028f") == "\na\tb  c\nd\ne\nf"
 
 
-def test_a_table_keeps_the_line_ends_that_part_its_rows_only() -> None:
+def test_csv_keeps_its_line_ends_only() -> None:
     assert text_input.clean_csv('a,"b\rc"\r\n\ufeffd\u2028e,f\u200b') == 'a,"b\rc"\r\nd e,f'
 
 
-def test_half_a_character_is_shown_as_a_lost_one() -> None:
+def test_surrogate_becomes_a_replacement_character() -> None:
     assert text_input.clean_line("Jordan\udce9") == "Jordan\ufffd"
 
 
-def test_every_space_and_every_unseen_character_of_unicode_is_known() -> None:
-    odd = [sign for sign in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(sign)[0] in "ZC"]
-    odd = [sign for sign in odd if unicodedata.category(sign) not in ("Co", "Cn")]
-    left = {ord(sign) for sign in odd if sign in text_input.clean_code(f"a{sign}b")} - {0x20} - set(HIEROGLYPHS)
-    assert left == {number for number in VISIBLE_FORMAT_CHARACTERS if unicodedata.category(chr(number)) == "Cf"}
+def test_all_unicode_spaces_and_invisible_characters_are_handled() -> None:
+    characters = [char for char in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(char)[0] in "ZC"]
+    characters = [char for char in characters if unicodedata.category(char) not in ("Co", "Cn")]
+    kept = {ord(char) for char in characters if char in text_input.clean_code(f"a{char}b")} - {0x20} - set(HIEROGLYPHS)
+    assert kept == {code for code in VISIBLE_FORMAT_CHARACTERS if unicodedata.category(chr(code)) == "Cf"}
 
 
 @given(st.text())
-def test_what_was_read_once_reads_the_same_again(text: str) -> None:
-    for read in (text_input.clean_line, text_input.clean_lines, text_input.clean_code, text_input.clean_csv):
-        assert read(read(text)) == read(text)
+def test_cleaning_is_idempotent(text: str) -> None:
+    for clean in (text_input.clean_line, text_input.clean_lines, text_input.clean_code, text_input.clean_csv):
+        assert clean(clean(text)) == clean(text)

@@ -1,3 +1,5 @@
+"""Time zone names are the same on every host."""
+
 import zoneinfo
 
 import pytest
@@ -25,7 +27,7 @@ HOST_ONLY_NAMES = [
 
 
 @pytest.mark.parametrize("name", HOST_ONLY_NAMES)
-def test_what_only_some_hosts_have_is_no_time_zone(name: str) -> None:
+def test_name_that_only_some_hosts_have_is_refused(name: str) -> None:
     assert timezone_problem(name) == "There is no such time zone. Use a name such as America/New_York."
     assert timezone_or_utc(name).key == "UTC"
     assert name not in timezone_choices()
@@ -35,12 +37,12 @@ def test_what_only_some_hosts_have_is_no_time_zone(name: str) -> None:
     "name",
     ["Europe/Berlin", "America/New_York", "America/Puerto_Rico", "US/Eastern", "EST5EDT", "Etc/GMT+5", "UTC"],
 )
-def test_the_zones_of_the_world_and_their_older_names_are_taken(name: str) -> None:
+def test_current_and_older_zone_names_are_valid(name: str) -> None:
     assert timezone_problem(name) is None
     assert timezone_or_utc(name).key == name
 
 
-def test_the_list_is_the_same_on_a_host_without_zones_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choices_are_the_same_on_a_host_without_zones(monkeypatch: pytest.MonkeyPatch) -> None:
     before = timezone_choices()
     zoneinfo.reset_tzpath(to=())
     zoneinfo.ZoneInfo.clear_cache()

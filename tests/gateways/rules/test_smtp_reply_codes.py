@@ -1,4 +1,4 @@
-"""What a mail server's refusal means, whatever it says it with."""
+"""SMTP replies: the status code, the explanation, and whether the sender or the recipient is at fault."""
 
 import pytest
 from hypothesis import given
@@ -25,8 +25,8 @@ from portal.gateways.rules.smtp_codes import describe_smtp_status, is_sender_fau
         (550, "", "550"),
     ],
 )
-def test_the_code_is_the_enhanced_one_where_it_fits_the_reply(reply: int, words: str, code: str) -> None:
-    assert smtp_status_code(reply, words) == code
+def test_enhanced_code_is_used_if_its_class_matches_the_reply(reply: int, message: str, code: str) -> None:
+    assert smtp_status_code(reply, message) == code
 
 
 @pytest.mark.parametrize(
@@ -36,27 +36,27 @@ def test_the_code_is_the_enhanced_one_where_it_fits_the_reply(reply: int, words:
         ("5.2.2", "The mailbox is full."),
         ("4.2.2", "The mailbox is full."),
         ("5.3.4", "The mail is too big for the mail server."),
-        ("5.7.1", "The mail server refused it by its own rules."),
-        ("5.7.99", "The mail server refused it by its own rules."),
+        ("5.7.1", "The mail server rejected it by its own policy."),
+        ("5.7.99", "The mail server rejected it by its own policy."),
         ("5.1.99", "Something is wrong with the address."),
-        ("550", "The mailbox does not exist, or takes no mail from us."),
-        ("address", "This is not an address that mail can be sent to."),
-        ("5.9.9", "The mail server refused it."),
-        ("", "The mail server refused it."),
+        ("550", "The mailbox does not exist, or does not accept our email."),
+        ("address", "This is not a valid email address."),
+        ("5.9.9", "The mail server rejected it."),
+        ("", "The mail server rejected it."),
     ],
 )
-def test_a_code_is_told_in_plain_words_or_by_its_subject(code: str, sentence: str) -> None:
+def test_code_has_a_sentence_of_its_own_or_of_its_subject(code: str, sentence: str) -> None:
     assert describe_smtp_status(code).sentence == sentence
     assert describe_smtp_status(code).remedy
 
 
 @given(st.text())
-def test_whatever_a_server_says_there_are_words_for_it(words: str) -> None:
-    assert describe_smtp_status(smtp_status_code(550, words)).sentence.endswith(".")
+def test_any_reply_has_an_explanation(message: str) -> None:
+    assert describe_smtp_status(smtp_status_code(550, message)).sentence.endswith(".")
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "about_us"),
+    ("code", "message", "sender_fault"),
     [
         ("4.3.2", "not accepting network messages", True),
         ("421", "closing", True),
@@ -66,25 +66,24 @@ def test_whatever_a_server_says_there_are_words_for_it(words: str) -> None:
         ("5.7.1", "relaying denied", True),
     ],
 )
-def test_what_concerns_one_mailbox_says_nothing_against_the_server(code: str, words: str, about_us: bool) -> None:
-    assert is_sender_fault(code, words) is about_us
+def test_mailbox_problem_is_not_a_sender_fault(code: str, message: str, sender_fault: bool) -> None:
+    assert is_sender_fault(code, message) is sender_fault
 
 
-def test_only_trouble_in_a_row_counts_and_a_server_that_is_away_needs_no_second_look() -> None:
-    assert (
-        count_smtp_failures(
-            0, [ServerSignal.FAILING, ServerSignal.FAILING, ServerSignal.WORKS, ServerSignal.FAILING, ServerSignal.NONE]
-        )
-        == 1
-    )
+def test_success_resets_the_failure_count() -> None:
+    failing = ServerSignal.FAILING
+    assert count_smtp_failures(0, [failing, failing, ServerSignal.WORKS, failing, ServerSignal.NONE]) == 1
+
+
+def test_unreachable_server_reaches_the_failure_threshold_at_once() -> None:
     assert count_smtp_failures(0, [ServerSignal.DOWN]) == SMTP_FAILURE_THRESHOLD
     assert count_smtp_failures(SMTP_FAILURE_THRESHOLD, [ServerSignal.DOWN]) == SMTP_FAILURE_THRESHOLD + 1
     assert smtp_cooldown_ms(SMTP_FAILURE_THRESHOLD - 1) == 0
 
 
-def test_each_try_in_vain_is_followed_by_a_longer_rest_up_to_five_minutes() -> None:
-    rests = [smtp_cooldown_ms(SMTP_FAILURE_THRESHOLD + tries) // 1000 for tries in range(7)]
-    assert rests == [10, 30, 60, 120, 300, 300, 300]
+def test_cooldown_grows_to_five_minutes() -> None:
+    cooldowns = [smtp_cooldown_ms(SMTP_FAILURE_THRESHOLD + failures) // 1000 for failures in range(7)]
+    assert cooldowns == [10, 30, 60, 120, 300, 300, 300]
 
 
 @pytest.mark.parametrize(
@@ -119,16 +118,16 @@ def test_each_try_in_vain_is_followed_by_a_longer_rest_up_to_five_minutes() -> N
         (451, "4.7.1 Greylisting in action, please come back later", "4.7.1"),
     ],
 )
-def test_words_that_lay_it_on_the_recipient_are_read_beside_the_number(reply: int, words: str, code: str) -> None:
-    assert smtp_status_code(reply, words) == code
-    assert not is_sender_fault(code, words)
+def test_message_about_the_recipient_corrects_the_code(reply: int, message: str, code: str) -> None:
+    assert smtp_status_code(reply, message) == code
+    assert not is_sender_fault(code, message)
 
 
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
         (550, "Sender address rejected: User unknown in local recipient table"),
-        (550, "5.1.0 <board@example.org>: Sender address rejected: Domain not found"),
+        (550, "5.1.0 <notices@example.org>: Sender address rejected: Domain not found"),
         (554, "Message rejected: Email address is not verified. The following identities failed the check"),
         (550, "sorry, that domain isn't in my list of allowed rcpthosts"),
         (550, "5.7.1 Unable to relay"),
@@ -146,13 +145,13 @@ def test_words_that_lay_it_on_the_recipient_are_read_beside_the_number(reply: in
         (550, "Your account is not allowed to send to this many users"),
         (554, "IP=192.0.2.1 - a problem occurred; this address is not listed with us"),
         (550, "5.7.60 SMTP; Client does not have permissions to send as this sender"),
-        (554, "5.7.1 something nobody has described"),
+        (554, "5.7.1 an undocumented reason"),
     ],
 )
-def test_words_that_lay_it_on_us_are_read_beside_the_number(reply: int, words: str) -> None:
-    assert is_sender_fault(smtp_status_code(reply, words), words)
+def test_message_about_the_sender_is_a_sender_fault(reply: int, message: str) -> None:
+    assert is_sender_fault(smtp_status_code(reply, message), message)
 
 
 @given(st.text(alphabet=" abehilmorstux.-'@;", max_size=2_000))
-def test_reading_the_words_takes_no_time(words: str) -> None:
-    assert smtp_status_code(550, words[:2_000] + " mailbox" * 200)
+def test_long_messages_are_matched_in_linear_time(message: str) -> None:
+    assert smtp_status_code(550, message[:2_000] + " mailbox" * 200)

@@ -1,6 +1,7 @@
-"""Signatures of webhooks: what Twilio may sign, and what a refusal says."""
+"""Webhook signatures: what Twilio may sign, and the cause of a rejected call."""
 
 import hashlib
+from typing import Any
 
 import pytest
 from twilio.request_validator import RequestValidator
@@ -22,14 +23,14 @@ OURS = OwnIdentifiers("AC1", {"+12025550100"})
 
 
 def signed(url: str, fields: dict[str, list[str]] | None = None, algorithm: str = "HMAC_SHA1") -> str:
-    """As Twilio's own library makes it, of which ours is independent."""
-    values = MultiDict([(name, one) for name, several in (fields or {}).items() for one in several])
+    """The signature that Twilio's own library computes; our code does not use it."""
+    values = MultiDict([(name, value) for name, values in (fields or {}).items() for value in values])
     return str(RequestValidator(TOKEN).compute_signature(url, values, algorithm))
 
 
-def call(made: str = "A" * 28, **changes: object) -> WebhookCall:
-    known: dict[str, object] = {"path": PATH, "query": "attempt=a", "fields": FIELDS, "signature": made}
-    return WebhookCall(**{**known, **changes})  # type: ignore[arg-type]
+def call(signature: str = "A" * 28, **changes: object) -> WebhookCall:
+    defaults: dict[str, object] = {"path": PATH, "query": "attempt=a", "fields": FIELDS, "signature": signature}
+    return WebhookCall(**{**defaults, **changes})  # type: ignore[arg-type]
 
 
 def test_twilios_own_example_verifies() -> None:
@@ -54,7 +55,7 @@ def test_ports_fragments_and_repeated_fields_verify(fragment: str, base: str) ->
     assert not is_signed_by(call(signed(f"{url}{fragment}", {**FIELDS, "Media": ["a"]})), TOKEN, public)
 
 
-def test_the_port_that_is_usual_may_be_left_out_of_the_signature() -> None:
+def test_signature_may_leave_out_the_port() -> None:
     assert is_signed_by(call(signed(f"https://h{PATH}?attempt=a", FIELDS)), TOKEN, "https://h:8443")
 
 
@@ -70,12 +71,12 @@ def test_the_port_that_is_usual_may_be_left_out_of_the_signature() -> None:
         ("algorithm=ROT13", "HMAC_SHA1", False),
     ],
 )
-def test_the_algorithm_is_the_one_that_the_header_names(settings: str, algorithm: str, good: bool) -> None:
+def test_header_names_the_algorithm(signature_settings: str, algorithm: str, good: bool) -> None:
     signature = signed(f"{BASE}{PATH}?attempt=a", FIELDS, algorithm)
-    assert is_signed_by(call(signature, signature_settings=settings), TOKEN, BASE) is good
+    assert is_signed_by(call(signature, signature_settings=signature_settings), TOKEN, BASE) is good
 
 
-def test_a_json_body_is_the_one_whose_hash_is_signed() -> None:
+def test_json_body_must_match_its_signed_hash() -> None:
     body = '{"MessageSid": "SM1", "Body": "é"}'.encode()
     query = f"attempt=a&bodySHA256={hashlib.sha256(body).hexdigest()}"
     signature = signed(f"{BASE}{PATH}?{query}")
@@ -86,12 +87,12 @@ def test_a_json_body_is_the_one_whose_hash_is_signed() -> None:
 
 
 @pytest.mark.parametrize("signature", ["x", "é" * 28, "=" * 28, "=" * 5000, "\ud800" * 28])
-def test_what_is_no_signature_fits_nothing(signature: str) -> None:
+def test_malformed_signature_matches_nothing(signature: str) -> None:
     assert not is_signed_by(call(signature), TOKEN, BASE)
 
 
 @pytest.mark.parametrize(
-    ("called", "headers", "shown"),
+    ("called", "headers", "expected"),
     [
         (f"http://portal.example.org{PATH}", {}, f"http://portal.example.org{PATH}"),
         (f"https://old.example.org{PATH}", {"Host": "old.example.org"}, f"https://old.example.org{PATH}"),
@@ -107,40 +108,38 @@ def test_what_is_no_signature_fits_nothing(signature: str) -> None:
         (f"{BASE}/hooks/in", {"X-Original-URI": "/hooks/in?attempt=a"}, f"{BASE}/hooks/in"),
     ],
 )
-def test_a_wrong_address_is_told_by_the_address_that_was_called(
-    called: str, headers: dict[str, str], shown: str
-) -> None:
-    refused = call(signed(f"{called}?attempt=a", FIELDS))
-    assert not is_signed_by(refused, TOKEN, BASE)
-    bases = candidate_urls(refused, BASE, headers)
-    assert classify_rejection(refused, [TOKEN], False, {}, OURS, bases) == WebhookRejection(
-        RejectionCause.ADDRESS, True, shown
-    )
+def test_rejection_names_the_url_that_twilio_called(called: str, headers: dict[str, str], expected: str) -> None:
+    rejected = call(signed(f"{called}?attempt=a", FIELDS))
+    assert not is_signed_by(rejected, TOKEN, BASE)
+    urls = candidate_urls(rejected, BASE, headers)
+    rejection = WebhookRejection(RejectionCause.ADDRESS, True, expected)
+    assert classify_rejection(rejected, [TOKEN], False, {}, OURS, urls) == rejection
 
 
 @pytest.mark.parametrize(
     ("changes", "tokens", "cause", "names_us"),
     [
         ({}, [TOKEN], RejectionCause.TOKEN, False),
-        ({"said": {"AccountSid": "AC1"}}, [TOKEN], RejectionCause.TOKEN, True),
-        ({"said": {"To": "+12025550100"}}, [TOKEN], RejectionCause.TOKEN, True),
-        ({"said": {"From": "+12025550100", "AccountSid": "AC2"}}, [TOKEN], RejectionCause.OTHER_ACCOUNT, True),
-        ({"said": {"AccountSid": "AC2"}}, [TOKEN], RejectionCause.TOKEN, False),
+        ({"payload": {"AccountSid": "AC1"}}, [TOKEN], RejectionCause.TOKEN, True),
+        ({"payload": {"To": "+12025550100"}}, [TOKEN], RejectionCause.TOKEN, True),
+        ({"payload": {"From": "+12025550100", "AccountSid": "AC2"}}, [TOKEN], RejectionCause.OTHER_ACCOUNT, True),
+        ({"payload": {"AccountSid": "AC2"}}, [TOKEN], RejectionCause.TOKEN, False),
         ({"signature": ""}, [TOKEN], RejectionCause.UNSIGNED, False),
         ({"signature_settings": "key=k,algorithm=HMAC_SHA256"}, [TOKEN], RejectionCause.SHARED_KEY, False),
-        ({"said": {"AccountSid": "AC1"}}, [], RejectionCause.NO_TOKEN, True),
+        ({"payload": {"AccountSid": "AC1"}}, [], RejectionCause.NO_TOKEN, True),
     ],
 )
-def test_every_refusal_has_its_likely_cause(
-    changes: dict[str, object], tokens: list[str], cause: RejectionCause, ours: bool
+def test_rejection_has_its_likely_cause(
+    changes: dict[str, Any], tokens: list[str], cause: RejectionCause, names_us: bool
 ) -> None:
-    said = changes.pop("said", {})
-    refused = call(**changes)  # type: ignore[arg-type]
-    bases = candidate_urls(refused, BASE, {"Host": "h" * 300})
-    assert classify_rejection(refused, tokens, OURS.appear_in(said), said, OURS, bases) == WebhookRejection(cause, ours)  # type: ignore[arg-type]
+    payload = changes.get("payload", {})
+    rejected = call(**{name: value for name, value in changes.items() if name != "payload"})
+    urls = candidate_urls(rejected, BASE, {"Host": "h" * 300})
+    rejection = classify_rejection(rejected, tokens, OURS.appear_in(payload), payload, OURS, urls)
+    assert rejection == WebhookRejection(cause, names_us)
 
 
-def test_an_alarm_ends_with_the_next_call_that_is_believed_or_with_other_credentials() -> None:
+def test_alarm_ends_with_an_accepted_call_or_new_credentials() -> None:
     wrong = WebhookRejection(RejectionCause.TOKEN, True)
     assert RejectedCalls("status", wrong, 3, last_ms=5_000).needs_attention(6_000)
     assert not RejectedCalls("status", wrong, 3, last_ms=5_000, last_accepted_ms=5_500).needs_attention(6_000)
