@@ -1,4 +1,4 @@
-"""How Alembic runs our migrations: on SQLite in batches, with foreign keys off while a table is rebuilt.
+"""Runs the migrations with Alembic: one process at a time, and on SQLite in batch mode without foreign keys.
 
 Rebuilding a table with foreign keys on deletes its child rows (docs/reliability.md#migrations-on-sqlite).
 """
@@ -16,11 +16,13 @@ from sqlalchemy import Connection
 import portal.tables  # noqa: F401  registers every table
 from portal.core.extensions import Base, db
 
-_MIGRATION_LOCK_KEY = 7_029_461_133_906  # any number that nobody else locks in this database
+_MIGRATION_LOCK_KEY = 7_029_461_133_906  # any number that no other lock in this database uses
 _POLL_SECONDS = 0.5
 _LOCK_TIMEOUT_MS = 600_000
-_DISABLE_TRANSACTION_TIMEOUT = "SELECT set_config('transaction_timeout', '0', false) FROM pg_settings WHERE name = 'transaction_timeout'"
-"""Known from PostgreSQL 17 on. The connection ends with the command, so the limit is not put back."""
+_DISABLE_TRANSACTION_TIMEOUT = (
+    "SELECT set_config('transaction_timeout', '0', false) FROM pg_settings WHERE name = 'transaction_timeout'"
+)
+"""From PostgreSQL 17. The limit is not restored, because the connection ends with the command."""
 
 
 def run() -> None:
@@ -41,7 +43,7 @@ def run() -> None:
 
 @contextmanager
 def _exclusive_on_sqlite(connection: Connection) -> Iterator[None]:
-    """The write lock from the first look on: whoever comes second waits, and finds the work done."""
+    """Take the write lock before the first read: a second process waits, and finds the migrations done."""
     connection.execution_options(immediate=True)
     _pragma(connection, "foreign_keys", "OFF")
     _pragma(connection, "busy_timeout", str(_LOCK_TIMEOUT_MS))
@@ -52,16 +54,16 @@ def _exclusive_on_sqlite(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def _exclusive_on_postgresql(connection: Connection) -> Iterator[None]:
-    """A lock of the session, not of a transaction: each migration has one of its own."""
-    said = False
-    limit = connection.exec_driver_sql("SHOW statement_timeout").scalar()
+    """Use a session lock, because each migration has its own transaction."""
+    has_reported = False
+    timeout = connection.exec_driver_sql("SHOW statement_timeout").scalar()
     connection.exec_driver_sql("SET statement_timeout = 0")
     connection.exec_driver_sql(_DISABLE_TRANSACTION_TIMEOUT)
     while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_MIGRATION_LOCK_KEY})").scalar():
         connection.commit()
-        if not said:
-            print("The tables are being brought up to date elsewhere; waiting for that to end.", file=sys.stderr)
-            said = True
+        if not has_reported:
+            print("Another process is upgrading the database; waiting for it to finish.", file=sys.stderr)
+            has_reported = True
         time.sleep(_POLL_SECONDS)
     connection.commit()
     try:
@@ -69,21 +71,21 @@ def _exclusive_on_postgresql(connection: Connection) -> Iterator[None]:
     finally:
         connection.rollback()
         connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_MIGRATION_LOCK_KEY})")
-        connection.exec_driver_sql(f"SET statement_timeout = '{limit}'")
+        connection.exec_driver_sql(f"SET statement_timeout = '{timeout}'")
         connection.commit()
 
 
 def _pragma(connection: Connection, name: str, value: str) -> None:
-    """SQLite ignores some of these inside a transaction, so they go to the driver directly."""
+    """Use the driver directly, because SQLite ignores some pragmas inside a transaction."""
     driver: Any = connection.connection.driver_connection
     driver.execute(f"PRAGMA {name}={value}")
 
 
 def _check_foreign_keys(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
-    broken = driver.execute("PRAGMA foreign_key_check").fetchall()
-    if broken:
-        current_app.logger.error("migration left rows that violate foreign keys: %s", broken[:5])
+    violations = driver.execute("PRAGMA foreign_key_check").fetchall()
+    if violations:
+        current_app.logger.error("migration left rows that violate foreign keys: %s", violations[:5])
         raise RuntimeError("migration left rows that violate foreign keys")
 
 

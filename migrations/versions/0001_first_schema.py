@@ -13,7 +13,7 @@ _APPEND_ONLY = (
     ("consent_event", "the consent ledger is append-only"),
     ("setting_change", "the history of settings is append-only"),
 )
-"""Tables whose rows nobody may change or remove, and what the database says to whoever tries."""
+"""Append-only tables, and the error that their triggers raise."""
 
 
 def upgrade() -> None:
@@ -522,7 +522,7 @@ def _create_consent() -> None:
 
 
 def _create_delivery() -> None:
-    """What the email workers know of the mail server."""
+    """The state of the mail server."""
     op.create_table(
         "mail_server",
         sa.Column("address", sa.Text(), nullable=False),
@@ -558,7 +558,7 @@ def _forbid_changes(table: str, rule: str) -> None:
 
 
 def _forbid_changes_on_sqlite(table: str, rule: str) -> None:
-    """INSERT OR REPLACE removes the old row without firing the trigger on deletes, so it has a trigger of its own."""
+    """INSERT OR REPLACE does not fire the trigger on deletes, so it has its own trigger."""
     known = f"EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id)"
     if table == "consent_event":
         same_message = "message_sid = NEW.message_sid AND message_sid <> ''"

@@ -1,6 +1,6 @@
-"""Questions to Twilio about an account: its state, numbers, services and registration; and the one change made there.
+"""A client for a Twilio account: its state, numbers, services and registration, and its webhook URLs.
 
-Short time-outs: somebody waits for the answer. Every way of not being answered is one exception, `AccountError`.
+Timeouts are short, because somebody is waiting. Every failed request raises `AccountError`.
 """
 
 from typing import Any
@@ -24,11 +24,11 @@ _PAGE_SIZE = 50
 
 
 class AccountError(Exception):
-    """Twilio did not answer the question; asking again is harmless."""
+    """The request failed; it is safe to repeat."""
 
-    def __init__(self, trouble: TwilioApiError) -> None:
-        super().__init__(trouble.message)
-        self.error = trouble
+    def __init__(self, error: TwilioApiError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 class TwilioAccount:
@@ -40,29 +40,29 @@ class TwilioAccount:
         self._messaging_url = f"{messaging_url(api_url)}/v1"
 
     def account(self) -> TwilioAccountInfo:
-        answer = self._request("GET", f"{self._account_url}.json")
-        body = _parse_object(answer)
-        return TwilioAccountInfo(_text(body, "status"), _text(body, "type"), answer.headers.get("Date", ""))
+        response = self._request("GET", f"{self._account_url}.json")
+        body = _parse_object(response)
+        return TwilioAccountInfo(_text(body, "status"), _text(body, "type"), response.headers.get("Date", ""))
 
     def find_own_number(self, number: str) -> tuple[TwilioNumber, WebhookConfig] | None:
-        """The number or short code among the account's own; None when it is not there."""
-        short = is_short_code(number)
-        place, key = ("SMS/ShortCodes", "ShortCode") if short else ("IncomingPhoneNumbers", "PhoneNumber")
+        """A phone number or short code of the account, with its webhooks; None if it is not on the account."""
+        is_short = is_short_code(number)
+        path, key = ("SMS/ShortCodes", "ShortCode") if is_short else ("IncomingPhoneNumbers", "PhoneNumber")
         query = f"{key}={quote(number, safe='')}&PageSize={_PAGE_SIZE}"
-        body = _parse_object(self._request("GET", f"{self._account_url}/{place}.json?{query}"))
-        listed = _items(body, "short_codes" if short else "incoming_phone_numbers")
-        field = "short_code" if short else "phone_number"
-        return next((_parse_own_number(item, number) for item in listed if item.get(field) == number), None)
+        body = _parse_object(self._request("GET", f"{self._account_url}/{path}.json?{query}"))
+        items = _items(body, "short_codes" if is_short else "incoming_phone_numbers")
+        field = "short_code" if is_short else "phone_number"
+        return next((_parse_own_number(item, number) for item in items if item.get(field) == number), None)
 
     def service(self, sid: str) -> MessagingService:
         body = _parse_object(self._request("GET", f"{self._messaging_url}/Services/{_quote_segment(sid)}"))
-        wiring = WebhookConfig(
+        webhooks = WebhookConfig(
             sid,
             _text(body, "inbound_request_url"),
             _text(body, "inbound_method") or "POST",
             _text(body, "status_callback"),
         )
-        return MessagingService(wiring, bool(body.get("use_inbound_webhook_on_number")))
+        return MessagingService(webhooks, bool(body.get("use_inbound_webhook_on_number")))
 
     def campaign_states(self, service_sid: str) -> list[str]:
         body = _parse_object(
@@ -76,20 +76,20 @@ class TwilioAccount:
         return [_text(item, "status") for item in _items(body, "verifications")]
 
     def set_number_webhooks(self, sid: str, number: str, inbound_url: str, status_url: str) -> None:
-        """What comes in at the number goes to us; a short code has no address for receipts."""
+        """Point the number's webhooks to us; a short code has no status callback."""
         form = {"SmsUrl": inbound_url, "SmsMethod": "POST"}
         if is_short_code(number):
             self._request("POST", f"{self._account_url}/SMS/ShortCodes/{_quote_segment(sid)}.json", form)
             return
-        more = {"SmsApplicationSid": "", "StatusCallback": status_url, "StatusCallbackMethod": "POST"}
-        self._request("POST", f"{self._account_url}/IncomingPhoneNumbers/{_quote_segment(sid)}.json", form | more)
+        form |= {"SmsApplicationSid": "", "StatusCallback": status_url, "StatusCallbackMethod": "POST"}
+        self._request("POST", f"{self._account_url}/IncomingPhoneNumbers/{_quote_segment(sid)}.json", form)
 
     def set_service_webhooks(self, sid: str, inbound_url: str, status_url: str) -> None:
         form = {"InboundRequestUrl": inbound_url, "InboundMethod": "POST", "StatusCallback": status_url}
         self._request("POST", f"{self._messaging_url}/Services/{_quote_segment(sid)}", form)
 
     def probe_send_error_code(self, from_number: str) -> str:
-        """Twilio's code for a text to the magic number that is no phone number: with any credentials none is sent."""
+        """Twilio's error code for a text to an invalid magic number, which is never sent; "none" if it succeeded."""
         form = {"To": _INVALID_MAGIC_NUMBER, "From": from_number, "Body": "Test of the credentials"}
         try:
             self._request("POST", f"{self._account_url}/Messages.json", form)
@@ -103,7 +103,7 @@ class TwilioAccount:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                answer = session.request(
+                response = session.request(
                     method,
                     url,
                     data=form,
@@ -113,18 +113,18 @@ class TwilioAccount:
                 )
         except requests.RequestException as error:
             raise AccountError(TwilioApiError(_describe_request_error(error, url))) from error
-        if not 200 <= answer.status_code < 300:
-            raise AccountError(_to_api_error(answer))
-        return answer
+        if not 200 <= response.status_code < 300:
+            raise AccountError(_to_api_error(response))
+        return response
 
 
 def _quote_segment(sid: str) -> str:
-    """Ids come from answers and settings: none may lead to another part of the API."""
+    """Ids come from responses and settings, and must not reach another part of the API."""
     return quote(sid, safe="")
 
 
 def messaging_url(api_url: str) -> str:
-    """Services and registration live on a host of their own at Twilio; a stand-in has one address for all."""
+    """Twilio has a separate host for services and registration; a simulator has one for everything."""
     host = urlsplit(api_url).netloc
     if host.startswith("api.") and host.endswith(".twilio.com"):
         return api_url.replace("//api.", "//messaging.", 1)
@@ -140,34 +140,33 @@ def _describe_request_error(error: requests.RequestException, url: str) -> str:
     return f"{host} could not be reached ({type(error).__name__})."
 
 
-def _to_api_error(answer: requests.Response) -> TwilioApiError:
-    """Without Twilio's own words: they may quote numbers."""
+def _to_api_error(response: requests.Response) -> TwilioApiError:
+    """Without Twilio's message, which may quote phone numbers."""
     try:
-        body = answer.json()
+        body = response.json()
     except ValueError:
         body = None
     code = str(body.get("code") or "") if isinstance(body, dict) else ""
-    words = f"Twilio answered {answer.status_code}" + (f", code {code}." if code else ".")
-    if answer.status_code == 404 and not code:
-        host = urlsplit(answer.url).hostname
-        words = f"{host} does not serve this part of Twilio's API."
-    return TwilioApiError(words, answer.status_code, code, answer.headers.get("Date", ""))
+    message = f"Twilio answered {response.status_code}" + (f", code {code}." if code else ".")
+    if response.status_code == 404 and not code:
+        message = f"{urlsplit(response.url).hostname} does not serve this part of Twilio's API."
+    return TwilioApiError(message, response.status_code, code, response.headers.get("Date", ""))
 
 
-def _parse_object(answer: requests.Response) -> dict[str, Any]:
+def _parse_object(response: requests.Response) -> dict[str, Any]:
     try:
-        body = answer.json()
+        body = response.json()
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise AccountError(TwilioApiError("Twilio's answer cannot be read.", answer.status_code))
+        raise AccountError(TwilioApiError("Twilio's response is not valid.", response.status_code))
     return body
 
 
 def _items(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
     items = body.get(name)
     if not isinstance(items, list):
-        raise AccountError(TwilioApiError("Twilio's list cannot be read."))
+        raise AccountError(TwilioApiError("Twilio's list is not valid."))
     return [item for item in items if isinstance(item, dict)]
 
 
@@ -176,15 +175,16 @@ def _text(body: dict[str, Any], name: str) -> str:
 
 
 def _parse_own_number(item: dict[str, Any], number: str) -> tuple[TwilioNumber, WebhookConfig]:
-    """A short code has no list of capabilities: texts are all it can."""
-    able = item.get("capabilities")
-    can_text = bool(able.get("sms", able.get("SMS"))) if isinstance(able, dict) else is_short_code(number)
+    """A short code has no capabilities, because it can only text."""
+    capabilities = item.get("capabilities")
+    is_dict = isinstance(capabilities, dict)
+    can_text = bool(capabilities.get("sms", capabilities.get("SMS"))) if is_dict else is_short_code(number)
     sid, application = _text(item, "sid"), bool(item.get("sms_application_sid"))
-    wiring = WebhookConfig(
+    webhooks = WebhookConfig(
         sid,
         _text(item, "sms_url"),
         _text(item, "sms_method") or "POST",
         _text(item, "status_callback"),
         application,
     )
-    return TwilioNumber(sid, number, can_text, _text(item, "type")), wiring
+    return TwilioNumber(sid, number, can_text, _text(item, "type")), webhooks

@@ -1,6 +1,6 @@
-"""Twilio's Messages API over `urllib3`: create, fetch, list (docs/twilio.md#http-client).
+"""Twilio's Messages API over `urllib3`: create, fetch and list (docs/twilio.md#http-client).
 
-The create call has no idempotency key, so what may have been processed is `Unknown` and is never repeated here.
+Creating a message has no idempotency key, so a request that may have been processed is `Unknown` and never repeated.
 """
 
 import ssl
@@ -47,7 +47,7 @@ _LONGEST_RETRY_AFTER = 600.0
 
 
 class TwilioGateway:
-    """One pool of connections for many requests in flight; safe to use from several threads."""
+    """A thread-safe client with one connection pool."""
 
     def __init__(self, api_url: str, public_url: str, timeout_seconds: float) -> None:
         self._api_url = api_url
@@ -57,7 +57,7 @@ class TwilioGateway:
 
     def submit_message(self, credentials: Credentials, sender: SenderSettings, text: OutgoingText) -> Outcome:
         try:
-            answer = self._pool.urlopen(
+            response = self._pool.urlopen(
                 "POST",
                 self._messages_url(credentials),
                 body=urlencode(self._form(sender, text)),
@@ -71,16 +71,18 @@ class TwilioGateway:
         except SSLError as error:
             return _tls_outcome(error)
         except HTTPError as error:
-            return Unknown(f"Twilio's answer was not heard ({type(error).__name__}).")
-        return replace(_parse_response(answer), provider_response=_body_excerpt(answer))
+            return Unknown(f"Twilio's response was lost ({type(error).__name__}).")
+        return replace(_parse_response(response), provider_response=_body_excerpt(response))
 
     def get_message(self, credentials: Credentials, provider_id: str) -> ProviderMessage | None:
-        """None when Twilio has no such message, any more or at all. Raises `NotAnswered`."""
-        answer = self._get(credentials, f"{self._account_url(credentials)}/Messages/{quote(provider_id, safe='')}.json")
-        return None if _is_missing(answer) else _to_provider_message(_parse_page(answer))
+        """None if Twilio does not have the message, or no longer has it. Raises `ProviderUnavailable`."""
+        response = self._get(
+            credentials, f"{self._account_url(credentials)}/Messages/{quote(provider_id, safe='')}.json"
+        )
+        return None if _is_missing(response) else _to_provider_message(_parse_page(response))
 
     def messages_to(self, credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
-        """Messages to a number, newest first. By To alone: From and DateSent can be empty (docs/twilio.md#listing)."""
+        """Filters by To only, because From and DateSent can be empty (docs/twilio.md#listing)."""
         return self._list_messages(credentials, {"To": to})
 
     def inbound_messages(
@@ -90,7 +92,7 @@ class TwilioGateway:
         return (message for message in self._list_messages(credentials, filters) if message.direction == "inbound")
 
     def messages_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[ProviderMessage]:
-        """The operator is part of the parameter's name (docs/twilio.md#listing)."""
+        """The operator is part of the parameter name (docs/twilio.md#listing)."""
         filters = {"DateSent>": f"{since:%Y-%m-%dT%H:%M:%SZ}", "DateSent<": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
         return self._list_messages(credentials, filters, _LARGEST_PAGE)
 
@@ -104,19 +106,22 @@ class TwilioGateway:
             yield from (_to_provider_message(item) for item in _page_messages(page))
             url = self._next_page_url(credentials, page.get("next_page_uri"), url)
 
-    def _next_page_url(self, credentials: Credentials, told: object, before: str) -> str | None:
-        """Only ever another page of the same list: our credentials go wherever this leads. Raises `NotAnswered`."""
-        if not told:
+    def _next_page_url(self, credentials: Credentials, next_page_uri: object, current_url: str) -> str | None:
+        """Only follow another page of the same list, because the request carries our credentials.
+
+        Raises `ProviderUnavailable`.
+        """
+        if not next_page_uri:
             return None
-        place = f"{self._api_url}{told}" if str(told).startswith("/") else str(told)
+        next_url = f"{self._api_url}{next_page_uri}" if str(next_page_uri).startswith("/") else str(next_page_uri)
         list_url = self._messages_url(credentials)
         try:
-            parts, known = urlsplit(place), urlsplit(list_url)
+            parts = urlsplit(next_url)
         except ValueError:
-            parts, known = urlsplit(""), urlsplit(list_url)
+            parts = urlsplit("")
         url = f"{list_url}?{parts.query}"
-        if parts[:3] != known[:3] or url == before:
-            raise ProviderUnavailable("Twilio's list goes on at an address that is not its own, which is not followed.")
+        if parts[:3] != urlsplit(list_url)[:3] or url == current_url:
+            raise ProviderUnavailable("Twilio's list continues at a URL that is not its own.")
         return url
 
     def _get(self, credentials: Credentials, url: str) -> urllib3.BaseHTTPResponse:
@@ -125,15 +130,15 @@ class TwilioGateway:
                 "GET", url, headers=_headers(credentials), timeout=self._timeouts, retries=False, redirect=False
             )
         except HTTPError as error:
-            raise ProviderUnavailable(f"Twilio did not answer the question ({type(error).__name__}).") from error
+            raise ProviderUnavailable(f"Twilio did not respond ({type(error).__name__}).") from error
 
     def _form(self, sender: SenderSettings, text: OutgoingText) -> dict[str, str]:
-        low, high = _VALIDITY_SECONDS
+        min_seconds, max_seconds = _VALIDITY_SECONDS
         form = {
             "To": text.to,
             "Body": text.body,
             "StatusCallback": f"{self._callback_url}?attempt={text.attempt_id}#{CONNECTION_OVERRIDES}",
-            "ValidityPeriod": str(max(low, min(high, text.validity_seconds))),
+            "ValidityPeriod": str(max(min_seconds, min(max_seconds, text.validity_seconds))),
         }
         if sender.messaging_service_sid:
             return form | {"MessagingServiceSid": sender.messaging_service_sid}
@@ -147,12 +152,12 @@ class TwilioGateway:
 
 
 def _tls_outcome(error: SSLError) -> Outcome:
-    """A certificate is refused before anything is sent; other TLS errors can come after the request."""
+    """A certificate error occurs before anything is sent; other TLS errors can occur after the request."""
     if any(
         isinstance(part, ssl.SSLCertVerificationError) for part in (*error.args, error.__cause__, error.__context__)
     ):
         return NotSent("Twilio could not be reached: its certificate is not trusted.")
-    return Unknown("The connection to Twilio was lost before it answered.")
+    return Unknown("The connection to Twilio was lost before it responded.")
 
 
 @lru_cache(maxsize=8)
@@ -164,106 +169,105 @@ def _headers(credentials: Credentials) -> dict[str, str]:
     }
 
 
-def _parse_response(answer: urllib3.BaseHTTPResponse) -> Outcome:
-    """What the body says comes before what the status says: Twilio answers a daily limit with 429, too."""
-    body, status = _parse_json(answer), answer.status
+def _parse_response(response: urllib3.BaseHTTPResponse) -> Outcome:
+    """The error code takes precedence over the HTTP status: Twilio also uses 429 for a daily limit."""
+    body, status = _parse_json(response), response.status
     if 200 <= status < 300 and str(body.get("sid") or "").startswith(("SM", "MM")):
         return Accepted(str(body["sid"]), status)
-    words = str(body.get("message") or body.get("detail") or "")
-    if (
-        status >= 400
-        and (code := _error_code(body))
-        and (told := _outcome_by_code(explain_error_code(code, words), words, answer))
-    ):
-        return told
-    return _outcome_by_status(words, answer)
+    message = str(body.get("message") or body.get("detail") or "")
+    code = _error_code(body) if status >= 400 else ""
+    outcome = _outcome_by_code(explain_error_code(code, message), message, response) if code else None
+    return outcome or _outcome_by_status(message, response)
 
 
 def _error_code(body: dict[str, Any]) -> str:
-    """Of the answer or of the first of its errors; "" for a mere HTTP status, which proxies put there as well."""
+    """The code of the response or of its first error; "" for a mere HTTP status, which proxies send as well."""
     errors = body.get("errors")
-    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-    code = str(body.get("code") or first.get("code") or "")
+    first_error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    code = str(body.get("code") or first_error.get("code") or "")
     return code if code.isdecimal() and _LEAST_CODE_DIGITS <= len(code) <= _MOST_CODE_DIGITS else ""
 
 
-def _outcome_by_code(known: ProviderCode, words: str, answer: urllib3.BaseHTTPResponse) -> Outcome | None:
-    """None for what the status alone can tell: a code that says no more than that something failed, or an unknown one
-    that comes with a status of its own meaning."""
-    status, code = answer.status, known.code
+def _outcome_by_code(explained: ProviderCode, message: str, response: urllib3.BaseHTTPResponse) -> Outcome | None:
+    """None if only the status helps: the code just says that something failed, or is unknown with a telling status."""
+    status, code = response.status, explained.code
     if code == TOO_MANY_REQUESTS:
-        return _rate_limited(answer)
-    if known.cooldown is not None or known.retry_policy is RetryPolicy.LATER:
-        return NotSent(known.sentence, _retry_after(answer), status, code)
-    if known.retry_policy is RetryPolicy.PAUSE or (status == _UNAUTHORIZED and not known.is_documented):
-        return AccountFault(code, words or known.sentence, status)
-    if code in TWILIO_SERVER_ERRORS or (not known.is_documented and (status >= 500 or status == _REQUEST_TIMEOUT)):
+        return _rate_limited(response)
+    if explained.cooldown is not None or explained.retry_policy is RetryPolicy.LATER:
+        return NotSent(explained.sentence, _retry_after(response), status, code)
+    if explained.retry_policy is RetryPolicy.PAUSE or (status == _UNAUTHORIZED and not explained.is_documented):
+        return AccountFault(code, message or explained.sentence, status)
+    if code in TWILIO_SERVER_ERRORS or (not explained.is_documented and (status >= 500 or status == _REQUEST_TIMEOUT)):
         return None
-    if not known.is_documented and status == _TOO_MANY_REQUESTS:
-        return NotSent(words or known.sentence, _retry_after(answer), status, code)
-    if not known.is_documented:
-        return UnrecognizedError(words or known.sentence, None, status, code)
-    return Rejected(code, words or known.sentence, status)
+    if not explained.is_documented and status == _TOO_MANY_REQUESTS:
+        return NotSent(message or explained.sentence, _retry_after(response), status, code)
+    if not explained.is_documented:
+        return UnrecognizedError(message or explained.sentence, None, status, code)
+    return Rejected(code, message or explained.sentence, status)
 
 
-def _outcome_by_status(words: str, answer: urllib3.BaseHTTPResponse) -> Outcome:
-    status = answer.status
+def _outcome_by_status(message: str, response: urllib3.BaseHTTPResponse) -> Outcome:
+    status = response.status
     if status == _TOO_MANY_REQUESTS:
-        return _rate_limited(answer)
+        return _rate_limited(response)
     if status == _UNAUTHORIZED:
-        return AccountFault(str(status), words or "Twilio does not accept the account's credentials.", status)
+        return AccountFault(str(status), message or "Twilio does not accept the account's credentials.", status)
     if status == _FORBIDDEN:
-        return UnrecognizedError(words or "Twilio, or something before it, forbids it.", None, status, str(status))
+        return UnrecognizedError(
+            message or "Twilio, or a proxy in front of it, forbids the request.", None, status, str(status)
+        )
     if 400 <= status < 500 and status != _REQUEST_TIMEOUT:
-        return NotSent(f"Something before Twilio answered {status}.", None, status)
-    return Unknown(f"Twilio answered {status} without saying what became of the text.", status)
+        return NotSent(f"A proxy in front of Twilio answered {status}.", None, status)
+    return Unknown(f"Twilio answered {status}; the outcome of the text is unknown.", status)
 
 
-def _rate_limited(answer: urllib3.BaseHTTPResponse) -> NotSent:
-    return NotSent("Twilio was asked too much at once.", _retry_after(answer), answer.status, TOO_MANY_REQUESTS)
+def _rate_limited(response: urllib3.BaseHTTPResponse) -> NotSent:
+    return NotSent(
+        "There were too many requests to Twilio.", _retry_after(response), response.status, TOO_MANY_REQUESTS
+    )
 
 
-def _body_excerpt(answer: urllib3.BaseHTTPResponse) -> str:
-    return answer.data[:_STORED_RESPONSE_BYTES].decode(errors="replace")
+def _body_excerpt(response: urllib3.BaseHTTPResponse) -> str:
+    return response.data[:_STORED_RESPONSE_BYTES].decode(errors="replace")
 
 
-def _is_missing(answer: urllib3.BaseHTTPResponse) -> bool:
-    """A 404 in Twilio's own words; that of something before it says nothing."""
-    return answer.status == _NOT_FOUND and str(_parse_json(answer).get("code", "")) == _NO_SUCH_RESOURCE
+def _is_missing(response: urllib3.BaseHTTPResponse) -> bool:
+    """A 404 with Twilio's error code, not one of a proxy."""
+    return response.status == _NOT_FOUND and str(_parse_json(response).get("code", "")) == _NO_SUCH_RESOURCE
 
 
-def _parse_page(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
-    if not 200 <= answer.status < 300:
-        raise ProviderUnavailable(f"Twilio answered the question with {answer.status}.")
-    page = _parse_json(answer)
+def _parse_page(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+    if not 200 <= response.status < 300:
+        raise ProviderUnavailable(f"Twilio answered {response.status}.")
+    page = _parse_json(response)
     if not page:
-        raise ProviderUnavailable("Twilio's answer cannot be read.")
+        raise ProviderUnavailable("Twilio's response is not valid.")
     return page
 
 
-def _parse_json(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+def _parse_json(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
     try:
-        body = answer.json()
+        body = response.json()
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
 
 
-def _retry_after(answer: urllib3.BaseHTTPResponse) -> float | None:
-    text = answer.headers.get("Retry-After", "")
+def _retry_after(response: urllib3.BaseHTTPResponse) -> float | None:
+    text = response.headers.get("Retry-After", "")
     return min(float(text), _LONGEST_RETRY_AFTER) if text.isdigit() else None
 
 
 def _page_messages(page: dict[str, Any]) -> list[dict[str, Any]]:
     messages = page.get("messages")
     if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
-        raise ProviderUnavailable("Twilio's list cannot be read.")
+        raise ProviderUnavailable("Twilio's list is not valid.")
     return messages
 
 
 def _to_provider_message(item: dict[str, Any]) -> ProviderMessage:
     if not item.get("sid"):
-        raise ProviderUnavailable("Twilio's answer names no message.")
+        raise ProviderUnavailable("Twilio's response has no message id.")
     return ProviderMessage(
         provider_id=str(item["sid"]),
         from_number=str(item.get("from") or ""),
@@ -276,12 +280,12 @@ def _to_provider_message(item: dict[str, Any]) -> ProviderMessage:
     )
 
 
-def _open_gateway(surroundings: ProviderConfig) -> TwilioGateway:
-    return TwilioGateway(surroundings.twilio_api_url, surroundings.public_url, surroundings.timeout_seconds)
+def _open_gateway(config: ProviderConfig) -> TwilioGateway:
+    return TwilioGateway(config.twilio_api_url, config.public_url, config.timeout_seconds)
 
 
-def _is_simulated(surroundings: ProviderConfig) -> bool:
-    return surroundings.twilio_api_url != TWILIO_API_URL
+def _is_simulated(config: ProviderConfig) -> bool:
+    return config.twilio_api_url != TWILIO_API_URL
 
 
 PROVIDER = Provider(TWILIO_SCHEMA, _open_gateway, _is_simulated)

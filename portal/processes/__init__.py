@@ -1,5 +1,5 @@
-"""What `portal up` starts and stops. Knows commands, not the product."""
+"""Starts and supervises the processes of `portal up`. It knows commands, not the product."""
 
 
 class StartupError(Exception):
-    """A start that cannot succeed; the text is one sentence for a person and names the way out."""
+    """The portal cannot start; the message tells a person why and what to do."""

@@ -1,7 +1,7 @@
-"""The web server's worker: a request is gathered whole before a thread takes it up.
+"""A gunicorn worker that buffers each request completely before a thread handles it.
 
-gunicorn's threads read from the caller themselves, so as many callers as there are threads, each with a form it never
-ends, would stop the server. Here the main loop reads, without waiting for anybody; a thread sees whole requests only.
+gunicorn's threads read from clients themselves, so a few clients that never finish their requests would block them
+all. Here the main loop reads without blocking, and a thread only gets complete requests.
 """
 
 import contextlib
@@ -17,22 +17,22 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 HEADER_TIMEOUT_SECONDS = 20.0
 MIN_BYTES_PER_SECOND = 4_000
-"""A body has as long as its head and a second more for each so many bytes."""
+"""A body gets the header's time, and a second more for each 4,000 bytes."""
 MAX_BODY_BYTES = 1024 * 1024
-"""The app refuses what is larger from its head alone; but an administrator's file may be, and a thread reads that."""
+"""The app refuses most larger bodies by their header; an administrator's upload may be larger, read by a thread."""
 _MAX_HEADER_BYTES, _MAX_CHUNK_LINE_BYTES = 64 * 1024, 8 * 1024
 _LINGER_SECONDS, _LINGER_OVERSIZED_SECONDS = 2.0, 10.0
-"""How long what still comes in is thrown away before a connection is closed: else the caller would lose the answer."""
+"""How long to discard input before closing a connection; otherwise the client may lose the response."""
 _MAX_BUFFERING, _MAX_LINGERING, _MAX_BUFFERED_BYTES = 600, 200, 64 * 1024 * 1024
 _SCAN_INTERVAL_SECONDS = 0.5
 _STOP_GRACE_SECONDS = 2.0
 _SOCKET_TIMEOUT_SECONDS = 30
-"""No call of a thread on a connection waits longer: for a caller that reads nothing, or what only seems whole."""
+"""For threads, if a client does not read the response or the request only seemed complete."""
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-_REFUSAL = """HTTP/1.1 {status} {reason}\r
+_ERROR_RESPONSE = """HTTP/1.1 {status} {reason}\r
 Connection: close\r
 Content-Type: text/plain\r
 Content-Length: {length}\r
@@ -43,17 +43,17 @@ Content-Security-Policy: default-src 'none'; object-src 'none'; base-uri 'none';
 {reason}"""
 
 
-def _write_error(sock: socket.socket, status: int, reason: str, _words: str) -> None:
-    """Of a request that never reaches the app: gunicorn's own page has no such headers and repeats what was sent."""
-    answer = _REFUSAL.format(status=status, reason=reason, length=len(reason))
-    util.write_nonblock(sock, answer.encode("latin1"))
+def _write_error(sock: socket.socket, status: int, reason: str, _message: str) -> None:
+    """Replaces gunicorn's error page, which lacks the security headers and repeats the input."""
+    response = _ERROR_RESPONSE.format(status=status, reason=reason, length=len(reason))
+    util.write_nonblock(sock, response.encode("latin1"))
 
 
 util.write_error = _write_error
 
 
 class RequestBuffer:
-    """The bytes of a request as they come in. Each is looked at a few times at most, however small the pieces are."""
+    """The bytes of a request as they arrive. Scanning takes linear time, however small the pieces are."""
 
     def __init__(self) -> None:
         self.received = bytearray()
@@ -63,19 +63,19 @@ class RequestBuffer:
         self._search_start = self._chunk_offset = 0
         self.header = b""
         self.content_length = 0
-        """As its head says; 0 where it does not."""
+        """From the header; 0 if it is missing."""
         self._is_chunked, self._is_well_formed = False, True
 
     def complete_size(self) -> int:
-        """How many bytes make up the first request; 0 while it is not whole. The server refuses what makes no sense."""
+        """Size of the first request in bytes; 0 while it is incomplete. gunicorn rejects malformed requests."""
         if not self.header and not self._find_header():
             return len(self.received) if len(self.received) > _MAX_HEADER_BYTES else 0
         if self._is_chunked:
             return self._chunked_size()
         if self.is_too_large or not self._is_well_formed:
             return len(self.received)
-        whole = len(self.header) + self.content_length
-        return whole if len(self.received) >= whole else 0
+        size = len(self.header) + self.content_length
+        return size if len(self.received) >= size else 0
 
     @property
     def is_too_large(self) -> bool:
@@ -87,9 +87,10 @@ class RequestBuffer:
         return bool(re.search(rb"\r\nexpect:[ \t]*100-continue", self.header, re.IGNORECASE))
 
     def take(self, size: int) -> bytes:
-        """The first request; what follows it is the next one's. No other is read after one that is too large.
+        """Remove and return the first request; the rest belongs to the next one.
 
-        Of that one goes what is here; whoever reads its body has the rest from the caller.
+        A request that is too large is returned as far as it has arrived, and closes the connection; the thread reads
+        the rest of its body from the client.
         """
         closes = self.is_too_large
         size = len(self.received) if closes else size
@@ -102,20 +103,20 @@ class RequestBuffer:
         return taken
 
     def _find_header(self) -> bool:
-        at = self.received.find(b"\r\n\r\n", max(0, self._search_start - 3))
+        end = self.received.find(b"\r\n\r\n", max(0, self._search_start - 3))
         self._search_start = len(self.received)
-        if at < 0:
+        if end < 0:
             return False
-        self.header = bytes(self.received[: at + 4])
+        self.header = bytes(self.received[: end + 4])
         self._parse_header()
         return True
 
     def _parse_header(self) -> None:
         self._chunk_offset = len(self.header)
         self._is_chunked = bool(re.search(rb"\r\ntransfer-encoding:[^\r\n]*chunked", self.header, re.IGNORECASE))
-        found = re.findall(rb"\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*)", self.header, re.IGNORECASE)
-        lengths = {length.strip() for length in found}
-        self._is_well_formed = len(lengths) < 2 and all(each.isdigit() and len(each) <= 18 for each in lengths)
+        values = re.findall(rb"\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*)", self.header, re.IGNORECASE)
+        lengths = {length.strip() for length in values}
+        self._is_well_formed = len(lengths) < 2 and all(length.isdigit() and len(length) <= 18 for length in lengths)
         self.content_length = int(lengths.pop()) if lengths and self._is_well_formed else 0
 
     def _chunked_size(self) -> int:
@@ -139,15 +140,15 @@ class RequestBuffer:
 
 
 class BufferedConnection(TConn):  # type: ignore[misc]
-    def __init__(self, worker: "BufferingWorker", sock: socket.socket, caller: Any, server: Any) -> None:
-        super().__init__(worker.cfg, sock, caller, server)
+    def __init__(self, worker: "BufferingWorker", sock: socket.socket, client: Any, server: Any) -> None:
+        super().__init__(worker.cfg, sock, client, server)
         self._worker = worker
         self.request = RequestBuffer()
         self.deadline = 0.0
         self.was_oversized = False
 
     def feed_parser(self, size: int) -> None:
-        """So many bytes of what came in to the server's own parser, which then waits for nothing."""
+        """Pass `size` bytes to gunicorn's parser, which then does not have to wait."""
         self.was_oversized = self.request.is_too_large
         self.init()
         self.parser.unreader.unread(self.request.take(size))
@@ -163,25 +164,25 @@ class BufferedConnection(TConn):  # type: ignore[misc]
 class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.cfg.set("sendfile", False)  # it waits without end for a caller that reads nothing
+        self.cfg.set("sendfile", False)  # it would wait forever for a client that does not read
         self._buffering: dict[BufferedConnection, None] = {}
-        """The longest first."""
+        """Oldest first."""
         self._lingering: dict[BufferedConnection, None] = {}
         self._last_scan_at = 0.0
 
     def accept(self, listener: Any) -> None:
         try:
-            sock, caller = listener.accept()
+            sock, client = listener.accept()
         except OSError:
-            return  # the caller is gone, or another process took it
+            return  # the client is gone, or another process accepted it
         self.nr_conns += 1
-        fence = struct.pack("ll", _SOCKET_TIMEOUT_SECONDS, 0)
+        timeout = struct.pack("ll", _SOCKET_TIMEOUT_SECONDS, 0)
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            sock.setsockopt(socket.SOL_SOCKET, option, fence)
-        self._await_request(BufferedConnection(self, sock, caller, listener.getsockname()))
+            sock.setsockopt(socket.SOL_SOCKET, option, timeout)
+        self._await_request(BufferedConnection(self, sock, client, listener.getsockname()))
 
     def on_client_socket_readable(self, conn: BufferedConnection, client: Any) -> None:
-        """A connection that was kept has its next request."""
+        """A keep-alive connection has its next request."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         self._await_request(conn)
@@ -192,24 +193,24 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             self.on_client_socket_readable(conn, conn.sock)
 
     def murder_pending(self) -> None:
-        """Called in each turn of the loop: ends what takes too long, and the longest of too many."""
+        """Called in each iteration of the loop: ends connections that take too long, and the oldest of too many."""
         now = time.monotonic()
         if now < self._last_scan_at + _SCAN_INTERVAL_SECONDS:
             return
         self._last_scan_at = now
-        for conn in [each for each in self._lingering if each.deadline <= now]:
+        for conn in [conn for conn in self._lingering if conn.deadline <= now]:
             self._stop_lingering(conn)
-        stopping = 0.0 if self.alive else HEADER_TIMEOUT_SECONDS - _STOP_GRACE_SECONDS
-        for conn in [each for each in self._buffering if each.deadline - stopping <= now]:
+        reduction = 0.0 if self.alive else HEADER_TIMEOUT_SECONDS - _STOP_GRACE_SECONDS
+        for conn in [conn for conn in self._buffering if conn.deadline - reduction <= now]:
             self._time_out(conn)
-        held = sum(len(conn.request.received) for conn in self._buffering)
-        while self._buffering and (len(self._buffering) > _MAX_BUFFERING or held > _MAX_BUFFERED_BYTES):
-            longest = next(iter(self._buffering))
-            held -= len(longest.request.received)
-            self._time_out(longest)
+        buffered_bytes = sum(len(conn.request.received) for conn in self._buffering)
+        while self._buffering and (len(self._buffering) > _MAX_BUFFERING or buffered_bytes > _MAX_BUFFERED_BYTES):
+            oldest = next(iter(self._buffering))
+            buffered_bytes -= len(oldest.request.received)
+            self._time_out(oldest)
 
     def linger(self, conn: BufferedConnection) -> None:
-        """Our side is ended; the caller may still be sending. Nobody waits for it."""
+        """Shut down our side, and discard what the client still sends, without blocking."""
         try:
             conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)
@@ -252,12 +253,12 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         self._process_buffer(conn)
 
     def _process_buffer(self, conn: BufferedConnection) -> None:
-        had_head = bool(conn.request.header)
+        had_header = bool(conn.request.header)
         if size := conn.request.complete_size():
             self._stop_buffering(conn)
             conn.feed_parser(size)
             self.enqueue_req(conn)
-        elif conn.request.header and not had_head:
+        elif conn.request.header and not had_header:
             conn.deadline += conn.request.content_length / MIN_BYTES_PER_SECOND
             if conn.request.expects_continue:
                 _try_send(conn.sock, _CONTINUE)
@@ -275,7 +276,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
 
 
 def _receive(sock: socket.socket) -> bytes | None:
-    """What is there: nothing when the caller hung up, None when nothing is there yet."""
+    """The available input: empty if the client hung up, None if there is none yet."""
     try:
         return sock.recv(65_536)
     except (BlockingIOError, InterruptedError):
@@ -284,6 +285,6 @@ def _receive(sock: socket.socket) -> bytes | None:
         return b""
 
 
-def _try_send(sock: socket.socket, words: bytes) -> None:
+def _try_send(sock: socket.socket, data: bytes) -> None:
     with contextlib.suppress(OSError):
-        sock.send(words)
+        sock.send(data)

@@ -1,15 +1,15 @@
-"""One screen for many processes: every line carries the name of who wrote it."""
+"""One console for many processes: every line starts with the name of its process."""
 
 import os
 from typing import TextIO
 
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92)
 _LONGEST_LINE_BYTES = 64 * 1024
-_READS_AT_ONCE = 16  # then the others have their turn, however fast this one writes
+_MAX_CONSECUTIVE_READS = 16  # so that a fast writer does not block the others
 
 
 class Console:
-    """Prints whole lines; notices, rather than raises, that nobody reads any more."""
+    """Prints whole lines; `closed` is set, and nothing raised, once nobody reads them."""
 
     def __init__(self, stream: TextIO) -> None:
         self.closed = False
@@ -28,7 +28,7 @@ class Console:
             self._stream.flush()
         except UnicodeEncodeError:
             self.print_line_raw(text.encode("ascii", "replace").decode())
-        except (OSError, ValueError):  # the pipe was closed, or the terminal went away
+        except (OSError, ValueError):  # the pipe or the terminal was closed
             self.closed = True
 
     def _prefix(self, name: str) -> str:
@@ -42,7 +42,7 @@ class Console:
 
 
 class LineReader:
-    """Cuts what arrives on one descriptor into lines, however it was chopped on the way."""
+    """Splits the input from a descriptor into lines."""
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
@@ -51,9 +51,9 @@ class LineReader:
         self._partial_line = b""
 
     def read(self) -> list[str]:
-        """The whole lines that can be had now, without waiting."""
-        whole: list[bytes] = []
-        for _ in range(_READS_AT_ONCE):
+        """The complete lines available now, without blocking."""
+        lines: list[bytes] = []
+        for _ in range(_MAX_CONSECUTIVE_READS):
             try:
                 data = os.read(self.descriptor, 65_536)
             except BlockingIOError:
@@ -61,14 +61,14 @@ class LineReader:
             except OSError:
                 data = b""
             self.is_at_end = not data
-            whole += self._split_lines(data)
+            lines += self._split_lines(data)
             if self.is_at_end:
                 break
-        return [line.rstrip(b"\r").decode("utf-8", "replace") for line in whole]
+        return [line.rstrip(b"\r").decode("utf-8", "replace") for line in lines]
 
     def _split_lines(self, data: bytes) -> list[bytes]:
-        *whole, self._partial_line = (self._partial_line + data).split(b"\n")
+        *lines, self._partial_line = (self._partial_line + data).split(b"\n")
         if self._partial_line and (self.is_at_end or len(self._partial_line) > _LONGEST_LINE_BYTES):
-            whole.append(self._partial_line)
+            lines.append(self._partial_line)
             self._partial_line = b""
-        return whole
+        return lines

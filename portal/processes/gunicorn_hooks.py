@@ -1,4 +1,4 @@
-"""What gunicorn reads: each web process gives the sign of life of this host, and ends the server when it lost it."""
+"""gunicorn's configuration: each web process holds the SQLite host lock, and stops the server if it loses it."""
 
 import os
 import signal
@@ -8,5 +8,5 @@ from portal.processes import sqlite_host_lock
 
 
 def post_worker_init(_worker: object) -> None:
-    """In the web process: a thread of the parent would not outlive the fork."""
+    """Runs in the web process, because threads do not survive the fork."""
     sqlite_host_lock.hold_host_lock(load_settings().database_url, lambda: os.kill(os.getppid(), signal.SIGTERM))

@@ -1,10 +1,10 @@
-"""Ends what a supervisor would leave behind when it is killed outright.
+"""Ends the processes that a supervisor leaves behind when it is killed.
 
-Every child of the supervisor leads a session of its own, and whatever a child forks stays in that session even after
-`setpgrp` (RQ's work horses do that), so a session can be ended whole. Run as a program (`guardian.py GRACE_SECONDS
-SESSION ...`), this file reads the supervisor's pipe (`+123` a session began, `-123` it is over); the end of that pipe
-means the supervisor is gone.
-It uses the standard library only and imports nothing of ours: it must be small, and must not fail with the rest.
+Every child of the supervisor leads its own session. Whatever a child forks stays in that session even after `setpgrp`,
+which RQ's work horses call, so a whole session can be ended. Run as a program (`orphan_reaper.py GRACE_SECONDS
+SESSION ...`), this file reads the supervisor's pipe (`+123`: a session started, `-123`: it ended); the end of the pipe
+means that the supervisor is gone.
+It uses the standard library only and imports nothing of ours, to stay small and not to fail with the rest.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ _KILL_SECONDS = 5.0
 
 
 def live_processes(sessions: Collection[int]) -> dict[int, int]:
-    """The living processes of these sessions, zombies left out, each with its session."""
-    found = _linux_processes() if Path("/proc/self/stat").exists() else _other_processes()
-    return {pid: session for pid, session in found if session in sessions}
+    """Map the live processes of these sessions, without zombies, to their sessions."""
+    processes = _linux_processes() if Path("/proc/self/stat").exists() else _other_processes()
+    return {pid: session for pid, session in processes if session in sessions}
 
 
 def terminate_leaders(sessions: Collection[int]) -> None:
-    """SIGTERM to the leaders alone: a worker then lets its work horse finish; the horse itself would die of it."""
+    """Send SIGTERM to the leaders only: a worker lets its work horse finish, but the signal would kill the horse."""
     for leader in sessions:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.getsid(leader) == leader:
@@ -35,10 +35,10 @@ def terminate_leaders(sessions: Collection[int]) -> None:
 
 
 def kill_members(sessions: Collection[int]) -> None:
-    """SIGKILL until nobody is left; repeated because a member may fork meanwhile."""
+    """Send SIGKILL until no process is left, because a member may fork meanwhile."""
     deadline = time.monotonic() + _KILL_SECONDS
-    while (left := live_processes(sessions)) and time.monotonic() < deadline:
-        for pid in left:
+    while (remaining := live_processes(sessions)) and time.monotonic() < deadline:
+        for pid in remaining:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_POLL_SECONDS)
@@ -57,8 +57,8 @@ def _linux_processes() -> Iterator[tuple[int, int]]:
         if not folder.name.isdigit():
             continue
         with contextlib.suppress(OSError):
-            # The program's name stands in brackets and may hold anything: what follows the last bracket is
-            # state, parent, process group, session.
+            # The program's name is in parentheses and may contain anything. After the last parenthesis come
+            # state, parent, process group and session.
             fields = Path(folder.path, "stat").read_text(errors="replace").rpartition(")")[2].split()
             if fields[0] not in "ZX":
                 yield int(folder.name), int(fields[3])
@@ -74,8 +74,8 @@ def _other_processes() -> Iterator[tuple[int, int]]:
 
 
 def main(grace_seconds: float, sessions: set[int]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
     for line in sys.stdin:
         change = sessions.add if line[0] == "+" else sessions.discard
         change(int(line[1:]))
@@ -83,4 +83,4 @@ def main(grace_seconds: float, sessions: set[int]) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), {int(word) for word in sys.argv[2:]})
+    main(float(sys.argv[1]), {int(session) for session in sys.argv[2:]})

@@ -1,4 +1,4 @@
-"""What must hold before anything starts; each check refuses with one sentence that names the way out."""
+"""Checks before anything starts. Each raises `StartupError` with a sentence that says what to do."""
 
 import contextlib
 import errno
@@ -14,14 +14,14 @@ from pathlib import Path
 from portal.processes import StartupError
 
 _LOCK_POLL_SECONDS = 0.1
-_PREVIOUS_RUN_SECONDS = 65.0  # longer than a predecessor's guardian takes to end what is left
+_PREVIOUS_RUN_SECONDS = 65.0  # longer than the orphan reaper of the previous run takes
 
 
 @dataclass(frozen=True)
 class Port:
     number: int
     option: str
-    """The option of `portal up` that chooses another."""
+    """The option of `portal up` that sets the port."""
 
 
 def check_machine(platform: str = sys.platform, version: tuple[int, ...] = tuple(sys.version_info[:2])) -> None:
@@ -32,7 +32,7 @@ def check_machine(platform: str = sys.platform, version: tuple[int, ...] = tuple
 
 
 def check_instance(instance: Path) -> None:
-    """Make the folder, private, and see that it can be written."""
+    """Create the private folder, and check that it is writable."""
     probe = instance / f".probe-{os.getpid()}"
     try:
         instance.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -41,8 +41,8 @@ def check_instance(instance: Path) -> None:
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise StartupError(
-            f"The data folder {instance} cannot be written ({reason}). "
-            "Give this user the right to write there, or choose another folder with PORTAL_INSTANCE."
+            f"The data folder {instance} is not writable ({reason}). "
+            "Give this user write access, or choose another folder with PORTAL_INSTANCE."
         ) from error
 
 
@@ -51,30 +51,30 @@ def check_ports(*ports: Port) -> None:
     for port in ports:
         if not 1 <= port.number <= 65_535:
             raise StartupError(
-                f"There is no port {port.number}. Choose one from 1024 to 65535: portal up {port.option} 8010"
+                f"{port.number} is not a valid port. Choose one from 1024 to 65535: portal up {port.option} 8010"
             )
         if numbers.count(port.number) > 1:
-            raise StartupError(f"Port {port.number} is asked for twice. Choose another: portal up {port.option} 8010")
+            raise StartupError(f"Port {port.number} is used twice. Choose another: portal up {port.option} 8010")
         _check_port_free(port, numbers)
 
 
 def _check_port_free(port: Port, taken: list[int]) -> None:
-    with socket.socket() as asking:
-        asking.settimeout(1)
-        busy = asking.connect_ex(("127.0.0.1", port.number)) == 0
-    with socket.socket() as trying:
-        trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a connection just closed does not count
+    with socket.socket() as client:
+        client.settimeout(1)
+        is_busy = client.connect_ex(("127.0.0.1", port.number)) == 0
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignores connections just closed
         try:
-            if not busy:
-                trying.bind(("127.0.0.1", port.number))
+            if not is_busy:
+                server.bind(("127.0.0.1", port.number))
         except OSError as error:
             if error.errno == errno.EACCES:
                 raise StartupError(
-                    f"Port {port.number} is reserved for the system administrator. "
+                    f"Only root may use port {port.number}. "
                     f"Choose one from 1024 up: portal up {port.option} {_suggest_port(8000, taken)}"
                 ) from error
-            busy = True
-    if busy:
+            is_busy = True
+    if is_busy:
         raise StartupError(
             f"Port {port.number} is in use by another program. "
             f"Choose another: portal up {port.option} {_suggest_port(port.number, taken)}"
@@ -82,7 +82,7 @@ def _check_port_free(port: Port, taken: list[int]) -> None:
 
 
 def _suggest_port(number: int, taken: list[int]) -> int:
-    """The next round number, so that the demo's neighbouring ports have room too."""
+    """The next multiple of ten, so that the demo's adjacent ports are free too."""
     suggestion = number // 10 * 10 + 10
     while suggestion in taken:
         suggestion += 10
@@ -90,14 +90,14 @@ def _suggest_port(number: int, taken: list[int]) -> int:
 
 
 def lock_instance(instance: Path, report: Callable[[str], None], timeout_seconds: float = _PREVIOUS_RUN_SECONDS) -> int:
-    """Take the folder for this run: an open descriptor whose lock the kernel drops with the last holder.
+    """Lock the folder for this run; the returned descriptor holds the lock until its last holder ends.
 
-    When the holder was killed, its guardian keeps the lock until the last child is gone, so that two data servers
-    never share one append-only file; that is waited for.
+    If the holder was killed, its orphan reaper keeps the lock until the last child is gone, so that two data servers
+    never share an append-only file. This function waits for that.
     """
     descriptor = os.open(instance / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + timeout_seconds
-    waiting = False
+    has_reported = False
     while not _try_lock(descriptor):
         holder = _lock_holder_pid(descriptor)
         if _is_running(holder) or time.monotonic() > deadline:
@@ -106,9 +106,9 @@ def lock_instance(instance: Path, report: Callable[[str], None], timeout_seconds
                 f"Another portal up (process {holder}) is already using {instance}. "
                 "Stop it first, or choose another folder with PORTAL_INSTANCE."
             )
-        if not waiting:
-            report("Waiting for what the last run left behind to end ...")
-            waiting = True
+        if not has_reported:
+            report("Waiting for the processes of the previous run to end ...")
+            has_reported = True
         time.sleep(_LOCK_POLL_SECONDS)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)

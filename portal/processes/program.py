@@ -1,4 +1,4 @@
-"""What a supervisor starts, how long it waits before starting it again, and how a child learns of its end."""
+"""Supervised programs, their restart delays, and the parent-death signal."""
 
 import ctypes
 import os
@@ -16,7 +16,7 @@ class Program:
     name: str
     command: tuple[str, ...]
     stops_last: bool = False
-    """Stopped after all the others, because they need it."""
+    """Stop it after all others, because they need it."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Backoff:
 
 
 def die_with_parent(parent: int) -> Callable[[], None] | None:
-    """Linux: SIGTERM for the child when we die of anything, SIGKILL included; it survives the child's exec."""
+    """On Linux, a `preexec_fn` that sends the child SIGTERM when we die, even by SIGKILL; it survives exec."""
     if _LIBC is None:
         return None
     libc = _LIBC
 
     def before_exec() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # we died before the call: nobody would tell the child any more
+        if os.getppid() != parent:  # we died before the call, so no signal would come
             os._exit(1)
 
     return before_exec

@@ -1,7 +1,7 @@
-"""SQLite serves one host. A note beside the database says which host uses it, and its age is the sign of life.
+"""Only one host may use a SQLite database. A file next to it names the host, and its age is the heartbeat.
 
-Beside the database and not in it: to open a database that another host has open can already damage it. Where a folder
-is shared by means that cannot be told from a local disk, the note is what the second host sees.
+The file is not in the database, because opening a database that another host has open can damage it. It also detects
+shared folders that look like a local disk.
 """
 
 import contextlib
@@ -34,11 +34,11 @@ _NETWORK_FILE_SYSTEM = re.compile(
 class Host:
     name: str
     boot_id: str = ""
-    """The running kernel. Containers of one machine share it, and with it what SQLite needs: memory and locks."""
+    """The running kernel. Containers on one machine share it, and so the memory and locks that SQLite needs."""
     machine_id: str = ""
 
     def is_same(self, other: "Host") -> bool:
-        """The kernel tells, where it can be asked; a machine that was started anew is known by its name and its id."""
+        """Same kernel; or same name and machine id, as after a reboot."""
         if self.boot_id and self.boot_id == other.boot_id:
             return True
         return (self.name, self.machine_id) == (other.name, other.machine_id) and bool(
@@ -51,7 +51,7 @@ def current_host() -> Host:
 
 
 def ensure_single_host(database_url: str) -> None:
-    """Refuse a SQLite database that another host uses, or that is not on this machine at all."""
+    """Raise `StartupError` if another host uses the SQLite database, or if it is on a network file system."""
     database = database_file(database_url)
     if database is None:
         return
@@ -60,20 +60,20 @@ def ensure_single_host(database_url: str) -> None:
     if holder and not holder.is_same(current_host()) and seconds < _STALE_SECONDS:
         raise StartupError(
             f"Another host, {holder.name}, uses the SQLite database {database} (last seen {max(0, round(seconds))} "
-            "seconds ago), and SQLite serves one host only. Stop the portal there and wait a minute, or give every "
-            "host the same PostgreSQL in PORTAL_DATABASE_URL."
+            "seconds ago), and SQLite supports one host only. Stop the portal there and wait a minute, or use "
+            "PostgreSQL on every host (PORTAL_DATABASE_URL)."
         )
 
 
 def record_host(database_url: str) -> None:
-    """This host uses the database now."""
+    """Record that this host uses the database."""
     database = database_file(database_url)
     if database is not None:
         _write_lock_file(_lock_file(database))
 
 
 def hold_host_lock(database_url: str, on_takeover: Callable[[], None]) -> None:
-    """Check, and note this host for as long as this process lives; `on_takeover` is called when another host took over."""
+    """Check and record this host while this process runs; call `on_takeover` if another host takes over."""
     ensure_single_host(database_url)
     record_host(database_url)
     if database_file(database_url) is not None:
@@ -85,15 +85,15 @@ def _heartbeat_loop(database_url: str, on_takeover: Callable[[], None]) -> None:
     while not never.wait(_HEARTBEAT_SECONDS):
         try:
             ensure_single_host(database_url)
-        except StartupError as refused:
-            print(refused, file=sys.stderr, flush=True)
+        except StartupError as error:
+            print(error, file=sys.stderr, flush=True)
             on_takeover()
             return
         record_host(database_url)
 
 
 def database_file(database_url: str) -> Path | None:
-    """The file of a SQLite database; a relative one is in `instance/`, as Flask-SQLAlchemy has it."""
+    """The file of a SQLite database; like Flask-SQLAlchemy, a relative path starts in `instance/`."""
     name = database_url.removeprefix("sqlite:///").partition("?")[0]
     if not database_url.startswith("sqlite:///") or name in ("", ":memory:") or name.startswith("file:"):
         return None
@@ -104,40 +104,40 @@ def _lock_file(database: Path) -> Path:
     return database.with_name(f"{database.name}.host")
 
 
-def _read_holder(note: Path) -> tuple[Host | None, float]:
-    """The host of the note and how many seconds ago it gave a sign of life."""
+def _read_holder(lock_file: Path) -> tuple[Host | None, float]:
+    """The recorded host, and the seconds since its last heartbeat."""
     try:
-        return Host(**json.loads(note.read_text())), time.time() - note.stat().st_mtime
+        return Host(**json.loads(lock_file.read_text())), time.time() - lock_file.stat().st_mtime
     except (OSError, ValueError, TypeError):
         return None, 0.0
 
 
-def _write_lock_file(note: Path) -> None:
-    """Whole or not at all. A folder where nothing can be written has no database either, and that speaks for itself."""
-    draft = note.with_name(f"{note.name}.{socket.gethostname()}-{os.getpid()}")
+def _write_lock_file(lock_file: Path) -> None:
+    """Write atomically. Errors are ignored: in a read-only folder, the database fails itself."""
+    draft = lock_file.with_name(f"{lock_file.name}.{socket.gethostname()}-{os.getpid()}")
     with contextlib.suppress(OSError):
         draft.write_text(json.dumps(asdict(current_host())))
         draft.chmod(0o644)
-        draft.replace(note)
+        draft.replace(lock_file)
 
 
 def _check_file_system(database: Path) -> None:
-    place, kind = _find_mount(database, _read_text(_MOUNTS_FILE))
+    mount_point, kind = _find_mount(database, _read_text(_MOUNTS_FILE))
     if _NETWORK_FILE_SYSTEM.fullmatch(kind):
         raise StartupError(
-            f"The SQLite database {database} is on a network file system ({kind}, mounted at {place}), where SQLite "
+            f"The SQLite database {database} is on a network file system ({kind}, mounted at {mount_point}), where SQLite "
             "loses data. Keep it on a disk of this machine (PORTAL_INSTANCE), or use PostgreSQL (PORTAL_DATABASE_URL)."
         )
 
 
 def _find_mount(database: Path, mounts: str) -> tuple[str, str]:
-    """Where the file system begins that holds the file, and its kind; nothing where the machine does not tell."""
-    found = ("", "")
+    """The mount point of the file, and the kind of file system; empty if unknown."""
+    mount = ("", "")
     for line in mounts.splitlines():
-        fields = [re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), field) for field in line.split(" ")]
-        if len(fields) > 2 and database.is_relative_to(fields[1]) and len(fields[1]) >= len(found[0]):
-            found = (fields[1], fields[2])
-    return found
+        fields = [re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), field) for field in line.split(" ")]
+        if len(fields) > 2 and database.is_relative_to(fields[1]) and len(fields[1]) >= len(mount[0]):
+            mount = (fields[1], fields[2])
+    return mount
 
 
 def _read_text(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""A small supervisor: starts named programs, shows what they say, starts again what ends, and leaves nobody behind.
+"""A small supervisor: starts programs, prints their output, restarts them, and leaves no process behind.
 
-It has one thread on purpose: Linux ends a child with the *thread* that started it (PR_SET_PDEATHSIG), and only
-a process with one thread may run Python between fork and exec.
+It has one thread on purpose: the parent-death signal of Linux (PR_SET_PDEATHSIG) comes when the *thread* that started
+the child ends, and only a single-threaded process may run Python between fork and exec.
 """
 
 import contextlib
@@ -21,15 +21,15 @@ from portal.processes import orphan_reaper
 from portal.processes.console import Console, LineReader
 from portal.processes.program import Backoff, Program, die_with_parent
 
-_MIN_UPTIME_SECONDS = 10.0  # who ends sooner than this after starting did not really start
+_MIN_UPTIME_SECONDS = 10.0  # a program that ends sooner counts as a failed start
 _REPORT_EVERY = 5
 _FINAL_GRACE_SECONDS = 10.0
 _LOOP_SECONDS = 0.2
-_SIGNAL_DEBOUNCE_SECONDS = 0.5  # `timeout` and closing terminals signal twice at once; a second wish comes later
+_SIGNAL_DEBOUNCE_SECONDS = 0.5  # `timeout` and closing terminals signal twice at once
 
 
 class ShutdownRequested(Exception):
-    """Somebody asked us to stop while we were waiting for something."""
+    """A stop was requested while the supervisor was waiting."""
 
 
 @dataclass
@@ -42,29 +42,29 @@ class _Child:
     failed_starts: int = 0
     last_line: str = ""
     captured_lines: list[str] | None = None
-    """Where the lines of standard output go instead of the screen."""
+    """Collects the lines of standard output, instead of printing them."""
     exit_code: int | None = None
     outputs: list[LineReader] = field(default_factory=list)
 
 
 class Supervisor:
-    """Use it as a context: on the way out everything is stopped, whatever happened inside."""
+    """A context manager that stops everything on exit."""
 
     def __init__(
         self,
         environment: Mapping[str, str],
         *,
         grace_seconds: float = 45.0,
-        back_off: Backoff | None = None,
+        backoff: Backoff | None = None,
         console: Console | None = None,
         inherited_fds: Iterable[int] = (),
     ) -> None:
-        """`inherited_fds`: descriptors, such as a lock, that must outlive us until everything is stopped."""
-        self.screen = console or Console(sys.stdout)
+        """`inherited_fds`: descriptors, such as a lock, that stay open until everything is stopped, even if we die."""
+        self.console = console or Console(sys.stdout)
         self._environment = dict(environment)
         self._grace_seconds = grace_seconds
-        self._back_off = back_off or Backoff()
-        self._hold_open = tuple(inherited_fds)
+        self._backoff = backoff or Backoff()
+        self._inherited_fds = tuple(inherited_fds)
         self._children: list[_Child] = []
         self._sessions: dict[int, Program] = {}
         self._stop_requested_at: float | None = None
@@ -73,17 +73,15 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._old_handlers: dict[int, object] = {}
 
-    # -- life ---------------------------------------------------------------------------------------------------
-
     def __enter__(self) -> Self:
         self._wakeup_reader, self._wakeup_writer = socket.socketpair()
         self._wakeup_reader.setblocking(False)
         self._wakeup_writer.setblocking(False)
         self._selector.register(self._wakeup_reader, selectors.EVENT_READ)
         self._old_wakeup = signal.set_wakeup_fd(self._wakeup_writer.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # `nohup` means what it says
-                self._old_handlers[number] = signal.signal(number, self._request_stop)
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:  # respect `nohup`
+                self._old_handlers[signum] = signal.signal(signum, self._request_stop)
         self._old_handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _ignore_signal)
         self._reaper = self._start_reaper()
         return self
@@ -99,20 +97,20 @@ class Supervisor:
                     self._reaper.stdin.close()
                 self._reaper.wait(_FINAL_GRACE_SECONDS)
             signal.set_wakeup_fd(self._old_wakeup)
-            for number, handler in self._old_handlers.items():
-                signal.signal(number, handler)  # type: ignore[arg-type]  # typeshed cannot say "what signal() gave"
+            for signum, handler in self._old_handlers.items():
+                signal.signal(signum, handler)  # type: ignore[arg-type]  # typeshed lacks a type for old handlers
             self._selector.close()
             self._wakeup_reader.close()
             self._wakeup_writer.close()
 
     def start(self, program: Program) -> None:
-        """Start it, and start it again whenever it ends, until we stop."""
+        """Start the program, and restart it whenever it ends."""
         child = _Child(program)
         self._children.append(child)
         self._launch(child)
 
     def run_to_completion(self, program: Program, *, capture_output: bool = False) -> tuple[int, list[str]]:
-        """Run once and wait: the exit code, and with `capture_output` the lines it wrote to standard output."""
+        """Run once. Returns the exit code and, with `capture_output`, the lines of standard output."""
         child = _Child(program, restarts=False, captured_lines=[] if capture_output else None)
         self._children.append(child)
         self._launch(child)
@@ -121,7 +119,7 @@ class Supervisor:
         return child.exit_code or 0, child.captured_lines or []
 
     def wait_for(self, condition: Callable[[], bool], timeout_seconds: float = float("inf")) -> bool:
-        """Keep everything going until the condition holds. Raises `ShutdownRequested` when somebody asks us to stop."""
+        """Supervise until the condition is true. Returns False on timeout, raises `ShutdownRequested`."""
         deadline = time.monotonic() + timeout_seconds
         while not condition():
             if self._stop_requested_at is not None:
@@ -132,22 +130,20 @@ class Supervisor:
         return True
 
     def run(self) -> None:
-        """Until somebody asks us to stop."""
+        """Supervise until a stop is requested."""
         with contextlib.suppress(ShutdownRequested):
             self.wait_for(lambda: False)
 
     def stop(self) -> None:
-        """The others first and together, then those that come last; SIGKILL for what outlives its grace."""
+        """Stop all programs together, then those with `stops_last`; kill what outlives the grace period."""
         self._stopping = True
         if self._stop_requested_at is not None:
-            self.screen.print_line_raw("Stopping: work in progress is finished first. Ctrl-C again hurries.")
+            self.console.print_line_raw("Stopping after the work in progress. Press Ctrl-C again to stop now.")
         self._stop_sessions(
             {pid for pid, program in self._sessions.items() if not program.stops_last}, self._grace_seconds
         )
-        self._force_stop = False  # hurry is about work; the data server still gets the moment it needs to save
+        self._force_stop = False  # the data server still needs a moment to save
         self._stop_sessions(set(self._sessions), min(self._grace_seconds, _FINAL_GRACE_SECONDS))
-
-    # -- one turn -----------------------------------------------------------------------------------------------
 
     def _run_iteration(self) -> None:
         for key, _ in self._selector.select(_LOOP_SECONDS):
@@ -161,24 +157,24 @@ class Supervisor:
         self._forget_empty_sessions()
         if self._reaper.poll() is not None and not self._stopping:
             self._reaper = self._start_reaper()
-        if self.screen.closed and self._stop_requested_at is None:
+        if self.console.closed and self._stop_requested_at is None:
             self._stop_requested_at = time.monotonic()
 
-    def _request_stop(self, _number: int, _frame: FrameType | None) -> None:
+    def _request_stop(self, _signum: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
         if self._stop_requested_at is None:
             self._stop_requested_at = now
         elif now - self._stop_requested_at > _SIGNAL_DEBOUNCE_SECONDS:
             self._force_stop = True
 
-    def _forward_output(self, child: _Child, lines: LineReader, kept: bool) -> None:
+    def _forward_output(self, child: _Child, lines: LineReader, captured: bool) -> None:
         for line in lines.read():
             if line.strip():
                 child.last_line = line.strip()
-            if kept and child.captured_lines is not None:
+            if captured and child.captured_lines is not None:
                 child.captured_lines.append(line)
             else:
-                self.screen.print_line(child.program.name, line)
+                self.console.print_line(child.program.name, line)
         if lines.is_at_end and lines in child.outputs:
             child.outputs.remove(lines)
             self._selector.unregister(lines.descriptor)
@@ -189,8 +185,6 @@ class Supervisor:
             self._handle_exit(child, child.process)
         elif child.restart_at is not None and time.monotonic() >= child.restart_at and not self._stopping:
             self._launch(child)
-
-    # -- start and restart --------------------------------------------------------------------------------------
 
     def _launch(self, child: _Child) -> None:
         child.restart_at = None
@@ -203,50 +197,46 @@ class Supervisor:
                 stderr=subprocess.STDOUT if child.captured_lines is None else subprocess.PIPE,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=die_with_parent(os.getpid()),  # safe: one thread, see above
+                preexec_fn=die_with_parent(os.getpid()),  # safe with one thread, see above
             )
-        except OSError as error:  # no memory or no process left: that passes
+        except OSError as error:  # out of memory or processes: temporary
             child.last_line = str(error)
             self._schedule_restart(child, "could not start")
             return
         child.process = process
         self._sessions[process.pid] = child.program
         self._notify_reaper(f"+{process.pid}")
-        for pipe, kept in ((process.stdout, child.captured_lines is not None), (process.stderr, False)):
+        for pipe, captured in ((process.stdout, child.captured_lines is not None), (process.stderr, False)):
             if pipe is not None:
-                self._watch_output(child, LineReader(os.dup(pipe.fileno())), kept)
+                self._watch_output(child, LineReader(os.dup(pipe.fileno())), captured)
                 pipe.close()
 
-    def _watch_output(self, child: _Child, lines: LineReader, kept: bool) -> None:
+    def _watch_output(self, child: _Child, lines: LineReader, captured: bool) -> None:
         child.outputs.append(lines)
-        self._selector.register(lines.descriptor, selectors.EVENT_READ, (child, lines, kept))
+        self._selector.register(lines.descriptor, selectors.EVENT_READ, (child, lines, captured))
 
     def _handle_exit(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
         for key in list(self._selector.get_map().values()):
             if key.data is not None and key.data[0] is child:
-                self._forward_output(*key.data)  # the last words come before the news
+                self._forward_output(*key.data)  # the last output comes before the exit message
         child.process = None
         child.exit_code = process.returncode
         if child.restarts and not self._stopping and self._stop_requested_at is None:
             self._schedule_restart(child, f"ended ({_describe_exit(process.returncode)})")
 
-    def _schedule_restart(self, child: _Child, what: str) -> None:
-        quick = time.monotonic() - child.started_at < _MIN_UPTIME_SECONDS
-        child.failed_starts = child.failed_starts + 1 if quick else 1
+    def _schedule_restart(self, child: _Child, reason: str) -> None:
+        failed_quickly = time.monotonic() - child.started_at < _MIN_UPTIME_SECONDS
+        child.failed_starts = child.failed_starts + 1 if failed_quickly else 1
         if not child.restarts:
             child.exit_code = 127
             return
-        delay = self._back_off.delay_seconds(child.failed_starts)
+        delay = self._backoff.delay_seconds(child.failed_starts)
         child.restart_at = time.monotonic() + delay
         name = child.program.name
-        self.screen.print_line("portal", f"{name} {what}; starting it again in {delay:g} s")
+        self.console.print_line("portal", f"{name} {reason}; restarting in {delay:g} s")
         if child.failed_starts % _REPORT_EVERY == 0:
-            said = f"Its last words: {child.last_line}" if child.last_line else "It said nothing."
-            self.screen.print_line(
-                "portal", f"{name} has failed {child.failed_starts} times in a row at starting. {said}"
-            )
-
-    # -- the end ------------------------------------------------------------------------------------------------
+            last_output = f"Last output: {child.last_line}" if child.last_line else "It printed nothing."
+            self.console.print_line("portal", f"{name} failed to start {child.failed_starts} times. {last_output}")
 
     def _stop_sessions(self, sessions: set[int], grace_seconds: float) -> None:
         orphan_reaper.terminate_leaders(sessions)
@@ -257,7 +247,7 @@ class Supervisor:
         self._run_iteration()
 
     def _forget_empty_sessions(self) -> None:
-        """A dead leader's session counts until its last member is gone (a work horse may still be finishing)."""
+        """Keep a dead leader's session until its last member is gone: a work horse may still be finishing."""
         running = {child.process.pid for child in self._children if child.process}
         leaderless = self._sessions.keys() - running
         if not leaderless:
@@ -267,7 +257,7 @@ class Supervisor:
             self._notify_reaper(f"-{session}")
 
     def _start_reaper(self) -> subprocess.Popen[bytes]:
-        """It gets the sessions of the moment with its command: it must know them even if we die the instant after."""
+        """Pass the current sessions as arguments, so that the reaper knows them even if we die at once."""
         sessions = [str(session) for session in self._sessions]
         return subprocess.Popen(
             [sys.executable, "-I", orphan_reaper.__file__, str(self._grace_seconds), *sessions],
@@ -275,18 +265,18 @@ class Supervisor:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            pass_fds=self._hold_open,
+            pass_fds=self._inherited_fds,
         )
 
     def _notify_reaper(self, line: str) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it was killed: the next turn starts another and tells it all
+        with contextlib.suppress(BrokenPipeError):  # it was killed: the next iteration starts a new one
             if self._reaper.stdin:
                 self._reaper.stdin.write(f"{line}\n".encode())
                 self._reaper.stdin.flush()
 
 
-def _ignore_signal(_number: int, _frame: FrameType | None) -> None:
-    """The wake-up descriptor has done the work; a handler must exist for the signal to reach it."""
+def _ignore_signal(_signum: int, _frame: FrameType | None) -> None:
+    """Without a handler, the signal would not reach the wake-up descriptor."""
 
 
 def _describe_exit(code: int) -> str:

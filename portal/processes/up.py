@@ -1,4 +1,4 @@
-"""`portal up`: the whole product on one machine, from a bare folder to a page that answers."""
+"""`portal up`: the whole product on one machine, from an empty folder to a running website."""
 
 import http.client
 import os
@@ -19,7 +19,7 @@ from portal.processes.program import Program
 from portal.processes.supervisor import ShutdownRequested, Supervisor
 
 QUEUES = ("sms", "email", "work")
-_VALKEY_READY_SECONDS = 60.0  # a long append-only file takes a while to read
+_VALKEY_READY_SECONDS = 60.0  # reading a long append-only file takes a while
 _READY_SECONDS = 30.0
 _PORTAL_COMMAND = (sys.executable, "-m", "portal")
 
@@ -42,8 +42,8 @@ class LaunchPlan:
     def simulator_url(self) -> str:
         return f"http://127.0.0.1:{self.simulator_port}"
 
-    def program(self, name: str, *words: str) -> Program:
-        return Program(name, (*self.portal, *words))
+    def program(self, name: str, *arguments: str) -> Program:
+        return Program(name, (*self.portal, *arguments))
 
 
 def run_up(
@@ -56,9 +56,9 @@ def run_up(
     portal: Sequence[str] = _PORTAL_COMMAND,
     grace_seconds: float = 45.0,
 ) -> int:
-    """Run until stopped: 0 after a stop that was asked for, 1 with one sentence on stderr when it cannot run.
+    """Run until stopped. Returns 0 after a requested stop, or 1 with a sentence on stderr if it cannot run.
 
-    `portal` is the command that every child is started with.
+    `portal` is the command that starts every child.
     """
     plan = _build_plan(environ, port, demo, simulator_port, smtp_port, tuple(portal))
     console = Console(sys.stdout)
@@ -96,19 +96,17 @@ def _build_plan(
         defaults["PORTAL_SMTP_URL"] = f"smtp://127.0.0.1:{smtp_port}"
         defaults["PORTAL_ORGANISATION"] = "Northfield Board"
         defaults["PORTAL_MAIL_FROM"] = "Northfield Board <notifications@example.org>"
-    given = {name: value for name, value in env.items() if value}
-    # Children write to pipes and would hold their lines back; and RQ reads cron strings in local time.
+    configured = {name: value for name, value in env.items() if value}
+    # Children would buffer their output to pipes, and RQ reads cron strings in local time.
     fixed = {"PORTAL_INSTANCE": str(instance), "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
-    return LaunchPlan(instance, port, demo, simulator_port, smtp_port, defaults | given | fixed, portal)
+    return LaunchPlan(instance, port, demo, simulator_port, smtp_port, defaults | configured | fixed, portal)
 
 
 def _preflight(plan: LaunchPlan, console: Console) -> int:
-    """Everything that can be refused before anything starts; returns the held lock."""
+    """Run all checks before anything starts. Returns the lock's descriptor."""
     preflight.check_machine()
     if plan.demo and is_production(plan.environment):
-        raise StartupError(
-            "--demo fills the portal with invented people, and PORTAL_ENV is production: leave one of them out."
-        )
+        raise StartupError("--demo loads fictional people, but PORTAL_ENV is production. Remove one of them.")
     preflight.check_instance(plan.instance)
     settings = load_settings(plan.environment)
     sqlite_host_lock.ensure_single_host(settings.database_url)
@@ -131,15 +129,13 @@ def _check_redis(url: str) -> None:
         embedded_valkey.check_eviction_policy(url)
     except (redis.RedisError, OSError, ValueError) as error:
         cause = explain_redis_error(type(error).__name__, str(error), url.startswith("rediss:"))
-        raise StartupError(f"{cause} Or leave PORTAL_REDIS_URL out to use the embedded server.") from error
+        raise StartupError(f"{cause} Or remove PORTAL_REDIS_URL to use the embedded server.") from error
 
 
 def _run(plan: LaunchPlan, supervisor: Supervisor) -> None:
     if plan.uses_embedded_valkey:
         _start_valkey(plan, supervisor)
-    _run_setup_step(
-        supervisor, plan.program("db upgrade", "db", "upgrade"), "The database could not be brought up to date"
-    )
+    _run_setup_step(supervisor, plan.program("db upgrade", "db", "upgrade"), "The database could not be upgraded")
     sign_ins: list[str] = []
     if plan.demo:
         sign_ins = _run_setup_step(
@@ -153,22 +149,22 @@ def _run(plan: LaunchPlan, supervisor: Supervisor) -> None:
     if not supervisor.wait_for(lambda: _is_ready(plan), _READY_SECONDS):
         raise StartupError(
             f"The portal did not answer at http://127.0.0.1:{plan.port}/healthz within {_READY_SECONDS:g} seconds: "
-            "the lines above say why."
+            "see the output above."
         )
     for line in _startup_message(plan, sign_ins):
-        supervisor.screen.print_line_raw(line)
+        supervisor.console.print_line_raw(line)
     supervisor.run()
 
 
 def _start_valkey(plan: LaunchPlan, supervisor: Supervisor) -> None:
-    at = redis_socket(plan.instance)
+    socket_path = redis_socket(plan.instance)
     program = embedded_valkey.embedded_program(plan.instance)
-    embedded_valkey.stop_leftover_server(at)
+    embedded_valkey.stop_leftover_server(socket_path)
     supervisor.start(program)
-    if not supervisor.wait_for(lambda: embedded_valkey.is_ready(at), _VALKEY_READY_SECONDS):
+    if not supervisor.wait_for(lambda: embedded_valkey.is_ready(socket_path), _VALKEY_READY_SECONDS):
         raise StartupError(
             f"The embedded Valkey did not start within {_VALKEY_READY_SECONDS:g} seconds: "
-            f"{_relative_path(plan.instance)}valkey/valkey.log says why."
+            f"see {_relative_path(plan.instance)}valkey/valkey.log."
         )
 
 
@@ -177,15 +173,14 @@ def _run_setup_step(
 ) -> list[str]:
     code, lines = supervisor.run_to_completion(program, capture_output=capture_output)
     if code != 0:
-        raise StartupError(f"{failure} (portal {program.name} ended with code {code}): the lines above say why.")
+        raise StartupError(f"{failure} (portal {program.name} ended with code {code}): see the output above.")
     return lines
 
 
 def _programs_to_run(plan: LaunchPlan) -> list[Program]:
     programs = [plan.program("web", "web", "--port", str(plan.port))]
-    programs += [
-        plan.program(queue, "worker", queue) for queue in QUEUES
-    ]  # one queue a process: RQ may lose jobs of more
+    # one queue for each process (docs/reliability.md#one-queue-per-worker)
+    programs += [plan.program(queue, "worker", queue) for queue in QUEUES]
     programs.append(plan.program("scheduler", "scheduler"))
     if plan.demo:
         programs.insert(0, _simulator_program(plan))
@@ -215,9 +210,9 @@ def _is_healthy(port: int) -> bool:
 
 
 def _is_listening(port: int) -> bool:
-    with socket.socket() as asking:
-        asking.settimeout(1)
-        return asking.connect_ex(("127.0.0.1", port)) == 0
+    with socket.socket() as client:
+        client.settimeout(1)
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _startup_message(plan: LaunchPlan, sign_ins: Sequence[str]) -> list[str]:
@@ -226,12 +221,10 @@ def _startup_message(plan: LaunchPlan, sign_ins: Sequence[str]) -> list[str]:
         lines.append(f"  Handsets      {plan.simulator_url}/handsets")
         lines.append(f"  Mailbox       {plan.simulator_url}/mailbox")
     else:
-        lines += ["", "  The first account: portal accounts create --email you@example.org --role sysadmin"]
+        lines += ["", "  Create the first account: portal accounts create --email you@example.org --role sysadmin"]
     lines += ["", *(f"  {line}" for line in sign_ins)] if sign_ins else []
-    return [*lines, "", f"  Press Ctrl-C to stop; your data stays in {_relative_path(plan.instance)}", ""]
+    return [*lines, "", f"  Press Ctrl-C to stop. Your data stays in {_relative_path(plan.instance)}", ""]
 
 
 def _relative_path(folder: Path) -> str:
-    with_slash = f"{folder}/"
-    here = f"{Path.cwd()}/"
-    return with_slash.removeprefix(here)
+    return f"{folder}/".removeprefix(f"{Path.cwd()}/")

@@ -39,14 +39,14 @@ def error_for_url(command_runner: CommandRunner, dedicated_redis_url: str, tmp_p
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("user:w0rd@127.0.0.1:1/portal", "Nobody listens where PORTAL_DATABASE_URL points. Start PostgreSQL"),
-        ("user:w0rd@nowhere.invalid/portal", "The host in PORTAL_DATABASE_URL is not known."),
-        ("user:w0rd@/portal?host=/nowhere", "The socket in PORTAL_DATABASE_URL is not there."),
-        ("user:w0rd@127.0.0.1:1/portal?sslmode=banana", "has an option that PostgreSQL does not know"),
-        ("user:w0rd@127.0.0.1:1/portal?banana=1", "has an option that PostgreSQL does not know"),
-        ("user:w0rd@127.0.0.1:54x2/portal", "has a port that is no number"),
-        ("user:w0rd@w0rd@127.0.0.1/portal", "in its password write %40 for @"),
-        ("user:w0rd/w0rd@127.0.0.1/portal", "in its password write %40 for @"),
+        ("user:w0rd@127.0.0.1:1/portal", "Nothing listens at PORTAL_DATABASE_URL. Start PostgreSQL"),
+        ("user:w0rd@nowhere.invalid/portal", "The host in PORTAL_DATABASE_URL is unknown."),
+        ("user:w0rd@/portal?host=/nowhere", "The socket in PORTAL_DATABASE_URL does not exist."),
+        ("user:w0rd@127.0.0.1:1/portal?sslmode=banana", "has an unknown or invalid option"),
+        ("user:w0rd@127.0.0.1:1/portal?banana=1", "has an unknown or invalid option"),
+        ("user:w0rd@127.0.0.1:54x2/portal", "has a port that is not a number"),
+        ("user:w0rd@w0rd@127.0.0.1/portal", "In its password write %40 for @"),
+        ("user:w0rd/w0rd@127.0.0.1/portal", "In its password write %40 for @"),
     ],
 )
 def test_a_server_that_is_not_there_is_named(error_for_url: Callable[[str], str], place: str, said: str) -> None:
@@ -54,7 +54,7 @@ def test_a_server_that_is_not_there_is_named(error_for_url: Callable[[str], str]
 
 
 def test_what_a_server_says_of_names_is_told(error_for_url: Callable[[str], str], postgres_server: str) -> None:
-    assert "The server has no database of the name" in error_for_url(database_url_for(postgres_server, "missing"))
+    assert "The server does not have the database" in error_for_url(database_url_for(postgres_server, "missing"))
     stranger = database_url_for(postgres_server, "postgres").replace("//postgres:", "//stranger:")
     assert "refuses the user or password in PORTAL_DATABASE_URL" in error_for_url(stranger)
 
@@ -66,12 +66,12 @@ def test_a_wrong_password_and_certificates_are_told(
     with pgbouncer(postgres_server, "postgres", **TLS_SETTINGS) as url:
         assert "refuses the user or password" in error_for_url(url.replace(PASSWORD, "w0rd"))
         verified = f"{url}?sslmode=verify-full&sslrootcert"
-        assert "(sslrootcert) is not there" in error_for_url(f"{verified}=/nowhere.pem")
-        assert "The database's certificate is not trusted here." in error_for_url(f"{verified}=system")
+        assert "(sslrootcert) does not exist" in error_for_url(f"{verified}=/nowhere.pem")
+        assert "The database's certificate is not trusted." in error_for_url(f"{verified}=system")
     with pgbouncer(postgres_server, "postgres") as url:
-        assert "asks for TLS (sslmode), and the server offers none" in error_for_url(f"{url}?sslmode=require")
+        assert "requires TLS (sslmode), but the server does not support it" in error_for_url(f"{url}?sslmode=require")
     with pgbouncer(postgres_server, "postgres", **{**TLS_SETTINGS, "client_tls_sslmode": "require"}) as url:
-        assert "PostgreSQL takes connections with TLS only." in error_for_url(f"{url}?sslmode=disable")
+        assert "PostgreSQL requires TLS." in error_for_url(f"{url}?sslmode=disable")
 
 
 def test_what_is_not_postgresql_is_named(
@@ -97,8 +97,8 @@ def _damage_database(folder: Path) -> None:
     [
         (lambda _folder: None, "gone/it", "is not there. Make it, or correct PORTAL_DATABASE_URL."),
         (lambda folder: (folder / "it").mkdir(), "it", "is a folder, and no database"),
-        (_write_garbage, "it", "is no SQLite database"),
-        (_damage_database, "it", "The database is damaged."),
+        (_write_garbage, "it", "is not a SQLite database"),
+        (_damage_database, "it", "The database is corrupt."),
     ],
 )
 def test_a_file_that_cannot_be_opened_is_told_why(
@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_opened_is_told_why(
 def test_a_folder_that_cannot_be_made_is_told(command_runner: CommandRunner, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     said = PortalShell(command_runner, tmp_path / "file" / "instance").error_of("config", "show")
-    assert "cannot be read or made (Not a directory). Give this user the right" in said
+    assert "cannot be read or created (Not a directory). Give this user the right" in said
 
 
 @pytest.mark.parametrize("arguments", [("worker", "email"), ("web", "--port", "1")])
@@ -121,7 +121,7 @@ def test_a_process_that_waits_says_for_what(tmp_path: Path, arguments: tuple[str
     with _starting(arguments, variables) as process:
         assert process.stderr
         said = process.stderr.readline()
-    assert said.startswith("Waiting. Nobody listens where PORTAL_DATABASE_URL points. Start PostgreSQL")
+    assert said.startswith("Waiting. Nothing listens at PORTAL_DATABASE_URL. Start PostgreSQL")
 
 
 @contextlib.contextmanager
@@ -132,14 +132,14 @@ def _starting(arguments: tuple[str, ...], variables: dict[str, str]) -> Iterator
 
 def test_the_doctor_reports_a_database_that_cannot_be_used(shell: PortalShell) -> None:
     answer = shell.run("doctor", PORTAL_DATABASE_URL="postgresql://user:w0rd@127.0.0.1:1/portal", **KEYS)
-    assert "Nobody listens where PORTAL_DATABASE_URL points." in " ".join(answer.stdout.split())
+    assert "Nothing listens at PORTAL_DATABASE_URL." in " ".join(answer.stdout.split())
     assert "w0rd" not in answer.stdout + answer.stderr
 
 
 def test_the_doctor_tells_why_the_queue_cannot_be_used(shell: PortalShell) -> None:
     answer = shell.run("doctor", PORTAL_REDIS_URL="redis://:w0rd@127.0.0.1:1/0")
     said = " ".join(answer.stdout.split())
-    assert "Nobody listens where PORTAL_REDIS_URL points." in said
+    assert "Nothing listens at PORTAL_REDIS_URL." in said
     assert "w0rd" not in answer.stdout + answer.stderr
 
 
@@ -148,34 +148,34 @@ def test_the_doctor_tells_why_the_queue_cannot_be_used(shell: PortalShell) -> No
     [
         ('connection failed: connection to server at "127.0.0.1", port 5432 failed: FATAL:  password authentication '
          'failed for user "portal"', "refuses the user or password"),
-        ('failed: fe_sendauth: no password supplied', "asks for a password"),
+        ('failed: fe_sendauth: no password supplied', "requires a password"),
         ('FATAL:  pg_hba.conf rejects connection for host "127.0.0.1", user "portal", database "portal"',
          "pg_hba.conf"),
-        ('no pg_hba.conf entry for host "10.0.0.7", user "portal", database "portal", no encryption', "TLS only"),
+        ('no pg_hba.conf entry for host "10.0.0.7", user "portal", database "portal", no encryption', "only with TLS"),
         (
             'FATAL: no pg_hba.conf entry for host "10.0.0.7", SSL encryption\n'
             'FATAL: no pg_hba.conf entry for host "10.0.0.7", no encryption',
-            "does not let this user in",
+            "does not allow this user",
         ),
         ("FATAL: terminating connection due to administrator command", "starting or stopping"),
-        ("FATAL: server login has been failing, cached error: x (server_login_retry)", "does not reach PostgreSQL"),
-        ("tlsv13 alert certificate required", "asks for a certificate of ours"),
-        ('could not extend file "base/1": No space left on device', "disk of the database is full"),
+        ("FATAL: server login has been failing, cached error: x (server_login_retry)", "cannot reach PostgreSQL"),
+        ("tlsv13 alert certificate required", "requires a client certificate"),
+        ('could not extend file "base/1": No space left on device', "disk is full"),
         ("must be owner of table account", "may not use the portal's tables"),
-        ('server certificate for "elsewhere.example" does not match host name "127.0.0.1"', "for another name"),
-        ('root certificate file "/root/.postgresql/root.crt" does not exist', "(sslrootcert) is not there"),
+        ('server certificate for "elsewhere.example" does not match host name "127.0.0.1"', "does not match the host"),
+        ('root certificate file "/root/.postgresql/root.crt" does not exist', "(sslrootcert) does not exist"),
         ('private key file "/etc/portal/key" has group or world access', "(sslcert, sslkey) cannot be used"),
         ('FATAL:  the database system is starting up', "starting or stopping"),
-        ('FATAL:  sorry, too many clients already', "as many connections as it allows"),
-        ('FATAL:  remaining connection slots are reserved for roles', "as many connections as it allows"),
+        ('FATAL:  sorry, too many clients already', "reached its limit of connections"),
+        ('FATAL:  remaining connection slots are reserved for roles', "reached its limit of connections"),
         ('connection timeout expired', "did not answer in time"),
-        ('cannot execute INSERT in a read-only transaction', "takes no writes"),
+        ('cannot execute INSERT in a read-only transaction', "refuses writes"),
         ('permission denied for schema public', "may not use the portal's tables"),
         ('relation "account" does not exist', "not set up yet"),
         ('column account.nothing does not exist', "older than this version"),
-        ('attempt to write a readonly database', "may not be written"),
-        ('database or disk is full', "disk of the database is full"),
-        ('server closed the connection unexpectedly', "hung up"),
+        ('attempt to write a readonly database', "may not write to the database"),
+        ('database or disk is full', "disk is full"),
+        ('server closed the connection unexpectedly', "closed the connection"),
     ],
 )  # fmt: skip
 def test_what_a_database_says_has_one_meaning(message: str, why: str) -> None:

@@ -1,4 +1,4 @@
-"""The queue counts as away unless it takes a write, and its trouble is told as it is. Against a real server."""
+"""The queue is unavailable unless Redis accepts writes, and the cause is explained. Runs against a real server."""
 
 import contextlib
 import signal
@@ -17,7 +17,7 @@ from tests.support import servers
 
 
 class Server:
-    """A Valkey on a port of loopback."""
+    """A Valkey server on a loopback port."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, servers.free_port()
@@ -28,8 +28,8 @@ class Server:
         servers.wait_for(lambda: embedded_valkey.is_ready(folder / "valkey" / "valkey.sock"), "Valkey to answer")
         self.client = redis.Redis(unix_socket_path=str(folder / "valkey" / "valkey.sock"))
 
-    def ask(self, *words: str) -> None:
-        self.client.execute_command(*words)
+    def execute(self, *arguments: str) -> None:
+        self.client.execute_command(*arguments)
 
     def close(self) -> None:
         self.process.kill()
@@ -38,34 +38,34 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    found = Server(tmp_path_factory.mktemp("queue"))
-    yield found
-    found.close()
+    running = Server(tmp_path_factory.mktemp("queue"))
+    yield running
+    running.close()
 
 
 QueueFault = Callable[[Server], contextlib.AbstractContextManager[str]]
 
 
 def while_configured(begin: tuple[str, ...], end: tuple[str, ...]) -> QueueFault:
-    """In trouble between two commands; its address."""
+    """A fault that lasts between two commands; yields the server's URL."""
 
     @contextlib.contextmanager
     def broken(server: Server) -> Iterator[str]:
-        server.ask(*begin)
+        server.execute(*begin)
         try:
             yield server.url
         finally:
-            server.ask(*end)
+            server.execute(*end)
 
     return broken
 
 
 def as_user(user: str, *rules: str) -> QueueFault:
-    """By a user with these rules and the password "right"."""
+    """Connects as `user`, where the existing user has these ACL rules and the password "right"."""
 
     @contextlib.contextmanager
     def broken(server: Server) -> Iterator[str]:
-        server.ask("ACL", "SETUSER", "portal", "reset", "on", ">right", *rules)
+        server.execute("ACL", "SETUSER", "portal", "reset", "on", ">right", *rules)
         yield server.url.replace("//", f"//{user}@")
 
     return broken
@@ -73,18 +73,18 @@ def as_user(user: str, *rules: str) -> QueueFault:
 
 @contextlib.contextmanager
 def with_failing_snapshots(server: Server) -> Iterator[str]:
-    """Its snapshots fail, as on a disk that is full."""
-    data, gone = server.folder / "valkey", server.folder / "gone"
-    gone.mkdir()
-    server.ask("CONFIG", "SET", "dir", str(gone))
-    gone.rmdir()
+    """Snapshots fail, as on a full disk."""
+    data, missing = server.folder / "valkey", server.folder / "missing"
+    missing.mkdir()
+    server.execute("CONFIG", "SET", "dir", str(missing))
+    missing.rmdir()
     try:
-        server.ask("CONFIG", "SET", "save", "1 1")
+        server.execute("CONFIG", "SET", "save", "1 1")
         server.client.set("changed", 1)
         servers.wait_for(lambda: server.client.info()["rdb_last_bgsave_status"] == "err", "the snapshot to fail")
         yield server.url
     finally:
-        server.ask("CONFIG", "SET", "dir", str(data), "save", "")
+        server.execute("CONFIG", "SET", "dir", str(data), "save", "")
 
 
 @contextlib.contextmanager
@@ -96,7 +96,7 @@ def frozen(server: Server) -> Iterator[str]:
         server.process.send_signal(signal.SIGCONT)
 
 
-def at_address(url: str) -> QueueFault:
+def at_url(url: str) -> QueueFault:
     return lambda server: contextlib.nullcontext(url.format(port=server.port))
 
 
@@ -120,29 +120,31 @@ _REFUSES_PING: dict[str, tuple[QueueFault, str]] = {
     "no disk": (with_failing_snapshots, "cannot write to its own disk"),
     "wrong password": (as_user("portal:wrong", "~*", "+@all"), "refuses the user or password"),
     "no such user": (as_user("nobody:right", "~*", "+@all"), "refuses the user or password"),
-    "password missing": (while_configured(("CONFIG", "SET", "requirepass", "s3cret"), ("CONFIG", "SET", "requirepass", "")),
-                         "asks for a password"),
-    "no such database": (at_address("redis://127.0.0.1:{port}/99"), "no database of the number"),
-    "no TLS there": (at_address("rediss://127.0.0.1:{port}/0"), "No TLS connection to Redis"),
-    "nobody listens": (at_address("redis://:s3cret@127.0.0.1:1/0"), "Nobody listens"),
-    "no socket": (at_address("unix:///nowhere/valkey.sock"), "socket in PORTAL_REDIS_URL is not there"),
-    "no such host": (at_address("redis://:s3cret@nowhere.invalid:6379/0"), "host in PORTAL_REDIS_URL is not known"),
+    "password missing": (
+        while_configured(("CONFIG", "SET", "requirepass", "s3cret"), ("CONFIG", "SET", "requirepass", "")),
+        "requires a password",
+    ),
+    "no such database": (at_url("redis://127.0.0.1:{port}/99"), "does not have the database"),
+    "no TLS there": (at_url("rediss://127.0.0.1:{port}/0"), "TLS handshake with Redis failed"),
+    "nothing listens": (at_url("redis://:s3cret@127.0.0.1:1/0"), "Nothing listens"),
+    "no socket": (at_url("unix:///nowhere/valkey.sock"), "socket in PORTAL_REDIS_URL does not exist"),
+    "no such host": (at_url("redis://:s3cret@nowhere.invalid:6379/0"), "host in PORTAL_REDIS_URL is unknown"),
     "frozen": (frozen, "did not answer in time"),
 }  # fmt: skip
 _BROKEN = _ANSWERS_PING | _REFUSES_PING
 
 
 @pytest.mark.parametrize("kind", _BROKEN)
-def test_a_queue_that_takes_no_write_is_away_until_it_does(server: Server, kind: str) -> None:
-    broken, words = _BROKEN[kind]
+def test_queue_is_unavailable_while_redis_refuses_writes(server: Server, kind: str) -> None:
+    broken, message = _BROKEN[kind]
     with broken(server) as url:
         if kind in _ANSWERS_PING:
             assert redis.Redis.from_url(url).ping()
-        queue_problem_now = queue.queue_problem_now(url)
-        assert queue_problem_now is not None
-        assert words in queue_problem_now.reason
-        assert queue_problem_now.fix
-        assert "s3cret" not in str(queue_problem_now)
+        problem = queue.queue_problem_now(url)
+        assert problem is not None
+        assert message in problem.reason
+        assert problem.fix
+        assert "s3cret" not in str(problem)
         if kind not in ("frozen", "no TLS there"):
             assert not queue.enqueue(url, "fan_out_send", time.time_ns())
     servers.wait_for(lambda: queue.queue_problem_now(server.url) is None, "the queue to take work again")
@@ -150,7 +152,7 @@ def test_a_queue_that_takes_no_write_is_away_until_it_does(server: Server, kind:
     assert not server.client.keys("*probe*"), "the probe leaves nothing behind"
 
 
-def test_a_user_with_the_rights_that_the_sentence_names_is_enough(server: Server) -> None:
+def test_documented_permissions_are_enough(server: Server) -> None:
     groups = ("read", "write", "pubsub", "scripting", "transaction", "connection")
     rules = ["~rq:*", "~portal:*", "&rq:*", "+info", *(f"+@{group}" for group in groups)]
     with as_user("portal:right", *rules)(server) as url:
@@ -160,7 +162,7 @@ def test_a_user_with_the_rights_that_the_sentence_names_is_enough(server: Server
         assert queue.load_value(url, "restore_guard") == 5
 
 
-def test_what_the_server_drops_when_it_is_full_is_known(server: Server) -> None:
+def test_eviction_policy_is_read(server: Server) -> None:
     assert queue.eviction_policy(server.url) == "noeviction"
     with while_configured(
         ("CONFIG", "SET", "maxmemory-policy", "allkeys-lru"), ("CONFIG", "SET", "maxmemory-policy", "noeviction")
@@ -169,22 +171,22 @@ def test_what_the_server_drops_when_it_is_full_is_known(server: Server) -> None:
     assert queue.eviction_policy("redis://127.0.0.1:1/0") is None
 
 
-def test_what_is_not_redis_is_named(simulator_process: servers.SimulatorClient) -> None:
-    queue_problem_now = queue.queue_problem_now(simulator_process.url.replace("http", "redis"))
-    assert queue_problem_now is not None
-    assert "not Redis" in queue_problem_now.reason or "hung up" in queue_problem_now.reason
+def test_server_that_is_not_redis_is_detected(simulator_process: servers.SimulatorClient) -> None:
+    problem = queue.queue_problem_now(simulator_process.url.replace("http", "redis"))
+    assert problem is not None
+    assert "not Redis" in problem.reason or "closed the connection" in problem.reason
 
 
-def test_a_process_says_once_that_the_queue_is_away_and_once_that_it_is_back(server: Server) -> None:
-    server.ask("FLUSHALL")
+def test_queue_outage_is_logged_once_at_each_end(server: Server) -> None:
+    server.execute("FLUSHALL")
     queue.enqueue(server.url, "drain_email")
     with capture_logs() as lines:
-        server.ask("CONFIG", "SET", "maxmemory", "1")
+        server.execute("CONFIG", "SET", "maxmemory", "1")
         for _ in range(5):
             queue.enqueue(server.url, "fan_out_send", 1)
             queue.enqueue(server.url, "drain_email")
             queue.store_value(server.url, "restore_guard", 1)
-        server.ask("CONFIG", "SET", "maxmemory", "256mb")
+        server.execute("CONFIG", "SET", "maxmemory", "256mb")
         for _ in range(5):
             queue.enqueue(server.url, "fan_out_send", 1)
     assert [line["event"] for line in lines] == [
@@ -193,10 +195,10 @@ def test_a_process_says_once_that_the_queue_is_away_and_once_that_it_is_back(ser
     ]
 
 
-def test_what_every_page_asks_is_asked_of_the_server_once_in_a_while(server: Server) -> None:
-    """A server that hangs must not hold up each page for as long."""
+def test_queue_problem_is_cached(server: Server) -> None:
+    """A frozen server must not delay every page."""
     with frozen(server) as url:
         queue.queue_problem_now(url)
-        began = time.monotonic()
+        started = time.monotonic()
         assert all(queue.cached_problem(url) for _ in range(20))
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - started < 1

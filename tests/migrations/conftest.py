@@ -1,3 +1,5 @@
+"""Fixtures for databases without tables."""
+
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ KEYS = {"PORTAL_SECRET_KEY": "x", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database without a single table, on both engines."""
+    """URL of a database without tables, on both engines."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.sqlite'}"
         return
@@ -32,9 +34,9 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def empty_app(empty_url: str, tmp_path: Path) -> Iterator[Flask]:
-    """The app on that database, inside its context."""
-    found = create_app(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_DATABASE_URL": empty_url, **KEYS}))
-    with found.app_context():
-        yield found
+    """The app on an empty database, with its context pushed."""
+    app = create_app(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_DATABASE_URL": empty_url, **KEYS}))
+    with app.app_context():
+        yield app
         db.session.remove()
         db.engine.dispose()

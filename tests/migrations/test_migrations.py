@@ -1,3 +1,5 @@
+"""The migrations create the tables of the models, with their constraints."""
+
 import re
 from threading import Timer
 from typing import Any
@@ -12,7 +14,7 @@ from flask_migrate import downgrade, upgrade
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
 
-import portal.tables  # noqa: F401  registers every table
+import portal.tables  # noqa: F401  registers all tables
 from portal.core.extensions import Base, db
 from tests.support import servers
 
@@ -44,14 +46,14 @@ def tables() -> list[str]:
 
 
 def schema_of_tables() -> dict[str, Any]:
-    """Columns, keys and indexes as the database itself tells them."""
-    found = inspect(db.engine)
+    """Columns, keys and indexes in the database."""
+    inspector = inspect(db.engine)
     return {
         table: (
-            [(column["name"], str(column["type"]), column["nullable"]) for column in found.get_columns(table)],
-            sorted(str(index["name"]) for index in found.get_indexes(table)),
-            sorted(str(key["name"]) for key in found.get_foreign_keys(table)),
-            sorted(str(unique["name"]) for unique in found.get_unique_constraints(table)),
+            [(column["name"], str(column["type"]), column["nullable"]) for column in inspector.get_columns(table)],
+            sorted(str(index["name"]) for index in inspector.get_indexes(table)),
+            sorted(str(key["name"]) for key in inspector.get_foreign_keys(table)),
+            sorted(str(unique["name"]) for unique in inspector.get_unique_constraints(table)),
         )
         for table in tables()
     }
@@ -68,13 +70,13 @@ def two_accounts(app: Flask) -> None:
     execute(ACCOUNT, id=2, external_id="P-2")
 
 
-def test_the_migrations_are_one_line_without_branches() -> None:
+def test_migrations_have_no_branches() -> None:
     assert len(SCRIPTS.get_heads()) == 1
     assert len(SCRIPTS.get_bases()) == 1
     assert Config(f"{FOLDER}/alembic.ini")
 
 
-def test_the_tables_go_up_and_down_and_up_again_and_are_the_same(empty_app: Flask) -> None:
+def test_upgrade_after_downgrade_gives_the_same_schema(empty_app: Flask) -> None:
     upgrade(directory=FOLDER)
     assert tables() == TABLES
     first = schema_of_tables()
@@ -84,25 +86,25 @@ def test_the_tables_go_up_and_down_and_up_again_and_are_the_same(empty_app: Flas
     assert schema_of_tables() == first
 
 
-def test_every_step_goes_down_as_it_went_up(empty_app: Flask) -> None:
-    shapes = []
+def test_every_migration_can_be_downgraded(empty_app: Flask) -> None:
+    schemas = []
     for revision in REVISIONS:
-        shapes.append(schema_of_tables())
+        schemas.append(schema_of_tables())
         upgrade(directory=FOLDER, revision=revision)
-    for before in reversed(shapes):
+    for before in reversed(schemas):
         downgrade(directory=FOLDER)
         assert schema_of_tables() == before
 
 
-def test_people_outlive_a_second_upgrade(app: Flask, two_accounts: None) -> None:
+def test_second_upgrade_keeps_the_data(app: Flask, two_accounts: None) -> None:
     upgrade(directory=FOLDER)
     assert execute("SELECT count(*) FROM account").scalar() == 2
 
 
-def test_who_comes_second_waits_and_finds_the_work_done(
+def test_second_upgrade_waits_for_the_first(
     empty_app: Flask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The first one is another connection here, which lets go after the second has looked and found the door shut."""
+    """Another connection holds the lock, and releases it after the upgrade has tried to take it."""
     first = db.engine.connect()
     sqlite = first.dialect.name == "sqlite"
     driver: Any = first.connection.driver_connection
@@ -114,28 +116,28 @@ def test_who_comes_second_waits_and_finds_the_work_done(
         monkeypatch.setattr("time.sleep", lambda _seconds: first.invalidate())
     upgrade(directory=FOLDER)
     assert tables() == TABLES
-    said = capsys.readouterr().err
-    assert sqlite or said.startswith("The tables are being brought up to date elsewhere; waiting for that to end.")
+    message = capsys.readouterr().err
+    assert sqlite or message.startswith("Another process is upgrading the database; waiting for it to finish.")
 
 
-def test_the_tables_in_the_database_are_those_of_the_models(app: Flask) -> None:
+def test_database_schema_matches_the_models(app: Flask) -> None:
     with db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_a_column_that_only_the_models_have_would_be_noticed(app: Flask) -> None:
+def test_column_missing_in_the_database_is_detected(app: Flask) -> None:
     execute("ALTER TABLE phone_state DROP COLUMN unreachable_code")
     with db.engine.connect() as connection:
-        (found,) = compare_metadata(MigrationContext.configure(connection), Base.metadata)
-    assert (found[0], found[2], found[3].name) == ("add_column", "phone_state", "unreachable_code")
+        (difference,) = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    assert (difference[0], difference[2], difference[3].name) == ("add_column", "phone_state", "unreachable_code")
 
 
-def test_every_index_and_key_of_the_models_is_in_the_database(app: Flask) -> None:
-    """Also the index on an expression, which Alembic does not compare."""
+def test_database_has_every_index_and_key_of_the_models(app: Flask) -> None:
+    """Including the index on an expression, which Alembic does not compare."""
     sqlite = db.engine.dialect.name == "sqlite"
-    listed = "SELECT name FROM sqlite_master WHERE type = 'index'" if sqlite else "SELECT indexname FROM pg_indexes"
-    indexes = set(execute(listed).scalars())
+    query = "SELECT name FROM sqlite_master WHERE type = 'index'" if sqlite else "SELECT indexname FROM pg_indexes"
+    indexes = set(execute(query).scalars())
     for table in Base.metadata.sorted_tables:
         keys = {key["name"] for key in inspect(db.engine).get_foreign_keys(table.name)}
         assert {index.name for index in table.indexes} <= indexes
@@ -151,12 +153,12 @@ def test_every_table_on_sqlite_is_strict(app: Flask) -> None:
     assert {row.name for row in rows if not row.strict} <= {"alembic_version", "sqlite_schema", "sqlite_sequence"}
 
 
-def test_words_do_not_go_into_a_column_of_numbers(app: Flask) -> None:
+def test_integer_column_rejects_text(app: Flask) -> None:
     with pytest.raises(Exception, match=r"cannot store TEXT value|invalid input syntax"):
         execute("INSERT INTO phone_state (number, stopped_at_ms) VALUES ('+12025550100', 'yesterday')")
 
 
-def test_one_number_has_no_second_holder(app: Flask, two_accounts: None) -> None:
+def test_phone_number_receives_sms_on_one_account_only(app: Flask, two_accounts: None) -> None:
     execute(NUMBER, id=1, account_id=1, receives_sms=1)
     with pytest.raises(IntegrityError):
         execute(NUMBER, id=2, account_id=2, receives_sms=1)
@@ -166,7 +168,7 @@ def test_one_number_has_no_second_holder(app: Flask, two_accounts: None) -> None
     assert execute("SELECT account_id FROM phone_number WHERE receives_sms = 1").all() == [(1,)]
 
 
-def test_a_number_that_was_given_up_may_be_held_by_another(app: Flask, two_accounts: None) -> None:
+def test_another_account_may_receive_sms_after_the_first(app: Flask, two_accounts: None) -> None:
     execute(NUMBER, id=1, account_id=1, receives_sms=1)
     execute(NUMBER, id=2, account_id=2, receives_sms=0)
     execute("UPDATE phone_number SET receives_sms = 0 WHERE id = 1")
@@ -174,18 +176,18 @@ def test_a_number_that_was_given_up_may_be_held_by_another(app: Flask, two_accou
     assert execute("SELECT account_id FROM phone_number WHERE receives_sms = 1").all() == [(2,)]
 
 
-def test_a_number_stands_on_one_account_once(app: Flask, two_accounts: None) -> None:
+def test_phone_number_is_unique_on_an_account(app: Flask, two_accounts: None) -> None:
     execute(NUMBER, id=1, account_id=1, receives_sms=0)
     with pytest.raises(IntegrityError):
         execute(NUMBER, id=2, account_id=1, receives_sms=0)
 
 
-def test_a_row_without_its_parent_is_refused(app: Flask) -> None:
+def test_foreign_keys_are_enforced(app: Flask) -> None:
     with pytest.raises(IntegrityError):
         execute(NUMBER, id=1, account_id=7, receives_sms=0)
 
 
-def test_an_account_number_is_given_once(app: Flask) -> None:
+def test_external_id_is_unique(app: Flask) -> None:
     execute(ACCOUNT, id=1, external_id="P-1")
     with pytest.raises(IntegrityError):
         execute(ACCOUNT, id=2, external_id="P-1")

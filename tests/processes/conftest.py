@@ -1,4 +1,4 @@
-"""Real processes, waited for by condition; whatever a test leaves running is killed by its session."""
+"""Real processes for the tests; whatever a test leaves running is killed by its session."""
 
 import os
 import signal
@@ -14,17 +14,20 @@ import pytest
 from portal.processes import orphan_reaper
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+WaitFor = Callable[..., None]
+IsAlive = Callable[[int], bool]
+FreePorts = Callable[[int], list[int]]
 
 
 class ProcessSandbox:
-    """A supervisor script in a process of its own, with a folder in which its children leave their process ids."""
+    """Runs scripts in their own processes, with a folder in which their children record their process ids."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *command: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "SANDBOX": str(self.folder), **(env or {})}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "SANDBOX_DIR": str(self.folder), **(env or {})}
         process = subprocess.Popen(
             command,
             env=environment,
@@ -38,21 +41,21 @@ class ProcessSandbox:
         self._started.append(process)
         return process
 
-    def run_python(self, source: str, *words: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    def run_python(self, source: str, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
         script = self.folder / f"script_{len(self._started)}.py"
         script.write_text(source)
-        return self.start(sys.executable, str(script), *words, env=env)
+        return self.start(sys.executable, str(script), *arguments, env=env)
 
     def output(self, index: int = 0) -> str:
         return (self.folder / f"out-{index}").read_text()
 
     def pids(self, name: str) -> list[int]:
-        """Every process id that wrote itself down under this name, oldest first."""
-        noted = self.folder / f"{name}.pids"
-        return [int(line) for line in noted.read_text().split()] if noted.exists() else []
+        """The process ids recorded under this name, oldest first."""
+        file = self.folder / f"{name}.pids"
+        return [int(line) for line in file.read_text().split()] if file.exists() else []
 
     def all_pids(self) -> list[int]:
-        return [pid for noted in self.folder.glob("*.pids") for pid in self.pids(noted.stem)]
+        return [pid for file in self.folder.glob("*.pids") for pid in self.pids(file.stem)]
 
     def clean_up(self) -> None:
         for process in self._started:
@@ -64,31 +67,31 @@ class ProcessSandbox:
 
 @pytest.fixture
 def process_sandbox(tmp_path: Path) -> Iterator[ProcessSandbox]:
-    scene = ProcessSandbox(tmp_path)
-    yield scene
-    scene.clean_up()
+    sandbox = ProcessSandbox(tmp_path)
+    yield sandbox
+    sandbox.clean_up()
 
 
 @pytest.fixture
-def eventually() -> Callable[..., None]:
-    def eventually(condition: Callable[[], object], what: str, timeout_seconds: float = 20.0) -> None:
+def eventually() -> WaitFor:
+    def wait_for(condition: Callable[[], object], description: str, timeout_seconds: float = 20.0) -> None:
         deadline = time.monotonic() + timeout_seconds
         while not condition():
-            assert time.monotonic() < deadline, f"not within {timeout_seconds:g} s: {what}"
+            assert time.monotonic() < deadline, f"not within {timeout_seconds:g} s: {description}"
             time.sleep(0.02)
 
-    return eventually
+    return wait_for
 
 
 @pytest.fixture
-def is_alive() -> Callable[[int], bool]:
+def is_alive() -> IsAlive:
     def alive(pid: int) -> bool:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
             return False
         status = Path(f"/proc/{pid}/stat")
-        try:  # a zombie that init has not collected yet is as good as gone
+        try:  # a zombie counts as gone
             return not status.exists() or status.read_text().rpartition(")")[2].split()[0] not in "ZX"
         except OSError:
             return False
@@ -97,14 +100,14 @@ def is_alive() -> Callable[[int], bool]:
 
 
 @pytest.fixture
-def find_free_ports() -> Callable[[int], list[int]]:
+def find_free_ports() -> FreePorts:
     def free(count: int) -> list[int]:
         sockets = [socket.socket() for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        numbers = [one.getsockname()[1] for one in sockets]
-        for one in sockets:
-            one.close()
-        return numbers
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        ports = [sock.getsockname()[1] for sock in sockets]
+        for sock in sockets:
+            sock.close()
+        return ports
 
     return free

@@ -1,6 +1,6 @@
-"""Children for the tests: `stand_in.py WORD ...` behaves as one of the product's commands, or badly on purpose.
+"""Child processes for the tests: `fake_commands.py ARGUMENT ...` acts like a `portal` command, or misbehaves.
 
-Every process writes its id to SANDBOX/<name>.pids, so that a test can see who lives.
+Every process appends its id to SANDBOX_DIR/<name>.pids, so that a test can see which are alive.
 """
 
 import contextlib
@@ -15,8 +15,8 @@ SANDBOX_DIR = Path(os.environ["SANDBOX_DIR"])
 
 
 def record_pid(name: str) -> None:
-    with (SANDBOX_DIR / f"{name}.pids").open("a") as noted:
-        noted.write(f"{os.getpid()}\n")
+    with (SANDBOX_DIR / f"{name}.pids").open("a") as file:
+        file.write(f"{os.getpid()}\n")
 
 
 def sleep_until_stopped(name: str) -> None:
@@ -32,7 +32,7 @@ def crash(name: str) -> None:
 
 
 def ignore_sigterm(name: str) -> None:
-    """Ignores SIGTERM, and has a child in another process group that ignores it too."""
+    """Ignores SIGTERM, and so does its child in another process group."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if os.fork() == 0:
         os.setpgrp()
@@ -41,7 +41,7 @@ def ignore_sigterm(name: str) -> None:
 
 
 def rq_worker(name: str) -> None:
-    """As RQ's: on SIGTERM it waits for its horse, which is in its own process group and finishes its job."""
+    """Like RQ, waits on SIGTERM for its work horse, which is in its own process group and finishes its job."""
     horse = os.fork()
     if horse == 0:
         os.setpgrp()
@@ -51,13 +51,13 @@ def rq_worker(name: str) -> None:
         (SANDBOX_DIR / "job-done").touch()
         os._exit(0)
 
-    def warm_stop(_number: int, _frame: object) -> None:
+    def warm_shutdown(_signum: int, _frame: object) -> None:
         (SANDBOX_DIR / "asked-to-stop").touch()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(horse, 0)
         sys.exit(0)
 
-    signal.signal(signal.SIGTERM, warm_stop)
+    signal.signal(signal.SIGTERM, warm_shutdown)
     sleep_until_stopped(name)
 
 
@@ -71,18 +71,18 @@ class OkHandler(http.server.BaseHTTPRequestHandler):
         return
 
 
-def fake_web(name: str, words: list[str]) -> None:
+def fake_web(name: str, arguments: list[str]) -> None:
     record_pid(name)
-    (SANDBOX_DIR / f"{name}.words").write_text(" ".join(words))
+    (SANDBOX_DIR / f"{name}.arguments").write_text(" ".join(arguments))
     (SANDBOX_DIR / f"{name}.env").write_text("\n".join(f"{key}={value}" for key, value in os.environ.items()))
-    port = int(words[words.index("--port") + 1])
+    port = int(arguments[arguments.index("--port") + 1])
     http.server.ThreadingHTTPServer(("127.0.0.1", port), OkHandler).serve_forever()
 
 
 def fake_upgrade() -> None:
-    record_pid("fake_upgrade")
+    record_pid("upgrade")
     if (SANDBOX_DIR / "broken-database").exists():
-        print("table accounts is upside down")
+        print("table accounts is broken")
         sys.exit(2)
 
 
@@ -91,16 +91,21 @@ def load_demo() -> None:
     print("admin@example.org  correct horse")
 
 
-MISBEHAVIOURS = {"crash": crash, "ignore_sigterm": ignore_sigterm, "rq": rq_worker, "sleeper": sleep_until_stopped}
+MISBEHAVIOURS = {
+    "crash": crash,
+    "ignore_sigterm": ignore_sigterm,
+    "rq_worker": rq_worker,
+    "sleeper": sleep_until_stopped,
+}
 
 
-def main(words: list[str]) -> None:
-    match words:
+def main(arguments: list[str]) -> None:
+    match arguments:
         case ["web" | "simulator" as name, *rest]:
             fake_web(name, rest)
-        case ["rq_worker", queue]:
+        case ["worker", queue]:
             sleep_until_stopped(f"worker-{queue}")
-        case ["db", "fake_upgrade"]:
+        case ["db", "upgrade"]:
             fake_upgrade()
         case ["demo", "load"]:
             load_demo()

@@ -1,4 +1,4 @@
-"""Forms behind real proxies: the origin that counts is that of PORTAL_PUBLIC_URL, whatever a proxy passes on."""
+"""Forms behind real proxies: only the origin of PORTAL_PUBLIC_URL is accepted, whatever a proxy forwards."""
 
 import re
 import shutil
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -16,7 +17,7 @@ from bin.programs import find_program
 from tests.support import servers
 
 PUBLIC = "https://portal.example.org"
-REFUSED, TAKEN = "This form came from another address", "Enter your password."
+REFUSED, ACCEPTED = "This form came from another address", "Enter your password."
 PROXIES = ("nginx_bare", "nginx_proxy_params", "balancer_and_nginx", "caddy")
 _PROXY_PARAMS = """
 proxy_set_header Host $host;
@@ -24,12 +25,12 @@ proxy_set_header X-Real-IP $remote_addr;
 proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
 proxy_set_header X-Forwarded-Proto $scheme;
 """
-"""As Debian has it in /etc/nginx/proxy_params: the port that the browser names is lost."""
+"""Debian's /etc/nginx/proxy_params, which loses the port in the Host header."""
 
 
 @dataclass(frozen=True)
-class Scene:
-    """Where each proxy listens; `at_port` is the one whose public address has a port, and `portal` what is behind."""
+class ProxySetup:
+    """The port of each proxy and portal; `at_port` is the proxy whose public URL has a port."""
 
     ports: dict[str, int]
     at_port: int
@@ -37,10 +38,10 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def proxy_setup(tmp_path_factory: pytest.TempPathFactory, sqlite_template_file: Path) -> Iterator[Scene]:
+def proxy_setup(tmp_path_factory: pytest.TempPathFactory, sqlite_template_file: Path) -> Iterator[ProxySetup]:
     for name in ("nginx", "caddy"):
         if find_program(name) is None:
-            pytest.skip(f"{name} is not here")
+            pytest.skip(f"{name} is not installed")
     folder = tmp_path_factory.mktemp("proxies")
     certificate(folder)
     names = (*PROXIES, "nginx_at_port", "behind_balancer", "portal", "portal_at_port")
@@ -54,7 +55,7 @@ def proxy_setup(tmp_path_factory: pytest.TempPathFactory, sqlite_template_file: 
             servers.wait_for(lambda name=name: servers.responds_ok(f"http://127.0.0.1:{ports[name]}/healthz"), name, 60)
         for name in (*PROXIES, "nginx_at_port"):
             servers.wait_for(lambda name=name: answers(ports[name]), name)
-        yield Scene(ports, ports["nginx_at_port"], ports["portal"])
+        yield ProxySetup(ports, ports["nginx_at_port"], ports["portal"])
 
 
 def certificate(folder: Path) -> None:
@@ -64,12 +65,12 @@ def certificate(folder: Path) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
-def portal(folder: Path, model: Path, port: int, public_url: str) -> AbstractContextManager[object]:
+def portal(folder: Path, template: Path, port: int, public_url: str) -> AbstractContextManager[object]:
     folder.mkdir()
-    shutil.copy(model, folder / "portal.sqlite")
+    shutil.copy(template, folder / "portal.sqlite")
     env = {
         "PORTAL_INSTANCE": str(folder),
-        "PORTAL_REDIS_URL": f"unix://{folder}/nobody.sock",
+        "PORTAL_REDIS_URL": f"unix://{folder}/missing.sock",
         "PORTAL_PUBLIC_URL": public_url,
         "PORTAL_TRUSTED_PROXIES": "1",
     }
@@ -84,10 +85,10 @@ def nginx(folder: Path, ports: dict[str, int]) -> list[str]:
         secure = "" if name == "behind_balancer" else tls
         return f"server {{ {listen} {secure} location / {{ {settings} proxy_pass http://127.0.0.1:{ports[to]}; }} }}"
 
-    servers = [
+    server_blocks = [
         server("nginx_bare", "portal"),
         server("nginx_proxy_params", "portal", _PROXY_PARAMS),
-        # a balancer that ends TLS, tells the scheme and loses the host, and an nginx behind it that passes both on
+        # a balancer that terminates TLS and forwards the scheme but not the host, with an nginx behind it
         server("balancer_and_nginx", "behind_balancer", "proxy_set_header X-Forwarded-Proto https;"),
         server("behind_balancer", "portal", "proxy_set_header X-Forwarded-Proto $http_x_forwarded_proto;"),
         server("nginx_at_port", "portal_at_port", _PROXY_PARAMS),
@@ -98,7 +99,7 @@ def nginx(folder: Path, ports: dict[str, int]) -> list[str]:
     config = folder / "nginx.conf"
     config.write_text(
         f"daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; events {{}} "
-        f"http {{ access_log off; {temporary} {' '.join(servers)} }}"
+        f"http {{ access_log off; {temporary} {' '.join(server_blocks)} }}"
     )
     return [find_program("nginx") or "", "-p", str(folder), "-c", str(config)]
 
@@ -121,33 +122,32 @@ def answers(port: int) -> bool:
 
 
 def request_through(
-    session: requests.Session, port: int, method: str, path: str, host: str = "portal.example.org", **more: object
-):  # type: ignore[no-untyped-def]
-    """As a browser that finds the public name at this port of loopback."""
+    session: requests.Session, port: int, method: str, path: str, host: str = "portal.example.org", **options: Any
+) -> requests.Response:
+    """Send a request as a browser that resolves the public name to this port on loopback."""
     urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    headers = {"Host": host, **more.pop("headers", {})}  # type: ignore[dict-item]
-    cookie = "; ".join(f"{kept.name}={kept.value}" for kept in session.cookies)
-    headers |= {"Cookie": cookie} if cookie else {}
+    headers = {"Host": host, **options.pop("headers", {})}
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in session.cookies)
+    headers |= {"Cookie": cookies} if cookies else {}
     url = f"https://127.0.0.1:{port}{path}"
-    return session.request(method, url, headers=headers, verify=False, allow_redirects=False, timeout=30, **more)
+    return session.request(method, url, headers=headers, verify=False, allow_redirects=False, timeout=30, **options)
 
 
-def sign_in_with(scene_port: int, host: str = "portal.example.org", **headers: str) -> str:
+def sign_in_with(port: int, host: str = "portal.example.org", **headers: str) -> str:
     session = requests.Session()
-    page = request_through(session, scene_port, "GET", "/SignIn", host)
+    page = request_through(session, port, "GET", "/SignIn", host)
     token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
     assert token
     fields = {"csrf_token": token.group(1), "email": "nobody@example.org", "password": ""}
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    answer = request_through(session, scene_port, "POST", "/SignIn", host, data=fields, headers=named)
-    return str(answer.text)
+    http_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return request_through(session, port, "POST", "/SignIn", host, data=fields, headers=http_headers).text
 
 
 @pytest.mark.parametrize("proxy", PROXIES)
-def test_a_form_from_the_public_address_is_taken_behind_any_proxy(proxy_setup: Scene, proxy: str) -> None:
+def test_form_from_the_public_url_is_accepted(proxy_setup: ProxySetup, proxy: str) -> None:
     port = proxy_setup.ports[proxy]
-    assert TAKEN in sign_in_with(port, Origin=PUBLIC, Referer=f"{PUBLIC}/SignIn", Sec_Fetch_Site="same-origin")
-    assert TAKEN in sign_in_with(port, Referer=f"{PUBLIC}/SignIn")
+    assert ACCEPTED in sign_in_with(port, Origin=PUBLIC, Referer=f"{PUBLIC}/SignIn", Sec_Fetch_Site="same-origin")
+    assert ACCEPTED in sign_in_with(port, Referer=f"{PUBLIC}/SignIn")
 
 
 @pytest.mark.parametrize("proxy", PROXIES)
@@ -164,28 +164,28 @@ def test_a_form_from_the_public_address_is_taken_behind_any_proxy(proxy_setup: S
     ],
     ids=str,
 )
-def test_a_form_from_elsewhere_is_refused_behind_any_proxy(
-    proxy_setup: Scene, proxy: str, headers: dict[str, str]
-) -> None:
+def test_form_from_elsewhere_is_refused(proxy_setup: ProxySetup, proxy: str, headers: dict[str, str]) -> None:
     page = sign_in_with(proxy_setup.ports[proxy], **headers)
     assert REFUSED in page
     assert PUBLIC in page
     assert "PORTAL_PUBLIC_URL" in page
 
 
-def test_a_public_address_with_a_port_is_compared_with_it(proxy_setup: Scene) -> None:
+def test_port_of_the_public_url_is_compared(proxy_setup: ProxySetup) -> None:
     host = f"127.0.0.1:{proxy_setup.at_port}"
-    assert TAKEN in sign_in_with(proxy_setup.at_port, host, Origin=f"https://{host}")
+    assert ACCEPTED in sign_in_with(proxy_setup.at_port, host, Origin=f"https://{host}")
     assert REFUSED in sign_in_with(proxy_setup.at_port, host, Origin="https://127.0.0.1")
     assert REFUSED in sign_in_with(proxy_setup.at_port, host, Origin="https://127.0.0.1:443")
 
 
 @pytest.mark.parametrize("proxy", PROXIES)
 @pytest.mark.parametrize("path", ["//static", "/", "/Admin/Accounts", "/static", "//evil.example/..", "/SignIn/"])
-def test_no_redirect_and_no_page_repeats_the_host_of_the_caller(proxy_setup: Scene, proxy: str, path: str) -> None:
+def test_no_response_repeats_the_forged_host(proxy_setup: ProxySetup, proxy: str, path: str) -> None:
     headers = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Prefix": "/evil", "Script_Name": "/evil"}
-    answer = request_through(requests.Session(), proxy_setup.ports[proxy], "GET", path, "evil.example", headers=headers)
-    told = answer.headers.get("Location", "")
-    assert told.startswith("/") or told.startswith(PUBLIC + "/") or not told
-    assert "evil" not in told.replace("/evil.example", "", 1)
-    assert "evil" not in answer.text.replace("/evil.example", "")
+    response = request_through(
+        requests.Session(), proxy_setup.ports[proxy], "GET", path, "evil.example", headers=headers
+    )
+    location = response.headers.get("Location", "")
+    assert location.startswith("/") or location.startswith(PUBLIC + "/") or not location
+    assert "evil" not in location.replace("/evil.example", "", 1)
+    assert "evil" not in response.text.replace("/evil.example", "")

@@ -1,3 +1,5 @@
+"""The supervisor restarts children, stops them all, and leaves none behind."""
+
 import fcntl
 import os
 import signal
@@ -5,176 +7,174 @@ import sys
 import time
 from pathlib import Path
 
+from tests.processes.conftest import IsAlive, ProcessSandbox, WaitFor
+
 FAKE_PROGRAMS = str(Path(__file__).with_name("fake_commands.py"))
 SUPERVISE = f"""
 import os, sys
-from portal.processes.program import BackOff, Program
+from portal.processes.program import Backoff, Program
 from portal.processes.supervisor import Supervisor
 
 grace, *programs = sys.argv[1:]
-with Supervisor(os.environ, grace_seconds=float(grace), back_off=BackOff(0.02, 0.1)) as supervisor:
-    for words in programs:
-        kind, name = words.split()
-        supervisor.start(Program(name, (sys.executable, "-u", {FAKE_PROGRAMS!r}, kind, name), last=name == "data"))
+with Supervisor(os.environ, grace_seconds=float(grace), backoff=Backoff(0.02, 0.1)) as supervisor:
+    for program in programs:
+        kind, name = program.split()
+        command = (sys.executable, "-u", {FAKE_PROGRAMS!r}, kind, name)
+        supervisor.start(Program(name, command, stops_last=name == "data"))
     supervisor.run()
 print("clean end")
 """
 
 
-def test_a_child_that_is_killed_is_started_again(process_sandbox, eventually):
-    scene = process_sandbox
-    scene.run_python(SUPERVISE, "5", "sleeper sleeper")
-    eventually(lambda: len(scene.pids("sleeper")) == 1, "the child runs")
-    os.kill(scene.pids("sleeper")[0], signal.SIGKILL)
-    eventually(lambda: len(scene.pids("sleeper")) == 2, "it runs again")
-    assert "sleeper ended (signal 9); starting it again in" in scene.output()
+def test_killed_child_is_restarted(process_sandbox: ProcessSandbox, eventually: WaitFor) -> None:
+    process_sandbox.run_python(SUPERVISE, "5", "sleeper sleeper")
+    eventually(lambda: len(process_sandbox.pids("sleeper")) == 1, "the child runs")
+    os.kill(process_sandbox.pids("sleeper")[0], signal.SIGKILL)
+    eventually(lambda: len(process_sandbox.pids("sleeper")) == 2, "it runs again")
+    assert "sleeper ended (signal 9); restarting in" in process_sandbox.output()
 
 
-def test_a_crash_loop_is_said_once_with_the_last_words_and_goes_on(process_sandbox, eventually):
-    scene = process_sandbox
-    scene.run_python(SUPERVISE, "5", "crash broken")
-    eventually(lambda: len(scene.pids("broken")) >= 7, "seven attempts")
-    notices = [line for line in scene.output().splitlines() if "5 times in a row" in line]
-    assert notices == [
-        "portal      | broken has failed 5 times in a row at starting. Its last words: broken cannot go on"
-    ]
+def test_crash_loop_is_reported_with_the_last_output(process_sandbox: ProcessSandbox, eventually: WaitFor) -> None:
+    process_sandbox.run_python(SUPERVISE, "5", "crash broken")
+    eventually(lambda: len(process_sandbox.pids("broken")) >= 7, "seven attempts")
+    notices = [line for line in process_sandbox.output().splitlines() if "failed to start 5 times" in line]
+    assert notices == ["portal      | broken failed to start 5 times. Last output: broken cannot go on"]
 
 
-def test_a_child_that_ends_well_is_started_again_too(process_sandbox, eventually):
-    scene = process_sandbox
-    scene.run_python(SUPERVISE.replace('"-u"', '"-c", "print(\'one line\')"'), "5", "sleeper brief")
-    eventually(lambda: scene.output().count("one line") >= 3, "three runs")
-    assert "brief       | one line" in scene.output()
-    assert "brief ended (exit code 0)" in scene.output()
+def test_child_that_exits_cleanly_is_restarted(process_sandbox: ProcessSandbox, eventually: WaitFor) -> None:
+    process_sandbox.run_python(SUPERVISE.replace('"-u"', '"-c", "print(\'one line\')"'), "5", "sleeper brief")
+    eventually(lambda: process_sandbox.output().count("one line") >= 3, "three runs")
+    assert "brief       | one line" in process_sandbox.output()
+    assert "brief ended (exit code 0)" in process_sandbox.output()
 
 
-def test_ctrl_c_ends_all_even_what_ignores_sigterm_in_a_group_of_its_own(process_sandbox, eventually, is_alive):
-    scene = process_sandbox
-    supervisor = scene.run_python(SUPERVISE, "0.5", "stubborn mule", "sleeper sleeper")
-    eventually(lambda: len(scene.all_pids()) == 3, "all run")
+def test_ctrl_c_ends_even_children_that_ignore_sigterm(
+    process_sandbox: ProcessSandbox, eventually: WaitFor, is_alive: IsAlive
+) -> None:
+    supervisor = process_sandbox.run_python(SUPERVISE, "0.5", "ignore_sigterm mule", "sleeper sleeper")
+    eventually(lambda: len(process_sandbox.all_pids()) == 3, "all run")
     supervisor.send_signal(signal.SIGINT)
     assert supervisor.wait(15) == 0
-    assert [pid for pid in scene.all_pids() if is_alive(pid)] == []
-    assert "clean end" in scene.output()
+    assert [pid for pid in process_sandbox.all_pids() if is_alive(pid)] == []
+    assert "clean end" in process_sandbox.output()
 
 
-def test_a_worker_finishes_its_job_before_it_ends(process_sandbox, eventually, is_alive):
-    scene = process_sandbox
-    supervisor = scene.run_python(SUPERVISE, "20", "rq sms")
-    eventually(lambda: len(scene.all_pids()) == 2, "worker and horse run")
+def test_worker_finishes_its_job_before_it_ends(
+    process_sandbox: ProcessSandbox, eventually: WaitFor, is_alive: IsAlive
+) -> None:
+    supervisor = process_sandbox.run_python(SUPERVISE, "20", "rq_worker sms")
+    eventually(lambda: len(process_sandbox.all_pids()) == 2, "worker and horse run")
     supervisor.send_signal(signal.SIGTERM)
-    eventually((scene.folder / "asked-to-stop").exists, "the worker is asked")
-    assert is_alive(scene.pids("sms-horse")[0])
-    (scene.folder / "finish-job").touch()
+    eventually((process_sandbox.folder / "asked-to-stop").exists, "the worker to be signalled")
+    assert is_alive(process_sandbox.pids("sms-horse")[0])
+    (process_sandbox.folder / "finish-job").touch()
     assert supervisor.wait(15) == 0
-    assert (scene.folder / "job-done").exists()
+    assert (process_sandbox.folder / "job-done").exists()
 
 
-def test_a_horse_whose_worker_was_killed_is_ended_as_well(process_sandbox, eventually, is_alive):
-    scene = process_sandbox
-    supervisor = scene.run_python(SUPERVISE, "0.3", "rq sms")
-    eventually(lambda: len(scene.all_pids()) == 2, "worker and horse run")
-    os.kill(scene.pids("sms")[0], signal.SIGKILL)
-    eventually(lambda: len(scene.pids("sms-horse")) == 2, "a second worker has its own horse")
-    assert is_alive(scene.pids("sms-horse")[0])
+def test_work_horse_of_a_killed_worker_is_ended(
+    process_sandbox: ProcessSandbox, eventually: WaitFor, is_alive: IsAlive
+) -> None:
+    supervisor = process_sandbox.run_python(SUPERVISE, "0.3", "rq_worker sms")
+    eventually(lambda: len(process_sandbox.all_pids()) == 2, "worker and horse run")
+    os.kill(process_sandbox.pids("sms")[0], signal.SIGKILL)
+    eventually(lambda: len(process_sandbox.pids("sms-horse")) == 2, "a second worker has its own horse")
+    assert is_alive(process_sandbox.pids("sms-horse")[0])
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(15) == 0
-    assert [pid for pid in scene.all_pids() if is_alive(pid)] == []
+    assert [pid for pid in process_sandbox.all_pids() if is_alive(pid)] == []
 
 
-def test_a_second_ctrl_c_hurries(process_sandbox, eventually, is_alive):
-    scene = process_sandbox
-    supervisor = scene.run_python(SUPERVISE, "100", "stubborn mule")
-    eventually(lambda: len(scene.all_pids()) == 2, "both run")
-    asked_at = time.monotonic()
+def test_second_ctrl_c_kills_at_once(process_sandbox: ProcessSandbox, eventually: WaitFor, is_alive: IsAlive) -> None:
+    supervisor = process_sandbox.run_python(SUPERVISE, "100", "ignore_sigterm mule")
+    eventually(lambda: len(process_sandbox.all_pids()) == 2, "both run")
+    requested_at = time.monotonic()
     supervisor.send_signal(signal.SIGINT)
-    eventually(lambda: "Stopping" in scene.output(), "the stop began")
-    eventually(lambda: time.monotonic() - asked_at > 0.6, "a second wish, not an echo of the first")
+    eventually(lambda: "Stopping" in process_sandbox.output(), "the stop began")
+    eventually(lambda: time.monotonic() - requested_at > 0.6, "the debounce time to pass")
     supervisor.send_signal(signal.SIGINT)
     assert supervisor.wait(15) == 0
-    assert [pid for pid in scene.all_pids() if is_alive(pid)] == []
+    assert [pid for pid in process_sandbox.all_pids() if is_alive(pid)] == []
 
 
-def test_two_signals_at_once_are_one_wish(process_sandbox, eventually):
-    scene = process_sandbox
-    supervisor = scene.run_python(SUPERVISE, "20", "rq sms")
-    eventually(lambda: len(scene.all_pids()) == 2, "worker and horse run")
+def test_two_signals_at_once_count_as_one(process_sandbox: ProcessSandbox, eventually: WaitFor) -> None:
+    supervisor = process_sandbox.run_python(SUPERVISE, "20", "rq_worker sms")
+    eventually(lambda: len(process_sandbox.all_pids()) == 2, "worker and horse run")
     supervisor.send_signal(signal.SIGTERM)
     supervisor.send_signal(signal.SIGHUP)
-    eventually((scene.folder / "asked-to-stop").exists, "the worker is asked")
-    (scene.folder / "finish-job").touch()
+    eventually((process_sandbox.folder / "asked-to-stop").exists, "the worker to be signalled")
+    (process_sandbox.folder / "finish-job").touch()
     assert supervisor.wait(15) == 0
-    assert (scene.folder / "job-done").exists()
+    assert (process_sandbox.folder / "job-done").exists()
 
 
-def test_what_others_need_ends_last(process_sandbox, eventually, is_alive):
-    scene = process_sandbox
-    supervisor = scene.run_python(SUPERVISE, "20", "sleeper data", "rq sms")
-    eventually(lambda: len(scene.all_pids()) == 3, "all run")
+def test_stops_last_programs_end_last(process_sandbox: ProcessSandbox, eventually: WaitFor, is_alive: IsAlive) -> None:
+    supervisor = process_sandbox.run_python(SUPERVISE, "20", "sleeper data", "rq_worker sms")
+    eventually(lambda: len(process_sandbox.all_pids()) == 3, "all run")
     supervisor.send_signal(signal.SIGTERM)
-    eventually((scene.folder / "asked-to-stop").exists, "the worker is asked")
-    assert is_alive(scene.pids("data")[0])
-    (scene.folder / "finish-job").touch()
+    eventually((process_sandbox.folder / "asked-to-stop").exists, "the worker to be signalled")
+    assert is_alive(process_sandbox.pids("data")[0])
+    (process_sandbox.folder / "finish-job").touch()
     assert supervisor.wait(15) == 0
 
 
-def test_kill_9_of_the_supervisor_leaves_nobody(process_sandbox, eventually, is_alive):
-    scene = process_sandbox
-    supervisor = scene.run_python(SUPERVISE, "0.5", "stubborn mule", "sleeper sleeper", "crash broken")
-    eventually(lambda: len(scene.pids("mule-horse")) == 1 and scene.pids("sleeper"), "all run")
+def test_sigkill_of_the_supervisor_leaves_no_process(
+    process_sandbox: ProcessSandbox, eventually: WaitFor, is_alive: IsAlive
+) -> None:
+    supervisor = process_sandbox.run_python(SUPERVISE, "0.5", "ignore_sigterm mule", "sleeper sleeper", "crash broken")
+    eventually(lambda: len(process_sandbox.pids("mule-horse")) == 1 and process_sandbox.pids("sleeper"), "all run")
     supervisor.send_signal(signal.SIGKILL)
     supervisor.wait(5)
-    eventually(lambda: not any(map(is_alive, scene.all_pids())), "nobody is left")
+    eventually(lambda: not any(map(is_alive, process_sandbox.all_pids())), "no process is left")
 
 
-def test_the_lock_of_a_killed_supervisor_is_held_until_its_last_child_is_gone(process_sandbox, eventually, is_alive):
-    scene = process_sandbox
-    lock = scene.folder / "lock"
+def test_lock_is_held_until_the_last_child_is_gone(
+    process_sandbox: ProcessSandbox, eventually: WaitFor, is_alive: IsAlive
+) -> None:
+    lock = process_sandbox.folder / "lock"
     holding = SUPERVISE.replace(
-        "with Supervisor(os.environ,", "with Supervisor(os.environ, hold_open=(lock,),"
+        "with Supervisor(os.environ,", "with Supervisor(os.environ, inherited_fds=(lock,),"
     ).replace(
         "grace, *programs",
         f"import fcntl\nlock = os.open({str(lock)!r}, os.O_CREAT)\nfcntl.flock(lock, 2)\ngrace, *programs",
     )
-    supervisor = scene.run_python(holding, "1", "stubborn mule")
-    eventually(lambda: len(scene.all_pids()) == 2, "both run")
+    supervisor = process_sandbox.run_python(holding, "1", "ignore_sigterm mule")
+    eventually(lambda: len(process_sandbox.all_pids()) == 2, "both run")
     supervisor.send_signal(signal.SIGKILL)
     supervisor.wait(5)
     with lock.open() as contender:
         fcntl.flock(contender, fcntl.LOCK_EX)
-    assert not any(map(is_alive, scene.all_pids()))
+    assert not any(map(is_alive, process_sandbox.all_pids()))
 
 
-def test_a_killed_guardian_is_replaced_and_knows_everybody(process_sandbox, eventually, is_alive):
-    scene = process_sandbox
-    supervisor = scene.run_python(SUPERVISE, "0.5", "stubborn mule")
-    eventually(lambda: len(scene.all_pids()) == 2, "both run")
+def test_killed_reaper_is_replaced(process_sandbox: ProcessSandbox, eventually: WaitFor, is_alive: IsAlive) -> None:
+    supervisor = process_sandbox.run_python(SUPERVISE, "0.5", "ignore_sigterm mule")
+    eventually(lambda: len(process_sandbox.all_pids()) == 2, "both run")
     first = reapers_of(supervisor.pid)
     assert len(first) == 1
     os.kill(first[0], signal.SIGKILL)
-    eventually(lambda: reapers_of(supervisor.pid) not in ([], first), "another guardian")
+    eventually(lambda: reapers_of(supervisor.pid) not in ([], first), "a new reaper")
     supervisor.send_signal(signal.SIGKILL)
     supervisor.wait(5)
-    eventually(lambda: not any(map(is_alive, scene.all_pids())), "nobody is left")
+    eventually(lambda: not any(map(is_alive, process_sandbox.all_pids())), "no process is left")
 
 
-def test_nobody_reading_the_output_ends_everything(process_sandbox, eventually, is_alive):
-    scene = process_sandbox
-    program = f"{sys.executable} {scene.folder / 'piped.py'} 5 'crash broken' 'sleeper sleeper' | head -n 1"
-    (scene.folder / "piped.py").write_text(SUPERVISE)
-    pipeline = scene.start("sh", "-c", program)
+def test_closed_output_ends_everything(process_sandbox: ProcessSandbox, eventually: WaitFor, is_alive: IsAlive) -> None:
+    program = f"{sys.executable} {process_sandbox.folder / 'piped.py'} 5 'crash broken' 'sleeper sleeper' | head -n 1"
+    (process_sandbox.folder / "piped.py").write_text(SUPERVISE)
+    pipeline = process_sandbox.start("sh", "-c", program)
     assert pipeline.wait(20) == 0
-    eventually(lambda: not any(map(is_alive, scene.all_pids())), "nobody is left")
+    eventually(lambda: not any(map(is_alive, process_sandbox.all_pids())), "no process is left")
 
 
 def reapers_of(supervisor: int) -> list[int]:
-    found = []
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             command = (folder / "cmdline").read_text()
         except OSError:
             continue
-        if parent == supervisor and "guardian.py" in command:
-            found.append(int(folder.name))
-    return found
+        if parent == supervisor and "orphan_reaper.py" in command:
+            pids.append(int(folder.name))
+    return pids

@@ -11,7 +11,7 @@ from portal.core.rules.setting_schema import SettingSchema
 
 @dataclass(frozen=True)
 class Credentials:
-    """`user` and `password` are for HTTP Basic, `signing_tokens` for webhooks, newest first (docs/twilio.md#api-keys)."""
+    """`user` and `password` are for HTTP Basic, `signing_tokens` verify webhooks (docs/twilio.md#api-keys)."""
 
     account_sid: str
     user: str

@@ -186,7 +186,7 @@ def test_the_signature_round_trip_explains_how_it_ended(found: RoundTripResult, 
         (UNHEARD, False, "failing", "did not answer in time"),
         (TwilioApiError("Twilio answered 503.", 503, ""), False, "unknown", "503"),
         (TwilioApiError("x", 429, "20429"), False, "unknown", "too much at once"),
-        (TwilioApiError("Twilio's answer cannot be read.", 200, ""), False, "unknown", "cannot be read"),
+        (TwilioApiError("Twilio's response is not valid.", 200, ""), False, "unknown", "is not valid"),
     ],
 )
 def test_credentials(found: TwilioAccountInfo | TwilioApiError, key_works: bool, verdict: str, message: str) -> None:
