@@ -27,7 +27,7 @@ _RECIPIENT_REJECTED = "550"
 _MAX_OTHER_RECIPIENTS = 4
 _TOO_BIG, _SMTPUTF8_UNSUPPORTED = "5.3.4", "5.6.7"
 _log = structlog.get_logger(__name__)
-SERVER_DOWN = "away"
+SERVER_DOWN = "server_down"
 """The code of an outcome that concerns the server, so that the next email would fail as well."""
 
 

@@ -125,8 +125,9 @@ def _check_file_system(database: Path) -> None:
     mount_point, kind = _find_mount(database, _read_text(_MOUNTS_FILE))
     if _NETWORK_FILE_SYSTEM.fullmatch(kind):
         raise StartupError(
-            f"The SQLite database {database} is on a network file system ({kind}, mounted at {mount_point}), where SQLite "
-            "loses data. Keep it on a disk of this machine (PORTAL_INSTANCE), or use PostgreSQL (PORTAL_DATABASE_URL)."
+            f"The SQLite database {database} is on a network file system ({kind}, mounted at {mount_point}), "
+            "where SQLite loses data. Keep it on a disk of this machine (PORTAL_INSTANCE), or use PostgreSQL "
+            "(PORTAL_DATABASE_URL)."
         )
 
 

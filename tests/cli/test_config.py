@@ -71,10 +71,10 @@ def test_a_setting_that_will_not_do_is_refused_and_the_old_one_stands(shell: Por
     good = '{"FromNumber": "+12025550100"}'
     shell.output_of("config", "set", "SmsGatewaySettings", good)
     cases = [
-        (("set", "SmsGatewaySettings", '{"FromNumber": '), "SmsGatewaySettings is not JSON: Expecting value at line 1"),
+        (("set", "SmsGatewaySettings", '{"FromNumber": '), "is not valid JSON: Expecting value at line 1"),
         (("set", "SmsGatewaySettings", '{"Number": "+1"}'), 'SmsGatewaySettings: there is no key "Number"'),
         (("set", "SmsGatewaySettings", '{"FromNumber": "12"}'), 'SmsGatewaySettings: "FromNumber" must be in E.164'),
-        (("set", "SmsGatewayAuthentication", '{"AuthToken": "the-secret"'), "SmsGatewayAuthentication is not JSON"),
+        (("set", "SmsGatewayAuthentication", '{"AuthToken": "the-secret"'), "is not valid JSON"),
         (("set", "SmsGatewayType", "Vonage"), "SmsGatewayType must be Twilio"),
         (("set", "EnableSmsNotifications", "on"), "EnableSmsNotifications must be true or false, not 'on'."),
         (("set", "SmsOverrideNumber", "555 0100"), "SmsOverrideNumber must be in E.164"),
@@ -90,7 +90,7 @@ def test_a_setting_that_will_not_do_is_refused_and_the_old_one_stands(shell: Por
 
 
 def test_the_type_that_was_worked_out_is_told_beside_the_setting(shell: PortalShell) -> None:
-    told = "  NumberType: Toll-free number, worked out from the number\n  SegmentsPerSecond: 3, by the type of number\n"
+    told = "  NumberType: Toll-free number, inferred from the number\n  SegmentsPerSecond: 3, by the type of number\n"
     toll_free = '{"FromNumber": "+18665550100"}'
     set_so, shown = shell.run_all(
         [("config", "set", "SmsGatewaySettings", toll_free), ("config", "show", "SmsGatewaySettings")]

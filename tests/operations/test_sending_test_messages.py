@@ -169,7 +169,7 @@ def test_a_full_queue_is_an_answer_to_good_credentials_and_a_live_text_is_tried_
     simulator.set_faults(rules=[{"kind": "reject", "code": 21611}])
     steps = send_and_get_steps(sysadmin)
     assert steps["Credentials accepted"].verdict == "ok"
-    words = f"{explain_error_code('21611').sentence} It is tried again by itself. (code 21611)"
+    words = f"{explain_error_code('21611').sentence} It is retried automatically. (code 21611)"
     assert steps["Message accepted"] == MessageStep("Message accepted", "decision_pending", words)
 
 

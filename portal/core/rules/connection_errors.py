@@ -186,7 +186,8 @@ _DATABASE: Sequence[ErrorPattern] = (
      "Check the network and the firewall."),
     (r"timeout expired|timed out|statement timeout|lock timeout", "The database did not answer in time.",
      "Check the server and the network."),
-    (r"closed the connection unexpectedly|reset by peer|Broken pipe", "The server at PORTAL_DATABASE_URL closed the connection.",
+    (r"closed the connection unexpectedly|reset by peer|Broken pipe",
+     "The server at PORTAL_DATABASE_URL closed the connection.",
      "Check that it is PostgreSQL, and see its log."),
     # SQLite
     (r"file is not a database|file is encrypted", "The database file is not a SQLite database.",

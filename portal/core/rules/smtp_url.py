@@ -1,4 +1,4 @@
-"""The address of the mail server (`PORTAL_SMTP_URL`), and when a connection to it has to be encrypted."""
+"""Parses `PORTAL_SMTP_URL`, and decides when the connection must be encrypted."""
 
 import re
 from collections.abc import Callable
@@ -11,9 +11,9 @@ import idna
 
 _FORMAT_HELP = (
     "PORTAL_SMTP_URL must look like smtp://host:25 or smtps://user:password@host:465. "
-    "In user and password, write % as %25, / as %2F, ? as %3F, # as %23, : as %3A and @ as %40."
+    "In the user and password, write % as %25, / as %2F, ? as %3F, # as %23, : as %3A and @ as %40."
 )
-_ENCODING_HELP = "PORTAL_SMTP_URL: write letters such as ü in UTF-8, or as %C3%BC."
+_ENCODING_HELP = "PORTAL_SMTP_URL: write characters such as ü in UTF-8, or as %C3%BC."
 _STARTTLS = ("offered", "always", "never")
 _PORTS = {"smtp": 25, "smtps": 465}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -21,15 +21,14 @@ _T = TypeVar("_T")
 
 
 class SmtpUrlError(ValueError):
-    """The address cannot be used; the text names the setting and the way out, and never shows the password."""
+    """The URL is invalid; the message says how to fix it, and never shows the password."""
 
 
 @dataclass(frozen=True)
 class SmtpServer:
-    """`tls`: from the start (smtps). `starttls`: always, never, or where the server offers it. `ca_file`: a certificate
-    authority of our own, in PEM, beside those of the system.
+    """`tls`: from the start (smtps). `starttls`: always, never, or offered (if the server supports it).
 
-    A user's password leaves without TLS for a server on this machine only.
+    `ca_file`: an additional certificate authority in PEM. A password is only sent without TLS to this machine.
     """
 
     host: str
@@ -42,7 +41,7 @@ class SmtpServer:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether what is sent stays on this machine: then nothing has to be encrypted, nor any certificate trusted."""
+        """Whether the server is on this machine, so that neither TLS nor a trusted certificate is needed."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -59,7 +58,7 @@ def parse_smtp_url(url: str) -> SmtpServer:
     if parts.fragment or parts.path not in ("", "/"):
         raise SmtpUrlError(_FORMAT_HELP)
     options = _parse_options(parts)
-    found = SmtpServer(
+    server = SmtpServer(
         host=_encode_host(parts.hostname or ""),
         port=_read_part(lambda: parts.port) or _PORTS[parts.scheme],
         tls=parts.scheme == "smtps",
@@ -68,13 +67,13 @@ def parse_smtp_url(url: str) -> SmtpServer:
         starttls=options.get("starttls", "offered"),
         ca_file=options.get("ca", ""),
     )
-    if bool(found.user) != bool(found.password):
-        raise SmtpUrlError("PORTAL_SMTP_URL names a user without a password, or a password without a user.")
-    if found.user and found.starttls == "never" and not found.tls and not found.is_loopback:
+    if bool(server.user) != bool(server.password):
+        raise SmtpUrlError("PORTAL_SMTP_URL has a user without a password, or a password without a user.")
+    if server.user and server.starttls == "never" and not server.tls and not server.is_loopback:
         raise SmtpUrlError(
-            "PORTAL_SMTP_URL would send the password in the clear: leave out starttls=never, or use smtps://."
+            "PORTAL_SMTP_URL would send the password in the clear: remove starttls=never, or use smtps://."
         )
-    return found
+    return server
 
 
 def _split_url(url: str) -> SplitResult:
@@ -87,12 +86,12 @@ def _split_url(url: str) -> SplitResult:
 
 
 def _is_utf8(text: str) -> bool:
-    """False where a file of settings was saved in another encoding: its bytes stand as surrogates then (PEP 383)."""
+    """False if the environment has another encoding, whose bytes become surrogates (PEP 383)."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _read_part(read: Callable[[], _T]) -> _T:
-    """What the standard library reads of a URL only when it is asked for."""
+    """The standard library parses some parts of a URL only on access, and raises ValueError then."""
     try:
         return read()
     except ValueError as error:
@@ -103,23 +102,23 @@ def _encode_host(name: str) -> str:
     try:
         return name if name.isascii() else idna.encode(name, uts46=True).decode()
     except (idna.IDNAError, UnicodeError) as error:
-        raise SmtpUrlError(f"PORTAL_SMTP_URL names a host that cannot be: {name}.") from error
+        raise SmtpUrlError(f"PORTAL_SMTP_URL has an invalid host: {name}.") from error
 
 
 def _decode_part(text: str | None) -> str:
     try:
-        found = unquote(text or "", errors="strict")
+        decoded = unquote(text or "", errors="strict")
     except UnicodeDecodeError as error:
         raise SmtpUrlError(_ENCODING_HELP) from error
-    if _CONTROL.search(found):
-        raise SmtpUrlError("PORTAL_SMTP_URL: neither user nor password can hold control characters.")
-    return found
+    if _CONTROL.search(decoded):
+        raise SmtpUrlError("PORTAL_SMTP_URL: user and password must not contain control characters.")
+    return decoded
 
 
 def _parse_options(parts: SplitResult) -> dict[str, str]:
-    found = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if set(found) - {"starttls", "ca"} or found.get("starttls", "offered") not in _STARTTLS:
-        raise SmtpUrlError(f"PORTAL_SMTP_URL knows two options: starttls={'|'.join(_STARTTLS)} and ca=FILE.")
-    if "starttls" in found and parts.scheme == "smtps":
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if set(options) - {"starttls", "ca"} or options.get("starttls", "offered") not in _STARTTLS:
+        raise SmtpUrlError(f"PORTAL_SMTP_URL has two options: starttls={'|'.join(_STARTTLS)} and ca=FILE.")
+    if "starttls" in options and parts.scheme == "smtps":
         raise SmtpUrlError("PORTAL_SMTP_URL: smtps:// is encrypted from the start, so it takes no starttls.")
-    return found
+    return options

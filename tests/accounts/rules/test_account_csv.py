@@ -160,19 +160,19 @@ def test_error_for_many_extra_columns_is_short() -> None:
         ),
         (
             {"sms_opted_in_at": "2062-03-01", "sms_consent_source": "web"},
-            "Row 2, sms_opted_in_at: This lies in the future.",
+            "Row 2, sms_opted_in_at: This is in the future.",
         ),
         (
             {"sms_opted_in_at": "2026-06-21T00:00:01Z", "sms_consent_source": "web"},
-            "Row 2, sms_opted_in_at: This lies in the future.",
+            "Row 2, sms_opted_in_at: This is in the future.",
         ),
         (
             {"sms_opted_in_at": "9999-12-31T23:59:59-14:00", "sms_consent_source": "web"},
-            "Row 2, sms_opted_in_at: This lies in the future.",
+            "Row 2, sms_opted_in_at: This is in the future.",
         ),
         (
             {"sms_opted_in_at": "1989-12-31", "sms_consent_source": "web"},
-            "Row 2, sms_opted_in_at: Check the year: there were no texts then.",
+            "Row 2, sms_opted_in_at: Check the year: text messages did not exist then.",
         ),
         ({"phone": "202-555-5OOO"}, "Row 2, phone: Write digits only: “OOO” are letters."),
         (

@@ -69,7 +69,7 @@ def test_error_example_uses_the_readers_country() -> None:
     assert example_phone("XX") == "+1 202 555 0100"
 
 
-def test_example_number_of_the_specification_is_valid_only_as_a_setting() -> None:
+def test_example_number_in_the_spec_is_valid_as_a_setting_only() -> None:
     assert is_e164("+11234567890")
     with pytest.raises(PhoneError, match="There is no such number in US"):
         to_e164("+11234567890", "US")

@@ -194,9 +194,9 @@ def test_invalid_additional_numbers_are_kept_as_entered(
 @pytest.mark.parametrize(
     ("number", "description"),
     [
-        ("+18335550100", "NumberType Toll-free number, worked out from the number SegmentsPerSecond 3, by the type"),
-        ("12345", "NumberType Short code, worked out from the number SegmentsPerSecond 100, by the type"),
-        ("+12025550100", "NumberType Long code, worked out from the number SegmentsPerSecond 1, by the type"),
+        ("+18335550100", "NumberType Toll-free number, inferred from the number SegmentsPerSecond 3, by the type"),
+        ("12345", "NumberType Short code, inferred from the number SegmentsPerSecond 100, by the type"),
+        ("+12025550100", "NumberType Long code, inferred from the number SegmentsPerSecond 1, by the type"),
     ],
 )
 def test_derived_number_type_is_shown_with_its_rate(
@@ -242,7 +242,7 @@ def test_secret_of_a_rejected_form_must_be_retyped(web_app: Flask, sysadmin: Web
 
 def test_unreadable_json_with_secrets_is_not_displayed(sysadmin: WebClient) -> None:
     page = save(sysadmin, AUTHENTICATION, "json_text", json_text=f'{{"AccountSid": "{SID}", "AuthToken": "{CANARY}"')
-    assert "is not JSON" in page
+    assert "is not valid JSON" in page
     assert CANARY not in page
     assert escape('{"FromNumber": ') in save(sysadmin, SENDER, "json_text", json_text='{"FromNumber": ')
 
