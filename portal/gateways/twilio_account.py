@@ -177,8 +177,9 @@ def _text(body: dict[str, Any], name: str) -> str:
 def _parse_own_number(item: dict[str, Any], number: str) -> tuple[TwilioNumber, WebhookConfig]:
     """A short code has no capabilities, because it can only text."""
     capabilities = item.get("capabilities")
-    is_dict = isinstance(capabilities, dict)
-    can_text = bool(capabilities.get("sms", capabilities.get("SMS"))) if is_dict else is_short_code(number)
+    can_text = is_short_code(number)
+    if isinstance(capabilities, dict):
+        can_text = bool(capabilities.get("sms", capabilities.get("SMS")))
     sid, application = _text(item, "sid"), bool(item.get("sms_application_sid"))
     webhooks = WebhookConfig(
         sid,

@@ -92,7 +92,7 @@ def test_launcher_works_in_a_folder_with_a_space(tmp_path: Path) -> None:
     venv.create(root / ".venv", with_pip=False, symlinks=True)
     install.install_launcher(root, root / ".venv")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [root / ".venv/bin/portal", "up", "a b"]
+    command = [str(root / ".venv/bin/portal"), "up", "a b"]
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert run.stdout == "portal up a b\n"
 

@@ -15,7 +15,7 @@ def test_every_transaction_has_a_timeout(app: Flask) -> None:
     """A host that is cut off in the middle of a batch is neither idle nor running a statement."""
     with db.engine.connect() as connection:
         query = "SELECT name, setting FROM pg_settings WHERE name IN ('transaction_timeout', 'lock_timeout')"
-        timeouts = dict(connection.exec_driver_sql(query).tuples().all())
+        timeouts: dict[str, str] = {name: setting for name, setting in connection.exec_driver_sql(query)}
     assert timeouts == {"transaction_timeout": "60000", "lock_timeout": "5000"}
 
 

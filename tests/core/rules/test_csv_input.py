@@ -148,12 +148,11 @@ def test_reading_stops_after_a_thousand_errors() -> None:
 
 @pytest.mark.parametrize("line_end", ["\n", "\r", "\r\n"])
 def test_file_with_too_many_rows_is_refused(line_end: str) -> None:
-    for read in (
-        lambda: read_list(f"5{line_end}" * (csv_input.MAX_CSV_ROWS + 1), "external_id", reject_row),
-        lambda: read_table(f"name{line_end}" + f"5{line_end}" * (csv_input.MAX_CSV_ROWS + 1), COLUMNS, (), reject_row),
-    ):
-        with pytest.raises(CsvError, match="has more than 200,000 rows"):
-            read()
+    rows = f"5{line_end}" * (csv_input.MAX_CSV_ROWS + 1)
+    with pytest.raises(CsvError, match="has more than 200,000 rows"):
+        read_list(rows, "external_id", reject_row)
+    with pytest.raises(CsvError, match="has more than 200,000 rows"):
+        read_table(f"name{line_end}{rows}", COLUMNS, (), reject_row)
 
 
 def test_header_with_too_many_cells_is_cut_off() -> None:

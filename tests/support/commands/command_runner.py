@@ -33,6 +33,6 @@ class CommandRunner:
 def running_command_server(folder: Path) -> Iterator[CommandRunner]:
     """`folder` holds the commands' stdin, stdout and stderr."""
     command = [sys.executable, "-m", "tests.support.commands.command_server"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with servers.running_process(command, {"PYTHONPATH": str(servers.ROOT)}, **pipes) as process:
+    environment, pipe = {"PYTHONPATH": str(servers.ROOT)}, subprocess.PIPE
+    with servers.running_process(command, environment, stdin=pipe, stdout=pipe) as process:
         yield CommandRunner(process, folder)

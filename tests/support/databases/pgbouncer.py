@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from bin.programs import find_program
 from tests.support import servers
-
-sys.path.append(str(servers.ROOT / "bin"))
-from programs import find_program
 
 PASSWORD = "s3cret-word"
 

@@ -108,7 +108,7 @@ class ReusableDatabase:
 
 def execute_as_admin(server: str, statement: str) -> None:
     with psycopg.connect(database_url_for(server, "postgres"), autocommit=True) as connection:
-        connection.execute(statement)  # type: ignore[arg-type]  # a literal in our code
+        connection.execute(statement)
 
 
 def database_url_for(server: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """A second SMS provider for tests, in one module as docs/providers.md asks."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from portal.core.rules.setting_schema import SettingField, SettingSchema
@@ -48,6 +49,11 @@ class FakeGateway:
 
     def inbound_messages(
         self, _credentials: Credentials, to_number: str = "", from_number: str = ""
+    ) -> Iterator[ProviderMessage]:
+        return iter(())
+
+    def messages_between(
+        self, _credentials: Credentials, since: datetime, until: datetime
     ) -> Iterator[ProviderMessage]:
         return iter(())
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from email.utils import formatdate
 
 from portal.gateways import twilio_messages
@@ -50,6 +51,11 @@ class MemoryProvider:
 
     def inbound_messages(
         self, _credentials: Credentials, to_number: str = "", from_number: str = ""
+    ) -> Iterator[ProviderMessage]:
+        return iter(())
+
+    def messages_between(
+        self, _credentials: Credentials, since: datetime, until: datetime
     ) -> Iterator[ProviderMessage]:
         return iter(())
 
