@@ -3,14 +3,14 @@
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 from flask import Flask
-from xdist.remote import Producer
-from xdist.scheduler.loadfile import LoadFileScheduling
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler.loadfile import LoadFileScheduling  # type: ignore[import-untyped]
 
 from portal import create_app
 from portal.core.config import Settings, load_settings
@@ -49,14 +49,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     return SharedEnvironmentScheduling(config, log)
 
 
-class SharedEnvironmentScheduling(LoadFileScheduling):
+class SharedEnvironmentScheduling(LoadFileScheduling):  # type: ignore[misc]
     """Keep the tests of a file together (`--dist loadfile`), and all tests that start a portal of many processes.
 
     Two such portals at once are too much for two cores. If only fault tests run, each engine has its own worker.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
+        file = str(super()._split_scope(nodeid))
         if not file.startswith(_MULTI_PROCESS_FOLDERS):
             return file
         only_faults = all("tests/faults" in argument for argument in self.config.args)
@@ -67,7 +67,7 @@ _MULTI_PROCESS_FOLDERS = ("tests/e2e/", "tests/faults/")
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:  # type: ignore[misc]
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn a skip into a failure on CI."""
     report = yield
     if report.skipped and servers.on_ci() and not hasattr(report, "wasxfail"):

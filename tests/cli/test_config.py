@@ -71,10 +71,10 @@ def test_a_setting_that_will_not_do_is_refused_and_the_old_one_stands(shell: Por
     good = '{"FromNumber": "+12025550100"}'
     shell.output_of("config", "set", "SmsGatewaySettings", good)
     cases = [
-        (("set", "SmsGatewaySettings", '{"FromNumber": '), "is not valid JSON: Expecting value at line 1"),
+        (("set", "SmsGatewaySettings", '{"FromNumber": '), "SmsGatewaySettings is not valid JSON: Expecting value"),
         (("set", "SmsGatewaySettings", '{"Number": "+1"}'), 'SmsGatewaySettings: there is no key "Number"'),
         (("set", "SmsGatewaySettings", '{"FromNumber": "12"}'), 'SmsGatewaySettings: "FromNumber" must be in E.164'),
-        (("set", "SmsGatewayAuthentication", '{"AuthToken": "the-secret"'), "is not valid JSON"),
+        (("set", "SmsGatewayAuthentication", '{"AuthToken": "the-secret"'), "SmsGatewayAuthentication is not valid"),
         (("set", "SmsGatewayType", "Vonage"), "SmsGatewayType must be Twilio"),
         (("set", "EnableSmsNotifications", "on"), "EnableSmsNotifications must be true or false, not 'on'."),
         (("set", "SmsOverrideNumber", "555 0100"), "SmsOverrideNumber must be in E.164"),

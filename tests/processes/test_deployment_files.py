@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from portal.cli.main import portal
 from portal.core.config import load_settings

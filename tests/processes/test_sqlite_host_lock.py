@@ -49,12 +49,17 @@ def start_on_host(instance_folder: Path) -> Iterator[Start]:
             "PYTHONPATH": str(servers.ROOT),
             "HOST": json.dumps(host.__dict__),
         }
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
-        env = {**inherited, **own, **environment}
-        started.append(
-            subprocess.Popen([*OTHER_HOST_COMMAND, *arguments], env=env, cwd=servers.ROOT, text=True, **streams)
+        process = subprocess.Popen(
+            [*OTHER_HOST_COMMAND, *arguments],
+            env={**inherited, **own, **environment},
+            cwd=servers.ROOT,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
-        return started[-1]
+        started.append(process)
+        return process
 
     yield run
     for process in started:

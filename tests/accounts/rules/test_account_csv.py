@@ -270,9 +270,9 @@ def test_utf_8_byte_order_mark_is_optional() -> None:
         (b"", "The file is empty. Its first row must name the columns: external_id,name"),
         (b" \r\n \n", "The file is empty."),
         (b"a\nb\nZo\x81", "Row 3 is not UTF-8. Save the file as “CSV UTF-8”."),
-        (HEADER.encode("utf-16") + b"\x00\xd8", "The file begins as UTF-16 and is broken further on."),
-        (HEADER.encode("utf-16-be"), "The file holds null bytes, so it is not a CSV."),
-        (b"external_id\x00,name", "The file holds null bytes, so it is not a CSV."),
+        (HEADER.encode("utf-16") + b"\x00\xd8", "The file starts as UTF-16 but is damaged further on."),
+        (HEADER.encode("utf-16-be"), "The file contains null bytes, so it is not a CSV."),
+        (b"external_id\x00,name", "The file contains null bytes, so it is not a CSV."),
         (b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xd8", "This is a workbook, not a CSV."),
     ],
 )
