@@ -138,7 +138,7 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "null bytes": (
         f"{REQUIRED_HEADER}\nP-4,Z\x00,z@example.org,T\n",
-        ["The file holds null bytes, so it is not a CSV. Save it as “CSV UTF-8”."],
+        ["The file contains null bytes, so it is not a CSV. Save it as “CSV UTF-8”."],
     ),
     "broken quotes": (f'{REQUIRED_HEADER}\nP-4,"Zoe,z@example.org,T\n', ["Row 2 is not CSV: unexpected end of data."]),
 }

@@ -153,7 +153,7 @@ def test_one_mistake_and_nothing_is_imported(shell: PortalShell) -> None:
     ("content", "arguments"),
     [
         (b"", "The file is empty."),
-        (b"\xff\xfe1", "The file begins as UTF-16 and is broken further on. Save it as “CSV UTF-8”."),
+        (b"\xff\xfe1", "The file starts as UTF-16 but is damaged further on. Save it as “CSV UTF-8”."),
         (b"phone,colour", "The columns in row 1 are wrong (unknown: colour). They may be phone,stopped_at,reason."),
     ],
 )

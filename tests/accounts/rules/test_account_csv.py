@@ -116,7 +116,7 @@ def test_all_line_endings_are_supported(line_ending: str) -> None:
         (f"{HEADER},name", "(duplicates)"),
         (HEADER.replace(",", "/"), "missing: external_id, name, email, account_type"),
         ("", "missing: external_id, name, email, account_type"),
-        (",".join(f"c{index}" for index in range(200)), "not known: c0, c1, c2, c3, c4 and 195 more"),
+        (",".join(f"c{index}" for index in range(200)), "unknown: c0, c1, c2, c3, c4 and 195 more"),
     ],
 )
 def test_wrong_header_error_lists_the_expected_columns(header: str, message: str) -> None:

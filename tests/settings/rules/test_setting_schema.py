@@ -55,7 +55,7 @@ def test_each_invalid_key_has_its_own_error() -> None:
 
 
 def test_duplicate_key_is_rejected() -> None:
-    with pytest.raises(SettingError, match='the key "FromNumber" stands there twice'):
+    with pytest.raises(SettingError, match='the key "FromNumber" twice'):
         SENDER.parse("S", '{"FromNumber": "+12025550100", "FromNumber": "+12025550101"}')
 
 

@@ -98,7 +98,7 @@ def test_history_shows_phone_events_to_former_recipients_only(
     pages = sms_statuses_in_history(web_app)
     if removed:
         other_user.post(f"{LIST}/{added}/remove")
-    assert "No number on the account is enabled for texts." in other_user.get(pages["P-2"]).text
+    assert "No phone number on the account is enabled for texts." in other_user.get(pages["P-2"]).text
     assert ("replied STOP" in number_owner.get(pages["P-1"]).text) == stopped
 
 
@@ -121,7 +121,7 @@ def test_displaced_account_is_notified(web_app: Flask, number_owner: WebClient, 
     record_event(web_app, EventKind.MOVED, HOUR_MS, account_id=other)
     assert "START moves them from another account, which" in visible_text(number_owner.get(ASK).text)
     page = sms_statuses_in_history(web_app)["P-1"]
-    assert "The number gets its texts for another account." in number_owner.get(page).text
+    assert "The phone number receives texts for another account." in number_owner.get(page).text
 
 
 @pytest.mark.usefixtures("sms_enabled")
