@@ -28,13 +28,13 @@ def test_administrators_see_why_a_text_is_deferred(admin: WebClient, deferred_te
     listing = admin.get("/Admin/Communications?group=waiting&channel=sms").text
     assert "Waiting for the end of quiet hours" in listing
     page = admin.get("/Admin/Communications/1").text
-    assert "In quiet hours no text leaves that can wait. It will be sent when quiet hours end," in page
+    assert "Waiting for the end of quiet hours. It will be sent when quiet hours end," in page
     assert find_page_problems(page) == []
 
 
 def test_recipient_sees_why_a_text_is_deferred(number_owner: WebClient, deferred_text_id: int) -> None:
     page = number_owner.get("/MyAccount/CommunicationsHistory/1").text
-    assert "Waiting for the end of quiet hours. It leaves after they end," in page
+    assert "Waiting for the end of quiet hours. It will be sent when quiet hours end," in page
     assert find_page_problems(page) == []
 
 
