@@ -1,4 +1,4 @@
-"""Phone numbers on an account: add, label, confirm, remove."""
+"""Add, label, confirm and remove the phone numbers of an account."""
 
 from sqlalchemy.exc import IntegrityError
 
@@ -19,14 +19,16 @@ MAX_NUMBERS_PER_ACCOUNT = 10
 
 
 def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: str = "") -> int:
-    """The id of the number on the account. Raises `Invalid`, fields `number` and `label`, and `Unconfirmed`.
+    """Return the id of the new row. Raises `InvalidInput` (fields `number` and `label`) or `NumberUnconfirmed`.
 
-    `confirmed` is a number of which a person has said that its digits are right. Under the ledger's lock: a START that
-    is written down meanwhile counts before or after it, never both.
+    `confirmed` is a number whose digits a person has confirmed. The ledger's lock keeps a START that is recorded at the
+    same time either before or after this.
     """
     number, label = _parse_number(typed, confirmed), _valid_label(label)
     if len(phones_of(account_id)) >= MAX_NUMBERS_PER_ACCOUNT:
-        raise InvalidInput({"number": f"An account holds at most {MAX_NUMBERS_PER_ACCOUNT} numbers. Remove one first."})
+        raise InvalidInput(
+            {"number": f"An account can have {MAX_NUMBERS_PER_ACCOUNT} phone numbers at most. Remove one first."}
+        )
     row = PhoneNumber(account_id=account_id, number=number, label=label, created_at_ms=now_ms)
     try:
         with transaction() as session:
@@ -36,8 +38,8 @@ def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: 
             recording.recompute_if_known(number, now_ms)
             return row.id
     except IntegrityError as error:
-        shown = format_phone(number, settings().region)
-        raise InvalidInput({"number": f"{shown} is on this account already."}) from error
+        message = f"{format_phone(number, settings().region)} is already on this account."
+        raise InvalidInput({"number": message}) from error
 
 
 def relabel_number(number_id: int, account_id: int, label: str) -> None:
@@ -45,22 +47,22 @@ def relabel_number(number_id: int, account_id: int, label: str) -> None:
         _require_own_phone(number_id, account_id).label = _valid_label(label)
 
 
-def remove_number(number_id: int, account_id: int, asker: Actor, now_ms: int) -> None:
-    """The number leaves the account; the ledger keeps what was agreed, and a STOP stays with the number."""
+def remove_number(number_id: int, account_id: int, actor: Actor, now_ms: int) -> None:
+    """Remove the number from the account. The ledger keeps its consent, and a STOP stays with the number."""
     with transaction() as session:
         row = _require_own_phone(number_id, account_id)
-        detail = {"held_sms": row.receives_sms, "added_at_ms": row.created_at_ms}
-        who = {"account_id": account_id, **asker.ledger_columns}
-        recording.record(row.number, EventKind.REMOVED, "portal", now_ms, now_ms, detail=detail, **who)
+        detail = {"received_sms": row.receives_sms, "added_at_ms": row.created_at_ms}
+        columns = {"account_id": account_id, **actor.ledger_columns}
+        recording.record(row.number, EventKind.REMOVED, "portal", now_ms, now_ms, detail=detail, **columns)
         session.delete(row)
 
 
-def confirm_number(number_id: int, account_id: int, asker: Actor, now_ms: int) -> None:
-    """Its owner says that the number is right although a text could not be delivered: it is tried again."""
+def confirm_number(number_id: int, account_id: int, actor: Actor, now_ms: int) -> None:
+    """Record that the number is right although a text could not be delivered, so that it is texted again."""
     with transaction():
         row = _require_own_phone(number_id, account_id)
-        who = {"account_id": account_id, **asker.ledger_columns}
-        recording.record(row.number, EventKind.CONFIRMED, "portal", now_ms, now_ms, **who)
+        columns = {"account_id": account_id, **actor.ledger_columns}
+        recording.record(row.number, EventKind.CONFIRMED, "portal", now_ms, now_ms, **columns)
 
 
 def _parse_number(typed: str, confirmed: str) -> str:
@@ -80,5 +82,5 @@ def _valid_label(label: str) -> str:
 def _require_own_phone(number_id: int, account_id: int) -> PhoneNumber:
     row = db.session.get(PhoneNumber, number_id)
     if row is None or row.account_id != account_id:
-        raise ActionRefused("There is no such number on this account.")
+        raise ActionRefused("This number is not on the account.")
     return row

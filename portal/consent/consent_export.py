@@ -1,4 +1,4 @@
-"""What the ledger says, told in full: who agreed or left, when, by what words; what was in force when a text left."""
+"""Export consent evidence: who opted in or out, when and how, and what was in force when each text left."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from portal.consent.tables.ledger_search import LedgerFilter
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 
 _log = structlog.get_logger(__name__)
-_SYSTEM_ACTORS = {"handset": "The phone itself", "twilio": "Twilio"}
+_SYSTEM_ACTORS = {"handset": "The phone", "twilio": "Twilio"}
 
 
 @dataclass(frozen=True)
 class DescribedEvent:
-    """An event in words. `by` is who acted, `text_label` what the event's own words are, `effect` what it changed.
+    """An event for readers. `actor` is who acted, `text_label` says what the event's text is, `effect` what it changed.
 
-    `remarks` are those of the `notes` that must be seen at once: how a text was read, and why it was not answered.
+    `highlights` are the `notes` to show at once: how a text was interpreted, and why it was not answered.
     """
 
     event: ConsentEvent
@@ -42,25 +42,25 @@ class DescribedEvent:
 
     @property
     def account_label(self) -> str:
-        """The account it is about, in words."""
-        people = {} if self.account is None else {self.account.id: self.account}
-        return "" if self.event.account_id is None else _account_label(self.event.account_id, people)
+        """The name and the number of the account that the event is about."""
+        accounts = {} if self.account is None else {self.account.id: self.account}
+        return "" if self.event.account_id is None else _account_label(self.event.account_id, accounts)
 
 
 @dataclass(frozen=True)
 class AutoReply:
-    """Our own text back to a handset that said STOP or HELP, where Twilio does not answer."""
+    """The portal's own answer to STOP or HELP, sent where Twilio does not answer."""
 
     text: str
     wording: str
-    content_block_version: int | None
+    wording_version: int | None
 
 
 @dataclass(frozen=True)
 class SentText:
-    """A text that left for the number, and the event that allowed it as the ledger stood then (None: none did).
+    """A text that was sent, and the event that allowed it by what the ledger held then (None if none did).
 
-    `text` is the text's own, to the letter; `wording` names the content block or the template they were made from.
+    `text` is exactly what was sent; `wording` names the content block or the template it was made from.
     """
 
     sent_at_ms: int
@@ -68,7 +68,7 @@ class SentText:
     subject: str
     text: str
     wording: str
-    content_block_version: int | None
+    wording_version: int | None
     message_sid: str
     account_number: str
     account_name: str
@@ -81,7 +81,7 @@ class SentText:
 
 @dataclass(frozen=True)
 class ConsentExport:
-    """An export: what it is about, and up to which event of the ledger. `zone` is the reader's."""
+    """`subject` says what the export is about, `last_id` up to which event it goes. `time_zone` is the reader's."""
 
     subject: str
     filter: LedgerFilter
@@ -98,7 +98,7 @@ class ConsentExport:
             yield from describe_events(events)
 
     def sent_texts(self) -> Iterator[SentText]:
-        """Of a single number or account the texts that left for it; of more, the invitations and welcomes."""
+        """All texts sent to a single number or account; for other exports only invitations and welcomes."""
         if self.filter.number:
             yield from sent_texts_to(self.filter.number)
         elif self.filter.account_id is not None:
@@ -106,67 +106,67 @@ class ConsentExport:
                 yield from sent_texts_to(number, self.filter.account_id)
         else:
             for events in ledger_search.iterate_pages(self.filter, self.last_id):
-                for left in ledger_search.texts_following([event.id for event in events]):
-                    yield _sent_text(*left, left[2].consent_event_id)
+                for row in ledger_search.texts_following([event.id for event in events]):
+                    yield _sent_text(*row, row[2].consent_event_id)
 
 
 def build_export(
-    ledger_filter: LedgerFilter, subject: str, file_format: str, exported_by: str, zone: str, now_ms: int
+    ledger_filter: LedgerFilter, subject: str, file_format: str, exported_by: str, time_zone: str, now_ms: int
 ) -> ConsentExport:
-    """An export to be read once. Who took it is noted in the log, without the number."""
+    """Prepare an export that can be read once. The log records who exported, without the phone number."""
     last_id, last_digest = ledger.chain_head()
-    found = ConsentExport(
+    export = ConsentExport(
         subject,
         ledger_filter,
         exported_by,
         now_ms,
-        zone,
+        time_zone,
         ledger_search.count_matching(ledger_filter),
         last_id,
         last_digest,
     )
     _log.info(
         "consent exported",
-        by=exported_by,
+        actor=exported_by,
         file_format=file_format,
-        kind=_filter_kind(ledger_filter),
-        events=found.event_count,
+        filter=_filter_kind(ledger_filter),
+        events=export.event_count,
     )
-    return found
+    return export
 
 
 def describe_events(events: Sequence[ConsentEvent]) -> list[DescribedEvent]:
-    stories = ledger.events_by_number([event.number for event in events])
-    effects = {id: effect for story in stories.values() for id, effect in _effects_by_event(story).items()}
-    shown = [effects[event.id] for event in events if event.id in effects]
-    ids = {id for event in events for id in (event.account_id, event.actor_id)} | {holder for _, holder in shown}
-    people = ledger_search.accounts_by_id({id for id in ids if id is not None})
-    answered = inbound_messages.auto_reply_outcomes([event.message_sid for event in events if event.message_sid])
+    histories = ledger.events_by_number([event.number for event in events])
+    effects = {id: effect for history in histories.values() for id, effect in _effects_by_event(history).items()}
+    ids = {id for event in events for id in (event.account_id, event.actor_id)}
+    ids |= {effects[event.id][1] for event in events if event.id in effects}
+    accounts = ledger_search.accounts_by_id({id for id in ids if id is not None})
+    messages = inbound_messages.auto_reply_outcomes([event.message_sid for event in events if event.message_sid])
     return [
-        _describe(event, effects.get(event.id, ("", None)), people, answered.get(event.message_sid)) for event in events
+        _describe(event, effects.get(event.id, ("", None)), accounts, messages.get(event.message_sid))
+        for event in events
     ]
 
 
 def sent_texts_to(number: str, account_id: int | None = None) -> list[SentText]:
-    """The newest of them, oldest first, each with what was in force then; of one account or of all.
+    """The newest texts, oldest first, each with what was in force then; for one account or for all.
 
-    What was said earlier and written down only afterwards was not known when the text left.
+    An event that happened before a text left but was recorded afterwards was not known then, so it does not count.
     """
-    story, written = ledger.events_of(number), ledger_search.recorded_at_by_event(number)
-    people = {event.account_id for event in story} | {phone.account_id for phone in phones_with(number)}
-    whose = {id for id in people if id is not None and account_id in (None, id)}
-    found = []
-    for attempt, delivery, communication in ledger_search.texts_sent_to(number, whose):
-        left_ms = attempt.started_at_ms
-        then = derive_state(event for event in story if max(event.at_ms, written.get(event.id, 0)) <= left_ms)
-        agreed = (
-            then.enabled_by_event_id if then.receives_texts and then.recipient_id == communication.account_id else None
-        )
-        found.append(_sent_text(attempt, delivery, communication, communication.consent_event_id or agreed))
-    return found
+    events, recorded_at_ms = ledger.events_of(number), ledger_search.recorded_at_by_event(number)
+    ids = {event.account_id for event in events} | {phone.account_id for phone in phones_with(number)}
+    account_ids = {id for id in ids if id is not None and account_id in (None, id)}
+    texts = []
+    for attempt, delivery, communication in ledger_search.texts_sent_to(number, account_ids):
+        sent_ms = attempt.started_at_ms
+        state = derive_state(event for event in events if max(event.at_ms, recorded_at_ms.get(event.id, 0)) <= sent_ms)
+        is_allowed = state.receives_texts and state.recipient_id == communication.account_id
+        authorised_by = communication.consent_event_id or (state.enabled_by_event_id if is_allowed else None)
+        texts.append(_sent_text(attempt, delivery, communication, authorised_by))
+    return texts
 
 
-def _sent_text(attempt: Attempt, delivery: Delivery, communication: Communication, allowed_by: int | None) -> SentText:
+def _sent_text(attempt: Attempt, delivery: Delivery, communication: Communication, event_id: int | None) -> SentText:
     wording, version = _wording_source(communication)
     return SentText(
         sent_at_ms=attempt.started_at_ms,
@@ -174,75 +174,76 @@ def _sent_text(attempt: Attempt, delivery: Delivery, communication: Communicatio
         subject=communication.subject,
         text=delivery.body,
         wording=wording,
-        content_block_version=version,
+        wording_version=version,
         message_sid=attempt.provider_id or "",
         account_number=communication.account.external_id,
         account_name=communication.account.name,
-        authorised_by_event_id=allowed_by,
+        authorised_by_event_id=event_id,
     )
 
 
 def _wording_source(communication: Communication) -> tuple[str, int | None]:
-    """The content block or template, in words, and its version; neither is known of what left before they were kept."""
+    """The title and the version of the template or the content block that the text was made from."""
     if communication.send is not None:
         version = communication.send.version
         return f"Template {version.template.name} ({version.template.key})", version.number
     return consent_labels.content_block_title(communication.content_block or ""), communication.content_block_version
 
 
-def _effects_by_event(story: Sequence[LedgerEvent]) -> dict[int, tuple[str, int | None]]:
-    """Event to what it changed, and whose the texts are after it."""
-    now, found = ConsentState(), {}
-    for event in sorted_events(story):
-        before, now = now, apply_event(now, event)
-        found[event.id] = consent_labels.describe_effect(before, now), now.recipient_id
-    return found
+def _effects_by_event(events: Sequence[LedgerEvent]) -> dict[int, tuple[str, int | None]]:
+    """Map events to what they changed, and to the account that gets the texts afterwards."""
+    state, effects = ConsentState(), {}
+    for event in sorted_events(events):
+        before, state = state, apply_event(state, event)
+        effects[event.id] = consent_labels.describe_effect(before, state), state.recipient_id
+    return effects
 
 
 def _describe(
-    event: ConsentEvent, effect: tuple[str, int | None], people: dict[int, Account], answered: InboundMessage | None
+    event: ConsentEvent, effect: tuple[str, int | None], accounts: dict[int, Account], message: InboundMessage | None
 ) -> DescribedEvent:
-    words = consent_labels.event_label(event.kind, event.source)
+    label = consent_labels.event_label(event.kind, event.source)
     interpreted = [consent_labels.INTERPRETED_NOTE] if event.detail.get("interpreted") else []
     return DescribedEvent(
         event=event,
-        label=words.text,
-        tone=words.tone,
-        account=people.get(event.account_id or 0),
-        actor=_actor_label(event, people),
+        label=label.text,
+        tone=label.tone,
+        account=accounts.get(event.account_id or 0),
+        actor=_actor_label(event, accounts),
         text_label=consent_labels.event_text_label(event.kind, event.source),
-        wording=consent_labels.content_block_title(event.wording),
+        wording=consent_labels.content_block_title(event.content_block),
         source=consent_labels.SOURCE_LABELS.get(event.source, event.source),
-        notes=(*consent_labels.event_notes(event.detail), *_no_reply_notes(answered)),
-        effect=effect[0].format(_account_label(effect[1], people)),
-        auto_reply=_auto_reply(answered) if answered and answered.auto_reply is not None else None,
-        highlights=(*interpreted, *_no_reply_notes(answered)),
+        notes=(*consent_labels.event_notes(event.detail), *_no_reply_notes(message)),
+        effect=effect[0].format(_account_label(effect[1], accounts)),
+        auto_reply=_auto_reply(message) if message and message.auto_reply is not None else None,
+        highlights=(*interpreted, *_no_reply_notes(message)),
     )
 
 
 def _auto_reply(message: InboundMessage) -> AutoReply:
-    title = consent_labels.content_block_title(message.auto_reply_wording or "")
-    return AutoReply(message.auto_reply or "", title, message.auto_reply_wording_version)
+    title = consent_labels.content_block_title(message.auto_reply_content_block or "")
+    return AutoReply(message.auto_reply or "", title, message.auto_reply_content_block_version)
 
 
 def _no_reply_notes(message: InboundMessage | None) -> list[str]:
-    return [NO_REPLY_LABELS[message.no_reply_reason]] if message and message.no_reply_reason in NO_REPLY_LABELS else []
+    label = NO_REPLY_LABELS.get(message.no_reply_reason) if message else None
+    return [label] if label else []
 
 
-def _actor_label(event: ConsentEvent, people: dict[int, Account]) -> str:
+def _actor_label(event: ConsentEvent, accounts: dict[int, Account]) -> str:
     if event.actor_id is None:
-        return _SYSTEM_ACTORS.get(event.source, "Somebody at the shell")
-    return _account_label(event.actor_id, people)
+        return _SYSTEM_ACTORS.get(event.source, "Command line")
+    return _account_label(event.actor_id, accounts)
 
 
-def _account_label(account_id: int | None, people: Mapping[int, Account]) -> str:
-    found = people.get(account_id or 0)
-    return f"{found.name}, {found.external_id}" if found else "an account that is no more"
+def _account_label(account_id: int | None, accounts: Mapping[int, Account]) -> str:
+    account = accounts.get(account_id or 0)
+    return f"{account.name}, {account.external_id}" if account else "an account that was deleted"
 
 
-def _filter_kind(sought: LedgerFilter) -> str:
-    if sought.number:
+def _filter_kind(ledger_filter: LedgerFilter) -> str:
+    if ledger_filter.number:
         return "number"
-    if sought.account_id is not None:
+    if ledger_filter.account_id is not None:
         return "account"
-    return "search" if sought.query or sought.kind else "period"
+    return "search" if ledger_filter.query or ledger_filter.kind else "period"

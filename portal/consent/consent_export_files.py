@@ -1,4 +1,4 @@
-"""An export of evidence as a file, written a line at a time: a ledger of any length goes through."""
+"""Write consent evidence as CSV or JSON, line by line, so that the ledger may have any length."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -25,13 +25,13 @@ CSV_COLUMNS = (
     "text_kind",
     "text",
     "wording",
-    "content_block_version",
+    "wording_version",
     "message_sid",
     "ip",
     "user_agent",
     "auto_reply",
     "auto_reply_wording",
-    "auto_reply_content_block_version",
+    "auto_reply_wording_version",
     "notes",
     "recorded_at_utc",
     "kind",
@@ -40,97 +40,97 @@ CSV_COLUMNS = (
     "digest",
 )
 _VERIFICATION_HINT = (
-    "Each digest is the SHA-256 of the digest before it, a line feed, and the event without previous and digest, "
-    "as JSON in ASCII with sorted keys and no spaces."
+    "Each digest is the SHA-256 of the digest before it, a line feed, and the event without previous_digest and "
+    "digest, as JSON in ASCII with sorted keys and no spaces."
 )
 
 
-def export_csv(evidence: ConsentExport) -> Iterator[str]:
-    """No cell is taken for a formula by a spreadsheet. The texts that left come after the events."""
+def export_csv(export: ConsentExport) -> Iterator[str]:
+    """The sent texts come after the events. No cell can be read as a formula by a spreadsheet."""
     yield csv_output.BYTE_ORDER_MARK + csv_output.format_row(CSV_COLUMNS)
-    for told in evidence.events():
-        yield csv_output.format_row(_event_cells(told, evidence.time_zone))
-    for text in evidence.sent_texts():
-        yield csv_output.format_row(_text_cells(text, evidence.time_zone))
+    for event in export.events():
+        yield csv_output.format_row(_event_cells(event, export.time_zone))
+    for text in export.sent_texts():
+        yield csv_output.format_row(_text_cells(text, export.time_zone))
 
 
-def export_json(evidence: ConsentExport) -> Iterator[str]:
-    """`events` hold the ledger's own values, so that whoever has the file can check the digests."""
+def export_json(export: ConsentExport) -> Iterator[str]:
+    """Each `event` holds the values of the ledger itself, so that the digests can be verified from the file."""
     head = {
-        "subject": evidence.subject,
-        "exported_at": format_utc(evidence.exported_at_ms),
-        "exported_by": evidence.exported_by,
-        "time_zone": evidence.time_zone,
-        "event_count": evidence.event_count,
+        "subject": export.subject,
+        "exported_at": format_utc(export.exported_at_ms),
+        "exported_by": export.exported_by,
+        "time_zone": export.time_zone,
+        "event_count": export.event_count,
         "ledger": {
-            "last_event": evidence.last_id,
-            "last_digest": evidence.last_digest,
+            "last_event": export.last_id,
+            "last_digest": export.last_digest,
             "verification": _VERIFICATION_HINT,
         },
     }
     yield json.dumps(head, indent=2, ensure_ascii=False).removesuffix("\n}") + ',\n  "events": ['
-    yield from _json_items(_event_values(told, evidence.time_zone) for told in evidence.events())
+    yield from _json_items(_event_values(event, export.time_zone) for event in export.events())
     yield '\n  ],\n  "sent_texts": ['
-    yield from _json_items(_text_values(text) for text in evidence.sent_texts())
+    yield from _json_items(_text_values(text) for text in export.sent_texts())
     yield "\n  ]\n}\n"
 
 
 def _json_items(values: Iterable[dict[str, Any]]) -> Iterator[str]:
-    before = "\n"
+    separator = "\n"
     for value in values:
-        yield before + json.dumps(value, ensure_ascii=False)
-        before = ",\n"
+        yield separator + json.dumps(value, ensure_ascii=False)
+        separator = ",\n"
 
 
 def _text_values(text: SentText) -> dict[str, Any]:
     return {**asdict(text), "at": format_utc(text.sent_at_ms), "account": text.account}
 
 
-def _event_values(told: DescribedEvent, zone: str) -> dict[str, Any]:
-    event = told.event
-    account = {"number": told.account.external_id, "name": told.account.name} if told.account else None
+def _event_values(described: DescribedEvent, zone: str) -> dict[str, Any]:
+    event = described.event
+    account = {"number": described.account.external_id, "name": described.account.name} if described.account else None
     return {
-        "description": told.label,
-        "effect": told.effect,
+        "description": described.label,
+        "effect": described.effect,
         "occurred_at": event.day or format_utc(event.occurred_at_ms),
         "occurred_at_local": event.day or format_local(event.occurred_at_ms, zone),
         "recorded_at": format_utc(event.recorded_at_ms),
         "account": account,
-        "actor": told.actor,
-        "source": told.source,
-        "words_are": told.text_label if event.text else "",
-        "wording": told.wording,
-        "auto_reply": asdict(told.auto_reply) if told.auto_reply else None,
-        "notes": list(told.notes),
+        "actor": described.actor,
+        "source": described.source,
+        "text_kind": described.text_label if event.text else "",
+        "wording": described.wording,
+        "auto_reply": asdict(described.auto_reply) if described.auto_reply else None,
+        "notes": list(described.notes),
         "event": event_values(event),
     }
 
 
-def _event_cells(told: DescribedEvent, zone: str) -> list[object]:
-    event = told.event
+def _event_cells(described: DescribedEvent, zone: str) -> list[object]:
+    event = described.event
     return [
         event.id,
         event.number,
-        told.label,
-        told.effect,
+        described.label,
+        described.effect,
         event.day or format_utc(event.occurred_at_ms),
         event.day or format_local(event.occurred_at_ms, zone),
         zone,
-        told.account.external_id if told.account else "",
-        told.account.name if told.account else told.account_label,
-        told.actor,
-        told.source,
-        told.text_label if event.text else "",
+        described.account.external_id if described.account else "",
+        described.account.name if described.account else described.account_label,
+        described.actor,
+        described.source,
+        described.text_label if event.text else "",
         event.text,
-        told.wording,
-        event.wording_version,
+        described.wording,
+        event.content_block_version,
         event.message_sid,
         event.ip,
         event.user_agent,
-        told.auto_reply.text if told.auto_reply else "",
-        told.auto_reply.wording if told.auto_reply else "",
-        told.auto_reply.content_block_version if told.auto_reply else None,
-        " ".join(told.notes),
+        described.auto_reply.text if described.auto_reply else "",
+        described.auto_reply.wording if described.auto_reply else "",
+        described.auto_reply.wording_version if described.auto_reply else None,
+        " ".join(described.notes),
         format_utc(event.recorded_at_ms),
         event.kind,
         json.dumps(event.detail, sort_keys=True, ensure_ascii=False) if event.detail else "",
@@ -142,21 +142,19 @@ def _event_cells(told: DescribedEvent, zone: str) -> list[object]:
 def _text_cells(text: SentText, zone: str) -> list[object]:
     cells: dict[str, object] = {
         "number": text.number,
-        "description": f"Text that left: {text.subject}",
+        "description": f"Text sent: {text.subject}",
         "occurred_at_utc": format_utc(text.sent_at_ms),
         "occurred_at_local": format_local(text.sent_at_ms, zone),
         "time_zone": zone,
         "account_number": text.account_number,
         "account_name": text.account_name,
         "actor": "The portal",
-        "text_kind": "Words of the text",
+        "text_kind": "Text sent",
         "text": text.text,
         "wording": text.wording,
-        "content_block_version": text.content_block_version,
+        "wording_version": text.wording_version,
         "message_sid": text.message_sid,
-        "notes": f"Allowed by event {text.authorised_by_event_id}."
-        if text.authorised_by_event_id
-        else "Allowed by no event.",
+        "notes": f"Allowed by {f'event {text.authorised_by_event_id}' if text.authorised_by_event_id else 'no event'}.",
         "kind": "text",
     }
     return [cells.get(column, "") for column in CSV_COLUMNS]

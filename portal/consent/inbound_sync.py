@@ -1,6 +1,6 @@
-"""Asking Twilio's list what handsets said and when: for texts that came close together, and for those never heard.
+"""Read inbound texts from Twilio's list: the order of texts that came close together, and texts without a webhook.
 
-A webhook can be lost (docs/twilio.md#webhook-retries); this finds a STOP that arrived during an outage.
+A webhook can be lost (docs/twilio.md#webhook-retries). This finds a STOP that arrived during an outage.
 """
 
 from collections import defaultdict
@@ -13,8 +13,8 @@ from portal.consent import inbound_processing, recording
 from portal.consent.inbound_processing import InboundText
 from portal.consent.rules import inbound_ordering
 from portal.consent.rules.inbound_ordering import OrderedMessage, ReceivedMessage
-from portal.consent.tables import inbound_messages as messages
-from portal.consent.tables import ledger
+from portal.consent.rules.keywords import ReplyCategory
+from portal.consent.tables import inbound_messages, ledger
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.context import settings
 from portal.core.extensions import db
@@ -35,34 +35,34 @@ _OVERLAP_MS = 600_000
 _INITIAL_LOOKBACK_MS = 86_400_000
 _LOOKBACK_MS = 600_000
 _LIST_LAG_MS = 5_000
-"""What Twilio's list does not show by then stands in time as it came; should it show later, it is put right then."""
+"""A text that Twilio's list does not show by then keeps its order of arrival, until the list shows it after all."""
 _BATCH_SIZE = 50
 
 _log = structlog.get_logger(__name__)
 
 
 def resolve_inbound_order(message_id: int, clock: Callable[[], int]) -> None:
-    """Settle the place in time of one text and of its neighbours. The sweep asks again when Twilio does not answer."""
+    """Confirm the order of one text and its neighbours. If Twilio does not answer, maintenance tries again."""
     message = db.session.get(InboundMessage, message_id)
-    sender = message.from_number if message is not None and not message.order_confirmed else ""
+    from_number = message.from_number if message is not None and not message.order_confirmed else ""
     db.session.rollback()
     try:
-        if sender:
-            _resolve_order_of(sender, clock)
+        if from_number:
+            _resolve_order_of(from_number, clock)
     except ProviderUnavailable as error:
         _log.warning("inbound order lookup failed; the next maintenance run tries again", error=str(error))
 
 
 def resolve_uncertain_order(clock: Callable[[], int]) -> None:
-    """Everything whose place is still to be asked. Raises `NotAnswered`."""
-    senders = dict.fromkeys(message.from_number for message in messages.messages_without_order(_BATCH_SIZE))
+    """Confirm the order of all texts that still need it. Raises `ProviderUnavailable`."""
+    senders = dict.fromkeys(message.from_number for message in inbound_messages.messages_without_order(_BATCH_SIZE))
     db.session.rollback()
-    for sender in senders:
-        _resolve_order_of(sender, clock)
+    for from_number in senders:
+        _resolve_order_of(from_number, clock)
 
 
 def fetch_missed_inbound(clock: Callable[[], int]) -> None:
-    """Read Twilio's list on from the bookmark, and take what no webhook brought. Raises `NotAnswered`."""
+    """Read Twilio's list on from the cursor and store texts without a webhook. Raises `ProviderUnavailable`."""
     now_ms = clock()
     read_to = sync_cursor(_CURSOR_NAME)
     credentials, own_numbers = live_credentials(), _own_numbers()
@@ -71,119 +71,118 @@ def fetch_missed_inbound(clock: Callable[[], int]) -> None:
         return
     since_ms = now_ms - _INITIAL_LOOKBACK_MS if read_to is None else read_to - _OVERLAP_MS
     gateway, by_sender = sms_gateway(), defaultdict(list)
-    received = [
-        _normalise_sender(found)
+    listed = [
+        replace(message, from_number=strip_channel(message.from_number))
         for to_number in own_numbers
-        for found in _since(gateway.inbound_messages(credentials, to_number=to_number), since_ms)
+        for message in _since(gateway.inbound_messages(credentials, to_number=to_number), since_ms)
     ]
-    for found in sorted(received, key=message_created_ms, reverse=True):
-        by_sender[found.from_number].append(found)
+    for message in sorted(listed, key=message_created_ms, reverse=True):
+        by_sender[message.from_number].append(message)
     for newest_first in by_sender.values():
         _merge(newest_first[::-1], clock())
     with transaction():
         upsert(SyncCursor, {"name": _CURSOR_NAME, "at_ms": now_ms}, ["name"])
 
 
-def _resolve_order_of(sender: str, clock: Callable[[], int]) -> None:
+def _resolve_order_of(from_number: str, clock: Callable[[], int]) -> None:
     credentials = live_credentials()
-    unsure = [message for message in messages.messages_from(sender) if not message.order_confirmed]
-    oldest_ms = min((message.received_at_ms for message in unsure), default=clock())
+    unconfirmed = [message for message in inbound_messages.messages_from(from_number) if not message.order_confirmed]
+    oldest_ms = min((message.received_at_ms for message in unconfirmed), default=clock())
     db.session.rollback()
     try:
-        listed = _list_from(credentials, sender, oldest_ms - _LOOKBACK_MS) if credentials else []
+        listed = _list_from(credentials, from_number, oldest_ms - _LOOKBACK_MS) if credentials else []
     except ProviderUnavailable:
-        _accept_arrival_order(sender, clock() - round(settings().sms_unknown_seconds * 1000), clock())
+        _accept_arrival_order(from_number, clock() - round(settings().sms_unknown_seconds * 1000), clock())
         raise
     _merge(listed, clock())
-    _accept_arrival_order(sender, clock() - (_LIST_LAG_MS if credentials else 0), clock())
+    _accept_arrival_order(from_number, clock() - (_LIST_LAG_MS if credentials else 0), clock())
 
 
-def _list_from(credentials: Credentials, sender: str, since_ms: int) -> list[ProviderMessage]:
+def _list_from(credentials: Credentials, from_number: str, since_ms: int) -> list[ProviderMessage]:
     """Oldest first."""
-    return list(_since(sms_gateway().inbound_messages(credentials, from_number=sender), since_ms))[::-1]
+    return list(_since(sms_gateway().inbound_messages(credentials, from_number=from_number), since_ms))[::-1]
 
 
 def _since(newest_first: Iterable[ProviderMessage], since_ms: int) -> Iterable[ProviderMessage]:
-    for found in newest_first:
-        if message_created_ms(found) < since_ms:
+    for message in newest_first:
+        if message_created_ms(message) < since_ms:
             return
-        yield found
+        yield message
 
 
 def _merge(listed: Sequence[ProviderMessage], now_ms: int) -> None:
-    """Take what is new of one handset's texts, and put all of them in Twilio's order."""
+    """Store the new texts of one handset, and put all of its texts in Twilio's order. `listed` is oldest first."""
     if not listed:
         return
-    known = messages.known_messages([found.provider_id for found in listed])
+    webhook_times = inbound_messages.webhook_times([message.provider_id for message in listed])
     db.session.rollback()
-    heard = [
-        ReceivedMessage(found.provider_id, message_created_ms(found), known.get(found.provider_id) or None)
-        for found in listed
+    received = [
+        ReceivedMessage(
+            message.provider_id, message_created_ms(message), webhook_times.get(message.provider_id) or None
+        )
+        for message in listed
     ]
-    placed = {
-        order_messages.provider_id: order_messages for order_messages in inbound_ordering.order_messages(heard, now_ms)
-    }
-    unknown = [found for found in listed if found.provider_id not in known]
-    if not unknown and _is_in_order(listed):
+    ordered = {message.provider_id: message for message in inbound_ordering.order_messages(received, now_ms)}
+    new_messages = [message for message in listed if message.provider_id not in webhook_times]
+    if not new_messages and _is_in_order(listed):
         return
     with transaction():
         ledger.lock_ledger()
-        for place in placed.values():
-            messages.set_order(place.provider_id, place.at_ms, place.rank)
-        for found in unknown:
-            inbound_processing.store_inbound(_as_inbound(found, placed[found.provider_id]), now_ms)
+        for position in ordered.values():
+            inbound_messages.set_order(position.provider_id, position.at_ms, position.rank)
+        for message in new_messages:
+            inbound_processing.store_inbound(_to_inbound(message, ordered[message.provider_id]), now_ms)
         _recompute_sender(listed[0].from_number, now_ms)
     queue.enqueue(settings().redis_url, "drain_sms")
 
 
 def _is_in_order(listed: Sequence[ProviderMessage]) -> bool:
-    """Whether the handset's texts stand in the list's order already, beyond doubt."""
-    ids = [found.provider_id for found in listed]
-    stored = [message for message in messages.messages_from(listed[0].from_number) if message.provider_id in ids]
-    stands = ids == [message.provider_id for message in stored] and all(message.order_confirmed for message in stored)
+    """Return whether the handset's texts are stored in the list's order, all of them confirmed."""
+    ids = [message.provider_id for message in listed]
+    stored = [
+        message for message in inbound_messages.messages_from(listed[0].from_number) if message.provider_id in ids
+    ]
+    in_order = ids == [message.provider_id for message in stored] and all(message.order_confirmed for message in stored)
     db.session.rollback()
-    return stands
+    return in_order
 
 
-def _accept_arrival_order(sender: str, received_before_ms: int, now_ms: int) -> None:
-    """What nobody can tell the time of stands as it came."""
+def _accept_arrival_order(from_number: str, received_until_ms: int, now_ms: int) -> None:
     with transaction():
         ledger.lock_ledger()
-        old = [
-            message
-            for message in messages.messages_from(sender)
-            if not message.order_confirmed and message.received_at_ms <= received_before_ms
+        overdue = [
+            message.provider_id
+            for message in inbound_messages.messages_from(from_number)
+            if not message.order_confirmed and message.received_at_ms <= received_until_ms
         ]
-        if old:
-            messages.confirm_arrival_order([message.provider_id for message in old])
-            _recompute_sender(sender, now_ms)
+        if overdue:
+            inbound_messages.confirm_arrival_order(overdue)
+            _recompute_sender(from_number, now_ms)
 
 
-def _recompute_sender(sender: str, now_ms: int) -> None:
-    """In another order another START may be the one to look at; what was decided about is left alone."""
+def _recompute_sender(from_number: str, now_ms: int) -> None:
+    """A new order may leave another START to review. Decisions already made are kept."""
     db.session.expire_all()
-    if sender.startswith("+"):
-        for message in messages.messages_from(sender)[-_BATCH_SIZE:]:
-            if message.classification == "start" and not message.decision:
+    if from_number.startswith("+"):
+        for message in inbound_messages.messages_from(from_number)[-_BATCH_SIZE:]:
+            if message.classification == ReplyCategory.START and not message.decision:
                 message.needs_review = False
-        recording.recompute(sender, now_ms)
-        inbound_processing.update_preferred_sender(sender)
+        recording.recompute(from_number, now_ms)
+        inbound_processing.update_preferred_sender(from_number)
 
 
-def _normalise_sender(found: ProviderMessage) -> ProviderMessage:
-    return replace(found, from_number=strip_channel(found.from_number))
-
-
-def _as_inbound(found: ProviderMessage, place: OrderedMessage) -> InboundText:
-    return InboundText(found.provider_id, found.from_number, found.to, found.body, "list", place.at_ms, place.rank)
+def _to_inbound(message: ProviderMessage, position: OrderedMessage) -> InboundText:
+    return InboundText(
+        message.provider_id, message.from_number, message.to, message.body, "list", position.at_ms, position.rank
+    )
 
 
 def _own_numbers() -> list[str]:
-    """Where handsets answer to: the number that sends and those that sent before, whose STOPs Twilio keeps to itself.
+    """The numbers that handsets text to: those that send, and those that sent before.
 
-    With a messaging service the texts come to any of its numbers, so all are looked through.
+    Return [""], which stands for all numbers, if a messaging service is or was used: any of its numbers may get texts.
     """
-    sender, before = live_sender(), all_sending_numbers()
-    if sender is None or sender.messaging_service_sid or any(key.startswith("MG") for key in before):
+    sender, sender_keys = live_sender(), all_sending_numbers()
+    if sender is None or sender.messaging_service_sid or any(key.startswith("MG") for key in sender_keys):
         return [""]
-    return sorted({*sender.from_numbers, *before})
+    return sorted({*sender.from_numbers, *sender_keys})

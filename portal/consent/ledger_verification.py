@@ -1,4 +1,4 @@
-"""Whether the consent ledger still is what was written: the whole chain, walked from its first event."""
+"""Verify the hash chain of the whole consent ledger (docs/consent-rules.md#consent-ledger)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +12,7 @@ from portal.core.rules import text_input
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """`broken` is the first event that does not fit. `noted` is the event whose digest was noted: None when it is
-    not in the chain, 0 when none was asked for (or the ledger was empty then)."""
+    """`known_event_id` is the event with the known digest: None if it is not in the chain, 0 if none was given."""
 
     event_count: int
     last_digest: str
@@ -26,38 +25,40 @@ class VerificationResult:
 
 
 def verify_chain(known_digest: str = "") -> VerificationResult:
-    """Read in one snapshot, so that events written meanwhile do not count as slipped in."""
+    """Read one snapshot, so that events written meanwhile do not count as inserted.
+
+    `known_digest` is the digest of some earlier event, noted elsewhere.
+    """
     _begin_snapshot()
-    wanted = text_input.clean_code(known_digest).lower()
-    walk = _ChainReader(wanted)
+    reader = _ChainReader(text_input.clean_code(known_digest).lower())
     last_id, last_digest = ledger.chain_head()
-    broken = find_break(walk.through(ledger.all_events()), last_digest)
+    first_break = find_break(reader.read(ledger.all_events()), last_digest)
     if not last_digest:
-        broken = ChainBreak(walk.events, "the ledger's note of its own end is missing")
-    elif broken is not None and broken.event_id > last_id:
-        broken = ChainBreak(broken.event_id, "it was slipped in at the end")
+        first_break = ChainBreak(reader.event_count, "the row that holds the last digest is missing")
+    elif first_break is not None and first_break.event_id > last_id:
+        first_break = ChainBreak(first_break.event_id, "it was inserted at the end")
     db.session.rollback()
-    return VerificationResult(walk.events, last_digest, broken, walk.noted)
+    return VerificationResult(reader.event_count, last_digest, first_break, reader.known_event_id)
 
 
 class _ChainReader:
-    """Counts the events that pass, and looks for the digest that was noted."""
+    """Counts events while they are read, and looks for the known digest."""
 
-    def __init__(self, wanted: str) -> None:
-        self.wanted = wanted
-        self.events = 0
-        self.noted = 0 if wanted in ("", GENESIS_DIGEST) else None
+    def __init__(self, known_digest: str) -> None:
+        self.known_digest = known_digest
+        self.event_count = 0
+        self.known_event_id = 0 if known_digest in ("", GENESIS_DIGEST) else None
 
-    def through(self, events: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    def read(self, events: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         for event in events:
-            self.events += 1
-            if event["digest"] == self.wanted:
-                self.noted = event["id"]
+            self.event_count += 1
+            if event["digest"] == self.known_digest:
+                self.known_event_id = event["id"]
             yield event
 
 
 def _begin_snapshot() -> None:
-    """SQLite reads one snapshot in every transaction; PostgreSQL has to be told."""
+    """SQLite reads one snapshot in every transaction; PostgreSQL needs an isolation level."""
     db.session.rollback()
     if db.engine.dialect.name == "postgresql":
         db.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})

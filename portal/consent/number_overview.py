@@ -1,4 +1,4 @@
-"""A number and everybody on whose account it stands: how it stands, who gets its texts, who was invited."""
+"""The administrators' view of a phone number: its state, its accounts, and its history."""
 
 from dataclasses import dataclass
 
@@ -21,8 +21,10 @@ _MAX_EVENTS = 200
 
 @dataclass(frozen=True)
 class NumberAccount:
-    """An account with the number on it. `since_ms` is set for the one that gets its texts, `is_start_recipient` for the one that
-    START would give them to at a stopped number."""
+    """An account with the number. `receiving_since_ms` is set if it gets the texts, or got them before a STOP.
+
+    `is_start_recipient` marks the account that START would give the texts to, while the number is stopped.
+    """
 
     account: Account
     label: str
@@ -36,12 +38,12 @@ class NumberAccount:
 
 @dataclass(frozen=True)
 class NumberOverview:
-    """`cause_event` is the event that made the number stand as it does; `detail` says what can change that."""
+    """`cause_event` is the event that led to the current state; `detail` says what can change it."""
 
     number: str
     consent_state: ConsentState
     label: Label
-    receiving_since_ms: int | None
+    since_ms: int | None
     since_day: str
     cause_event: DescribedEvent | None
     detail: str
@@ -50,7 +52,7 @@ class NumberOverview:
 
 @dataclass(frozen=True)
 class NumberEvent:
-    """One line of a number's story: an event of the ledger, or a text that says nothing about consent."""
+    """One line of a number's history: an event of the ledger, or a text that says nothing about consent."""
 
     at_ms: int
     event: DescribedEvent | None = None
@@ -58,80 +60,93 @@ class NumberEvent:
 
 
 def load_number_overview(number: str, now_ms: int) -> NumberOverview:
-    now = consent_state_of(number)
-    invited = open_requests(now, now_ms)
-    by_start = recipient_for_start(number, now_ms) if now.stopped_at_ms is not None else None
-    found = [
+    state = consent_state_of(number)
+    start_recipient_id = recipient_for_start(number, now_ms) if state.stopped_at_ms is not None else None
+    accounts = _load_accounts(number, state, start_recipient_id, now_ms)
+    since_ms, event_id = _cause_of_state(state)
+    event = db.session.get(ConsentEvent, event_id) if event_id else None
+    start_is_ambiguous = bool(accounts) and start_recipient_id is None
+    return NumberOverview(
+        number=number,
+        consent_state=state,
+        label=state_label(state, now_ms),
+        since_ms=since_ms,
+        since_day=event_day(event_id, since_ms),
+        cause_event=describe_events([event])[0] if event else None,
+        detail=_detail(number, state, start_is_ambiguous),
+        accounts=accounts,
+    )
+
+
+def _load_accounts(
+    number: str, state: ConsentState, start_recipient_id: int | None, now_ms: int
+) -> list[NumberAccount]:
+    requests = open_requests(state, now_ms)
+    return [
         NumberAccount(
             account=phone.account,
             label=phone.label,
             added_ms=phone.created_at_ms,
-            receiving_since_ms=now.receiving_since_ms if phone.account_id == now.recipient_id else None,
-            since_day=event_day(now.enabled_by_event_id, now.receiving_since_ms),
-            invited_ms=invited.get(phone.account_id),
-            may_receive=can_move_texts(now, phone.account_id),
-            is_start_recipient=phone.account_id == by_start,
+            receiving_since_ms=state.receiving_since_ms if phone.account_id == state.recipient_id else None,
+            since_day=event_day(state.enabled_by_event_id, state.receiving_since_ms),
+            invited_ms=requests.get(phone.account_id),
+            may_receive=can_move_texts(state, phone.account_id),
+            is_start_recipient=phone.account_id == start_recipient_id,
         )
         for phone in phones_with(number)
     ]
-    since_ms, event_id = _cause_of_state(now)
-    event = db.session.get(ConsentEvent, event_id) if event_id else None
-    because = describe_events([event])[0] if event else None
-    day, in_doubt = event_day(event_id, since_ms), bool(found) and by_start is None
-    detail = _detail(number, now, in_doubt)
-    return NumberOverview(number, now, state_label(now, now_ms), since_ms, day, because, detail, found)
 
 
-def opt_out_effects(found: NumberOverview) -> list[str]:
-    """Whose number it is and what an opt-out ends for them, a sentence each; for pages and the shell."""
-    if not found.accounts:
-        return ["No account has this number. Whoever adds it gets no texts there."]
+def opt_out_effects(overview: NumberOverview) -> list[str]:
+    """Say whose number it is and what an opt-out ends, one sentence for each account."""
+    if not overview.accounts:
+        return ["No account has this number. An account that adds it gets no texts there."]
     return [
-        f"{one.account.name}, {one.account.external_id}, {_opt_out_effect(one, found.consent_state)}"
-        for one in found.accounts
+        f"{holder.account.name}, {holder.account.external_id}, {_opt_out_effect(holder, overview.consent_state)}"
+        for holder in overview.accounts
     ]
 
 
-def _opt_out_effect(one: NumberAccount, now: ConsentState) -> str:
-    if one.receiving_since_ms is not None and now.receives_texts:
-        return "gets texts there now. They end, also those that wait to leave."
-    return "asked for texts there, and gets none." if one.invited_ms is not None else "gets no texts there now."
+def _opt_out_effect(holder: NumberAccount, state: ConsentState) -> str:
+    if holder.receiving_since_ms is not None and state.receives_texts:
+        return "gets texts there now. They end, including those waiting to be sent."
+    return "asked for texts there, and gets none." if holder.invited_ms is not None else "gets no texts there now."
 
 
 def number_history(number: str) -> list[NumberEvent]:
-    """In order of time; of a very long story the newest part."""
+    """The newest events and texts of the number, oldest first."""
     events = ledger_page(LedgerFilter(number=number), None, _MAX_EVENTS)
     sids = {event.message_sid for event in events}
-    told = [NumberEvent(told.event.occurred_at_ms, event=told) for told in describe_events(events)]
-    texts = [text for text in inbound_messages.messages_from(number)[-_MAX_EVENTS:] if text.provider_id not in sids]
-    found = [*told, *(NumberEvent(text.order_at_ms, message=text) for text in texts)]
-    return sorted(found, key=lambda one: (one.at_ms, one.event.event.id if one.event else 0))
+    messages = inbound_messages.messages_from(number)[-_MAX_EVENTS:]
+    history = [
+        *(NumberEvent(described.event.occurred_at_ms, event=described) for described in describe_events(events)),
+        *(NumberEvent(text.order_at_ms, message=text) for text in messages if text.provider_id not in sids),
+    ]
+    return sorted(history, key=lambda item: (item.at_ms, item.event.event.id if item.event else 0))
 
 
-def _cause_of_state(now: ConsentState) -> tuple[int | None, int | None]:
-    """Since when, and by which event."""
-    if now.stopped_at_ms is not None:
-        return now.stopped_at_ms, now.stopped_by_event_id
-    if now.unreachable_at_ms is not None:
-        return now.unreachable_at_ms, None
-    if now.recipient_id is not None:
-        return now.receiving_since_ms, now.enabled_by_event_id
-    return None, now.unassigned_start_id
+def _cause_of_state(state: ConsentState) -> tuple[int | None, int | None]:
+    """Since when the number has had its state, and the id of the event that caused it."""
+    if state.stopped_at_ms is not None:
+        return state.stopped_at_ms, state.stopped_by_event_id
+    if state.unreachable_at_ms is not None:
+        return state.unreachable_at_ms, None
+    if state.recipient_id is not None:
+        return state.receiving_since_ms, state.enabled_by_event_id
+    return None, state.unassigned_start_id
 
 
-def _detail(number: str, now: ConsentState, in_doubt: bool) -> str:
-    if now.stopped_at_ms is not None:
-        doubt = (
-            " It would wait for a decision, since it is not known for which account it would be." if in_doubt else ""
-        )
+def _detail(number: str, state: ConsentState, start_is_ambiguous: bool) -> str:
+    if state.stopped_at_ms is not None:
+        note = " An administrator would then decide which account gets the texts." if start_is_ambiguous else ""
         return (
-            "Nothing is texted to it, whoever’s account it is on. No button undoes that: only a text with the word "
-            f"START from that phone to {sending_number_label(number)} does.{doubt}"
+            "Nothing is texted to this number, whichever account has it. No button undoes that: only a text with the "
+            f"word START from that phone to {sending_number_label(number)} does.{note}"
         )
-    if now.unreachable_at_ms is not None:
-        return "No text goes there until somebody on whose account it stands has confirmed it."
-    if now.recipient_id is None and now.unassigned_start_id is not None:
+    if state.unreachable_at_ms is not None:
+        return "Nothing is texted to this number until somebody who has it on their account confirms it."
+    if state.recipient_id is not None:
+        return ""
+    if state.unassigned_start_id is not None:
         return "Choose below which account gets its texts."
-    return (
-        "" if now.recipient_id is not None else "Nothing is texted to it but an invitation, until START comes from it."
-    )
+    return "Only an invitation is texted to this number until it replies START."

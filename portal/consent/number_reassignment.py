@@ -1,4 +1,4 @@
-"""Consent on paper, and whether the number may have changed hands since it was given."""
+"""Opt-ins given elsewhere whose number may have a new owner since (docs/consent-rules.md#paper)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from portal.consent.rules.consent_state import LedgerEvent, accounts_added_since
 
 @dataclass(frozen=True)
 class ExternalOptIn:
-    """An opt-in given elsewhere at `at_ms`, for an account that may be new (None)."""
+    """An opt-in given elsewhere at `at_ms`. `account_id` is None for an account that does not exist yet."""
 
     number: str
     account_id: int | None
@@ -20,17 +20,17 @@ class ExternalOptIn:
 def possibly_reassigned(
     opt_ins: Iterable[ExternalOptIn], events_by_number: Mapping[str, Sequence[LedgerEvent]]
 ) -> set[ExternalOptIn]:
-    """The opt-ins after which somebody else got the number, so that the texts might reach a stranger.
+    """Return the opt-ins after which another person's account got the number, so that texts might reach a stranger.
 
     Accounts with the same email address belong to one person.
     """
     others = {
-        paper: accounts_added_since(events_by_number.get(paper.number, ()), paper.account_id, paper.at_ms)
-        for paper in opt_ins
+        opt_in: accounts_added_since(events_by_number.get(opt_in.number, ()), opt_in.account_id, opt_in.at_ms)
+        for opt_in in opt_ins
     }
-    emails = emails_of({account for found in others.values() for account in found})
+    emails = emails_of({account_id for account_ids in others.values() for account_id in account_ids})
     return {
-        paper
-        for paper, found in others.items()
-        if any(emails.get(account, "").casefold() != paper.email.casefold() for account in found)
+        opt_in
+        for opt_in, account_ids in others.items()
+        if any(emails.get(account_id, "").casefold() != opt_in.email.casefold() for account_id in account_ids)
     }

@@ -1,6 +1,6 @@
-"""Opt-outs brought in from a file: looked at first, then written whole or not at all.
+"""Import opt-outs from a file, after a preview: all of them or none.
 
-What is in the ledger already is counted and not written again, so the same file twice does no harm.
+An opt-out that is already in the ledger is counted and not written again, so importing a file twice does no harm.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,9 +27,10 @@ _HYPOTHETICAL_ID = 2**62
 
 @dataclass(frozen=True)
 class OptOutImportPlan:
-    """`stops` are to be written; `overtaken` of them are older than a START, and those numbers stay on.
+    """`opt_outs` are to be written; `superseded` of them are older than a START, so those numbers keep their texts.
 
-    `already` counts numbers that are opted out, or have this very opt-out in the ledger; `twice` repeated lines.
+    `already_opted_out` counts numbers that are opted out or have the same opt-out in the ledger, `duplicates` repeated
+    lines.
     """
 
     opt_outs: list[OptOutRow]
@@ -44,20 +45,20 @@ class OptOutImportPlan:
 
     @property
     def summary(self) -> str:
-        """What was done, in words."""
-        said = [
-            f"{self.newly_opted_out:,} {'number is' if self.newly_opted_out == 1 else 'numbers are'} opted out.",
-            f"{self.superseded:,} said START after the opt-out and stay on." if self.superseded else "",
-            f"{self.already_opted_out:,} {'was' if self.already_opted_out == 1 else 'were'} opted out already_opted_out."
+        """What the import did, for people."""
+        sentences = [
+            f"{self.newly_opted_out:,} {'number was' if self.newly_opted_out == 1 else 'numbers were'} opted out.",
+            f"{self.superseded:,} sent START after the opt-out and still get texts." if self.superseded else "",
+            f"{self.already_opted_out:,} {'was' if self.already_opted_out == 1 else 'were'} already opted out."
             if self.already_opted_out
             else "",
-            f"{self.duplicates:,} came more than once." if self.duplicates else "",
+            f"{self.duplicates:,} appeared more than once." if self.duplicates else "",
         ]
-        return " ".join(filter(None, said))
+        return " ".join(filter(None, sentences))
 
 
 def decode(raw: bytes) -> DecodedFile:
-    """A file's text. Raises `Refused`."""
+    """Raises `ActionRefused` if the file cannot be read as text."""
     try:
         return csv_input.decode_csv(raw)
     except CsvError as error:
@@ -65,93 +66,93 @@ def decode(raw: bytes) -> DecodedFile:
 
 
 def plan_opt_outs(text: str, now_ms: int) -> OptOutImportPlan:
-    """What an import would do. Raises `ImportRejected` (rows) or `Refused` (the text as a whole)."""
+    """Preview an import. Raises `ImportRejected` for errors in rows, `ActionRefused` for the text as a whole."""
     return _plan(_read_valid_rows(text, now_ms), now_ms)
 
 
-def import_opt_outs(text: str, asker: Actor, now_ms: int) -> OptOutImportPlan:
-    """What was done: the numbers are silent from now on. Raises as `plan_opt_outs` does, and then nothing was done."""
-    found = _read_valid_rows(text, now_ms)
+def import_opt_outs(text: str, actor: Actor, now_ms: int) -> OptOutImportPlan:
+    """Opt the numbers out and return what was done. Raises as `plan_opt_outs` does, and then nothing was done."""
+    result = _read_valid_rows(text, now_ms)
     with transaction():
         ledger.lock_ledger()
-        plan = _plan(found, now_ms)
-        ledger.append(*(_event(row, asker, now_ms) for row in plan.opt_outs))
+        plan = _plan(result, now_ms)
+        ledger.append(*(_event(row, actor, now_ms) for row in plan.opt_outs))
         recording.recompute_many([row.number for row in plan.opt_outs], now_ms)
     queue.enqueue(settings().redis_url, "drain_sms")
     return plan
 
 
 def read_rows(read: Callable[[], CsvResult[Row]]) -> CsvResult[Row]:
-    """What was read. Raises `Refused` when it cannot be read as a whole, or nothing is in it."""
+    """Raises `ActionRefused` if the text cannot be read as a whole, or has no rows."""
     try:
-        found = read()
+        result = read()
     except CsvError as error:
         raise ActionRefused(str(error)) from error
-    if not found.rows and not found.errors:
-        raise ActionRefused("There is nothing in it to import.")
-    return found
+    if not result.rows and not result.errors:
+        raise ActionRefused("There is nothing to import.")
+    return result
 
 
-def raise_row_errors(mistakes: Sequence[RowError], stopped_at: int | None) -> None:
-    if mistakes:
-        raise ImportRejected(mistakes, stopped_at)
+def raise_row_errors(errors: Sequence[RowError], stopped_at: int | None) -> None:
+    if errors:
+        raise ImportRejected(errors, stopped_at)
 
 
 def state_after(
-    story: Sequence[LedgerEvent], kind: EventKind, at_ms: int, account_id: int | None = None
+    events: Sequence[LedgerEvent], kind: EventKind, at_ms: int, account_id: int | None = None
 ) -> ConsentState:
-    """How a number would stand if this had happened there too."""
-    return derive_state([*story, LedgerEvent(_HYPOTHETICAL_ID, kind, at_ms, account_id)])
+    """The state of a number if this event happened as well."""
+    return derive_state([*events, LedgerEvent(_HYPOTHETICAL_ID, kind, at_ms, account_id)])
 
 
 def _read_valid_rows(text: str, now_ms: int) -> CsvResult[OptOutRow]:
-    found = read_rows(lambda: consent_csv.read_opt_outs(text, settings().region, now_ms))
-    raise_row_errors(found.errors, found.stopped_at_row)
-    return found
+    result = read_rows(lambda: consent_csv.read_opt_outs(text, settings().region, now_ms))
+    raise_row_errors(result.errors, result.stopped_at_row)
+    return result
 
 
-def _plan(found: CsvResult[OptOutRow], now_ms: int) -> OptOutImportPlan:
-    rows = found.rows
+def _plan(result: CsvResult[OptOutRow], now_ms: int) -> OptOutImportPlan:
+    rows = result.rows
     newest = _newest_by_number(rows, now_ms)
     events_by_number = ledger.events_by_number(list(newest))
-    stops, overtaken = [], 0
+    opt_outs, superseded = [], 0
     for number, row in newest.items():
-        story = events_by_number.get(number, [])
-        if derive_state(story).stopped_at_ms is not None or _is_recorded(story, row):
+        events = events_by_number.get(number, [])
+        if derive_state(events).stopped_at_ms is not None or _is_recorded(events, row):
             continue
-        stops.append(row)
-        overtaken += state_after(story, EventKind.STOP, _opt_out_time_ms(row, now_ms)).stopped_at_ms is None
-    return OptOutImportPlan(stops, overtaken, len(newest) - len(stops), len(rows) - len(newest), found.warnings)
+        opt_outs.append(row)
+        superseded += state_after(events, EventKind.STOP, _opt_out_time_ms(row, now_ms)).stopped_at_ms is None
+    return OptOutImportPlan(opt_outs, superseded, len(newest) - len(opt_outs), len(rows) - len(newest), result.warnings)
 
 
 def _newest_by_number(rows: Sequence[OptOutRow], now_ms: int) -> dict[str, OptOutRow]:
-    """Of a number that comes more than once, the opt-out that was said last."""
+    """Map each number to its last opt-out in the file."""
     newest: dict[str, OptOutRow] = {}
     for row in rows:
-        other = newest.get(row.number)
-        if other is None or _opt_out_time_ms(other, now_ms) < _opt_out_time_ms(row, now_ms):
+        current = newest.get(row.number)
+        if current is None or _opt_out_time_ms(current, now_ms) < _opt_out_time_ms(row, now_ms):
             newest[row.number] = row
     return newest
 
 
 def _opt_out_time_ms(row: OptOutRow, now_ms: int) -> int:
-    """Where the file does not say when, the opt-out counts from now."""
+    """An opt-out without a time counts from now."""
     return now_ms if row.at_ms is None else row.at_ms
 
 
-def _is_recorded(story: Sequence[LedgerEvent], row: OptOutRow) -> bool:
+def _is_recorded(events: Sequence[LedgerEvent], row: OptOutRow) -> bool:
     first_ms = start_of_day_ms(row.day, "UTC") if row.day else row.at_ms
     if first_ms is None or row.at_ms is None:
         return False
-    return any(event.kind == EventKind.STOP and first_ms <= event.at_ms <= row.at_ms for event in story)
+    return any(event.kind == EventKind.STOP and first_ms <= event.at_ms <= row.at_ms for event in events)
 
 
-def _event(row: OptOutRow, asker: Actor, now_ms: int) -> dict[str, Any]:
+def _event(row: OptOutRow, actor: Actor, now_ms: int) -> dict[str, Any]:
     return {
         "number": row.number,
         "kind": EventKind.STOP,
         "source": "import",
-        **asker.ledger_columns,
+        **actor.ledger_columns,
         "text": row.reason,
         "detail": {"row": row.row} | ({"day": row.day} if row.day else {}),
         "occurred_at_ms": _opt_out_time_ms(row, now_ms),

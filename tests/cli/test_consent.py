@@ -32,34 +32,34 @@ def tamper(shell: PortalShell, *statements: str) -> None:
             connection.execute(statement)
 
 
-def test_an_empty_ledger_is_unbroken(shell: PortalShell) -> None:
+def test_empty_ledger_is_valid(shell: PortalShell) -> None:
     assert shell.output_of("consent", "verify") == f"0 events, unbroken. Last digest {'0' * 64}"
 
 
-def test_a_number_is_opted_out_while_texts_are_off(shell: PortalShell) -> None:
+def test_number_is_opted_out_while_texts_are_off(shell: PortalShell) -> None:
     shell.output_of("config", "set", "EnableSmsNotifications", "false")
     command = ("consent", "opt-out", "(415) 200-0001", "--how", "phone", "--reason", "Rang us")
     assert shell.output_of(*command) == f"{NUMBER} is opted out. Only START from that phone turns texts on again."
     assert stop_number(shell) == [NUMBER]
     (event,) = csv.DictReader(io.StringIO(shell.output_of("consent", "export").removeprefix("\ufeff")))
-    assert (event["kind"], event["arguments"], event["actor"]) == ("stop", "Rang us", "Somebody at the shell")
-    assert "How it was asked for: phone call." in event["notes"]
+    assert (event["kind"], event["text"], event["actor"]) == ("stop", "Rang us", "Command line")
+    assert "Asked for by: phone call." in event["notes"]
 
 
 def test_opt_out_command_names_the_accounts_and_what_ends(shell: PortalShell) -> None:
     rows = f"P-1,Kim Lee,k@example.org,Practitioner,user,UTC,{NUMBER},2026-01-02,form\n"
     shell.output_of("accounts", "import", shell.write_file("people.csv", f"{CLI_ACCOUNT_CSV_HEADER}\n{rows}"))
     said = shell.run("consent", "opt-out", NUMBER, "--how", "phone", "--reason", "Rang us").stderr
-    assert "Kim Lee, P-1, gets texts there now. They end, also those that wait to leave." in said
+    assert "Kim Lee, P-1, gets texts there now. They end, including those waiting to be sent." in said
     said = shell.run("consent", "opt-out", "+14152000002", "--how", "phone", "--reason", "Rang us").stderr
     assert "No account has this number." in said
 
 
-@pytest.mark.parametrize(("auto_reply", "code", "out"), [("y", 0, [NUMBER]), ("n", 1, [])])
-def test_an_opt_out_is_confirmed_on_a_terminal(shell: PortalShell, answer: str, code: int, out: list[str]) -> None:
+@pytest.mark.parametrize(("answer", "code", "out"), [("y", 0, [NUMBER]), ("n", 1, [])])
+def test_opt_out_is_confirmed_on_a_terminal(shell: PortalShell, answer: str, code: int, out: list[str]) -> None:
     words = ("consent", "opt-out", NUMBER, "--how", "phone", "--reason", "Rang us")
     ended, said = shell.run_in_terminal(f"{answer}\n", *words)
-    assert f"Opt out {NUMBER}? Nothing undoes it [y/N]" in said
+    assert f"Opt out {NUMBER}? This cannot be undone [y/N]" in said
     assert ended == code
     assert stop_number(shell) == out
 
@@ -78,12 +78,12 @@ def test_invite_command_records_a_request_when_stopped(shell: PortalShell) -> No
     assert "is on its way" in shell.output_of("consent", "invite", "P-1", "(415) 200-0001", "--yes")
     import_opt_outs(shell, NUMBER)
     said = shell.output_of("consent", "invite", "P-1", NUMBER, "--yes")
-    assert "text START from that phone to (202) 555-0100. The wish is kept" in said
+    assert "text START from that phone to (202) 555-0100. The request is kept" in said
     asked = list(csv.DictReader(io.StringIO(shell.output_of("consent", "export"))))
-    assert [row["kind"] for row in asked] == ["invited", "stop", "wished"]
-    assert (asked[2]["actor"], asked[2]["account_number"]) == ("Somebody at the shell", "P-1")
-    assert asked[2]["arguments"] == asked[0]["arguments"] != ""
-    assert (asked[2]["wording"], asked[2]["content_block_version"]) == (asked[0]["wording"], "0")
+    assert [row["kind"] for row in asked] == ["invited", "stop", "requested"]
+    assert (asked[2]["actor"], asked[2]["account_number"]) == ("Command line", "P-1")
+    assert asked[2]["text"] == asked[0]["text"] != ""
+    assert (asked[2]["wording"], asked[2]["wording_version"]) == (asked[0]["wording"], "0")
 
 
 def test_invite_command_names_the_displaced_account(shell: PortalShell) -> None:
@@ -93,24 +93,24 @@ def test_invite_command_names_the_displaced_account(shell: PortalShell) -> None:
     rows = f"{row}P-3,Bo Li,b@example.org,Practitioner,user,UTC,{OTHER},,\n"
     shell.output_of("accounts", "import", shell.write_file("more.csv", f"{CLI_ACCOUNT_CSV_HEADER}\n{rows}"))
     said = shell.run("consent", "invite", "P-3", OTHER, "--yes").stderr
-    assert "START moves the texts there from Ann Oh, P-2, whose notifications then come by email only." in said
+    assert "START moves the texts from Ann Oh, P-2, which then gets notifications by email only." in said
 
 
 @pytest.mark.parametrize(
-    ("account", "number", "arguments"),
+    ("account", "number", "message"),
     [
         ("P-9", NUMBER, "There is no account with the number 'P-9'."),
-        ("P-1", "+14152000009", "+14152000009 is not on the account P-1. Add it there first."),
+        ("P-1", "+14152000009", "+14152000009 is not on account P-1. Add it there first."),
         ("P-1", "12", "no such number"),
     ],
 )
-def test_impossible_invite_command_is_refused(shell: PortalShell, account: str, number: str, words: str) -> None:
+def test_impossible_invite_command_is_refused(shell: PortalShell, account: str, number: str, message: str) -> None:
     shell.import_accounts("P-1")
-    assert words in shell.error_of("consent", "invite", account, number, "--yes")
+    assert message in shell.error_of("consent", "invite", account, number, "--yes")
 
 
 @pytest.mark.parametrize(("number", "reason", "said"), [("12", "Rang", "no such number"), (NUMBER, " ", "Write down")])
-def test_an_opt_out_that_will_not_do_is_refused(shell: PortalShell, number: str, reason: str, said: str) -> None:
+def test_invalid_opt_out_is_refused(shell: PortalShell, number: str, reason: str, said: str) -> None:
     assert said in shell.error_of("consent", "opt-out", number, "--how", "email", "--reason", reason)
     assert stop_number(shell) == []
 
@@ -125,47 +125,50 @@ def test_unlisted_number_in_full_notation_is_opted_out(shell: PortalShell) -> No
 
 
 def test_opt_out_file_is_imported_and_chain_stays_valid(shell: PortalShell) -> None:
-    assert import_opt_outs(shell, NUMBER, "(415) 200-0002", NUMBER) == "2 numbers are opted out. 1 came more than once."
+    assert (
+        import_opt_outs(shell, NUMBER, "(415) 200-0002", NUMBER)
+        == "2 numbers were opted out. 1 appeared more than once."
+    )
     assert stop_number(shell) == [NUMBER, "+14152000002"]
     assert shell.output_of("consent", "verify").startswith("2 events, unbroken. Last digest ")
-    assert import_opt_outs(shell, NUMBER) == "0 numbers are opted out. 1 was opted out already."
+    assert import_opt_outs(shell, NUMBER) == "0 numbers were opted out. 1 was already opted out."
 
 
 def test_opt_outs_are_read_from_stdin(shell: PortalShell) -> None:
     said = shell.output_of(
         "consent", "import-opt-outs", "-", stdin_text=f"phone,stopped_at,reason\n{NUMBER},2026-01-02,by letter\n"
     )
-    assert said == "1 number is opted out."
-    assert shell.select_rows("SELECT words, source, actor_id FROM consent_event") == [("by letter", "import", None)]
+    assert said == "1 number was opted out."
+    assert shell.select_rows("SELECT text, source, actor_id FROM consent_event") == [("by letter", "import", None)]
 
 
-def test_one_mistake_and_nothing_is_imported(shell: PortalShell) -> None:
+def test_one_row_error_rejects_the_whole_file(shell: PortalShell) -> None:
     answer = shell.run("consent", "import-opt-outs", shell.write_file("stops.txt", f"{NUMBER}\n555\n"))
     assert (answer.returncode, answer.stdout) == (1, "")
     assert answer.stderr.splitlines() == [
         "Row 2, phone: There is no such number in US: check the digits, or start with + and the country code.",
-        "Nothing was import_opt_outs: 1 mistake found.",
+        "Nothing was imported: 1 mistake found.",
     ]
     assert stop_number(shell) == []
 
 
 @pytest.mark.parametrize(
-    ("content", "arguments"),
+    ("content", "message"),
     [
         (b"", "The file is empty."),
         (b"\xff\xfe1", "The file starts as UTF-16 but is damaged further on. Save it as “CSV UTF-8”."),
         (b"phone,colour", "The columns in row 1 are wrong (unknown: colour). They may be phone,stopped_at,reason."),
     ],
 )
-def test_unreadable_file_is_refused(shell: PortalShell, content: bytes, words: str) -> None:
-    assert shell.error_of("consent", "import-opt-outs", shell.write_file("stops.csv", content)) == words
+def test_unreadable_file_is_refused(shell: PortalShell, content: bytes, message: str) -> None:
+    assert shell.error_of("consent", "import-opt-outs", shell.write_file("stops.csv", content)) == message
 
 
-def test_a_file_that_is_not_there_is_refused(shell: PortalShell) -> None:
+def test_missing_file_is_refused(shell: PortalShell) -> None:
     assert "cannot be read: No such file or directory." in shell.error_of("consent", "import-opt-outs", "/nowhere.csv")
 
 
-def test_an_earlier_digest_is_proved_to_be_in_the_chain(shell: PortalShell) -> None:
+def test_earlier_digest_is_found_in_the_chain(shell: PortalShell) -> None:
     import_opt_outs(shell, NUMBER)
     noted = shell.output_of("consent", "verify").rpartition(" ")[2]
     import_opt_outs(shell, "+14152000002")
@@ -174,28 +177,28 @@ def test_an_earlier_digest_is_proved_to_be_in_the_chain(shell: PortalShell) -> N
     assert lines[1] == "The digest you noted is that of event 1."
 
 
-def test_a_digest_that_is_not_in_the_chain_is_refused(shell: PortalShell) -> None:
+def test_unknown_digest_is_refused(shell: PortalShell) -> None:
     import_opt_outs(shell, NUMBER)
     assert shell.error_of("consent", "verify", "--head", "f" * 64) == (
-        "The ledger is unbroken, but the digest you noted is not in it: it was written anew since, or cut off."
+        "The ledger is unbroken, but the digest you noted is not in it: it was rewritten or cut off since."
     )
 
 
 @pytest.mark.parametrize(
-    ("statement", "arguments"),
+    ("statement", "message"),
     [
         ("UPDATE consent_event SET kind = 'start' WHERE id = 2", "Event 2 does not fit: it was changed after it"),
         ("DELETE FROM consent_event WHERE id = 2", "Event 3 does not fit: an event after 1 is missing"),
-        ("DELETE FROM consent_event WHERE id = 3", "Event 2 does not fit: events after it are missing"),
+        ("DELETE FROM consent_event WHERE id = 3", "Event 2 does not fit: the events after it are missing"),
     ],
 )
-def test_a_ledger_that_was_tampered_with_names_the_event(shell: PortalShell, statement: str, words: str) -> None:
+def test_tampered_ledger_names_the_event(shell: PortalShell, statement: str, message: str) -> None:
     import_opt_outs(shell, NUMBER, "+14152000002", "+14152000003")
     tamper(shell, statement)
-    assert shell.error_of("consent", "verify").startswith(words)
+    assert shell.error_of("consent", "verify").startswith(message)
 
 
-def test_evidence_of_a_number_is_written_to_stdout(shell: PortalShell) -> None:
+def test_export_of_a_number_is_written_to_stdout(shell: PortalShell) -> None:
     import_opt_outs(shell, NUMBER, "+14152000002")
     exported = shell.output_of("consent", "export", "--number", NUMBER)
     assert exported.startswith('\ufeff"event","number",')
@@ -206,7 +209,7 @@ def test_evidence_of_a_number_is_written_to_stdout(shell: PortalShell) -> None:
     assert as_json["subject"] == "the whole ledger"
 
 
-def test_evidence_of_an_account_and_of_a_period(shell: PortalShell) -> None:
+def test_export_of_an_account_or_a_period(shell: PortalShell) -> None:
     shell.import_accounts("P-1")
     lines = f"phone,stopped_at\n{NUMBER},2026-03-01\n+14152000002,2026-03-02T00:00:00Z\n"
     shell.output_of("consent", "import-opt-outs", "-", stdin_text=lines)
@@ -217,7 +220,7 @@ def test_evidence_of_an_account_and_of_a_period(shell: PortalShell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "arguments"),
+    ("option", "value", "message"),
     [
         ("--number", "4152000001", "Write the number with + and its country code, not '4152000001'."),
         ("--account", "P-9", "There is no account with the number 'P-9'."),
@@ -225,8 +228,8 @@ def test_evidence_of_an_account_and_of_a_period(shell: PortalShell) -> None:
         ("--to", "2026-02-30", "Write the day like 2026-03-01, not '2026-02-30'."),
     ],
 )
-def test_an_export_of_what_cannot_be_is_refused(shell: PortalShell, option: str, value: str, words: str) -> None:
-    assert shell.error_of("consent", "export", option, value) == words
+def test_export_with_invalid_options_is_refused(shell: PortalShell, option: str, value: str, message: str) -> None:
+    assert shell.error_of("consent", "export", option, value) == message
 
 
 def test_export_is_logged_on_stderr_without_the_number(shell: PortalShell) -> None:

@@ -70,7 +70,7 @@ def test_opt_in_older_than_later_replies_is_evidence_only() -> None:
         inbound_helpers.phone_id(other, NUMBER), other, inbound_helpers.make_actor(other), NOW - 20 * DAY_MS
     )
     import_opted_in_accounts(("B", NUMBER, "2026-01-02"))
-    assert imported_opt_ins() == [("B", "imported_opt_ins")]
+    assert imported_opt_ins() == [("B", "evidence")]
     assert inbound_helpers.stored_consent_state(NUMBER) == (None, False, False)
     assert_state_matches_ledger(NUMBER)
 

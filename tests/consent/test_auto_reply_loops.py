@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from portal.consent.number_overview import number_history
-from portal.consent.rules.auto_reply_limits import MAX_REPLIES_PER_DAY, repeat_refusal
+from portal.consent.rules.auto_reply_limits import MAX_REPLIES_PER_DAY, REPEATED_TOO_SOON, repeat_refusal
 from portal.core.extensions import db
 from tests.support import inbound_helpers, scenario
 
@@ -72,7 +72,7 @@ def test_alternating_stop_and_start_is_not_answered_forever(short_code_gateway: 
     )
 
 
-def test_two_webhooks_at_one_moment_are_not_both_answered(app: Flask, short_code_gateway: int) -> None:
+def test_concurrent_webhooks_get_one_answer(app: Flask, short_code_gateway: int) -> None:
     answered: list[str | None] = []
     begin = threading.Barrier(2)
 
@@ -97,14 +97,12 @@ def test_two_webhooks_at_one_moment_are_not_both_answered(app: Flask, short_code
 @pytest.mark.parametrize(
     ("said", "sender", "why"),
     [
-        (["HELP", "HELP"], TO, "less than 10 minutes before"),
-        (["STOP", "QUIT"], TO, "was opted out already"),
-        (["HELP"], "+12025550100", "the gateway answers this word by itself"),
+        (["HELP", "HELP"], TO, "less than 10 minutes earlier"),
+        (["STOP", "QUIT"], TO, "was already opted out"),
+        (["HELP"], "+12025550100", "the gateway answers this keyword itself"),
     ],
 )
-def test_an_administrator_can_see_why_no_answer_was_given(
-    said: list[str], sender: str, why: str, short_code_gateway: int
-) -> None:
+def test_history_says_why_no_answer_was_sent(said: list[str], sender: str, why: str, short_code_gateway: int) -> None:
     scenario.configure_gateway(SmsGatewaySettings=f'{{"FromNumber": "{sender}"}}')
     count_auto_replies(said, 1_000, short_code_gateway)
     db.session.remove()
@@ -113,6 +111,6 @@ def test_an_administrator_can_see_why_no_answer_was_given(
     assert set(told[-1].highlights) <= set(told[-1].notes)
 
 
-def test_the_clock_put_back_answers_no_more_than_before() -> None:
-    assert repeat_refusal([5_000], 4_000) == "duplicate_welcome"
+def test_clock_set_back_allows_no_further_answer() -> None:
+    assert repeat_refusal([5_000], 4_000) == REPEATED_TOO_SOON
     assert repeat_refusal([], 4_000) == ""

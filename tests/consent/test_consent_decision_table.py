@@ -34,8 +34,8 @@ def test_every_scenario_is_reached_through_the_entry_points() -> None:
     for place, state in enumerate(cases.SCENARIOS):
         number = NumberScenario(place)
         for step in cases.SCENARIOS[state]:
-            number.apply(step)
-        assert number.describe() == cases.NumberHistory(cases.SCENARIOS[state]).describe(), state
+            number.apply_step(step)
+        assert number.format_state() == cases.NumberHistory(cases.SCENARIOS[state]).describe(), state
 
 
 def test_decision_table_through_the_entry_points() -> None:
@@ -53,10 +53,10 @@ def test_decision_table_through_the_entry_points() -> None:
     wrong = []
     for place, (state, what, outcome) in enumerate(cells):
         number = NumberScenario(place, stories[place].at_ms)
-        number.apply(what)
-        if (number.describe(), number.needs_review()) != (outcome, cases.needs_review(what, outcome)):
+        number.apply_step(what)
+        if (number.format_state(), number.needs_review()) != (outcome, cases.needs_review(what, outcome)):
             wrong.append(
-                f"{what} when {state}: {number.describe()}, needs_review: {number.needs_review()}, instead of {outcome}"
+                f"{what} when {state}: {number.format_state()}, needs_review: {number.needs_review()}, instead of {outcome}"
             )
     assert wrong == []
 
@@ -83,42 +83,42 @@ class NumberScenario:
         return inbound_helpers.table_account_id(self.index, max(who, 1))
 
     def phone_id(self, account_id: int) -> int:
-        found = [row.id for row in phones_of(account_id) if row.number == self.number]
+        found = [row.id for row in phones_of(account_id) if row.number == self.phone_number]
         if not found:
             raise ActionRefused("It is not on the account.")
         return found[0]
 
     def format_state(self) -> str:
-        holder, stopped, dead = inbound_helpers.stored_consent_state(self.number)
+        holder, stopped, dead = inbound_helpers.stored_consent_state(self.phone_number)
         return cases.describe_state(holder[0] if holder else None, stopped, dead)
 
     def needs_review(self) -> bool:
         """Whether the last thing that happened waits for an administrator."""
         return any(
             reply.needs_review and reply.received_at_ms == self.now_ms
-            for reply in inbound_helpers.inbound_messages(self.number)
+            for reply in inbound_helpers.inbound_messages(self.phone_number)
         )
 
 
 def _text_action(body: str, **more: str) -> Callable[[NumberScenario, int], object]:
-    return lambda number, _id: inbound_helpers.receive_text(body, number.number, number.now_ms, **more)
+    return lambda number, _id: inbound_helpers.receive_text(body, number.phone_number, number.now_ms, **more)
 
 
 def _receipt_action(code: str) -> Callable[[NumberScenario, int], object]:
     return lambda number, account_id: inbound_helpers.receive_error_receipt(
-        account_id, number.number, code, number.now_ms
+        account_id, number.phone_number, code, number.now_ms
     )
 
 
 def _invite(number: NumberScenario, account_id: int) -> None:
     inbound_helpers.invite(
-        account_id, number.number, number.now_ms, inbound_helpers.make_actor(account_id, ip=number.number)
+        account_id, number.phone_number, number.now_ms, inbound_helpers.make_actor(account_id, ip=number.phone_number)
     )
 
 
 def _request_while_stopped(number: NumberScenario, account_id: int) -> None:
     inbound_helpers.request_while_stopped(
-        account_id, number.number, number.now_ms, inbound_helpers.make_actor(account_id, ip=number.number)
+        account_id, number.phone_number, number.now_ms, inbound_helpers.make_actor(account_id, ip=number.phone_number)
     )
 
 
@@ -136,12 +136,12 @@ def _confirm(number: NumberScenario, account_id: int) -> None:
 
 def _import_opt_in(number: NumberScenario, account_id: int) -> None:
     external_id = f"{'BA'[account_id % 2]}-{number.index}"
-    row = f"{external_id},{number.number},{inbound_helpers.iso_time(number.now_ms)},paper form 7"
+    row = f"{external_id},{number.phone_number},{inbound_helpers.iso_time(number.now_ms)},paper form 7"
     opt_in_import.import_opt_ins(f"external_id,phone,opted_in_at,evidence\n{row}", SHELL_ACTOR, number.now_ms)
 
 
 def _import_opt_out(number: NumberScenario, _id: int) -> None:
-    row = f"{number.number},{inbound_helpers.iso_time(number.now_ms)},the old provider's list"
+    row = f"{number.phone_number},{inbound_helpers.iso_time(number.now_ms)},the old provider's list"
     opt_out_import.import_opt_outs(f"phone,stopped_at,reason\n{row}", SHELL_ACTOR, number.now_ms)
 
 
@@ -151,15 +151,17 @@ def _advance_one_month(number: NumberScenario, _id: int) -> None:
 
 _EVENT_ACTIONS: dict[str, Callable[[NumberScenario, int], object]] = {
     "a month": _advance_one_month,
-    "adds": lambda number, account_id: account_phones.add_number(account_id, number.number, "", number.now_ms),
+    "adds": lambda number, account_id: account_phones.add_number(account_id, number.phone_number, "", number.now_ms),
     "removes": _remove,
     "invite": _invite,
-    "request_start": _request_while_stopped,
+    "request": _request_while_stopped,
     "paper": _import_opt_in,
-    "move": lambda number, account_id: manual_consent.move_texts(number.number, account_id, SHELL_ACTOR, number.now_ms),
+    "move": lambda number, account_id: manual_consent.move_texts(
+        number.phone_number, account_id, SHELL_ACTOR, number.now_ms
+    ),
     "confirm": _confirm,
     "manual STOP": lambda number, _id: manual_consent.opt_out(
-        number.number, "phone", "rang us", SHELL_ACTOR, number.now_ms
+        number.phone_number, "phone", "rang us", SHELL_ACTOR, number.now_ms
     ),
     "listed STOP": _import_opt_out,
     "21610": _receipt_action("21610"),

@@ -70,18 +70,18 @@ def test_csv_names_actor_time_and_exact_text(consent_history_start_ms: int) -> N
     assert tuple(found[0]) == CSV_COLUMNS
     assert [row["kind"] for row in found] == ["invited", "start", "stop"]
     invited = found[0]
-    assert (invited["text_kind"], unescape_formulas(invited["text"])) == ("Words shown", words.text)
+    assert (invited["text_kind"], unescape_formulas(invited["text"])) == ("Prompt shown", words.text)
     assert (invited["wording"], invited["content_block_version"]) == ("MyAccount → SMS Opt-in Confirmation Prompt", "0")
     assert (invited["ip"], invited["user_agent"]) == ("198.51.100.7", "a browser")
     assert (invited["account_number"], invited["actor"]) == ("P-1", "Person P-1, P-1")
     assert invited["occurred_at_utc"] == format_utc(consent_history_start_ms)
     assert invited["time_zone"] == ZONE
     assert invited["occurred_at_local"].endswith(("EST", "EDT"))
-    assert found[1]["effect"] == "Texts go to Person P-1, P-1 from here on."
+    assert found[1]["effect"] == "Texts go to Person P-1, P-1 from now on."
     assert found[1]["message_sid"].startswith("SM")
     assert (found[2]["text"], found[2]["notes"]) == (
         "please stop texting me",
-        "A refusal in other words, read as STOP.",
+        "An opt-out in other words, read as STOP.",
     )
 
 
@@ -98,12 +98,12 @@ def test_csv_is_safe_against_formula_injection() -> None:
     assert csv_rows(make_export())[3]["text"] == '\'=HYPERLINK("http://x")'
 
 
-def test_whoever_has_the_json_can_check_the_chain() -> None:
+def test_json_export_allows_checking_the_chain() -> None:
     found = json.loads("".join(export_json(make_export("json"))))
     previous = hash_chain.GENESIS_DIGEST
     for one in found["events"]:
         assert one["event"]["previous_digest"] == previous
-        assert one["event"]["event_digest"] == hash_chain.event_digest(previous, one["event"])
+        assert one["event"]["digest"] == hash_chain.event_digest(previous, one["event"])
         previous = one["event"]["digest"]
     assert previous == found["ledger"]["last_digest"]
     assert found["count"] == len(found["events"]) == 4
@@ -111,8 +111,8 @@ def test_whoever_has_the_json_can_check_the_chain() -> None:
 
 @pytest.mark.one_engine
 def test_empty_export_is_valid(consent_history_start_ms: int) -> None:
-    assert csv_rows(make_export(phone_number=scenario.phone_number(9))) == []
-    assert json.loads("".join(export_json(make_export("json", phone_number=scenario.phone_number(9)))))["events"] == []
+    assert csv_rows(make_export(number=scenario.phone_number(9))) == []
+    assert json.loads("".join(export_json(make_export("json", number=scenario.phone_number(9)))))["events"] == []
 
 
 @pytest.mark.one_engine
@@ -192,7 +192,7 @@ def test_invitation_records_its_wording_version(simulator: servers.SimulatorClie
 
 
 @pytest.mark.one_engine
-def test_what_we_answered_to_stop_and_help_is_kept_and_exported() -> None:
+def test_auto_replies_are_recorded_and_exported() -> None:
     now = scenario.now_ms()
     answers = [
         inbound_helpers.receive_text(body, UNUSED, now + turn)
@@ -206,9 +206,8 @@ def test_what_we_answered_to_stop_and_help_is_kept_and_exported() -> None:
     assert {row["auto_reply_wording_version"] for row in found} == {"0"}
     events = json.loads("".join(export_json(make_export("json", number=UNUSED))))["events"]
     assert [event["auto_reply"]["text"] for event in events] == answers[:2]
-    assert [
-        happened.event.auto_reply.text for happened in number_overview.description(UNUSED) if happened.event
-    ] == answers[:2]  # type: ignore[union-attr]
+    replies = [item.event.auto_reply for item in number_overview.number_history(UNUSED) if item.event]
+    assert [reply.text for reply in replies if reply] == answers[:2]
 
 
 def test_export_is_filtered_by_account_period_or_query(consent_history_start_ms: int) -> None:
@@ -218,10 +217,10 @@ def test_export_is_filtered_by_account_period_or_query(consent_history_start_ms:
         "account": LedgerFilter(account_id=asked),
         "period": LedgerFilter(since_ms=at_start, until_ms=at_start + 1),
         "kind": LedgerFilter(kind="stop"),
-        "name": LedgerFilter(label="person p-1"),
-        "number": LedgerFilter(label="(415) 200-0001"),
-        "part": LedgerFilter(label="2000001"),
-        "nothing": LedgerFilter(label="100%"),
+        "name": LedgerFilter(query="person p-1"),
+        "number": LedgerFilter(query="(415) 200-0001"),
+        "part": LedgerFilter(query="2000001"),
+        "nothing": LedgerFilter(query="100%"),
     }
     found = {name: [event.id for event in ledger_page(what, None, 10)] for name, what in sought.items()}
     assert found == {
@@ -248,8 +247,8 @@ def test_export_excludes_events_after_it_began() -> None:
 def test_export_is_logged_without_the_number() -> None:
     with capture_logs() as lines:
         make_export(number=NUMBER)
-    (line,) = [line for line in lines if "evidence" in line["event"]]
-    assert (line["actor"], line["form"], line["kind"], line["events"]) == ("A-1", "csv", "number", 3)
+    (line,) = [line for line in lines if line["event"] == "consent exported"]
+    assert (line["actor"], line["file_format"], line["filter"], line["events"]) == ("A-1", "csv", "number", 3)
     assert NUMBER not in json.dumps(lines)
     assert "2000000" not in json.dumps(lines)
 

@@ -53,7 +53,7 @@ def enabled_account(number: str, external_id: str, at_ms: int) -> int:
     return account_id
 
 
-def test_imported_opt_outs_are_silent_at_once(simulator: servers.SimulatorClient) -> None:
+def test_imported_opt_outs_end_texts_at_once(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway()
     scenario.create_accounts(2, with_sms=2)
     scenario.add_template()
@@ -87,7 +87,7 @@ def test_opt_out_older_than_start_is_recorded_without_effect() -> None:
     assert (event.text, event.detail, event.occurred_at_ms) == ("the old system", {"row": 2}, 1_714_564_800_000)
 
 
-def test_an_opt_out_of_a_day_wins_over_a_start_of_that_day() -> None:
+def test_opt_out_of_a_day_wins_over_start_of_that_day() -> None:
     scenario.configure_gateway()
     now_ms = scenario.now_ms()
     noon_ms = now_ms - now_ms % DAY_MS - DAY_MS // 2
@@ -100,7 +100,7 @@ def test_an_opt_out_of_a_day_wins_over_a_start_of_that_day() -> None:
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
 
 
-def test_of_a_repeated_number_the_newest_opt_out_counts() -> None:
+def test_newest_opt_out_of_a_repeated_number_counts() -> None:
     scenario.configure_gateway()
     now = scenario.now_ms()
     enabled_account(NUMBER, "P-1", now - 2 * DAY_MS)
@@ -108,7 +108,7 @@ def test_of_a_repeated_number_the_newest_opt_out_counts() -> None:
     assert plan_counts(import_opt_outs(text, SHELL_ACTOR, now)) == (1, 0, 0, 2)
 
 
-def test_one_mistake_and_nothing_is_imported() -> None:
+def test_one_row_error_rejects_the_whole_file() -> None:
     with pytest.raises(ImportRejected) as refused:
         import_opt_outs(f"{NUMBER}\n555\n{scenario.phone_number(1)}\nhello", SHELL_ACTOR, scenario.now_ms())
     assert [mistake.row for mistake in refused.value.row_errors] == [2, 4]
@@ -123,12 +123,12 @@ def test_an_empty_file_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b" \n", b"\xff\xfe+\x001", b"+1202\x81", b"+1202\x00"])
-def test_a_file_that_is_no_text_is_refused(raw: bytes) -> None:
+def test_binary_file_is_refused(raw: bytes) -> None:
     with pytest.raises(ActionRefused):
         decode(raw)
 
 
-def test_ten_thousand_lines_go_through_in_one_piece() -> None:
+def test_ten_thousand_lines_are_imported() -> None:
     scenario.create_accounts(20, with_sms=20)
     lines = [f"+1415{200 + place // 10_000}{place % 10_000:04d}" for place in range(10_000)]
     began = time.process_time()
@@ -197,7 +197,7 @@ def test_opt_in_before_the_number_was_removed_has_no_effect() -> None:
     assert inbound_helpers.stored_consent_state(NUMBER) == (None, False, False)
 
 
-def test_the_same_file_twice_writes_nothing_the_second_time() -> None:
+def test_importing_a_file_twice_writes_nothing_new() -> None:
     inbound_helpers.new_account("P-1")
     lines = opt_in_csv(f"P-1,{NUMBER},2026-02-01,Form")
     import_opt_ins(lines, SHELL_ACTOR, scenario.now_ms())
@@ -278,7 +278,7 @@ def test_importing_an_older_stop_does_not_resend_the_welcome() -> None:
     assert inbound_helpers.texts_of_kind("welcome") == []
 
 
-def test_a_day_is_found_by_that_day_and_by_no_other() -> None:
+def test_event_of_a_day_is_found_by_that_day_only() -> None:
     inbound_helpers.new_account("P-1")
     import_opt_ins(opt_in_csv(f"P-1,{NUMBER},2025-01-01,Form"), SHELL_ACTOR, scenario.now_ms())
     import_opt_outs("phone,stopped_at\n+14152000009,2025-01-01T03:00:00Z", SHELL_ACTOR, scenario.now_ms())

@@ -45,9 +45,7 @@ def content_block_text(key: str) -> str:
     return content_blocks.render_block(key, NUMBER).text
 
 
-def test_one_welcome_follows_an_opt_in_and_another_one_the_next(
-    person: int, simulator: servers.SimulatorClient
-) -> None:
+def test_each_opt_in_gets_one_welcome(person: int, simulator: servers.SimulatorClient) -> None:
     inbound_helpers.invite(person, NUMBER, NOW)
     scenario.run_sms_worker()
     inbound_helpers.receive_text("START", NUMBER, NOW + MINUTE_MS, sid="SM1")
@@ -65,7 +63,7 @@ def test_one_welcome_follows_an_opt_in_and_another_one_the_next(
     assert bodies(simulator)[2:] == [content_block_text(content_block_checks.WELCOME_TEXT)]
 
 
-def test_a_welcome_that_a_stop_overtakes_does_not_leave(simulator: servers.SimulatorClient) -> None:
+def test_stop_before_the_welcome_leaves_cancels_it(simulator: servers.SimulatorClient) -> None:
     inbound_helpers.receive_text("START", NUMBER, NOW)
     inbound_helpers.receive_text("STOP", NUMBER, NOW + 3 * MINUTE_MS)
     scenario.run_sms_worker()
@@ -73,7 +71,7 @@ def test_a_welcome_that_a_stop_overtakes_does_not_leave(simulator: servers.Simul
     assert inbound_helpers.texts_of_kind("welcome") == [(NUMBER, "skipped", "stopped")]
 
 
-def test_while_texts_are_off_a_start_counts_and_its_welcome_says_why_it_did_not_go(
+def test_start_counts_while_texts_are_off_but_gets_no_welcome(
     simulator: servers.SimulatorClient,
 ) -> None:
     app_settings.set_setting("EnableSmsNotifications", "false", None, NOW)
@@ -85,7 +83,7 @@ def test_while_texts_are_off_a_start_counts_and_its_welcome_says_why_it_did_not_
     assert simulator.accepted_texts() == []
 
 
-def test_neither_paper_nor_a_move_by_hand_is_welcomed(person: int) -> None:
+def test_imported_opt_in_and_manual_move_get_no_welcome(person: int) -> None:
     inbound_helpers.receive_text("START", NUMBER, NOW)
     (other,) = inbound_helpers.create_sharing_accounts(NUMBER, NOW + 1, "B")
     manual_consent.move_texts(NUMBER, other, SHELL_ACTOR, NOW + MINUTE_MS)
@@ -94,7 +92,7 @@ def test_neither_paper_nor_a_move_by_hand_is_welcomed(person: int) -> None:
     assert inbound_helpers.stored_consent_state(NUMBER)[0] == "B"
 
 
-def test_who_loses_the_texts_is_told_once_and_by_mail(person: int, simulator: servers.SimulatorClient) -> None:
+def test_displaced_account_gets_one_email(person: int, simulator: servers.SimulatorClient) -> None:
     inbound_helpers.receive_text("START", NUMBER, NOW)
     (other,) = inbound_helpers.create_sharing_accounts(NUMBER, NOW + 1, "B")
     inbound_helpers.invite(other, NUMBER, NOW + MINUTE_MS)
@@ -110,7 +108,7 @@ def test_who_loses_the_texts_is_told_once_and_by_mail(person: int, simulator: se
     assert "B" not in mail["text"].split(), "whose the texts are now is nobody's business"
 
 
-def test_who_takes_the_number_off_their_account_is_told_nothing(person: int) -> None:
+def test_removing_a_number_sends_no_email(person: int) -> None:
     inbound_helpers.receive_text("START", NUMBER, NOW)
     account_phones.remove_number(
         inbound_helpers.phone_id(person, NUMBER), person, inbound_helpers.make_actor(person), NOW + MINUTE_MS
@@ -119,7 +117,7 @@ def test_who_takes_the_number_off_their_account_is_told_nothing(person: int) -> 
 
 
 @pytest.mark.parametrize("kind", ["500_after", "reset_after"])
-def test_a_text_that_was_accepted_unheard_is_known_by_number_words_and_time(
+def test_unknown_text_is_matched_by_number_text_and_time(
     person: int, simulator: servers.SimulatorClient, kind: str
 ) -> None:
     inbound_helpers.invite(person, NUMBER, NOW)
@@ -132,9 +130,7 @@ def test_a_text_that_was_accepted_unheard_is_known_by_number_words_and_time(
     assert len(simulator.accepted_texts()) == 1
 
 
-def test_a_text_that_never_arrived_is_sent_again_after_the_settle_window(
-    person: int, simulator: servers.SimulatorClient
-) -> None:
+def test_text_missing_at_the_provider_is_sent_again(person: int, simulator: servers.SimulatorClient) -> None:
     inbound_helpers.receive_text("START", NUMBER, NOW)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
     scenario.run_sms_worker()
@@ -145,7 +141,7 @@ def test_a_text_that_never_arrived_is_sent_again_after_the_settle_window(
     assert bodies(simulator) == [content_block_text(content_block_checks.WELCOME_TEXT)]
 
 
-def test_an_older_text_of_the_same_words_proves_nothing(person: int, simulator: servers.SimulatorClient) -> None:
+def test_older_identical_text_is_no_match(person: int, simulator: servers.SimulatorClient) -> None:
     message = {
         "to": NUMBER,
         "body": content_block_text(content_block_checks.WELCOME_TEXT),
@@ -159,9 +155,7 @@ def test_an_older_text_of_the_same_words_proves_nothing(person: int, simulator: 
     assert inbound_helpers.texts_of_kind("welcome") == [(NUMBER, "ready", "")]
 
 
-def test_a_text_of_other_words_to_the_same_number_proves_nothing(
-    person: int, simulator: servers.SimulatorClient
-) -> None:
+def test_different_text_to_the_same_number_is_no_match(person: int, simulator: servers.SimulatorClient) -> None:
     message = {"to": NUMBER, "body": f"{content_block_text(content_block_checks.WELCOME_TEXT)} And more."}
     inbound_helpers.receive_text("START", NUMBER, NOW)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
@@ -171,7 +165,7 @@ def test_a_text_of_other_words_to_the_same_number_proves_nothing(
     assert inbound_helpers.texts_of_kind("welcome") == [(NUMBER, "ready", "")]
 
 
-def test_words_that_twilio_made_plain_are_still_ours(person: int, simulator: servers.SimulatorClient) -> None:
+def test_smart_encoded_text_is_matched(person: int, simulator: servers.SimulatorClient) -> None:
     """With smart encoding Twilio lists the text with plain quotes and dashes."""
     content_blocks.save_block(
         content_block_checks.WELCOME_TEXT, "The board’s “notices” – now by text… STOP ends them.", None, NOW
@@ -185,9 +179,7 @@ def test_words_that_twilio_made_plain_are_still_ours(person: int, simulator: ser
     assert inbound_helpers.texts_of_kind("welcome")[0][1] in ("accepted", "sent", "delivered")
 
 
-def test_of_two_alike_the_second_waits_until_the_first_is_settled(
-    person: int, simulator: servers.SimulatorClient
-) -> None:
+def test_identical_text_waits_until_the_first_is_resolved(person: int, simulator: servers.SimulatorClient) -> None:
     inbound_helpers.invite(person, NUMBER, NOW)
     inbound_helpers.invite(person, NUMBER, NOW + 11 * MINUTE_MS)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
@@ -200,9 +192,7 @@ def test_of_two_alike_the_second_waits_until_the_first_is_settled(
     assert sids == {text["sid"] for text in simulator.accepted_texts()}, "each has a message of its own"
 
 
-def test_one_whose_outcome_only_another_account_can_tell_holds_up_nobody(
-    person: int, simulator: servers.SimulatorClient
-) -> None:
+def test_unknown_text_of_a_former_account_holds_up_nothing(person: int, simulator: servers.SimulatorClient) -> None:
     """What the new account sends is never taken for it: it stands in another list."""
     inbound_helpers.invite(person, NUMBER, NOW)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
@@ -217,7 +207,7 @@ def test_one_whose_outcome_only_another_account_can_tell_holds_up_nobody(
     assert made == [servers.LIVE_CREDENTIALS["AccountSid"], other["AccountSid"]]
 
 
-def test_many_invitations_at_once_under_the_override_all_come_to_its_phone(simulator: servers.SimulatorClient) -> None:
+def test_override_number_gets_all_concurrent_invitations(simulator: servers.SimulatorClient) -> None:
     """Alike in number and words: one of them is out at a time, and none is taken for another."""
     scenario.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
     for place in range(1, 9):
@@ -241,7 +231,7 @@ def test_many_invitations_at_once_under_the_override_all_come_to_its_phone(simul
     assert len(set(db.session.scalars(select(Delivery.provider_id)))) == 8
 
 
-def test_each_event_is_followed_once_however_often_it_is_looked_at(person: int) -> None:
+def test_recomputing_does_not_repeat_notifications(person: int) -> None:
     inbound_helpers.receive_text("START", NUMBER, NOW)
     for minute in range(1, 6):
         account_phones.confirm_number(

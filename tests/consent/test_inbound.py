@@ -50,7 +50,7 @@ def test_stop_ends_texts_and_start_restores_them(simulator: servers.SimulatorCli
     assert len(simulator.accepted_texts()) == 2, f"the welcome and the notification: {scenario.count_states('sms')}"
 
 
-def test_a_replayed_start_does_not_undo_a_later_stop() -> None:
+def test_replayed_start_does_not_undo_a_later_stop() -> None:
     receive_text("START", sid="SM1")
     receive_text("STOP", after_minutes=3)
     for minutes in (4, 60, 10_000):
@@ -66,12 +66,12 @@ def test_reply_text_is_recorded_verbatim() -> None:
         select(ConsentEvent).where(ConsentEvent.source == "handset").order_by(ConsentEvent.id)
     )
     assert (stop.kind, stop.text, stop.message_sid, stop.occurred_at_ms) == ("stop", "  Stop!  ", "SM1", NOW)
-    assert (stop.detail, stop.account_id) == ({"heard": "webhook", "to": servers.FROM_NUMBER}, None)
+    assert (stop.detail, stop.account_id) == ({"source": "webhook", "to": servers.FROM_NUMBER}, None)
     assert (start.kind, start.message_sid, start.account_id) == ("start", "SM2", 1)
     assert inbound_helpers.inbound_messages(NUMBER)[0].raw["Body"] == "  Stop!  "
 
 
-def test_a_refusal_in_other_words_is_marked_as_interpreted() -> None:
+def test_opt_out_in_other_words_is_marked_as_interpreted() -> None:
     receive_text("please stop texting me")
     event = db.session.scalars(select(ConsentEvent).where(ConsentEvent.kind == "stop")).one()
     assert event.detail["interpreted"] is True
@@ -99,7 +99,7 @@ def test_help_is_stored_without_review() -> None:
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-def test_a_tapback_is_kept_without_work_and_changes_nothing(stopped: bool) -> None:
+def test_tapback_is_stored_and_changes_nothing(stopped: bool) -> None:
     if stopped:
         receive_text("STOP")
     for body in ("Liked “STOP”", "Removed a like from “START”", "👍 to “HELP”", "Le gustó “STOP”", "A aimé « START »"):
@@ -119,7 +119,7 @@ def test_free_text_opt_out_takes_effect_without_review(body: str) -> None:
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("channel", ["rcs:", "whatsapp:", "RCS:"])
-def test_a_stop_silences_the_number_whichever_channel_it_came_by(channel: str) -> None:
+def test_stop_counts_by_any_channel(channel: str) -> None:
     receive_text("STOP", f"{channel}{NUMBER}")
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", True, False)
     (reply,) = inbound_helpers.inbound_messages(NUMBER)
@@ -161,7 +161,7 @@ def test_start_to_a_number_that_does_not_send_needs_review() -> None:
     assert inbound_helpers.inbound_messages(NUMBER)[1].needs_review
 
 
-def test_a_start_to_a_number_that_sent_before_counts(simulator: servers.SimulatorClient) -> None:
+def test_start_to_a_former_sending_number_counts(simulator: servers.SimulatorClient) -> None:
     scenario.create_expanded_send()
     scenario.run_sms_worker()
     configure_sender(FromNumber="+12025550101")
@@ -198,9 +198,9 @@ def test_yes_that_cannot_clear_a_stop_needs_review() -> None:
         if body == "Yes!":
             assert inbound_helpers.inbound_messages(NUMBER)[-1].needs_review
     yes, start = db.session.scalars(select(ConsentEvent).where(ConsentEvent.kind == "start").order_by(ConsentEvent.id))
-    assert yes.detail == {"heard": "webhook", "to": servers.FROM_NUMBER, "lifts_no_stop": True}
+    assert yes.detail == {"source": "webhook", "to": servers.FROM_NUMBER, "cannot_clear_stop": True}
     assert (yes.text, yes.account_id) == ("Yes!", None)
-    assert (start.detail, start.account_id) == ({"heard": "webhook", "to": servers.FROM_NUMBER}, 1)
+    assert (start.detail, start.account_id) == ({"source": "webhook", "to": servers.FROM_NUMBER}, 1)
 
 
 def test_twilio_opt_out_type_overrides_the_text() -> None:
@@ -210,14 +210,14 @@ def test_twilio_opt_out_type_overrides_the_text() -> None:
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
 
 
-def test_what_names_no_message_is_not_kept() -> None:
+def test_webhook_without_a_message_id_is_ignored() -> None:
     stop = {"From": NUMBER, "Body": "STOP"}
     for form in ({}, stop, {"MessageSid": "", **stop}, {"MessageSid": "\x00", **stop}):
         assert receive_inbound(form, NOW) is None
     assert inbound_helpers.count_rows(InboundMessage) == 0
 
 
-def test_a_missing_field_does_no_harm() -> None:
+def test_missing_field_is_tolerated() -> None:
     form = {"From": NUMBER, "To": servers.FROM_NUMBER, "Body": "STOP"}
     for missing, stopped in (("From", False), ("Body", False), ("To", True)):
         given = {name: value for name, value in form.items() if name != missing}
@@ -226,7 +226,7 @@ def test_a_missing_field_does_no_harm() -> None:
     assert inbound_helpers.count_rows(InboundMessage) == 3
 
 
-def test_fields_far_longer_than_twilios_are_no_fault_of_ours() -> None:
+def test_oversized_webhook_fields_are_stored() -> None:
     """Random, or the database would pack it into an index after all."""
     names = ["MessageSid", "From", "To", "Body", "MessagingServiceSid", "AnythingElse"]
     for field in names:
@@ -260,7 +260,7 @@ AUTO_REPLIES = {
 @pytest.mark.parametrize(
     "ours", [servers.FROM_NUMBER, "60606", "+18335550100"], ids=["long code", "short code", "toll-free"]
 )
-def test_we_answer_where_twilio_does_not(ours: str) -> None:
+def test_portal_answers_where_twilio_does_not(ours: str) -> None:
     configure_sender(FromNumber=ours)
     for place, (body, expected) in enumerate(AUTO_REPLIES.items(), 1):
         phone_number = scenario.phone_number(place)
@@ -279,7 +279,7 @@ def test_keywords_answered_by_the_messaging_service_get_no_reply() -> None:
 
 
 @pytest.mark.one_engine
-def test_nothing_is_answered_unless_texts_really_go_to_people() -> None:
+def test_nothing_is_answered_unless_texts_go_to_people() -> None:
     modes = [
         {"EnableSmsNotifications": "false"},
         {"EnableSmsTestMode": "true"},
@@ -297,13 +297,13 @@ def test_nothing_is_answered_unless_texts_really_go_to_people() -> None:
     assert receive_text("opt out", scenario.phone_number(9)) is not None
 
 
-def test_the_same_message_again_is_answered_nothing() -> None:
+def test_repeated_webhook_is_not_answered_again() -> None:
     assert receive_text("opt out", sid="SM1") is not None
     assert receive_text("opt out", sid="SM1") is None
 
 
 @pytest.mark.one_engine
-def test_a_machine_that_refuses_every_answer_gets_one() -> None:
+def test_sender_that_stops_every_answer_gets_one() -> None:
     """The one text that may follow a STOP: else two machines would answer each other for ever."""
     assert receive_text("no more texts") is not None
     assert receive_text("no more texts", after_minutes=1) is None

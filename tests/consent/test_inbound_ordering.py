@@ -96,7 +96,7 @@ def test_shuffled_repeated_webhooks_end_in_sent_order(
     ]
 
 
-def test_several_workers_at_once_take_each_text_once(app: Flask, simulator: servers.SimulatorClient) -> None:
+def test_concurrent_workers_store_each_text_once(app: Flask, simulator: servers.SimulatorClient) -> None:
     dice, phone_number = random.Random(7), scenario.phone_number(0)
     inbound_helpers.create_sharing_accounts(phone_number, NOW - 90 * MINUTE_MS, "A")
     texts = [(body, at_ms) for body, at_ms in random_texts(dice) if body != "who is this?"]
@@ -185,7 +185,7 @@ def test_long_code_yes_reopens_in_either_arrival_order(simulator: servers.Simula
 
 
 @pytest.mark.parametrize("number_type", ["toll_free", "long_code"])
-def test_where_no_stop_was_said_yes_enables_the_texts(simulator: servers.SimulatorClient, number_type: str) -> None:
+def test_yes_without_a_stop_enables_texts(simulator: servers.SimulatorClient, number_type: str) -> None:
     configure_number_type(number_type)
     number = receive_and_resolve(simulator, ["YES"], ["YES"])
     assert (inbound_helpers.stored_consent_state(number), replies_to_review(number)) == (("A", False, False), [])
@@ -279,7 +279,7 @@ def test_start_near_a_stop_counts_once_twilio_answers_again(simulator: servers.S
 def test_stop_during_order_resolution_is_not_overwritten(
     app: Flask, simulator: servers.SimulatorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    phone_number, begun, heard = scenario.phone_number(0), threading.LedgerEvent(), threading.LedgerEvent()
+    phone_number, begun, heard = scenario.phone_number(0), threading.Event(), threading.Event()
     inbound_helpers.create_sharing_accounts(phone_number, NOW - MINUTE_MS, "A")
     stop, start = inbound_helpers.seed_provider_messages(
         simulator, [("STOP", NOW - 9_000), ("START", NOW - 4_000)], phone_number
@@ -311,7 +311,7 @@ def test_stop_during_order_resolution_is_not_overwritten(
     assert inbound_helpers.stored_consent_state(phone_number) == ("A", True, False)
 
 
-def test_a_list_that_lags_does_not_let_a_start_wait_for_ever(simulator: servers.SimulatorClient) -> None:
+def test_start_does_not_wait_forever_for_a_lagging_list(simulator: servers.SimulatorClient) -> None:
     phone_number = scenario.phone_number(0)
     inbound_helpers.create_sharing_accounts(phone_number, NOW - MINUTE_MS, "A")
     stop, start = inbound_helpers.seed_provider_messages(
@@ -326,7 +326,7 @@ def test_a_list_that_lags_does_not_let_a_start_wait_for_ever(simulator: servers.
     assert inbound_helpers.stored_consent_state(phone_number) == ("A", False, False)
 
 
-def test_what_the_list_shows_too_late_is_put_right_then(simulator: servers.SimulatorClient) -> None:
+def test_late_list_entry_corrects_the_order(simulator: servers.SimulatorClient) -> None:
     phone_number = scenario.phone_number(0)
     inbound_helpers.create_sharing_accounts(phone_number, NOW - MINUTE_MS, "A")
     start, stop = inbound_helpers.seed_provider_messages(

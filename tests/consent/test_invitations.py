@@ -66,7 +66,7 @@ def test_request_and_prompt_are_recorded_before_the_text_leaves(
         "198.51.100.7",
         "a browser",
     )
-    assert (event.text, event.wording, event.wording_version) == (
+    assert (event.text, event.content_block, event.content_block_version) == (
         shown.text,
         content_block_checks.OPT_IN_PROMPT,
         shown.version,
@@ -91,7 +91,7 @@ def test_acting_administrator_is_recorded(account_id_fixture: int) -> None:
     assert (event.account_id, event.actor_id) == (account_id_fixture, admin)
 
 
-def test_five_hundred_at_once_for_one_number_let_one_leave(
+def test_concurrent_requests_send_one_invitation(
     app: Flask, account_id_fixture: int, simulator: servers.SimulatorClient
 ) -> None:
     phone_id = inbound_helpers.phone_id(account_id_fixture, NUMBER)
@@ -140,7 +140,7 @@ def test_number_limits_apply_whoever_requests(account_id_fixture: int) -> None:
     assert len(ledger_rows()) == 4, "what is refused is not written"
 
 
-def test_an_account_may_ask_ten_times_a_day(account_id_fixture: int) -> None:
+def test_account_limit_is_ten_requests_a_day(account_id_fixture: int) -> None:
     numbers = [NUMBER, *(scenario.phone_number(place) for place in range(1, 10))]
     for place, number in enumerate(numbers):
         if number != NUMBER:
@@ -252,13 +252,13 @@ def test_recorded_wording_is_the_one_displayed(account_id_fixture: int) -> None:
     assert ledger_rows() == []
     assert db.session.scalars(select(Communication)).all() == []
     invitations.invite(phone_id, inbound_helpers.make_actor(account_id_fixture), 1, NOW)
-    assert (ledger_rows()[0].text, ledger_rows()[0].wording_version) == (
+    assert (ledger_rows()[0].text, ledger_rows()[0].content_block_version) == (
         "New words about Notification portal. STOP ends them.",
         1,
     )
 
 
-def test_a_number_that_left_the_account_meanwhile_is_not_invited(account_id_fixture: int) -> None:
+def test_removed_number_is_not_invited(account_id_fixture: int) -> None:
     phone_id = inbound_helpers.phone_id(account_id_fixture, NUMBER)
     account_phones.remove_number(phone_id, account_id_fixture, inbound_helpers.make_actor(account_id_fixture), NOW)
     with pytest.raises(ActionRefused, match="no longer"):

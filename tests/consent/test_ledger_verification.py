@@ -35,7 +35,7 @@ def execute_raw(settings: Settings) -> Iterator[Execute]:
     else:
         connection = psycopg.connect(settings.database_url, autocommit=True)  # type: ignore[assignment]
     try:
-        yield connection.execute_sql
+        yield connection.execute
     finally:
         connection.close()
 
@@ -54,7 +54,7 @@ def execute_without_triggers(execute_raw: Execute) -> Execute:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE consent_event SET words = 'START' WHERE id = 3",
+        "UPDATE consent_event SET text = 'START' WHERE id = 3",
         "UPDATE consent_event SET id = 99 WHERE id = 5",
         "DELETE FROM consent_event WHERE id = 3",
         "DELETE FROM consent_event",
@@ -81,18 +81,18 @@ def test_database_rejects_replacing_an_event(execute_raw: Execute) -> None:
             execute_raw(other.replace("INSERT", "INSERT OR REPLACE"))
     else:
         with refused:
-            execute_raw(f"{other} ON CONFLICT (id) DO UPDATE SET words = 'START'")
+            execute_raw(f"{other} ON CONFLICT (id) DO UPDATE SET text = 'START'")
         with refused:
             execute_raw("TRUNCATE consent_event")
     assert verify_chain().is_valid
 
 
-def test_an_untouched_ledger_is_unbroken() -> None:
+def test_untouched_ledger_is_valid() -> None:
     found = verify_chain()
     assert (found.event_count, found.first_break, found.last_digest) == (5, None, ledger.chain_head()[1])
 
 
-def test_an_empty_ledger_is_unbroken(execute_without_triggers: Execute) -> None:
+def test_empty_ledger_is_valid(execute_without_triggers: Execute) -> None:
     execute_without_triggers("DELETE FROM consent_event")
     execute_without_triggers(f"UPDATE consent_head SET last_id = 0, digest = '{chain.GENESIS_DIGEST}'")
     assert verify_chain().is_valid
@@ -103,48 +103,48 @@ def test_an_empty_ledger_is_unbroken(execute_without_triggers: Execute) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        "words = 'START'",
+        "text = 'START'",
         "kind = 'start'",
         "occurred_at_ms = occurred_at_ms + 1",
         "account_id = 7",
         "detail = '{}'",
-        "wording_version = 0",
+        "content_block_version = 0",
     ],
 )
-def test_a_changed_event_is_named(execute_without_triggers: Execute, change: str) -> None:
+def test_changed_event_is_located(execute_without_triggers: Execute, change: str) -> None:
     execute_without_triggers(f"UPDATE consent_event SET {change} WHERE id = 3")
     assert verify_chain().first_break == ChainBreak(3, "it was changed after it was written")
 
 
 def test_event_missing_in_the_middle_is_located_by_the_next(execute_without_triggers: Execute) -> None:
     execute_without_triggers("DELETE FROM consent_event WHERE id = 3")
-    assert verify_chain().first_break == ChainBreak(4, "an event after 2 is missing, or was slipped in")
+    assert verify_chain().first_break == ChainBreak(4, "an event after 2 is missing, or this one was inserted")
 
 
 def test_events_missing_at_the_end_are_located_by_the_last(execute_without_triggers: Execute) -> None:
     execute_without_triggers("DELETE FROM consent_event WHERE id >= 4")
-    assert verify_chain().first_break == ChainBreak(3, "events after it are missing")
+    assert verify_chain().first_break == ChainBreak(3, "the events after it are missing")
 
 
 def test_valid_event_inserted_at_the_end_is_located(execute_without_triggers: Execute) -> None:
     last = next(event for event in ledger.all_events() if event["id"] == 5)
-    event_digest = chain.event_digest(last["event_digest"], {**last, "id": 6, "message_sid": ""})
+    digest = chain.event_digest(last["digest"], {**last, "id": 6, "message_sid": ""})
     db.session.rollback()
-    execute_without_triggers(insert_copy_sql(5, id=6, message_sid="''", previous="digest", digest=f"'{event_digest}'"))
-    assert verify_chain().first_break == ChainBreak(6, "it was slipped in at the end")
+    execute_without_triggers(insert_copy_sql(5, id=6, message_sid="''", previous_digest="digest", digest=f"'{digest}'"))
+    assert verify_chain().first_break == ChainBreak(6, "it was inserted at the end")
 
 
 def test_event_inserted_in_the_middle_is_located(execute_without_triggers: Execute) -> None:
     execute_without_triggers("UPDATE consent_event SET id = 99 WHERE id = 5")
     execute_without_triggers(insert_copy_sql(4, id=5, message_sid="''"))
-    assert verify_chain().first_break == ChainBreak(5, "an event after 4 is missing, or was slipped in")
+    assert verify_chain().first_break == ChainBreak(5, "an event after 4 is missing, or this one was inserted")
 
 
-def test_a_missing_end_is_said(execute_without_triggers: Execute) -> None:
+def test_missing_chain_head_is_reported(execute_without_triggers: Execute) -> None:
     execute_without_triggers("DELETE FROM consent_head")
     broken = verify_chain().first_break
     assert broken
-    assert broken.reason == "the ledger's note of its own end is missing"
+    assert broken.reason == "the row that holds the last digest is missing"
 
 
 def test_known_digest_is_found_in_the_chain() -> None:
@@ -161,7 +161,7 @@ def test_rewritten_ledger_is_detected_by_a_known_digest(execute_without_triggers
     for event in events:
         event |= {"text": "START", "previous_digest": previous}
         previous = chain.event_digest(previous, event)
-        values = f"words = 'START', previous_digest = '{event['previous']}', digest = '{previous}'"
+        values = f"text = 'START', previous_digest = '{event['previous_digest']}', digest = '{previous}'"
         execute_without_triggers(f"UPDATE consent_event SET {values} WHERE id = {event['id']}")
     execute_without_triggers(f"UPDATE consent_head SET digest = '{previous}'")
     assert verify_chain().is_valid, "it fits together"
@@ -180,7 +180,7 @@ def test_events_written_during_verification_are_not_reported(
             _append_from_other_connection(connection)
         return walk()
 
-    monkeypatch.setattr(ledger, "everything", with_an_event_meanwhile)
+    monkeypatch.setattr(ledger, "all_events", with_an_event_meanwhile)
     assert verify_chain().is_valid
 
 
@@ -188,13 +188,13 @@ def _append_from_other_connection(connection: Any) -> None:
     head = connection.exec_driver_sql("SELECT last_id, digest FROM consent_head").one()
     first = dict(connection.exec_driver_sql("SELECT * FROM consent_event WHERE id = 1").mappings().one())
     event = {**first, "id": head.last_id + 1, "message_sid": "", "detail": {}}
-    event_digest = chain.event_digest(head.event_digest, event)
+    digest = chain.event_digest(head.digest, event)
     changes = {
         "message_sid": "''",
         "detail": "'{}'",
         "previous_digest": f"'{head.digest}'",
-        "digest": f"'{event_digest}'",
+        "digest": f"'{digest}'",
     }
     connection.exec_driver_sql(insert_copy_sql(1, id=event["id"], **changes))
-    connection.exec_driver_sql(f"UPDATE consent_head SET last_id = {event['id']}, digest = '{event_digest}'")
+    connection.exec_driver_sql(f"UPDATE consent_head SET last_id = {event['id']}, digest = '{digest}'")
     connection.commit()

@@ -53,7 +53,12 @@ def test_manually_opted_out_number_gets_no_texts(simulator: servers.SimulatorCli
     assert len(simulator.accepted_texts()) == arrived
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-1", True, False)
     event = latest_event()
-    assert (event.kind, event.source, event.actor_id, event.detail) == ("stop", "manual", admin_id, {"how": "phone"})
+    assert (event.kind, event.source, event.actor_id, event.detail) == (
+        "stop",
+        "manual",
+        admin_id,
+        {"channel": "phone"},
+    )
     assert event.text == "Called on Monday and asked us to stop."
 
 
@@ -83,21 +88,21 @@ def test_second_opt_out_keeps_the_first_time_and_is_recorded(admin_id: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("typed", "how", "reason", "fields"),
+    ("typed", "channel", "reason", "fields"),
     [
-        ("", "", "", {"number", "how", "reason"}),
+        ("", "", "", {"number", "channel", "reason"}),
         ("12345", "phone", "x", {"number"}),
-        (NUMBER, "pigeon", "x", {"how"}),
+        (NUMBER, "pigeon", "x", {"channel"}),
         (NUMBER, "phone", " \x00 ", {"reason"}),
         (NUMBER, "phone", "x" * 1001, {"reason"}),
         ("x" * 100_000, "phone", "x", {"number"}),
     ],
 )
 def test_invalid_form_names_each_field_and_writes_nothing(
-    admin_id: int, typed: str, how: str, reason: str, fields: set[str]
+    admin_id: int, typed: str, channel: str, reason: str, fields: set[str]
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        opt_out(typed, how, reason, inbound_helpers.make_actor(admin_id), scenario.now_ms())
+        opt_out(typed, channel, reason, inbound_helpers.make_actor(admin_id), scenario.now_ms())
     assert set(refused.value.errors) == fields
     assert inbound_helpers.ledger_kinds(NUMBER) == []
 
@@ -162,7 +167,7 @@ def test_start_after_the_reply_still_counts(admin_id: int) -> None:
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-1", False, False)
 
 
-def test_nothing_to_do_changes_nothing_but_the_inbox(admin_id: int) -> None:
+def test_nothing_to_do_only_closes_the_review(admin_id: int) -> None:
     now = scenario.now_ms()
     two_accounts_first_enabled(now)
     before = inbound_helpers.ledger_kinds(NUMBER)
@@ -173,7 +178,7 @@ def test_nothing_to_do_changes_nothing_but_the_inbox(admin_id: int) -> None:
     assert inbound_helpers.inbound_messages(NUMBER)[-1].decision == "nothing"
 
 
-def test_a_start_for_which_no_account_was_found_is_given_to_one(admin_id: int) -> None:
+def test_unassigned_start_is_given_to_an_account(admin_id: int) -> None:
     now = scenario.now_ms()
     ids = inbound_helpers.create_sharing_accounts(NUMBER, now, "P-1", "V-1")
     inbound_helpers.receive_text("START", NUMBER, now + MINUTE_MS)
@@ -194,7 +199,7 @@ def test_start_resolved_meanwhile_cannot_be_assigned(admin_id: int) -> None:
     reply_id = inbound_helpers.inbound_messages(NUMBER)[-1].id
     inbound_helpers.invite(ids[0], NUMBER, now + 2 * MINUTE_MS)
     inbound_helpers.receive_text("START", NUMBER, now + 3 * MINUTE_MS)
-    with pytest.raises(ActionRefused, match="settled meanwhile"):
+    with pytest.raises(ActionRefused, match="no longer waits for an account"):
         decide_reply(reply_id, "moved", inbound_helpers.make_actor(admin_id), now + 4 * MINUTE_MS, account_id=ids[1])
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-1", False, False)
 
@@ -216,17 +221,17 @@ def test_yes_under_a_stop_cannot_be_assigned_manually(admin_id: int) -> None:
 
 
 @pytest.mark.parametrize("decision", ["", "start", "moved", "x" * 10_000])
-def test_what_cannot_be_decided_about_a_reply_is_refused(admin_id: int, decision: str) -> None:
+def test_impossible_decision_is_refused(admin_id: int, decision: str) -> None:
     reply_id = receive_unclear_reply(scenario.now_ms())
-    with pytest.raises(ActionRefused, match="cannot be decided"):
+    with pytest.raises(ActionRefused, match="not possible for this reply"):
         decide_reply(reply_id, decision, inbound_helpers.make_actor(admin_id), scenario.now_ms())
     assert inbound_helpers.inbound_messages(NUMBER)[-1].decision == ""
 
 
-def test_a_sender_that_is_no_phone_number_cannot_be_opted_out(admin_id: int) -> None:
+def test_non_phone_sender_cannot_be_opted_out(admin_id: int) -> None:
     inbound_helpers.receive_text("stop it", "12345", scenario.now_ms())
     reply_id = inbound_helpers.inbound_messages("12345")[-1].id
-    with pytest.raises(ActionRefused, match="cannot be decided"):
+    with pytest.raises(ActionRefused, match="not possible for this reply"):
         decide_reply(reply_id, "stop", inbound_helpers.make_actor(admin_id), scenario.now_ms())
     decide_reply(reply_id, "nothing", inbound_helpers.make_actor(admin_id), scenario.now_ms())
 

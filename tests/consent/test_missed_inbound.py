@@ -22,7 +22,7 @@ def gateway(app: object) -> None:
     scenario.configure_gateway()
 
 
-def test_a_stop_during_an_outage_of_ours_is_found_and_silences_the_number(simulator: servers.SimulatorClient) -> None:
+def test_stop_during_an_outage_is_found(simulator: servers.SimulatorClient) -> None:
     scenario.create_accounts(1, with_sms=1)
     scenario.add_template()
     scenario.create_expanded_send()
@@ -35,7 +35,7 @@ def test_a_stop_during_an_outage_of_ours_is_found_and_silences_the_number(simula
     assert simulator.accepted_texts() == []
 
 
-def test_a_stop_by_another_channel_that_was_missed_silences_the_number_too(simulator: servers.SimulatorClient) -> None:
+def test_missed_stop_by_another_channel_is_found(simulator: servers.SimulatorClient) -> None:
     scenario.create_accounts(1, with_sms=1)
     inbound_helpers.run_inbound_checks(NOW - 5 * MINUTE_MS)
     inbound_helpers.seed_provider_messages(
@@ -45,7 +45,7 @@ def test_a_stop_by_another_channel_that_was_missed_silences_the_number_too(simul
     assert inbound_helpers.stored_consent_state(scenario.phone_number(0)) == ("P-0", True, False)
 
 
-def test_a_stop_to_the_number_that_sent_before_is_found_as_well(simulator: servers.SimulatorClient) -> None:
+def test_missed_stop_to_a_former_sending_number_is_found(simulator: servers.SimulatorClient) -> None:
     """Twilio does not block the new number for it: nobody but us would ever know."""
     scenario.create_accounts(1, with_sms=1)
     scenario.add_template()
@@ -58,7 +58,7 @@ def test_a_stop_to_the_number_that_sent_before_is_found_as_well(simulator: serve
     assert inbound_helpers.stored_consent_state(scenario.phone_number(0)) == ("P-0", True, False)
 
 
-def test_texts_that_were_missed_apply_in_order_of_time_among_those_that_were_heard(
+def test_missed_texts_are_ordered_among_received_ones(
     simulator: servers.SimulatorClient,
 ) -> None:
     phone_number = scenario.phone_number(0)
@@ -81,7 +81,7 @@ def test_texts_that_were_missed_apply_in_order_of_time_among_those_that_were_hea
     ]
 
 
-def test_a_missed_start_of_long_ago_does_not_outrun_a_newer_stop(simulator: servers.SimulatorClient) -> None:
+def test_missed_start_does_not_override_a_newer_stop(simulator: servers.SimulatorClient) -> None:
     phone_number = scenario.phone_number(0)
     inbound_helpers.create_sharing_accounts(phone_number, NOW - 60 * MINUTE_MS, "A")
     inbound_helpers.seed_provider_messages(simulator, [("START", NOW - 30 * MINUTE_MS)], phone_number)
@@ -91,7 +91,7 @@ def test_a_missed_start_of_long_ago_does_not_outrun_a_newer_stop(simulator: serv
     assert inbound_helpers.texts_of_kind("welcome") == []
 
 
-def test_a_missed_start_does_not_outrun_a_newer_stop_by_hand(simulator: servers.SimulatorClient) -> None:
+def test_missed_start_does_not_override_a_manual_stop(simulator: servers.SimulatorClient) -> None:
     phone_number = scenario.phone_number(0)
     inbound_helpers.create_sharing_accounts(phone_number, NOW - 60 * MINUTE_MS, "A")
     inbound_helpers.seed_provider_messages(simulator, [("START", NOW - 30 * MINUTE_MS)], phone_number)
@@ -100,7 +100,7 @@ def test_a_missed_start_does_not_outrun_a_newer_stop_by_hand(simulator: servers.
     assert inbound_helpers.stored_consent_state(phone_number) == ("A", True, False)
 
 
-def test_a_start_after_an_outage_of_days_is_found_and_welcomed_once(simulator: servers.SimulatorClient) -> None:
+def test_start_during_a_long_outage_is_welcomed_once(simulator: servers.SimulatorClient) -> None:
     phone_number, days_ms = scenario.phone_number(0), 3 * 86_400_000
     inbound_helpers.create_sharing_accounts(phone_number, NOW - 2 * days_ms, "A")
     inbound_helpers.run_inbound_checks(NOW - days_ms)
@@ -113,7 +113,7 @@ def test_a_start_after_an_outage_of_days_is_found_and_welcomed_once(simulator: s
     ]
 
 
-def test_a_text_that_is_fetched_and_then_brought_by_its_webhook_counts_once(simulator: servers.SimulatorClient) -> None:
+def test_fetched_text_with_a_late_webhook_counts_once(simulator: servers.SimulatorClient) -> None:
     phone_number = scenario.phone_number(0)
     inbound_helpers.create_sharing_accounts(phone_number, NOW - 60 * MINUTE_MS, "A")
     (start,) = inbound_helpers.seed_provider_messages(simulator, [("START", NOW - 5 * MINUTE_MS)], phone_number)
@@ -124,7 +124,7 @@ def test_a_text_that_is_fetched_and_then_brought_by_its_webhook_counts_once(simu
     assert inbound_helpers.stored_consent_state(phone_number) == ("A", True, False)
 
 
-def test_what_is_read_already_is_not_read_again_and_the_list_is_asked_once_a_minute(
+def test_list_is_read_once_a_minute_from_the_cursor(
     simulator: servers.SimulatorClient,
 ) -> None:
     phone_number = scenario.phone_number(0)
@@ -137,7 +137,7 @@ def test_what_is_read_already_is_not_read_again_and_the_list_is_asked_once_a_min
     assert inbound_helpers.ledger_kinds(phone_number) == ["start"]
 
 
-def test_a_list_that_breaks_off_is_read_again_from_where_it_was(simulator: servers.SimulatorClient) -> None:
+def test_interrupted_list_is_read_again(simulator: servers.SimulatorClient) -> None:
     phone_number = scenario.phone_number(0)
     inbound_helpers.create_sharing_accounts(phone_number, NOW - 60 * MINUTE_MS, "A")
     inbound_helpers.seed_provider_messages(simulator, [("STOP", NOW - 5 * MINUTE_MS)], phone_number)
@@ -149,7 +149,7 @@ def test_a_list_that_breaks_off_is_read_again_from_where_it_was(simulator: serve
     assert inbound_helpers.ledger_kinds(phone_number) == ["stop"]
 
 
-def test_more_texts_than_a_page_of_the_list_holds_are_all_found(simulator: servers.SimulatorClient) -> None:
+def test_all_pages_of_the_list_are_read(simulator: servers.SimulatorClient) -> None:
     inbound_helpers.seed_provider_messages(simulator, [("STOP", NOW - 6 * MINUTE_MS)], scenario.phone_number(0))
     inbound_helpers.seed_provider_messages(
         simulator, [("who is this?", NOW - 5 * MINUTE_MS)] * 105, scenario.phone_number(1)

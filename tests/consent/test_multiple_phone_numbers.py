@@ -35,22 +35,22 @@ def planned_and_sent() -> list[tuple[str, str]]:
     return found
 
 
-def test_both_can_be_texted_and_the_first_is() -> None:
+def test_first_of_two_enabled_numbers_is_texted() -> None:
     assert planned_and_sent() == [(FIRST, "ready")]
 
 
-def test_the_first_said_stop_and_the_second_is_texted() -> None:
+def test_second_number_is_texted_if_the_first_is_stopped() -> None:
     inbound_helpers.receive_text("STOP", FIRST, scenario.now_ms() - MINUTE_MS)
     assert planned_and_sent() == [(SECOND, "ready")]
 
 
-def test_the_first_is_dead_and_the_second_is_texted(two_numbers: int) -> None:
+def test_second_number_is_texted_if_the_first_is_unreachable(two_numbers: int) -> None:
     inbound_helpers.receive_error_receipt(two_numbers, FIRST, "30005", scenario.now_ms() - MINUTE_MS)
     assert inbound_helpers.ledger_kinds(FIRST)[-1] == EventKind.UNREACHABLE
     assert planned_and_sent() == [(SECOND, "ready")]
 
 
-def test_both_said_stop_and_neither_is_texted() -> None:
+def test_no_text_leaves_if_both_numbers_are_stopped() -> None:
     for number in (FIRST, SECOND):
         inbound_helpers.receive_text("STOP", number, scenario.now_ms() - MINUTE_MS)
     assert [state for _number, state in planned_and_sent()] == ["skipped"]

@@ -61,20 +61,20 @@ def events(kind: str) -> list[ConsentEvent]:
     return list(db.session.scalars(select(ConsentEvent).where(ConsentEvent.kind == kind)))
 
 
-def test_a_refusal_with_21610_is_a_late_stop_and_said_in_plain_words(simulator: servers.SimulatorClient) -> None:
+def test_refusal_with_21610_records_a_stop(simulator: servers.SimulatorClient) -> None:
     reject_next_text(simulator, "21610")
     delivery_id = send_one()
     assert text(delivery_id).state == "opted_out"
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", True, False)
     (stop,) = events("stop")
-    assert (stop.source, stop.detail) == ("twilio", {"code": "21610", "delivery": delivery_id})
+    assert (stop.source, stop.detail) == ("twilio", {"error_code": "21610", "delivery_id": delivery_id})
     assert "The person replied STOP." in latest_state_text()
     send_one()
     assert "replied STOP" in latest_state_text(), "and so do those that were not sent at all"
     assert len(events("stop")) == 1
 
 
-def test_21610_by_receipt_is_the_same_and_counts_once_however_often_it_comes(
+def test_repeated_21610_receipts_record_one_stop(
     simulator: servers.SimulatorClient,
 ) -> None:
     delivery_id = send_one()
@@ -85,7 +85,7 @@ def test_21610_by_receipt_is_the_same_and_counts_once_however_often_it_comes(
     assert "The person replied STOP." in latest_state_text()
 
 
-def test_of_several_texts_refused_at_once_one_enters_the_ledger(simulator: servers.SimulatorClient) -> None:
+def test_concurrent_21610_refusals_record_one_stop(simulator: servers.SimulatorClient) -> None:
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": 21610}])
     for _ in range(5):
         scenario.create_expanded_send()
@@ -93,7 +93,7 @@ def test_of_several_texts_refused_at_once_one_enters_the_ledger(simulator: serve
     assert len(events("stop")) == 1
 
 
-def test_a_start_after_the_text_was_refused_stands(simulator: servers.SimulatorClient) -> None:
+def test_start_after_the_refused_text_stands(simulator: servers.SimulatorClient) -> None:
     delivery_id = send_one()
     inbound_helpers.receive_text("START", NUMBER, scenario.now_ms() + 1_000)
     receipt(delivery_id, "failed", "21610")
@@ -105,7 +105,7 @@ def started_ms(delivery_id: int) -> int:
     return db.session.get_one(Attempt, text(delivery_id).attempt_id).started_at_ms
 
 
-def test_a_dead_number_is_marked_whichever_way_it_shows(simulator: servers.SimulatorClient) -> None:
+def test_unreachable_number_is_recorded_from_any_report(simulator: servers.SimulatorClient) -> None:
     for code in DEAD_AT_CREATE:
         reject_next_text(simulator, code)
         send_one()
@@ -123,13 +123,13 @@ def assert_unreachable_then_confirm(code: str) -> None:
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, True)
     assert db.session.get_one(PhoneState, NUMBER).unreachable_code == code
     event = events("unreachable")[-1]
-    assert (event.source, event.detail["code"]) == ("twilio", code)
+    assert (event.source, event.detail["error_code"]) == ("twilio", code)
     account_phones.confirm_number(
         inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), scenario.now_ms()
     )
 
 
-def test_while_a_number_is_dead_nothing_is_texted_and_its_owner_is_asked_by_mail(
+def test_owner_of_an_unreachable_number_is_asked_by_email(
     simulator: servers.SimulatorClient,
 ) -> None:
     receipt(send_one(), "undelivered", "30005")
@@ -141,7 +141,7 @@ def test_while_a_number_is_dead_nothing_is_texted_and_its_owner_is_asked_by_mail
     assert "/MyAccount/PhoneNumbers" in asked[0]["text"]
 
 
-def test_its_owner_says_that_the_number_is_right_and_it_is_tried_again(simulator: servers.SimulatorClient) -> None:
+def test_confirmed_number_is_texted_again(simulator: servers.SimulatorClient) -> None:
     receipt(send_one(), "undelivered", "30005")
     account_phones.confirm_number(
         inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), scenario.now_ms() + 1_000
@@ -150,13 +150,13 @@ def test_its_owner_says_that_the_number_is_right_and_it_is_tried_again(simulator
     assert text(send_one()).state == "accepted"
 
 
-def test_a_start_from_the_handset_shows_that_it_can_be_reached(simulator: servers.SimulatorClient) -> None:
+def test_start_makes_the_number_reachable_again(simulator: servers.SimulatorClient) -> None:
     receipt(send_one(), "undelivered", "30005")
     inbound_helpers.receive_text("START", NUMBER, scenario.now_ms() + 1_000)
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
 
 
-def test_news_of_a_text_from_before_it_was_confirmed_asks_nobody_again(simulator: servers.SimulatorClient) -> None:
+def test_receipt_of_an_older_text_asks_nobody_again(simulator: servers.SimulatorClient) -> None:
     first, second = send_one(), send_one()
     receipt(first, "undelivered", "30005")
     account_phones.confirm_number(
@@ -167,7 +167,7 @@ def test_news_of_a_text_from_before_it_was_confirmed_asks_nobody_again(simulator
     assert inbound_helpers.notified_accounts("number_check") == ["P-0"]
 
 
-def test_who_no_longer_has_the_number_is_not_asked_about_it(simulator: servers.SimulatorClient) -> None:
+def test_account_without_the_number_is_not_asked(simulator: servers.SimulatorClient) -> None:
     delivery_id = send_one()
     (other,) = inbound_helpers.create_sharing_accounts(NUMBER, scenario.now_ms(), "B")
     manual_consent.move_texts(NUMBER, other, SHELL_ACTOR, scenario.now_ms())
@@ -179,14 +179,14 @@ def test_who_no_longer_has_the_number_is_not_asked_about_it(simulator: servers.S
     assert inbound_helpers.notified_accounts("number_check") == ["B"]
 
 
-def test_other_codes_are_no_verdict_on_the_number(simulator: servers.SimulatorClient) -> None:
+def test_other_error_codes_leave_the_number_reachable(simulator: servers.SimulatorClient) -> None:
     for code in ("30003", "30007", "30008", "21612"):
         receipt(send_one(), "undelivered", code)
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
     assert inbound_helpers.ledger_kinds(NUMBER) == ["opt_in"]
 
 
-def test_in_test_mode_nothing_is_learned_about_anybodys_number(simulator: servers.SimulatorClient) -> None:
+def test_test_mode_reports_change_no_consent(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(EnableSmsTestMode="true")
     for code in ("21610", *DEAD_AT_CREATE):
         reject_next_text(simulator, code)
@@ -195,7 +195,7 @@ def test_in_test_mode_nothing_is_learned_about_anybodys_number(simulator: server
     assert inbound_helpers.ledger_kinds(NUMBER) == ["opt_in"]
 
 
-def test_a_dead_override_number_says_nothing_of_the_number_it_stands_for(simulator: servers.SimulatorClient) -> None:
+def test_unreachable_override_changes_no_other_number(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
     reject_next_text(simulator, "21614")
     receipt(send_one(), "undelivered", "30005")
@@ -204,7 +204,7 @@ def test_a_dead_override_number_says_nothing_of_the_number_it_stands_for(simulat
     assert inbound_helpers.notified_accounts("number_check") == []
 
 
-def test_an_override_number_that_said_stop_gets_nothing_more_and_nobody_else_is_silenced(
+def test_stopped_override_number_stops_no_other_number(
     simulator: servers.SimulatorClient,
 ) -> None:
     scenario.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
-from portal.consent import account_import, account_phones, opt_in_import, opt_out_import
+from portal.consent import account_import, account_phones, invitations, opt_in_import, opt_out_import
 from portal.consent.invitations import RateLimited, WordingChanged
 from portal.consent.manual_consent import decide_reply, move_texts
 from portal.consent.tables.ledger import ConsentEvent
@@ -89,9 +89,9 @@ def test_request_while_stopped_is_recorded_without_a_text() -> None:
     inbound_helpers.request_while_stopped(
         account_id, NUMBER, minutes_after_start(1), inbound_helpers.make_actor(account_id, ip="203.0.113.9")
     )
-    event = latest_event("wished")
+    event = latest_event("requested")
     assert (event.account_id, event.actor_id, event.source) == (account_id, account_id, "portal")
-    assert (event.text, event.wording, event.wording_version) == (
+    assert (event.text, event.content_block, event.content_block_version) == (
         shown.text,
         content_block_checks.OPT_IN_PROMPT,
         shown.version,
@@ -110,13 +110,13 @@ def test_request_with_an_outdated_prompt_is_not_recorded() -> None:
         minutes_after_start(0),
     )
     with pytest.raises(WordingChanged):
-        inbound_helpers.invitations.invite(
+        invitations.invite(
             inbound_helpers.phone_id(account_id, NUMBER),
             inbound_helpers.make_actor(account_id),
             before,
             minutes_after_start(1),
         )
-    assert "wished" not in inbound_helpers.ledger_kinds(NUMBER)
+    assert "requested" not in inbound_helpers.ledger_kinds(NUMBER)
 
 
 def test_request_limits_apply_per_account_only() -> None:
@@ -264,7 +264,7 @@ def test_new_accounts_invitation_resolves_the_review() -> None:
     inbound_helpers.receive_text("START", NUMBER, minutes_after_start(8))
     assert inbound_helpers.stored_consent_state(NUMBER) == ("NEW", False, False)
     assert inbound_helpers.notified_accounts("displaced") == ["OLD"]
-    with pytest.raises(ActionRefused, match="settled meanwhile"):
+    with pytest.raises(ActionRefused, match="no longer waits for an account"):
         decide_reply(replies_to_review()[0], "moved", SHELL_ACTOR, minutes_after_start(9), account_id=1)
 
 

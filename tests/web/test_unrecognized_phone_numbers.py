@@ -27,7 +27,7 @@ def stored_numbers(app: Flask) -> list[str]:
 
 
 @unsure
-def test_a_form_asks_to_confirm_the_number_and_loses_nothing(
+def test_form_asks_to_confirm_an_unlisted_number(
     web_app: Flask, number_owner: WebClient, typed: str, number: str, shown: str
 ) -> None:
     asked = number_owner.post("/MyAccount/PhoneNumbers", number=typed, label="Mobile")
@@ -42,7 +42,7 @@ def test_a_form_asks_to_confirm_the_number_and_loses_nothing(
     assert stored_numbers(web_app) == [number]
 
 
-def test_what_was_confirmed_is_that_number_and_no_other(web_app: Flask, number_owner: WebClient) -> None:
+def test_confirmation_counts_for_that_number_only(web_app: Flask, number_owner: WebClient) -> None:
     answer = number_owner.post("/MyAccount/PhoneNumbers", number="+1 436 234 5679", confirmed_phone="+14362345678")
     assert answer.status_code == 422
     assert 'value="+14362345679"' in answer.text
@@ -50,7 +50,7 @@ def test_what_was_confirmed_is_that_number_and_no_other(web_app: Flask, number_o
 
 
 @unsure
-def test_an_opt_out_by_hand_asks_too(
+def test_manual_opt_out_asks_to_confirm(
     web_app: Flask, admin: WebClient, sms_enabled: None, typed: str, number: str, shown: str
 ) -> None:
     form = {"number": typed, "channel": "phone", "reason": "Said so <b>."}
@@ -67,7 +67,7 @@ def test_an_opt_out_by_hand_asks_too(
 
 
 @unsure
-def test_a_test_text_asks_too(
+def test_test_text_asks_to_confirm(
     web_app: Flask, sysadmin: WebClient, sms_enabled: None, typed: str, number: str, shown: str
 ) -> None:
     page = "/SysAdmin/SmsNotificationsTestHarness/texts"
@@ -93,7 +93,7 @@ def test_a_test_text_asks_too(
         "2025550100 home",
     ],
 )
-def test_letters_that_spell_nothing_are_never_digits(web_app: Flask, number_owner: WebClient, typed: str) -> None:
+def test_letters_outside_vanity_numbers_are_never_digits(web_app: Flask, number_owner: WebClient, typed: str) -> None:
     asked = number_owner.post("/MyAccount/PhoneNumbers", number=typed)
     assert asked.status_code == 422
     assert "confirmed_phone" not in asked.text

@@ -1,1 +1,1 @@
-"""Pure rules about consent: keywords, revocation in plain words, and who receives texts."""
+"""Pure rules about consent: keywords, opt-outs in other words, and who receives texts."""

@@ -1,4 +1,4 @@
-"""Files of consent: opt-outs and opt-ins as they come in."""
+"""Opt-outs and opt-ins read from files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,10 +18,10 @@ MAX_TEXT_LENGTH = 1_000
 
 @dataclass(frozen=True)
 class OptOutRow:
-    """`row` as a spreadsheet counts; `at_ms` is None where the file does not say when.
+    """`row` counts like a spreadsheet; `at_ms` is None if the file gives no time.
 
-    Where it says no more than the `day`, the opt-out counts from the end of it: it may have come after a START of that
-    day, and a STOP wins where nobody knows.
+    If only the `day` is known, the opt-out counts from its end, so that STOP wins over a START of the same day
+    (docs/consent-rules.md#opt-outs-by-other-ways).
     """
 
     row: int
@@ -42,9 +42,9 @@ class OptInRow:
 
 
 def read_opt_outs(text: str, region: str, now_ms: int) -> CsvResult[OptOutRow]:
-    """A number a line, or a CSV whose first row names `OPT_OUT_COLUMNS` (only phone must be there).
+    """Read one phone number a line, or a CSV whose header names `OPT_OUT_COLUMNS` (only phone is required).
 
-    Raises `CsvError` when the text as a whole cannot be read.
+    Raises `CsvError` if the text as a whole cannot be read.
     """
     if not csv_input.has_column(text, "phone"):
         return csv_input.read_list(text, "phone", _opt_out_reader(region, now_ms))
@@ -52,21 +52,21 @@ def read_opt_outs(text: str, region: str, now_ms: int) -> CsvResult[OptOutRow]:
 
 
 def read_opt_ins(text: str, region: str, now_ms: int) -> CsvResult[OptInRow]:
-    """A CSV whose first row names `OPT_IN_COLUMNS`. Raises `CsvError` when it cannot be read as a whole."""
-    found = csv_input.read_table(text, OPT_IN_COLUMNS, OPT_IN_COLUMNS, _opt_in_reader(region, now_ms))
-    mistakes = sorted([*found.errors, *_duplicate_row_errors(found.rows)], key=lambda mistake: mistake.row)
-    return replace(found, errors=mistakes)
+    """Read a CSV whose header names `OPT_IN_COLUMNS`. Raises `CsvError` if the text as a whole cannot be read."""
+    result = csv_input.read_table(text, OPT_IN_COLUMNS, OPT_IN_COLUMNS, _opt_in_reader(region, now_ms))
+    errors = sorted([*result.errors, *_duplicate_row_errors(result.rows)], key=lambda error: error.row)
+    return replace(result, errors=errors)
 
 
 def _opt_out_reader(region: str, now_ms: int) -> Callable[[CsvRow], OptOutRow]:
     def read(cells: CsvRow) -> OptOutRow:
-        number, said = _phone_cell(cells, region), _time_cell(cells, "stopped_at", now_ms)
+        number, stopped_at = _phone_cell(cells, region), _time_cell(cells, "stopped_at", now_ms)
         return OptOutRow(
             row=cells.row_number,
             number=number,
-            at_ms=said.latest_ms(now_ms) if said else None,
+            at_ms=stopped_at.latest_ms(now_ms) if stopped_at else None,
             reason=_text_cell(cells, "reason"),
-            day=said.day if said else "",
+            day=stopped_at.day if stopped_at else "",
         )
 
     return read
@@ -75,27 +75,26 @@ def _opt_out_reader(region: str, now_ms: int) -> Callable[[CsvRow], OptOutRow]:
 def _opt_in_reader(region: str, now_ms: int) -> Callable[[CsvRow], OptInRow]:
     def read(cells: CsvRow) -> OptInRow:
         external_id, number = text_input.clean_code(cells["external_id"]), _phone_cell(cells, region)
-        said, evidence = _time_cell(cells, "opted_in_at", now_ms), _text_cell(cells, "evidence")
+        opted_in_at, evidence = _time_cell(cells, "opted_in_at", now_ms), _text_cell(cells, "evidence")
         if not external_id:
-            cells.add_error("external_id", "Whose opt-in is it? Give the account's number.")
+            cells.add_error("external_id", "Give the account number of the person who opted in.")
         if not cells["opted_in_at"]:
-            cells.add_error("opted_in_at", "Say when, like 2026-03-01T14:30:00Z, or on which day, like 2026-03-01.")
+            cells.add_error("opted_in_at", "Give a time like 2026-03-01T14:30:00Z, or a day like 2026-03-01.")
         if not evidence:
-            cells.add_error("evidence", "Say how the person agreed, such as: paper form of 3 March, in the file.")
-        return OptInRow(
-            cells.row_number, external_id, number, said.at_ms if said else 0, evidence, said.day if said else ""
-        )
+            cells.add_error("evidence", "Say how the person agreed, for example: paper form of 3 March, on file.")
+        at_ms, day = (opted_in_at.at_ms, opted_in_at.day) if opted_in_at else (0, "")
+        return OptInRow(cells.row_number, external_id, number, at_ms, evidence, day)
 
     return read
 
 
 def _phone_cell(cells: CsvRow, region: str) -> str:
     """A spreadsheet may have put an apostrophe before the plus."""
-    typed = cells["phone"].strip(" '\"")
-    if any(mark in typed for mark in ",;\t|"):
-        cells.add_error("phone", "One number a line; or name the columns in row 1: phone,stopped_at,reason.")
+    text = cells["phone"].strip(" '\"")
+    if any(mark in text for mark in ",;\t|"):
+        cells.add_error("phone", "Write one number a line, or name the columns in row 1: phone,stopped_at,reason.")
         return ""
-    return parse_phone_cell(cells, "phone", typed, region)
+    return parse_phone_cell(cells, "phone", text, region)
 
 
 def _time_cell(cells: CsvRow, column: str, now_ms: int) -> ParsedTime | None:
@@ -115,13 +114,11 @@ def _text_cell(cells: CsvRow, column: str) -> str:
 
 
 def _duplicate_row_errors(rows: Sequence[OptInRow]) -> list[RowError]:
-    first: dict[tuple[str, str], int] = {}
-    mistakes = []
+    first_rows: dict[tuple[str, str], int] = {}
+    errors = []
     for row in rows:
-        key = fold_case(row.external_id), row.number
-        if key in first:
-            mistakes.append(
-                RowError(row.row, "phone", f"{row.external_id} with this number is in row {first[key]:,} already.")
-            )
-        first.setdefault(key, row.row)
-    return mistakes
+        first_row = first_rows.setdefault((fold_case(row.external_id), row.number), row.row)
+        if first_row != row.row:
+            message = f"{row.external_id} with this number is already in row {first_row:,}."
+            errors.append(RowError(row.row, "phone", message))
+    return errors

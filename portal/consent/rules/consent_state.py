@@ -1,6 +1,6 @@
-"""Who may be texted at a number, computed from its events in order of time (docs/consent-rules.md#consent-state).
+"""Who may be texted at a phone number, computed from its events (docs/consent-rules.md#consent-state).
 
-Pure: events in, a standing out. The order of arrival does not matter; the order of time does.
+Events are applied in order of time, whatever the order of their arrival.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,38 +8,38 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 REQUEST_VALID_MS = 30 * 86_400_000
-"""A START counts as the answer to a request (an invitation or a wish) of the last 30 days."""
+"""A START answers a request (an invitation, or a request while stopped) of the last 30 days."""
 TWILIO_UNSUBSCRIBED_CODE = "21610"
-"""The code of a STOP that Twilio told us of: the handset said it at some time before, not when we learned it."""
+"""Twilio reports a STOP by this error code, some time after the handset sent it (docs/twilio.md#blocked-send)."""
 
 
 class EventKind(StrEnum):
     """What an event of the ledger says."""
 
     INVITED = "invited"
-    REQUESTED = "wished"
-    """An invitation asked for while the number was stopped: none can be texted, so the wish waits for START."""
+    REQUESTED = "requested"
+    """Texts requested while the number was stopped: no invitation can be texted, so the request waits for START."""
     START = "start"
     STOP = "stop"
     HELP = "help"
     OPT_IN = "opt_in"
-    """Consent given elsewhere and brought in with its evidence."""
+    """Consent given elsewhere, imported with its evidence."""
     EVIDENCE = "evidence"
-    """The same, kept although it changed nothing: another account held the number's texts."""
+    """The same, kept although it changed nothing because another account got the texts."""
     MOVED = "moved"
     REMOVED = "removed"
     UNREACHABLE = "unreachable"
     CONFIRMED = "confirmed"
     ADDED = "added"
-    """The number was put on an account. No line of the ledger: the accounts' own rows tell it."""
+    """The number was added to an account. Not stored in the ledger: it is read from the accounts' own rows."""
 
 
 @dataclass(frozen=True)
 class LedgerEvent:
-    """`at_ms` and `rank` say when; `carriers` are the accounts that had the number then.
+    """`at_ms` and `order_rank` give the order in time; `account_ids` are the accounts that had the number then.
 
-    `sure` is false for a START whose place before or after a STOP is still being asked about. `lifts_no_stop` is true
-    for one that counts only while no STOP stands: YES at a toll-free number (docs/consent-rules.md#toll-free-yes).
+    `order_confirmed` is false for a START that may be older than a STOP. `cannot_clear_stop` marks YES at a toll-free
+    number, which counts only while the number is not stopped (docs/consent-rules.md#toll-free-yes).
     """
 
     id: int
@@ -55,11 +55,12 @@ class LedgerEvent:
 
 @dataclass(frozen=True)
 class ConsentState:
-    """How a number stands. `holder` keeps it over a STOP, so that START gives the texts back to the same account.
+    """The state of a phone number. `recipient_id` survives a STOP, so that START gives the texts back to that account.
 
-    `enabled_by_event_id` is the event that enabled the texts, `stopped_by_event_id` the one that ended them; `invited` and `wished` map
-    accounts to when they asked and have not been answered, `added` to when they got the number last. `displaced` lost
-    the texts by the last change of holder. `last_recipient_since_ms` is since when the last holder has had them.
+    `enabled_by_event_id` is the event that enabled the texts, `stopped_by_event_id` the one that ended them.
+    `invited_at_ms` and `requested_at_ms` map accounts to the time of their unanswered request, `added_at_ms` to when
+    they last got the number. `displaced_id` lost the texts by the last change of recipient. `unassigned_start_id` is a
+    START that waits for an administrator to decide which account it meant.
     """
 
     recipient_id: int | None = None
@@ -76,7 +77,6 @@ class ConsentState:
     unreachable_at_ms: int | None = None
     unreachable_code: str = ""
     unassigned_start_id: int | None = None
-    """The last START that gave no account the texts: somebody has to look at it."""
 
     @property
     def receives_texts(self) -> bool:
@@ -88,79 +88,80 @@ class ConsentState:
 
 
 def derive_state(events: Iterable[LedgerEvent]) -> ConsentState:
-    """The standing after all events, in order of time; of two at the same moment, in order of rank and writing."""
-    found = ConsentState()
+    """Apply all events in order of time; events of the same moment in order of rank, then of writing."""
+    state = ConsentState()
     for event in sorted_events(events):
-        found = apply_event(found, event)
-    return found
+        state = apply_event(state, event)
+    return state
 
 
 def sorted_events(events: Iterable[LedgerEvent]) -> list[LedgerEvent]:
     return sorted(events, key=lambda event: (event.at_ms, event.order_rank, event.id))
 
 
-def apply_event(now: ConsentState, event: LedgerEvent) -> ConsentState:
-    """The one step of the decision table."""
-    step = _TRANSITIONS.get(event.kind)
-    return step(now, event) if step else now
+def apply_event(state: ConsentState, event: LedgerEvent) -> ConsentState:
+    """Apply one step of the decision table."""
+    transition = _TRANSITIONS.get(event.kind)
+    return transition(state, event) if transition else state
 
 
-def open_requests(now: ConsentState, at_ms: int) -> dict[int, int]:
-    """Accounts whose request for the number's texts is open, be it an invitation or a wish, and since when."""
-    last = {
-        account: max(now.invited_at_ms.get(account, 0), now.requested_at_ms.get(account, 0))
-        for account in now.requester_ids
+def open_requests(state: ConsentState, at_ms: int) -> dict[int, int]:
+    """Map accounts with an open request, whether invited or made while stopped, to the time of their last one."""
+    last_requests = {
+        account: max(state.invited_at_ms.get(account, 0), state.requested_at_ms.get(account, 0))
+        for account in state.requester_ids
     }
-    return {account: since for account, since in last.items() if at_ms - since <= REQUEST_VALID_MS}
+    return {account: since_ms for account, since_ms in last_requests.items() if at_ms - since_ms <= REQUEST_VALID_MS}
 
 
 def accounts_added_since(events: Iterable[LedgerEvent], account_id: int | None, since_ms: int) -> set[int]:
-    """Other accounts that got the number after that moment, except those that got it when this account did."""
+    """Other accounts that got the number after `since_ms`, except those that got it when `account_id` did."""
     added = [(event.account_id, event.at_ms) for event in events if event.kind == EventKind.ADDED]
-    together = {at_ms for account, at_ms in added if account == account_id}
-    later = {account for account, at_ms in added if at_ms > since_ms and at_ms not in together}
+    own_times = {at_ms for account, at_ms in added if account == account_id}
+    later = {account for account, at_ms in added if at_ms > since_ms and at_ms not in own_times}
     return {account for account in later if account not in (None, account_id)}
 
 
-def _add(now: ConsentState, event: LedgerEvent) -> ConsentState:
-    """Paper may be older than the day on which the account got the number: the hold then counts from that day."""
+def _add(state: ConsentState, event: LedgerEvent) -> ConsentState:
+    """An imported opt-in may be older than the number on its account: the texts then count from the later day."""
     if event.account_id is None:
-        return now
-    held_ms = event.at_ms if event.account_id == now.recipient_id else now.last_recipient_since_ms
-    return replace(now, added_at_ms={**now.added_at_ms, event.account_id: event.at_ms}, last_recipient_since_ms=held_ms)
+        return state
+    since_ms = event.at_ms if event.account_id == state.recipient_id else state.last_recipient_since_ms
+    added_at_ms = {**state.added_at_ms, event.account_id: event.at_ms}
+    return replace(state, added_at_ms=added_at_ms, last_recipient_since_ms=since_ms)
 
 
-def _invite(now: ConsentState, event: LedgerEvent) -> ConsentState:
+def _invite(state: ConsentState, event: LedgerEvent) -> ConsentState:
     if event.account_id is None:
-        return now
-    return replace(now, invited_at_ms={**now.invited_at_ms, event.account_id: event.at_ms})
+        return state
+    return replace(state, invited_at_ms={**state.invited_at_ms, event.account_id: event.at_ms})
 
 
-def _request(now: ConsentState, event: LedgerEvent) -> ConsentState:
+def _request(state: ConsentState, event: LedgerEvent) -> ConsentState:
     if event.account_id is None:
-        return now
-    return replace(now, requested_at_ms={**now.requested_at_ms, event.account_id: event.at_ms})
+        return state
+    return replace(state, requested_at_ms={**state.requested_at_ms, event.account_id: event.at_ms})
 
 
-def _stop(now: ConsentState, event: LedgerEvent) -> ConsentState:
-    """STOP answers invitations, except one that Twilio told us of, which is older. Wishes wait for START.
+def _stop(state: ConsentState, event: LedgerEvent) -> ConsentState:
+    """STOP answers invitations, unless Twilio reported it: it is older then. Requests made while stopped stay open.
 
-    A number that is stopped already stays stopped since then.
+    A number that is already stopped keeps its earlier time.
     """
-    invited = now.invited_at_ms if event.error_code == TWILIO_UNSUBSCRIBED_CODE else {}
-    if now.stopped_at_ms is not None:
-        return replace(now, invited_at_ms=invited)
-    return replace(now, stopped_at_ms=event.at_ms, stopped_by_event_id=event.id, invited_at_ms=invited)
+    invited = state.invited_at_ms if event.error_code == TWILIO_UNSUBSCRIBED_CODE else {}
+    if state.stopped_at_ms is not None:
+        return replace(state, invited_at_ms=invited)
+    return replace(state, stopped_at_ms=event.at_ms, stopped_by_event_id=event.id, invited_at_ms=invited)
 
 
-def _start(now: ConsentState, event: LedgerEvent) -> ConsentState:
-    if now.stopped_at_ms is not None and not event.order_confirmed:
-        return now
-    if now.stopped_at_ms is not None and event.cannot_clear_stop:
-        return replace(now, unassigned_start_id=event.id)
-    target = _recipient_of_start(now, event)
-    free = replace(
-        now,
+def _start(state: ConsentState, event: LedgerEvent) -> ConsentState:
+    if state.stopped_at_ms is not None and not event.order_confirmed:
+        return state
+    if state.stopped_at_ms is not None and event.cannot_clear_stop:
+        return replace(state, unassigned_start_id=event.id)
+    recipient_id = _recipient_of_start(state, event)
+    reopened = replace(
+        state,
         stopped_at_ms=None,
         stopped_by_event_id=None,
         invited_at_ms={},
@@ -168,110 +169,114 @@ def _start(now: ConsentState, event: LedgerEvent) -> ConsentState:
         unreachable_at_ms=None,
         unreachable_code="",
     )
-    if target is None:
-        return _leave_unassigned(free, event)
-    if target == now.recipient_id and now.stopped_at_ms is None:
-        return replace(free, unassigned_start_id=None)
-    return _assign(free, target, event)
+    if recipient_id is None:
+        return _leave_unassigned(reopened, event)
+    if recipient_id == state.recipient_id and state.stopped_at_ms is None:
+        return replace(reopened, unassigned_start_id=None)
+    return _assign(reopened, recipient_id, event)
 
 
-def _recipient_of_start(now: ConsentState, event: LedgerEvent) -> int | None:
-    """The newest request, else the last holder, else the only account with it (docs/consent-rules.md#whom-start-means).
+def _recipient_of_start(state: ConsentState, event: LedgerEvent) -> int | None:
+    """The newest requester, else the last recipient, else the only account (docs/consent-rules.md#whom-start-means).
 
-    Without a request nobody gets the texts once another account has got the number: it may have changed hands.
+    Without a request nobody gets the texts if another account got the number since: it may have a new owner.
     """
-    asked = {account: at for account, at in open_requests(now, event.at_ms).items() if account in event.account_ids}
-    if asked:
-        return max(asked, key=lambda account: (asked[account], account))
-    if now.last_recipient_id is not None:
-        account, since_ms = now.last_recipient_id, now.last_recipient_since_ms
+    requests = {
+        account: at for account, at in open_requests(state, event.at_ms).items() if account in event.account_ids
+    }
+    if requests:
+        return max(requests, key=lambda account: (requests[account], account))
+    if state.last_recipient_id is not None:
+        account, since_ms = state.last_recipient_id, state.last_recipient_since_ms
     elif len(event.account_ids) == 1:
         (account,) = event.account_ids
-        since_ms = now.added_at_ms.get(account, 0)
+        since_ms = state.added_at_ms.get(account, 0)
     else:
         return None
-    return account if account in event.account_ids and not _accounts_added_after(now, account, since_ms) else None
+    return account if account in event.account_ids and not _accounts_added_after(state, account, since_ms) else None
 
 
-def _accounts_added_after(now: ConsentState, account_id: int | None, since_ms: int) -> set[int]:
-    """Other accounts that got the number after that moment, also those that have left it again."""
-    return {account for account, at_ms in now.added_at_ms.items() if account != account_id and at_ms > since_ms}
+def _accounts_added_after(state: ConsentState, account_id: int | None, since_ms: int) -> set[int]:
+    """Other accounts that got the number after `since_ms`, including those that removed it again."""
+    return {account for account, at_ms in state.added_at_ms.items() if account != account_id and at_ms > since_ms}
 
 
-def _leave_unassigned(now: ConsentState, event: LedgerEvent) -> ConsentState:
+def _leave_unassigned(state: ConsentState, event: LedgerEvent) -> ConsentState:
     """An administrator must decide which account this START meant.
 
-    Nobody gets the texts until then if the number may have changed hands.
+    Until then nobody gets the texts if the number may have a new owner.
     """
-    if now.recipient_id is None or not _accounts_added_after(now, now.last_recipient_id, now.last_recipient_since_ms):
-        return replace(now, unassigned_start_id=event.id)
-    return replace(_without_recipient(now), unassigned_start_id=event.id)
-
-
-def _without_recipient(now: ConsentState) -> ConsentState:
-    return replace(
-        now, recipient_id=None, receiving_since_ms=None, enabled_by_event_id=None, displaced_id=now.recipient_id
-    )
-
-
-def _opt_in(now: ConsentState, event: LedgerEvent) -> ConsentState:
-    """Paper cannot clear a STOP: only START from the handset does (docs/consent-rules.md#only-start-reopens)."""
-    if event.account_id is None or event.account_id == now.recipient_id:
-        return now
-    return _assign(now, event.account_id, event)
-
-
-def _move(now: ConsentState, event: LedgerEvent) -> ConsentState:
-    """Only what the handset agreed to can be moved: texts it gets, or a START that no account could be found for."""
-    agreed = now.stopped_at_ms is None and (now.recipient_id is not None or now.unassigned_start_id is not None)
-    if event.account_id is None or event.account_id == now.recipient_id or not agreed:
-        return now
-    return _assign(now, event.account_id, event)
-
-
-def _remove(now: ConsentState, event: LedgerEvent) -> ConsentState:
-    """Who takes the number off their account has no request and no texts there any more."""
-    gone = event.account_id
-    left = replace(
-        now,
-        invited_at_ms={account: at for account, at in now.invited_at_ms.items() if account != gone},
-        requested_at_ms={account: at for account, at in now.requested_at_ms.items() if account != gone},
-        displaced_id=None if gone in (now.recipient_id, now.displaced_id) else now.displaced_id,
-    )
-    return (
-        left
-        if now.recipient_id != gone
-        else replace(left, recipient_id=None, receiving_since_ms=None, enabled_by_event_id=None)
-    )
-
-
-def _unreachable(now: ConsentState, event: LedgerEvent) -> ConsentState:
-    return replace(now, unreachable_at_ms=event.at_ms, unreachable_code=event.error_code)
-
-
-def _confirm_number(now: ConsentState, _event: LedgerEvent) -> ConsentState:
-    """A dead number may have a new owner: if another account got it, the texts wait for START."""
-    free = replace(now, unreachable_at_ms=None, unreachable_code="")
-    if (
-        now.unreachable_at_ms is None
-        or now.recipient_id is None
-        or not _accounts_added_after(now, now.last_recipient_id, now.last_recipient_since_ms)
+    if state.recipient_id is None or not _accounts_added_after(
+        state, state.last_recipient_id, state.last_recipient_since_ms
     ):
-        return free
-    return _without_recipient(free)
+        return replace(state, unassigned_start_id=event.id)
+    return replace(_without_recipient(state), unassigned_start_id=event.id)
 
 
-def _assign(now: ConsentState, account_id: int, event: LedgerEvent) -> ConsentState:
-    """Whoever had the texts is displaced, also if they have waited for a decision since."""
-    lost = now.displaced_id if now.recipient_id is None else now.recipient_id
+def _without_recipient(state: ConsentState) -> ConsentState:
     return replace(
-        now,
+        state, recipient_id=None, receiving_since_ms=None, enabled_by_event_id=None, displaced_id=state.recipient_id
+    )
+
+
+def _opt_in(state: ConsentState, event: LedgerEvent) -> ConsentState:
+    """An imported opt-in cannot clear a STOP: only START does (docs/consent-rules.md#only-start-reopens)."""
+    if event.account_id is None or event.account_id == state.recipient_id:
+        return state
+    return _assign(state, event.account_id, event)
+
+
+def _move(state: ConsentState, event: LedgerEvent) -> ConsentState:
+    """Only consent from the handset can be moved: texts that it gets, or a START without an account."""
+    has_consent = state.stopped_at_ms is None and (
+        state.recipient_id is not None or state.unassigned_start_id is not None
+    )
+    if event.account_id is None or event.account_id == state.recipient_id or not has_consent:
+        return state
+    return _assign(state, event.account_id, event)
+
+
+def _remove(state: ConsentState, event: LedgerEvent) -> ConsentState:
+    """An account that removes the number loses its requests and its texts there."""
+    removed_id = event.account_id
+    remaining = replace(
+        state,
+        invited_at_ms={account: at for account, at in state.invited_at_ms.items() if account != removed_id},
+        requested_at_ms={account: at for account, at in state.requested_at_ms.items() if account != removed_id},
+        displaced_id=None if removed_id in (state.recipient_id, state.displaced_id) else state.displaced_id,
+    )
+    if state.recipient_id != removed_id:
+        return remaining
+    return replace(remaining, recipient_id=None, receiving_since_ms=None, enabled_by_event_id=None)
+
+
+def _unreachable(state: ConsentState, event: LedgerEvent) -> ConsentState:
+    return replace(state, unreachable_at_ms=event.at_ms, unreachable_code=event.error_code)
+
+
+def _confirm_number(state: ConsentState, _event: LedgerEvent) -> ConsentState:
+    """An unreachable number may have a new owner: if another account got it, the texts wait for START."""
+    reachable = replace(state, unreachable_at_ms=None, unreachable_code="")
+    if (
+        state.unreachable_at_ms is None
+        or state.recipient_id is None
+        or not _accounts_added_after(state, state.last_recipient_id, state.last_recipient_since_ms)
+    ):
+        return reachable
+    return _without_recipient(reachable)
+
+
+def _assign(state: ConsentState, account_id: int, event: LedgerEvent) -> ConsentState:
+    """Displace whoever had the texts, even if they have waited for a decision since."""
+    displaced_id = state.displaced_id if state.recipient_id is None else state.recipient_id
+    return replace(
+        state,
         recipient_id=account_id,
         last_recipient_id=account_id,
         last_recipient_since_ms=event.at_ms,
         receiving_since_ms=event.at_ms,
         enabled_by_event_id=event.id,
-        displaced_id=lost if lost != account_id else None,
+        displaced_id=displaced_id if displaced_id != account_id else None,
         unassigned_start_id=None,
     )
 

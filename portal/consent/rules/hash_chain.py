@@ -1,7 +1,7 @@
-"""The chain through the consent ledger: every event carries the digest of the one before it.
+"""The hash chain of the consent ledger: every event carries the digest of the event before it.
 
-Whoever changes, removes or slips in an event breaks the chain from there on. The last digest, noted elsewhere, also
-proves that nothing was cut off at the end or written anew from the beginning.
+Changing, removing or inserting an event breaks the chain from there on. A last digest noted elsewhere also proves
+that nothing was cut off at the end or rewritten from the beginning (docs/consent-rules.md#consent-ledger).
 """
 
 import hashlib
@@ -11,33 +11,36 @@ from dataclasses import dataclass
 from typing import Any
 
 GENESIS_DIGEST = "0" * 64
-"""What the first event carries as the digest before it."""
+"""The first event carries this as its previous digest."""
 
 _CHAIN_COLUMNS = ("previous_digest", "digest")
 
 
 @dataclass(frozen=True)
 class ChainBreak:
-    """The first event that does not fit; `why` in words."""
+    """The first event that does not fit into the chain, and why."""
 
     event_id: int
     reason: str
 
 
-def event_digest(previous: str, event: Mapping[str, Any]) -> str:
-    """SHA-256 over the digest before and the event's values, in one spelling on every database."""
+def event_digest(previous_digest: str, event: Mapping[str, Any]) -> str:
+    """SHA-256 of the previous digest and the event's values, serialized the same on every database."""
     values = {name: value for name, value in event.items() if name not in _CHAIN_COLUMNS}
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
+    return hashlib.sha256(f"{previous_digest}\n{text}".encode()).hexdigest()
 
 
 def find_break(events: Iterable[Mapping[str, Any]], last_digest: str) -> ChainBreak | None:
-    """None when the whole chain holds. `events` come in order of id, `last_digest` is what the ledger's head says."""
-    previous, last_id = GENESIS_DIGEST, 0
+    """Return the first break, or None if the chain is valid.
+
+    `events` come in order of id; `last_digest` is the digest that the ledger stores as its last.
+    """
+    previous_digest, last_id = GENESIS_DIGEST, 0
     for event in events:
-        if event["previous_digest"] != previous:
-            return ChainBreak(event["id"], f"an event after {last_id} is missing, or was slipped in")
-        if event["digest"] != event_digest(previous, event):
+        if event["previous_digest"] != previous_digest:
+            return ChainBreak(event["id"], f"an event after {last_id} is missing, or this one was inserted")
+        if event["digest"] != event_digest(previous_digest, event):
             return ChainBreak(event["id"], "it was changed after it was written")
-        previous, last_id = event["digest"], event["id"]
-    return None if previous == last_digest else ChainBreak(last_id, "events after it are missing")
+        previous_digest, last_id = event["digest"], event["id"]
+    return None if previous_digest == last_digest else ChainBreak(last_id, "the events after it are missing")

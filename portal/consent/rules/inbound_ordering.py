@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_PROMPT_DELAY_MS = 60_000
-"""A webhook that comes this soon after its text was sent tells the time better than Twilio's whole seconds do."""
+"""If the webhook arrives this soon after the text was sent, our clock is more precise than Twilio's whole seconds."""
 _LAST_MS_OF_SECOND = 999
 
 
 @dataclass(frozen=True)
 class ReceivedMessage:
-    """`sent_ms` by Twilio's clock, in whole seconds; `received_ms` when its webhook came, None if it never did."""
+    """`sent_ms` is Twilio's time, in whole seconds; `received_ms` is when the webhook came, None if it never did."""
 
     provider_id: str
     sent_ms: int
@@ -25,16 +25,16 @@ class OrderedMessage:
 
 
 def order_messages(oldest_first: Sequence[ReceivedMessage], now_ms: int) -> list[OrderedMessage]:
-    """Twilio's order holds; times are ours where they can be, and never later than those of what was sent after."""
-    placed: list[OrderedMessage] = []
-    at_most = now_ms
-    for rank, heard in reversed(list(enumerate(oldest_first))):
-        at_most = min(at_most, _best_known_time(heard))
-        placed.append(OrderedMessage(heard.provider_id, at_most, rank))
-    return placed[::-1]
+    """Keep Twilio's order, with our own times where possible, but never later than the time of the next message."""
+    newest_first: list[OrderedMessage] = []
+    latest_ms = now_ms
+    for rank, message in reversed(list(enumerate(oldest_first))):
+        latest_ms = min(latest_ms, _best_known_time(message))
+        newest_first.append(OrderedMessage(message.provider_id, latest_ms, rank))
+    return newest_first[::-1]
 
 
-def _best_known_time(heard: ReceivedMessage) -> int:
-    if heard.received_ms is not None and heard.received_ms - heard.sent_ms <= MAX_PROMPT_DELAY_MS:
-        return heard.received_ms
-    return heard.sent_ms + _LAST_MS_OF_SECOND
+def _best_known_time(message: ReceivedMessage) -> int:
+    if message.received_ms is not None and message.received_ms - message.sent_ms <= MAX_PROMPT_DELAY_MS:
+        return message.received_ms
+    return message.sent_ms + _LAST_MS_OF_SECOND

@@ -25,7 +25,7 @@ _MAGIC_PREFIX = "+1500555"
 
 @dataclass(frozen=True)
 class RateLimit:
-    """At most `most` requests in `window_ms` for what `by` names: number, account_id, ip, or everybody ("")."""
+    """At most `max_requests` in `window_ms`, counted by `key`: number, account_id, ip, or "" for the whole portal."""
 
     key: str
     max_requests: int
@@ -36,55 +36,55 @@ class RateLimit:
 
 @dataclass(frozen=True)
 class RateLimitHit:
-    """A limit that is reached, and when it no longer is."""
+    """A limit that is reached, and when it allows the next request."""
 
     limit: RateLimit
     retry_at_ms: int
 
 
 def rate_limits(daily_limit: int, by_admin: bool, without_invitation: bool = False) -> tuple[RateLimit, ...]:
-    """`daily_limit` is the budget of the whole portal. An administrator acts for many people from one desk.
+    """`daily_limit` holds for the whole portal. Administrators act for many people, so their requests are not limited.
 
-    A without_invitation texts nobody, so that those who asked before for the same number keep nobody from it.
+    A request `without_invitation` texts nobody, so the limits that protect phones do not apply to it.
     """
-    for_all = (
+    phone_limits = (
         RateLimit("number", 1, 10 * _MINUTE_MS, "This number was invited a moment ago."),
         RateLimit("number", 3, DAY_MS, "This number was invited three times within a day."),
-        RateLimit("", daily_limit, DAY_MS, "The portal's invitations for today are used up."),
+        RateLimit("", daily_limit, DAY_MS, "The portal has sent all of today’s invitations."),
     )
-    own = (
+    requester_limits = (
         RateLimit("account_id", 10, DAY_MS, "This account has asked for many invitations today.", _REQUEST_KINDS),
-        RateLimit("ip", 20, _HOUR_MS, "Many invitations were asked for from where you are.", _REQUEST_KINDS),
+        RateLimit("ip", 20, _HOUR_MS, "Many invitations were requested from your internet address.", _REQUEST_KINDS),
     )
-    return (*(() if without_invitation else for_all), *(() if by_admin else own))
+    return (*(() if without_invitation else phone_limits), *(() if by_admin else requester_limits))
 
 
-def longest_limit_hit(found: Sequence[tuple[RateLimit, Sequence[int]]], now_ms: int) -> RateLimitHit | None:
-    """The limit that keeps an invitation back longest; None when it may leave.
+def longest_limit_hit(counted: Sequence[tuple[RateLimit, Sequence[int]]], now_ms: int) -> RateLimitHit | None:
+    """Return the limit that blocks a request longest, or None if it is allowed.
 
-    With each limit come the times of the invitations that count for it, oldest first.
+    `counted` pairs each limit with the times of the requests that count for it, oldest first.
     """
-    full = [
+    hits = [
         RateLimitHit(limit, times[-limit.max_requests] + limit.window_ms)
-        for limit, times in ((limit, _after_ms(times, now_ms - limit.window_ms)) for limit, times in found)
+        for limit, times in ((limit, _after_ms(times, now_ms - limit.window_ms)) for limit, times in counted)
         if len(times) >= limit.max_requests
     ]
-    return max(full, key=lambda one: one.retry_at_ms, default=None)
+    return max(hits, key=lambda hit: hit.retry_at_ms, default=None)
 
 
 def number_ineligibility(number: str, countries: Sequence[str], test_mode: bool) -> str | None:
-    """Why a number may not be invited, whoever asks: its country, or what a text to it would cost its owner."""
+    """Return why a number may not be invited, whoever asks: its country or its type; None if it may."""
     if test_mode and number.startswith(_MAGIC_PREFIX):
         return None
     try:
         parsed = phonenumbers.parse(number, None)
     except NumberParseException:
         return "This is not a phone number."
-    costly = _INELIGIBLE_TYPES.get(phonenumbers.number_type(parsed))
-    if costly is not None:
-        return f"This is {costly}: it cannot be invited. Use a mobile number."
+    type_label = _INELIGIBLE_TYPES.get(phonenumbers.number_type(parsed))
+    if type_label is not None:
+        return f"This is {type_label}: it cannot be invited. Use a mobile number."
     if not is_in_countries(number, countries):
-        return f"Texts go to numbers in {_country_list(countries)} only, and this one is not."
+        return f"Texts only go to numbers in {_country_list(countries)}, and this one is not."
     return None
 
 

@@ -1,4 +1,4 @@
-"""What stands around the words of a refusal and turns their sense: a question how to leave, texts to keep, a joke."""
+"""What turns the meaning of the words of an opt-out: a question how to opt out, texts to keep, a joke."""
 
 import re
 
@@ -14,11 +14,11 @@ HOW_TO_QUESTION = (
     r"|comment (?:(?:on|je) (?:fais|fait|peux|peut)|faire|puis je|peut on) pour|que (?:dois je )?faire pour"
     r"|comment (?:(?:on|je) peux|puis je|peut on|faire)|comment) "
 )
-"""The beginning of a question how to do something."""
+"""How a question about how to do something begins."""
 ENDS_MESSAGES = re.compile(
     r"v?m*(?:s+[mp]*[ptkdv][tkdmpve]*|u[mtpl]*|r[mp]*f?[tl]+|rm|g[gmwve]*d[tpme]*t[tpm]*)(?:f[tlmp]*)?"
 )
-"""What nobody asks for who wants to keep texts: “How do I stop these?”, not “How do I stop?”."""
+"""What only somebody who wants no more texts asks: “How do I stop these?”, not “How do I stop?”."""
 ENDS_ANYTHING = re.compile(
     r"(?:cancel(?:ar|o)?|remove|delete|end|terminate|anul(?:ar|o)|termin(?:ar|o|er)|anuler)"
     r" (?:this|that|it|es[ot]o|ca|cela)"
@@ -38,7 +38,7 @@ _OTHER_NUMBER = re.compile(
     r"|\b(?:it'?s|mine(?:'?s| is)?|new(?: one| number)? is|use|should be"
     r"|correct(?: one| number)? is|add|and text) number\b"
 )
-"""What is to go on with another number or another person."""
+"""Texts that are to go to another number or another person."""
 _KEEP_TEXTS = re.compile(
     r"(?:^|[,.;!-]\s*|\b(?:but|and|please|just|to|want to|i will|ill) )keep (?:the |my |getting |sending )*"
     r"(?:texts?|sms|text messages)\b"
@@ -49,5 +49,5 @@ _KEEP_TEXTS = re.compile(
 
 
 def reverses_meaning(text: str) -> bool:
-    """Whether `text`, in lower case, says “stop it” in jest, or that texts may go on, here or elsewhere."""
-    return any(sense.search(text) for sense in (_JOKE, _KEEP_TEXTS, _OTHER_NUMBER))
+    """Return whether `text`, in lower case, says “stop it” as a joke, or wants texts to go on, here or elsewhere."""
+    return any(pattern.search(text) for pattern in (_JOKE, _KEEP_TEXTS, _OTHER_NUMBER))

@@ -1,8 +1,8 @@
-"""Whether somebody refuses further texts in words of their own (47 CFR 64.1200(a)(10): by any reasonable means).
+"""Opt-outs in people's own words (docs/consent-rules.md#revocation-in-own-words).
 
-Each clause becomes a row of letters, one for what each of its words does (`refusal_words`), and is compared with the
-patterns below. Who negates, or speaks of anything but the texts, is not taken to refuse: a person reads that. So is a
-question, unless it is how to end the texts: whoever asks that has said what they want.
+Each clause becomes a string of letters, one for the role of each word (`opt_out_vocabulary`), and is compared with the
+patterns below. A negation, or a clause about anything but the texts, is no opt-out: a person reads it. The same holds
+for a question, unless it asks how to end the texts.
 """
 
 import re
@@ -16,7 +16,7 @@ from portal.consent.rules.opt_out_vocabulary import OTHER_ROLE, WORD_ROLES
 from portal.core.rules import text_input
 
 _MAX_LENGTH = 200
-"""Characters. Whoever writes more than that has something else to say as well: a person reads it."""
+"""Characters. A longer text says something else as well, so a person reads it."""
 _MIN_MISSPELLED_LENGTH = 6
 _MAX_SIGNATURE_WORDS = 3
 
@@ -32,7 +32,7 @@ _PHONE_NUMBER = re.compile(r"\+?\(?\d(?:[\s().-]{0,2}\d){9,13}\b")
 _APOSTROPHES = re.compile(r"['’‘´`ʼ]")
 _ELISION = re.compile(r"\b([cdjlmnt]|qu)'(?=[a-z]{2})")
 _LEETSPEAK = str.maketrans("013457", "oieast")
-"""As letters are written by whoever thinks that a filter reads along."""
+"""Digits that people write for letters."""
 _NON_WORD = re.compile(r"[^a-z0-9]+")
 _SPACED_LETTERS = re.compile(r"\b[a-z](?: [a-z]){2,}\b")
 _PRONOUN = re.compile(r"(?P<verb>[a-z]{4,}?)(?P<pronoun>me|nos|l[aeo]s?)")
@@ -46,7 +46,7 @@ _REQUEST = re.compile(
 _INSTRUCTION = re.compile(
     r"\b(?:reply|text|txt|send|responda|envie|repondez|envoyez)(?: with)?[ \"“«]+(?:stop|end|cancel|alto|arret)\b"
 )
-"""What machines and we ourselves say: “Reply STOP to end”."""
+"""What automatic texts, including ours, say: “Reply STOP to end”."""
 
 _NEGATED_OPT_OUT = re.compile(r"[gn][gwm]*[surS].*")
 """“Don't stop”, “I don't want to unsubscribe”."""
@@ -71,21 +71,23 @@ _OPT_OUT = re.compile(
     )
     + ")"
 )
-"""The whole of a clause: stop (texting me), take me off (the list), I don't want (texts), no more (texts), don't text.
-The lines in order: to stop, to leave, to remove, not to want, no more, not to contact, no interest, no consent."""
+"""A whole clause: stop (texting me), take me off (the list), I don't want (texts), no more (texts), don't text.
+
+The lines in order: to stop, to leave, to remove, not to want, no more, not to contact, no interest, no consent.
+"""
 _WEAK_OPT_OUT = re.compile(r"[wpmi]*s+[pimwse]*|r|[pm]*y[pi]*|g+p*t*|g+d[p]*|g+e[pm]*|gwi|g+mt|[pm]*gj")
-"""What is a refusal alone and may be something else beside other words: “cancel it”, “no messages”."""
+"""An opt-out on its own that may mean something else beside other words: “cancel it”, “no messages”."""
 _UNAMBIGUOUS = re.compile(
     r"(?:[^q].*)?(?:sp*[kt].*|sp*d[mp]*t.*|sd[mp]*|S|es"
     r"|r[mptoi]+f?[tpm]*l.*|r[moi]+f[tpm]+|rm|rm+f[^N]*[tkl].*|z[mp]*a[^x]*|wu|gm+[gem]*(?:[kc]|d[gem]*[th]).*)"
     r"|(?:q[^x]*)?kms[pi]*|g[ge]*km.*"
 )
-"""So plain that it counts whatever else is said beside it, in the same clause too."""
+"""So plain that it counts whatever else the text says, in the same clause too."""
 _OPT_OUT_IN_SHORT_CLAUSE = re.compile(
     r"^(?!v)(?:[wpmtje]*[suS]|[^gv]*y"
     r"|.*(?:r[pt]*m|r[mptoi]+f?l|g[gm]*w[gvmepd]*[tp]|g+e|g[gem]*[kct]|g[gem]*dm?t|g[gm]*j))"
 )
-"""In a clause that has no word of anything else."""
+"""In a clause without a word about anything else."""
 _BARE_STOP = re.compile(r"(?:please )?(?:stop|alto|paren|arret|arretez)(?: please| it| now)?")
 _NEUTRAL_CLAUSE = (
     r"no|non|or .*|(?:way )?(?:too|so) many .*|(?!.*\b(?:lol|haha|lmao|jk|laugh)\b)"
@@ -93,7 +95,7 @@ _NEUTRAL_CLAUSE = (
     r"|este|esta|esto|no es|ya|yo|no soy|soy|je?|ce"
     r"|sent from|get outlook|why .*(?:texting|messaging|contacting|sending|getting|receiving)|(?:use |by )?e ?mail)\b.*"
 )
-"""What takes nothing from a refusal beside it: about oneself, about the texts, or added by a mail program."""
+"""A clause that takes nothing from an opt-out beside it: about the person, the texts, or added by a mail program."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,11 @@ class _Clause:
 
     @property
     def is_opt_out(self) -> bool:
-        """If nothing beside it says otherwise."""
+        """Unless another clause says otherwise."""
         if self.is_question:
             return False
-        short = not set(self.roles) & set("xqfbN") and _OPT_OUT_IN_SHORT_CLAUSE.search(self.roles)
-        return bool(short or _OPT_OUT.fullmatch(self.roles))
+        is_short_opt_out = not set(self.roles) & set("xqfbN") and _OPT_OUT_IN_SHORT_CLAUSE.search(self.roles)
+        return bool(is_short_opt_out or _OPT_OUT.fullmatch(self.roles))
 
     @property
     def is_unambiguous(self) -> bool:
@@ -118,7 +120,6 @@ class _Clause:
 
 
 def is_opt_out_request(body: str) -> bool:
-    """`body` as it came."""
     if len(body) > _MAX_LENGTH:
         return False
     text = normalise_reply(body).strip()
@@ -130,10 +131,14 @@ def is_opt_out_request(body: str) -> bool:
 
 
 def normalise_reply(text: str) -> str:
-    """In lower case, without accents and without what nobody sees."""
-    seen = text_input.clean_lines(text, joiners=False).replace("🛑", " stop ").replace("*", "").replace("#", " number ")
-    seen = _PHONE_NUMBER.sub("number", seen)
-    letters = (letter for letter in unicodedata.normalize("NFKD", seen).casefold() if not unicodedata.combining(letter))
+    """Lower the case, and drop accents and invisible characters."""
+    visible = (
+        text_input.clean_lines(text, joiners=False).replace("🛑", " stop ").replace("*", "").replace("#", " number ")
+    )
+    visible = _PHONE_NUMBER.sub("number", visible)
+    letters = (
+        letter for letter in unicodedata.normalize("NFKD", visible).casefold() if not unicodedata.combining(letter)
+    )
     return _APOSTROPHES.sub("'", "".join(letters))
 
 
@@ -143,8 +148,8 @@ def _has_opt_out_clause(text: str) -> bool:
         return True
     if "?" not in text and any(_BARE_STOP.fullmatch(sentence.strip()) for sentence in _SENTENCE.split(text)):
         return True
-    rest = [clause for clause in clauses if not clause.is_opt_out]
-    return len(rest) < len(clauses) and all(_is_neutral_clause(clause) for clause in rest)
+    others = [clause for clause in clauses if not clause.is_opt_out]
+    return len(others) < len(clauses) and all(_is_neutral_clause(clause) for clause in others)
 
 
 def _is_neutral_clause(clause: _Clause) -> bool:
@@ -153,53 +158,53 @@ def _is_neutral_clause(clause: _Clause) -> bool:
 
 def _parse_clause(part: str) -> _Clause:
     words = _ELISION.sub(r"\1e ", part.replace("'ll", " will")).replace("'", "")
-    words = _SPACED_LETTERS.sub(lambda found: found[0].replace(" ", ""), _NON_WORD.sub(" ", words).strip())
-    asks = "?" in part and not _REQUEST.search(words)
+    words = _SPACED_LETTERS.sub(lambda match: match[0].replace(" ", ""), _NON_WORD.sub(" ", words).strip())
+    is_question = "?" in part and not _REQUEST.search(words)
     words = _collapse_doubled_letters(words)
     how_to = _HOW_TO_QUESTION.match(words)
     words = words[how_to.end() :] if how_to else words
-    for phrase, meaning in _PHRASES:
-        words = phrase.sub(meaning, words)
+    for phrase, replacement in _PHRASES:
+        words = phrase.sub(replacement, words)
     roles = _INNER_AUXILIARY.sub("", "".join(_role_of_word(word) for word in words.split())).replace("B", "q")
     if how_to:
-        asks = not opt_out_context.ENDS_MESSAGES.fullmatch(roles) or bool(
+        is_question = not opt_out_context.ENDS_MESSAGES.fullmatch(roles) or bool(
             opt_out_context.ENDS_ANYTHING.fullmatch(words)
         )
-    return _Clause(" ".join(words.split()), _NEGATED_OPT_OUT.sub(OTHER_ROLE, roles), asks)
+    return _Clause(" ".join(words.split()), _NEGATED_OPT_OUT.sub(OTHER_ROLE, roles), is_question)
 
 
 def _role_of_word(word: str) -> str:
-    known = _ROLES.get(word, _ROLES.get(f"{word}g") if word.endswith("in") else None)
-    if known is None and not word.isalpha():
-        known = _ROLES.get(_collapse_doubled_letters(word.translate(_LEETSPEAK)))
-    return _role_with_pronoun(word) or _role_of_misspelling(word) if known is None else known
+    role = _ROLES.get(word, _ROLES.get(f"{word}g") if word.endswith("in") else None)
+    if role is None and not word.isalpha():
+        role = _ROLES.get(_collapse_doubled_letters(word.translate(_LEETSPEAK)))
+    return _role_with_pronoun(word) or _role_of_misspelling(word) if role is None else role
 
 
 def _role_with_pronoun(word: str) -> str:
-    """“Deténganlos”, “bórrenme”: Spanish writes it behind the verb without a space, as do hurried people."""
-    found = _PRONOUN.fullmatch(word)
-    role = _ROLES.get(found["verb"], "") if found else ""
-    return {"s": "s", "r": "rm" if found and found["pronoun"] == "me" else "r"}.get(role, "")
+    """“Deténganlos”, “bórrenme”: Spanish writes the pronoun behind the verb without a space, as do hurried people."""
+    match = _PRONOUN.fullmatch(word)
+    role = _ROLES.get(match["verb"], "") if match else ""
+    return {"s": "s", "r": "rm" if match and match["pronoun"] == "me" else "r"}.get(role, "")
 
 
 def _role_of_misspelling(word: str) -> str:
-    """What it does if a letter behind the first is wrong, missing, too many or in another's place."""
+    """The role of a word in which one letter after the first is wrong, missing, extra or swapped with the next."""
     if len(word) < _MIN_MISSPELLED_LENGTH or word[:-1] in _ROLES:
         return OTHER_ROLE
-    forms = [word, *(word[:place] + "?" + word[place + 1 :] for place in range(1, len(word)))]
+    forms = [word, *(word[:index] + "?" + word[index + 1 :] for index in range(1, len(word)))]
     return next((_ROLE_BY_MISSPELLING[form] for form in forms if form in _ROLE_BY_MISSPELLING), OTHER_ROLE)
 
 
 def _misspellings(word: str) -> Iterator[str]:
-    """How the word may come out, “?” being any letter."""
-    for place in range(1, len(word)):
-        before, letter, behind = word[:place], word[place], word[place + 1 :]
-        yield from (before + behind, f"{before}?{behind}", f"{before}?{letter}{behind}")
-        yield before + behind[:1] + letter + behind[1:]
+    """How the word may be misspelled; “?” stands for any letter."""
+    for index in range(1, len(word)):
+        before, letter, after = word[:index], word[index], word[index + 1 :]
+        yield from (before + after, f"{before}?{after}", f"{before}?{letter}{after}")
+        yield before + after[:1] + letter + after[1:]
 
 
 def _collapse_doubled_letters(text: str) -> str:
-    """Doubled letters once: people stretch words, and forget the second letter."""
+    """Write doubled letters once: people stretch words, and forget the second letter."""
     return _DOUBLED.sub(r"\1", text)
 
 
@@ -207,12 +212,12 @@ _HOW_TO_QUESTION = re.compile(_collapse_doubled_letters(opt_out_context.HOW_TO_Q
 _NEUTRAL_CLAUSES = re.compile(_collapse_doubled_letters(_NEUTRAL_CLAUSE))
 _ROLES = {_collapse_doubled_letters(word): role for role, words in WORD_ROLES.items() for word in words.split()}
 _PHRASES = [
-    (re.compile(rf"\b(?:{_collapse_doubled_letters(pattern)})(?![a-z])"), _collapse_doubled_letters(meaning))
-    for pattern, meaning in PHRASE_REWRITES
+    (re.compile(rf"\b(?:{_collapse_doubled_letters(pattern)})(?![a-z])"), _collapse_doubled_letters(replacement))
+    for pattern, replacement in PHRASE_REWRITES
 ]
 _ROLE_BY_MISSPELLING = {
-    slip: role
+    misspelling: role
     for word, role in _ROLES.items()
     if role in ("", *"survkdtmej") and len(word) >= _MIN_MISSPELLED_LENGTH
-    for slip in _misspellings(word)
+    for misspelling in _misspellings(word)
 }

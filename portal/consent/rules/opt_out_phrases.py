@@ -1,4 +1,4 @@
-"""What several words of a refusal mean together, in English, Spanish and French."""
+"""Phrases of an opt-out and what they are read as, in English, Spanish and French."""
 
 PHRASE_REWRITES: tuple[tuple[str, str], ...] = (
     # other senses
@@ -60,10 +60,10 @@ PHRASE_REWRITES: tuple[tuple[str, str], ...] = (
     (r"(?:reply|respond|write|talk|speak) to me", "contact me"),
     (r"i (?:object to|oppose)", "i not want"),
     (r"(?:my )?(consent|permission) (?:(?:is|has been|was|hereby) )*(?:withdrawn|revoked|ended)", r"revoke \1"),
-    # not
+    # negation
     (r"(?:no )+(?:please )?(?:just )?(stop|unsubscribe|quit|remove)", r"\1"),
     (r"(?:dont|never|not) (?:ever )?want (?:these|this|it|them|the \w+) to (?:stop|end)", "dont stop"),
-    (r"ne en (?:veux|voulons|souhaite) plus", "yrefusal"),
+    (r"ne en (?:veux|voulons|souhaite) plus", "yoptout"),
     (
         r"no need(?! for (?:these|your|the) (?:texts?|mes))|pas besoin(?! de (?:ces|vos|tes) (?:texto|sms|mes))"
         r"|no more for|no (?:\w+ ){1,2}(?:today|here|at all)",
@@ -79,7 +79,7 @@ PHRASE_REWRITES: tuple[tuple[str, str], ...] = (
     (r"(?:rather|prefer|like|want|wish)(?: to)? not|refuse|rehuso|prefiero no", "not want"),
     (r"(\w+(?:ez|er|e)) pas", r"pas \1"),
     (r"not (?:my|a|the|our|for)(?! right)", "other"),
-    # polite, impatient
+    # politeness, impatience
     (
         r"(?:can|could|may) (?:i|we|my number) (?:please )?(?:be|get)"
         r" (?:removed|taken|deleted|unsubscribed|opted out|off)(?: off)?",
@@ -91,7 +91,7 @@ PHRASE_REWRITES: tuple[tuple[str, str], ...] = (
     (r"you (?:can|may|should|must|need to|have to)|i (?:think|believe|guess)", ""),
     (r"for (?:the (?:last time|love of \w+)|\w+s sake)|i mean it|at once|right away|once and for all|from now on", ""),
     (r"s? ?il (?:te|vous) plait|por que|est ce que", ""),
-    # questions, and what has to be done about something else
+    # questions, and what somebody has to do about something else
     (r"(?:have|has|had|got|going) to", "other"),
     (r"^(?:i|we) (?:will|can)", "when"),
     (r"(?:texting|messaging|bothering|contacting|spamming|sending) you", "other"),
@@ -138,38 +138,38 @@ PHRASE_REWRITES: tuple[tuple[str, str], ...] = (
     (r"dej(?:a|e|en|ar|es|o) de|para de", "stop"),
     (r"^para(?: ya| por favor| gracias| stop)*$", "stop"),
     (r"nomas", "no mas"),
-    # as they stand
+    # opt-outs as a whole
     (
         r"(?:done with|(?:sick|tired) of|enough of) (?:(?:getting|receiving|these|the|your|all) )*"
         r"(?:texts?|messages?|alerts|notifications|reminders|(?<=ing )(?:these|them))",
-        "yrefusal",
+        "yoptout",
     ),
-    (r".*(?:report|sue|police|fcc|lawyer).* if you (?:text|message|contact).*", "yrefusal"),
-    (r"^(?:texts?|notifications|alerts|sms) off$", "yrefusal"),
-    (r"^(?:(?:i )?dont want|(?:yo )?no quiero(?: nada)?)$", "yrefusal"),
-    (r"(?:texts|mesages|sms|alerts|these) (?:not|nolonger) (?:needed|wanted|required|necessary)", "yrefusal"),
+    (r".*(?:report|sue|police|fcc|lawyer).* if you (?:text|message|contact).*", "yoptout"),
+    (r"^(?:texts?|notifications|alerts|sms) off$", "yoptout"),
+    (r"^(?:(?:i )?dont want|(?:yo )?no quiero(?: nada)?)$", "yoptout"),
+    (r"(?:texts|mesages|sms|alerts|these) (?:not|nolonger) (?:needed|wanted|required|necessary)", "yoptout"),
     (
         r"count (?:me|us) out$|go to hell|screw (?:off|you)|stfu|gtfo|shut up|(?:degage|vayanse|larguense)\w*",
-        "yrefusal",
+        "yoptout",
     ),
-    (r"(?:no one|nobody) (?:here )?(?:by|with) that name(?: here)?|not (?:the (?:person|one)|who) you .*", "yrefusal"),
-    (r"(?:je )?(?:n |en )*ai (?:assez|marre)(?: de)?|y en a marre(?: de)?", "yrefusal"),
-    (r"(?:basta|assez|enough)(?: (?:con|with))?", "yrefusal"),
-    (r"(?:(?:youve|have|got) )*(?:the )?wrong (?:number|person|phone)", "yrefusal"),
-    (r"(?:not|isnt) the right (?:number|person)", "yrefusal"),
-    (r"(?:tienen? (?:el|la) )?(?:numero|persona) (?:equivocad|incorrect|errone)[oa]", "yrefusal"),
-    (r"(?:vous avez )?(?:le )?(?:mauvais|faux) numero|mauvaise personne|erreur de (?:numero|personne)", "yrefusal"),
-    (r"(?:se )?(?:equivoc|tromp)\w+ de (?:numero|persona|personne)", "yrefusal"),
-    (r"leave (?:me|us) (?:alone|be)|go away|get lost|give it a rest|knock it off|cut it out", "yrefusal"),
-    (r"(?:fuck|f|piss|bug|buzz|eff|bugger|sod|back) off", "yrefusal"),
-    (r"dej(?:a|e|en)(?:me|nos) (?:en paz|tranquil[oa])", "yrefusal"),
-    (r"(?:laiss|fout|fich)\w* (?:moi|nous) (?:tranquille|la paix|en paix)|ca suffit", "yrefusal"),
-    (r"(?:this|its|reported(?: as)?|marked as) (?:spam|harassment|junk)|^spam$", "yrefusal"),
-    (r"(?:i am |im |ill )?block(?:ed|ing)? (?:you|this number|me)", "yrefusal"),
+    (r"(?:no one|nobody) (?:here )?(?:by|with) that name(?: here)?|not (?:the (?:person|one)|who) you .*", "yoptout"),
+    (r"(?:je )?(?:n |en )*ai (?:assez|marre)(?: de)?|y en a marre(?: de)?", "yoptout"),
+    (r"(?:basta|assez|enough)(?: (?:con|with))?", "yoptout"),
+    (r"(?:(?:youve|have|got) )*(?:the )?wrong (?:number|person|phone)", "yoptout"),
+    (r"(?:not|isnt) the right (?:number|person)", "yoptout"),
+    (r"(?:tienen? (?:el|la) )?(?:numero|persona) (?:equivocad|incorrect|errone)[oa]", "yoptout"),
+    (r"(?:vous avez )?(?:le )?(?:mauvais|faux) numero|mauvaise personne|erreur de (?:numero|personne)", "yoptout"),
+    (r"(?:se )?(?:equivoc|tromp)\w+ de (?:numero|persona|personne)", "yoptout"),
+    (r"leave (?:me|us) (?:alone|be)|go away|get lost|give it a rest|knock it off|cut it out", "yoptout"),
+    (r"(?:fuck|f|piss|bug|buzz|eff|bugger|sod|back) off", "yoptout"),
+    (r"dej(?:a|e|en)(?:me|nos) (?:en paz|tranquil[oa])", "yoptout"),
+    (r"(?:laiss|fout|fich)\w* (?:moi|nous) (?:tranquille|la paix|en paix)|ca suffit", "yoptout"),
+    (r"(?:this|its|reported(?: as)?|marked as) (?:spam|harassment|junk)|^spam$", "yoptout"),
+    (r"(?:i am |im |ill )?block(?:ed|ing)? (?:you|this number|me)", "yoptout"),
     (
         r"e ?mail only|only e ?mail(?: me)?|e ?mail (?:me )?instead of texting|solo (?:por )?(?:correo|email)",
-        "yrefusal",
+        "yoptout",
     ),
-    (r"(?:courriel|e ?mail) (?:seulement|uniquement)", "yrefusal"),
+    (r"(?:courriel|e ?mail) (?:seulement|uniquement)", "yoptout"),
 )
-"""What several words mean together: a pattern and what is read in its place. They are tried in this order."""
+"""A pattern and the words that replace it, tried in this order."""

@@ -1,13 +1,13 @@
-"""The words that a refusal is made of, in English, Spanish and French, each under what it does in a sentence.
+"""The words of an opt-out in English, Spanish and French, each under its role in a sentence.
 
-`refusals` writes a sentence as one letter a word and compares the letters with a few patterns, so a wording that nobody
-thought of is read like those that somebody did. Words stand here in lower case and without accents; apostrophes and
-doubled letters make no difference. A word that is not listed is content: it makes the sentence say something else.
+`opt_out_detection` writes a sentence as one letter a word and compares the letters with a few patterns, so that it also
+reads a wording that nobody listed. Words are in lower case without accents; apostrophes and doubled letters make no
+difference. A word that is not listed has the role `OTHER_ROLE`: the sentence says something else.
 """
 
 OTHER_ROLE = "x"
 WORD_ROLES: dict[str, str] = {
-    # s: ends something; the texts, where nothing else is named
+    # s: ends something; the texts, if nothing else is named
     "s": """
         stop stopall stahp stpo sto sotp tsop stopit halt cease desist discontinue terminate end quit anular
         terminar terminen finalizar finalicen parenle parele stoppez stopper cancel disable deactivate
@@ -16,7 +16,7 @@ WORD_ROLES: dict[str, str] = {
         desactive desactiven desactiva arret arrete arretez arreter cesser cessez cesse annuler annulez
         annule desactivez desactiver
     """,
-    # S: the same, so asked for that it counts beside anything else
+    # S: ends the texts so plainly that it counts beside anything else
     "S": "pleasestop",
     # u: ends texts and nothing else
     "u": """
@@ -44,7 +44,7 @@ WORD_ROLES: dict[str, str] = {
         escribir escribirnos contactarme contactar molestar molestarme acosar acosarme textearme llamarme
         fastidiar joder chingar ecrire texter contacter harceler embeter deranger importuner
     """,
-    # c: contact, as an order
+    # c: contact, as an imperative
     "c": """
         contact disturb harass notify remind bug ping fastidien jodan chinguen escriba escriban escribas
         contacte contacten contactes moleste molesten molestes textee texteen contactado contactada
@@ -64,7 +64,7 @@ WORD_ROLES: dict[str, str] = {
         publicidad textos alerte alertes rappels abonnement pub publicite aviso avisos avis envoi envois
         recordatorio rappel
     """,
-    # l: where the texts are sent from
+    # l: lists and systems that the texts come from
     "l": "list lists database system records contacts lista listas sistema liste listes fichier",
     # m: the person and the phone
     "m": """
@@ -75,7 +75,7 @@ WORD_ROLES: dict[str, str] = {
         name him her mom moms mother dad dads father wife wifes husband husbands son daughter kid info
         information nombre nom
     """,
-    # g: not; n: not, but in a report: “you didn't text me” refuses nothing
+    # g: not; n: not, in a report: “you didn't text me” is no opt-out
     "g": "not no aint dont never nor nolonger ni nunca jamas ne pas plus non jamais aucun aucune",
     "n": "didnt cant couldnt wont wouldnt shouldnt hasnt havent wasnt isnt arent doesnt cannot",
     # e: more
@@ -99,13 +99,13 @@ WORD_ROLES: dict[str, str] = {
         consentement consens autorise
     """,
     "z": "revoke withdraw revoco retiro retire revoque",
-    # N: other ways than texts
+    # N: channels other than texts
     "N": """
         email emails newsletter newsletters mail mails call calls voicemail voicemails journal journals
         magazine magazines newspaper revue revista catalog catalogue podcast infolettre correo correos
         courriel courriels
     """,
-    # f and b: what may follow a refusal, of whatever it goes on to say
+    # f and b: what may follow an opt-out, whatever it goes on to say
     "f": "from about regarding concerning sobre sur",
     "b": "because cause cuz bc porque since or before parce car sinon",
     # q: asks, at the beginning
@@ -113,17 +113,17 @@ WORD_ROLES: dict[str, str] = {
         when how what why where who which whose whats whos does did has if whether should may como cuando
         donde quien cual cuanto comment quand qui quoi combien pourquoi quel quelle si
     """,
-    # B: asks at the beginning, and has no weight elsewhere
+    # B: asks at the beginning, and means nothing elsewhere
     "B": "is are am was were est",
-    # y: a refusal as it stands
-    "y": "yrefusal",
+    # y: an opt-out as a whole
+    "y": "yoptout",
     OTHER_ROLE: """
         maiden subscribe subscribed unsubscribed removed canceled cancelled canceling disabled deleted ended
         ending ends pending spending contract contracts renove renovar renew remote forgot recibi recibo
         recover remainder remainders suspended contracting spacing tester sensing seeding speeding cancer
         massage testing texted messaged contacted stopped stops stopping received reminded
     """,
-    # nothing of weight
+    # no meaning for an opt-out
     "": """
         a an the i id im ive you u your yours ur youre my mine our ours we they to of off on out up with for
         by please pls plz plese plse kindly thank thanks thx thnx ty tks hi hello hey dear ok okay k yes

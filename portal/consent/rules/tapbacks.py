@@ -1,7 +1,7 @@
-"""Reactions to a text of ours that arrive as texts themselves, such as Liked “Your renewal is due”.
+"""Reactions to one of our texts that arrive as texts themselves, such as Liked “Your renewal is due”.
 
-Phones send them where the other side does not understand reactions. They quote what they are about, so they may hold
-STOP or START without anybody having said it.
+Phones send them if the other side does not support reactions. They quote the text, so they may contain STOP or START
+although nobody said it (docs/consent-rules.md#reactions).
 """
 
 import re
@@ -32,12 +32,12 @@ _MEDIA = (
 _QUOTED_TEXT = r"\s?\"(?:.*\"[.!]?|.*…|[^\"]*)"
 _VERB_REACTION = re.compile(rf"(?:{_REACTION_VERBS})(?:{_QUOTED_TEXT}| {_MEDIA})", re.DOTALL)
 _EMOJI_REACTION = re.compile(rf"\S{{1,12}} (?:to|a|en|sur)(?:{_QUOTED_TEXT}| {_MEDIA})", re.DOTALL)
-"""As Google Messages writes it: 👍 to “Your renewal is due”."""
+"""The form used by Google Messages: 👍 to “Your renewal is due”."""
 
 
 def is_tapback(body: str) -> bool:
-    seen = text_input.clean_lines(body, joiners=False).translate(_QUOTES).replace("’", "'")
-    letters = unicodedata.normalize("NFKD", seen).lower()
+    visible = text_input.clean_lines(body, joiners=False).translate(_QUOTES).replace("’", "'")
+    letters = unicodedata.normalize("NFKD", visible).lower()
     text = "".join(letter for letter in letters if unicodedata.category(letter) not in ("Mn", "Sk")).strip()
-    by_emoji = bool(text) and not text[0].isascii() and not text[0].isalpha()
-    return bool(_VERB_REACTION.fullmatch(text) or (by_emoji and _EMOJI_REACTION.fullmatch(text)))
+    starts_with_emoji = bool(text) and not text[0].isascii() and not text[0].isalpha()
+    return bool(_VERB_REACTION.fullmatch(text) or (starts_with_emoji and _EMOJI_REACTION.fullmatch(text)))

@@ -1,4 +1,4 @@
-"""Texts from handsets: kept once by Twilio's id, with what they were read as and where they stand in time."""
+"""Texts from handsets, stored once by provider id, with their classification and their order in time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from portal.core.in_list import in_list
 
 
 class InboundMessage(Base):
-    """`heard` is webhook or list (fetched after an outage). `order_at_ms` and `order_rank` place it in time.
+    """`source` is webhook or list (fetched after an outage). `order_at_ms` and `order_rank` give its order in time.
 
-    `sure` is false while its place beside a STOP or START close to it is still to be asked. `asks` is true when an
-    administrator should look at it; `decision` is what they decided. `answer` is our own text back, word for word, and
-    `auto_reply_wording` the content block it was made from.
+    `order_confirmed` is false until the order relative to a STOP or START close to it is known. `needs_review` marks a
+    text that an administrator must read; `decision` is what they decided. `auto_reply` is the text sent back, and
+    `auto_reply_content_block` the content block it was made from.
     """
 
     __tablename__ = "inbound_message"
@@ -45,62 +45,59 @@ class InboundMessage(Base):
     decided_by_id: Mapped[int | None] = mapped_column(BigIntKey)
     decided_at_ms: Mapped[int | None] = mapped_column(Millis)
     auto_reply: Mapped[str | None] = mapped_column(Text)
-    auto_reply_wording: Mapped[str | None] = mapped_column(Text)
-    auto_reply_wording_version: Mapped[int | None]
+    auto_reply_content_block: Mapped[str | None] = mapped_column(Text)
+    auto_reply_content_block_version: Mapped[int | None]
     no_reply_reason: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
-    """Why a word that may have an answer got none (`consent.rules.auto_reply_limits`)."""
+    """Why a keyword was not answered (`consent.rules.auto_reply_limits`)."""
 
 
 _NEEDS_REVIEW = (InboundMessage.needs_review == True, InboundMessage.decision == "")  # noqa: E712  SQL, not Python
 
 
-def has_category_since(sender: str, readings: Sequence[str], since_ms: int) -> bool:
-    """Whether the handset said one of these since then."""
+def has_category_since(from_number: str, category: str, since_ms: int) -> bool:
     query = select(InboundMessage.id).where(
-        InboundMessage.from_number == sender,
-        InboundMessage.classification.in_(readings),
+        InboundMessage.from_number == from_number,
+        InboundMessage.classification == category,
         InboundMessage.received_at_ms >= since_ms,
     )
     return db.session.scalar(query.limit(1)) is not None
 
 
-def messages_from(sender: str) -> list[InboundMessage]:
-    """In order of time."""
-    query = select(InboundMessage).where(InboundMessage.from_number == sender)
+def messages_from(from_number: str) -> list[InboundMessage]:
+    """Oldest first."""
+    query = select(InboundMessage).where(InboundMessage.from_number == from_number)
     return list(
         db.session.scalars(query.order_by(InboundMessage.order_at_ms, InboundMessage.order_rank, InboundMessage.id))
     )
 
 
 def auto_reply_outcomes(provider_ids: Sequence[str]) -> dict[str, InboundMessage]:
-    """Those of the texts that we answered, or did not answer for a reason, by Twilio's id."""
+    """Map provider ids to the texts that were answered, or were not answered for a reason."""
     query = select(InboundMessage).where(in_list(InboundMessage.provider_id, provider_ids))
-    found = db.session.scalars(
-        query.where(InboundMessage.auto_reply.is_not(None) | (InboundMessage.no_reply_reason != ""))
-    )
-    return {message.provider_id: message for message in found}
+    has_outcome = InboundMessage.auto_reply.is_not(None) | (InboundMessage.no_reply_reason != "")
+    return {message.provider_id: message for message in db.session.scalars(query.where(has_outcome))}
 
 
-def auto_reply_times(sender: str, wording: str, since_ms: int) -> list[int]:
-    """When the handset was answered in these words since then."""
+def auto_reply_times(from_number: str, content_block: str, since_ms: int) -> list[int]:
+    """When the handset got this automatic reply since then."""
     query = select(InboundMessage.received_at_ms).where(
-        InboundMessage.from_number == sender,
-        InboundMessage.auto_reply_wording == wording,
+        InboundMessage.from_number == from_number,
+        InboundMessage.auto_reply_content_block == content_block,
         InboundMessage.received_at_ms > since_ms,
     )
     return list(db.session.scalars(query))
 
 
-def known_messages(provider_ids: Sequence[str]) -> dict[str, int]:
-    """Twilio's id to when its webhook came; texts that were fetched count as known without a time (0)."""
+def webhook_times(provider_ids: Sequence[str]) -> dict[str, int]:
+    """Map the ids of stored texts to when their webhook came; 0 if the text was fetched from the list."""
     query = select(InboundMessage.provider_id, InboundMessage.source, InboundMessage.received_at_ms).where(
         InboundMessage.provider_id.in_(provider_ids)
     )
-    return {row.provider_id: row.received_at_ms if row.heard == "webhook" else 0 for row in db.session.execute(query)}
+    return {row.provider_id: row.received_at_ms if row.source == "webhook" else 0 for row in db.session.execute(query)}
 
 
 def set_order(provider_id: str, at_ms: int, rank: int) -> None:
-    """Where the text stands in time, now that it is known. Inside a transaction."""
+    """Store the confirmed order in time. Inside a transaction."""
     query = update(InboundMessage).where(InboundMessage.provider_id == provider_id)
     db.session.execute(
         query.values(order_at_ms=at_ms, order_rank=rank, order_confirmed=True),
@@ -109,32 +106,31 @@ def set_order(provider_id: str, at_ms: int, rank: int) -> None:
 
 
 def messages_without_order(limit: int) -> list[InboundMessage]:
-    """Texts whose place in time is still to be asked, oldest first."""
+    """Texts whose order in time is not confirmed, oldest first."""
     query = select(InboundMessage).where(InboundMessage.order_confirmed == False)  # noqa: E712  SQL, not Python
     return list(db.session.scalars(query.order_by(InboundMessage.id).limit(limit)))
 
 
 def confirm_arrival_order(provider_ids: Sequence[str]) -> None:
-    """Nothing better is to be learned: they stand in time as they came. Inside a transaction."""
+    """Accept the order of arrival, because nothing better is known. Inside a transaction."""
     query = update(InboundMessage).where(InboundMessage.provider_id.in_(provider_ids))
     db.session.execute(query.values(order_confirmed=True), execution_options={"synchronize_session": False})
 
 
-def clear_earlier_start_reviews(last: InboundMessage) -> None:
-    """Nobody is asked any more about other STARTs of the same handset. Inside a transaction."""
+def clear_earlier_start_reviews(latest: InboundMessage) -> None:
+    """Take the other STARTs of the same handset off the list of replies to review. Inside a transaction."""
     others = update(InboundMessage).where(
-        InboundMessage.from_number == last.from_number, InboundMessage.id != last.id, *_NEEDS_REVIEW
+        InboundMessage.from_number == latest.from_number, InboundMessage.id != latest.id, *_NEEDS_REVIEW
     )
     db.session.execute(others.where(InboundMessage.classification == "start").values(needs_review=False))
 
 
 def count_replies_to_review() -> int:
-    """How many replies wait for an administrator."""
     return db.session.scalar(select(func.count()).where(*_NEEDS_REVIEW)) or 0
 
 
 def replies_to_review(before: int | None, limit: int) -> list[InboundMessage]:
-    """Replies that wait for an administrator, newest first."""
+    """Newest first."""
     query = select(InboundMessage).where(*_NEEDS_REVIEW)
     if before is not None:
         query = query.where(InboundMessage.id < before)

@@ -1,4 +1,4 @@
-"""The consent ledger: rows are only ever added, each chained to the one before (`consent.rules.hash_chain`)."""
+"""The consent ledger: rows are only added, and each is chained to the one before (`consent.rules.hash_chain`)."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -21,10 +21,10 @@ _PAGE_SIZE = 1_000
 
 
 class ConsentEvent(Base):
-    """One line of the ledger: who agreed or left, when, by what words, and who wrote it down.
+    """One line of the ledger: who opted in or out, when, with which text, and who recorded it.
 
-    `account_id` is whose texts it is about, `actor_id` who acted in the portal. `words` are the handset's own, or the
-    exact wording shown (`wording` and `wording_version` name it). Triggers refuse every change.
+    `account_id` is the account whose texts it is about, `actor_id` who acted in the portal. `text` is what the handset
+    sent, or the exact prompt shown (`content_block` and `content_block_version` name it). Triggers refuse every change.
     """
 
     __tablename__ = "consent_event"
@@ -49,8 +49,8 @@ class ConsentEvent(Base):
     kind: Mapped[str] = mapped_column(Text)
     source: Mapped[str] = mapped_column(Text)
     text: Mapped[str] = mapped_column(Text)
-    wording: Mapped[str] = mapped_column(Text)
-    wording_version: Mapped[int | None]
+    content_block: Mapped[str] = mapped_column(Text)
+    content_block_version: Mapped[int | None]
     message_sid: Mapped[str] = mapped_column(Text)
     ip: Mapped[str] = mapped_column(Text)
     user_agent: Mapped[str] = mapped_column(Text)
@@ -62,12 +62,12 @@ class ConsentEvent(Base):
 
     @property
     def day(self) -> str:
-        """Such as 2026-03-01, where no more is known of when it happened; then `occurred_at_ms` is that day's begin."""
+        """Such as 2026-03-01, if only the day is known; `occurred_at_ms` is then the beginning of that day."""
         return str((self.detail or {}).get("day", ""))
 
 
 class ChainHead(Base):
-    """The end of the chain: one row, locked by whoever adds to the ledger."""
+    """The end of the chain: one row, which every transaction that adds to the ledger locks."""
 
     __tablename__ = "consent_head"
     __table_args__ = (STRICT,)
@@ -93,7 +93,7 @@ _EVENT_DEFAULTS: dict[str, Any] = {
     "account_id": None,
     "actor_id": None,
     "text": "",
-    "wording": "",
+    "content_block": "",
     "content_block_version": None,
     "message_sid": "",
     "ip": "",
@@ -103,14 +103,14 @@ _EVENT_DEFAULTS: dict[str, Any] = {
 
 
 def lock_ledger() -> ChainHead:
-    """Nobody else changes anybody's consent until the transaction ends: what is counted now stays true."""
+    """Keep all others from changing consent until the transaction ends, so that what is read now stays true."""
     return db.session.scalars(select(ChainHead).with_for_update().execution_options(populate_existing=True)).one()
 
 
 def append(*events: dict[str, Any]) -> int:
-    """Add events at the end of the chain; the id of the last one. Inside a transaction.
+    """Add events at the end of the chain and return the id of the last one. Inside a transaction.
 
-    Each needs number, kind, source, occurred_at_ms and recorded_at_ms; what else it leaves out stays empty.
+    Each needs number, kind, source, occurred_at_ms and recorded_at_ms; other columns default to empty.
     """
     head, rows = lock_ledger(), []
     last_id, last_digest = head.last_id, head.digest
@@ -133,15 +133,15 @@ def append(*events: dict[str, Any]) -> int:
 
 
 def all_events() -> Iterator[dict[str, Any]]:
-    """The whole ledger in order, a page at a time, as `consent.rules.hash_chain` reads it."""
+    """Read the whole ledger in order, a page at a time, for `consent.rules.hash_chain`."""
     after_id = 0
     while True:
         query = select(*ConsentEvent.__table__.columns).where(ConsentEvent.id > after_id)
-        found = db.session.execute(query.order_by(ConsentEvent.id).limit(_PAGE_SIZE)).all()
-        yield from (dict(zip(LEDGER_COLUMNS, row, strict=True)) for row in found)
-        if len(found) < _PAGE_SIZE:
+        rows = db.session.execute(query.order_by(ConsentEvent.id).limit(_PAGE_SIZE)).all()
+        yield from (dict(zip(LEDGER_COLUMNS, row, strict=True)) for row in rows)
+        if len(rows) < _PAGE_SIZE:
             return
-        after_id = found[-1].id
+        after_id = rows[-1].id
 
 
 def event_values(event: ConsentEvent) -> dict[str, Any]:
@@ -149,42 +149,42 @@ def event_values(event: ConsentEvent) -> dict[str, Any]:
 
 
 def chain_head() -> tuple[int, str]:
-    """The id and the digest of the last event, as the ledger itself says; no digest when somebody took that away."""
-    found = db.session.execute(select(ChainHead.last_id, ChainHead.digest)).first()
-    return (found.last_id, found.digest) if found else (0, "")
+    """The id and the digest of the last event as the ledger stores them; (0, "") if that row was deleted."""
+    head = db.session.execute(select(ChainHead.last_id, ChainHead.digest)).first()
+    return (head.last_id, head.digest) if head else (0, "")
 
 
 def events_of(number: str) -> list[LedgerEvent]:
-    """What happened at a number, for `consent.rules.consent_state.standing`."""
+    """The events of one number, for `consent.rules.consent_state.derive_state`."""
     return events_by_number([number]).get(number, [])
 
 
 def events_by_number(numbers: Sequence[str]) -> dict[str, list[LedgerEvent]]:
-    """What happened at each of many numbers: the lines of the ledger, and which account got the number when.
+    """Map numbers to their events: the lines of the ledger, and when which account got the number.
 
-    Those where nothing did are left out.
+    Numbers without events are left out.
     """
     query = select(*_EVENT_COLUMNS).outerjoin(InboundMessage, _message_join())
-    known = set(EventKind)
-    rows = [row for row in db.session.execute(query.where(in_list(ConsentEvent.number, numbers))) if row.kind in known]
+    kinds = set(EventKind)
+    rows = [row for row in db.session.execute(query.where(in_list(ConsentEvent.number, numbers))) if row.kind in kinds]
     spans = _ownership_spans(numbers, rows)
-    found: dict[str, list[LedgerEvent]] = defaultdict(list)
-    for number, held in spans.items():
-        found[number] += [LedgerEvent(0, EventKind.ADDED, since, account) for account, since, _until in held]
+    events: dict[str, list[LedgerEvent]] = defaultdict(list)
+    for number, owners in spans.items():
+        events[number] += [LedgerEvent(0, EventKind.ADDED, since_ms, account) for account, since_ms, _until in owners]
     for row in rows:
-        found[row.number].append(_to_event(row, spans[row.number]))
-    return dict(found)
+        events[row.number].append(_to_event(row, spans[row.number]))
+    return dict(events)
 
 
 def accounts_with_number_at(number: str, at_ms: int) -> frozenset[int]:
-    """The accounts that had the number at that moment, as far as is known now."""
+    """The accounts that had the number at that time, as far as is known now."""
     query = select(*_EVENT_COLUMNS).outerjoin(InboundMessage, _message_join())
     rows = db.session.execute(query.where(ConsentEvent.number == number, ConsentEvent.kind == EventKind.REMOVED)).all()
     return _accounts_at(_ownership_spans([number], rows)[number], at_ms)
 
 
 def has_consented(number: str, account_id: int) -> bool:
-    """Whether this account ever had the number's texts, or brought evidence; asking for them is not enough."""
+    """Return whether the account ever got the number's texts or has evidence of an opt-in; a request is not enough."""
     query = select(ConsentEvent.id).where(
         ConsentEvent.number == number, ConsentEvent.account_id == account_id, ConsentEvent.kind.in_(_CONSENT_KINDS)
     )
@@ -192,15 +192,16 @@ def has_consented(number: str, account_id: int) -> bool:
 
 
 def has_consented_for_all_numbers(account_id: int) -> bool:
-    """The same of every number that is on this account, or was."""
+    """The same for every number that the account has or had."""
     own = select(PhoneNumber.number).where(PhoneNumber.account_id == account_id)
     by_account = select(ConsentEvent.number).where(ConsentEvent.account_id == account_id)
-    every = {*db.session.scalars(own), *db.session.scalars(by_account.where(ConsentEvent.kind == EventKind.REMOVED))}
-    return every <= set(db.session.scalars(by_account.where(ConsentEvent.kind.in_(_CONSENT_KINDS))))
+    removed = by_account.where(ConsentEvent.kind == EventKind.REMOVED)
+    consented = by_account.where(ConsentEvent.kind.in_(_CONSENT_KINDS))
+    return {*db.session.scalars(own), *db.session.scalars(removed)} <= set(db.session.scalars(consented))
 
 
 def has_stop_since(number: str, since_ms: int) -> bool:
-    """Whether a STOP was written down since then, whoever brought it."""
+    """Return whether a STOP from any source was recorded since then."""
     query = select(ConsentEvent.id).where(
         ConsentEvent.number == number, ConsentEvent.kind == EventKind.STOP, ConsentEvent.recorded_at_ms >= since_ms
     )
@@ -208,17 +209,17 @@ def has_stop_since(number: str, since_ms: int) -> bool:
 
 
 def inbound_message_of(event_id: int) -> InboundMessage | None:
-    """The text from the handset that the event is about."""
+    """The text from the handset that caused the event."""
     query = select(InboundMessage).join(ConsentEvent, _message_join())
     return db.session.scalars(query.where(ConsentEvent.id == event_id)).one_or_none()
 
 
-def request_times(kinds: Sequence[EventKind], since_ms: int, **whose: Any) -> list[int]:
-    """When invitations or wishes were asked for since then, oldest first; narrowed by number, account_id or ip."""
+def request_times(kinds: Sequence[EventKind], since_ms: int, **filters: Any) -> list[int]:
+    """When texts were requested since then, oldest first; `filters` are number, account_id or ip."""
     query = select(ConsentEvent.occurred_at_ms).where(
         ConsentEvent.kind.in_(kinds), ConsentEvent.occurred_at_ms > since_ms
     )
-    for name, value in whose.items():
+    for name, value in filters.items():
         query = query.where(getattr(ConsentEvent, name) == value)
     return list(db.session.scalars(query.order_by(ConsentEvent.occurred_at_ms)))
 
@@ -232,15 +233,17 @@ def _message_join() -> Any:
 
 
 def _ownership_spans(numbers: Sequence[str], events: Sequence[Any]) -> dict[str, list[tuple[int, int, int]]]:
-    """Number to which account carried it from when to when."""
+    """Map numbers to (account, added, removed), the periods in which accounts had them."""
     columns = PhoneNumber.number, PhoneNumber.account_id, PhoneNumber.created_at_ms
     spans: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-    for number, account_id, since in db.session.execute(select(*columns).where(in_list(PhoneNumber.number, numbers))):
-        spans[number].append((account_id, since, _FOREVER_MS))
+    for number, account_id, added_ms in db.session.execute(
+        select(*columns).where(in_list(PhoneNumber.number, numbers))
+    ):
+        spans[number].append((account_id, added_ms, _FOREVER_MS))
     for event in events:
         if event.kind == EventKind.REMOVED and event.account_id is not None:
-            added = event.detail.get("added_at_ms", 0)
-            spans[event.number].append((event.account_id, added, event.occurred_at_ms))
+            added_ms = event.detail.get("added_at_ms", 0)
+            spans[event.number].append((event.account_id, added_ms, event.occurred_at_ms))
     return spans
 
 
@@ -261,16 +264,16 @@ def _to_event(row: Any, spans: Sequence[tuple[int, int, int]]) -> LedgerEvent:
 
 
 def _accounts_at(spans: Sequence[tuple[int, int, int]], at_ms: int) -> frozenset[int]:
-    return frozenset(account for account, since, until in spans if since <= at_ms < until)
+    return frozenset(account for account, added_ms, removed_ms in spans if added_ms <= at_ms < removed_ms)
 
 
 def event_day(event_id: int | None, at_ms: int | None) -> str:
-    """The day of the event that happened at this moment, where no more than the day is known of it."""
+    """The day of an event that happened at `at_ms`, if only the day is known; else ""."""
     event = db.session.get(ConsentEvent, event_id) if event_id else None
     return event.day if event is not None and event.occurred_at_ms == at_ms else ""
 
 
 def last_confirmed_ms(number: str) -> int:
-    """When somebody last showed that the number is right: by START from it, or by confirming it; 0 when never."""
+    """When START or a confirmation last showed that the number is right; 0 if never."""
     query = select(func.max(ConsentEvent.occurred_at_ms)).where(ConsentEvent.number == number)
     return db.session.scalar(query.where(ConsentEvent.kind.in_((EventKind.START, EventKind.CONFIRMED)))) or 0

@@ -1,4 +1,4 @@
-"""Looking through the consent ledger: for its pages, for exports, and for what a file brings in."""
+"""Searches in the consent ledger for pages, exports and imports."""
 
 import re
 from collections import defaultdict
@@ -28,13 +28,13 @@ from portal.sends.tables.sends import Send
 _PHONE = re.compile(r"[0-9()+.\- ]+")
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _MIN_DIGITS = 3
-_PAGE = 1_000
+_PAGE_SIZE = 1_000
 _MAX_TEXTS = 500
 
 
 @dataclass(frozen=True)
 class LedgerFilter:
-    """What is asked of the ledger; what is empty does not narrow. `words` find a number or an account's people."""
+    """Filters of a ledger search; empty ones do not apply. `query` finds a phone number or an account."""
 
     query: str = ""
     region: str = "US"
@@ -45,50 +45,50 @@ class LedgerFilter:
     until_ms: int | None = None
     since_day: str = ""
     until_day: str = ""
-    """The first and the last day, for events of which no more than the day is known."""
+    """The first and the last day, for events of which only the day is known."""
 
 
-def ledger_page(sought: LedgerFilter, before: int | None, limit: int) -> list[ConsentEvent]:
+def ledger_page(ledger_filter: LedgerFilter, before: int | None, limit: int) -> list[ConsentEvent]:
     """Newest first."""
-    query = _filtered(select(ConsentEvent), sought)
+    query = _filtered(select(ConsentEvent), ledger_filter)
     if before is not None:
         query = query.where(ConsentEvent.id < before)
     return list(db.session.scalars(query.order_by(ConsentEvent.id.desc()).limit(limit)))
 
 
-def count_matching(sought: LedgerFilter) -> int:
-    return db.session.scalar(_filtered(select(func.count(ConsentEvent.id)), sought)) or 0
+def count_matching(ledger_filter: LedgerFilter) -> int:
+    return db.session.scalar(_filtered(select(func.count(ConsentEvent.id)), ledger_filter)) or 0
 
 
-def iterate_pages(sought: LedgerFilter, through_id: int) -> Iterator[list[ConsentEvent]]:
-    """Everything up to an event, in order, a page at a time. Each page is a transaction: readers may be slow."""
+def iterate_pages(ledger_filter: LedgerFilter, through_id: int) -> Iterator[list[ConsentEvent]]:
+    """Read everything up to an event in order. Each page is its own transaction, because readers may be slow."""
     after_id = 0
     while True:
-        query = _filtered(select(ConsentEvent), sought).where(ConsentEvent.id > after_id, ConsentEvent.id <= through_id)
-        found = list(db.session.scalars(query.order_by(ConsentEvent.id).limit(_PAGE)))
-        if found:
-            after_id = found[-1].id
-            yield found
+        query = _filtered(select(ConsentEvent), ledger_filter)
+        query = query.where(ConsentEvent.id > after_id, ConsentEvent.id <= through_id)
+        events = list(db.session.scalars(query.order_by(ConsentEvent.id).limit(_PAGE_SIZE)))
+        if events:
+            after_id = events[-1].id
+            yield events
         db.session.rollback()
-        if len(found) < _PAGE:
+        if len(events) < _PAGE_SIZE:
             return
 
 
 def accounts_by_id(ids: set[int]) -> dict[int, Account]:
-    """The accounts with these ids, as far as there are any."""
     return {account.id: account for account in db.session.scalars(select(Account).where(Account.id.in_(ids)))}
 
 
 def numbers_by_external_id(external_ids: Sequence[str]) -> dict[str, set[str]]:
     query = select(Account.external_id, PhoneNumber.number).join(PhoneNumber.account)
-    found: dict[str, set[str]] = defaultdict(set)
+    numbers: dict[str, set[str]] = defaultdict(set)
     for external_id, number in db.session.execute(query.where(in_list(Account.external_id, external_ids))):
-        found[external_id].add(number)
-    return found
+        numbers[external_id].add(number)
+    return numbers
 
 
 def recorded_opt_ins(numbers: Sequence[str]) -> set[tuple[int | None, str, int, str]]:
-    """What was brought in for these numbers: account, number, when it was given, and the evidence."""
+    """Opt-ins already imported for these numbers: account, number, time of the opt-in, evidence."""
     columns = ConsentEvent.account_id, ConsentEvent.number, ConsentEvent.occurred_at_ms, ConsentEvent.text
     query = select(*columns).where(
         in_list(ConsentEvent.number, numbers), ConsentEvent.kind.in_((EventKind.OPT_IN, EventKind.EVIDENCE))
@@ -97,7 +97,7 @@ def recorded_opt_ins(numbers: Sequence[str]) -> set[tuple[int | None, str, int, 
 
 
 def decided_replies_page(before: int | None, limit: int) -> list[InboundMessage]:
-    """Replies that an administrator has decided about, newest first."""
+    """Newest first."""
     query = select(InboundMessage).where(InboundMessage.needs_review == True, InboundMessage.decision != "")  # noqa: E712
     if before is not None:
         query = query.where(InboundMessage.id < before)
@@ -105,17 +105,17 @@ def decided_replies_page(before: int | None, limit: int) -> list[InboundMessage]
 
 
 def recorded_at_by_event(number: str) -> dict[int, int]:
-    """When each of the number's events came into the ledger."""
+    """Map the number's events to when they were recorded."""
     query = select(ConsentEvent.id, ConsentEvent.recorded_at_ms).where(ConsentEvent.number == number)
     return {row.id: row.recorded_at_ms for row in db.session.execute(query)}
 
 
-def texts_sent_to(number: str, carriers: set[int]) -> list[tuple[Attempt, Delivery, Communication]]:
-    """Texts that left for a number, to accounts that carry it or did; the newest of them, oldest first."""
+def texts_sent_to(number: str, account_ids: set[int]) -> list[tuple[Attempt, Delivery, Communication]]:
+    """The newest texts sent to a number for these accounts, oldest first."""
     template = joinedload(Communication.send).joinedload(Send.version).joinedload(TemplateVersion.template)
     query = (
         _sent_texts_query()
-        .where(Communication.account_id.in_(carriers), Attempt.destination == number)
+        .where(Communication.account_id.in_(account_ids), Attempt.destination == number)
         .options(template)
     )
     rows = db.session.execute(query.order_by(Attempt.started_at_ms.desc()).limit(_MAX_TEXTS)).all()
@@ -123,14 +123,14 @@ def texts_sent_to(number: str, carriers: set[int]) -> list[tuple[Attempt, Delive
 
 
 def texts_following(event_ids: Sequence[int]) -> list[tuple[Attempt, Delivery, Communication]]:
-    """Invitations and welcomes that followed from these events and left for the numbers they were meant for."""
-    followed = Communication.consent_event_id.in_(event_ids), Attempt.destination == Delivery.address
-    rows = db.session.execute(_sent_texts_query().where(*followed).order_by(Attempt.started_at_ms))
+    """Invitations and welcomes caused by these events and sent to the numbers they were meant for."""
+    caused = Communication.consent_event_id.in_(event_ids), Attempt.destination == Delivery.address
+    rows = db.session.execute(_sent_texts_query().where(*caused).order_by(Attempt.started_at_ms))
     return [(row[0], row[1], row[2]) for row in rows]
 
 
 def numbers_of_account(account_id: int) -> list[str]:
-    """The numbers of which the ledger knows something about the account, in the order in which it came to know them."""
+    """The numbers with events about the account, in order of their first event."""
     query = select(ConsentEvent.number).where(ConsentEvent.account_id == account_id)
     return list(db.session.scalars(query.group_by(ConsentEvent.number).order_by(func.min(ConsentEvent.id))))
 
@@ -144,22 +144,28 @@ def _sent_texts_query() -> Select[Attempt, Delivery, Communication]:
     )
 
 
-def _filtered(query: Select[Any], sought: LedgerFilter) -> Select[Any]:
-    chosen: dict[Any, Any] = {
-        ConsentEvent.kind: sought.kind,
-        ConsentEvent.number: sought.number,
-        ConsentEvent.account_id: sought.account_id,
+def _filtered(query: Select[Any], ledger_filter: LedgerFilter) -> Select[Any]:
+    values: dict[Any, Any] = {
+        ConsentEvent.kind: ledger_filter.kind,
+        ConsentEvent.number: ledger_filter.number,
+        ConsentEvent.account_id: ledger_filter.account_id,
     }
-    query = query.where(*(column == value for column, value in chosen.items() if value))
-    if sought.since_ms is not None:
+    query = query.where(*(column == value for column, value in values.items() if value))
+    if ledger_filter.since_ms is not None:
         query = query.where(
-            _in_period(ConsentEvent.occurred_at_ms >= sought.since_ms, _event_day_column() >= sought.since_day)
+            _in_period(
+                ConsentEvent.occurred_at_ms >= ledger_filter.since_ms, _event_day_column() >= ledger_filter.since_day
+            )
         )
-    if sought.until_ms is not None:
+    if ledger_filter.until_ms is not None:
         query = query.where(
-            _in_period(ConsentEvent.occurred_at_ms < sought.until_ms, _event_day_column() <= sought.until_day)
+            _in_period(
+                ConsentEvent.occurred_at_ms < ledger_filter.until_ms, _event_day_column() <= ledger_filter.until_day
+            )
         )
-    return query.where(_matches_query(sought.query, sought.region)) if sought.query.strip() else query
+    return (
+        query.where(_matches_query(ledger_filter.query, ledger_filter.region)) if ledger_filter.query.strip() else query
+    )
 
 
 def _in_period(by_time: ColumnElement[bool], by_day: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -167,24 +173,24 @@ def _in_period(by_time: ColumnElement[bool], by_day: ColumnElement[bool]) -> Col
 
 
 def _event_day_column() -> ColumnElement[str]:
-    """The day of an event of which no more is known (`ConsentEvent.day`); NULL for the others."""
+    """The day of an event of which only the day is known (`ConsentEvent.day`); NULL for other events."""
     detail = type_coerce(ConsentEvent.detail, Text)
     if db.session.get_bind().dialect.name == "sqlite":
         return func.json_extract(detail, "$.day")
     return func.jsonb_extract_path_text(cast(detail, JSONB), "day")
 
 
-def _matches_query(words: str, region: str) -> ColumnElement[bool]:
-    """Part of the number, or every word in what the account is called. A whole number may be written in any way."""
-    people = select(Account.id).where(*match_conditions(words))
-    found: list[ColumnElement[bool]] = [ConsentEvent.account_id.in_(people)]
-    digits = _NOT_DIGITS.sub("", words)
-    if _PHONE.fullmatch(words) and len(digits) >= _MIN_DIGITS:
-        by_digits = ConsentEvent.number.contains(digits), ConsentEvent.number == parse_search_phone(words, region)
-        found = [ConsentEvent.account_id.in_(_accounts_named(words)), *by_digits]
-    return or_(*found)
+def _matches_query(text: str, region: str) -> ColumnElement[bool]:
+    """Match part of the number, or every word in the account's names. A whole number may have any notation."""
+    account_ids = select(Account.id).where(*match_conditions(text))
+    conditions: list[ColumnElement[bool]] = [ConsentEvent.account_id.in_(account_ids)]
+    digits = _NOT_DIGITS.sub("", text)
+    if _PHONE.fullmatch(text) and len(digits) >= _MIN_DIGITS:
+        by_digits = ConsentEvent.number.contains(digits), ConsentEvent.number == parse_search_phone(text, region)
+        conditions = [ConsentEvent.account_id.in_(_accounts_with_id_like(text)), *by_digits]
+    return or_(*conditions)
 
 
-def _accounts_named(words: str) -> Select[Any]:
+def _accounts_with_id_like(text: str) -> Select[Any]:
     folded = func.coalesce(Account.external_id_folded, func.lower(Account.external_id))
-    return select(Account.id).where(folded.contains(fold_case(words), autoescape=True))
+    return select(Account.id).where(folded.contains(fold_case(text), autoescape=True))

@@ -1,4 +1,4 @@
-"""Administration → consent → import: opt-outs and opt-ins from files, looked at before they are written."""
+"""Administration → Consent → Import: opt-outs and opt-ins from files, with a preview before they are written."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -22,12 +22,12 @@ from portal.web.request_input import form_text
 
 pages = Blueprint("admin_imports", __name__, url_prefix="/Admin/Consent/Import")
 _MAX_FILE_BYTES = 16 * 1024 * 1024
-_MAX_ROWS_SHOWN = 100
+_MAX_ROWS_LISTED = 100
 
 
 @dataclass(frozen=True)
 class ImportKind:
-    """One kind of file: `plan` looks at it, `write` does it."""
+    """One kind of file, with the actions that preview and run its import."""
 
     endpoint: str
     title: str
@@ -38,7 +38,7 @@ class ImportKind:
 
 @dataclass(frozen=True)
 class ImportPreview:
-    """What was found in a text: a plan to confirm by its digest, or what is wrong; and what deserves a look."""
+    """A plan to confirm by the digest of its text, or the errors; and warnings in either case."""
 
     text: str = ""
     warnings: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ _OPT_INS = ImportKind(
 
 @pages.url_value_preprocessor
 def _raise_size_limit(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
-    """Before anything reads the form: 50,000 lines are more than another page takes."""
+    """Runs before anything reads the form: a file may be larger than the forms of other pages."""
     request.max_content_length = _MAX_FILE_BYTES
     request.max_form_memory_size = _MAX_FILE_BYTES
 
@@ -86,9 +86,7 @@ def opt_ins_page() -> ResponseReturnValue:
 @pages.errorhandler(413)
 def _file_too_large(_error: Exception) -> ResponseReturnValue:
     kind = _OPT_INS if request.endpoint == _OPT_INS.endpoint else _OPT_OUTS
-    page, _status = _page(
-        kind, ImportPreview(error="That is more than 16 MB at once. Split the file and import its parts.")
-    )
+    page, _status = _page(kind, ImportPreview(error="The file is larger than 16 MB. Split it and import its parts."))
     return page, 413
 
 
@@ -99,8 +97,8 @@ def _handle_import(kind: ImportKind) -> ResponseReturnValue:
     try:
         file = _uploaded_text()
         if form_text("confirmed") == _digest(file.text):
-            done = kind.run(file.text, current_actor(), now_ms())
-            flash(done.done, "info")
+            result = kind.run(file.text, current_actor(), now_ms())
+            flash(result.summary, "info")
             return redirect(url_for("admin_consent.listing"), 303)
         plan = kind.preview(file.text, now_ms())
         return _page(kind, ImportPreview(file.text, _warnings(file, plan.warnings), plan, _digest(file.text)))
@@ -110,12 +108,12 @@ def _handle_import(kind: ImportKind) -> ResponseReturnValue:
         return _page(kind, ImportPreview(file.text or form_text("text"), file.warnings, error=error.message))
 
 
-def _warnings(file: DecodedFile, of_rows: Sequence[RowError]) -> tuple[str, ...]:
-    return (*file.warnings, *map(str, of_rows))
+def _warnings(file: DecodedFile, row_warnings: Sequence[RowError]) -> tuple[str, ...]:
+    return (*file.warnings, *map(str, row_warnings))
 
 
 def _uploaded_text() -> DecodedFile:
-    """The file that was chosen, else what was pasted. Raises `Refused`."""
+    """The chosen file, else the pasted text. Raises `ActionRefused`."""
     upload = request.files.get("file")
     if upload is not None and upload.filename:
         return opt_out_import.decode(upload.read())
@@ -123,17 +121,17 @@ def _uploaded_text() -> DecodedFile:
 
 
 def _digest(text: str) -> str:
-    """What is confirmed is what was looked at, to the letter but for line ends, which browsers change."""
-    plain = text.replace("\r\n", "\n").replace("\r", "\n")
-    return hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest()
+    """Ties a confirmation to the previewed text. Line ends do not count, because browsers change them."""
+    normalised = text.replace("\r\n", "\n").replace("\r", "\n")
+    return hashlib.sha256(normalised.encode("utf-8", "replace")).hexdigest()
 
 
-def _page(kind: ImportKind, import_preview: ImportPreview) -> tuple[str, int]:
+def _page(kind: ImportKind, preview: ImportPreview) -> tuple[str, int]:
     page = render_template(
         "admin/consent/import.html",
         kind=kind,
-        import_preview=import_preview,
-        most_shown=_MAX_ROWS_SHOWN,
-        most_rows=MAX_CSV_ROWS,
+        preview=preview,
+        max_listed=_MAX_ROWS_LISTED,
+        max_rows=MAX_CSV_ROWS,
     )
-    return page, 422 if import_preview.error else 200
+    return page, 422 if preview.error else 200

@@ -1,4 +1,4 @@
-"""Administration → consent: the ledger, looked through, exported and verified."""
+"""Administration → Consent: search, export and verify the ledger."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ from portal.web.template_filters import current_time_zone, display_phone
 
 pages = Blueprint("admin_consent", __name__, url_prefix="/Admin/Consent")
 MAX_EVENTS_VERIFIED = 100_000
-"""Events that are walked for a page: about 1.5 seconds of work. The shell walks any number."""
+"""A page verifies this many events in about 1.5 seconds. The command line verifies any number."""
 _PAGE_SIZE = 40
 _MIMETYPES = {"csv": "text/csv", "json": "application/json"}
 
@@ -34,15 +34,14 @@ _MIMETYPES = {"csv": "text/csv", "json": "application/json"}
 @allow("admin")
 def listing() -> ResponseReturnValue:
     filters, before = _filters_from_query(), query_id("before")
-    ledger_page = paginate(
-        ledger_search.ledger_page(_ledger_filter(filters), before, _PAGE_SIZE + 1), _PAGE_SIZE, before
-    )
+    rows = ledger_search.ledger_page(_ledger_filter(filters), before, _PAGE_SIZE + 1)
+    page = paginate(rows, _PAGE_SIZE, before)
     template = "admin/consent/_list.html" if is_htmx_request() else "admin/consent/index.html"
     account = db.session.get(Account, query_id("account") or 0)
     text = render_template(
         template,
-        page=ledger_page,
-        events=describe_events(ledger_page.rows),
+        page=page,
+        events=describe_events(page.rows),
         filters=filters,
         kinds=EVENT_LABELS,
         account=account,
@@ -53,52 +52,53 @@ def listing() -> ResponseReturnValue:
 @pages.get("/Verify")
 @allow("admin")
 def verification() -> ResponseReturnValue:
-    events = ledger.count_events()
-    verification = verify_chain() if events <= MAX_EVENTS_VERIFIED else None
+    event_count = ledger.count_events()
+    result = verify_chain() if event_count <= MAX_EVENTS_VERIFIED else None
     template = "admin/consent/_verdict.html" if is_htmx_request() else "admin/consent/verify.html"
-    text = render_template(template, verification=verification, events=events, most=MAX_EVENTS_VERIFIED)
+    text = render_template(template, verification=result, event_count=event_count, limit=MAX_EVENTS_VERIFIED)
     return text, {"Vary": "HX-Request"}
 
 
-@pages.get("/Evidence/<any(csv, json, print):form>")
+@pages.get("/Evidence/<any(csv, json, print):file_format>")
 @allow("admin")
-def export(form: str) -> ResponseReturnValue:
-    """What the ledger's page shows, or one number, or one account: all of it, in the order of the ledger."""
+def export(file_format: str) -> ResponseReturnValue:
+    """Export what the ledger page shows, or one number, or one account, in the order of the ledger."""
     filters, number = _filters_from_query(), query_text("number")
     if number and not is_e164(number):
         abort(404)
-    found = build_export(
+    consent_export = build_export(
         _ledger_filter(filters, number),
         _describe_export(filters, number),
-        form,
+        file_format,
         current_user.external_id,
         current_time_zone().key,
         now_ms(),
     )
-    if form == "print":
-        return Response(stream_template("admin/consent/print.html", **_print_context(found)))
-    return _download(found, form)
+    if file_format == "print":
+        return Response(stream_template("admin/consent/print.html", **_print_context(consent_export)))
+    return _download(consent_export, file_format)
 
 
-def _download(found: ConsentExport, form: str) -> Response:
-    lines = consent_export_files.export_csv(found) if form == "csv" else consent_export_files.export_json(found)
-    name = f"consent-evidence-{format_utc(found.exported_at_ms)[:10]}.{form}"
+def _download(consent_export: ConsentExport, file_format: str) -> Response:
+    write = consent_export_files.export_csv if file_format == "csv" else consent_export_files.export_json
+    lines = write(consent_export)
+    name = f"consent-evidence-{format_utc(consent_export.exported_at_ms)[:10]}.{file_format}"
     headers = {"Content-Disposition": f"attachment; filename={name}"}
-    return Response(stream_with_context(lines), mimetype=_MIMETYPES[form], headers=headers)
+    return Response(stream_with_context(lines), mimetype=_MIMETYPES[file_format], headers=headers)
 
 
-def _print_context(found: ConsentExport) -> dict[str, Any]:
-    """Everything the page needs, so that nobody signed in is asked for while it streams."""
+def _print_context(consent_export: ConsentExport) -> dict[str, Any]:
+    """All values of the page: the request and its user are gone while it streams."""
     return {
-        "evidence": found,
+        "export": consent_export,
         "format_utc": format_utc,
-        "local": lambda at_ms: format_local(at_ms, found.time_zone),
+        "format_local": lambda at_ms: format_local(at_ms, consent_export.time_zone),
         "organisation": settings().organisation,
     }
 
 
 def _filters_from_query() -> dict[str, str]:
-    """What is asked for; what is no kind, no day or no account counts as nothing."""
+    """Invalid kinds, days and accounts are ignored."""
     kind, zone = query_text("kind"), current_time_zone().key
     days = {name: query_text(name) for name in ("from", "to")}
     return {
@@ -125,7 +125,7 @@ def _ledger_filter(filters: dict[str, str], number: str = "") -> LedgerFilter:
 
 
 def _describe_export(filters: dict[str, str], number: str) -> str:
-    """What an export is of, in words."""
+    """Say what the export is about."""
     account = db.session.get(Account, int(filters["account"])) if filters["account"] else None
     parts = [
         f"the number {display_phone(number)} ({number})" if number else "",

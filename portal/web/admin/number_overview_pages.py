@@ -1,4 +1,4 @@
-"""Administration → consent → a number: how it stands, its history, and what can be done by hand."""
+"""Administration → Consent → a phone number: its status, its history, and manual changes."""
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -30,8 +30,8 @@ _FIELDS = ("number", "channel", "reason")
 @pages.get("/Numbers/<number>")
 @allow("admin")
 def show_overview(number: str) -> str:
-    opt_out = _overview_or_404(number)
-    return render_template("admin/consent/number.html", board=opt_out, history=number_history(number))
+    overview = _overview_or_404(number)
+    return render_template("admin/consent/number.html", overview=overview, history=number_history(number))
 
 
 @pages.get("/OptOut")
@@ -43,15 +43,15 @@ def opt_out_form() -> ResponseReturnValue:
 @pages.post("/OptOut")
 @allow("admin")
 def opt_out() -> ResponseReturnValue:
-    """First whose number it is and what opt_out_effects, then, for that very number, the opt-out."""
+    """The first POST shows whose number it is and what ends; the second, which confirms that number, opts it out."""
     values = {name: form_text(name) for name in _FIELDS}
     try:
-        sure = form_code("confirmed_phone") or form_code("confirmed")
-        opt_out = manual_consent.check_opt_out(values["number"], values["channel"], values["reason"], sure)
-        if form_code("confirmed") != opt_out.number:
-            return _render_opt_out_confirmation(opt_out)
+        confirmed = form_code("confirmed_phone") or form_code("confirmed")
+        valid = manual_consent.check_opt_out(values["number"], values["channel"], values["reason"], confirmed)
+        if form_code("confirmed") != valid.number:
+            return _render_opt_out_confirmation(valid)
         number = manual_consent.opt_out(
-            opt_out.number, opt_out.channel, opt_out.reason, current_actor(), now_ms(), opt_out.number
+            valid.number, valid.channel, valid.reason, current_actor(), now_ms(), valid.number
         )
     except InvalidInput as error:
         return _render_opt_out_form(values, error.errors, unconfirmed_number(error))
@@ -68,8 +68,8 @@ def confirm_move(number: str, account_id: int) -> ResponseReturnValue:
 @pages.post("/Numbers/<number>/Move/<id:account_id>")
 @allow("admin")
 def move(number: str, account_id: int) -> ResponseReturnValue:
-    to = _account_or_404(_overview_or_404(number), account_id).account
-    name = f"{to.name}, {to.external_id},"
+    account = _holder_or_404(_overview_or_404(number), account_id).account
+    name = f"{account.name}, {account.external_id},"
     try:
         manual_consent.move_texts(number, account_id, current_actor(), now_ms())
     except ActionRefused as error:
@@ -82,39 +82,39 @@ def _overview_or_404(number: str) -> NumberOverview:
     return load_number_overview(number, now_ms()) if is_e164(number) else abort(404)
 
 
-def _account_or_404(opt_out: NumberOverview, account_id: int) -> NumberAccount:
-    return next((one for one in opt_out.accounts if one.account.id == account_id), None) or abort(404)
+def _holder_or_404(overview: NumberOverview, account_id: int) -> NumberAccount:
+    return next((holder for holder in overview.accounts if holder.account.id == account_id), None) or abort(404)
 
 
 def _render_move(number: str, account_id: int, problem: str = "") -> ResponseReturnValue:
-    opt_out = _overview_or_404(number)
-    to = _account_or_404(opt_out, account_id)
-    current_account = next(
-        (one for one in opt_out.accounts if one.receiving_since_ms is not None and one is not to), None
-    )
-    page = render_template(
-        "admin/consent/move.html", board=opt_out, to=to, current_account=current_account, problem=problem
-    )
+    overview = _overview_or_404(number)
+    to = _holder_or_404(overview, account_id)
+    others = [holder for holder in overview.accounts if holder is not to]
+    current = next((holder for holder in others if holder.receiving_since_ms is not None), None)
+    page = render_template("admin/consent/move.html", overview=overview, to=to, current=current, problem=problem)
     return page, 422 if problem else 200
 
 
 def _render_opt_out_confirmation(opt_out: OptOut) -> str:
-    at = load_number_overview(opt_out.number, now_ms())
-    how = OPT_OUT_CHANNELS[opt_out.channel]
+    overview = load_number_overview(opt_out.number, now_ms())
     return render_template(
-        "admin/consent/opt_out_confirm.html", opt_out=opt_out, board=at, opt_out_effects=opt_out_effects(at), how=how
+        "admin/consent/opt_out_confirm.html",
+        opt_out=opt_out,
+        overview=overview,
+        effects=opt_out_effects(overview),
+        channel=OPT_OUT_CHANNELS[opt_out.channel],
     )
 
 
-def _render_opt_out_form(values: dict[str, str], errors: dict[str, str], unsure: str = "") -> ResponseReturnValue:
+def _render_opt_out_form(values: dict[str, str], errors: dict[str, str], unconfirmed: str = "") -> ResponseReturnValue:
     page = render_template(
         "admin/consent/opt_out.html",
         values=values,
         errors=errors,
-        unconfirmed=unsure,
-        hows=OPT_OUT_CHANNELS,
+        unconfirmed=unconfirmed,
+        channels=OPT_OUT_CHANNELS,
         example=example_phone(settings().region),
-        stopped=is_stopped(parse_search_phone(values["number"], settings().region)),
-        longest=manual_consent.MAX_REASON_LENGTH,
+        is_stopped=is_stopped(parse_search_phone(values["number"], settings().region)),
+        max_length=manual_consent.MAX_REASON_LENGTH,
     )
     return page, 422 if errors else 200

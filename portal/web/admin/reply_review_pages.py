@@ -1,4 +1,4 @@
-"""Administration → consent → replies: texts from phones that a person has to read, and what was decided."""
+"""Administration → Consent → Replies: texts from phones that an administrator must read, and past decisions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from portal.accounts.tables.accounts import Account
 from portal.consent.manual_consent import decide_reply, is_unassigned_start
 from portal.consent.number_overview import NumberOverview, load_number_overview, opt_out_effects
 from portal.consent.rules.consent_labels import DECISION_LABELS
+from portal.consent.rules.keywords import ReplyCategory
 from portal.consent.tables import inbound_messages, ledger_search
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.clock import now_ms
@@ -27,7 +28,7 @@ _PAGE_SIZE = 20
 
 @dataclass(frozen=True)
 class ReplyReview:
-    """A text and what can be done about it. `overview` is None where it did not come from a phone number.
+    """A text and the decisions it allows. `overview` is None if it did not come from a phone number.
 
     `is_unassigned_start` is true for a START that still waits for an account.
     """
@@ -43,28 +44,26 @@ class ReplyReview:
 @allow("admin")
 def listing() -> str:
     decided, before = query_text("show") == "decided", query_id("before")
-    find = ledger_search.decided_replies_page if decided else inbound_messages.replies_to_review
-    page = paginate(find(before, _PAGE_SIZE + 1), _PAGE_SIZE, before)
+    load = ledger_search.decided_replies_page if decided else inbound_messages.replies_to_review
+    page = paginate(load(before, _PAGE_SIZE + 1), _PAGE_SIZE, before)
     return render_template("admin/consent/replies.html", page=page, replies=_reviews(page.rows), decided=decided)
 
 
 @pages.get("/<id:message_id>/OptOut")
 @allow("admin")
 def confirm_opt_out(message_id: int) -> str:
-    """Whose number it is and what opt_out_effects, before it is decided that the reply is an opt-out."""
+    """Show whose number it is and what ends, before the reply counts as an opt-out."""
     reply = _review_or_404(message_id)
-    if reply.overview is None or reply.message.decision or reply.message.classification == "start":
+    if reply.overview is None or reply.message.decision or reply.message.classification == ReplyCategory.START:
         abort(404)
     effects = opt_out_effects(reply.overview)
-    return render_template(
-        "admin/consent/reply_opt_out.html", reply=reply, overview=reply.overview, opt_out_effects=effects
-    )
+    return render_template("admin/consent/reply_opt_out.html", reply=reply, overview=reply.overview, effects=effects)
 
 
 @pages.post("/<id:message_id>")
 @allow("admin")
 def decide(message_id: int) -> ResponseReturnValue:
-    """htmx gets the reply back with who decided what."""
+    """htmx gets the reply back with the decision and who made it."""
     try:
         decide_reply(message_id, form_text("decision"), current_actor(), now_ms(), parse_id(form_text("account_id")))
         problem = ""
@@ -84,13 +83,16 @@ def _review_or_404(message_id: int) -> ReplyReview:
 
 
 def _reviews(messages: Sequence[InboundMessage]) -> list[ReplyReview]:
-    people = ledger_search.accounts_by_id({message.decided_by_id for message in messages if message.decided_by_id})
-    found = []
-    for message in messages:
-        at = load_number_overview(message.from_number, now_ms()) if is_e164(message.from_number) else None
-        wants = at is not None and is_unassigned_start(message, at.consent_state)
-        decided_by = people.get(message.decided_by_id or 0)
-        found.append(
-            ReplyReview(message, at, wants, decided_by, DECISION_LABELS.get(message.decision, message.decision))
-        )
-    return found
+    accounts = ledger_search.accounts_by_id({message.decided_by_id for message in messages if message.decided_by_id})
+    return [_review(message, accounts.get(message.decided_by_id or 0)) for message in messages]
+
+
+def _review(message: InboundMessage, decided_by: Account | None) -> ReplyReview:
+    overview = load_number_overview(message.from_number, now_ms()) if is_e164(message.from_number) else None
+    return ReplyReview(
+        message=message,
+        overview=overview,
+        is_unassigned_start=overview is not None and is_unassigned_start(message, overview.consent_state),
+        decided_by=decided_by,
+        decision=DECISION_LABELS.get(message.decision, message.decision),
+    )

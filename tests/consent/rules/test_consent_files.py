@@ -82,7 +82,7 @@ def test_opt_out_row_errors_name_the_row_and_the_fix(line: str, sentence: str) -
 
 def test_line_with_several_cells_explains_named_columns() -> None:
     assert opt_out_errors("2025550101, by email") == [
-        "Row 1, phone: One number a line; or name the columns in row 1: phone,stopped_at,reason."
+        "Row 1, phone: Write one number a line, or name the columns in row 1: phone,stopped_at,reason."
     ]
 
 
@@ -94,14 +94,14 @@ def test_line_with_several_cells_explains_named_columns() -> None:
         ('phone\n"2025550101', "Row 2 is not CSV: unexpected end of data."),
     ],
 )
-def test_unreadable_file_error_gives_the_reason(text: str, words: str) -> None:
+def test_unreadable_file_error_gives_the_reason(text: str, message: str) -> None:
     with pytest.raises(CsvError) as refused:
         read_opt_outs(text, "US", NOW)
-    assert str(refused.value) == words
+    assert str(refused.value) == message
 
 
 @pytest.mark.parametrize("text", ["", "\n\n  \n", "phone,stopped_at"])
-def test_nothing_in_it_is_no_mistake(text: str) -> None:
+def test_empty_text_has_no_errors(text: str) -> None:
     assert read_opt_outs(text, "US", NOW) == CsvResult([], [], [])
 
 
@@ -128,12 +128,12 @@ def test_missing_opt_in_cell_is_an_error_in_its_column(line: str, column: str) -
     assert found[0].startswith(f"Row 2, {column}: ")
 
 
-def test_the_same_account_and_number_twice_is_a_mistake() -> None:
+def test_repeated_account_and_number_is_an_error() -> None:
     line = "P-1,2025550101,2026-03-01,form"
-    assert opt_in_errors(line, line) == ["Row 3, phone: P-1 with this number is in row 2 already."]
+    assert opt_in_errors(line, line) == ["Row 3, phone: P-1 with this number is already in row 2."]
 
 
-def test_a_file_of_opt_ins_must_name_its_columns() -> None:
+def test_opt_in_file_needs_all_columns() -> None:
     with pytest.raises(CsvError, match="missing: external_id, opted_in_at, evidence; unknown: name"):
         read_opt_ins("phone,name\n2025550101,x", "US", NOW)
 

@@ -55,9 +55,9 @@ HISTORIES_WITHOUT_NEW_ACCOUNTS = event_histories(*(set(EventKind) - {EventKind.A
 
 
 def event_after_history(
-    kind: EventKind, account_id: int | None = None, carriers: set[int] | None = None, at_ms: int = LATER_MS
+    kind: EventKind, account_id: int | None = None, account_ids: set[int] | None = None, at_ms: int = LATER_MS
 ) -> LedgerEvent:
-    return LedgerEvent(1_000 + at_ms, kind, at_ms, account_id, frozenset(carriers or ()))
+    return LedgerEvent(1_000 + at_ms, kind, at_ms, account_id, frozenset(account_ids or ()))
 
 
 @DETERMINISTIC
@@ -235,7 +235,7 @@ def test_start_without_request_needs_last_or_only_account(
 
 @DETERMINISTIC
 @given(HISTORIES, st.permutations([A, B, C]))
-def test_of_several_invitations_the_newest_gets_the_texts(history: list[LedgerEvent], order: list[int]) -> None:
+def test_newest_of_several_invitations_gets_the_texts(history: list[LedgerEvent], order: list[int]) -> None:
     asked = [
         event_after_history(EventKind.INVITED, account, at_ms=LATER_MS + place) for place, account in enumerate(order)
     ]
@@ -415,7 +415,7 @@ def test_recipient_lost_to_doubt_is_displaced_by_the_next_only() -> None:
         ([(A, 9)], set()),
     ],
 )
-def test_others_that_got_a_number_after_an_opt_in_are_found(added: list[tuple[int, int]], found: set[int]) -> None:
+def test_accounts_added_after_an_opt_in_are_found(added: list[tuple[int, int]], found: set[int]) -> None:
     assert (
         accounts_added_since(
             [event_after_history(EventKind.ADDED, account, at_ms=at_ms) for account, at_ms in added], A, 4

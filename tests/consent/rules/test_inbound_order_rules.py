@@ -34,7 +34,7 @@ def test_twilio_order_wins_whatever_order_webhooks_arrive_in(listed: list[Receiv
 
 @DETERMINISTIC
 @given(message_lists())
-def test_nothing_is_placed_later_than_it_can_have_been_said(listed: list[ReceivedMessage]) -> None:
+def test_no_message_is_dated_later_than_possible(listed: list[ReceivedMessage]) -> None:
     for one, heard in zip(order_messages(listed, NOW_MS), listed, strict=True):
         assert one.at_ms <= NOW_MS
         if heard.received_ms is None or heard.received_ms - heard.sent_ms > MAX_PROMPT_DELAY_MS:
@@ -68,9 +68,9 @@ def test_overtaken_text_is_ordered_before_the_overtaking_one() -> None:
     assert [(one.provider_id, one.at_ms, one.rank) for one in placed] == [("SM1", 6_200, 0), ("SM2", 6_200, 1)]
 
 
-def test_a_clock_ahead_of_ours_places_nothing_in_the_future() -> None:
+def test_provider_clock_ahead_dates_nothing_in_the_future() -> None:
     assert order_messages([ReceivedMessage("SM1", NOW_MS + 50_000, None)], NOW_MS)[0].at_ms == NOW_MS
 
 
-def test_an_empty_list_places_nothing() -> None:
+def test_empty_list_orders_nothing() -> None:
     assert order_messages([], NOW_MS) == []

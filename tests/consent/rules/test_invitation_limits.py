@@ -97,10 +97,10 @@ def test_longest_limit_is_reported() -> None:
         ("", ["US"], "not a phone number"),
     ],
 )
-def test_where_an_invitation_may_go(number: str, countries: list[str], words: str) -> None:
+def test_invitation_destination_is_checked(number: str, countries: list[str], message: str) -> None:
     found = number_ineligibility(number, countries, test_mode=False)
-    assert words in (found or "")
-    assert (found is None) == (words == "")
+    assert message in (found or "")
+    assert (found is None) == (message == "")
 
 
 def test_magic_numbers_can_be_invited_in_test_mode() -> None:

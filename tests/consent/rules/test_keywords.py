@@ -1,4 +1,4 @@
-"""What a text from a handset says: keywords, refusals in other words, and what a person has to read."""
+"""What a text from a handset says: keywords, opt-outs in other words, and what a person must read."""
 
 import time
 
@@ -18,9 +18,9 @@ from portal.consent.rules.keywords import (
 
 DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=200)
 KEYWORDS = {
-    **dict.fromkeys(STOP_KEYWORDS, "stop"),
-    **dict.fromkeys(START_KEYWORDS, "start"),
-    **dict.fromkeys(HELP_KEYWORDS, "help"),
+    **dict.fromkeys(STOP_KEYWORDS, ReplyCategory.STOP),
+    **dict.fromkeys(START_KEYWORDS, ReplyCategory.START),
+    **dict.fromkeys(HELP_KEYWORDS, ReplyCategory.HELP),
 }
 PUNCTUATION = st.text(st.sampled_from(" \n\t\u00a0.,;:!\"'“”‘’*()"), max_size=4)
 
@@ -222,7 +222,7 @@ def sample_lines(text: str) -> list[str]:
 
 @pytest.mark.parametrize("body", [*sample_lines(OPT_OUTS), *MULTILINE_OPT_OUTS])
 def test_free_text_opt_out_is_marked_as_interpreted(body: str) -> None:
-    assert classify_reply(body) == Classification("stop", is_keyword=False)
+    assert classify_reply(body) == Classification(ReplyCategory.STOP, is_keyword=False)
     assert classify_reply(body.upper()).category == classify_reply(body.lower()).category == "stop"
 
 
@@ -234,22 +234,23 @@ def test_ambiguous_text_needs_review(body: str) -> None:
 @DETERMINISTIC
 @given(st.sampled_from(sorted(KEYWORDS)), st.randoms(use_true_random=False), PUNCTUATION, PUNCTUATION)
 @example("opt out", None, " ", "!")
-def test_keyword_counts_in_any_case_and_punctuation(keyword: str, dice: object, before: str, behind: str) -> None:
+def test_keyword_counts_in_any_case_and_punctuation(keyword: str, dice: object, before: str, after: str) -> None:
     typed = keyword
     if dice is not None:
         typed = "".join(dice.choice([letter.lower(), letter.upper()]) for letter in keyword)  # type: ignore[attr-defined]
-    assert classify_reply(f"{before}{typed}{behind}") == Classification(KEYWORDS[keyword])
+    assert classify_reply(f"{before}{typed}{after}") == Classification(KEYWORDS[keyword])
 
 
-@pytest.mark.parametrize("unseen", ["\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u202e"])
-def test_invisible_characters_hide_no_keyword(unseen: str) -> None:
-    for keyword, word in KEYWORDS.items():
-        assert classify_reply(f"{keyword}{unseen}") == classify_reply(f"{unseen}{keyword}") == Classification(word)
-        assert classify_reply(unseen.join(keyword)) == Classification(word)
+@pytest.mark.parametrize("invisible", ["\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u202e"])
+def test_invisible_characters_do_not_hide_a_keyword(invisible: str) -> None:
+    for keyword, category in KEYWORDS.items():
+        assert classify_reply(f"{keyword}{invisible}") == Classification(category)
+        assert classify_reply(f"{invisible}{keyword}") == Classification(category)
+        assert classify_reply(invisible.join(keyword)) == Classification(category)
 
 
 @pytest.mark.parametrize(
-    ("body", "word"),
+    ("body", "category"),
     [
         ("TD", "stop"),
         ("Arrêt !", "stop"),
@@ -259,8 +260,8 @@ def test_invisible_characters_hide_no_keyword(unseen: str) -> None:
         ("¡AYUDA!", "help"),
     ],
 )
-def test_carrier_and_foreign_keywords_are_recognised(body: str, word: ReplyCategory) -> None:
-    assert classify_reply(body) == Classification(word)
+def test_carrier_and_foreign_keywords_are_recognised(body: str, category: str) -> None:
+    assert classify_reply(body) == Classification(ReplyCategory(category))
 
 
 @pytest.mark.parametrize(
@@ -282,13 +283,13 @@ def test_carrier_and_foreign_keywords_are_recognised(body: str, word: ReplyCateg
     ],
 )
 def test_short_help_request_is_answered(body: str) -> None:
-    assert classify_reply(body) == Classification("help")
+    assert classify_reply(body) == Classification(ReplyCategory.HELP)
 
 
 @DETERMINISTIC
 @given(st.text(max_size=1_600), st.text(max_size=10))
 def test_any_text_can_be_classified(body: str, opt_out_type: str) -> None:
-    assert classify_reply(body, opt_out_type).category in ("stop", "start", "help", "tapback", "unclear")
+    assert classify_reply(body, opt_out_type).category in set(ReplyCategory)
     assert is_twilio_keyword(body, opt_out_type) in (True, False)
 
 
@@ -301,8 +302,8 @@ TRAILING_WORDS = st.lists(
 
 @DETERMINISTIC
 @given(NEGATIONS, OPT_OUT_VERBS, TRAILING_WORDS)
-def test_negated_opt_out_never_opts_out(never: str, leave: str, behind: list[str]) -> None:
-    assert classify_reply(" ".join([never, leave, *behind])).category == "unclear"
+def test_negated_opt_out_never_opts_out(negation: str, verb: str, trailing: list[str]) -> None:
+    assert classify_reply(" ".join([negation, verb, *trailing])).category == "unclear"
 
 
 WORDS = sorted({*KEYWORDS, "please", "me", "texting", "no", "more", "i", "don't", "want", "you", "can", "?", "my"})
@@ -335,14 +336,14 @@ def test_long_text_is_not_an_opt_out() -> None:
     assert classify_reply("stop " + "please " * 30).category == "unclear"
 
 
-@pytest.mark.parametrize(("named", "word"), [("STOP", "stop"), ("start", "start"), (" HELP ", "help")])
-def test_opt_out_type_of_twilio_overrides_the_words(named: str, word: str) -> None:
-    assert classify_reply("arrêt svp", named) == Classification(word)  # type: ignore[arg-type]
-    assert classify_reply("STOP", named) == Classification(word)  # type: ignore[arg-type]
+@pytest.mark.parametrize(("named", "category"), [("STOP", "stop"), ("start", "start"), (" HELP ", "help")])
+def test_twilio_opt_out_type_overrides_the_text(named: str, category: str) -> None:
+    assert classify_reply("arrêt svp", named) == Classification(ReplyCategory(category))
+    assert classify_reply("STOP", named) == Classification(ReplyCategory(category))
 
 
 def test_unknown_twilio_opt_out_type_is_ignored() -> None:
-    assert classify_reply("STOP", "SOMETHING") == Classification("stop")
+    assert classify_reply("STOP", "SOMETHING") == Classification(ReplyCategory.STOP)
 
 
 @pytest.mark.parametrize("body", ["STOP", " stop\n", "OptOut", "Revoke", "yes", "UNSTOP", "help", "INFO"])
@@ -355,6 +356,6 @@ def test_twilio_keywords_are_recognised(body: str) -> None:
     ["opt out", "Opt-Out", "stop.", "“stop”", "stop please", "", "no más", "TD", "AIDE", "ayuda", "ARRÊT", "alto"],
 )
 def test_our_own_keywords_are_not_twilio_keywords(body: str) -> None:
-    """Twilio compares the whole text with its words: a full stop behind one makes it another text."""
+    """Twilio compares the whole text with its keywords, so a full stop after one makes it another text."""
     assert not is_twilio_keyword(body)
-    assert is_twilio_keyword(body, "STOP"), "Advanced Opt-Out knows words of its own"
+    assert is_twilio_keyword(body, "STOP"), "Advanced Opt-Out has keywords of its own"

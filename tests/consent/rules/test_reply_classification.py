@@ -1,8 +1,7 @@
-"""Refusals and ordinary replies as people write them, and how many of each are read as what they are.
+"""Opt-outs and ordinary replies as people write them, and how many of each are classified correctly.
 
-The sets whose names end in “later” were written after the rules, the last part of them by somebody who had not seen
-the rules. A line break in a reply is written
-as backslash n.
+The holdout sets were written after the rules, their last part by somebody who had not seen the rules. A line break in
+a reply is written as backslash n.
 """
 
 import time
@@ -14,8 +13,8 @@ from portal.consent.rules.keywords import classify_reply
 from portal.consent.rules.tapbacks import is_tapback
 
 DATA = Path(__file__).parent / "replies"
-REPLY_SETS = [("refusals", "ordinary"), ("refusals_later", "ordinary_later")]
-LEAST_RECALL, MOST_FALSE_STOPS = 0.99, 0.005
+REPLY_SETS = [("opt_out", "ordinary"), ("opt_out_holdout", "ordinary_holdout")]
+MIN_RECALL, MAX_FALSE_STOPS = 0.99, 0.005
 
 
 def load_replies(name: str) -> list[str]:
@@ -23,33 +22,33 @@ def load_replies(name: str) -> list[str]:
     return [line.replace("\\n", "\n") for line in lines if line and not line.startswith("#")]
 
 
-def test_the_sets_are_as_large_as_the_figures_need() -> None:
-    assert len(load_replies("refusals")) >= 300
+def test_reply_sets_are_large_enough_and_have_no_duplicates() -> None:
+    assert len(load_replies("opt_out")) >= 300
     assert len(load_replies("ordinary")) >= 2_000
     for name in (name for pair in REPLY_SETS for name in pair):
         assert len(set(load_replies(name))) == len(load_replies(name)), f"{name} counts a reply twice"
 
 
-@pytest.mark.parametrize(("refusals", "ordinary"), REPLY_SETS)
+@pytest.mark.parametrize(("opt_outs", "ordinary"), REPLY_SETS)
 def test_opt_outs_are_detected_and_other_replies_are_not(
-    refusals: str, ordinary: str, record_property: object, capsys: pytest.CaptureFixture[str]
+    opt_outs: str, ordinary: str, record_property: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    missed = [body for body in load_replies(refusals) if classify_reply(body).category != "stop"]
+    missed = [body for body in load_replies(opt_outs) if classify_reply(body).category != "stop"]
     stopped = [body for body in load_replies(ordinary) if classify_reply(body).category == "stop"]
-    recall, false_stops = 1 - len(missed) / len(load_replies(refusals)), len(stopped) / len(load_replies(ordinary))
+    recall, false_stops = 1 - len(missed) / len(load_replies(opt_outs)), len(stopped) / len(load_replies(ordinary))
     with capsys.disabled():
         print(
-            f"\n{len(load_replies(refusals))} refusals, {recall:.2%} found;"
-            f" {len(load_replies(ordinary)):,} ordinary load_replies, {false_stops:.2%} taken for STOP"
+            f"\n{len(load_replies(opt_outs))} opt-outs, {recall:.2%} detected;"
+            f" {len(load_replies(ordinary)):,} ordinary replies, {false_stops:.2%} read as STOP"
         )
-    assert recall >= LEAST_RECALL, missed
-    assert false_stops <= MOST_FALSE_STOPS, stopped
+    assert recall >= MIN_RECALL, missed
+    assert false_stops <= MAX_FALSE_STOPS, stopped
 
 
-def test_no_ordinary_reply_starts_texts_by_itself() -> None:
+def test_no_ordinary_reply_counts_as_start() -> None:
     started = [
         body
-        for _refusals, name in REPLY_SETS
+        for _opt_outs, name in REPLY_SETS
         for body in load_replies(name)
         if classify_reply(body).category == "start"
     ]
@@ -90,16 +89,16 @@ A supprimé un « J’aime » de « {} »
 """.strip().splitlines()
 
 
-@pytest.mark.parametrize("around", REACTION_FORMATS)
-def test_tapback_is_ignored_whatever_it_quotes(around: str) -> None:
+@pytest.mark.parametrize("reaction", REACTION_FORMATS)
+def test_tapback_is_ignored_whatever_it_quotes(reaction: str) -> None:
     for quoted in QUOTED_TEXTS:
-        assert classify_reply(around.format(quoted)).category == "tapback"
+        assert classify_reply(reaction.format(quoted)).category == "tapback"
 
 
 @pytest.mark.parametrize(
     "body", ["Liked an image", "Loved a photo", "Le gustó una imagen", "A aimé une photo", "Questioned “STOP and some…"]
 )
-def test_a_tapback_may_be_about_a_picture_or_cut_off(body: str) -> None:
+def test_tapback_may_quote_a_picture_or_be_cut_off(body: str) -> None:
     assert is_tapback(body)
 
 
@@ -155,9 +154,9 @@ OTHER_COMMANDS = [
 ]
 
 
-def test_what_ends_something_else_than_the_texts_is_no_refusal() -> None:
-    said = [order.format(end, thing) for order in OTHER_COMMANDS for end in END_VERBS for thing in OTHER_THINGS]
-    assert [body for body in said if classify_reply(body).category == "stop"] == []
+def test_ending_something_else_is_no_opt_out() -> None:
+    bodies = [command.format(verb, thing) for command in OTHER_COMMANDS for verb in END_VERBS for thing in OTHER_THINGS]
+    assert [body for body in bodies if classify_reply(body).category == "stop"] == []
 
 
 MESSAGE_WORDS = ["texts", "these messages", "sms", "your text messages", "notifications", "alerts"]
@@ -172,5 +171,5 @@ OPT_OUT_FORMATS = [
 
 
 def test_opt_out_is_detected_whatever_texts_are_called() -> None:
-    said = [wish.format(texts) for wish in OPT_OUT_FORMATS for texts in MESSAGE_WORDS]
-    assert [body for body in said if classify_reply(body).category != "stop"] == []
+    bodies = [opt_out.format(texts) for opt_out in OPT_OUT_FORMATS for texts in MESSAGE_WORDS]
+    assert [body for body in bodies if classify_reply(body).category != "stop"] == []

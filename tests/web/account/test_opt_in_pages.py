@@ -67,7 +67,7 @@ def test_ledger_records_requester_origin_and_prompt(web_app: Flask, number_owner
         assert event.text == content_blocks.render_block(content_block_checks.OPT_IN_PROMPT, NUMBER).text
         text = db.session.scalars(select(Delivery)).one()
         assert (text.channel, text.address, text.lane) == ("sms", NUMBER, 0)
-    assert (event.wording, event.wording_version, event.ip) == (content_block_checks.OPT_IN_PROMPT, 0, "127.0.0.1")
+    assert (event.content_block, event.content_block_version, event.ip) == (content_block_checks.OPT_IN_PROMPT, 0, "127.0.0.1")
     assert event.user_agent == "Browser " + "x" * 292
 
 
@@ -175,7 +175,7 @@ def test_changed_prompt_must_be_read_again(web_app: Flask, number_owner: WebClie
         assert "Please read it again" in response.text
     assert events(web_app) == []
     assert number_owner.post(ASK, version=prompt_version_in(response.text)).status_code == 303
-    assert [(event.text, event.wording_version) for event in events(web_app)] == [("Entirely **new words**.", 1)]
+    assert [(event.text, event.content_block_version) for event in events(web_app)] == [("Entirely **new words**.", 1)]
 
 
 @pytest.mark.usefixtures("sms_enabled")
@@ -195,7 +195,7 @@ def test_stopped_number_offers_no_button_and_names_start(
     record_event(web_app, EventKind.STOP, 2 * HOUR_MS, text="STOP")
     for page in (number_owner.get(LIST).text, admin.get(profile_path(web_app)).text):
         assert re.search(r"Stopped by its owner since \S", visible_text(page))
-        assert "No button here can undo that" in page
+        assert "Only a text with the word START" in page
         assert "START from that phone to (202) 555-0199" in page
         assert "EnableTexts" not in page
         assert find_page_problems(page) == []
@@ -226,7 +226,7 @@ def test_request_at_a_stopped_number_is_answered_by_start(
     assert ("hx-swap-oob" in response.text) == (by == "dialog")
     assert by == "dialog" or find_page_problems(response.text) == []
     (event,) = events(web_app, EventKind.REQUESTED)
-    assert (event.wording, event.wording_version, event.ip) == (
+    assert (event.content_block, event.content_block_version, event.ip) == (
         content_block_checks.OPT_IN_PROMPT,
         int(version),
         "127.0.0.1",

@@ -140,8 +140,8 @@ def test_imports_and_replies_work_before_going_live(
     web_app: Flask, admin: WebClient, sysadmin: WebClient, consent_history: None
 ) -> None:
     switch_texts_off(web_app)
-    import_preview = admin.post(STOPS, text=NEW)
-    assert sysadmin.post(STOPS, text=NEW, confirmed_digest=confirmed_digest(import_preview)).status_code == 303
+    preview = admin.post(STOPS, text=NEW)
+    assert sysadmin.post(STOPS, text=NEW, confirmed=confirmed_digest(preview)).status_code == 303
     assert admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="stop").status_code == 303
     assert is_stopped(web_app, NEW)
     assert is_stopped(web_app, OTHER)
@@ -181,15 +181,15 @@ def test_only_administrators_may_change_consent(
         f"{LEDGER}/Evidence/xml",
     ],
 )
-def test_what_is_no_number_account_or_form_is_no_page(admin: WebClient, consent_history: None, path: str) -> None:
+def test_invalid_number_account_or_format_is_not_found(admin: WebClient, consent_history: None, path: str) -> None:
     assert admin.get(path).status_code == 404
 
 
 def test_ledger_page_describes_each_event_and_its_effect(admin: WebClient, consent_history: None) -> None:
     page = admin.get(LEDGER).text
     assert "STOP from the phone" in page
-    assert "A refusal in other words, read as STOP." in page
-    assert "Texts go to Olive Owner, P-1 from here on." in page
+    assert "An opt-out in other words, read as STOP." in page
+    assert "Texts go to Olive Owner, P-1 from now on." in page
     assert page.index("START from the phone") < page.index("STOP from the phone"), "newest first"
 
 
@@ -212,7 +212,7 @@ def test_ledger_page_is_filtered(admin: WebClient, consent_history: None, query:
     assert {number for number in (OWNERS, OTHER) if f"/Numbers/{number}" in page} == found
 
 
-def test_htmx_gets_the_list_alone(admin: WebClient, consent_history: None) -> None:
+def test_htmx_gets_only_the_list(admin: WebClient, consent_history: None) -> None:
     assert admin.get(LEDGER, headers={"HX-Request": "true"}).text.lstrip().startswith('<section id="events"')
 
 
@@ -237,17 +237,17 @@ def test_intact_ledger_page_shows_the_last_digest(web_app: Flask, admin: WebClie
     assert "The ledger is unbroken" in page
 
 
-def test_a_broken_ledger_names_the_event(web_app: Flask, admin: WebClient, consent_history: None) -> None:
+def test_tampered_ledger_page_names_the_event(web_app: Flask, admin: WebClient, consent_history: None) -> None:
     with web_app.app_context():
         connection = db.session.connection()
         connection.exec_driver_sql("DROP TRIGGER consent_event_no_update")
-        connection.exec_driver_sql("UPDATE consent_event SET words = 'START' WHERE id = 2")
+        connection.exec_driver_sql("UPDATE consent_event SET text = 'START' WHERE id = 2")
         db.session.commit()
     page = admin.get(f"{LEDGER}/Verify", headers={"HX-Request": "true"}).text
     assert "Event 2 does not fit: it was changed after it was written." in page
 
 
-def test_a_long_ledger_is_left_to_the_shell(
+def test_long_ledger_is_verified_on_the_command_line(
     admin: WebClient, consent_history: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consent_pages, "MAX_EVENTS_VERIFIED", 1)
@@ -276,9 +276,9 @@ def test_ineffective_yes_is_shown_with_what_would_work(web_app: Flask, admin: We
             form = {"MessageSid": f"SM{body}", "From": NEW, "To": "+12025550199", "Body": body}
             inbound_processing.receive_inbound(form, at_ms)
     page = admin.get(REPLIES).text
-    assert "This does not turn texts on: the number is opted out." in page
+    assert "This does not turn texts on, because the number is opted out." in page
     assert "Give the texts to" not in page
-    assert "it lifts no STOP, only START or UNSTOP does" in admin.get(f"{LEDGER}/Numbers/{NEW}").text
+    assert "only START or UNSTOP clears a STOP there" in admin.get(f"{LEDGER}/Numbers/{NEW}").text
     assert is_stopped(web_app, NEW)
 
 
@@ -291,41 +291,41 @@ def submit_opt_out(admin: WebClient, **fields: str) -> TestResponse:
     return admin.post(OPT_OUT, **{name: html.unescape(value) for name, value in hidden if name != "csrf_token"})
 
 
-def test_a_number_is_opted_out_by_hand(web_app: Flask, admin: WebClient, consent_history: None) -> None:
-    answer = submit_opt_out(admin, number="(202) 555-0101", how="letter", reason="A letter\x00 of “today” & more")
+def test_number_is_opted_out_manually(web_app: Flask, admin: WebClient, consent_history: None) -> None:
+    answer = submit_opt_out(admin, number="(202) 555-0101", channel="letter", reason="A letter\x00 of “today” & more")
     assert answer.status_code == 303
     assert answer.location.endswith(NUMBER)
     assert is_stopped(web_app, OWNERS)
     page = admin.get(NUMBER).text
     assert "(202) 555-0101 is opted out." in page
     assert "Opted out by an administrator: “A letter of “today” &amp; more”" in page
-    assert "How it was asked for: letter." in page
+    assert "Asked for by: letter." in page
 
 
 @pytest.mark.parametrize(
     ("number", "said"),
     [
-        (OWNERS, "Olive Owner, P-1, gets texts there now. They end, also those that wait to leave."),
+        (OWNERS, "Olive Owner, P-1, gets texts there now. They end, including those waiting to be sent."),
         (OWNERS, "Stan Stranger, P-2, gets no texts there now."),
         (OTHER, "Opted out</span>"),
-        (NEW, "No account has this number. Whoever adds it gets no texts there."),
+        (NEW, "No account has this number. An account that adds it gets no texts there."),
     ],
 )
 def test_opt_out_page_names_the_accounts_and_what_ends(
     web_app: Flask, admin: WebClient, consent_history: None, number: str, said: str
 ) -> None:
     before = ledger_kinds(web_app)
-    page = admin.post(OPT_OUT, number=number, how="phone", reason="Rang <b>us</b>").text
+    page = admin.post(OPT_OUT, number=number, channel="phone", reason="Rang <b>us</b>").text
     assert said in page
-    assert "No button undoes this." in page
+    assert "This cannot be undone here." in page
     assert "Rang &lt;b&gt;us&lt;/b&gt;" in page
     assert ledger_kinds(web_app) == before
 
 
-def test_what_is_confirmed_for_one_number_opts_no_other_one_out(
+def test_confirmation_holds_for_the_confirmed_number_only(
     web_app: Flask, admin: WebClient, consent_history: None
 ) -> None:
-    page = admin.post(OPT_OUT, number=NEW, how="phone", reason="Rang us", confirmed=OWNERS)
+    page = admin.post(OPT_OUT, number=NEW, channel="phone", reason="Rang us", confirmed=OWNERS)
     assert "Opt out (202) 555-0166?" in page.text
     assert not is_stopped(web_app, NEW)
 
@@ -341,12 +341,12 @@ def test_reply_opt_out_needs_a_confirmation_page(web_app: Flask, admin: WebClien
     assert admin.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("person", ["owner", "admin"])
+@pytest.mark.parametrize("person", ["number_owner", "admin"])
 def test_removal_page_names_the_account_and_what_ends(
     request: pytest.FixtureRequest, admin: WebClient, consent_history: None, person: str
 ) -> None:
     who = request.getfixturevalue(person)
-    home = {"owner": "/MyAccount/PhoneNumbers", "admin": "/Admin/Accounts/1"}[person]
+    home = {"number_owner": "/MyAccount/PhoneNumbers", "admin": "/Admin/Accounts/1"}[person]
     (path,) = re.findall(r'href="([^"]+/\d+/remove)"', who.get(home).text)
     page = who.get(path).text
     assert find_page_problems(page) == []
@@ -378,7 +378,7 @@ def test_invalid_form_keeps_everything_typed(
     web_app: Flask, admin: WebClient, consent_history: None, number: str
 ) -> None:
     before = ledger_kinds(web_app)
-    answer = admin.post(OPT_OUT, number=number, how="email", reason="Wrote “stop” & more")
+    answer = admin.post(OPT_OUT, number=number, channel="email", reason="Wrote “stop” & more")
     assert answer.status_code == 422
     assert find_page_problems(answer.text) == []
     assert "Wrote “stop” &amp; more" in answer.text
@@ -389,7 +389,7 @@ def test_invalid_form_keeps_everything_typed(
 def test_move_page_names_effects_and_notified_accounts(web_app: Flask, admin: WebClient, consent_history: None) -> None:
     page = admin.get(f"{NUMBER}/Move/2").text
     assert "Those of Olive Owner, P-1, no longer do." in page
-    assert "Both are told by email" in page
+    assert "Both get an email" in page
     assert admin.post(f"{NUMBER}/Move/2").status_code == 303
     assert "Stan Stranger, P-2, gets the texts for (202) 555-0101 from now on." in admin.get(NUMBER).text
     with web_app.app_context():
@@ -413,9 +413,9 @@ def reply_id(app: Flask) -> int:
 
 
 def test_menu_counts_replies_to_review(web_app: Flask, admin: WebClient, consent_history: None) -> None:
-    assert re.search(r'id="waiting-in-menu"[^>]*>1<', admin.get("/Admin/Accounts").text)
+    assert re.search(r'id="open-replies-in-menu"[^>]*>1<', admin.get("/Admin/Accounts").text)
     admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="nothing")
-    assert re.search(r'id="waiting-in-menu"[^>]* hidden>', admin.get("/Admin/Accounts").text)
+    assert re.search(r'id="open-replies-in-menu"[^>]* hidden>', admin.get("/Admin/Accounts").text)
 
 
 def test_reply_is_decided_with_one_click_and_names_the_actor(
@@ -424,13 +424,13 @@ def test_reply_is_decided_with_one_click_and_names_the_actor(
     assert "who is this &lt;b&gt;?" in admin.get(REPLIES).text
     answer = admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="stop")
     assert answer.status_code == 303
-    assert "Nothing waits." in admin.get(REPLIES).text
+    assert "No replies are waiting." in admin.get(REPLIES).text
     decided = admin.get(f"{REPLIES}?show=decided").text
     assert re.search(r"Opted the number out</span> Name of A-1, <time", decided)
     assert is_stopped(web_app, OTHER)
 
 
-def test_htmx_gets_the_reply_back_and_the_new_counts(web_app: Flask, admin: WebClient, consent_history: None) -> None:
+def test_htmx_gets_the_reply_and_the_new_counts(web_app: Flask, admin: WebClient, consent_history: None) -> None:
     fields = {"csrf_token": admin.csrf_token(), "decision": "nothing"}
     answer = admin.post_without_token(f"{REPLIES}/{reply_id(web_app)}", fields, **HTMX)
     assert "Nothing to do</span> Name of A-1" in answer.text
@@ -445,19 +445,17 @@ def test_two_administrators_do_not_decide_twice(
     before = ledger_kinds(web_app)
     sysadmin.post(f"{REPLIES}/{waiting}", decision="stop")
     assert ledger_kinds(web_app) == before
-    assert "Somebody has decided about this reply already." in sysadmin.get(REPLIES).text
+    assert "Somebody has already decided on this reply." in sysadmin.get(REPLIES).text
 
 
 @pytest.mark.parametrize("decision", ["", "moved", "nonsense", "\x00"])
-def test_a_decision_there_is_not_is_refused(
-    web_app: Flask, admin: WebClient, consent_history: None, decision: str
-) -> None:
+def test_unknown_decision_is_refused(web_app: Flask, admin: WebClient, consent_history: None, decision: str) -> None:
     answer = admin.post(f"{REPLIES}/{reply_id(web_app)}", decision=decision, account_id="x")
     assert answer.status_code == 303
-    assert "That cannot be decided about this reply." in admin.get(REPLIES).text
+    assert "This decision is not possible for this reply." in admin.get(REPLIES).text
 
 
-def test_a_reply_there_is_not_is_refused(admin: WebClient, consent_history: None) -> None:
+def test_unknown_reply_is_not_found(admin: WebClient, consent_history: None) -> None:
     fields = {"csrf_token": admin.csrf_token(), "decision": "nothing"}
     assert admin.post_without_token(f"{REPLIES}/99999", fields, **HTMX).status_code == 404
 
@@ -470,18 +468,18 @@ def test_unassigned_start_is_given_to_an_account(web_app: Flask, admin: WebClien
     receive_text(web_app, "START", OTHER)
     page = admin.get(REPLIES).text
     assert "Give the texts to Name of V-1, V-1" in page
-    assert "Opt the number out" not in page
+    assert "Opt this number out" not in page
     admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="moved", account_id=str(ids[1]))
-    assert "Texts go to Name of V-2, V-2 from here on." in admin.get(f"{LEDGER}/Numbers/{OTHER}").text
+    assert "Texts go to Name of V-2, V-2 from now on." in admin.get(f"{LEDGER}/Numbers/{OTHER}").text
 
 
-def test_page_actions_record_who_acted_and_from_where(
+def test_page_actions_record_the_actor_and_address(
     web_app: Flask, admin: WebClient, number_owner: WebClient, consent_history: None
 ) -> None:
     """An opt-out by hand, a move, a decision, imports; and of the owner a confirmation and a removal."""
     with web_app.app_context(), transaction():
         last = recording.record(
-            OWNERS, EventKind.UNREACHABLE, "twilio", current_ms(), current_ms(), detail={"code": "30005"}
+            OWNERS, EventKind.UNREACHABLE, "twilio", current_ms(), current_ms(), detail={"error_code": "30005"}
         )
     for visitor in (admin, number_owner):
         visitor.client.environ_base |= {"REMOTE_ADDR": "203.0.113.9", "HTTP_USER_AGENT": "A browser"}
@@ -489,9 +487,9 @@ def test_page_actions_record_who_acted_and_from_where(
     admin.post(f"{NUMBER}/Move/2")
     admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="stop")
     stops, opt_ins = NEW, "external_id,phone,opted_in_at,evidence\nV-1,+12025550177,2026-01-02,Form"
-    admin.post(STOPS, text=stops, confirmed_digest=confirmed_digest(admin.post(STOPS, text=stops)))
-    admin.post(OPT_INS, text=opt_ins, confirmed_digest=confirmed_digest(admin.post(OPT_INS, text=opt_ins)))
-    submit_opt_out(admin, number=OWNERS, how="phone", reason="Rang us")
+    admin.post(STOPS, text=stops, confirmed=confirmed_digest(admin.post(STOPS, text=stops)))
+    admin.post(OPT_INS, text=opt_ins, confirmed=confirmed_digest(admin.post(OPT_INS, text=opt_ins)))
+    submit_opt_out(admin, number=OWNERS, channel="phone", reason="Rang us")
     number_owner.post("/MyAccount/PhoneNumbers/1/remove")
     with web_app.app_context():
         query = select(ConsentEvent).where(ConsentEvent.id > last).order_by(ConsentEvent.id)
@@ -502,29 +500,27 @@ def test_page_actions_record_who_acted_and_from_where(
 
 def test_opt_outs_are_previewed_then_imported(web_app: Flask, admin: WebClient, consent_history: None) -> None:
     text = f"{OWNERS}\r\n{OTHER}\r\n{OWNERS}"
-    import_preview = admin.post(STOPS, text=text)
-    assert "1 number falls silent." in import_preview.text
-    assert "1 number is opted out already" in import_preview.text
-    assert "1 line repeats a number." in import_preview.text
+    preview = admin.post(STOPS, text=text)
+    assert "1 number gets no more texts." in preview.text
+    assert "1 number is already opted out" in preview.text
+    assert "1 line repeats a number." in preview.text
     assert not is_stopped(web_app, OWNERS)
-    done = admin.post(STOPS, text=text, confirmed_digest=confirmed_digest(import_preview))
+    done = admin.post(STOPS, text=text, confirmed=confirmed_digest(preview))
     assert done.status_code == 303
     assert is_stopped(web_app, OWNERS)
-    words = "1 number is opted out. 1 was opted out already. 1 came more than once."
-    assert words in admin.get(LEDGER).text
+    summary = "1 number was opted out. 1 was already opted out. 1 appeared more than once."
+    assert summary in admin.get(LEDGER).text
 
 
 def test_changed_import_is_previewed_again(web_app: Flask, admin: WebClient, consent_history: None) -> None:
-    import_preview = admin.post(STOPS, text=OWNERS)
-    again = admin.post(STOPS, text=f"{OWNERS}\n+12025550177", confirmed_digest=confirmed_digest(import_preview))
+    preview = admin.post(STOPS, text=OWNERS)
+    again = admin.post(STOPS, text=f"{OWNERS}\n+12025550177", confirmed=confirmed_digest(preview))
     assert again.status_code == 200
-    assert "2 numbers fall silent." in again.text
+    assert "2 numbers get no more texts." in again.text
     assert not is_stopped(web_app, OWNERS)
 
 
-def test_mistakes_are_listed_by_row_and_nothing_typed_is_lost(
-    web_app: Flask, admin: WebClient, consent_history: None
-) -> None:
+def test_row_errors_are_listed_and_the_text_is_kept(web_app: Flask, admin: WebClient, consent_history: None) -> None:
     answer = admin.post(STOPS, text=f"{OWNERS}\n555 <b>\n")
     assert answer.status_code == 422
     assert find_page_problems(answer.text) == []
@@ -534,7 +530,7 @@ def test_mistakes_are_listed_by_row_and_nothing_typed_is_lost(
     assert not is_stopped(web_app, OWNERS)
 
 
-def test_a_file_is_shown_where_it_can_be_corrected(admin: WebClient, consent_history: None) -> None:
+def test_uploaded_file_can_be_corrected_on_the_page(admin: WebClient, consent_history: None) -> None:
     answer = upload(admin, STOPS, b"\xef\xbb\xbfphone,reason\n555,left\n")
     assert answer.status_code == 422
     assert "phone,reason\n555,left" in answer.text
@@ -558,9 +554,9 @@ def test_large_pasted_file_is_accepted(web_app: Flask, admin: WebClient, sms_ena
     lines = [f"+1202{200 + place // 10_000}{place % 10_000:04d},,{'r' * 60}" for place in range(15_000)]
     text = "\n".join(["phone,stopped_at,reason", *lines])
     assert len(text) > 1_048_576
-    import_preview = submit_pasted(admin, STOPS, text)
-    assert "15,000 numbers fall silent." in import_preview.text
-    assert submit_pasted(admin, STOPS, text, confirmed_digest=confirmed_digest(import_preview)).status_code == 303
+    preview = submit_pasted(admin, STOPS, text)
+    assert "15,000 numbers get no more texts." in preview.text
+    assert submit_pasted(admin, STOPS, text, confirmed=confirmed_digest(preview)).status_code == 303
     assert len(ledger_kinds(web_app)) == 15_000 + 1
 
 
@@ -568,7 +564,7 @@ def test_too_large_file_is_rejected_with_a_page(admin: WebClient, sms_enabled: N
     answer = upload(admin, OPT_INS, b"1" * 17 * 1024 * 1024)
     assert answer.status_code == 413
     assert find_page_problems(answer.text) == []
-    assert "Split the file" in answer.text
+    assert "Split it and import its parts" in answer.text
     assert "<h2>Import opt-ins</h2>" in answer.text
 
 
@@ -577,17 +573,17 @@ def test_opt_in_preview_gives_reasons_for_evidence_only(
 ) -> None:
     lines = [f"P-1,{OTHER},2026-01-02,Form", f"P-2,{OWNERS},2026-01-02,Form", "V-1,+12025550177,2026-01-02,Form"]
     text = "\n".join(["external_id,phone,opted_in_at,evidence", *lines])
-    import_preview = admin.post(OPT_INS, text=text)
-    assert find_page_problems(import_preview.text) == []
-    assert "Row 2, P-1, (202) 555-0155: The number is opted out" in import_preview.text
-    assert "Row 3, P-2, (202) 555-0101: Another account gets this number’s texts." in import_preview.text
-    admin.post(OPT_INS, text=text, confirmed_digest=confirmed_digest(import_preview))
+    preview = admin.post(OPT_INS, text=text)
+    assert find_page_problems(preview.text) == []
+    assert "Row 2, P-1, (202) 555-0155: The number is opted out" in preview.text
+    assert "Row 3, P-2, (202) 555-0101: Another account gets this number’s texts." in preview.text
+    admin.post(OPT_INS, text=text, confirmed=confirmed_digest(preview))
     page = admin.get(LEDGER).text
     assert "1 opt-in is in force. 2 are kept as evidence only. 2 numbers were added to an account." in page
     assert is_stopped(web_app, OTHER)
 
 
-def test_evidence_is_exported_as_files_and_as_a_page_to_print(admin: WebClient, consent_history: None) -> None:
+def test_evidence_is_exported_as_csv_json_and_print_page(admin: WebClient, consent_history: None) -> None:
     table = admin.get(f"{LEDGER}/Evidence/csv?kind=stop")
     assert table.mimetype == "text/csv"
     assert re.match(r"attachment; filename=consent-evidence-[\d-]{10}\.csv$", table.headers["Content-Disposition"])
@@ -612,7 +608,7 @@ def test_auto_reply_is_in_the_history_and_the_print_page(
         assert "SMS → Answer to STOP, version 0" in page, path
 
 
-def test_the_number_is_not_in_the_name_of_the_file(admin: WebClient, consent_history: None) -> None:
+def test_export_file_name_does_not_contain_the_number(admin: WebClient, consent_history: None) -> None:
     answer = admin.get(f"{LEDGER}/Evidence/csv?number=%2B12025550101")
     assert "5550101" not in answer.headers["Content-Disposition"]
 
@@ -623,8 +619,8 @@ def test_day_is_shown_as_that_day_in_every_time_zone(
 ) -> None:
     """The reader's zone is behind UTC, in which the day before has not ended when this one begins."""
     text = f"external_id,phone,opted_in_at,evidence\nV-1,{NEW},{day},Form\n"
-    import_preview = admin.post(OPT_INS, text=text)
-    assert admin.post(OPT_INS, text=text, confirmed_digest=confirmed_digest(import_preview)).status_code == 303
+    preview = admin.post(OPT_INS, text=text)
+    assert admin.post(OPT_INS, text=text, confirmed=confirmed_digest(preview)).status_code == 303
     found = date.fromisoformat(day)
     shown = f'<time datetime="{day}">{found.day} {found:%B %Y}</time>'
     with web_app.app_context():
@@ -633,8 +629,8 @@ def test_day_is_shown_as_that_day_in_every_time_zone(
     assert shown not in admin.get(f"{LEDGER}?from=2023-01-01&to=2024-12-30").text
     assert admin.get(f"{LEDGER}/Numbers/{NEW}").text.count(shown) == 3
     assert f"since {shown}" in admin.get(f"/Admin/Accounts/{account}").text
-    assert f"since {shown}" in admin.post(OPT_OUT, number=NEW, how="phone", reason="Rang us").text
-    assert f"{day} (no more than the day is known)" in admin.get(f"{LEDGER}/Evidence/print?number=%2B12025550166").text
+    assert f"since {shown}" in admin.post(OPT_OUT, number=NEW, channel="phone", reason="Rang us").text
+    assert f"{day} (only the day is known)" in admin.get(f"{LEDGER}/Evidence/print?number=%2B12025550166").text
     table = admin.get(f"{LEDGER}/Evidence/csv?number=%2B12025550166").text
     assert f'"{day}","{day}"' in table
     exported = json.loads(admin.get(f"{LEDGER}/Evidence/json?number=%2B12025550166").text)["events"][0]
