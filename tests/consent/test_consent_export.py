@@ -71,7 +71,7 @@ def test_csv_names_actor_time_and_exact_text(consent_history_start_ms: int) -> N
     assert [row["kind"] for row in found] == ["invited", "start", "stop"]
     invited = found[0]
     assert (invited["text_kind"], unescape_formulas(invited["text"])) == ("Prompt shown", words.text)
-    assert (invited["wording"], invited["content_block_version"]) == ("MyAccount → SMS Opt-in Confirmation Prompt", "0")
+    assert (invited["wording"], invited["wording_version"]) == ("MyAccount → SMS Opt-in Confirmation Prompt", "0")
     assert (invited["ip"], invited["user_agent"]) == ("198.51.100.7", "a browser")
     assert (invited["account_number"], invited["actor"]) == ("P-1", "Person P-1, P-1")
     assert invited["occurred_at_utc"] == format_utc(consent_history_start_ms)
@@ -106,7 +106,7 @@ def test_json_export_allows_checking_the_chain() -> None:
         assert one["event"]["digest"] == hash_chain.event_digest(previous, one["event"])
         previous = one["event"]["digest"]
     assert previous == found["ledger"]["last_digest"]
-    assert found["count"] == len(found["events"]) == 4
+    assert found["event_count"] == len(found["events"]) == 4
 
 
 @pytest.mark.one_engine
@@ -131,7 +131,7 @@ def test_export_names_the_consent_in_force_for_each_text(
     )
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-1", True, False)
     found = json.loads("".join(export_json(make_export("json", number=NUMBER))))["sent_texts"]
-    allowed = {text["subject"]: text["allowed_by"] for text in found}
+    allowed = {text["subject"]: text["authorised_by_event_id"] for text in found}
     assert allowed["Your renewal is due, Person"] == 5, "no STOP before it was known when it left"
     assert allowed["Invitation to get texts at (415) 200-0000"] == 1
     assert {text["account"] for text in found} == {"Person P-1, P-1"}
@@ -156,7 +156,7 @@ def test_export_holds_each_sent_text_and_its_wording(
     left = {text["body"] for text in simulator.accepted_texts()}
     by_number = json.loads("".join(export_json(make_export("json", number=NUMBER))))["sent_texts"]
     assert {text["text"] for text in by_number} == left
-    assert {(text["wording"], text["content_block_version"]) for text in by_number} == {
+    assert {(text["wording"], text["wording_version"]) for text in by_number} == {
         (content_block_checks.block_title(content_block_checks.INVITATION_TEXT), 0),
         (content_block_checks.block_title(content_block_checks.WELCOME_TEXT), 0),
         (content_block_checks.block_title(content_block_checks.WELCOME_TEXT), 1),
@@ -181,12 +181,12 @@ def test_invitation_records_its_wording_version(simulator: servers.SimulatorClie
     inbound_helpers.invite(account_id, UNUSED, scenario.now_ms())
     drain_all_texts()
     (text,) = json.loads("".join(export_json(make_export("json", number=UNUSED))))["sent_texts"]
-    assert (text["wording"], text["content_block_version"]) == ("MyAccount → SMS Invitation Text", 1)
+    assert (text["wording"], text["wording_version"]) == ("MyAccount → SMS Invitation Text", 1)
     assert text["text"].endswith(": reply START. STOP to end.")
     assert text["text"] in [left["body"] for left in simulator.accepted_texts()]
     whole = [row for row in csv_rows(make_export()) if row["kind"] == "text"]
     assert [(row["number"], row["text"], row["notes"]) for row in whole] == [
-        (UNUSED, text["text"], f"Allowed by event {text['allowed_by']}.")
+        (UNUSED, text["text"], f"Allowed by event {text['authorised_by_event_id']}.")
     ]
     assert json.loads("".join(export_json(make_export("json"))))["sent_texts"] == [text]
 

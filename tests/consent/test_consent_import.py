@@ -118,7 +118,7 @@ def test_one_row_error_rejects_the_whole_file() -> None:
 
 @pytest.mark.parametrize("text", ["", "\n \n", "phone,stopped_at\n"])
 def test_an_empty_file_is_refused(text: str) -> None:
-    with pytest.raises(ActionRefused, match="nothing in it"):
+    with pytest.raises(ActionRefused, match="There is nothing to import"):
         plan_opt_outs(text, scenario.now_ms())
 
 

@@ -302,7 +302,7 @@ def test_stop_during_order_resolution_is_not_overwritten(
             inbound_helpers.receive_text("STOP", phone_number, NOW)
             heard.set()
 
-    monkeypatch.setattr(recording, "standing", derive_slowly)
+    monkeypatch.setattr(recording, "derive_state", derive_slowly)
     worker = threading.Thread(target=hear)
     worker.start()
     inbound_helpers.run_inbound_checks(NOW + 1_000)

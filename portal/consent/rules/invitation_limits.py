@@ -84,7 +84,7 @@ def number_ineligibility(number: str, countries: Sequence[str], test_mode: bool)
     if type_label is not None:
         return f"This is {type_label}: it cannot be invited. Use a mobile number."
     if not is_in_countries(number, countries):
-        return f"Texts only go to numbers in {_country_list(countries)}, and this one is not."
+        return f"Texts go to numbers in {_country_list(countries)} only, and this one is not."
     return None
 
 
