@@ -212,7 +212,7 @@ def test_unknown_account_or_eleventh_number_rejects_the_file() -> None:
     with pytest.raises(ImportRejected) as refused:
         import_opt_ins(
             opt_in_csv(*lines, f"P-9,{NUMBER},2026-02-01,Form", f"P-1,{NUMBER},2039-02-01,Form"),
-            None,
+            SHELL_ACTOR,
             scenario.now_ms(),
         )
     assert [(mistake.row, mistake.column) for mistake in refused.value.row_errors] == [

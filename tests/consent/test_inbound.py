@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -227,10 +228,11 @@ def test_missing_field_is_tolerated() -> None:
 
 
 def test_oversized_webhook_fields_are_stored() -> None:
-    """Random, or the database would pack it into an index after all."""
+    """Random, or the database could compress it into an index key."""
     names = ["MessageSid", "From", "To", "Body", "MessagingServiceSid", "AnythingElse"]
     for field in names:
-        inbound_helpers.receive_text("STOP", **{"number": NUMBER, "at_ms": NOW, field: secrets.token_hex(30_000)})
+        fields: dict[str, Any] = {"number": NUMBER, "at_ms": NOW, field: secrets.token_hex(30_000)}
+        inbound_helpers.receive_text("STOP", **fields)
     assert inbound_helpers.count_rows(InboundMessage) == len(names)
 
 
@@ -286,13 +288,11 @@ def test_nothing_is_answered_unless_texts_go_to_people() -> None:
         {"EnableSmsOverrideNumber": "true", "SmsOverrideNumber": "+14152009999"},
         {"EnableSmsTestMode": "true", "EnableSmsOverrideNumber": "true", "SmsOverrideNumber": "+14152009999"},
     ]
-    off = {"EnableSmsTestMode": "false", "EnableSmsOverrideNumber": "false"}
+    off: dict[str, Any] = {"EnableSmsTestMode": "false", "EnableSmsOverrideNumber": "false"}
     for place, changes in enumerate(modes):
         scenario.configure_gateway(**{**off, **changes})
         assert receive_text("opt out", scenario.phone_number(place)) is None
-        assert inbound_helpers.stored_consent_state(scenario.phone_number(place))[1], (
-            "a refusal counts whatever the mode"
-        )
+        assert inbound_helpers.stored_consent_state(scenario.phone_number(place))[1], "an opt-out counts in every mode"
     scenario.configure_gateway(**off)
     assert receive_text("opt out", scenario.phone_number(9)) is not None
 

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import delete, select
 
 from portal.consent import manual_consent, recording
-from portal.consent.rules.consent_state import ConsentState, LedgerEvent
+from portal.consent.rules.consent_state import ConsentState, LedgerEvent, derive_state
 from portal.consent.tables.ledger import ConsentEvent
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
@@ -279,31 +279,31 @@ def test_start_near_a_stop_counts_once_twilio_answers_again(simulator: servers.S
 def test_stop_during_order_resolution_is_not_overwritten(
     app: Flask, simulator: servers.SimulatorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    phone_number, begun, heard = scenario.phone_number(0), threading.Event(), threading.Event()
+    phone_number, begun, received = scenario.phone_number(0), threading.Event(), threading.Event()
     inbound_helpers.create_sharing_accounts(phone_number, NOW - MINUTE_MS, "A")
     stop, start = inbound_helpers.seed_provider_messages(
         simulator, [("STOP", NOW - 9_000), ("START", NOW - 4_000)], phone_number
     )
     inbound_helpers.receive_text("STOP", phone_number, NOW - 3_000, stop)
     inbound_helpers.receive_text("START", phone_number, NOW - 2_000, start)
-    derive, settling = recording.derive_state, threading.current_thread()
+    resolving = threading.current_thread()
 
     def derive_slowly(events: list[LedgerEvent]) -> ConsentState:
-        """The other worker has its say between the reading of the story and what is written of it."""
-        found = derive(events)
-        if threading.current_thread() is settling and not begun.is_set():
+        """Let the other thread write between reading the events and storing the state."""
+        state = derive_state(events)
+        if threading.current_thread() is resolving and not begun.is_set():
             begun.set()
-            heard.wait(1)
-        return found
+            received.wait(1)
+        return state
 
-    def hear() -> None:
+    def receive() -> None:
         with app.app_context():
             begun.wait(30)
             inbound_helpers.receive_text("STOP", phone_number, NOW)
-            heard.set()
+            received.set()
 
     monkeypatch.setattr(recording, "derive_state", derive_slowly)
-    worker = threading.Thread(target=hear)
+    worker = threading.Thread(target=receive)
     worker.start()
     inbound_helpers.run_inbound_checks(NOW + 1_000)
     worker.join()

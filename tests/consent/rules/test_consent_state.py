@@ -228,8 +228,8 @@ def test_start_without_request_needs_last_or_only_account(
         if event.kind == EventKind.START and given_now and now.recipient_id not in open_requests(before, event.at_ms):
             first = before.last_recipient_id is None and event.account_ids == {now.recipient_id}
             assert now.recipient_id == before.last_recipient_id or first
-            had_ms = before.added_at_ms.get(now.recipient_id, 0) if first else before.last_recipient_since_ms
-            assert not [one for one, at_ms in before.added_at_ms.items() if one != now.recipient_id and at_ms > had_ms]
+            had_ms = before.added_at_ms.get(now.recipient_id or 0, 0) if first else before.last_recipient_since_ms
+            assert not [id for id, at_ms in before.added_at_ms.items() if id != now.recipient_id and at_ms > had_ms]
         before = now
 
 

@@ -35,13 +35,14 @@ def test_rate_limited_request_is_allowed_at_retry_time(found: list[tuple[RateLim
 @DETERMINISTIC
 @given(LIMITS, st.lists(st.integers(0, 120), min_size=1, max_size=40))
 def test_no_time_window_exceeds_the_limit(limit: RateLimit, pauses: list[int]) -> None:
-    now_ms, left = NOW_MS, []
+    now_ms = NOW_MS
+    sent_ms: list[int] = []
     for pause in pauses:
         now_ms += pause
-        if longest_limit_hit([(limit, left)], now_ms) is None:
-            left.append(now_ms)
-    for begin in left:
-        assert sum(begin <= time < begin + limit.window_ms for time in left) <= limit.max_requests
+        if longest_limit_hit([(limit, sent_ms)], now_ms) is None:
+            sent_ms.append(now_ms)
+    for begin in sent_ms:
+        assert sum(begin <= time < begin + limit.window_ms for time in sent_ms) <= limit.max_requests
 
 
 def test_number_limit_is_one_in_ten_minutes_and_three_a_day() -> None:
