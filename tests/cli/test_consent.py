@@ -1,4 +1,4 @@
-"""`portal consent`: the chain verified, opt-outs from a file, evidence on stdout."""
+"""`portal consent`: verify the chain, import opt-outs, export evidence."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Opt-ins that come with imported accounts: evidence always, texts only where nothing that was said is against it."""
+"""Opt-ins of imported accounts: always kept as evidence, and texts only if no later event is against it."""
 
 import pytest
 from sqlalchemy import select

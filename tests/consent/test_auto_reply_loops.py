@@ -1,4 +1,4 @@
-"""How often a handset is answered: two machines that answer each other come to an end."""
+"""Limits on automatic replies, so that two machines that answer each other stop."""
 
 import threading
 
@@ -17,19 +17,19 @@ NUMBER, TO = scenario.phone_number(0), "60606"
 
 @pytest.fixture(autouse=True)
 def short_code_gateway(app: object) -> int:
-    """Where Twilio answers nothing, so all answers are ours. The moment from which the test counts."""
+    """Configure a short code, where only the portal answers, and return the time at which the test starts."""
     scenario.configure_gateway(SmsGatewaySettings='{"FromNumber": "60606"}')
     scenario.create_accounts(1, with_sms=1)
     return scenario.now_ms()
 
 
 def count_auto_replies(bodies: list[str], every_ms: int, start_ms: int, number: str = NUMBER) -> int:
-    """How many of the texts, one every so often, were answered."""
-    said = [
+    """Receive the texts at an interval and count the answers."""
+    answers = [
         inbound_helpers.receive_text(body, number, start_ms + place * every_ms, To=TO)
         for place, body in enumerate(bodies)
     ]
-    return sum(answer is not None for answer in said)
+    return sum(answer is not None for answer in answers)
 
 
 @pytest.mark.parametrize("word", ["HELP", "INFO", "ayuda", "STOP", "please stop texting me"])

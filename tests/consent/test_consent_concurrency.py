@@ -1,4 +1,4 @@
-"""Several things at one moment: two workers hear START, a STOP comes while hundreds of texts leave."""
+"""Concurrency: two workers receive START, and a STOP arrives while hundreds of texts leave."""
 
 import contextlib
 import dataclasses
@@ -32,7 +32,7 @@ ROUNDS_PER_DATABASE = 100
 
 
 def run_in_threads(app: Flask, *jobs: Callable[[], None]) -> list[Exception]:
-    """Run each in a thread with a connection of its own; what went wrong in any of them."""
+    """Run each job in a thread with its own connection, and return the errors."""
     faults: list[Exception] = []
 
     def work(job: Callable[[], None]) -> None:

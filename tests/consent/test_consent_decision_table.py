@@ -1,4 +1,4 @@
-"""The decision table of consent through the real doors: webhook, portal, carrier's news, administrator, imports."""
+"""The decision table of consent through the real entry points: webhook, portal, receipts, administrator, imports."""
 
 from collections.abc import Callable
 
@@ -39,8 +39,10 @@ def test_every_scenario_is_reached_through_the_entry_points() -> None:
 
 
 def test_decision_table_through_the_entry_points() -> None:
-    """As on a chessboard, the white cells on one database and the black ones on the other: each state and each door on
-    both. What becomes of a cell is decided by a function that knows no database, and sees all of them elsewhere."""
+    """Run half of the cells on each database, as on a chessboard, so that each state and each event runs on both.
+
+    The outcome of a cell is decided by a pure function, which is tested with all of them elsewhere.
+    """
     cells = [
         (state, what, outcome)
         for row, state in enumerate(cases.SCENARIOS)
@@ -54,15 +56,14 @@ def test_decision_table_through_the_entry_points() -> None:
     for place, (state, what, outcome) in enumerate(cells):
         number = NumberScenario(place, stories[place].at_ms)
         number.apply_step(what)
-        if (number.format_state(), number.needs_review()) != (outcome, cases.needs_review(what, outcome)):
-            wrong.append(
-                f"{what} when {state}: {number.format_state()}, needs_review: {number.needs_review()}, instead of {outcome}"
-            )
+        actual = number.format_state(), number.needs_review()
+        if actual != (outcome, cases.needs_review(what, outcome)):
+            wrong.append(f"{what} when {state}: {actual} instead of {outcome}")
     assert wrong == []
 
 
 class NumberScenario:
-    """A number of its own, the accounts that it may stand on, and a clock that goes on with every step."""
+    """A number of its own, its two possible accounts, and a clock that advances with every step."""
 
     def __init__(self, place: int, now_ms: int = LONG_AGO_MS) -> None:
         self.index = place
@@ -70,7 +71,7 @@ class NumberScenario:
         self.now_ms = now_ms
 
     def apply_step(self, step: str) -> None:
-        """Eleven minutes later."""
+        """Apply the step eleven minutes later."""
         self.now_ms += cases.STEP_MS
         what, who = cases.parse_step(step)
         try:
@@ -93,7 +94,7 @@ class NumberScenario:
         return cases.describe_state(holder[0] if holder else None, stopped, dead)
 
     def needs_review(self) -> bool:
-        """Whether the last thing that happened waits for an administrator."""
+        """Return whether the last event waits for an administrator."""
         return any(
             reply.needs_review and reply.received_at_ms == self.now_ms
             for reply in inbound_helpers.inbound_messages(self.phone_number)

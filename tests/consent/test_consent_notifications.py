@@ -1,4 +1,4 @@
-"""Texts without a link, which follow from the ledger: invitations and welcomes. Each leaves once, whatever is heard."""
+"""Invitations, welcomes and notices that follow events of the ledger: each is sent once."""
 
 import json
 from collections import Counter
@@ -105,7 +105,7 @@ def test_displaced_account_gets_one_email(person: int, simulator: servers.Simula
     (mail,) = simulator.received_emails()
     assert mail["to"] == ["a@example.org"]
     assert "(415) 200-0000" in mail["text"]
-    assert "B" not in mail["text"].split(), "whose the texts are now is nobody's business"
+    assert "B" not in mail["text"].split(), "the email does not name the new account"
 
 
 def test_removing_a_number_sends_no_email(person: int) -> None:
@@ -166,7 +166,7 @@ def test_different_text_to_the_same_number_is_no_match(person: int, simulator: s
 
 
 def test_smart_encoded_text_is_matched(person: int, simulator: servers.SimulatorClient) -> None:
-    """With smart encoding Twilio lists the text with plain quotes and dashes."""
+    """With smart encoding, Twilio lists the text with plain quotes and dashes."""
     content_blocks.save_block(
         content_block_checks.WELCOME_TEXT, "The board’s “notices” – now by text… STOP ends them.", None, NOW
     )

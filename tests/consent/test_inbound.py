@@ -1,4 +1,4 @@
-"""Texts from handsets: kept once, read, written to the ledger, and answered where Twilio does not."""
+"""Texts from handsets: stored once, classified, written to the ledger, and answered where Twilio does not."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""The ledger against whoever holds the database: triggers refuse, and without them the broken row is named."""
+"""Tampering with the ledger in the database: triggers refuse it, and without them the changed row is found."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What an administrator does about consent: silent at once, both holders told, nobody decides twice."""
+"""What administrators do about consent: opt-outs count at once, both accounts are notified, nobody decides twice."""
 
 import json
 

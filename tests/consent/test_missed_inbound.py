@@ -1,4 +1,4 @@
-"""Texts from handsets that no webhook brought, or not in time: found in Twilio's list, in their place."""
+"""Texts from handsets whose webhook was lost or late: they are found in Twilio's list and put in order."""
 
 import json
 
@@ -17,7 +17,7 @@ MINUTE_MS = inbound_helpers.MINUTE_MS
 
 @pytest.fixture(autouse=True)
 def gateway(app: object) -> None:
-    global NOW  # not the moment of import: in a long run that is many minutes ago
+    global NOW  # not the time of the import, which is minutes ago in a long run
     NOW = scenario.now_ms()
     scenario.configure_gateway()
 
@@ -46,7 +46,7 @@ def test_missed_stop_by_another_channel_is_found(simulator: servers.SimulatorCli
 
 
 def test_missed_stop_to_a_former_sending_number_is_found(simulator: servers.SimulatorClient) -> None:
-    """Twilio does not block the new number for it: nobody but us would ever know."""
+    """Twilio does not block the new sending number, so only the portal knows of this STOP."""
     scenario.create_accounts(1, with_sms=1)
     scenario.add_template()
     scenario.create_expanded_send()

@@ -1,4 +1,4 @@
-"""Somebody with two numbers, both enabled for texts: one that falls silent does not silence the other."""
+"""An account with two enabled numbers: one that is stopped or unreachable does not affect the other."""
 
 import pytest
 
@@ -14,7 +14,7 @@ FIRST, SECOND = scenario.phone_number(0), scenario.phone_number(1)
 
 @pytest.fixture(autouse=True)
 def two_numbers(app: object) -> int:
-    """The account of somebody who replied START from both phones; when the second did."""
+    """The account of somebody who replied START from both phones."""
     scenario.configure_gateway()
     scenario.add_template()
     began = scenario.now_ms() - 60 * MINUTE_MS

@@ -1,4 +1,4 @@
-"""What Twilio knew before us: a STOP that it alone heard, and numbers that nobody can be reached at."""
+"""Opt-outs and unreachable numbers that Twilio reports by error codes."""
 
 import pytest
 from sqlalchemy import select
@@ -28,12 +28,12 @@ def one_person(app: object) -> None:
 
 
 def reject_next_text(simulator: servers.SimulatorClient, code: str) -> None:
-    """The next text is refused when it is made (below 30000)."""
+    """Reject the create call of the next text."""
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": int(code), "count": 1}])
 
 
 def send_one() -> int:
-    """The id of one more text, sent as far as it goes."""
+    """Send one more text and return its delivery id."""
     scenario.create_expanded_send()
     scenario.run_sms_worker()
     return scenario.deliveries("sms")[-1].id
@@ -52,7 +52,7 @@ def receipt(delivery_id: int, status: str, code: str) -> None:
 
 
 def latest_state_text() -> str:
-    """What the history says of the newest text."""
+    """What the history says about the newest text."""
     return " ".join(str(part) for part in timeline.describe_state(scenario.deliveries("sms")[-1]))
 
 

@@ -1,4 +1,4 @@
-"""A number that went from OLD to NEW: NEW's wish is kept over a STOP, and OLD's texts never reach NEW's phone."""
+"""A number that passed from OLD to NEW: NEW's request survives a STOP, and OLD's texts never reach NEW's phone."""
 
 from collections.abc import Callable
 
@@ -331,7 +331,8 @@ def test_accounts_with_the_same_email_do_not_block_each_other(previous_owner: in
 def test_account_import_does_not_enable_a_reassigned_number() -> None:
     remove_from_former_account()
     add_new_account()
-    row = f"THIRD,Somebody,t@example.org,Practitioner,user,UTC,{NUMBER},{inbound_helpers.iso_time(minutes_after_start(-40))},form"
+    opted_in_at = inbound_helpers.iso_time(minutes_after_start(-40))
+    row = f"THIRD,Somebody,t@example.org,Practitioner,user,UTC,{NUMBER},{opted_in_at},form"
     account_import.import_accounts(f"{scenario.ACCOUNT_CSV_HEADER}\n{row}".encode(), minutes_after_start(20))
     assert (inbound_helpers.stored_consent_state(NUMBER)[0], inbound_helpers.ledger_kinds(NUMBER)[-1]) == (
         None,

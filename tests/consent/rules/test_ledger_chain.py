@@ -1,4 +1,4 @@
-"""The chain through the ledger: whatever is changed, removed or slipped in is found, and where."""
+"""The hash chain of the ledger: every change, removal and insertion is located."""
 
 from typing import Any
 

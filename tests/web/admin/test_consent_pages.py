@@ -1,4 +1,4 @@
-"""The consent pages: what administrators see and may do, what nobody else sees, and nothing while texts are off."""
+"""The consent pages for administrators, also while texts are off."""
 
 import html
 import io
