@@ -128,9 +128,7 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
     "empty": ("", [f"The file is empty. Its first row must name the columns: {CLI_ACCOUNT_CSV_HEADER}."]),
     "wrong header": (
         "id,name,email,account_type\nP-4,A,a@example.org,T\n",
-        [
-            f"The columns in row 1 are wrong (missing: external_id; unknown: id). They must be {CLI_ACCOUNT_CSV_HEADER}."
-        ],
+        [f"The columns in row 1 are wrong (missing: external_id; unknown: id). They must be {CLI_ACCOUNT_CSV_HEADER}."],
     ),
     "no encoding at all": (
         f"{REQUIRED_HEADER}\nP-4,Zo\x81,z@example.org,T\n".encode("latin-1"),

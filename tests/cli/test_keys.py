@@ -61,9 +61,7 @@ def test_one_that_does_not_open_is_named_and_nothing_is_changed(shell: PortalShe
 
 
 def test_with_no_secret_there_is_nothing_to_do(shell: PortalShell) -> None:
-    assert (
-        shell.output_of("keys", "rotate") == "0 secrets re-encrypted with the newest key; 0 had it already."
-    )
+    assert shell.output_of("keys", "rotate") == "0 secrets re-encrypted with the newest key; 0 had it already."
 
 
 def test_a_rotation_is_no_change_of_a_setting(shell: PortalShell) -> None:

@@ -15,7 +15,7 @@ from portal.delivery.email_worker import drain_email
 from portal.delivery.restore_guard import check_for_restore, mark_restored
 from portal.delivery.sms_worker import drain_sms
 from portal.gateways import queue
-from portal.messages import lanes
+from portal.messages import lane_control
 from portal.messages.restore_check import restore_check_passed
 from portal.messages.tables import lane_state
 from portal.messages.tables.communications import Attempt, Communication, Delivery
@@ -85,7 +85,7 @@ def test_restored_emails_wait_until_resumed(simulator: servers.SimulatorClient) 
     assert lane_state.running_lanes("email") == ()
     (entry,) = audit_log.audit_page_before(None, 10)
     assert (entry.action, entry.detail["texts"], entry.detail["mails"]) == ("database_restored", 5, 5)
-    lanes.resume_all_lanes(None, scenario.now_ms())
+    lane_control.resume_all_lanes(None, scenario.now_ms())
     scenario.run_email_worker()
     assert scenario.count_states("email") == {"handed_off": 5}
 

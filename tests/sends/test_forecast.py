@@ -18,7 +18,7 @@ from portal.core.extensions import db
 from portal.core.rules.lanes import Lane
 from portal.core.transaction import transaction
 from portal.delivery import maintenance
-from portal.messages import lanes
+from portal.messages import lane_control
 from portal.messages.tables import delivery_counts
 from portal.sends import fan_out, progress, send_control, send_creation, send_preview
 from portal.sends.forecast import Forecast, current_traffic
@@ -203,7 +203,7 @@ def test_forecast_has_a_block_reason_instead_of_a_time(block_reason: BlockReason
     if block_reason == BlockReason.SEND_PAUSED:
         send_control.pause_send(send_id, None, now_ms())
     elif block_reason == BlockReason.LANE_PAUSED:
-        lanes.pause_lane("sms", Lane.BULK, None, now_ms())
+        lane_control.pause_lane("sms", Lane.BULK, None, now_ms())
     elif block_reason == BlockReason.SENDER_PAUSED:
         with transaction() as session:
             session.execute(update(SendingNumber).values(paused_reason="20003: wrong"))
@@ -229,7 +229,7 @@ def test_paused_sends_and_lanes_do_not_compete() -> None:
     send_to(5, "U", "alarm")
     assert (forecast_of(bulk).urgent_segments, forecast_of(bulk).interleaved_segments) == (5, 10)
     send_control.pause_send(other, None, now_ms())
-    lanes.pause_lane("sms", Lane.URGENT, None, now_ms())
+    lane_control.pause_lane("sms", Lane.URGENT, None, now_ms())
     assert (forecast_of(bulk).urgent_segments, forecast_of(bulk).interleaved_segments) == (0, 0)
 
 
@@ -266,7 +266,7 @@ def test_current_share_follows_the_lanes() -> None:
     send_control.pause_send(urgent, None, now_ms())
     send_control.pause_send(second, None, now_ms())
     assert shares() == [1.0, 0.0, 0.0]
-    lanes.pause_lane("sms", Lane.BULK, None, now_ms())
+    lane_control.pause_lane("sms", Lane.BULK, None, now_ms())
     assert shares() == [0.0, 0.0, 0.0]
 
 

@@ -21,7 +21,7 @@ from portal.delivery import email_claim, sms_worker
 from portal.delivery.sms_claim import record_and_claim
 from portal.delivery.sms_results import SmsResult
 from portal.gateways.outcomes import Accepted, NotSent
-from portal.messages import lanes
+from portal.messages import lane_control
 from portal.sends import fan_out, progress, send_control, send_creation
 from portal.sends.tables import state_sync
 from portal.sends.tables.sends import Send
@@ -99,8 +99,8 @@ def test_pause_takes_effect_within_a_second(app: Flask, simulator: servers.Simul
     servers.wait_for(lambda: len(simulator.accepted_texts()) > 30, "the first texts to leave")
     {
         "send": lambda: send_control.pause_send(send_id, None, now_ms()),
-        "lane": lambda: lanes.pause_lane("sms", Lane.BULK, None, now_ms()),
-        "everything": lambda: lanes.pause_all_lanes(None, now_ms()),
+        "lane": lambda: lane_control.pause_lane("sms", Lane.BULK, None, now_ms()),
+        "everything": lambda: lane_control.pause_all_lanes(None, now_ms()),
     }[target]()
     paused_ms = now_ms()
     worker.join()
@@ -119,12 +119,12 @@ def test_resuming_after_a_minute_causes_no_burst(target: str) -> None:
     if target == "send":
         pause(send_id)
     else:
-        lanes.pause_lane("sms", Lane.BULK, None, now_ms())
+        lane_control.pause_lane("sms", Lane.BULK, None, now_ms())
     lane.run_idle(60)
     if target == "send":
         resume(send_id)
     else:
-        lanes.resume_lane("sms", Lane.BULK, None, now_ms())
+        lane_control.resume_lane("sms", Lane.BULK, None, now_ms())
     lane.run_until_sent(150)
     assert len(lane.sent_send_ids) == 150
     assert max_per_second(lane.slots_us) <= 101
@@ -289,25 +289,25 @@ def test_urgent_texts_leave_while_the_bulk_lane_is_paused() -> None:
     scenario.add_template("alarm", subject="Alarm", urgent=True)
     send_to(20)
     lane_driver.create_many_accounts(5, "U")
-    lanes.pause_lane("sms", Lane.BULK, None, now_ms())
+    lane_control.pause_lane("sms", Lane.BULK, None, now_ms())
     urgent_id = scenario.create_expanded_send("alarm", {"account_type": "U"})
     lane = LaneDriver()
     lane.run_until_sent(25)
     assert Counter(lane.sent_send_ids) == {urgent_id: 5}
-    lanes.resume_lane("sms", Lane.BULK, None, now_ms())
+    lane_control.resume_lane("sms", Lane.BULK, None, now_ms())
     lane.run_until_sent(20)
     assert len(lane.sent_send_ids) == 25
 
 
 def test_pausing_texts_does_not_pause_emails() -> None:
     send_to(5)
-    lanes.pause_lane("sms", Lane.BULK, None, now_ms())
+    lane_control.pause_lane("sms", Lane.BULK, None, now_ms())
     assert len(email_claim.claim_emails(now_ms())) == 5
     scenario.create_expanded_send(audience={"account_type": "C"})
-    lanes.pause_all_lanes(None, now_ms())
+    lane_control.pause_all_lanes(None, now_ms())
     assert email_claim.claim_emails(now_ms()) == []
     assert record_and_claim([], 10, scenario.now_us).claimed == ()
-    lanes.resume_all_lanes(None, now_ms())
+    lane_control.resume_all_lanes(None, now_ms())
     assert len(email_claim.claim_emails(now_ms())) == 5
     assert len(record_and_claim([], 10, scenario.now_us).claimed) == 10
 
@@ -318,11 +318,11 @@ def test_audit_log_records_each_change_once() -> None:
         pause(send_id)
     for _ in range(2):
         resume(send_id)
-    lanes.pause_lane("sms", Lane.URGENT, None, now_ms())
-    lanes.pause_all_lanes(None, now_ms())
-    lanes.pause_all_lanes(None, now_ms())
-    lanes.resume_all_lanes(None, now_ms())
-    lanes.resume_lane("email", Lane.BULK, None, now_ms())
+    lane_control.pause_lane("sms", Lane.URGENT, None, now_ms())
+    lane_control.pause_all_lanes(None, now_ms())
+    lane_control.pause_all_lanes(None, now_ms())
+    lane_control.resume_all_lanes(None, now_ms())
+    lane_control.resume_lane("email", Lane.BULK, None, now_ms())
     send_control.cancel_send(send_id, None, now_ms())
     lane_names = ["sms urgent", "sms bulk", "email urgent", "email bulk"]
     assert audit_actions()[:3] == [
@@ -346,7 +346,7 @@ def test_ended_or_unknown_send_cannot_be_changed() -> None:
         with pytest.raises(ActionRefused, match="There is no send 99"):
             change_state(99, None, now_ms())
     with pytest.raises(ActionRefused, match="no such lane"):
-        lanes.pause_lane("fax", Lane.BULK, None, now_ms())
+        lane_control.pause_lane("fax", Lane.BULK, None, now_ms())
     assert audit_actions() == [("send_canceled", f"send {send_id}")]
 
 
@@ -362,8 +362,8 @@ def test_finished_send_stays_done(app: Flask) -> None:
 
 def test_audit_log_is_paged_newest_first() -> None:
     for _ in range(3):
-        lanes.pause_lane("sms", Lane.BULK, None, now_ms())
-        lanes.resume_lane("sms", Lane.BULK, None, now_ms())
+        lane_control.pause_lane("sms", Lane.BULK, None, now_ms())
+        lane_control.resume_lane("sms", Lane.BULK, None, now_ms())
     first = audit_log.audit_page_before(None, 4)
     rest = audit_log.audit_page_before(first[-1].id, 4)
     assert [entry.action for entry in (*first, *rest)] == ["lane_resumed", "lane_paused"] * 3

@@ -9,7 +9,7 @@ from flask_security import current_user
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.delivery import mail_server_status
-from portal.messages import lanes
+from portal.messages import lane_control
 from portal.messages.rules.lane_labels import LANE_NAMES, lane_label
 from portal.operations import diagnostics
 from portal.operations.queue_overview import load_queue_overview
@@ -40,7 +40,7 @@ def refresh() -> str:
 @pages.post("/everything/<any(pause, resume):verb>")
 @allow("sysadmin")
 def control_everything(verb: str) -> ResponseReturnValue:
-    control = lanes.pause_all_lanes if verb == "pause" else lanes.resume_all_lanes
+    control = lane_control.pause_all_lanes if verb == "pause" else lane_control.resume_all_lanes
     message = "Everything is paused." if verb == "pause" else "Everything goes on."
     return _run_and_redirect(lambda: control(current_user.id, now_ms()), message)
 
@@ -49,7 +49,7 @@ def control_everything(verb: str) -> ResponseReturnValue:
 @allow("sysadmin")
 def control_lane(channel: str, name: str, verb: str) -> ResponseReturnValue:
     lane = _LANES_BY_NAME[name]
-    control = lanes.pause_lane if verb == "pause" else lanes.resume_lane
+    control = lane_control.pause_lane if verb == "pause" else lane_control.resume_lane
     message = f"The lane of {lane_label(channel, lane)} {'is paused' if verb == 'pause' else 'goes on'}."
     return _run_and_redirect(lambda: control(channel, lane, current_user.id, now_ms()), message)
 

@@ -146,7 +146,11 @@ def test_valid_setting_is_parsed(name: str, text: str, value: Any) -> None:
         ("SmsGatewaySettings", sender(FromNumber="1234"), "or a short code of 5-6 digits"),
         ("SmsGatewaySettings", sender(MoreNumbers=[]), '"MoreNumbers" must be a list of at most 20 texts'),
         ("SmsGatewaySettings", sender(MoreNumbers="+12025550101"), '"MoreNumbers" must be a list of at most 20 texts'),
-        ("SmsGatewaySettings", sender(MoreNumbers=["+12025550101", 7]), '"MoreNumbers" must be a list of at most 20 texts'),
+        (
+            "SmsGatewaySettings",
+            sender(MoreNumbers=["+12025550101", 7]),
+            '"MoreNumbers" must be a list of at most 20 texts',
+        ),
         ("SmsGatewaySettings", sender(MoreNumbers=["+1202555"]), 'has "+1202555", which must be a possible phone'),
         ("SmsGatewaySettings", sender(MoreNumbers=["+12025550100"]), "or repeats the FromNumber"),
         ("SmsGatewaySettings", sender(MoreNumbers=["+12025550101", "+12025550101"]), "has a number twice"),
@@ -189,7 +193,11 @@ def test_valid_setting_is_parsed(name: str, text: str, value: Any) -> None:
             ("SmsGatewaySettings", sender(FromNumber="12345", NumberType=wrong), '"NumberType" must be short_code')
             for wrong in ("long_code", "toll_free")
         ),
-        ("SmsGatewaySettings", sender(FromNumber="+442079460018", NumberType="toll_free"), "in the United States or Canada"),
+        (
+            "SmsGatewaySettings",
+            sender(FromNumber="+442079460018", NumberType="toll_free"),
+            "in the United States or Canada",
+        ),
         ("SmsGatewaySettings", sender(TwilioAnswers=["stop"]), '"TwilioAnswers" must be a list'),
         ("SmsGatewaySettings", sender(TwilioAnswers=[["STOP"]]), '"TwilioAnswers" must be a list'),
         ("SmsGatewaySettings", sender(TwilioAnswers=None), '"TwilioAnswers" must be a list'),

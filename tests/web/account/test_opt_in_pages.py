@@ -67,7 +67,11 @@ def test_ledger_records_requester_origin_and_prompt(web_app: Flask, number_owner
         assert event.text == content_blocks.render_block(content_block_checks.OPT_IN_PROMPT, NUMBER).text
         text = db.session.scalars(select(Delivery)).one()
         assert (text.channel, text.address, text.lane) == ("sms", NUMBER, 0)
-    assert (event.content_block, event.content_block_version, event.ip) == (content_block_checks.OPT_IN_PROMPT, 0, "127.0.0.1")
+    assert (event.content_block, event.content_block_version, event.ip) == (
+        content_block_checks.OPT_IN_PROMPT,
+        0,
+        "127.0.0.1",
+    )
     assert event.user_agent == "Browser " + "x" * 292
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from flask import Flask
 
-from portal.messages import lanes
+from portal.messages import lane_control
 from portal.settings import app_settings
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import AUDIT_LOG_PATH, QUEUES_PATH, visible_text
@@ -50,8 +50,8 @@ def test_the_audit_log_is_read_to_its_end_page_by_page_and_nothing_is_left_out(
     monkeypatch.setattr("portal.web.sysadmin.audit_log_pages._PAGE_SIZE", 4)
     with web_app.app_context():
         for turn in range(5):
-            lanes.pause_lane("sms", 1, None, NOW_MS + turn * 1_000)
-            lanes.resume_lane("sms", 1, None, NOW_MS + turn * 1_000 + 1)
+            lane_control.pause_lane("sms", 1, None, NOW_MS + turn * 1_000)
+            lane_control.resume_lane("sms", 1, None, NOW_MS + turn * 1_000 + 1)
             app_settings.set_setting("SmsOverrideNumber", f"+1202555010{turn}", None, NOW_MS + turn * 1_000 + 2)
     found, address = [], AUDIT_LOG_PATH
     while address:
