@@ -193,5 +193,6 @@ def _format_forecast(forecast: Forecast) -> str:
     if forecast.deferred:
         late += f"; {forecast.deferred:,} wait for the end of quiet hours"
     if forecast.exhausted_limit:
-        late += f"; {forecast.exhausted_limit.sentence[0].lower()}{forecast.exhausted_limit.sentence[1:-1]} (code {forecast.exhausted_limit.code})"
+        limit = forecast.exhausted_limit
+        late += f"; {limit.sentence[0].lower()}{limit.sentence[1:-1]} (code {limit.code})"
     return f"The last text leaves about {format_utc(forecast.last_text_at_ms)[:16].replace('T', ' ')} UTC{late}."

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from passlib.context import CryptContext  # type: ignore[import-untyped]
+from passlib.context import CryptContext
 from sqlalchemy import func, insert, select
 
 from portal.accounts.account_management import NewAccount, create_account

@@ -1,7 +1,8 @@
 import pytest
 
 from portal.accounts.rules import password_strength
-from tests.support.portal_shell import CLI_ACCOUNT_CSV_HEADER, CommandResult, PortalShell, only_error_line
+from tests.support.commands.command_runner import CommandResult
+from tests.support.portal_shell import CLI_ACCOUNT_CSV_HEADER, PortalShell, only_error_line
 
 REQUIRED_HEADER = "external_id,name,email,account_type"
 

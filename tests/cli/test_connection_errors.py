@@ -179,7 +179,7 @@ def test_the_doctor_tells_why_the_queue_cannot_be_used(shell: PortalShell) -> No
     ],
 )  # fmt: skip
 def test_what_a_database_says_has_one_meaning(message: str, why: str) -> None:
-    assert why in explain_database_error(message).why
+    assert why in explain_database_error(message).reason
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_an_operator_who_forgot_to_set_up_is_told_so_by_every_command(
     body, people = tmp_path / "body.md", tmp_path / "people.csv"
     body.write_text("Dear {{ name }}")
     people.write_text("external_id,name,email,account_type\nP-1,Jordan,jordan@example.org,Provider\n")
-    command_runner = [
+    commands = [
         ("accounts", "create", "--email", "a@example.org"),
         ("templates", "create", "due", "--name", "N", "--subject", "S", "--body-file", str(body)),
         ("sends", "create", "due", "--all"),
@@ -50,7 +50,7 @@ def test_an_operator_who_forgot_to_set_up_is_told_so_by_every_command(
         ("config", "set", "EnableSmsNotifications", "true"),
         ("demo", "load"),
     ]
-    assert {only_error_line(answer) for answer in shell.run_all(command_runner)} == {NOT_SET_UP}
+    assert {only_error_line(answer) for answer in shell.run_all(commands)} == {NOT_SET_UP}
     imported = shell.run("accounts", "import", str(people))
     assert imported.returncode == 1
     assert imported.stderr.splitlines()[-1] == NOT_SET_UP

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support import servers
-from tests.support.portal_shell import CommandResult, PortalShell
+from tests.support.commands.command_runner import CommandResult
+from tests.support.portal_shell import PortalShell
 
 
 class DoctorCommand:

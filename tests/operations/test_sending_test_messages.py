@@ -132,7 +132,7 @@ def test_too_many_requests_at_once_are_no_answer_and_the_rehearsal_is_tried_agai
     switch("EnableSmsTestMode", "true")
     communication_id = test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
     scenario.run_sms_worker(until=scenario.attempts_recorded(1))
-    assert steps_of(communication_id)["Message accepted"].verdict == "decision_pending"
+    assert steps_of(communication_id)["Message accepted"].verdict == "waiting"
     simulator.set_faults()
     scenario.run_sms_worker(clock_ahead_ms=60_000)
     assert steps_of(communication_id)["Message accepted"].verdict == "ok"
@@ -170,7 +170,7 @@ def test_a_full_queue_is_an_answer_to_good_credentials_and_a_live_text_is_tried_
     steps = send_and_get_steps(sysadmin)
     assert steps["Credentials accepted"].verdict == "ok"
     words = f"{explain_error_code('21611').sentence} It is retried automatically. (code 21611)"
-    assert steps["Message accepted"] == MessageStep("Message accepted", "decision_pending", words)
+    assert steps["Message accepted"] == MessageStep("Message accepted", "waiting", words)
 
 
 def test_the_last_number_of_a_person_is_known_without_a_session(sysadmin: int) -> None:

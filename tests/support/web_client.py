@@ -20,7 +20,7 @@ class WebClient:
     client: FlaskClient
 
     def get(self, path: str, **options: object) -> TestResponse:
-        return self.client.get(path, base_url=PUBLIC_URL, **options)  # type: ignore[arg-type]
+        return self.client.get(path, base_url=PUBLIC_URL, **options)
 
     def post(self, path: str, **fields: str) -> TestResponse:
         """As the page's own form would: with the token of the session."""

@@ -59,7 +59,7 @@ def test_a_form_of_our_own_is_taken_whatever_host_a_proxy_names(
     web_app: Flask, number_owner: WebClient, headers: dict[str, str], host: str
 ) -> None:
     portal = web_app.wsgi_app
-    web_app.wsgi_app = lambda environ, start: portal(environ | {"HTTP_HOST": host}, start)  # type: ignore[method-assign]
+    web_app.wsgi_app = lambda environ, start: portal(environ | {"HTTP_HOST": host}, start)  # type: ignore[assignment, method-assign]
     answer = number_owner.post_without_token(
         FORM, {"csrf_token": number_owner.csrf_token(), "number": "not a number"}, **headers
     )

@@ -67,7 +67,9 @@ def test_a_copied_cookie_does_not_outlive_signing_out(
     visitor: WebClient, owner_has_password: None, web_app: Flask
 ) -> None:
     visitor.sign_in("P-1")
-    cookie = visitor.client.get_cookie("session", domain="portal.example.org").value
+    session_cookie = visitor.client.get_cookie("session", domain="portal.example.org")
+    assert session_cookie is not None
+    cookie = session_cookie.value
     visitor.post("/SignOut")
     thief = web_app.test_client()
     thief.set_cookie("session", cookie, domain="portal.example.org")

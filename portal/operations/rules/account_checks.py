@@ -158,7 +158,8 @@ def check_number_type(sender: SenderSettings, own: TwilioNumber) -> CheckResult:
 def check_rate(sender: SenderSettings, actual_type: str) -> CheckResult:
     """Compare the rate in force with what a number of its real type may send (docs/twilio.md#rates)."""
     allowed, force = RATES[actual_type], sender.segments_per_second
-    words = f"{force:g} {'segment' if force == 1 else 'segments'} a second; a {_NUMBER_TYPE_LABELS[actual_type]} may send {allowed:g}"
+    unit, number_type = "segment" if force == 1 else "segments", _NUMBER_TYPE_LABELS[actual_type]
+    words = f"{force:g} {unit} a second; a {number_type} may send {allowed:g}"
     if force <= allowed:
         return RATE.ok(f"{words}.")
     if actual_type == "long_code":

@@ -1,5 +1,7 @@
 """What the doctor thinks of what it was told: verdict, reason and way out for every case."""
 
+from typing import Any
+
 import pytest
 
 from portal.core.rules.connection_errors import explain_redis_error
@@ -24,10 +26,9 @@ UNHEARD = TwilioApiError("api.twilio.com did not answer in time.")
 SERVICE = "MG" + "1" * 32
 
 
-def sender(number: str = "+12025550100", kind: str = "long_code", rate: float = 1.0, **more: object) -> SenderSettings:
-    return SenderSettings(
-        number, str(more.get("service", "")), rate, kind, more.get("answers", frozenset({"STOP", "HELP"}))
-    )  # type: ignore[arg-type]
+def sender(number: str = "+12025550100", kind: str = "long_code", rate: float = 1.0, **more: Any) -> SenderSettings:
+    answers = more.get("answers", frozenset({"STOP", "HELP"}))
+    return SenderSettings(number, more.get("service", ""), rate, kind, answers)
 
 
 def own(number: str = "+12025550100", kind: str = "local", is_sms_capable: bool = True) -> TwilioNumber:

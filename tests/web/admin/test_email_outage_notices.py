@@ -20,7 +20,7 @@ def test_a_mail_server_that_is_away_is_told_and_tried_by_a_button(
 ) -> None:
     with app_transaction(web_app):
         row = mail_server.lock_mail_server(server_address())
-        row.consecutive_failures, row.visible_text, row.down_since_ms = (
+        row.consecutive_failures, row.last_error, row.down_since_ms = (
             10,
             "The mail server could not be reached.",
             now_ms() - 120_000,

@@ -133,11 +133,9 @@ def test_the_button_sets_both_addresses_at_twilio(
     assert answer.status_code == 200
     assert "Both addresses are set at Twilio." in answer.text
     assert lines_of(answer.text)["Inbound address"] == "OK"
-    account_sid = servers.LIVE_CREDENTIALS["AccountSid"]
+    account_sid, auth_token = servers.LIVE_CREDENTIALS.values()
     account = f"{gateway_is_simulator.url}/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers.json"
-    (number,) = requests.get(account, auth=tuple(servers.LIVE_CREDENTIALS.values()), timeout=10).json()[
-        "incoming_phone_numbers"
-    ]
+    (number,) = requests.get(account, auth=(account_sid, auth_token), timeout=10).json()["incoming_phone_numbers"]
     assert number["sms_url"] == f"{web_app.config['PORTAL'].public_url}/webhooks/twilio/inbound"
 
 
