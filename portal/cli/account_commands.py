@@ -89,7 +89,7 @@ def _import_with_progress(raw: bytes) -> ImportResult:
 
 
 def print_row_errors(error: ImportRejected) -> None:
-    _print_limited([str(mistake) for mistake in error.row_errors])
+    _print_limited([str(row_error) for row_error in error.row_errors])
 
 
 def print_warnings(warnings: Sequence[str]) -> None:

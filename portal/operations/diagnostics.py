@@ -83,16 +83,16 @@ def set_webhooks() -> str:
 
 def _set_webhooks(sender: SenderSettings, account: TwilioAccount, urls: tuple[str, str]) -> str | None:
     """Why they could not be set; None when they are."""
-    wiring = fetch_sender(sender, account).webhook_config
-    if wiring is None:
+    webhook_config = fetch_sender(sender, account).webhook_config
+    if webhook_config is None:
         return f"{sender_label(sender.sender_key)} of SmsGatewaySettings is no number of the account."
-    if isinstance(wiring, TwilioApiError):
-        return describe_api_error(wiring)
+    if isinstance(webhook_config, TwilioApiError):
+        return describe_api_error(webhook_config)
     try:
-        if wiring.sid == sender.messaging_service_sid:
-            account.set_service_webhooks(wiring.sid, *urls)
+        if webhook_config.sid == sender.messaging_service_sid:
+            account.set_service_webhooks(webhook_config.sid, *urls)
         else:
-            account.set_number_webhooks(wiring.sid, sender.from_number, *urls)
+            account.set_number_webhooks(webhook_config.sid, sender.from_number, *urls)
     except AccountError as error:
         return describe_api_error(error.error)
     return None

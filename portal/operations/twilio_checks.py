@@ -8,7 +8,7 @@ from portal.gateways.rules.twilio_resources import TwilioApiError
 from portal.gateways.twilio_account import TwilioAccount
 from portal.operations.check_runner import CheckTask
 from portal.operations.rules import account_checks as judge
-from portal.operations.rules import webhook_checks as wiring_judge
+from portal.operations.rules import webhook_checks as webhook_checks
 from portal.operations.rules.checks import CREDENTIALS, CheckResult, CheckSpec, merge_sender_checks
 from portal.operations.rules.public_url_checks import PUBLIC_URL_CHECK
 from portal.operations.twilio_snapshot import (
@@ -33,9 +33,9 @@ _NUMBER_CHECKS = (
     judge.NUMBER_TYPE,
     judge.RATE,
     judge.KEYWORD_ANSWERS,
-    wiring_judge.INBOUND,
-    wiring_judge.STATUS,
-    wiring_judge.REGISTRATION,
+    webhook_checks.INBOUND,
+    webhook_checks.STATUS,
+    webhook_checks.REGISTRATION,
 )
 
 
@@ -140,10 +140,10 @@ def _ownership_checks(found: SenderSnapshot) -> list[CheckResult]:
 def _webhook_url_checks(found: SenderSnapshot) -> list[CheckResult]:
     inbound_url, status_url = webhook_urls()
     if found.webhook_config is None:
-        return wiring_judge.unreadable_url_checks("There is no number of the account to look at.")
+        return webhook_checks.unreadable_url_checks("There is no number of the account to look at.")
     return [
-        wiring_judge.check_inbound_url(found.webhook_config, inbound_url),
-        wiring_judge.check_status_url(found.webhook_config, status_url),
+        webhook_checks.check_inbound_url(found.webhook_config, inbound_url),
+        webhook_checks.check_status_url(found.webhook_config, status_url),
     ]
 
 
@@ -151,10 +151,10 @@ def _registration_check(found: SenderSnapshot, account: TwilioAccount) -> CheckR
     service = found.sender.messaging_service_sid
     if found.actual_type == "toll_free" and isinstance(found.find_own_number, tuple):
         number_sid = found.find_own_number[0].sid
-        return wiring_judge.check_toll_free(call_or_error(lambda: account.toll_free_states(number_sid)))
+        return webhook_checks.check_toll_free(call_or_error(lambda: account.toll_free_states(number_sid)))
     if service and found.actual_type != "short_code":
-        return wiring_judge.check_campaign(call_or_error(lambda: account.campaign_states(service)))
-    return wiring_judge.check_unregistered_number(found.sender.from_number, found.actual_type)
+        return webhook_checks.check_campaign(call_or_error(lambda: account.campaign_states(service)))
+    return webhook_checks.check_unregistered_number(found.sender.from_number, found.actual_type)
 
 
 def _test_credentials_check(found: GatewaySetup) -> CheckResult:

@@ -143,7 +143,7 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
 }
 
 
-def test_an_import_with_mistakes_imports_nobody_and_names_row_and_column(seeded_shell: PortalShell) -> None:
+def test_import_with_errors_imports_nothing(seeded_shell: PortalShell) -> None:
     before = seeded_shell.select_rows("SELECT external_id FROM account ORDER BY id")
     commands = [
         ("accounts", "import", seeded_shell.write_file(f"{name}.csv", content)) for name, (content, _) in FILES.items()
@@ -172,7 +172,7 @@ def test_an_import_with_mistakes_imports_nobody_and_names_row_and_column(seeded_
         ),
     ],
 )
-def test_what_a_spreadsheet_writes_is_imported_and_doubts_are_told(
+def test_spreadsheet_file_is_imported_with_warnings(
     shell: PortalShell, rows: str, encoding: str, warned: list[str]
 ) -> None:
     answer = shell.run("accounts", "import", shell.write_file("p.csv", rows.encode(encoding)))

@@ -48,7 +48,7 @@ def test_an_operator_sets_and_reads_settings_and_never_reads_a_secret(shell: Por
     assert servers.LIVE_CREDENTIALS["AuthToken"] not in "".join([*answers, shown])
 
 
-def test_a_secret_lies_sealed_in_the_database_and_opens_with_no_other_key(shell: PortalShell) -> None:
+def test_secret_is_encrypted_in_the_database(shell: PortalShell) -> None:
     shell.output_of("config", "set", "SmsGatewayAuthentication", json.dumps(servers.LIVE_CREDENTIALS))
     files = [path for path in shell.instance.rglob("*") if path.is_file()]
     assert not any(servers.LIVE_CREDENTIALS["AuthToken"].encode() in path.read_bytes() for path in files)
@@ -89,7 +89,7 @@ def test_a_setting_that_will_not_do_is_refused_and_the_old_one_stands(shell: Por
     assert shell.select_rows("SELECT name FROM app_setting") == [("SmsGatewaySettings",)]
 
 
-def test_the_type_that_was_worked_out_is_told_beside_the_setting(shell: PortalShell) -> None:
+def test_derived_number_type_is_shown_with_the_setting(shell: PortalShell) -> None:
     told = "  NumberType: Toll-free number, inferred from the number\n  SegmentsPerSecond: 3, by the type of number\n"
     toll_free = '{"FromNumber": "+18665550100"}'
     set_so, shown = shell.run_all(
@@ -156,7 +156,7 @@ def test_going_live_from_the_shell_is_said_and_not_asked(shell: PortalShell) -> 
 @pytest.mark.parametrize(
     "name", ["EnableSmsNotifications", "SmsGatewayType", "SmsOverrideNumber", "SmsGatewaySettings"]
 )
-def test_mistakes_are_refused_in_one_line_each(shell: PortalShell, name: str) -> None:
+def test_invalid_input_gets_one_line_each(shell: PortalShell, name: str) -> None:
     for typed in INVALID_VALUES[name][::6]:
         with contextlib.suppress(UnicodeEncodeError):
             assert shell.error_of("config", "set", name, "-", stdin_text=typed).startswith(name), typed

@@ -21,7 +21,7 @@ def set_both_secrets(shell: PortalShell) -> None:
         shell.output_of("config", "set", name, json.dumps(servers.LIVE_CREDENTIALS))
 
 
-def test_every_secret_is_sealed_again_with_the_newest_key_and_the_old_key_can_go(shell: PortalShell) -> None:
+def test_secrets_are_reencrypted_with_the_newest_key(shell: PortalShell) -> None:
     set_both_secrets(shell)
     before, keys = encrypted_values(shell), f"{NEW_KEY},{current_key(shell)}"
     said = shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)

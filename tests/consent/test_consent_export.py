@@ -45,8 +45,8 @@ def consent_history_start_ms(app: object) -> int:
     return began
 
 
-def make_export(form: str = "csv", **sought: object) -> ConsentExport:
-    return build_export(LedgerFilter(**sought), "a test", form, "A-1", ZONE, scenario.now_ms())  # type: ignore[arg-type]
+def make_export(form: str = "csv", **ledger_filter: object) -> ConsentExport:
+    return build_export(LedgerFilter(**ledger_filter), "a test", form, "A-1", ZONE, scenario.now_ms())  # type: ignore[arg-type]
 
 
 def csv_rows(found: ConsentExport) -> list[dict[str, str]]:
@@ -163,8 +163,8 @@ def test_export_holds_each_sent_text_and_its_wording(
         ("Template Renewal (renewal)", 1),
     }
     asked = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()
-    for sought in ({"number": NUMBER}, {"account_id": asked}):
-        texts = [row for row in csv_rows(make_export(**sought)) if row["kind"] == "text"]
+    for ledger_filter in ({"number": NUMBER}, {"account_id": asked}):
+        texts = [row for row in csv_rows(make_export(**ledger_filter)) if row["kind"] == "text"]
         assert {row["text"] for row in texts} == left
         assert {row["message_sid"] for row in texts} == {text["sid"] for text in simulator.accepted_texts()}
         assert {row["account_number"] for row in texts} == {"P-1"}
@@ -213,7 +213,7 @@ def test_auto_replies_are_recorded_and_exported() -> None:
 def test_export_is_filtered_by_account_period_or_query(consent_history_start_ms: int) -> None:
     at_start = consent_history_start_ms + MINUTE_MS
     asked = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()
-    sought = {
+    ledger_filter = {
         "account": LedgerFilter(account_id=asked),
         "period": LedgerFilter(since_ms=at_start, until_ms=at_start + 1),
         "kind": LedgerFilter(kind="stop"),
@@ -222,7 +222,7 @@ def test_export_is_filtered_by_account_period_or_query(consent_history_start_ms:
         "part": LedgerFilter(query="2000001"),
         "nothing": LedgerFilter(query="100%"),
     }
-    found = {name: [event.id for event in ledger_page(what, None, 10)] for name, what in sought.items()}
+    found = {name: [event.id for event in ledger_page(what, None, 10)] for name, what in ledger_filter.items()}
     assert found == {
         "account": [2, 1],
         "period": [2],
@@ -232,7 +232,7 @@ def test_export_is_filtered_by_account_period_or_query(consent_history_start_ms:
         "part": [4],
         "nothing": [],
     }
-    assert {name: count_matching(what) for name, what in sought.items()} == {
+    assert {name: count_matching(what) for name, what in ledger_filter.items()} == {
         name: len(ids) for name, ids in found.items()
     }
 

@@ -111,7 +111,7 @@ def test_newest_opt_out_of_a_repeated_number_counts() -> None:
 def test_one_row_error_rejects_the_whole_file() -> None:
     with pytest.raises(ImportRejected) as refused:
         import_opt_outs(f"{NUMBER}\n555\n{scenario.phone_number(1)}\nhello", SHELL_ACTOR, scenario.now_ms())
-    assert [mistake.row for mistake in refused.value.row_errors] == [2, 4]
+    assert [row_error.row for row_error in refused.value.row_errors] == [2, 4]
     assert count_events() == 0
     assert db.session.scalar(select(func.count()).select_from(PhoneState)) == 0
 
@@ -215,7 +215,7 @@ def test_unknown_account_or_eleventh_number_rejects_the_file() -> None:
             SHELL_ACTOR,
             scenario.now_ms(),
         )
-    assert [(mistake.row, mistake.column) for mistake in refused.value.row_errors] == [
+    assert [(row_error.row, row_error.column) for row_error in refused.value.row_errors] == [
         (12, "phone"),
         (13, "external_id"),
         (14, "opted_in_at"),
@@ -285,8 +285,8 @@ def test_event_of_a_day_is_found_by_that_day_only() -> None:
 
     def found(first: str, last: str, zone: str = "America/New_York") -> list[str]:
         since_ms, until_ms = start_of_day_ms(first, zone), start_of_day_ms(last, zone, days_later=1)
-        sought = LedgerFilter(since_ms=since_ms, until_ms=until_ms, since_day=first, until_day=last)
-        return [event.number for event in ledger_page(sought, None, 10)]
+        ledger_filter = LedgerFilter(since_ms=since_ms, until_ms=until_ms, since_day=first, until_day=last)
+        return [event.number for event in ledger_page(ledger_filter, None, 10)]
 
     assert found("2025-01-01", "2025-01-01") == [NUMBER]
     assert found("2024-12-31", "2024-12-31") == ["+14152000009"]

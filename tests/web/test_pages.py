@@ -206,7 +206,7 @@ def test_nobody_overwrites_a_version_that_was_saved_meanwhile(web_app: Flask, ad
         assert db.session.scalars(select(Template)).one().current_version == 2
 
 
-def test_a_mistake_in_a_template_is_named_at_its_field_with_its_line(admin: WebClient) -> None:
+def test_template_error_names_its_field_and_line(admin: WebClient) -> None:
     fields = {"key": "Bad Key", "name": "", "subject": "Hi {{ nam }}", "body": "one\n{{ name | nothing }}"}
     answer = admin.post("/Admin/Automations/Templates/new", **fields)
     assert answer.status_code == 422

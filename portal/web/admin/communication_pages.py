@@ -45,7 +45,7 @@ def show(communication_id: int) -> str:
 @pages.get("/<id:communication_id>/story")
 @allow("admin")
 def timeline(communication_id: int) -> str:
-    return _render("admin/communications/_story.html", _communication(communication_id))
+    return _render("admin/communications/_delivery_history.html", _communication(communication_id))
 
 
 @pages.get("/<id:communication_id>/email")

@@ -22,11 +22,11 @@ def read_opt_out_rows(text: str) -> list[OptOutRow]:
 
 
 def opt_out_errors(text: str) -> list[str]:
-    return [str(mistake) for mistake in read_opt_outs(text, "US", NOW).errors]
+    return [str(row_error) for row_error in read_opt_outs(text, "US", NOW).errors]
 
 
 def opt_in_errors(*lines: str) -> list[str]:
-    return [str(mistake) for mistake in read_opt_ins("\n".join([HEADER, *lines]), "US", NOW).errors]
+    return [str(row_error) for row_error in read_opt_ins("\n".join([HEADER, *lines]), "US", NOW).errors]
 
 
 def test_list_of_numbers_is_read_in_any_notation() -> None:
@@ -145,7 +145,7 @@ def test_possible_unlisted_number_is_accepted_with_a_warning() -> None:
         "Row 1, phone: +1 436-234-5678 is in no known range: it is new, or a digit is wrong. Check every digit. "
         "It is imported as it is."
     ]
-    assert [mistake.row for mistake in found.errors] == [3], "too long for its country"
+    assert [row_error.row for row_error in found.errors] == [3], "too long for its country"
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])

@@ -384,19 +384,19 @@ def test_stop_reported_by_twilio_predates_the_invitation(code: str, holder: int 
     )
 
 
-def test_recipient_lost_to_doubt_is_displaced_by_the_next_only() -> None:
-    doubt = [
+def test_undecided_recipient_is_displaced_by_the_next_only() -> None:
+    undecided = [
         event_after_history(EventKind.START, account_ids={A}, at_ms=1),
         event_after_history(EventKind.ADDED, B, at_ms=2),
         event_after_history(EventKind.START, account_ids={A, B}, at_ms=3),
     ]
-    assert (derive_state(doubt).recipient_id, derive_state(doubt).displaced_id) == (None, A)
-    assert derive_state([*doubt, event_after_history(EventKind.MOVED, B, at_ms=4)]).displaced_id == A
-    assert derive_state([*doubt, event_after_history(EventKind.MOVED, A, at_ms=4)]).displaced_id is None
+    assert (derive_state(undecided).recipient_id, derive_state(undecided).displaced_id) == (None, A)
+    assert derive_state([*undecided, event_after_history(EventKind.MOVED, B, at_ms=4)]).displaced_id == A
+    assert derive_state([*undecided, event_after_history(EventKind.MOVED, A, at_ms=4)]).displaced_id is None
     assert (
         derive_state(
             [
-                *doubt,
+                *undecided,
                 event_after_history(EventKind.REMOVED, A, at_ms=4),
                 event_after_history(EventKind.MOVED, B, at_ms=5),
             ]

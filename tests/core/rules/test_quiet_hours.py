@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from portal.core.rules.quiet_hours import QuietHours, is_subject_to_quiet_hours, no_quiet_hours
 from portal.core.rules.routing import Mode, TextKind
 
-NIGHT = QuietHours(time(21), time(8))
+EVENING_TO_MORNING = QuietHours(time(21), time(8))
 ZONES = ["UTC", "America/New_York", "America/Los_Angeles", "Pacific/Honolulu", "Asia/Kolkata", "Pacific/Kiritimati"]
 MOMENT = st.integers(1_700_000_000_000, 1_900_000_000_000)
 TIMES = st.times().map(lambda moment: moment.replace(second=0, microsecond=0))
@@ -35,13 +35,13 @@ def ms(text: str, zone: str = "UTC") -> int:
 )
 def test_quiet_hours_follow_local_time(now: str, zone: str, ends: str | None) -> None:
     valid_zone = "UTC" if zone == "Nowhere/Else" else zone
-    assert NIGHT.ends_ms(ms(now, valid_zone), zone) == (ms(ends, valid_zone) if ends else None)
+    assert EVENING_TO_MORNING.ends_ms(ms(now, valid_zone), zone) == (ms(ends, valid_zone) if ends else None)
 
 
 def test_quiet_hours_follow_daylight_saving_time() -> None:
     zone = "America/New_York"
-    assert NIGHT.ends_ms(ms("2026-10-31T22:00", zone), zone) == ms("2026-11-01T08:00", zone)
-    assert NIGHT.ends_ms(ms("2027-03-13T22:00", zone), zone) == ms("2027-03-14T08:00", zone)
+    assert EVENING_TO_MORNING.ends_ms(ms("2026-10-31T22:00", zone), zone) == ms("2026-11-01T08:00", zone)
+    assert EVENING_TO_MORNING.ends_ms(ms("2027-03-13T22:00", zone), zone) == ms("2027-03-14T08:00", zone)
     gap = QuietHours(time(1), time(2, 30))
     ends = gap.ends_ms(ms("2027-03-14T01:30", zone), zone)
     assert ends == ms("2027-03-14T03:30", zone), "02:30 does not exist that night"
@@ -73,7 +73,7 @@ def test_quiet_hours_are_over_when_they_end(now_ms: int, zone: str, begin: time,
 
 
 def test_lookup_answers_for_each_zone() -> None:
-    ends_ms = NIGHT.lookup_at(ms("2026-11-26T22:00"))
+    ends_ms = EVENING_TO_MORNING.lookup_at(ms("2026-11-26T22:00"))
     assert ends_ms("UTC") == ends_ms("UTC") == ms("2026-11-27T08:00")
     assert ends_ms("Asia/Tokyo") == ms("2026-11-27T08:00", "Asia/Tokyo")
     assert ends_ms("America/Los_Angeles") is None
@@ -89,4 +89,4 @@ def test_quiet_hours_apply_to_live_bulk_notifications(mode: Mode, kind: TextKind
 
 
 def test_quiet_hours_are_shown_as_two_times() -> None:
-    assert str(NIGHT) == "21:00 to 08:00"
+    assert str(EVENING_TO_MORNING) == "21:00 to 08:00"

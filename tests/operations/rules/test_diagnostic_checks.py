@@ -469,7 +469,5 @@ def test_a_placeholder_as_sender_is_a_warning() -> None:
 @pytest.mark.parametrize(
     ("hours", "simulated", "verdict"), [("21:00 to 08:00", False, "ok"), ("", True, "ok"), ("", False, "warning")]
 )
-def test_texts_at_any_hour_of_the_night_are_worth_a_warning_once_real_phones_ring(
-    hours: str, simulated: bool, verdict: str
-) -> None:
+def test_missing_quiet_hours_are_a_warning_with_a_live_gateway(hours: str, simulated: bool, verdict: str) -> None:
     assert checks.check_quiet_hours(hours, simulated).verdict == verdict

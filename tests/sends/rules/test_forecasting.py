@@ -72,7 +72,7 @@ def test_turns_are_by_text_and_not_by_segment(mine: int, others: list[int], segm
     )
 
 
-def test_small_send_beside_a_large_one_ends_early() -> None:
+def test_small_send_sharing_the_lane_ends_early() -> None:
     context = LaneContext(concurrent_backlogs=(backlog(100_000),))
     assert last_text_at_ms(backlog(40), context, 1.0, NOW_MS) - NOW_MS == 79_000
 

@@ -43,9 +43,7 @@ def decide(visitor: WebClient, delivery_id: int, how: str, word: str, attempt: s
     return visitor.post(f"{UNKNOWN_TEXTS_PATH}/{delivery_id}/{how}", **{how: word, "attempt": attempt})
 
 
-def test_a_text_in_doubt_is_listed_with_why_and_looked_for_at_once(
-    web_app: Flask, sysadmin: WebClient, unknown_text_id: int
-) -> None:
+def test_unresolved_text_is_listed_with_its_reason(web_app: Flask, sysadmin: WebClient, unknown_text_id: int) -> None:
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
     assert "Olive Owner P-1" in page
     assert "No answer within 15 seconds." in page
@@ -160,7 +158,7 @@ def test_an_administrator_sees_the_unknown_texts_of_a_send_and_nobody_else_does(
         assert number_owner.post(f"{UNKNOWN_TEXTS_PATH}/{unknown_text_id}/{how}").status_code == 404
 
 
-def test_while_texts_are_off_administrators_see_none_in_doubt(
+def test_unresolved_texts_are_hidden_while_texts_are_off(
     admin: WebClient, sysadmin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     assert (admin.get(UNKNOWN_TEXTS_PATH).status_code, sysadmin.get(UNKNOWN_TEXTS_PATH).status_code) == (404, 200)

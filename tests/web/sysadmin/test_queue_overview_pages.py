@@ -52,7 +52,7 @@ def test_the_pages_exist_for_sysadmins_alone(
 
 
 @pytest.mark.parametrize("address", POSTS)
-def test_nobody_else_can_steer(
+def test_only_sysadmins_control_the_queues(
     number_owner: WebClient, admin: WebClient, web_app: Flask, sent_communications: dict[str, int], address: str
 ) -> None:
     assert number_owner.post(address).status_code == admin.post(address).status_code == 404
@@ -195,7 +195,7 @@ def test_the_menu_leads_there_for_sysadmins(admin: WebClient, sysadmin: WebClien
         assert f'href="{address}"' not in admin.get("/Admin/Sends").text
 
 
-def test_a_new_send_shows_beside_the_one_that_waits(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
+def test_new_send_is_shown_with_the_waiting_one(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
     with web_app.app_context():
         second = create_send("notice", {"all": True}, {}, None, now_ms())
         fan_out_send(second, now_ms)

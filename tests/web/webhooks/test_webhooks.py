@@ -118,7 +118,7 @@ def test_a_signature_for_another_address_or_for_other_words_does_not_count(webho
     assert answer.status_code == 403
 
 
-def test_words_put_beside_the_signed_ones_are_not_read(web_app: Flask, webhook_client: WebClient) -> None:
+def test_parameters_outside_the_signature_are_ignored(web_app: Flask, webhook_client: WebClient) -> None:
     signed = {**START, "Body": "STOP"}
     headers = {"X-Twilio-Signature": RequestValidator(AUTH_TOKEN).compute_signature(PUBLIC_URL + INBOUND, signed)}
     first = [("Body", "START"), *signed.items()]
