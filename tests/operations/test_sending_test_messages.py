@@ -147,7 +147,7 @@ def test_a_test_text_that_waits_when_test_mode_is_switched_is_not_sent_and_says_
     switch("EnableSmsTestMode", then)
     scenario.run_sms_worker()
     step = steps_of(communication_id)["Message accepted"]
-    assert (step.verdict, "Test mode was switched" in step.message) == ("failing", True)
+    assert (step.verdict, "Test mode changed" in step.message) == ("failing", True)
     assert simulator.accepted_texts() == []
 
 

@@ -186,7 +186,7 @@ def test_the_signature_round_trip_explains_how_it_ended(found: RoundTripResult, 
         (TwilioApiError("Twilio answered 404.", 404, "20404"), False, "failing", "20404"),
         (UNHEARD, False, "failing", "did not answer in time"),
         (TwilioApiError("Twilio answered 503.", 503, ""), False, "unknown", "503"),
-        (TwilioApiError("x", 429, "20429"), False, "unknown", "too much at once"),
+        (TwilioApiError("x", 429, "20429"), False, "unknown", "too many requests"),
         (TwilioApiError("Twilio's response is not valid.", 200, ""), False, "unknown", "is not valid"),
     ],
 )
@@ -445,7 +445,7 @@ def test_what_a_number_alone_cannot_tell_says_where_to_look(number: str, real: s
         (SmtpProbe(None), ["ok", "warning", "ok", "ok"], "in the clear"),
         (SmtpProbe(None, has_login=True), ["ok", "failing", "ok", "ok"], "password"),
         (SmtpProbe(None, encrypted=True, offers_login=True), ["ok", "ok", "warning", "ok"], "offers a sign-in"),
-        (SmtpProbe("connect", "nothing listens there"), ["failing", "unknown", "unknown", "unknown"], "nobody listens"),
+        (SmtpProbe("connect", "nothing listens there"), ["failing", "unknown", "unknown", "unknown"], "nothing listens"),
         (SmtpProbe("encrypt", "not trusted"), ["ok", "failing", "unknown", "unknown"], "not trusted"),
         (
             SmtpProbe("login", "535 no", encrypted=True, has_login=True),
