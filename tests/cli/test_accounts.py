@@ -79,8 +79,8 @@ def test_an_import_brings_people_their_numbers_and_the_evidence_of_their_opt_in(
         ("+12025550100", 1, 1_772_375_400_000),
         ("+12025550101", 0, None),
     ]
-    ((number, kind, source, words, occurred),) = shell.select_rows(
-        "SELECT number, kind, source, words, occurred_at_ms FROM consent_event"
+    ((number, kind, source, text, occurred),) = shell.select_rows(
+        "SELECT number, kind, source, text, occurred_at_ms FROM consent_event"
     )
     assert (number, kind, source, occurred) == ("+12025550100", "opt_in", "import", 1_772_375_400_000)
     assert "form 12" in words
@@ -195,7 +195,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_a_line(seeded_shell: PortalShe
 
 def test_a_file_refused_as_a_whole_is_refused_in_a_line(seeded_shell: PortalShell) -> None:
     assert seeded_shell.error_of("accounts", "import", seeded_shell.write_file("empty.csv", "")).startswith(
-        "The write_file is empty."
+        "The file is empty."
     )
 
 

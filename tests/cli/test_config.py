@@ -77,7 +77,7 @@ def test_a_setting_that_will_not_do_is_refused_and_the_old_one_stands(shell: Por
         (("set", "SmsGatewayAuthentication", '{"AuthToken": "the-secret"'), "SmsGatewayAuthentication is not valid"),
         (("set", "SmsGatewayType", "Vonage"), "SmsGatewayType must be Twilio"),
         (("set", "EnableSmsNotifications", "on"), "EnableSmsNotifications must be true or false, not 'on'."),
-        (("set", "SmsOverrideNumber", "555 0100"), "SmsOverrideNumber must be in E.164"),
+        (("set", "SmsOverrideNumber", "555 0100"), "SmsOverrideNumber must start with a plus"),
         (("set", "SmsTimeout", "1"), "There is no setting 'SmsTimeout'. The settings are: EnableSmsNotifications, "),
         (("show", "SmsTimeout"), "There is no setting 'SmsTimeout'. The settings are: EnableSmsNotifications, "),
     ]
@@ -111,7 +111,7 @@ def test_a_switch_is_set_for_a_while_and_shows_until_when(shell: PortalShell) ->
         r"^EnableSmsTestMode = true until 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$", shell.output_of("config", "show"), re.M
     )
     assert shell.output_of("config", "show", "EnableSmsTestMode") == "true"
-    shell.select_rows("UPDATE app_setting SET until_ms = 1")
+    shell.select_rows("UPDATE app_setting SET expires_at_ms = 1")
     assert shell.output_of("config", "show", "EnableSmsTestMode") == "false"
     assert "\tExpired automatically\tEnableSmsTestMode\ttrue -> false" in shell.output_of("config", "history")
 
@@ -125,7 +125,7 @@ def test_a_while_that_is_none_is_refused_and_nothing_is_set(shell: PortalShell, 
 def test_only_override_and_test_mode_end_by_themselves(shell: PortalShell) -> None:
     for name, value in (("EnableSmsNotifications", "true"), ("SmsOverrideNumber", "+12025550142")):
         assert "cannot turn itself off" in shell.error_of("config", "set", name, value, "--duration", "1h")
-    assert "it has no end" in shell.error_of("config", "set", "EnableSmsTestMode", "false", "--duration", "1h")
+    assert "cannot have an end" in shell.error_of("config", "set", "EnableSmsTestMode", "false", "--duration", "1h")
 
 
 def test_the_shell_keeps_the_same_history_and_tells_it_without_secrets(shell: PortalShell) -> None:

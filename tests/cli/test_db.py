@@ -97,7 +97,7 @@ def test_a_command_in_a_process_of_its_own_answers_the_same(shell: PortalShell) 
         ({"PORTAL_ENCRYPTION_KEY": "short"}, "PORTAL_ENCRYPTION_KEY must be"),
         ({"PORTAL_SMS_TIMEOUT": "soon"}, "PORTAL_SMS_TIMEOUT must be a number of seconds, not 'soon'"),
         ({"PORTAL_SMS_TIMEOUT": "60"}, "PORTAL_SMS_TIMEOUT must be less than half of PORTAL_SMS_LEASE"),
-        ({"PORTAL_PUBLIC_URL": "portal.example.org"}, "PORTAL_PUBLIC_URL must be a full address"),
+        ({"PORTAL_PUBLIC_URL": "portal.example.org"}, "PORTAL_PUBLIC_URL must be a full URL"),
     ],
 )
 def test_a_wrong_environment_is_refused_with_the_name_of_the_variable(

@@ -130,7 +130,7 @@ def test_paused_lanes_go_on_only_when_nothing_fails_at_twilio(doctor_shell: Doct
     doctor_shell.simulator.set_faults(account={"status": "suspended"})
     refused = doctor_shell.doctor("--resume", "--set-webhooks")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("Sending stays pause_sender. Account: The account is suspended.")
+    assert refused.stderr.startswith("Sending stays paused. Account: The account is suspended.")
     assert pause_sender(doctor_shell) == ["Suspended."]
     doctor_shell.simulator.set_faults()
     resumed = doctor_shell.json_report("--resume")

@@ -237,8 +237,8 @@ def test_the_preview_says_what_the_text_has_instead_of_the_subject(admin: WebCli
     fields = {"subject": f"{words}\u00a0soon\u200b 🎉", "body": "x", "sms_enabled": "yes"}
     page = " ".join(admin.post("/Admin/Automations/Templates/preview", **fields).text.split())
     assert "Replaced in the text to save space: <kbd>’</kbd> as <kbd>&#39;</kbd>" in page
-    assert "<kbd>zero width space</kbd> left out." in page
-    assert "Left out so that the words fit: <kbd>🎉</kbd>" in page
+    assert "<kbd>zero width space</kbd> removed." in page
+    assert "Removed so that the text fits: <kbd>🎉</kbd>" in page
     assert "shortened" not in page
 
 

@@ -76,7 +76,7 @@ def test_undecided_start_is_shown_to_the_former_recipient_only(
     record_enabled(web_app, 3 * HOUR_MS)
     record_event(web_app, EventKind.STOP, 2 * HOUR_MS, text="STOP")
     other_user.post(LIST, number=NUMBER)
-    assert "It would wait for a decision" in admin.get(f"/Admin/Consent/Numbers/{NUMBER}").text
+    assert "An administrator would then decide" in admin.get(f"/Admin/Consent/Numbers/{NUMBER}").text
     receive_start(web_app)
     assert "Waits for a decision" in number_owner.get(LIST).text
     assert "Not enabled for texts" in other_user.get(LIST).text
@@ -228,7 +228,7 @@ def test_number_has_its_own_page(number_owner: WebClient) -> None:
 
 @pytest.mark.usefixtures("sms_enabled")
 def test_page_shows_the_stop_and_help_block(web_app: Flask, number_owner: WebClient, other_user: WebClient) -> None:
-    assert "No button here can do that for you." in number_owner.get(LIST).text
+    assert "You cannot do this on this page." in number_owner.get(LIST).text
     with web_app.app_context():
         content_blocks.save_block(content_block_checks.STOP_HELP_INFO, "Say **STOP** and it stops.", None, NOW_MS)
     assert "Say <strong>STOP</strong> and it stops." in other_user.get(LIST).text

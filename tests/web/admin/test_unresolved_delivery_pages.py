@@ -147,7 +147,7 @@ def test_an_administrator_sees_the_unknown_texts_of_a_send_and_nobody_else_does(
     admin: WebClient, number_owner: WebClient, visitor: WebClient, unknown_text_id: int
 ) -> None:
     page = admin.get("/Admin/Sends/1").text
-    assert "Of 1 text nobody knows yet whether it left." in visible_text(page)
+    assert "1 text: outcome not known yet." in visible_text(page)
     assert f'href="{UNKNOWN_TEXTS_PATH}?send=1"' in page
     assert "Olive Owner" in admin.get(f"{UNKNOWN_TEXTS_PATH}?send=1").text
     assert "Olive Owner" not in admin.get(f"{UNKNOWN_TEXTS_PATH}?send=2").text
@@ -179,13 +179,13 @@ def test_a_text_without_news_for_a_day_says_so_everywhere_until_news_comes(
     pages = (address, "/Admin/Communications?channel=sms", "/Admin/Sends/1")
     tag = re.compile(r'(data-tone="off"|<dt)>Final status not reported<')
     assert not any(tag.search(admin.get(page).text) for page in pages)
-    assert "No communication fits" in admin.get(few).text
+    assert "No communications match" in admin.get(few).text
     with app_transaction(web_app):
         db.session.get_one(Delivery, unknown_text_id).due_at_ms = NO_FURTHER_CHECK_MS
     assert all(tag.search(admin.get(page).text) for page in pages)
     assert "reported no final status within a day" in admin.get(address).text
     assert "Olive Owner" in admin.get(few).text
-    assert "No communication fits" in admin.get("/Admin/Communications?group=accepted").text
+    assert "No communications match" in admin.get("/Admin/Communications?group=accepted").text
     with web_app.app_context():
         assert group_counts_by_send([1])[1]["sms"]["no_receipt"] == delivery_counts(1)["sms"]["no_receipt"] == 1
         record_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", now_ms())

@@ -129,7 +129,7 @@ def test_everything_is_paused_and_resumed_at_once(web_app: Flask, sysadmin: WebC
 
 def test_without_redis_the_page_works_and_says_so(sysadmin: WebClient, ready_text_id: int) -> None:
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
-    assert "The queue takes no work. The socket in PORTAL_REDIS_URL is not there." in page
+    assert "The queue takes no work. The socket in PORTAL_REDIS_URL does not exist." in page
     assert "Nothing is lost" in page
     assert "Redis Takes no work" in page
 
