@@ -83,7 +83,7 @@ def test_an_import_brings_people_their_numbers_and_the_evidence_of_their_opt_in(
         "SELECT number, kind, source, text, occurred_at_ms FROM consent_event"
     )
     assert (number, kind, source, occurred) == ("+12025550100", "opt_in", "import", 1_772_375_400_000)
-    assert "form 12" in words
+    assert "form 12" in text
 
 
 def test_of_two_accounts_with_one_number_the_newer_opt_in_holds_it(shell: PortalShell) -> None:
