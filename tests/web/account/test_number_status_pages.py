@@ -78,7 +78,7 @@ def test_undecided_start_is_shown_to_the_former_recipient_only(
     other_user.post(LIST, number=NUMBER)
     assert "An administrator would then decide" in admin.get(f"/Admin/Consent/Numbers/{NUMBER}").text
     receive_start(web_app)
-    assert "Waits for a decision" in number_owner.get(LIST).text
+    assert "Waiting for a decision" in number_owner.get(LIST).text
     assert "Not enabled for texts" in other_user.get(LIST).text
     assert "decision" not in other_user.get(LIST).text
 
