@@ -104,20 +104,22 @@ def send_test_text(
         session.add(communication)
         session.flush()
         communication_id = communication.id
-        times = dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms)
-        text = {"address": number, "body": words, "segments": sms_segments.measure_sms(words).segments}
-        session.add(
-            Delivery(
-                communication_id=communication_id,
-                channel="sms",
-                lane=Lane.URGENT,
-                state=DeliveryState.READY,
-                **text,
-                **times,
-            )
-        )
+        session.add(_ready_delivery(communication_id, number, words, now_ms))
     queue.enqueue(settings().redis_url, "drain_sms")
     return communication_id
+
+
+def _ready_delivery(communication_id: int, phone_number: str, text: str, now_ms: int) -> Delivery:
+    return Delivery(
+        communication_id=communication_id,
+        channel="sms",
+        lane=Lane.URGENT,
+        state=DeliveryState.READY,
+        address=phone_number,
+        body=text,
+        segments=sms_segments.measure_sms(text).segments,
+        **dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms),
+    )
 
 
 def recent_test_texts(limit: int) -> list[Communication]:
