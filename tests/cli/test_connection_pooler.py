@@ -108,9 +108,7 @@ def test_options_of_the_address_go_before_our_own(
 def test_options_that_a_pooler_refuses_or_drops_are_told(pooled_server: str, shell_at_url: Any) -> None:
     asked = "?options=-c%20search_path%3Dportal"
     with through_pgbouncer(pooled_server) as url:
-        assert "refuses a parameter in the URL. Remove it" in shell_at_url(url + asked).error_of(
-            "db", "upgrade"
-        )
+        assert "refuses a parameter in the URL. Remove it" in shell_at_url(url + asked).error_of("db", "upgrade")
     with through_pgbouncer(pooled_server, ignore_startup_parameters="options") as url:
         assert "drops the option search_path of that address" in shell_at_url(url + asked).error_of("db", "upgrade")
 

@@ -445,7 +445,11 @@ def test_what_a_number_alone_cannot_tell_says_where_to_look(number: str, real: s
         (SmtpProbe(None), ["ok", "warning", "ok", "ok"], "in the clear"),
         (SmtpProbe(None, has_login=True), ["ok", "failing", "ok", "ok"], "password"),
         (SmtpProbe(None, encrypted=True, offers_login=True), ["ok", "ok", "warning", "ok"], "offers a sign-in"),
-        (SmtpProbe("connect", "nothing listens there"), ["failing", "unknown", "unknown", "unknown"], "nothing listens"),
+        (
+            SmtpProbe("connect", "nothing listens there"),
+            ["failing", "unknown", "unknown", "unknown"],
+            "nothing listens",
+        ),
         (SmtpProbe("encrypt", "not trusted"), ["ok", "failing", "unknown", "unknown"], "not trusted"),
         (
             SmtpProbe("login", "535 no", encrypted=True, has_login=True),
