@@ -58,7 +58,7 @@ def latest_state_text() -> str:
 
 def events(kind: str) -> list[ConsentEvent]:
     db.session.remove()
-    return list(db.session.scalars(select(ConsentEvent).where(ConsentEvent.kind == kind)))
+    return list(db.session.scalars(select(ConsentEvent).where(ConsentEvent.kind == kind).order_by(ConsentEvent.id)))
 
 
 def test_refusal_with_21610_records_a_stop(simulator: servers.SimulatorClient) -> None:

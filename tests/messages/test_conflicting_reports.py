@@ -295,7 +295,9 @@ def test_consistent_receipts_query_no_conflicts(before_response: bool, executed_
 def side_effects() -> tuple[list[str], int, int]:
     """Ledger events from Twilio, number of paused senders, and number of further communications."""
     db.session.remove()
-    kinds = list(db.session.scalars(select(ConsentEvent.kind).where(ConsentEvent.source == "twilio")))
+    kinds = list(
+        db.session.scalars(select(ConsentEvent.kind).where(ConsentEvent.source == "twilio").order_by(ConsentEvent.id))
+    )
     made = db.session.scalar(select(func.count()).select_from(Communication)) or 0
     return kinds, len(paused_senders()), made - 1
 

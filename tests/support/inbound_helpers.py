@@ -203,7 +203,11 @@ def ledger_kinds(number: str) -> list[str]:
 
 def inbound_messages(number: str) -> list[InboundMessage]:
     db.session.remove()
-    return list(db.session.scalars(select(InboundMessage).where(InboundMessage.from_number == number)))
+    return list(
+        db.session.scalars(
+            select(InboundMessage).where(InboundMessage.from_number == number).order_by(InboundMessage.id)
+        )
+    )
 
 
 def texts_of_kind(kind: str) -> list[tuple[str, str, str]]:

@@ -60,7 +60,7 @@ def record_enabled(app: Flask, ago_ms: int = 0) -> None:
 
 def events(app: Flask, kind: EventKind = EventKind.INVITED) -> list[ConsentEvent]:
     with app.app_context():
-        return list(db.session.scalars(select(ConsentEvent).where(ConsentEvent.kind == kind)))
+        return list(db.session.scalars(select(ConsentEvent).where(ConsentEvent.kind == kind).order_by(ConsentEvent.id)))
 
 
 def prompt_version_in(page: str) -> str:

@@ -542,5 +542,7 @@ def _addresses(app: Flask) -> list[str]:
 
 def _rows(app: Flask) -> list[object]:
     with app.app_context():
-        rows = db.session.execute(select(AppSetting.name, AppSetting.value, AppSetting.changed_at_ms)).all()
+        rows = db.session.execute(
+            select(AppSetting.name, AppSetting.value, AppSetting.changed_at_ms).order_by(AppSetting.name)
+        ).all()
         return [*rows, db.session.scalar(select(func.count(SettingChange.id)))]
