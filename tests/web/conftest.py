@@ -29,6 +29,7 @@ from portal.sends.send_creation import create_send
 from portal.settings import app_settings
 from tests.support import settings_cache
 from tests.support.page_queries import app_transaction
+from tests.support.template_checks import fail_on_missing_attributes
 from tests.support.web_client import ACCOUNT_SID, AUTH_TOKEN, FAST_ARGON2, NOW_MS, PUBLIC_URL, WebClient
 
 
@@ -64,6 +65,7 @@ def _create_app_in(folder: Path) -> Flask:
         "PORTAL_ORGANISATION": "Board of Examples",
     }
     app = create_app(load_settings(environ))
+    fail_on_missing_attributes(app)
     security.pwd_context = LimitedPasswordContext(CryptContext(schemes=["argon2"], **FAST_ARGON2))
     return app
 

@@ -1,7 +1,10 @@
 from zoneinfo import ZoneInfo
 
 import pytest
+from flask import Flask
+from jinja2 import UndefinedError
 
+from portal.accounts.tables.accounts import Account
 from portal.web.template_filters import count_noun, format_relative_time
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -38,3 +41,10 @@ def test_today_is_the_readers_today() -> None:
 def test_counts_have_separators_and_their_words() -> None:
     assert count_noun(1, "text") == "1 text"
     assert count_noun(1_204, "person gets", "people get") == "1,204 people get"
+
+
+def test_template_that_names_a_missing_attribute_fails(web_app: Flask) -> None:
+    template = web_app.jinja_env.from_string("{{ account.nmae }}")
+    with pytest.raises(UndefinedError, match="nmae"):
+        template.render(account=Account())
+    assert template.render(account={}) == "", "a missing key of a mapping is optional"
