@@ -12,7 +12,7 @@ from portal.cli.app_context import with_app_context
 from portal.core.clock import now_ms
 from portal.operations import diagnostics as actions
 from portal.operations.diagnostics import DiagnosticsReport
-from portal.operations.rules.checks import CheckResult, group_checks, summarize_checks
+from portal.operations.rules.checks import CheckResult, group_checks, has_failure, summarize_checks
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failing": "red", "unknown": "blue"}
 _MAX_COLUMNS = 110
@@ -32,12 +32,12 @@ def doctor(as_json: bool, set_webhooks: bool, resume: bool) -> None:
     click.echo(_as_json(report, said, refusal) if as_json else _as_text(report, said))
     if refusal is not None:
         click.echo(refusal, err=True)
-    sys.exit(1 if report.has_failure or refusal else 0)
+    sys.exit(1 if has_failure(report.checks) or refusal else 0)
 
 
 def _as_json(report: DiagnosticsReport, said: list[str], refusal: str | None) -> str:
     found = {
-        "failing": report.has_failure,
+        "failing": has_failure(report.checks),
         "at_ms": report.at_ms,
         "actions": said,
         "error": refusal,

@@ -1,6 +1,5 @@
-"""The audit log as it is read: what was steered and decided, and which settings were changed, in one list."""
+"""The audit log for reading: recorded actions and changes of settings in one list."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,91 +14,77 @@ _LINK_KEYS = ("communication", "attempt")
 
 @dataclass(frozen=True)
 class AuditLine:
-    """`subject` is what it was done to, as the log has it; `detail` what else is known, in words."""
+    """`subject` is stored and unlabelled; `detail` is further text."""
 
     at_ms: int
     actor_name: str
     action: str
     subject: str
-    label: str
     detail: str
     communication_id: int | None = None
+
+    @property
+    def label(self) -> str:
+        return describe_action(self.action, self.subject)
 
 
 @dataclass(frozen=True)
 class AuditCursor:
-    """How far one has read: what comes next is older than this entry and than this change of a setting."""
+    """The oldest audit entry and the oldest change of a setting already shown; the page continues before them."""
 
-    before_entry_id: int | None = None
-    before_change_id: int | None = None
-
-
-@dataclass(frozen=True)
-class AuditPage:
-    """Newest first; `older` is where the next page begins, None on the last."""
-
-    lines: tuple[AuditLine, ...]
-    next_cursor: AuditCursor | None
+    entry_id: int | None = None
+    change_id: int | None = None
 
 
-def read_audit_page(action: str, before: AuditCursor, size: int, now_ms: int) -> AuditPage:
-    """What was done at all, or of one action of `operations.rules.audit_labels.KINDS`."""
-    entries = [] if action == SETTING_CHANGED else audit_log.audit_page_before(before.before_entry_id, size + 1, action)
-    changes = (
-        []
-        if action not in ("", SETTING_CHANGED)
-        else setting_history.history_entries(size + 1, "", before.before_change_id)
-    )
-    both = [
-        *((entry.id, _line_of_entry(entry)) for entry in entries),
-        *((change.id, _line_of_change(change)) for change in changes),
-    ]
-    both.sort(key=lambda pair: -pair[1].at_ms)
-    shown = both[:size]
-    lines = [line for _, line in shown]
-    if before == AuditCursor() and action in ("", SETTING_CHANGED):
-        lines += [_line_of_change(change) for change in setting_history.expired_switches(now_ms)]
+def read_audit_page(
+    action: str, before: AuditCursor, size: int, now_ms: int
+) -> tuple[list[AuditLine], AuditCursor | None]:
+    """Lines, newest first, and the cursor of the next page; None on the last page.
+
+    `action` is a key of `operations.rules.audit_labels.ACTION_LABELS`, or "" for all.
+    """
+    has_changes = action in ("", SETTING_CHANGED)
+    entries = [] if action == SETTING_CHANGED else audit_log.audit_page_before(before.entry_id, size + 1, action)
+    changes = setting_history.history_entries(size + 1, "", before.change_id) if has_changes else []
+    rows = [(entry.id, _entry_line(entry)) for entry in entries]
+    rows += [(change.id, _change_line(change)) for change in changes]
+    rows.sort(key=lambda row: -row[1].at_ms)
+    page_rows = rows[:size]
+    lines = [line for _, line in page_rows]
+    if before == AuditCursor() and has_changes:
+        lines += map(_change_line, setting_history.expired_switches(now_ms))
         lines.sort(key=lambda line: -line.at_ms)
-    older = AuditCursor(
-        _oldest_id(shown, False, before.before_entry_id), _oldest_id(shown, True, before.before_change_id)
-    )
-    return AuditPage(tuple(lines), older if len(both) > size else None)
+    if len(rows) <= size:
+        return lines, None
+    entry_ids = [id for id, line in page_rows if line.action != SETTING_CHANGED]
+    change_ids = [id for id, line in page_rows if line.action == SETTING_CHANGED]
+    return lines, AuditCursor(min(entry_ids, default=before.entry_id), min(change_ids, default=before.change_id))
 
 
-def _oldest_id(shown: Sequence[tuple[int, AuditLine]], settings: bool, otherwise: int | None) -> int | None:
-    """The id of the oldest line of its kind on the page."""
-    return min((id for id, line in shown if (line.action == SETTING_CHANGED) is settings), default=otherwise)
-
-
-def _line_of_entry(entry: AuditEntry) -> AuditLine:
-    known: dict[str, Any] = entry.detail or {}
+def _entry_line(entry: AuditEntry) -> AuditLine:
+    detail: dict[str, Any] = entry.detail or {}
     return AuditLine(
         at_ms=entry.at_ms,
         actor_name=entry.actor.name if entry.actor else "The portal or the command line",
         action=entry.action,
         subject=entry.subject,
-        label=describe_action(entry.action, entry.subject),
-        detail=_format_detail(known),
-        communication_id=known.get("communication"),
+        detail=_format_detail(detail),
+        communication_id=detail.get("communication"),
     )
 
 
-def _line_of_change(change: setting_history.SettingHistoryEntry) -> AuditLine:
-    what = f"{change.before or 'not set'} → {change.after}"
-    return AuditLine(
-        change.at_ms,
-        change.changed_by,
-        SETTING_CHANGED,
-        change.name,
-        describe_action(SETTING_CHANGED, change.name),
-        what,
+def _change_line(change: setting_history.SettingHistoryEntry) -> AuditLine:
+    detail = f"{change.before or 'not set'} → {change.after}"
+    return AuditLine(change.at_ms, change.changed_by, SETTING_CHANGED, change.name, detail)
+
+
+def _format_detail(detail: dict[str, Any]) -> str:
+    """Leaves out times in milliseconds, ids for links, and empty lists."""
+    return ", ".join(
+        f"{key.replace('_', ' ')} {_format_value(value)}"
+        for key, value in detail.items()
+        if key not in _LINK_KEYS and not key.endswith("_ms") and value != []
     )
-
-
-def _format_detail(known: dict[str, Any]) -> str:
-    """Counts and words; times of machines and ids for links are left out, and so is what is empty."""
-    told = {key: value for key, value in known.items() if key not in _LINK_KEYS and not key.endswith("_ms")}
-    return ", ".join(f"{key.replace('_', ' ')} {_format_value(value)}" for key, value in told.items() if value != [])
 
 
 def _format_value(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Many checks at once, each in a thread of its own, and an end to waiting for them."""
+"""Run many checks at once, each in a thread of its own, and stop waiting after a timeout."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -12,72 +12,65 @@ from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.core.extensions import db
-from portal.operations.rules.checks import CheckResult, CheckSpec
+from portal.operations.rules.checks import CheckResult, CheckSpec, unknown_results
 
 CHECK_TIMEOUT_SECONDS = 8.0
 _log = structlog.get_logger(__name__)
+Clock = Callable[[], int]
+"""Returns the time in milliseconds since 1970."""
+_FinishedTasks = SimpleQueue[tuple[int, list[CheckResult]]]
 
 
 @dataclass(frozen=True)
 class CheckTask:
-    """`run` gives a line for each of the subjects. `timeout_is_failure`: no answer in time is an answer too."""
+    """`run` returns one result per spec. `timeout_is_failure`: a timeout fails the check; otherwise it is unknown."""
 
-    subjects: tuple[CheckSpec, ...]
+    specs: tuple[CheckSpec, ...]
     run: Callable[[], Iterable[CheckResult]]
     timeout_is_failure: bool = False
 
 
-def run_checks(examinations: Sequence[CheckTask], seconds: float = CHECK_TIMEOUT_SECONDS) -> list[CheckResult]:
-    """The lines of all, in order. Never raises: what breaks or is too slow is unknown, and says why."""
+def run_checks(tasks: Sequence[CheckTask], seconds: float = CHECK_TIMEOUT_SECONDS) -> list[CheckResult]:
+    """All results, in the order of the tasks. Never raises: a check that raises or times out says so."""
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
-    answers: SimpleQueue[tuple[int, list[CheckResult]]] = SimpleQueue()
-    db.session.rollback()  # nothing is held open while others are asked
-    for index, examination in enumerate(examinations):
-        # Not a pool: its threads are waited for when the process ends, and one of these may hang.
-        Thread(target=_run, args=(app, index, examination, answers), daemon=True, name="doctor").start()
-    found = _collect(answers, len(examinations), time.monotonic() + seconds)
-    return [
-        line
-        for index, examination in enumerate(examinations)
-        for line in found.get(index) or _timed_out(examination, seconds)
-    ]
+    finished: _FinishedTasks = SimpleQueue()
+    db.session.rollback()  # no transaction stays open during the calls
+    for index, task in enumerate(tasks):
+        # Not a pool: the process waits for a pool's threads when it ends, and one of these may hang.
+        Thread(target=_run, args=(app, index, task, finished), daemon=True, name="diagnostics").start()
+    results = _collect(finished, len(tasks), time.monotonic() + seconds)
+    return [result for index, task in enumerate(tasks) for result in results.get(index) or _timed_out(task, seconds)]
 
 
-def _run(app: Flask, index: int, examination: CheckTask, answers: SimpleQueue[tuple[int, list[CheckResult]]]) -> None:
+def _run(app: Flask, index: int, task: CheckTask, finished: _FinishedTasks) -> None:
     with app.app_context():
         try:
-            lines = list(examination.run())
+            results = list(task.run())
         except SQLAlchemyError:
-            lines = _unknown_results(examination, "The database did not answer, and this is read from it.")
+            results = unknown_results(task.specs, "The database, which this check reads, did not answer.")
         except Exception as error:
-            _log.exception("a diagnostic check raised an exception", check=examination.subjects[0].name)
-            lines = _unknown_results(
-                examination, f"The check itself broke ({type(error).__name__}); the log says where."
-            )
+            _log.exception("diagnostic check failed", check=task.specs[0].name)
+            reason = f"The check itself failed ({type(error).__name__}). The log says where."
+            results = unknown_results(task.specs, reason)
         finally:
             db.session.remove()
-    answers.put((index, lines))
+    finished.put((index, results))
 
 
-def _collect(
-    answers: SimpleQueue[tuple[int, list[CheckResult]]], count: int, ends: float
-) -> dict[int, list[CheckResult]]:
-    found: dict[int, list[CheckResult]] = {}
-    while len(found) < count:
+def _collect(finished: _FinishedTasks, count: int, deadline: float) -> dict[int, list[CheckResult]]:
+    """The results by index of the task; `deadline` is on the monotonic clock."""
+    results: dict[int, list[CheckResult]] = {}
+    while len(results) < count:
         try:
-            index, lines = answers.get(timeout=max(0.0, ends - time.monotonic()))
+            index, task_results = finished.get(timeout=max(0.0, deadline - time.monotonic()))
         except Empty:
             break
-        found[index] = lines
-    return found
+        results[index] = task_results
+    return results
 
 
-def _unknown_results(examination: CheckTask, why: str) -> list[CheckResult]:
-    return [spec.unknown(why) for spec in examination.subjects]
-
-
-def _timed_out(examination: CheckTask, seconds: float) -> list[CheckResult]:
-    words = f"No answer within {seconds:g} seconds."
-    if examination.timeout_is_failure:
-        return [spec.failing(words, "See why it is slow, and run the doctor again.") for spec in examination.subjects]
-    return _unknown_results(examination, words)
+def _timed_out(task: CheckTask, seconds: float) -> list[CheckResult]:
+    reason = f"No answer within {seconds:g} seconds."
+    if task.timeout_is_failure:
+        return [spec.failing(reason, "Find out why it is slow, and run the diagnostics again.") for spec in task.specs]
+    return unknown_results(task.specs, reason)

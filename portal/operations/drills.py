@@ -1,5 +1,6 @@
-"""Failure drills against the simulator: something goes wrong on purpose, and the page shows that one text came."""
+"""Failure drills against the simulator: cause a fault, and show that the phone gets one text all the same."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -24,131 +25,109 @@ from portal.operations.rules.drill_scenarios import DRILLS, Drill, drill_faults,
 from portal.settings import app_settings
 
 _SUBJECT_PREFIX = "Drill: "
-_HEARTBEAT_FRESH_MS = 30_000
+_DRILLS_BY_SUBJECT = {f"{_SUBJECT_PREFIX}{drill.name}": drill for drill in DRILLS.values()}
+_HEARTBEAT_TIMEOUT_MS = 30_000
 _KILL_DELAY_SECONDS = 3.0
-_POLL_AFTER_MS = 4_000
+"""By then the worker has claimed the text, and the simulator delays its response."""
+_RECEIPT_CHECK_DELAY_MS = 4_000
+_UNCONFIRMED_STATES = (DeliveryState.ACCEPTED, DeliveryState.SENT)
 
 
 @dataclass(frozen=True)
 class DrillOutcome:
-    """`arrived` counts the texts that reached the phone; None when the simulator cannot be asked."""
+    """`arrived_count` is how many texts reached the phone; None if the simulator does not answer."""
 
     drill: Drill
-    communication: Communication
-    arrived: int | None
+    arrived_count: int | None
     is_over: bool
 
 
 def is_available() -> bool:
-    """Only where the gateway is the simulator: nothing may go wrong on purpose for people."""
+    """Only if the gateway is the simulator, because drills must not affect people."""
     api_url = settings().twilio_api_url
     return api_url != TWILIO_API_URL and simulator_control.is_simulator(api_url)
 
 
 def start_drill(key: str, actor_id: int, now_ms: int) -> int:
-    """The id of the drill's communication. Raises `Refused`."""
+    """Returns the id of the drill's communication. Raises `ActionRefused`."""
     drill = DRILLS.get(key)
     if drill is None or not is_available():
-        raise ActionRefused("Drills run against the simulator only, and it is not the gateway here.")
-    before = _recent_drills(1)
+        raise ActionRefused("Drills need the simulator, which is not the gateway here.")
     if app_settings.resolve_current_gateway().switches.mode not in (Mode.LIVE, Mode.OFF):
-        raise ActionRefused(
-            "Switch test mode and override off first: a drill follows a text that really reaches its phone."
-        )
-    if before and not test_messages.is_over(before[0]):
-        raise ActionRefused("A drill is running already. Wait until it has ended.")
-    worker = _sms_worker_pid(now_ms) if drill.kills_worker else None
-    number = drill_number(before[0].id + 1 if before else 0)
-    communication_id = _send(drill, number, actor_id, now_ms)
-    if worker is not None:
-        _schedule_kill(worker)
+        raise ActionRefused("Turn test mode and override off first: the text of a drill has to reach its phone.")
+    previous = _latest_drill()
+    if previous and not test_messages.is_over(previous):
+        raise ActionRefused("A drill is already running. Wait until it ends.")
+    worker_pid = _sms_worker_pid(now_ms) if drill.kills_worker else None
+    phone_number = drill_number(previous.id + 1 if previous else 0)
+    communication_id = _send(drill, phone_number, actor_id, now_ms)
+    if worker_pid is not None:
+        timer = Timer(_KILL_DELAY_SECONDS, _kill, [worker_pid])
+        timer.daemon = True
+        timer.start()
     return communication_id
 
 
 def drill_outcome(communication: Communication, now_ms: int) -> DrillOutcome | None:
-    """How a drill stands; None for a communication that is no drill. Ends its faults when it is over."""
-    drill = _drill_of(communication)
+    """Returns None if the communication is not a drill. Clears the faults of a drill that is over."""
+    drill = _DRILLS_BY_SUBJECT.get(communication.subject) if communication.kind == TextKind.TEST else None
     if drill is None:
         return None
-    over = test_messages.is_over(communication)
+    is_over = test_messages.is_over(communication)
     (delivery,) = communication.deliveries
-    if not over and drill.receipts.get("drop") and delivery.state in (DeliveryState.ACCEPTED, DeliveryState.SENT):
-        _poll_sooner(delivery, now_ms)
-    return DrillOutcome(drill, communication, _count_arrived(delivery, over), over)
+    if not is_over and drill.receipts.get("drop") and delivery.state in _UNCONFIRMED_STATES:
+        _check_receipt_soon(delivery, now_ms)
+    return DrillOutcome(drill, _count_arrived(delivery, is_over), is_over)
 
 
-def recent_drills(limit: int) -> list[Communication]:
-    """Newest first."""
-    return _recent_drills(limit)
+def _latest_drill() -> Communication | None:
+    is_drill = Communication.subject.startswith(_SUBJECT_PREFIX, autoescape=True)
+    query = select(Communication).where(Communication.kind == TextKind.TEST, is_drill)
+    return db.session.scalar(query.order_by(Communication.id.desc()).limit(1))
 
 
-def _send(drill: Drill, number: str, actor_id: int, now_ms: int) -> int:
+def _send(drill: Drill, phone_number: str, actor_id: int, now_ms: int) -> int:
     try:
-        simulator_control.set_faults(settings().twilio_api_url, drill_faults(drill, number))
+        simulator_control.set_faults(settings().twilio_api_url, drill_faults(drill, phone_number))
     except SimulatorError as error:
         raise ActionRefused(str(error)) from error
-    words = f"{settings().organisation}: drill {now_ms}."
-    communication_id = test_messages.send_test_text(number, words, actor_id, now_ms, confirmed_number=number)
+    text = f"{settings().organisation}: drill {now_ms}."
+    communication_id = test_messages.send_test_text(phone_number, text, actor_id, now_ms, confirmed_number=phone_number)
     with transaction() as session:
         session.get_one(Communication, communication_id).subject = f"{_SUBJECT_PREFIX}{drill.name}"
     return communication_id
 
 
-def _drill_of(communication: Communication) -> Drill | None:
-    names = {f"{_SUBJECT_PREFIX}{drill.name}": drill for drill in DRILLS.values()}
-    return names.get(communication.subject) if communication.kind == TextKind.TEST else None
-
-
-def _count_arrived(delivery: Delivery, over: bool) -> int | None:
-    """Counted where the phone is. When the drill is over, nothing goes wrong on purpose any more."""
-    api_url = settings().twilio_api_url
-    address, body = delivery.address, delivery.body
+def _count_arrived(delivery: Delivery, is_over: bool) -> int | None:
+    """Asks the simulator's phone. Clears all faults if the drill is over."""
+    api_url, phone_number, body = settings().twilio_api_url, delivery.address, delivery.body
     db.session.rollback()
     try:
-        found = [text for text in simulator_control.messages_sent_to(api_url, address) if text.get("body") == body]
-        if over:
+        texts = simulator_control.messages_sent_to(api_url, phone_number)
+        if is_over:
             simulator_control.clear_faults(api_url)
     except SimulatorError:
         return None
-    return len(found)
+    return len([text for text in texts if text.get("body") == body])
 
 
-def _poll_sooner(delivery: Delivery, now_ms: int) -> None:
-    """A drill does not wait ten minutes for what the sweep would ask then."""
-    if now_ms - delivery.state_changed_at_ms > _POLL_AFTER_MS:
+def _check_receipt_soon(delivery: Delivery, now_ms: int) -> None:
+    """Let the maintenance fetch the status of the text now instead of after ten minutes."""
+    if now_ms - delivery.state_changed_at_ms > _RECEIPT_CHECK_DELAY_MS:
         with transaction() as session:
-            session.execute(
-                update(Delivery)
-                .where(Delivery.id == delivery.id, Delivery.state.in_((DeliveryState.ACCEPTED, DeliveryState.SENT)))
-                .values(due_at_ms=now_ms)
-            )
+            is_unconfirmed = Delivery.state.in_(_UNCONFIRMED_STATES)
+            session.execute(update(Delivery).where(Delivery.id == delivery.id, is_unconfirmed).values(due_at_ms=now_ms))
 
 
 def _sms_worker_pid(now_ms: int) -> int:
-    """The process id of a live worker of the sms queue on this machine. Raises `Refused`."""
-    here = f"worker:sms:{socket.gethostname()}:"
-    names = [beat.name for beat in heartbeats("worker:sms", now_ms - _HEARTBEAT_FRESH_MS) if beat.name.startswith(here)]
-    if not names:
-        raise ActionRefused("There is no sms worker on this machine to kill.")
-    return int(names[0].removeprefix(here))
-
-
-def _schedule_kill(pid: int) -> None:
-    """Once the text is in flight: the worker claims it within a second, and the simulator keeps its answer back."""
-    timer = Timer(_KILL_DELAY_SECONDS, _kill, [pid])
-    timer.daemon = True
-    timer.start()
+    """The process id of a running sms worker on this machine. Raises `ActionRefused`."""
+    prefix = f"worker:sms:{socket.gethostname()}:"
+    for heartbeat in heartbeats("worker:sms", now_ms - _HEARTBEAT_TIMEOUT_MS):
+        if heartbeat.name.startswith(prefix):
+            return int(heartbeat.name.removeprefix(prefix))
+    raise ActionRefused("No sms worker runs on this machine, so none can be killed.")
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def _recent_drills(limit: int) -> list[Communication]:
-    query = select(Communication).where(
-        Communication.kind == TextKind.TEST, Communication.subject.startswith(_SUBJECT_PREFIX, autoescape=True)
-    )
-    return list(db.session.scalars(query.order_by(Communication.id.desc()).limit(limit)))

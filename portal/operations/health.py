@@ -1,4 +1,4 @@
-"""Whether the parts of the product are there: for the readiness page and for the doctor."""
+"""Whether the database and the queue work, for the readiness page, the banner and the diagnostics."""
 
 from portal.core import schema_version
 from portal.core.context import settings
@@ -8,15 +8,15 @@ from portal.gateways import queue
 
 
 def is_database_ready() -> bool:
-    """With tables that this version can work with. Raises `SQLAlchemyError` when it does not answer at all."""
+    """Whether the tables fit this version. Raises `SQLAlchemyError` if the database does not answer."""
     return not schema_version.migration_problem(schema_version.stored_revision(db.session.connection()))
 
 
 def queue_problem() -> ErrorExplanation | None:
-    """Why the queue takes no work at this moment; None when it does."""
+    """Why the queue accepts no work now; None if it does."""
     return queue.queue_problem_now(settings().redis_url)
 
 
 def cached_queue_problem() -> ErrorExplanation | None:
-    """As it was within the last seconds, for what every page shows."""
+    """`queue_problem` of the last seconds, cheap enough for every page."""
     return queue.cached_problem(settings().redis_url)

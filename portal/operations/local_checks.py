@@ -1,6 +1,4 @@
-"""What the doctor looks at on our own side: the database, the queue, the processes, the mail server, our own door."""
-
-from collections.abc import Callable
+"""The checks of the portal itself: modes, database, queue, processes, webhook signatures and the mail server."""
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -12,22 +10,12 @@ from portal.core.config import ConfigError
 from portal.core.context import settings
 from portal.core.extensions import db, missing_timeouts
 from portal.core.rules.connection_errors import explain_database_error
-from portal.gateways import queue, smtp_probe
-from portal.gateways import round_trip as signed_call
+from portal.gateways import queue, round_trip, smtp_probe
 from portal.gateways.smtp import sender_domain
 from portal.operations import health, webhook_rejections
-from portal.operations.check_runner import CheckTask
+from portal.operations.check_runner import CheckTask, Clock
 from portal.operations.rules import checks
-from portal.operations.rules.checks import (
-    DATABASE,
-    LANES,
-    MODE,
-    QUEUE,
-    QUIET_HOURS_CHECK,
-    SCHEDULER_HEARTBEAT,
-    WORKER_HEARTBEATS,
-    CheckResult,
-)
+from portal.operations.rules.checks import CheckResult
 from portal.operations.rules.mail_server_checks import (
     EMAIL_OVERRIDE,
     MAIL_CHECKS,
@@ -41,51 +29,48 @@ from portal.sends import provider_availability
 from portal.sends.deferred_texts import configured_quiet_hours
 from portal.settings import app_settings
 
-LANES_CHECK_TASK = CheckTask((LANES,), lambda: [_lanes_check()])
+LANES_CHECK_TASK = CheckTask((checks.LANES,), lambda: [_lanes_check()])
 
 
-def local_check_tasks(clock: Callable[[], int]) -> list[CheckTask]:
+def local_check_tasks(clock: Clock) -> list[CheckTask]:
     return [
-        CheckTask((MODE,), lambda: [_mode_check()]),
+        CheckTask((checks.MODE,), lambda: [_mode_check()]),
         CheckTask((EMAIL_OVERRIDE,), lambda: [check_email_override(app_settings.email_route(clock()))]),
-        CheckTask((QUIET_HOURS_CHECK,), lambda: [_quiet_hours_check()]),
+        CheckTask((checks.QUIET_HOURS_CHECK,), lambda: [_quiet_hours_check()]),
         LANES_CHECK_TASK,
-        CheckTask((DATABASE,), lambda: [_database_check()], timeout_is_failure=True),
-        CheckTask((QUEUE,), lambda: [_queue_check()], timeout_is_failure=True),
+        CheckTask((checks.DATABASE,), lambda: [_database_check()], timeout_is_failure=True),
+        CheckTask((checks.QUEUE,), lambda: [_queue_check()], timeout_is_failure=True),
         CheckTask(
-            (WORKER_HEARTBEATS, SCHEDULER_HEARTBEAT),
+            (checks.WORKER_HEARTBEATS, checks.SCHEDULER_HEARTBEAT),
             lambda: checks.check_heartbeats(provider_availability.missing_process_kinds(clock())),
         ),
-        CheckTask(
-            (ROUND_TRIP,),
-            lambda: [check_signatures(webhook_rejections.all_rejections(clock()), _round_trip_check(), clock())],
-        ),
+        CheckTask((ROUND_TRIP,), lambda: [_signature_check(clock)]),
         CheckTask(MAIL_CHECKS, _mail_server_checks),
     ]
 
 
 def _lanes_check() -> CheckResult:
-    resting = [(sender, code) for sender, code, _ in app_settings.limited_sending_numbers(now_ms())]
-    return checks.check_lanes(app_settings.paused_sending_numbers(), resting)
+    limited = [(sender, code) for sender, code, _ in app_settings.limited_sending_numbers(now_ms())]
+    return checks.check_lanes(app_settings.paused_sending_numbers(), limited)
 
 
 def _mode_check() -> CheckResult:
-    simulated = app_settings.is_simulated(app_settings.configuration())
     switches = app_settings.resolve_current_gateway().switches
-    return checks.check_mode(switches, simulated, app_settings.opted_out_override(switches))
+    return checks.check_mode(switches, _is_simulated(), app_settings.opted_out_override(switches))
 
 
 def _quiet_hours_check() -> CheckResult:
-    hours = configured_quiet_hours()
-    return checks.check_quiet_hours(
-        str(hours) if hours else "", app_settings.is_simulated(app_settings.configuration())
-    )
+    return checks.check_quiet_hours(str(configured_quiet_hours() or ""), _is_simulated())
+
+
+def _is_simulated() -> bool:
+    return app_settings.is_simulated(app_settings.configuration())
 
 
 def _queue_check() -> CheckResult:
-    trouble = health.queue_problem()
-    eviction_policy = None if trouble else queue.eviction_policy(settings().redis_url)
-    return checks.check_queue(trouble, eviction_policy or checks.NO_EVICTION)
+    error = health.queue_problem()
+    eviction_policy = None if error else queue.eviction_policy(settings().redis_url)
+    return checks.check_queue(error, eviction_policy or checks.NO_EVICTION)
 
 
 def _database_check() -> CheckResult:
@@ -93,25 +78,30 @@ def _database_check() -> CheckResult:
     try:
         with db.engine.connect() as connection:
             revisions = MigrationContext.configure(connection).get_current_heads()
-            unlimited = missing_timeouts(connection)
+            missing_limits = missing_timeouts(connection)
     except SQLAlchemyError as error:
         cause = explain_database_error(str(getattr(error, "orig", None) or type(error).__name__))
-        return DATABASE.failing(cause.reason, cause.fix)
-    return checks.check_database(revisions, script.get_heads(), unlimited)
+        return checks.DATABASE.failing(cause.reason, cause.fix)
+    return checks.check_database(revisions, script.get_heads(), missing_limits)
+
+
+def _signature_check(clock: Clock) -> CheckResult:
+    rejections = webhook_rejections.all_rejections(clock())
+    return check_signatures(rejections, _round_trip_check(), clock())
 
 
 def _round_trip_check() -> CheckResult:
-    tokens = app_settings.signing_tokens()
+    tokens, public_url = app_settings.signing_tokens(), settings().public_url
     if not tokens:
-        return ROUND_TRIP.unknown("Without an AuthToken nothing can be signed.", "Set SmsGatewayAuthentication.")
-    public_url = settings().public_url
-    return check_round_trip(signed_call.probe_webhook(public_url, tokens[0]), public_url)
+        return ROUND_TRIP.unknown("Nothing can be signed without an AuthToken.", "Set SmsGatewayAuthentication.")
+    return check_round_trip(round_trip.probe_webhook(public_url, tokens[0]), public_url)
 
 
 def _mail_server_checks() -> list[CheckResult]:
-    found = settings()
+    smtp_url, mail_from = settings().smtp_url, settings().mail_from
     try:
-        return check_mail_server(smtp_probe.probe_smtp(found.smtp_url, found.mail_from), sender_domain(found.mail_from))
+        probe = smtp_probe.probe_smtp(smtp_url, mail_from)
+        return check_mail_server(probe, sender_domain(mail_from))
     except ConfigError as error:
-        wrong = MAIL_SERVER.failing(str(error), "Correct it, then start every process again.")
-        return [wrong, *(spec.unknown("There is no server to knock at.") for spec in MAIL_CHECKS[1:])]
+        failure = MAIL_SERVER.failing(str(error), "Correct it, then restart every process.")
+        return [failure, *checks.unknown_results(MAIL_CHECKS[1:], "There is no server to connect to.")]

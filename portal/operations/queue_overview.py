@@ -1,5 +1,6 @@
-"""The state of everything waiting to leave at one moment: lanes, sending numbers, sends and processes."""
+"""Everything that waits to be sent at one moment: lanes, sending numbers, sends, processes and the mail server."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from portal.accounts.tables.accounts import Account
@@ -21,30 +22,26 @@ from portal.sends.forecast import Forecast, Traffic, current_traffic
 from portal.sends.tables.sends import Send
 from portal.settings.tables.sending_numbers import SendingNumber
 
-RATE_WINDOW_MS = 10_000
+_RATE_WINDOW_MS = 10_000
 _MAX_UNRESOLVED = 50
 
 
 @dataclass(frozen=True)
 class LaneStatus:
-    """`oldest_due_ms` is when the delivery that has waited longest became due; None when none is due."""
+    """`counts` of deliveries by state. `oldest_due_ms` is when the one that waits longest became due, if any is due."""
 
     lane: LaneState
     label: str
-    waiting: int
-    deferred: int
-    paused: int
-    sending: int
-    unresolved: int
+    counts: Counter[str]
     oldest_due_ms: int | None
     paused_by: str
 
 
 @dataclass(frozen=True)
 class SenderStatus:
-    """Rates are in segments per second: `rate` is the permitted one, None for a number not in use; `current_rate` is
-    that of the last ten seconds. `next_free_at_ms` may be past. `down_since_ms` is None while the provider answers
-    or is not called. A used-up `limit` blocks the number until `limit_until_ms`.
+    """Rates are in segments per second: the permitted `rate`, None for a number not in use, and the `current_rate` of
+    the last ten seconds. `next_free_at_ms` may be past. `retry_at_ms` and `down_since_ms` are None while the provider
+    answers. `limit` blocks the number until `sender.limit_resets_at_ms`.
     """
 
     sender: SendingNumber
@@ -53,12 +50,11 @@ class SenderStatus:
     next_free_at_ms: int
     retry_at_ms: int | None
     down_since_ms: int | None
-    limit: ProviderCode | None = None
-    limit_until_ms: int = 0
+    limit: ProviderCode | None
 
     @property
     def help_url(self) -> str:
-        """Twilio's page about the error code that blocks the number; "" without one."""
+        """Twilio's page about the error code that blocks the number, or ""."""
         code = self.limit.code if self.limit else code_in_pause_reason(self.sender.paused_reason)
         return explain_error_code(code).docs_url if code else ""
 
@@ -74,7 +70,7 @@ class SendStatus:
 
 @dataclass(frozen=True)
 class ProcessStatus:
-    """`last_heartbeat_ms` is None when there never was a heartbeat."""
+    """`last_heartbeat_ms` is None if there never was a heartbeat."""
 
     label: str
     running_count: int
@@ -93,12 +89,13 @@ class QueueOverview:
     now_ms: int
 
     @property
-    def unresolved_total(self) -> int:
-        return sum(status.unresolved for status in self.lanes if status.lane.channel == "sms")
+    def unknown_texts(self) -> int:
+        return sum(status.counts[DeliveryState.UNKNOWN] for status in self.lanes if status.lane.channel == "sms")
 
     @property
     def has_due_emails(self) -> bool:
-        return any(status.oldest_due_ms or status.sending for status in self.lanes if status.lane.channel == "email")
+        lanes = [status for status in self.lanes if status.lane.channel == "email"]
+        return any(status.oldest_due_ms or status.counts[DeliveryState.SENDING] for status in lanes)
 
     @property
     def all_paused(self) -> bool:
@@ -110,76 +107,65 @@ class QueueOverview:
 
 
 def load_queue_overview(now_ms: int) -> QueueOverview:
-    """Query the queue last: it may take two seconds to time out."""
     traffic = current_traffic(now_ms)
-    sections = (
-        _lane_statuses(now_ms),
-        _sender_statuses(traffic, now_ms),
-        _send_statuses(traffic),
-        tuple(list_unresolved_texts(_MAX_UNRESOLVED)),
+    return QueueOverview(
+        lanes=_lane_statuses(now_ms),
+        senders=_sender_statuses(traffic, now_ms),
+        sends=_send_statuses(traffic),
+        unresolved=tuple(list_unresolved_texts(_MAX_UNRESOLVED)),
+        processes=_process_statuses(now_ms),
+        mail_server=mail_server_status.mail_server_status(),
+        queue_error=health.queue_problem(),  # last, because it may take two seconds to time out
+        now_ms=now_ms,
     )
-    processes = _process_statuses(now_ms)
-    return QueueOverview(*sections, processes, mail_server_status.mail_server_status(), health.queue_problem(), now_ms)
 
 
 def _lane_statuses(now_ms: int) -> tuple[LaneStatus, ...]:
-    states = queue_stats.delivery_counts_by_lane()
-    return tuple(_lane_status(lane, states.get((lane.channel, lane.lane), {}), now_ms) for lane in all_lanes())
+    counts = queue_stats.delivery_counts_by_lane()
+    return tuple(_lane_status(lane, counts[lane.channel, lane.lane], now_ms) for lane in all_lanes())
 
 
-def _lane_status(lane: LaneState, states: dict[str, int], now_ms: int) -> LaneStatus:
+def _lane_status(lane: LaneState, counts: Counter[str], now_ms: int) -> LaneStatus:
     due_ms = unsent_messages.next_due_ms(lane.channel, [lane.lane])
     pauser = db.session.get(Account, lane.paused_by_id) if lane.paused_by_id else None
     return LaneStatus(
         lane=lane,
         label=lane_label(lane.channel, lane.lane),
-        waiting=states.get(DeliveryState.READY, 0),
-        deferred=states.get(DeliveryState.DEFERRED, 0),
-        paused=states.get(DeliveryState.PAUSED, 0),
-        sending=states.get(DeliveryState.SENDING, 0),
-        unresolved=states.get("unresolved", 0),
+        counts=counts,
         oldest_due_ms=due_ms if due_ms is not None and due_ms <= now_ms else None,
         paused_by=pauser.name if pauser else "the portal or the command line",
     )
 
 
 def _sender_statuses(traffic: Traffic, now_ms: int) -> tuple[SenderStatus, ...]:
-    segments_sent = queue_stats.segments_between(now_ms - RATE_WINDOW_MS, now_ms)
-    sender_settings = traffic.gateway.sender
-    statuses = []
-    for sender in queue_stats.list_sender_rows():
-        rate = (
-            sender_settings.segments_per_second
-            if sender_settings and sender.number in sender_settings.sender_assignment.sender_keys
-            else None
-        )
-        current_rate = segments_sent.get(sender.number, 0) * 1000 / RATE_WINDOW_MS
-        retry_at_ms = sender.retry_at_us // 1000
-        down_since_ms = sender.down_since_ms if traffic.is_provider_unavailable else None
-        limit = explain_error_code(sender.limit_code) if sender.limit_resets_at_ms > now_ms else None
-        slot_ms = max(sender.next_free_at_us // 1000, sender.limit_resets_at_ms if limit else 0)
-        status = SenderStatus(
-            sender,
-            rate,
-            current_rate,
-            slot_ms,
-            retry_at_ms if retry_at_ms > now_ms else None,
-            down_since_ms,
-            limit,
-            sender.limit_resets_at_ms,
-        )
-        statuses.append(status)
-    return tuple(statuses)
+    segments = queue_stats.segments_between(now_ms - _RATE_WINDOW_MS, now_ms)
+    senders = queue_stats.list_sender_rows()
+    return tuple(_sender_status(sender, segments.get(sender.number, 0), traffic, now_ms) for sender in senders)
+
+
+def _sender_status(sender: SendingNumber, segments: int, traffic: Traffic, now_ms: int) -> SenderStatus:
+    settings = traffic.gateway.sender
+    is_used = settings is not None and sender.number in settings.sender_assignment.sender_keys
+    is_limited, retry_at_ms = sender.limit_resets_at_ms > now_ms, sender.retry_at_us // 1000
+    return SenderStatus(
+        sender=sender,
+        rate=settings.segments_per_second if settings and is_used else None,
+        current_rate=segments * 1000 / _RATE_WINDOW_MS,
+        next_free_at_ms=max(sender.next_free_at_us // 1000, sender.limit_resets_at_ms if is_limited else 0),
+        retry_at_ms=retry_at_ms if retry_at_ms > now_ms else None,
+        down_since_ms=sender.down_since_ms if traffic.is_provider_unavailable else None,
+        limit=explain_error_code(sender.limit_code) if is_limited else None,
+    )
 
 
 def _send_statuses(traffic: Traffic) -> tuple[SendStatus, ...]:
-    groups = delivery_counts.group_counts_by_send(list(traffic.sends))
+    counts = delivery_counts.group_counts_by_send(list(traffic.sends))
     return tuple(
         SendStatus(
             send=send,
             share=traffic.current_share(send),
-            waiting_emails=groups[send.id]["email"][StateGroup.WAITING],
-            waiting_texts=groups[send.id]["sms"][StateGroup.WAITING],
+            waiting_emails=counts[send.id]["email"][StateGroup.WAITING],
+            waiting_texts=counts[send.id]["sms"][StateGroup.WAITING],
             forecast=traffic.forecast_send(send),
         )
         for send in traffic.sends.values()

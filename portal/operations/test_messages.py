@@ -1,4 +1,4 @@
-"""Test texts: one text to one number, followed step by step, to prove the configuration before anybody is texted."""
+"""Test texts: one text to one phone number, tracked step by step, to prove the setup before anybody is texted."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -20,6 +20,7 @@ from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.gateways.rules.magic_numbers import is_magic_number
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, ResendAdvice, explain_error_code
+from portal.gateways.rules.webhook_round_trip import STATUS_WEBHOOK_PATH
 from portal.messages.rules import sms_segments
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.rules.lane_labels import override_opted_out_message
@@ -32,7 +33,10 @@ from portal.settings import app_settings
 _MAX_BODY_LENGTH = 1_600
 _SUBJECT = "Test text"
 _AUTHENTICATION_CODES = ("20003", "20005", "20006", "20404", "401")
-_DEFAULT_BODY = "{organisation}: this is a test text. If you can read it, the gateway works."
+_NOT_CONFIGURED = "The gateway is not set up: credentials or sending number are missing, or the override has no number."
+_PROVIDER_STEPS = ("Credentials accepted", "Message accepted")
+_RECEIPT_STEPS = ("First receipt", "Final receipt")
+_SIMULATED_NOTICE = "Simulated: no real text was sent."
 
 Verdict = Literal["ok", "failing", "waiting", "unknown", "skipped"]
 
@@ -44,58 +48,47 @@ class MessageStep:
     message: str = ""
 
 
-@dataclass(frozen=True)
-class ApiTrace:
-    """What was asked and answered, without secrets and with the number masked."""
-
-    request: str
-    answer: str
-
-
 def default_body() -> str:
-    return _DEFAULT_BODY.format(organisation=settings().organisation)
+    return f"{settings().organisation}: this is a test text. If you can read it, the gateway works."
 
 
 def test_blocker() -> str | None:
-    """Why no test text can leave now; None when one can. Also while the feature is off."""
+    """Why no test text can be sent now, or None. Test texts can be sent while texts are switched off."""
     return _blocker(app_settings.resolve_current_gateway().switches)
 
 
 def _blocker(switches: Switches) -> str | None:
     if not switches.configured:
         return _NOT_CONFIGURED
-    stopped = app_settings.opted_out_override(switches)
-    return f"The override is on: {override_opted_out_message(stopped)}" if stopped else None
-
-
-_NOT_CONFIGURED = "The gateway is not set up: credentials or sending number are missing, or the override has no number."
+    opted_out_number = app_settings.opted_out_override(switches)
+    return f"The override is on: {override_opted_out_message(opted_out_number)}" if opted_out_number else None
 
 
 def available_senders() -> tuple[str, ...]:
-    """The numbers of ours that a test text can be sent from; none where there is no choice."""
-    door = app_settings.resolve_current_gateway().test_message_route
-    return door.sender.from_numbers if door and door.sender.additional_numbers else ()
+    """The sending numbers to choose from; empty if there is only one."""
+    route = app_settings.resolve_current_gateway().test_message_route
+    return route.sender.from_numbers if route and route.sender.additional_numbers else ()
 
 
 def send_test_text(
     number_input: str, body: str, actor_id: int, now_ms: int, sender: str = "", confirmed_number: str = ""
 ) -> int:
-    """The id of the communication to follow. Raises `Invalid` (`number`, `sender`, `body`), `Unconfirmed` or `Refused`.
+    """Returns the id of the communication. `sender` is one of `available_senders`, or "" for the usual one.
 
-    `sender` is one of `available_senders`, or "" for the number that the person is always texted from.
+    Raises `InvalidInput` for `number`, `sender` and `body`, `NumberUnconfirmed` and `ActionRefused`.
     """
     switches = app_settings.resolve_current_gateway().switches
-    refusal = _blocker(switches)
-    if refusal is not None:
-        raise ActionRefused(refusal)
-    number, words = _validate(number_input, body, sender, confirmed_number)
+    blocker = _blocker(switches)
+    if blocker is not None:
+        raise ActionRefused(blocker)
+    phone_number, text = _validate(number_input, body, sender, confirmed_number)
     communication = Communication(
         account_id=actor_id,
         kind=TextKind.TEST,
         requested_mode=replace(switches, feature_on=True).mode,
         requested_sender=sender or None,
         subject=_SUBJECT,
-        body=mark_literal(words),
+        body=mark_literal(text),
         token=new_link_token(),
         created_at_ms=now_ms,
         read_at_ms=now_ms,
@@ -104,7 +97,7 @@ def send_test_text(
         session.add(communication)
         session.flush()
         communication_id = communication.id
-        session.add(_ready_delivery(communication_id, number, words, now_ms))
+        session.add(_ready_delivery(communication_id, phone_number, text, now_ms))
     queue.enqueue(settings().redis_url, "drain_sms")
     return communication_id
 
@@ -129,143 +122,136 @@ def recent_test_texts(limit: int) -> list[Communication]:
 
 
 def last_number(account_id: int) -> str:
-    """Where this person sent the last test text; "" when there is none. Drills have numbers of their own."""
+    """The phone number of the account's last test text, or "". Drills do not count."""
     query = select(Delivery.address).join(Communication)
-    wanted = (Communication.account_id == account_id, Communication.subject == _SUBJECT)
-    query = query.where(Communication.kind == TextKind.TEST, *wanted).order_by(Communication.id.desc())
+    query = query.where(Communication.kind == TextKind.TEST, Communication.account_id == account_id)
+    query = query.where(Communication.subject == _SUBJECT).order_by(Communication.id.desc())
     return db.session.scalar(query.limit(1)) or ""
 
 
 def delivery_steps(communication: Communication) -> list[MessageStep]:
-    """From the settings to the last receipt; what is not reached yet waits."""
+    """From the settings to the last receipt; a step that is not reached yet is waiting."""
     (delivery,) = communication.deliveries
     attempt = delivery.attempt_history[-1] if delivery.attempt_history else None
-    way = mask_phone(delivery.address)
+    route = mask_phone(delivery.address)
     if communication.requested_sender:
-        way = f"{way}, from {sender_label(communication.requested_sender)}"
-    first = [MessageStep("Settings valid", "ok"), MessageStep("Number valid", "ok", way)]
-    return [*first, *_provider_steps(delivery, attempt), *_receipt_steps(delivery, attempt)]
+        route = f"{route}, from {sender_label(communication.requested_sender)}"
+    steps = [MessageStep("Settings valid", "ok"), MessageStep("Number valid", "ok", route)]
+    return [*steps, *_provider_steps(delivery, attempt), *_receipt_steps(delivery, attempt)]
 
 
 def is_over(communication: Communication) -> bool:
     return all(STATES[delivery.state].final for delivery in communication.deliveries)
 
 
-def provider_calls(communication: Communication) -> list[Attempt]:
-    """The attempts in which the provider was asked."""
+def api_traces(communication: Communication) -> list[tuple[str, str]]:
+    """Each request to the provider and its response, without secrets and with the phone number masked."""
     (delivery,) = communication.deliveries
-    return [attempt for attempt in delivery.attempt_history if attempt.outcome != "released"]
+    return [_trace(attempt) for attempt in delivery.attempt_history if attempt.outcome != AttemptOutcome.RELEASED]
 
 
-def trace_attempt(attempt: Attempt) -> ApiTrace:
-    lines = [
+def _trace(attempt: Attempt) -> tuple[str, str]:
+    masked_number = mask_phone(attempt.destination)
+    request = [
         f"POST /2010-04-01/Accounts/{attempt.account_sid}/Messages.json",
         "Authorization: Basic ••••",
-        f"To={mask_phone(attempt.destination)}",
+        f"To={masked_number}",
         f"From={attempt.sender}",
         "Body=(the text above)",
-        f"StatusCallback={settings().public_url}/webhooks/twilio/status?attempt={attempt.id}",
+        f"StatusCallback={settings().public_url}{STATUS_WEBHOOK_PATH}?attempt={attempt.id}",
     ]
-    answer = (attempt.provider_response or "").replace(attempt.destination, mask_phone(attempt.destination))
+    response = (attempt.provider_response or "").replace(attempt.destination, masked_number)
     status = f"HTTP {attempt.http_status}" if attempt.http_status else "No answer"
-    return ApiTrace("\n".join(lines), f"{status}\n{answer}".strip())
+    return "\n".join(request), f"{status}\n{response}".strip()
 
 
 def _validate(number_input: str, body: str, sender: str, confirmed_number: str) -> tuple[str, str]:
     errors: dict[str, str] = {}
-    unsure = ""
-    number, words = text_input.clean_code(number_input), transliterate(body.replace("\x00", "")).text.strip()
+    unconfirmed_number = ""
+    phone_number, text = text_input.clean_code(number_input), transliterate(body.replace("\x00", "")).text.strip()
     try:
-        number = _parse_number(number, confirmed_number)
+        phone_number = _parse_number(phone_number, confirmed_number)
     except PhoneError as error:
-        errors["number"], unsure = str(error), getattr(error, "number", "")
-    if not words or len(words) > _MAX_BODY_LENGTH:
-        errors["body"] = f"Write 1 to {_MAX_BODY_LENGTH:,} characters; this has {len(words):,}."
+        errors["number"], unconfirmed_number = str(error), getattr(error, "number", "")
+    if not text or len(text) > _MAX_BODY_LENGTH:
+        errors["body"] = f"Enter 1 to {_MAX_BODY_LENGTH:,} characters. This text has {len(text):,}."
     if sender and sender not in available_senders():
-        errors["sender"] = "This number sends no more: the settings were changed. Choose another."
-    if not errors and is_stopped(number):
-        errors["number"] = "This number replied STOP, so not even a test text goes there."
+        errors["sender"] = "The settings changed, and this number no longer sends texts. Choose another."
+    if not errors and is_stopped(phone_number):
+        errors["number"] = "This number replied STOP, so it gets no texts, not even a test text."
     if errors:
-        raise invalid_input(errors, unsure)
-    return number, words
+        raise invalid_input(errors, unconfirmed_number)
+    return phone_number, text
 
 
 def _parse_number(number_input: str, confirmed_number: str) -> str:
-    """In test mode a magic number is let through, whatever the rules for people's numbers say."""
-    if (
-        app_settings.resolve_current_gateway().switches.test_mode
-        and is_e164(number_input)
-        and is_magic_number(number_input)
-    ):
+    """Magic numbers, which are no valid phone numbers, are accepted in test mode."""
+    is_test_mode = app_settings.resolve_current_gateway().switches.test_mode
+    if is_test_mode and is_e164(number_input) and is_magic_number(number_input):
         return number_input
     return to_e164(number_input, settings().region, confirmed_number)
+
+
+def _steps(names: tuple[str, ...], *results: tuple[Verdict, str]) -> list[MessageStep]:
+    return [MessageStep(name, *result) for name, result in zip(names, results, strict=True)]
 
 
 def _provider_steps(delivery: Delivery, attempt: Attempt | None) -> list[MessageStep]:
     if delivery.state == DeliveryState.SKIPPED:
         return [MessageStep("Message accepted", "failing", f"It was not sent. {describe_state(delivery)[2]}")]
-    kept_back = test_blocker() if delivery.state == DeliveryState.READY else None
-    if kept_back is not None:
-        return [MessageStep("Credentials accepted", "waiting"), MessageStep("Message accepted", "failing", kept_back)]
+    blocker = test_blocker() if delivery.state == DeliveryState.READY else None
+    if blocker is not None:
+        return _steps(_PROVIDER_STEPS, ("waiting", ""), ("failing", blocker))
     if attempt is None or not attempt.outcome:
-        return [MessageStep("Credentials accepted", "waiting"), MessageStep("Message accepted", "waiting")]
-    words = _describe_attempt(attempt)
-    if attempt.outcome == AttemptOutcome.ACCEPTED:
-        simulated = " Simulated: nothing real left." if attempt.mode in SIMULATED_MODES else ""
-        return [
-            MessageStep("Credentials accepted", "ok", _override_notice(attempt)),
-            MessageStep("Message accepted", "ok", f"{attempt.provider_id or ''}.{simulated}"),
-        ]
-    if attempt.outcome == AttemptOutcome.REJECTED and _is_account_error(attempt.error_code):
-        return [MessageStep("Credentials accepted", "failing", words), MessageStep("Message accepted", "skipped")]
-    if attempt.outcome == AttemptOutcome.REJECTED:
-        return [
-            MessageStep("Credentials accepted", "ok", _override_notice(attempt)),
-            MessageStep("Message accepted", "failing", words),
-        ]
-    if attempt.outcome == AttemptOutcome.NOT_SENT and attempt.error_code not in ("", TOO_MANY_REQUESTS):
-        return [
-            MessageStep("Credentials accepted", "ok", _override_notice(attempt)),
-            MessageStep("Message accepted", "waiting", words),
-        ]
-    next_step = "It is tried again." if attempt.outcome == AttemptOutcome.NOT_SENT else "It is looked into."
-    return [
-        MessageStep("Credentials accepted", "unknown", words),
-        MessageStep("Message accepted", "waiting", next_step),
-    ]
+        return _steps(_PROVIDER_STEPS, ("waiting", ""), ("waiting", ""))
+    return _attempt_steps(attempt)
+
+
+def _attempt_steps(attempt: Attempt) -> list[MessageStep]:
+    outcome, explanation = attempt.outcome, _explain_attempt(attempt)
+    credentials_ok: tuple[Verdict, str] = ("ok", "")
+    if attempt.mode in (Mode.OVERRIDE, Mode.TEST_OVERRIDE):
+        credentials_ok = ("ok", f"Override: it went to {mask_phone(attempt.destination)} instead.")
+    if outcome == AttemptOutcome.ACCEPTED:
+        notice = f" {_SIMULATED_NOTICE}" if attempt.mode in SIMULATED_MODES else ""
+        return _steps(_PROVIDER_STEPS, credentials_ok, ("ok", f"{attempt.provider_id or ''}.{notice}"))
+    if outcome == AttemptOutcome.REJECTED and _is_account_error(attempt.error_code):
+        return _steps(_PROVIDER_STEPS, ("failing", explanation), ("skipped", ""))
+    if outcome == AttemptOutcome.REJECTED:
+        return _steps(_PROVIDER_STEPS, credentials_ok, ("failing", explanation))
+    if outcome == AttemptOutcome.NOT_SENT and attempt.error_code not in ("", TOO_MANY_REQUESTS):
+        return _steps(_PROVIDER_STEPS, credentials_ok, ("waiting", explanation))
+    is_retried = outcome == AttemptOutcome.NOT_SENT
+    next_step = "It will be tried again." if is_retried else "The portal is finding out whether it was sent."
+    return _steps(_PROVIDER_STEPS, ("unknown", explanation), ("waiting", next_step))
 
 
 def _is_account_error(code: str) -> bool:
     return code in _AUTHENTICATION_CODES or explain_error_code(code).is_account_fault
 
 
-def _describe_attempt(attempt: Attempt) -> str:
-    """What the answer means; of a rehearsed error there is nothing to mend, and it is not tried again."""
+def _explain_attempt(attempt: Attempt) -> str:
+    """A simulated error has no remedy and is not retried."""
     if not attempt.error_code:
         return attempt.detail
-    known = explain_error_code(attempt.error_code, attempt.detail)
+    code = explain_error_code(attempt.error_code, attempt.detail)
     if attempt.outcome == AttemptOutcome.REJECTED and attempt.mode in SIMULATED_MODES:
-        return f"{known.sentence} (code {known.code}) Simulated: nothing real left."
-    remedy = ResendAdvice.AUTOMATIC.value if attempt.outcome == AttemptOutcome.NOT_SENT else known.remedy
-    return f"{known.sentence} {remedy} (code {known.code})"
-
-
-def _override_notice(attempt: Attempt) -> str:
-    if attempt.mode in (Mode.OVERRIDE, Mode.TEST_OVERRIDE):
-        return f"Override: it went to {mask_phone(attempt.destination)} instead."
-    return ""
+        return f"{code.sentence} (code {code.code}) {_SIMULATED_NOTICE}"
+    remedy = ResendAdvice.AUTOMATIC.value if attempt.outcome == AttemptOutcome.NOT_SENT else code.remedy
+    return f"{code.sentence} {remedy} (code {code.code})"
 
 
 def _receipt_steps(delivery: Delivery, attempt: Attempt | None) -> list[MessageStep]:
     if attempt is not None and attempt.mode in SIMULATED_MODES:
-        return [MessageStep(name, "skipped", "None comes in test mode.") for name in ("First receipt", "Final receipt")]
+        return [MessageStep(name, "skipped", "Test mode has no receipts.") for name in _RECEIPT_STEPS]
     state = STATES[delivery.state]
+    is_delivered = state.group == StateGroup.DELIVERED
     if state.final and not delivery.receipts:
-        asked = f"None came. Twilio was asked, and says: {state.label}." if state.group == StateGroup.DELIVERED else ""
-        return [MessageStep(name, "skipped", asked) for name in ("First receipt", "Final receipt")]
-    first = MessageStep("First receipt", "ok" if delivery.receipts else "waiting")
+        notice = f"None came. Twilio was asked for the status: {state.label}." if is_delivered else ""
+        return [MessageStep(name, "skipped", notice) for name in _RECEIPT_STEPS]
+    first: tuple[Verdict, str] = ("ok" if delivery.receipts else "waiting", "")
     if not state.final:
-        return [first, MessageStep("Final receipt", "waiting")]
-    known = explain_error_code(delivery.error_code)
-    words = f"{known.sentence} {known.remedy} (code {known.code})" if delivery.error_code else state.label
-    return [first, MessageStep("Final receipt", "ok" if state.group == StateGroup.DELIVERED else "failing", words)]
+        return _steps(_RECEIPT_STEPS, first, ("waiting", ""))
+    code = explain_error_code(delivery.error_code)
+    explanation = f"{code.sentence} {code.remedy} (code {code.code})" if delivery.error_code else state.label
+    return _steps(_RECEIPT_STEPS, first, ("ok" if is_delivered else "failing", explanation))

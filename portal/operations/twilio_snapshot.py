@@ -1,6 +1,6 @@
-"""What is set and what Twilio tells of it: the account, the sender, and where it takes what comes in.
+"""The gateway settings, and what Twilio reports about the account, the sending numbers and their webhooks.
 
-It always asks the live account: test credentials can only send (docs/twilio.md#test-credentials).
+Always asks the live account, because test credentials can only send (docs/twilio.md#test-credentials).
 """
 
 from collections.abc import Callable, Mapping
@@ -31,57 +31,57 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class GatewaySetup:
-    """The settings at one moment: who carries the texts, the live gateway, and that of test mode.
+    """`live` and `test` hold the settings without and with test mode.
 
-    `unreadable` says of settings that are stored and cannot be unsealed why not.
+    `read_errors` says for each stored setting that cannot be read why not.
     """
 
     provider: str
     live: GatewayConfig
     test: GatewayConfig
     test_mode: bool
-    unreadable: Mapping[str, str]
+    read_errors: Mapping[str, str]
 
     def explain_missing(self, name: str) -> tuple[str, str]:
-        """Why there is no value of a setting, and how to mend it."""
-        if name in self.unreadable:
-            return self.unreadable[name], "Put that key back into PORTAL_ENCRYPTION_KEY, or set it anew on AppConfig."
+        """Why the setting has no value, and the fix."""
+        if name in self.read_errors:
+            return self.read_errors[name], "Restore that key in PORTAL_ENCRYPTION_KEY, or set it again on AppConfig."
         return f"{name} is not set.", "Set it on AppConfig."
 
 
 @dataclass(frozen=True)
 class SenderSnapshot:
-    """Twilio's data about the sender. `service` is None if none is set, the number if the account has none."""
+    """`service` is None if none is set; `own_number` is None if none is set or the account does not own it."""
 
     sender: SenderSettings
     service: MessagingService | TwilioApiError | None
-    find_own_number: tuple[TwilioNumber, WebhookConfig] | TwilioApiError | None
+    own_number: tuple[TwilioNumber, WebhookConfig] | TwilioApiError | None
 
     @property
     def actual_type(self) -> str:
-        """As Twilio tells it, else by the digits; of a service without a number, as it is set."""
-        if isinstance(self.find_own_number, tuple) and (told := reported_number_type(self.find_own_number[0])):
-            return told
+        """As Twilio reports it, else by the digits; as set for a service without a number."""
+        if isinstance(self.own_number, tuple) and (reported := reported_number_type(self.own_number[0])):
+            return reported
         return infer_number_type(self.sender.from_number) if self.sender.from_number else self.sender.number_type
 
     @property
     def webhook_config(self) -> WebhookConfig | TwilioApiError | None:
-        """What decides where texts from handsets go: the service, unless it leaves that to its numbers."""
+        """The webhooks for texts from handsets: the service's, unless it defers to those of its numbers."""
         if isinstance(self.service, TwilioApiError):
             return self.service
         if self.service is not None and not self.service.use_inbound_webhook_on_number:
             return self.service.webhook_config
-        return self.find_own_number[1] if isinstance(self.find_own_number, tuple) else self.find_own_number
+        return self.own_number[1] if isinstance(self.own_number, tuple) else self.own_number
 
 
 def load_gateway_setup() -> GatewaySetup:
-    found, at_ms = app_settings.configuration(), now_ms()
+    config, at_ms = app_settings.configuration(), now_ms()
     return GatewaySetup(
-        found.provider,
-        found.with_test_mode(False).gateway(at_ms),
-        found.with_test_mode(True).gateway(at_ms),
-        found.gateway(at_ms).switches.test_mode,
-        found.read_errors,
+        provider=config.provider,
+        live=config.with_test_mode(False).gateway(at_ms),
+        test=config.with_test_mode(True).gateway(at_ms),
+        test_mode=config.gateway(at_ms).switches.test_mode,
+        read_errors=config.read_errors,
     )
 
 
@@ -90,28 +90,25 @@ def open_account(credentials: Credentials) -> TwilioAccount:
 
 
 def fetch_sender(sender: SenderSettings, account: TwilioAccount) -> SenderSnapshot:
-    service = (
-        call_or_error(lambda: account.service(sender.messaging_service_sid)) if sender.messaging_service_sid else None
-    )
-    own = call_or_error(lambda: account.find_own_number(sender.from_number)) if sender.from_number else None
-    return SenderSnapshot(sender, service, own)
+    service_sid, number = sender.messaging_service_sid, sender.from_number
+    service = call_or_error(lambda: account.service(service_sid)) if service_sid else None
+    own_number = call_or_error(lambda: account.find_own_number(number)) if number else None
+    return SenderSnapshot(sender, service, own_number)
 
 
-def call_or_error(question: Callable[[], T]) -> T | TwilioApiError:
+def call_or_error(request: Callable[[], T]) -> T | TwilioApiError:
     try:
-        return question()
+        return request()
     except AccountError as error:
         return error.error
 
 
 def check_our_public_url() -> CheckResult:
-    """The public address, judged; a gateway inside this network may call inside it."""
-    found = settings()
-    return check_public_url(
-        found.public_url, simulated=not is_public_host(urlsplit(found.twilio_api_url).hostname or "")
-    )
+    """A simulator in this network may call a private address."""
+    simulated = not is_public_host(urlsplit(settings().twilio_api_url).hostname or "")
+    return check_public_url(settings().public_url, simulated)
 
 
 def webhook_urls() -> tuple[str, str]:
-    """Where texts from handsets and receipts are to go."""
+    """Our addresses for texts from handsets and for receipts."""
     return f"{settings().public_url}{INBOUND_WEBHOOK_PATH}", f"{settings().public_url}{STATUS_WEBHOOK_PATH}"

@@ -1,9 +1,8 @@
-"""Calls to a webhook that are refused for their signature: counted, logged, and told where it matters.
+"""Count and log webhook calls that are rejected for their signature.
 
-Anybody can make such calls by the million, so they cost little: counters and no rows. What comes faster than a few a
-second is not looked into for the address it may have gone to, and is counted in memory until the next one that is. A
-call that names nothing of ours alarms nobody; the alarm of the others ends with the next call that is believed
-(`operations.rules.rejection_reasons`).
+Anybody can make millions of such calls, so each costs little: counters instead of rows, and a limit on how many are
+examined and written. The others are counted in memory until the next one that is written. Only calls that name
+something of ours alarm anybody, and the alarm ends with the next accepted call (`operations.rules.rejection_reasons`).
 """
 
 import time
@@ -28,111 +27,108 @@ from portal.operations.rules.rejection_reasons import (
     candidate_urls,
     classify_rejection,
 )
-from portal.operations.tables import rejected_webhooks as rejected_webhook
+from portal.operations.tables import rejected_webhooks
 from portal.settings import app_settings
 from portal.settings.tables.setting_values import stored_settings
 
-_EXTENSION_KEY = "refused webhooks"
-_MAX_WRITES, _WINDOW_SECONDS, _LOG_SECONDS = 20, 10.0, 60.0
+_EXTENSION_KEY = "rejected webhooks"
+_MAX_WRITES, _WINDOW_SECONDS, _LOG_INTERVAL_SECONDS = 20, 10.0, 60.0
 _log = structlog.get_logger(__name__)
 
 
 class _RejectionCounter:
-    """Of this process: what is counted and not written down yet. Used from many threads at once."""
+    """The rejections of this process that are not written yet. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._waiting: Counter[tuple[str, WebhookRejection]] = Counter()
+        self._counts: Counter[tuple[str, WebhookRejection]] = Counter()
         self._written: deque[float] = deque(maxlen=_MAX_WRITES)
-        self._logged: dict[tuple[str, WebhookRejection], float] = {}
+        self._logged: dict[tuple[str, RejectionCause, bool], float] = {}
 
     def may_examine(self) -> bool:
-        """Whether one more may be looked into and written down; it then counts as one that was."""
+        """Whether one more call may be examined and written; if so, it counts towards the limit."""
         now = time.monotonic()
         with self._lock:
-            full = len(self._written) == self._written.maxlen
-            if full and now - self._written[0] < _WINDOW_SECONDS:
+            if len(self._written) == self._written.maxlen and now - self._written[0] < _WINDOW_SECONDS:
                 return False
             self._written.append(now)
             return True
 
-    def add(self, door: str, refusal: WebhookRejection) -> None:
+    def add(self, webhook: str, rejection: WebhookRejection) -> None:
         with self._lock:
-            self._waiting[(door, refusal)] += 1
+            self._counts[webhook, rejection] += 1
 
     def take_counts(self) -> Counter[tuple[str, WebhookRejection]]:
         with self._lock:
-            taken, self._waiting = self._waiting, Counter()
-            return taken
+            counts, self._counts = self._counts, Counter()
+            return counts
 
-    def may_log(self, door: str, refusal: WebhookRejection) -> bool:
-        now, key = time.monotonic(), (door, WebhookRejection(refusal.cause, refusal.names_us))
+    def may_log(self, webhook: str, rejection: WebhookRejection) -> bool:
+        now, key = time.monotonic(), (webhook, rejection.cause, rejection.names_us)
         with self._lock:
-            if now - self._logged.get(key, -_LOG_SECONDS) < _LOG_SECONDS:
+            if now - self._logged.get(key, -_LOG_INTERVAL_SECONDS) < _LOG_INTERVAL_SECONDS:
                 return False
             self._logged[key] = now
             return True
 
 
 def record_rejection(
-    door: str, call: WebhookCall, params: Mapping[str, str], headers: Mapping[str, str], now_ms: int
+    webhook: str, call: WebhookCall, params: Mapping[str, str], headers: Mapping[str, str], now_ms: int
 ) -> None:
-    """Count a call and tell the log why it was refused, but no word of what it `params`, its fields and query."""
-    tally = _counter()
-    has_room = tally.may_examine()
-    addresses = candidate_urls(call, settings().public_url, headers) if has_room else ()
-    refusal = _classify(call, params, addresses, has_room and _names_our_attempt(params))
+    """Count the call and log the likely cause, but nothing of its `params`, the fields of its form and query."""
+    counter = _counter()
+    may_examine = counter.may_examine()
+    urls = candidate_urls(call, settings().public_url, headers) if may_examine else ()
+    rejection = _classify(call, params, urls, may_examine and _names_our_attempt(params))
     db.session.rollback()
-    tally.add(door, refusal)
-    if tally.may_log(door, refusal):
-        words = "webhook rejected: invalid signature"
-        _log.warning(words, webhook=door, likely=refusal.cause.value, names_us=refusal.names_us, called=refusal.detail)
-    if has_room:
-        _flush_counts(now_ms)
+    counter.add(webhook, rejection)
+    if counter.may_log(webhook, rejection):
+        cause, names_us, called = rejection.cause.value, rejection.names_us, rejection.detail
+        event = "webhook rejected: invalid signature"
+        _log.warning(event, webhook=webhook, likely=cause, names_us=names_us, called=called)
+    if may_examine:
+        _write_counts(now_ms)
 
 
 def open_rejections(now_ms: int) -> list[RejectedCalls]:
-    """Those that somebody should look into."""
-    return [one for one in _load_rejections(only_ours=True) if one.needs_attention(now_ms)]
+    """Those that need attention."""
+    return [calls for calls in _load_rejections(only_ours=True) if calls.needs_attention(now_ms)]
 
 
 def all_rejections(now_ms: int) -> list[RejectedCalls]:
-    """All that were ever refused, counted by webhook and cause."""
-    _flush_counts(now_ms)
+    _write_counts(now_ms)
     return _load_rejections()
 
 
 def _load_rejections(only_ours: bool = False) -> list[RejectedCalls]:
-    rows = rejected_webhook.all_rejected(only_ours)
+    rows = rejected_webhooks.all_rejected(only_ours)
     if not rows:
         return []
-    stored = stored_settings("SmsGatewayAuthentication").get("SmsGatewayAuthentication")
-    believed = {door: rejected_webhook.last_verified_ms(door) for door in {row.webhook for row in rows}}
+    credentials = stored_settings("SmsGatewayAuthentication").get("SmsGatewayAuthentication")
+    accepted_ms = {webhook: rejected_webhooks.last_verified_ms(webhook) for webhook in {row.webhook for row in rows}}
     return [
         RejectedCalls(
             endpoint=row.webhook,
-            refusal=WebhookRejection(RejectionCause(row.cause), row.identifies_us, row.address),
+            rejection=WebhookRejection(RejectionCause(row.cause), row.identifies_us, row.address),
             call_count=row.request_count,
             last_ms=row.last_seen_at_ms,
-            last_accepted_ms=believed[row.webhook],
-            credentials_changed_ms=stored.changed_at_ms if stored else 0,
+            last_accepted_ms=accepted_ms[row.webhook],
+            credentials_changed_ms=credentials.changed_at_ms if credentials else 0,
         )
         for row in rows
     ]
 
 
-def _classify(
-    call: WebhookCall, params: Mapping[str, str], addresses: Sequence[str], is_known: bool
-) -> WebhookRejection:
+def _classify(call: WebhookCall, params: Mapping[str, str], urls: Sequence[str], names_us: bool) -> WebhookRejection:
     live = app_settings.live_gateway()
     sid, tokens = (live.credentials.account_sid, live.credentials.signing_tokens) if live.credentials else ("", ())
-    numbers = (*live.sender.from_numbers, live.sender.messaging_service_sid) if live.sender else ()
-    ours = OwnIdentifiers(sid, frozenset(filter(None, numbers)))
-    return classify_rejection(call, tokens, is_known or ours.appear_in(params), params, ours, addresses)
+    senders = (*live.sender.from_numbers, live.sender.messaging_service_sid) if live.sender else ()
+    ours = OwnIdentifiers(sid, frozenset(filter(None, senders)))
+    return classify_rejection(call, tokens, names_us or ours.appear_in(params), params, ours, urls)
 
 
 def _names_our_attempt(params: Mapping[str, str]) -> bool:
-    """Whether it names an attempt of ours, or Twilio's id of a message that it took from us."""
+    """Whether the call names one of our attempts, or Twilio's id of a message of ours."""
     attempt_id, message_id = params.get("attempt", ""), params.get("MessageSid", "")
     if "\x00" in attempt_id + message_id:
         return False
@@ -140,15 +136,15 @@ def _names_our_attempt(params: Mapping[str, str]) -> bool:
     return is_attempt or (bool(message_id) and unresolved.is_message_claimed(message_id))
 
 
-def _flush_counts(now_ms: int) -> None:
-    taken = _counter().take_counts()
-    if not taken:
+def _write_counts(now_ms: int) -> None:
+    counts = _counter().take_counts()
+    if not counts:
         return
     with transaction():
-        for (door, refusal), calls in sorted(taken.items(), key=lambda item: (item[0][0], item[0][1].cause)):
-            rejected_webhook.count_rejected(door, refusal.cause, refusal.names_us, refusal.detail, calls, now_ms)
+        for (webhook, rejection), count in sorted(counts.items(), key=lambda item: (item[0][0], item[0][1].cause)):
+            rejected_webhooks.count_rejected(webhook, rejection, count, now_ms)
 
 
 def _counter() -> _RejectionCounter:
-    found: _RejectionCounter = current_app.extensions.setdefault(_EXTENSION_KEY, _RejectionCounter())
-    return found
+    counter: _RejectionCounter = current_app.extensions.setdefault(_EXTENSION_KEY, _RejectionCounter())
+    return counter

@@ -52,8 +52,8 @@ class PortalCollector(Collector):
         family = CounterMetricFamily("portal_webhooks_rejected", words, labels=["webhook", "cause", "names_us"])
         found = webhook_rejections.all_rejections(self._now_ms)
         for one in found:
-            ours = "yes" if one.refusal.names_us else "no"
-            family.add_metric([one.endpoint, one.refusal.cause.value, ours], one.call_count)
+            ours = "yes" if one.rejection.names_us else "no"
+            family.add_metric([one.endpoint, one.rejection.cause.value, ours], one.call_count)
         yield family
         words = "1 while calls that concern us are refused and none is believed."
         alarming = any(one.needs_attention(self._now_ms) for one in found)

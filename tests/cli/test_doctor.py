@@ -68,7 +68,7 @@ def test_it_prints_a_line_for_each_check_in_columns_and_exits_1_when_something_f
 
 
 def _verdict_lines(lines: list[str]) -> list[tuple[str, str]]:
-    wanted = {"Credentials": "Twilio accepts", "Queue": "Redis takes work", "Mail server": "It answers."}
+    wanted = {"Credentials": "Twilio accepts", "Queue": "Redis accepts work", "Mail server": "It answers."}
     return [(line, word) for name, word in wanted.items() for line in lines if f"  {name}  " in line]
 
 

@@ -90,7 +90,7 @@ def test_sends_continue_while_valkey_accepts_no_writes(environment: FaultEnviron
             environment.wait_until_settled(send, second)
             ready = admin.get("/readyz")
             assert (ready.status_code, ready.json()["redis"]) == (503, "failing")
-            assert "The queue takes no work." in admin.get("/SysAdmin/Queues").text
+            assert "The queue accepts no work." in admin.get("/SysAdmin/Queues").text
             assert "portal_queue_down 1.0" in admin.get("/metrics").text
         finally:
             environment.valkey.run_redis_command(*end_fault)

@@ -29,7 +29,6 @@ VALUES = {
     "key": "sign-in-notice",
     "form": "print",
     "_step": "doctor",
-    "_key": "burst",
     "token": "x",
     "filename": "portal.css",
 }

@@ -1,56 +1,42 @@
-"""The one table of what the audit log tells, in words; `{}` is what it was done to."""
+"""Labels of the actions in the audit log."""
 
 from portal.messages.rules.lane_labels import LANE_LABELS_BY_KEY
 from portal.messages.rules.report_conflicts import ReportConflict
 
-ACTION_TEMPLATES: dict[str, str] = {
-    "send_paused": "Paused {}",
-    "send_paused_after_restore": "Stopped {} after the database was restored from a copy",
-    "send_resumed": "Resumed {}",
-    "send_canceled": "Cancelled {}",
-    "lane_paused": "Paused the lane of {}",
-    "lane_resumed": "Resumed the lane of {}",
-    "sender_resumed": "Let {} send again",
-    "text_marked_sent": "Took {} as sent, without evidence",
-    "text_marked_unsent": "Took {} as not sent, without evidence",
-    "text_resent": "Sent {} again, without evidence",
-    ReportConflict.LISTED_TWICE: "Found {} more than once in Twilio’s list: the person may have it twice",
-    ReportConflict.ACCEPTED_TWICE: "Twilio took {} more than once: the person may have it twice",
-    ReportConflict.CONFLICTING_OUTCOMES: "Twilio said that {} arrived, and that it did not",
-    ReportConflict.SENT_AND_NOT_SENT: "There is word that {} left, and word that it did not",
-    "setting_changed": "Changed {}",
-    "timezone_changed": "Changed the time zone of {}",
-    "password_link_sent": "Mailed a link to choose a new password for {}",
-    "password_changed": "Chose a new password for {}",
-    "database_restored": "Held back what waited: {} was restored from a copy",
-    "texts_reconciled": "Compared the texts of {} with Twilio’s list",
+_ACTIONS: dict[str, tuple[str, str]] = {
+    "send_paused": ("Sends paused", "Paused {}"),
+    "send_paused_after_restore": ("Sends paused after a restore", "Paused {} after the database was restored"),
+    "send_resumed": ("Sends resumed", "Resumed {}"),
+    "send_canceled": ("Sends cancelled", "Cancelled {}"),
+    "lane_paused": ("Lanes paused", "Paused the lane of {}"),
+    "lane_resumed": ("Lanes resumed", "Resumed the lane of {}"),
+    "sender_resumed": ("Sending numbers resumed", "Resumed {}"),
+    "text_marked_sent": ("Texts marked as sent", "Marked {} as sent, without evidence"),
+    "text_marked_unsent": ("Texts marked as not sent", "Marked {} as not sent, without evidence"),
+    "text_resent": ("Texts sent again by hand", "Sent {} again, without evidence"),
+    ReportConflict.LISTED_TWICE: ("Texts listed twice", "Twilio lists {} more than once: it may have arrived twice"),
+    ReportConflict.ACCEPTED_TWICE: ("Texts accepted twice", "Twilio accepted {} twice: it may have arrived twice"),
+    ReportConflict.CONFLICTING_OUTCOMES: (
+        "Texts reported as delivered and not delivered",
+        "Twilio reported {} as delivered and as not delivered",
+    ),
+    ReportConflict.SENT_AND_NOT_SENT: (
+        "Texts reported as sent and not sent",
+        "Twilio reported {} as sent and as not sent",
+    ),
+    "setting_changed": ("Settings changed", "Changed {}"),
+    "timezone_changed": ("Time zones changed", "Changed the time zone of {}"),
+    "password_link_sent": ("Password links emailed", "Emailed {} a link to choose a new password"),
+    "password_changed": ("Passwords changed", "Changed the password of {}"),
+    "database_restored": ("Databases restored", "Held back waiting messages: {} was restored from a backup"),
+    "texts_reconciled": ("Days reconciled", "Compared the texts of {} with Twilio’s list"),
 }
-ACTION_LABELS: dict[str, str] = {
-    "send_paused": "Sends paused",
-    "send_paused_after_restore": "Sends stopped after a restore",
-    "send_resumed": "Sends resumed",
-    "send_canceled": "Sends cancelled",
-    "lane_paused": "Lanes paused",
-    "lane_resumed": "Lanes resumed",
-    "sender_resumed": "Sending numbers resumed",
-    "text_marked_sent": "Texts taken as sent",
-    "text_marked_unsent": "Texts taken as not sent",
-    "text_resent": "Texts sent again by hand",
-    ReportConflict.LISTED_TWICE: "Texts that Twilio lists twice",
-    ReportConflict.ACCEPTED_TWICE: "Texts that Twilio took twice",
-    ReportConflict.CONFLICTING_OUTCOMES: "Texts that arrived and did not",
-    ReportConflict.SENT_AND_NOT_SENT: "Texts that left and did not",
-    "setting_changed": "Settings changed",
-    "timezone_changed": "Time zones changed",
-    "password_link_sent": "Password links mailed",
-    "password_changed": "Passwords changed",
-    "database_restored": "Databases restored",
-    "texts_reconciled": "Days compared",
-}
-"""What one can ask the audit log for: every action by a name of its own."""
+"""For each action the label of the filter, and the sentence about one entry with a place for its subject."""
+ACTION_LABELS = {action: label for action, (label, _) in _ACTIONS.items()}
+ACTION_TEMPLATES = {action: template for action, (_, template) in _ACTIONS.items()}
 
 
 def describe_action(action: str, subject: str) -> str:
-    """An action that this table does not know is shown by its name."""
-    words = ACTION_TEMPLATES.get(action, action.replace("_", " ").capitalize() + ": {}")
-    return words.format(LANE_LABELS_BY_KEY.get(subject, subject)).strip()
+    """An action without a template is shown by its name."""
+    template = ACTION_TEMPLATES.get(action, action.replace("_", " ").capitalize() + ": {}")
+    return template.format(LANE_LABELS_BY_KEY.get(subject, subject)).strip()

@@ -1,11 +1,11 @@
-"""The doctor's findings: a line for each check, with a verdict, why, and how to mend it; and what its own side shows.
+"""Results of the diagnostics: for each check a verdict, the reason and the fix. Also the checks of the portal itself.
 
 What could not be checked is unknown, never ok.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from portal.core.rules.connection_errors import ErrorExplanation
 from portal.core.rules.phone import mask_phone
@@ -16,14 +16,14 @@ from portal.gateways.rules.provider_codes import code_in_pause_reason, explain_e
 Verdict = Literal["failing", "warning", "unknown", "ok"]
 CheckGroup = Literal["Twilio", "Portal", "Mail"]
 CheckAction = Literal["", "set_webhooks", "resume"]
-GROUPS: tuple[CheckGroup, ...] = ("Twilio", "Portal", "Mail")
-_SEVERITY_ORDER: tuple[Verdict, ...] = ("failing", "warning", "unknown", "ok")
+GROUPS: tuple[CheckGroup, ...] = get_args(CheckGroup)
 _VERDICT_LABELS = {"failing": "failing", "warning": "with a warning", "unknown": "not checked", "ok": "ok"}
+_SEVERITY_ORDER = tuple(_VERDICT_LABELS)
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """`action` names what the page offers beside the line."""
+    """`action` is the button that the page offers beside the result."""
 
     group: CheckGroup
     name: str
@@ -35,22 +35,22 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class CheckSpec:
-    """What is checked; its methods are the verdicts."""
+    """A check; its methods make its results."""
 
     group: CheckGroup
     name: str
 
-    def ok(self, why: str) -> CheckResult:
-        return CheckResult(self.group, self.name, "ok", why)
+    def ok(self, reason: str) -> CheckResult:
+        return CheckResult(self.group, self.name, "ok", reason)
 
-    def warning(self, why: str, fix: str, button: CheckAction = "") -> CheckResult:
-        return CheckResult(self.group, self.name, "warning", why, fix, button)
+    def warning(self, reason: str, fix: str, action: CheckAction = "") -> CheckResult:
+        return CheckResult(self.group, self.name, "warning", reason, fix, action)
 
-    def failing(self, why: str, fix: str, button: CheckAction = "") -> CheckResult:
-        return CheckResult(self.group, self.name, "failing", why, fix, button)
+    def failing(self, reason: str, fix: str, action: CheckAction = "") -> CheckResult:
+        return CheckResult(self.group, self.name, "failing", reason, fix, action)
 
-    def unknown(self, why: str, fix: str = "") -> CheckResult:
-        return CheckResult(self.group, self.name, "unknown", why, fix)
+    def unknown(self, reason: str, fix: str = "") -> CheckResult:
+        return CheckResult(self.group, self.name, "unknown", reason, fix)
 
 
 CREDENTIALS = CheckSpec("Twilio", "Credentials")
@@ -64,17 +64,20 @@ WORKER_HEARTBEATS = CheckSpec("Portal", "Workers")
 SCHEDULER_HEARTBEAT = CheckSpec("Portal", "Scheduler")
 
 
-def group_checks(checks: Iterable[CheckResult]) -> list[tuple[CheckGroup, list[CheckResult]]]:
-    """By group, failing first; within a verdict in the order of the checks. Empty groups are left out."""
-    found = list(checks)
-    sorted_ = [(group, sorted((c for c in found if c.group == group), key=_severity)) for group in GROUPS]
-    return [(group, lines) for group, lines in sorted_ if lines]
+def unknown_results(specs: Iterable[CheckSpec], reason: str) -> list[CheckResult]:
+    return [spec.unknown(reason) for spec in specs]
+
+
+def group_checks(checks: Sequence[CheckResult]) -> list[tuple[CheckGroup, list[CheckResult]]]:
+    """Within a group failing first, then in the given order. Empty groups are left out."""
+    groups = [(name, sorted((check for check in checks if check.group == name), key=_severity)) for name in GROUPS]
+    return [(name, results) for name, results in groups if results]
 
 
 def summarize_checks(checks: Sequence[CheckResult]) -> str:
     """“1 failing, 2 with a warning, 14 ok”."""
-    counts = [(verdict, sum(check.verdict == verdict for check in checks)) for verdict in _SEVERITY_ORDER]
-    return ", ".join(f"{count} {_VERDICT_LABELS[verdict]}" for verdict, count in counts if count)
+    counts = [(sum(check.verdict == verdict for check in checks), label) for verdict, label in _VERDICT_LABELS.items()]
+    return ", ".join(f"{count} {label}" for count, label in counts if count)
 
 
 def has_failure(checks: Iterable[CheckResult]) -> bool:
@@ -82,79 +85,71 @@ def has_failure(checks: Iterable[CheckResult]) -> bool:
 
 
 def resume_blocker(checks: Iterable[CheckResult]) -> str | None:
-    """What keeps a paused lane paused: a failing check of Twilio, or credentials that nobody could try."""
+    """Why sending stays paused: a Twilio check fails, or the credentials could not be tried."""
     for check in checks:
-        unproven = check.name == CREDENTIALS.name and check.verdict == "unknown"
-        if check.group == "Twilio" and (check.verdict == "failing" or unproven):
+        is_unproven = check.name == CREDENTIALS.name and check.verdict == "unknown"
+        if check.group == "Twilio" and (check.verdict == "failing" or is_unproven):
             return f"Sending stays paused. {check.name}: {check.reason} {check.fix}".strip()
     return None
 
 
-def merge_sender_checks(found: Sequence[tuple[str, CheckResult]]) -> CheckResult:
-    """The same check of several sending numbers as one line: the worst of them, with all that are as bad."""
-    worst = min((check for _, check in found), key=_severity)
-    alike = [(number, check.reason) for number, check in found if check.verdict == worst.verdict]
-    if {why for _, why in alike} == {check.reason for _, check in found} == {worst.reason}:
+def merge_sender_checks(results: Sequence[tuple[str, CheckResult]]) -> CheckResult:
+    """Merge the results of one check for several sending numbers: the worst verdict, with the reason of each such."""
+    worst = min((check for _, check in results), key=_severity)
+    if {check.reason for _, check in results} == {worst.reason}:
         return worst
-    said = [why if sender_label(number) in why else f"{sender_label(number)}: {why}" for number, why in alike]
-    return replace(worst, reason=" ".join(said))
+    reasons = [
+        check.reason if sender_label(number) in check.reason else f"{sender_label(number)}: {check.reason}"
+        for number, check in results
+        if check.verdict == worst.verdict
+    ]
+    return replace(worst, reason=" ".join(reasons))
 
 
 def check_mode(switches: Switches, simulated: bool, stopped_override: str | None = None) -> CheckResult:
-    """`simulated`: texts go to a stand-in for Twilio. `stopped_override`: an override number that said STOP."""
+    """`simulated`: texts go to the simulator. `stopped_override`: an override number that replied STOP."""
     if stopped_override:
         return MODE.failing(
-            f"The override is on, and its number {mask_phone(stopped_override)} replied STOP: not one text leaves.",
+            f"The override is on, and its number {mask_phone(stopped_override)} replied STOP, so no texts are sent.",
             "Text START from that phone, or choose another SmsOverrideNumber.",
         )
     if switches.mode == Mode.OFF:
-        return MODE.warning("Texts are switched off: everything goes by email only.", "Set EnableSmsNotifications.")
+        return MODE.warning("Texts are switched off: messages go by email only.", "Turn EnableSmsNotifications on.")
     if switches.test_mode:
-        return MODE.warning(
-            "Test mode is on: texts are made with test credentials and no real text leaves.",
-            "Switch EnableSmsTestMode off to send.",
-        )
+        return MODE.warning("Test mode is on: texts reach no phone.", "Turn EnableSmsTestMode off to send real texts.")
     if switches.override_number:
         return MODE.warning(
             f"The override is on: every text goes to {mask_phone(switches.override_number)} instead.",
-            "Switch EnableSmsOverrideNumber off to text people.",
+            "Turn EnableSmsOverrideNumber off to text people.",
         )
     if not switches.configured:
-        return MODE.failing("The gateway's settings are incomplete, so no text leaves.", "Complete them on AppConfig.")
+        return MODE.failing("The gateway settings are incomplete, so no texts are sent.", "Complete them on AppConfig.")
     if simulated:
-        return MODE.warning(
-            "Texts go to a stand-in for Twilio, so no real phone rings.",
-            "Leave PORTAL_TWILIO_API_URL out to send through Twilio.",
-        )
+        return MODE.warning("Texts go to a simulator, not real phones.", "Unset PORTAL_TWILIO_API_URL to use Twilio.")
     return MODE.ok("Live: texts reach real phones.")
 
 
 def check_quiet_hours(hours: str, simulated: bool) -> CheckResult:
-    """`hours` in words, empty where there are none."""
+    """`hours` such as “21:00 to 08:00”; "" if there are none."""
     if hours:
-        return QUIET_HOURS_CHECK.ok(
-            f"From {hours}, where each person is, only urgent texts and those just asked for leave."
-        )
+        return QUIET_HOURS_CHECK.ok(f"From {hours} local time, only urgent texts and replies to requests are sent.")
     if simulated:
-        return QUIET_HOURS_CHECK.ok("There are none, and no real phone rings.")
-    return QUIET_HOURS_CHECK.warning(
-        "There are none: texts leave at any hour of the night.", "Set PORTAL_QUIET_HOURS, such as 21:00-08:00."
-    )
+        return QUIET_HOURS_CHECK.ok("None are set, and no real phone is texted.")
+    return QUIET_HOURS_CHECK.warning("None are set: texts are sent all night.", "Set PORTAL_QUIET_HOURS=21:00-08:00.")
 
 
 def check_lanes(paused: Sequence[tuple[str, str]], limited: Sequence[tuple[str, str]] = ()) -> CheckResult:
-    """Sending number or service, and the reason it was paused for, or the code of the limit that it rests for."""
-    said = [f"Nothing leaves from {sender_label(sender)}: {reason.rstrip('.')}." for sender, reason in paused]
-    codes = [*(code_in_pause_reason(reason) for _, reason in paused), *(code for _, code in limited)]
+    """`paused` senders with their reasons, and senders `limited` by a quota with Twilio's error code."""
+    limits = [(sender_label(sender), explain_error_code(code)) for sender, code in limited]
+    codes = [*(code_in_pause_reason(reason) for _, reason in paused), *(limit.code for _, limit in limits)]
     links = " ".join(f"See {explain_error_code(code).docs_url}" for code in dict.fromkeys(filter(None, codes)))
-    said += [
-        f"{sender_label(sender)} rests: {explain_error_code(code).sentence} (code {code})" for sender, code in limited
-    ]
+    reasons = [f"Nothing is sent from {sender_label(sender)}: {reason.rstrip('.')}." for sender, reason in paused]
+    reasons += [f"{label} waits: {limit.sentence} (code {limit.code})" for label, limit in limits]
     if paused:
-        fix = f"Mend what is failing under Twilio, then resume sending. {links}".strip()
-        return LANES.failing(" ".join(said), fix, "resume")
+        fix = f"Fix the failing Twilio checks, then resume sending. {links}".strip()
+        return LANES.failing(" ".join(reasons), fix, "resume")
     if limited:
-        return LANES.warning(" ".join(said), f"It goes on by itself; nothing is lost. {links}")
+        return LANES.warning(" ".join(reasons), f"Sending resumes automatically, and no text is lost. {links}")
     return LANES.ok("No lane is paused.")
 
 
@@ -163,63 +158,51 @@ def sender_label(sender: str) -> str:
 
 
 def check_database(revisions: Iterable[str], heads: Iterable[str], missing_limits: Sequence[str] = ()) -> CheckResult:
-    """`revisions` are those the tables stand at, `heads` those this version of the portal wants.
+    """`revisions` are those of the tables, `heads` those that this version of the portal needs.
 
-    `missing_limits` are time limits of PostgreSQL that do not hold.
+    `missing_limits` are PostgreSQL timeouts that are not in force.
     """
     if missing_limits:
         return DATABASE.failing(
-            f"It answers, but {' and '.join(missing_limits)} did not take effect, so a call may wait for ever.",
-            "Name PostgreSQL itself in PORTAL_DATABASE_URL, or a pooler with pool_mode = session.",
+            f"It answers, but {' and '.join(missing_limits)} did not take effect, so a query may wait forever.",
+            "Connect PORTAL_DATABASE_URL to PostgreSQL itself, or to a pooler with pool_mode = session.",
         )
     if set(revisions) == set(heads):
         return DATABASE.ok("It answers, and its tables are up to date.")
-    return DATABASE.failing(
-        "It answers, but its tables are not those of this version of the portal.", "Run: portal db upgrade"
-    )
+    return DATABASE.failing("It answers, but its tables are of another version.", "Run: portal db upgrade")
 
 
-def check_queue(trouble: ErrorExplanation | None, policy: str = NO_EVICTION) -> CheckResult:
-    """`policy` is what the server does when its memory is full."""
-    if trouble is not None:
-        return QUEUE.failing(
-            f"{trouble.reason} Sends go on: workers look into the database by themselves.", trouble.fix
-        )
+def check_queue(error: ErrorExplanation | None, policy: str = NO_EVICTION) -> CheckResult:
+    """`policy` is what Redis does when its memory is full."""
+    if error is not None:
+        return QUEUE.failing(f"{error.reason} Sends continue: workers poll the database themselves.", error.fix)
     if policy != NO_EVICTION:
         return QUEUE.warning(
-            f"Redis takes work, but it has maxmemory-policy {policy}, which drops queued work when memory is short. "
-            "Sends would go on, some seconds later.",
-            f"Set maxmemory-policy {NO_EVICTION} there.",
+            f"Redis accepts work, but maxmemory-policy {policy} drops queued work when memory is full. Sends would "
+            "then start some seconds later.",
+            f"Set maxmemory-policy {NO_EVICTION} in Redis.",
         )
-    return QUEUE.ok("Redis takes work.")
+    return QUEUE.ok("Redis accepts work.")
 
 
 def check_heartbeats(missing_kinds: Iterable[str]) -> list[CheckResult]:
-    """`missing_kinds` are the kinds that gave no sign of life for a minute."""
-    quiet = set(missing_kinds)
-    return [
-        _check_workers([kind for kind in WORKER_QUEUE_LABELS if kind in quiet]),
-        _check_scheduler(SCHEDULER in quiet),
-    ]
-
-
-def _check_workers(missing_kinds: list[str]) -> CheckResult:
-    if not missing_kinds:
-        return WORKER_HEARTBEATS.ok("One for each queue gave a sign of life within a minute.")
-    stuck = " and ".join(WORKER_QUEUE_LABELS[kind] for kind in missing_kinds)
-    commands = ", ".join(kind.replace("worker:", "portal worker ") for kind in missing_kinds)
-    return WORKER_HEARTBEATS.failing(
-        f"No worker for {stuck} gave a sign of life for a minute.",
-        f"Start: {commands}. With portal up, look at what it prints.",
-    )
-
-
-def _check_scheduler(missing_kinds: bool) -> CheckResult:
-    if not missing_kinds:
-        return SCHEDULER_HEARTBEAT.ok("It gave a sign of life within a minute.")
-    return SCHEDULER_HEARTBEAT.failing(
-        "It gave no sign of life for a minute: what was left behind is not found again.", "Start: portal scheduler"
-    )
+    """`missing_kinds` of processes had no heartbeat for a minute."""
+    missing = set(missing_kinds)
+    workers = [kind for kind in WORKER_QUEUE_LABELS if kind in missing]
+    worker_check = WORKER_HEARTBEATS.ok("Every queue has a worker with a heartbeat in the last minute.")
+    if workers:
+        labels = " and ".join(WORKER_QUEUE_LABELS[kind] for kind in workers)
+        commands = ", ".join(kind.replace("worker:", "portal worker ") for kind in workers)
+        worker_check = WORKER_HEARTBEATS.failing(
+            f"No worker for {labels} had a heartbeat in the last minute.",
+            f"Start: {commands}. If portal up is running, check its output.",
+        )
+    scheduler_check = SCHEDULER_HEARTBEAT.ok("It had a heartbeat in the last minute.")
+    if SCHEDULER in missing:
+        scheduler_check = SCHEDULER_HEARTBEAT.failing(
+            "It had no heartbeat in the last minute, so interrupted work is not picked up.", "Start: portal scheduler"
+        )
+    return [worker_check, scheduler_check]
 
 
 def _severity(check: CheckResult) -> int:

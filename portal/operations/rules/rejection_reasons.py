@@ -5,6 +5,7 @@ only Twilio, or somebody who knows the account, can know: the account, a sending
 evidence is a signature by our own token for another URL: only Twilio can make one.
 """
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,21 +16,21 @@ from portal.operations.rules.checks import CheckResult
 from portal.operations.rules.public_url_checks import ROUND_TRIP, display_url
 
 _OUR_FRAGMENTS = URL_FRAGMENTS[:2]
-_DAY_MS, _EXPIRY_MS, _HOUR_MS = 86_400_000, 30 * 86_400_000, 3_600_000
+_HOUR_MS, _DAY_MS, _EXPIRY_MS = 3_600_000, 86_400_000, 30 * 86_400_000
 _ORIGINAL_URL_HEADERS = ("X-Original-URI", "X-Original-URL", "X-Rewrite-URL")
 PROXY_URL_HEADERS = ("Host", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", *_ORIGINAL_URL_HEADERS)
-"""What tells of the address that was called; anybody can write them, so they prove nothing by themselves."""
+"""Headers that hint at the URL that was called. Anybody can forge them, so they prove nothing by themselves."""
 _MAX_HOST_LENGTH = 253
 _ENDPOINT_LABELS = {
     "inbound": "START, STOP and other texts from handsets",
     "status": "Receipts",
     "unknown_webhook": "Calls to a webhook that the portal does not have",
 }
-WEBHOOK_ENDPOINTS = tuple(_ENDPOINT_LABELS)
+_UNRELATED_CALLS_FIX = "If texts and receipts arrive, a stranger is trying the webhooks, and there is nothing to do."
 
 
 class RejectionCause(StrEnum):
-    """The likely cause, as rows and metrics have it."""
+    """The likely cause; the value is stored and is a label of the metrics."""
 
     NO_TOKEN = "no_token"  # noqa: S105  a name, no secret
     UNSIGNED = "unsigned"
@@ -45,34 +46,33 @@ _CAUSE_TEXTS = {
         "Add AuthToken to SmsGatewayAuthentication.",
     ),
     RejectionCause.UNSIGNED: (
-        "the signature is missing, so a proxy takes the header X-Twilio-Signature away, or it was not Twilio",
+        "the signature is missing: a proxy removes the header X-Twilio-Signature, or the caller is not Twilio",
         "Let the proxy pass every header on.",
     ),
     RejectionCause.ADDRESS: (
-        "Twilio called {detail}, which is not the address that PORTAL_PUBLIC_URL makes",
-        "Set PORTAL_PUBLIC_URL to the address that Twilio calls, or set our addresses at Twilio: "
-        "portal doctor --set-webhooks",
+        "Twilio called {detail}, which does not match PORTAL_PUBLIC_URL",
+        "Set PORTAL_PUBLIC_URL to the address that Twilio calls, or set ours at Twilio: portal doctor --set-webhooks",
     ),
     RejectionCause.SHARED_KEY: (
-        "Twilio signs with a shared key, and the portal checks with the account's AuthToken alone",
-        "In Twilio's webhook settings take the shared key off the rule for the portal's addresses.",
+        "Twilio signs with a shared key, but the portal checks with the account's AuthToken only",
+        "In Twilio's webhook settings, remove the shared key from the rule for the portal's addresses.",
     ),
     RejectionCause.OTHER_ACCOUNT: (
-        "they are signed by another Twilio account than that of SmsGatewayAuthentication, such as a subaccount",
-        "Set the credentials of the account that has the sending number.",
+        "they are signed by another Twilio account than the one in SmsGatewayAuthentication, such as a subaccount",
+        "Set the credentials of the account that owns the sending number.",
     ),
     RejectionCause.TOKEN: (
-        "the AuthToken is not the one that Twilio signs with: it was rotated, or the secondary one was promoted; or "
-        "a proxy changes what Twilio says",
+        "the AuthToken is not the one that Twilio signs with, because it was rotated or the secondary one promoted, or "
+        "a proxy changes the call",
         "Copy the primary Auth Token from Twilio's console into AuthToken of SmsGatewayAuthentication. While Twilio "
-        "changes from one token to the other, keep the former as PreviousAuthToken.",
+        "changes tokens, keep the old one as PreviousAuthToken.",
     ),
 }
 
 
 @dataclass(frozen=True)
 class OwnIdentifiers:
-    """What a call can name to show that it concerns us."""
+    """What a call can name to prove that it knows our account."""
 
     account_sid: str
     senders: Collection[str]
@@ -84,7 +84,7 @@ class OwnIdentifiers:
 
 @dataclass(frozen=True)
 class WebhookRejection:
-    """`detail` is the address that was called, where the signature proves it."""
+    """`detail` is the URL that was called, if the signature proves it."""
 
     cause: RejectionCause
     names_us: bool
@@ -93,38 +93,38 @@ class WebhookRejection:
 
 @dataclass(frozen=True)
 class RejectedCalls:
-    """Rejected calls to one of `WEBHOOK_ENDPOINTS`, counted by cause.
+    """Rejected calls to one webhook, counted by cause.
 
     `last_accepted_ms` is the last accepted call, `credentials_changed_ms` the last change of credentials (0: never).
     """
 
     endpoint: str
-    refusal: WebhookRejection
+    rejection: WebhookRejection
     call_count: int
     last_ms: int
     last_accepted_ms: int = 0
     credentials_changed_ms: int = 0
 
     def needs_attention(self, now_ms: int) -> bool:
-        """Whether somebody should look into it: no call was accepted there since, and no credentials were set.
+        """Whether neither an accepted call nor a change of the credentials followed.
 
-        A proven wrong address may belong to one of several numbers, so it counts for an hour whatever else comes.
+        A proven wrong address may belong to one of several numbers, so it counts for an hour in any case.
         """
-        if not self.refusal.names_us or now_ms - self.last_ms > _EXPIRY_MS:
+        if not self.rejection.names_us or now_ms - self.last_ms > _EXPIRY_MS:
             return False
-        if self.refusal.cause is RejectionCause.ADDRESS:
+        if self.rejection.cause is RejectionCause.ADDRESS:
             return self.last_ms > self.last_accepted_ms or now_ms - self.last_ms < _HOUR_MS
         return self.last_ms > max(self.last_accepted_ms, self.credentials_changed_ms)
 
     @property
     def message(self) -> str:
-        why = _CAUSE_TEXTS[self.refusal.cause][0].format(detail=self.refusal.detail)
+        reason = _CAUSE_TEXTS[self.rejection.cause][0].format(detail=self.rejection.detail)
         calls = "1 call" if self.call_count == 1 else f"{self.call_count:,} calls"
-        return f"{_ENDPOINT_LABELS[self.endpoint]} are refused, {calls} so far: {why}."
+        return f"{_ENDPOINT_LABELS[self.endpoint]} are refused, {calls} so far: {reason}."
 
     @property
     def fix(self) -> str:
-        return _CAUSE_TEXTS[self.refusal.cause][1]
+        return _CAUSE_TEXTS[self.rejection.cause][1]
 
 
 def classify_rejection(
@@ -135,57 +135,54 @@ def classify_rejection(
     ours: OwnIdentifiers,
     urls: Sequence[str],
 ) -> WebhookRejection:
-    """`names_us`: what the call `params` names us. `urls` are those it may have gone to (`candidate_urls`)."""
+    """`names_us`: the `params` name something of ours. `urls` may have been called (`candidate_urls`)."""
     if not tokens:
         return WebhookRejection(RejectionCause.NO_TOKEN, names_us)
     if not call.signature:
         return WebhookRejection(RejectionCause.UNSIGNED, names_us)
-    if address := next((one for one in urls if _proves_url(call, tokens, one)), None):
-        return WebhookRejection(RejectionCause.ADDRESS, True, display_url(address))
+    for url in urls:
+        if any(matches_signature(call, token, url, _OUR_FRAGMENTS) for token in tokens):
+            return WebhookRejection(RejectionCause.ADDRESS, True, display_url(url))
     if call.signature_settings:
         return WebhookRejection(RejectionCause.SHARED_KEY, names_us)
-    is_of_another = names_us and params.get("AccountSid", "") not in ("", ours.account_sid)
-    return WebhookRejection(RejectionCause.OTHER_ACCOUNT if is_of_another else RejectionCause.TOKEN, names_us)
+    is_other_account = names_us and params.get("AccountSid", "") not in ("", ours.account_sid)
+    return WebhookRejection(RejectionCause.OTHER_ACCOUNT if is_other_account else RejectionCause.TOKEN, names_us)
 
 
 def candidate_urls(call: WebhookCall, public_url: str, headers: Mapping[str, str]) -> list[str]:
-    """Where the call may have gone in truth: other hosts, ports, schemes and paths, as the proxies before us tell."""
+    """URLs that may have been called: with other hosts, ports, schemes and paths, as the proxies before us report."""
     public = urlsplit(public_url)
     port = headers.get("X-Forwarded-Port", "")
     hosts = [headers.get("X-Forwarded-Host", ""), headers.get("Host", ""), public.netloc, public.hostname or ""]
     hosts += [f"{public.hostname}:{port}"] if port.isdecimal() else []
+    hosts = [host for host in dict.fromkeys(hosts) if host and len(host) <= _MAX_HOST_LENGTH]
     prefix = headers.get("X-Forwarded-Prefix", "").rstrip("/")
     paths = [call.path, f"{public.path}{call.path}", f"{prefix}{call.path}"]
-    turned = [path[:-1] if path.endswith("/") else f"{path}/" for path in paths]
+    paths += [path[:-1] if path.endswith("/") else f"{path}/" for path in paths]
     query = f"?{call.query}" if call.query else ""
-    asked = [headers.get(name, "") for name in _ORIGINAL_URL_HEADERS]
-    ends = [f"{path}{query}" for path in (*paths, *turned)] + [path for path in asked if path.startswith("/")]
-    hosts = [host for host in dict.fromkeys(hosts) if host and len(host) <= _MAX_HOST_LENGTH]
-    made = (f"{scheme}://{host}{end}" for scheme in ("https", "http") for host in hosts for end in dict.fromkeys(ends))
-    return list(dict.fromkeys(made))
+    original_urls = [headers.get(name, "") for name in _ORIGINAL_URL_HEADERS]
+    targets = [f"{path}{query}" for path in paths] + [url for url in original_urls if url.startswith("/")]
+    urls = itertools.product(("https", "http"), hosts, dict.fromkeys(targets))
+    return list(dict.fromkeys(f"{scheme}://{host}{target}" for scheme, host, target in urls))
 
 
-def check_signatures(found: Sequence[RejectedCalls], round_trip: CheckResult, now_ms: int) -> CheckResult:
-    """The doctor's line on signatures: what our own call showed, unless what others showed is worse.
+def check_signatures(rejected: Sequence[RejectedCalls], round_trip: CheckResult, now_ms: int) -> CheckResult:
+    """The result of the round trip, unless rejected calls are worse.
 
-    What nobody can tell from a stranger's try is said too, and is no more than a warning.
+    Rejected calls that may be a stranger's are a warning at most.
     """
-    standing = [one for one in found if one.needs_attention(now_ms)]
-    unknown = [one for one in found if not one.refusal.names_us and now_ms - one.last_ms < _DAY_MS]
-    params = [one.message for one in standing or unknown]
-    if not params:
+    ours = [calls for calls in rejected if calls.needs_attention(now_ms)]
+    foreign = [calls for calls in rejected if not calls.rejection.names_us and now_ms - calls.last_ms < _DAY_MS]
+    if not ours and not foreign:
         return round_trip
-    mends = [one.fix for one in standing] or [_UNRELATED_CALLS_FIX]
-    failed = round_trip.verdict == "failing"
-    why = " ".join(
-        [round_trip.reason] * failed + params + ["They name neither our account nor a number of ours."] * (not standing)
-    )
-    fix = " ".join(dict.fromkeys([round_trip.fix] * failed + mends))
-    return ROUND_TRIP.failing(why, fix) if failed or standing else ROUND_TRIP.warning(why, fix)
-
-
-_UNRELATED_CALLS_FIX = "If texts and receipts arrive, a stranger tries the webhooks, and there is nothing to do."
-
-
-def _proves_url(call: WebhookCall, tokens: Sequence[str], address: str) -> bool:
-    return any(matches_signature(call, token, address, _OUR_FRAGMENTS) for token in tokens)
+    reasons = [calls.message for calls in ours or foreign]
+    fixes = [calls.fix for calls in ours]
+    if not ours:
+        reasons.append("They name neither our account nor a number of ours.")
+        fixes.append(_UNRELATED_CALLS_FIX)
+    has_failed = round_trip.verdict == "failing"
+    if has_failed:
+        reasons.insert(0, round_trip.reason)
+        fixes.insert(0, round_trip.fix)
+    verdict = ROUND_TRIP.failing if has_failed or ours else ROUND_TRIP.warning
+    return verdict(" ".join(reasons), " ".join(dict.fromkeys(fixes)))

@@ -1,52 +1,50 @@
-"""What stands in the lanes and what left them lately, for the page that shows it."""
+"""Queries for the queue overview: what is in the lanes, what left them recently, and which processes run."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from sqlalchemy import case, func, select
 
 from portal.core.extensions import db
 from portal.core.process_tables import Heartbeat
 from portal.core.rules.delivery_status import UNSENT
+from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.rules.lane_labels import CHANNELS
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.settings.tables.sending_numbers import SendingNumber
 
 
-def delivery_counts_by_lane() -> dict[tuple[str, int], dict[str, int]]:
-    """Channel and lane to state to how many, of what has still to leave."""
+def delivery_counts_by_lane() -> dict[tuple[str, int], Counter[str]]:
+    """The number of unsent deliveries by channel and lane, then by state."""
     query = (
         select(Delivery.channel, Delivery.lane, Delivery.state, func.count())
         .where(Delivery.channel.in_(tuple(CHANNELS)), Delivery.state.in_(UNSENT))
         .group_by(Delivery.channel, Delivery.lane, Delivery.state)
     )
-    found: dict[tuple[str, int], dict[str, int]] = defaultdict(dict)
-    for channel, lane, state, number in db.session.execute(query):
-        found[channel, lane][state] = number
-    return found
+    counts: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
+    for channel, lane, state, count in db.session.execute(query):
+        counts[channel, lane][state] = count
+    return counts
 
 
 def list_sender_rows() -> list[SendingNumber]:
-    return list(
-        db.session.scalars(
-            select(SendingNumber).order_by(SendingNumber.number).execution_options(populate_existing=True)
-        )
-    )
+    query = select(SendingNumber).order_by(SendingNumber.number)
+    return list(db.session.scalars(query.execution_options(populate_existing=True)))
 
 
 def segments_between(since_ms: int, until_ms: int) -> dict[str, int]:
-    """Sending number to the segments whose slots lie in that time."""
+    """The segments whose slots lie in that time, by sending number."""
     query = (
         select(Attempt.sender, func.sum(Delivery.segments))
         .join(Delivery, Delivery.id == Attempt.delivery_id)
         .where(Attempt.slot_at_ms > since_ms, Attempt.slot_at_ms <= until_ms)
-        .where(Attempt.sender != "", Attempt.outcome != "released")
+        .where(Attempt.sender != "", Attempt.outcome != AttemptOutcome.RELEASED)
         .group_by(Attempt.sender)
     )
     return {sender: int(segments) for sender, segments in db.session.execute(query)}
 
 
 def heartbeat_summary(since_ms: int) -> dict[str, tuple[int, int]]:
-    """Kind of process to how many gave one since then, and when the latest was."""
-    alive = func.sum(case((Heartbeat.at_ms >= since_ms, 1), else_=0))
-    query = select(Heartbeat.kind, alive, func.max(Heartbeat.at_ms)).group_by(Heartbeat.kind)
-    return {kind: (int(running), last_ms) for kind, running, last_ms in db.session.execute(query)}
+    """By kind of process: how many had a heartbeat since then, and the time of the last one."""
+    recent = func.sum(case((Heartbeat.at_ms >= since_ms, 1), else_=0))
+    query = select(Heartbeat.kind, recent, func.max(Heartbeat.at_ms)).group_by(Heartbeat.kind)
+    return {kind: (int(count), last_ms) for kind, count, last_ms in db.session.execute(query)}

@@ -1,6 +1,6 @@
-"""Counters of webhook calls rejected for their signature: a row per webhook and cause, no row per call.
+"""Counters of webhook calls rejected for their signature.
 
-Anybody can call, so what is kept must not grow with the request_count.
+Anybody can call, so there is one row per webhook and cause and none per call.
 """
 
 from sqlalchemy import Text, select, update
@@ -11,10 +11,11 @@ from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
 from portal.core.extensions import Base, db
 from portal.core.statements import insert_missing
 from portal.messages.tables.communications import Receipt
+from portal.operations.rules.rejection_reasons import WebhookRejection
 
 
 class RejectedWebhook(Base):
-    """`identifies_us`: the calls name something only Twilio can know. `address` is the URL last called, if proven."""
+    """`identifies_us`: the calls name something that only Twilio can know. `address`: the last proven URL of a call."""
 
     __tablename__ = "rejected_webhook"
     __table_args__ = (STRICT,)
@@ -27,14 +28,13 @@ class RejectedWebhook(Base):
     last_seen_at_ms: Mapped[int] = mapped_column(Millis, default=0)
 
 
-def count_rejected(door: str, cause: str, ours: bool, detail: str, calls: int, now_ms: int) -> None:
-    """Inside a transaction."""
-    key = {"webhook": door, "cause": cause, "identifies_us": ours}
+def count_rejected(webhook: str, rejection: WebhookRejection, count: int, now_ms: int) -> None:
+    """Must be called inside a transaction."""
+    key = {"webhook": webhook, "cause": rejection.cause, "identifies_us": rejection.names_us}
     insert_missing(RejectedWebhook, [{**key, "request_count": 0, "address": "", "last_seen_at_ms": 0}], list(key))
+    total = RejectedWebhook.request_count + count
     query = update(RejectedWebhook).filter_by(**key)
-    db.session.execute(
-        query.values(request_count=RejectedWebhook.request_count + calls, address=detail, last_seen_at_ms=now_ms)
-    )
+    db.session.execute(query.values(request_count=total, address=rejection.detail, last_seen_at_ms=now_ms))
 
 
 def all_rejected(only_ours: bool = False) -> list[RejectedWebhook]:
@@ -46,11 +46,11 @@ def all_rejected(only_ours: bool = False) -> list[RejectedWebhook]:
     return list(db.session.scalars(query))
 
 
-def last_verified_ms(door: str) -> int:
-    """When something new last came in by this webhook with a right signature; 0 when never."""
-    if door == "status":
+def last_verified_ms(webhook: str) -> int:
+    """When the last new receipt or text with a valid signature came; 0 if none has."""
+    if webhook == "status":
         return db.session.scalar(select(Receipt.received_at_ms).order_by(Receipt.id.desc()).limit(1)) or 0
-    if door == "inbound":
+    if webhook == "inbound":
         query = select(InboundMessage.received_at_ms).where(InboundMessage.source == "webhook")
         return db.session.scalar(query.order_by(InboundMessage.id.desc()).limit(1)) or 0
     return 0

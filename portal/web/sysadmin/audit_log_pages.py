@@ -1,4 +1,4 @@
-"""System → audit log: who changed how the portal sends, when, and what."""
+"""System → audit log: who did what, and when."""
 
 from flask import Blueprint, render_template, request
 
@@ -18,18 +18,9 @@ _PAGE_SIZE = 50
 def page() -> str:
     action = query_text("action")
     action = action if action in ACTION_LABELS else ""
-    before = _cursor_from_query()
-    audit_page = audit_trail.read_audit_page(action, before, _PAGE_SIZE, now_ms())
-    older = (
-        f"{audit_page.next_cursor.before_entry_id or ''}.{audit_page.next_cursor.before_change_id or ''}"
-        if audit_page.next_cursor
-        else None
-    )
-    page = {"rows": audit_page.lines, "next_before": older, "is_first": before == AuditCursor()}
-    return render_template("sysadmin/audit/page.html", page=page, kinds=ACTION_LABELS, action=action)
-
-
-def _cursor_from_query() -> AuditCursor:
-    """`before=12.7`: the last audit entry and the last setting change on the page before."""
-    entry, _, change = request.args.get("before", "").partition(".")
-    return AuditCursor(parse_id(entry), parse_id(change))
+    entry_id, _, change_id = request.args.get("before", "").partition(".")
+    before = AuditCursor(parse_id(entry_id), parse_id(change_id))
+    lines, cursor = audit_trail.read_audit_page(action, before, _PAGE_SIZE, now_ms())
+    next_before = f"{cursor.entry_id or ''}.{cursor.change_id or ''}" if cursor else None
+    page = {"rows": lines, "next_before": next_before, "is_first": before == AuditCursor()}
+    return render_template("sysadmin/audit/page.html", page=page, action_labels=ACTION_LABELS, action=action)

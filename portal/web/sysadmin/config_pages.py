@@ -9,24 +9,15 @@ from portal.core.errors import ActionRefused, InvalidInput
 from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.settings import app_settings, setting_history, token_rotation
 from portal.settings.app_settings import SettingUpdate
+from portal.settings.rules import configuration
 from portal.settings.rules.app_config import DEFINITIONS
-from portal.settings.rules.configuration import (
-    channel_of_setting,
-    could_go_live,
-    goes_live_on_expiry_at_ms,
-    liveness_check,
-)
+from portal.settings.rules.configuration import channel_of_setting, could_go_live, liveness_check
 from portal.settings.setting_history import SettingHistoryEntry
 from portal.web.access import allow
 from portal.web.paging import Page, paginate
 from portal.web.request_input import form_code, query_id
-from portal.web.sysadmin.config_form import (
-    EXPIRY_CHOICES,
-    SettingForm,
-    form_from_errors,
-    form_from_stored,
-    save_submitted_setting,
-)
+from portal.web.sysadmin import config_form
+from portal.web.sysadmin.config_form import SettingForm, form_from_stored
 from portal.web.template_filters import current_time_zone, format_relative_time
 
 pages = Blueprint("sysadmin_config", __name__, url_prefix="/SysAdmin/AppConfig")
@@ -53,7 +44,7 @@ def listing() -> str:
         definitions=DEFINITIONS,
         latest_changes=setting_history.latest_entries(at_ms),
         is_simulated=app_settings.is_simulated(config),
-        live_at_ms=goes_live_on_expiry_at_ms(config, at_ms),
+        live_at_ms=configuration.goes_live_on_expiry_at_ms(config, at_ms),
         page=_history(at_ms),
     )
 
@@ -68,9 +59,9 @@ def edit(name: str) -> ResponseReturnValue:
 @allow("sysadmin")
 def change(name: str) -> ResponseReturnValue:
     try:
-        live_ms = save_submitted_setting(_known_setting_or_404(name), current_user.id, now_ms())
+        live_ms = config_form.save_submitted_setting(_known_setting_or_404(name), current_user.id, now_ms())
     except InvalidInput as error:
-        return _editor(form_from_errors(app_settings.configuration(), name, now_ms(), error))
+        return _editor(config_form.form_from_errors(app_settings.configuration(), name, now_ms(), error))
     return _saved(name, live_ms)
 
 
@@ -122,7 +113,7 @@ def _editor(form: SettingForm, token_errors: dict[str, str] | None = None) -> Re
         stored=form.schema.masked_values(value) if form.schema and isinstance(value, dict) else {},
         providers={provider: provider for provider in config.provider_schemas},
         hint=_hint(form),
-        expiry_choices=EXPIRY_CHOICES,
+        expiry_choices=config_form.EXPIRY_CHOICES,
         time_zone=current_time_zone(),
         token_errors=token_errors or {},
         is_simulated=is_simulated,
@@ -152,8 +143,7 @@ def _saved(name: str, live_ms: int | None) -> ResponseReturnValue:
     if expires_at_ms > at_ms:
         sentences.append(f"It ends {format_relative_time(expires_at_ms, at_ms, current_time_zone())}.")
         if liveness_check(name)(config, expires_at_ms):
-            effect = f"{channel.plural.capitalize()} then go LIVE and reach {channel.recipients_emphasized}."
-            sentences.append(effect)
+            sentences.append(f"{channel.plural.capitalize()} then go LIVE and reach {channel.recipients_emphasized}.")
     if live_ms is not None and live_ms <= at_ms:
         sentences += [f"{channel.live_label} from now on.", app_settings.waiting_message(name)]
     flash(" ".join(filter(None, sentences)), "info")

@@ -1,4 +1,4 @@
-"""System → queues: what is waiting or being sent, pause and resume, and texts with an unknown outcome."""
+"""System → queues: what waits or is being sent, pause and resume, and texts with an unknown outcome."""
 
 from collections.abc import Callable
 
@@ -24,25 +24,24 @@ _LANES_BY_NAME = {name: lane for lane, name in LANE_NAMES.items()}
 @pages.get("")
 @allow("sysadmin")
 def page() -> str:
-    return render_template(
-        "sysadmin/queues/page.html", overview=load_queue_overview(now_ms()), poll_seconds=_POLL_SECONDS
-    )
+    return _render("sysadmin/queues/page.html")
 
 
 @pages.get("/now")
 @allow("sysadmin")
 def refresh() -> str:
-    return render_template(
-        "sysadmin/queues/_overview.html", overview=load_queue_overview(now_ms()), poll_seconds=_POLL_SECONDS
-    )
+    return _render("sysadmin/queues/_overview.html")
+
+
+def _render(template: str) -> str:
+    return render_template(template, overview=load_queue_overview(now_ms()), poll_seconds=_POLL_SECONDS)
 
 
 @pages.post("/everything/<any(pause, resume):verb>")
 @allow("sysadmin")
 def control_everything(verb: str) -> ResponseReturnValue:
     control = lane_control.pause_all_lanes if verb == "pause" else lane_control.resume_all_lanes
-    message = "Everything is paused." if verb == "pause" else "Everything goes on."
-    return _run_and_redirect(lambda: control(current_user.id, now_ms()), message)
+    return _run_and_redirect(lambda: control(current_user.id, now_ms()), f"All lanes are {verb}d.")
 
 
 @pages.post("/lanes/<any(sms, email):channel>/<any(urgent, bulk):name>/<any(pause, resume):verb>")
@@ -50,7 +49,7 @@ def control_everything(verb: str) -> ResponseReturnValue:
 def control_lane(channel: str, name: str, verb: str) -> ResponseReturnValue:
     lane = _LANES_BY_NAME[name]
     control = lane_control.pause_lane if verb == "pause" else lane_control.resume_lane
-    message = f"The lane of {lane_label(channel, lane)} {'is paused' if verb == 'pause' else 'goes on'}."
+    message = f"The lane of {lane_label(channel, lane)} is {verb}d."
     return _run_and_redirect(lambda: control(channel, lane, current_user.id, now_ms()), message)
 
 
@@ -58,27 +57,23 @@ def control_lane(channel: str, name: str, verb: str) -> ResponseReturnValue:
 @allow("sysadmin")
 def control_send(send_id: int, verb: str) -> ResponseReturnValue:
     control = send_control.pause_send if verb == "pause" else send_control.resume_send
-    message = "The send is paused." if verb == "pause" else "The send goes on."
-    return _run_and_redirect(lambda: control(send_id, current_user.id, now_ms()), message, "sends")
+    return _run_and_redirect(lambda: control(send_id, current_user.id, now_ms()), f"The send is {verb}d.", "sends")
 
 
 @pages.post("/senders/resume")
 @allow("sysadmin")
 def resume_sending() -> ResponseReturnValue:
-    """Resumes only if the diagnostics find no failure at Twilio."""
-    _, refusal = diagnostics.resume_sending(now_ms, current_user.id)
-    flash(refusal or "Twilio’s checks passed, and sending goes on.", "error" if refusal else "info")
+    """Resumes only if no Twilio check of the diagnostics fails."""
+    _, blocker = diagnostics.resume_sending(now_ms, current_user.id)
+    flash(blocker or "Twilio’s checks passed. Sending has resumed.", "error" if blocker else "info")
     return _redirect_to_section("senders")
 
 
 @pages.post("/mail/try")
 @allow("sysadmin")
 def retry_email() -> ResponseReturnValue:
-    return _run_and_redirect(
-        lambda: mail_server_status.retry_mail_server_now(now_ms()),
-        "One email is tried now. If it is taken, the others follow.",
-        "mail",
-    )
+    message = "One email is being tried now. If the server accepts it, the others follow."
+    return _run_and_redirect(lambda: mail_server_status.retry_mail_server_now(now_ms()), message, "mail")
 
 
 def _run_and_redirect(control: Callable[[], None], message: str, section: str | None = None) -> ResponseReturnValue:
@@ -91,5 +86,5 @@ def _run_and_redirect(control: Callable[[], None], message: str, section: str | 
 
 
 def _redirect_to_section(section: str | None) -> ResponseReturnValue:
-    """Back to the section of the button; to the top, where the notice stands, when it is near."""
+    """Back to the section of the button; without one to the top."""
     return redirect(url_for(".page", _anchor=section), 303)

@@ -1,4 +1,4 @@
-"""What the doctor thinks of what it was told: verdict, reason and way out for every case."""
+"""The rules of the diagnostics: verdict, reason and fix in every case."""
 
 from typing import Any
 
@@ -26,42 +26,42 @@ UNHEARD = TwilioApiError("api.twilio.com did not answer in time.")
 SERVICE = "MG" + "1" * 32
 
 
-def sender(number: str = "+12025550100", kind: str = "long_code", rate: float = 1.0, **more: Any) -> SenderSettings:
-    answers = more.get("answers", frozenset({"STOP", "HELP"}))
-    return SenderSettings(number, more.get("service", ""), rate, kind, answers)
+def sender(number: str = "+12025550100", kind: str = "long_code", rate: float = 1.0, **options: Any) -> SenderSettings:
+    answers = options.get("answers", frozenset({"STOP", "HELP"}))
+    return SenderSettings(number, options.get("service", ""), rate, kind, answers)
 
 
 def own(number: str = "+12025550100", kind: str = "local", is_sms_capable: bool = True) -> TwilioNumber:
     return TwilioNumber("PN1", number, is_sms_capable, kind)
 
 
-def assert_says(check: CheckResult, verdict: str, *words: str) -> None:
+def assert_result(check: CheckResult, verdict: str, *messages: str) -> None:
     assert check.verdict == verdict, check
-    for word in words:
-        assert word in f"{check.reason} {check.fix}"
-    assert bool(check.fix) or check.verdict in ("ok", "unknown"), "what is wrong says how to fix it"
+    for message in messages:
+        assert message in f"{check.reason} {check.fix}"
+    assert bool(check.fix) or check.verdict in ("ok", "unknown"), "a problem comes with its fix"
 
 
-def test_lines_are_grouped_and_the_worst_comes_first() -> None:
+def test_results_are_grouped_with_the_worst_first() -> None:
     mail, portal = CheckSpec("Mail", "Server"), CheckSpec("Portal", "Mode")
-    lines = [mail.ok("fine"), portal.ok("a"), portal.unknown("b"), portal.failing("c", "d"), portal.warning("e", "f")]
-    groups = checks.group_checks(lines)
-    assert [(group, [line.verdict for line in found]) for group, found in groups] == [
+    results = [mail.ok("fine"), portal.ok("a"), portal.unknown("b"), portal.failing("c", "d"), portal.warning("e", "f")]
+    groups = checks.group_checks(results)
+    assert [(group, [result.verdict for result in in_group]) for group, in_group in groups] == [
         ("Portal", ["failing", "warning", "unknown", "ok"]),
         ("Mail", ["ok"]),
     ]
-    assert checks.summarize_checks(lines) == "1 failing, 1 with a warning, 1 not checked, 2 ok"
-    assert checks.has_failure(lines)
-    assert not checks.has_failure(lines[:3])
+    assert checks.summarize_checks(results) == "1 failing, 1 with a warning, 1 not checked, 2 ok"
+    assert checks.has_failure(results)
+    assert not checks.has_failure(results[:3])
 
 
-def test_sending_resumes_only_when_nothing_fails_at_twilio_and_the_credentials_are_proven() -> None:
+def test_sending_resumes_only_if_twilio_checks_pass() -> None:
     proven = checks.CREDENTIALS.ok("Twilio accepts them.")
     check_lanes = checks.check_lanes([("+12025550100", "The account is suspended.")])
     assert checks.resume_blocker([proven, check_lanes, account_checks.CLOCK.warning("a", "b")]) is None
     suspended = account_checks.check_account(TwilioAccountInfo("suspended", "Full", ""))
     assert checks.resume_blocker([proven, suspended]) == (
-        "Sending stays paused. Account: The account is suspended. Settle it with Twilio."
+        "Sending stays paused. Account: The account is suspended. Resolve this with Twilio."
     )
     assert "Credentials" in (checks.resume_blocker([checks.CREDENTIALS.unknown("Nobody asked.")]) or "")
 
@@ -76,53 +76,53 @@ def test_sending_resumes_only_when_nothing_fails_at_twilio_and_the_credentials_a
         (Switches(True), "ok", "Live"),
     ],
 )
-def test_the_mode_in_force(switches: Switches, verdict: str, message: str) -> None:
-    assert_says(checks.check_mode(switches, simulated=False), verdict, message)
+def test_mode_check_names_the_mode_in_force(switches: Switches, verdict: str, message: str) -> None:
+    assert_result(checks.check_mode(switches, simulated=False), verdict, message)
     assert "+12025550177" not in checks.check_mode(switches, simulated=False).reason
 
 
 @pytest.mark.parametrize("test_mode", [False, True])
 @pytest.mark.parametrize("feature_on", [False, True])
-def test_an_override_number_that_said_stop_is_a_fault_in_every_mode(feature_on: bool, test_mode: bool) -> None:
+def test_stopped_override_number_fails_in_every_mode(feature_on: bool, test_mode: bool) -> None:
     switches = Switches(feature_on, test_mode, "+12025550177")
-    line = checks.check_mode(switches, simulated=True, stopped_override="+12025550177")
-    assert_says(line, "failing", "+1 ••• 0177 replied STOP", "START", "SmsOverrideNumber")
+    result = checks.check_mode(switches, simulated=True, stopped_override="+12025550177")
+    assert_result(result, "failing", "+1 ••• 0177 replied STOP", "START", "SmsOverrideNumber")
 
 
-def test_a_stand_in_for_twilio_is_never_called_live() -> None:
-    assert_says(checks.check_mode(Switches(True), simulated=True), "warning", "no real phone rings")
+def test_simulator_is_never_reported_as_live() -> None:
+    assert_result(checks.check_mode(Switches(True), simulated=True), "warning", "not real phones")
 
 
-def test_a_paused_lane_names_its_number_by_its_end_and_offers_to_resume() -> None:
+def test_paused_lane_offers_to_resume() -> None:
     assert checks.check_lanes([]).verdict == "ok"
-    line = checks.check_lanes([("+12025550100", "It is suspended."), (SERVICE, "It is gone")])
-    assert_says(line, "failing", "+1 ••• 0100: It is suspended.", "the messaging service: It is gone.")
-    assert line.action == "resume"
-    assert "+12025550100" not in line.reason
+    result = checks.check_lanes([("+12025550100", "It is suspended."), (SERVICE, "It is gone")])
+    assert_result(result, "failing", "+1 ••• 0100: It is suspended.", "the messaging service: It is gone.")
+    assert result.action == "resume"
+    assert "+12025550100" not in result.reason
 
 
-def test_processes_that_are_silent_are_named_with_what_starts_them() -> None:
-    assert [line.verdict for line in checks.check_heartbeats([])] == ["ok", "ok"]
+def test_missing_processes_are_named_with_their_commands() -> None:
+    assert [result.verdict for result in checks.check_heartbeats([])] == ["ok", "ok"]
     workers, scheduler = checks.check_heartbeats(["worker:sms", "worker:email", "scheduler"])
-    assert_says(workers, "failing", "texts and email", "portal worker sms, portal worker email")
-    assert_says(scheduler, "failing", "portal scheduler")
+    assert_result(workers, "failing", "texts and email", "portal worker sms, portal worker email")
+    assert_result(scheduler, "failing", "portal scheduler")
 
 
-def test_tables_of_another_version_are_a_fault() -> None:
+def test_tables_of_another_version_fail() -> None:
     assert checks.check_database(["0003"], ["0003"]).verdict == "ok"
-    for stands_at in (["0002"], [], ["0003", "0002"]):
-        assert_says(checks.check_database(stands_at, ["0003"]), "failing", "portal db upgrade")
+    for revisions in (["0002"], [], ["0003", "0002"]):
+        assert_result(checks.check_database(revisions, ["0003"]), "failing", "portal db upgrade")
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-lru", "volatile-ttl", "allkeys-random"])
-def test_a_queue_that_may_drop_work_deserves_a_warning(policy: str) -> None:
-    assert_says(checks.check_queue(None, policy), "warning", f"maxmemory-policy {policy}", "noeviction")
+def test_queue_that_may_drop_work_is_a_warning(policy: str) -> None:
+    assert_result(checks.check_queue(None, policy), "warning", f"maxmemory-policy {policy}", "noeviction")
 
 
-def test_a_queue_that_is_away_is_a_fault() -> None:
+def test_unusable_queue_fails() -> None:
     assert checks.check_queue(None).verdict == "ok"
     full = explain_redis_error("OutOfMemoryError", "OOM command not allowed when used memory > 'maxmemory'.")
-    assert_says(checks.check_queue(full), "failing", "Redis is full", "maxmemory")
+    assert_result(checks.check_queue(full), "failing", "Redis is full", "maxmemory")
 
 
 @pytest.mark.parametrize(
@@ -143,20 +143,20 @@ def test_a_queue_that_is_away_is_a_fault() -> None:
         ("http://our_portal.example.org", True, "failing"),
     ],
 )
-def test_the_public_address_must_be_one_that_twilio_can_call(url: str, simulated: bool, verdict: str) -> None:
-    assert_says(public_url_checks.check_public_url(url, simulated), verdict)
+def test_public_address_must_be_callable_by_twilio(url: str, simulated: bool, verdict: str) -> None:
+    assert_result(public_url_checks.check_public_url(url, simulated), verdict)
 
 
-def test_an_address_is_shown_without_what_may_be_secret() -> None:
+def test_displayed_url_has_no_secrets() -> None:
     assert public_url_checks.display_url("https://user:word@a.example:81/path?token=1#x") == "https://a.example:81/path"
     for odd in ("", "https://[oops", "javascript:alert(1)", "https://a.example:port/"):
         assert public_url_checks.display_url(odd) == "an address that cannot be read"
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict", "message"),
+    ("round_trip", "verdict", "message"),
     [
-        (RoundTripResult(204, forged_status=403), "ok", "forged one refused"),
+        (RoundTripResult(204, forged_status=403), "ok", "refused a forged one"),
         (RoundTripResult(204, forged_status=204), "failing", "forged one was answered 204"),
         (RoundTripResult(301, location="https://b.example/x?secret=1"), "failing", "301 to https://b.example/x)"),
         (RoundTripResult(403), "failing", "signature was refused"),
@@ -165,18 +165,18 @@ def test_an_address_is_shown_without_what_may_be_secret() -> None:
         (RoundTripResult(502), "failing", "answered 502"),
         (RoundTripResult(200), "failing", "answered 200"),
         (RoundTripResult(error="time-out"), "failing", "firewall"),
-        (RoundTripResult(error="connection"), "failing", "Nobody listens"),
+        (RoundTripResult(error="connection"), "failing", "Nothing listens"),
         (RoundTripResult(error="name"), "failing", "no host portal.example.org"),
         (RoundTripResult(error="certificate"), "failing", "not trusted"),
         (RoundTripResult(error="answer"), "failing", "cannot be read"),
     ],
 )
-def test_the_signature_round_trip_explains_how_it_ended(found: RoundTripResult, verdict: str, message: str) -> None:
-    assert_says(public_url_checks.check_round_trip(found, "https://portal.example.org"), verdict, message)
+def test_signature_round_trip_explains_its_result(round_trip: RoundTripResult, verdict: str, message: str) -> None:
+    assert_result(public_url_checks.check_round_trip(round_trip, "https://portal.example.org"), verdict, message)
 
 
 @pytest.mark.parametrize(
-    ("found", "key_works", "verdict", "message"),
+    ("response", "key_works", "verdict", "message"),
     [
         (ACTIVE, False, "ok", "accepts them"),
         (TwilioApiError("x", 401, "20003"), False, "failing", "20003"),
@@ -190,12 +190,14 @@ def test_the_signature_round_trip_explains_how_it_ended(found: RoundTripResult, 
         (TwilioApiError("Twilio's response is not valid.", 200, ""), False, "unknown", "is not valid"),
     ],
 )
-def test_credentials(found: TwilioAccountInfo | TwilioApiError, key_works: bool, verdict: str, message: str) -> None:
-    assert_says(account_checks.check_credentials(found, key_works), verdict, message)
+def test_credentials_check_explains_the_response(
+    response: TwilioAccountInfo | TwilioApiError, key_works: bool, verdict: str, message: str
+) -> None:
+    assert_result(account_checks.check_credentials(response, key_works), verdict, message)
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict", "message"),
+    ("response", "verdict", "message"),
     [
         (ACTIVE, "ok", "active"),
         (TwilioAccountInfo("active", "Trial", ""), "warning", "verified numbers only"),
@@ -205,14 +207,16 @@ def test_credentials(found: TwilioAccountInfo | TwilioApiError, key_works: bool,
         (UNHEARD, "unknown", "could not be read"),
     ],
 )
-def test_the_state_of_the_account(found: TwilioAccountInfo | TwilioApiError, verdict: str, message: str) -> None:
-    assert_says(account_checks.check_account(found), verdict, message)
+def test_account_check_reports_the_status(
+    response: TwilioAccountInfo | TwilioApiError, verdict: str, message: str
+) -> None:
+    assert_result(account_checks.check_account(response), verdict, message)
 
 
 @pytest.mark.parametrize(
     ("seconds", "verdict", "message"),
     [
-        (None, "unknown", "not heard"),
+        (None, "unknown", "could not be read"),
         (0.2, "ok", "within 1 s"),
         (-30.4, "ok", "within 30 s"),
         (31, "warning", "31 s ahead of"),
@@ -221,10 +225,8 @@ def test_the_state_of_the_account(found: TwilioAccountInfo | TwilioApiError, ver
         (-4000, "failing", "4,000 s behind"),
     ],
 )
-def test_a_clock_that_is_off_endangers_the_order_of_start_and_stop(
-    seconds: float | None, verdict: str, message: str
-) -> None:
-    assert_says(account_checks.check_clock(seconds), verdict, message)
+def test_clock_skew_is_reported_by_severity(seconds: float | None, verdict: str, message: str) -> None:
+    assert_result(account_checks.check_clock(seconds), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -239,37 +241,39 @@ def test_a_clock_that_is_off_endangers_the_order_of_start_and_stop(
         ("none", None, False, "unknown", "unknown"),
     ],
 )
-def test_test_credentials_matter_most_while_they_are_in_use(
+def test_invalid_test_credentials_fail_only_in_test_mode(
     code: str | None, error: TwilioApiError | None, same: bool, off: str, on: str
 ) -> None:
-    judged = [account_checks.check_test_credentials(code, error, in_use, same) for in_use in (False, True)]
-    assert_says(judged[0], off)
-    assert_says(judged[1], on)
+    results = [account_checks.check_test_credentials(code, error, in_use, same) for in_use in (False, True)]
+    assert_result(results[0], off)
+    assert_result(results[1], on)
 
 
-def test_test_credentials_that_are_not_set_are_never_called_good() -> None:
-    assert_says(account_checks.missing_test_credentials(False), "unknown")
-    assert_says(account_checks.missing_test_credentials(True), "failing", "Test mode is on")
+def test_missing_test_credentials_are_never_ok() -> None:
+    assert_result(account_checks.missing_test_credentials(False), "unknown")
+    assert_result(account_checks.missing_test_credentials(True), "failing", "Test mode is on")
 
 
-def test_an_api_key_alone_cannot_verify_webhooks() -> None:
+def test_api_key_alone_cannot_verify_webhooks() -> None:
     assert account_checks.check_webhook_token(2).verdict == "ok"
-    assert_says(account_checks.check_webhook_token(0), "failing", "never with an API key", "AuthToken")
+    assert_result(account_checks.check_webhook_token(0), "failing", "never with an API key", "AuthToken")
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict", "message"),
+    ("number", "verdict", "message"),
     [
-        (own(), "ok", "+1 ••• 0100 is the account's"),
+        (own(), "ok", "owns +1 ••• 0100, which can send"),
         (own(is_sms_capable=False), "failing", "does not let it send texts"),
         (None, "failing", "does not own +1 ••• 0100"),
         (UNHEARD, "unknown", "could not be read"),
     ],
 )
-def test_the_sending_number(found: TwilioNumber | TwilioApiError | None, verdict: str, message: str) -> None:
-    line = account_checks.check_number(sender(), found)
-    assert_says(line, verdict, message)
-    assert "+12025550100" not in line.reason
+def test_sending_number_must_belong_to_the_account(
+    number: TwilioNumber | TwilioApiError | None, verdict: str, message: str
+) -> None:
+    result = account_checks.check_number(sender(), number)
+    assert_result(result, verdict, message)
+    assert "+12025550100" not in result.reason
 
 
 @pytest.mark.parametrize(
@@ -281,12 +285,12 @@ def test_the_sending_number(found: TwilioNumber | TwilioApiError | None, verdict
         (UNHEARD, "unknown"),
     ],
 )
-def test_a_messaging_service(error: TwilioApiError | None, verdict: str) -> None:
-    assert_says(account_checks.check_service(error), verdict)
+def test_messaging_service_must_belong_to_the_account(error: TwilioApiError | None, verdict: str) -> None:
+    assert_result(account_checks.check_service(error), verdict)
 
 
 @pytest.mark.parametrize(
-    ("told", "means"),
+    ("reported", "expected"),
     [
         ("local", "long_code"),
         ("mobile", "long_code"),
@@ -298,12 +302,12 @@ def test_a_messaging_service(error: TwilioApiError | None, verdict: str) -> None
         ("satellite", None),
     ],
 )
-def test_the_type_as_twilio_spells_it(told: str, means: str | None) -> None:
-    assert reported_number_type(own(kind=told)) == means
+def test_number_type_is_read_from_twilios_spelling(reported: str, expected: str | None) -> None:
+    assert reported_number_type(own(kind=reported)) == expected
 
 
 @pytest.mark.parametrize(
-    ("number", "means"),
+    ("number", "expected"),
     [
         ("+12025550100", "long_code"),
         ("+18335550100", "toll_free"),
@@ -314,15 +318,15 @@ def test_the_type_as_twilio_spells_it(told: str, means: str | None) -> None:
         ("not a number", "long_code"),
     ],
 )
-def test_the_type_by_the_digits(number: str, means: str) -> None:
-    assert infer_number_type(number) == means
+def test_number_type_is_inferred_from_the_digits(number: str, expected: str) -> None:
+    assert infer_number_type(number) == expected
 
 
-def test_the_type_that_is_set_is_held_against_what_twilio_says() -> None:
-    assert_says(account_checks.check_number_type(sender(), own()), "ok", "Twilio says")
-    assert_says(account_checks.check_number_type(sender(), own(kind="")), "ok", "digits")
-    line = account_checks.check_number_type(sender(kind="toll_free"), own())
-    assert_says(line, "warning", "long code", '"NumberType": "long_code"')
+def test_configured_number_type_is_compared_with_the_real_one() -> None:
+    assert_result(account_checks.check_number_type(sender(), own()), "ok", "Twilio says")
+    assert_result(account_checks.check_number_type(sender(), own(kind="")), "ok", "digits")
+    result = account_checks.check_number_type(sender(kind="toll_free"), own())
+    assert_result(result, "warning", "long code", '"NumberType": "long_code"')
 
 
 @pytest.mark.parametrize(
@@ -337,8 +341,8 @@ def test_the_type_that_is_set_is_held_against_what_twilio_says() -> None:
         (101.0, "short_code", "warning", "Lower SegmentsPerSecond"),
     ],
 )
-def test_the_rate_in_force_is_held_against_that_of_the_type(rate: float, real: str, verdict: str, message: str) -> None:
-    assert_says(account_checks.check_rate(sender(rate=rate), real), verdict, message)
+def test_rate_is_compared_with_that_of_the_number_type(rate: float, real: str, verdict: str, message: str) -> None:
+    assert_result(account_checks.check_rate(sender(rate=rate), real), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -346,19 +350,19 @@ def test_the_rate_in_force_is_held_against_that_of_the_type(rate: float, real: s
     [
         ("long_code", {"STOP", "HELP"}, "", "ok", "blocks the number"),
         ("long_code", {"STOP", "HELP", "START"}, "", "ok", ""),
-        ("long_code", {"HELP"}, "", "warning", "answers STOP from this number itself"),
+        ("long_code", {"HELP"}, "", "warning", "itself answers STOP for this number"),
         ("long_code", set(), "", "warning", "HELP and STOP"),
-        ("toll_free", {"STOP", "HELP"}, "", "ok", "YES does not"),
+        ("toll_free", {"STOP", "HELP"}, "", "ok", "not YES"),
         ("short_code", set(), "", "ok", "the portal answers"),
         ("short_code", {"STOP", "HELP"}, "", "failing", "nobody would"),
         ("short_code", {"STOP"}, SERVICE, "unknown", "Opt-out management"),
     ],
 )
-def test_stop_and_help_are_answered_by_one_side_and_never_by_none(
+def test_exactly_one_side_answers_stop_and_help(
     real: str, answers: set[str], service: str, verdict: str, message: str
 ) -> None:
-    found = sender(kind=real, answers=frozenset(answers), service=service)
-    assert_says(account_checks.check_keyword_answers(found, real), verdict, message)
+    settings = sender(kind=real, answers=frozenset(answers), service=service)
+    assert_result(account_checks.check_keyword_answers(settings, real), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -368,32 +372,30 @@ def test_stop_and_help_are_answered_by_one_side_and_never_by_none(
         (OURS + "#rc=3&rp=all", "post", False, "ok", ""),
         (OURS, "GET", False, "failing", "with GET"),
         ("", "POST", False, "failing", "None is set"),
-        ("https://demo.twilio.com/reply?secret=1", "POST", False, "failing", "It is https://demo.twilio.com/reply:"),
+        ("https://demo.twilio.com/reply?secret=1", "POST", False, "failing", "It is https://demo.twilio.com/reply, so"),
         (OURS + "/", "POST", False, "failing", "START and STOP"),
         (OURS, "POST", True, "failing", "application"),
     ],
 )
-def test_texts_from_handsets_must_come_to_us(
-    url: str, method: str, application: bool, verdict: str, message: str
-) -> None:
-    line = webhook_checks.check_inbound_url(WebhookConfig("PN1", url, method, "", application), OURS)
-    assert_says(line, verdict, message)
-    assert line.action == ("set_webhooks" if verdict == "failing" else "")
+def test_inbound_address_must_be_ours(url: str, method: str, application: bool, verdict: str, message: str) -> None:
+    result = webhook_checks.check_inbound_url(WebhookConfig("PN1", url, method, "", application), OURS)
+    assert_result(result, verdict, message)
+    assert result.action == ("set_webhooks" if verdict == "failing" else "")
 
 
-def test_receipts_need_no_address_at_twilio_but_another_one_there_is_told() -> None:
-    lines = [
+def test_foreign_status_address_is_a_warning() -> None:
+    results = [
         webhook_checks.check_status_url(WebhookConfig("PN1", "", "POST", url), OURS)
         for url in ("", OURS, "https://else.example/x?key=1")
     ]
-    assert [line.verdict for line in lines] == ["ok", "ok", "warning"]
-    assert "https://else.example/x is set" in lines[2].reason
-    assert lines[2].action == "set_webhooks"
+    assert [result.verdict for result in results] == ["ok", "ok", "warning"]
+    assert "https://else.example/x is set" in results[2].reason
+    assert results[2].action == "set_webhooks"
 
 
-def test_addresses_that_could_not_be_read_are_unknown() -> None:
-    lines = [webhook_checks.check_inbound_url(UNHEARD, OURS), webhook_checks.check_status_url(UNHEARD, OURS)]
-    assert [line.verdict for line in [*lines, *webhook_checks.unreadable_url_checks("No number.")]] == ["unknown"] * 4
+def test_unreadable_addresses_are_unknown() -> None:
+    results = [webhook_checks.check_inbound_url(UNHEARD, OURS), webhook_checks.check_status_url(UNHEARD, OURS)]
+    assert [result.verdict for result in results] == ["unknown"] * 2
 
 
 @pytest.mark.parametrize(
@@ -403,12 +405,12 @@ def test_addresses_that_could_not_be_read_are_unknown() -> None:
         (["TWILIO_REJECTED", "TWILIO_APPROVED"], "ok", ""),
         (["IN_REVIEW"], "warning", "30032"),
         (["TWILIO_REJECTED"], "failing", "was rejected"),
-        ([], "failing", "never asked for"),
+        ([], "failing", "never requested"),
         (UNHEARD, "unknown", "Twilio's console"),
     ],
 )
-def test_a_toll_free_number_must_be_verified(states: list[str] | TwilioApiError, verdict: str, message: str) -> None:
-    assert_says(webhook_checks.check_toll_free(states), verdict, message)
+def test_toll_free_number_must_be_verified(states: list[str] | TwilioApiError, verdict: str, message: str) -> None:
+    assert_result(webhook_checks.check_toll_free(states), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -421,8 +423,8 @@ def test_a_toll_free_number_must_be_verified(states: list[str] | TwilioApiError,
         (TwilioApiError("example.org does not serve this part of Twilio's API.", 404), "unknown", "does not serve"),
     ],
 )
-def test_a_messaging_service_needs_a_campaign(states: list[str] | TwilioApiError, verdict: str, message: str) -> None:
-    assert_says(webhook_checks.check_campaign(states), verdict, message)
+def test_messaging_service_needs_a_campaign(states: list[str] | TwilioApiError, verdict: str, message: str) -> None:
+    assert_result(webhook_checks.check_campaign(states), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -433,8 +435,8 @@ def test_a_messaging_service_needs_a_campaign(states: list[str] | TwilioApiError
         ("12345", "short_code", "leased"),
     ],
 )
-def test_what_a_number_alone_cannot_tell_says_where_to_look(number: str, real: str, message: str) -> None:
-    assert_says(webhook_checks.check_unregistered_number(number, real), "unknown", message, "console")
+def test_unknown_registration_says_where_to_check(number: str, real: str, message: str) -> None:
+    assert_result(webhook_checks.check_unregistered_number(number, real), "unknown", message, "console")
 
 
 @pytest.mark.parametrize(
@@ -459,15 +461,15 @@ def test_what_a_number_alone_cannot_tell_says_where_to_look(number: str, real: s
         (SmtpProbe("sender", "550 no", encrypted=True), ["ok", "ok", "ok", "failing"], "PORTAL_MAIL_FROM"),
     ],
 )
-def test_the_mail_server_is_judged_step_by_step(probe: SmtpProbe, verdicts: list[str], message: str) -> None:
-    lines = mail_server_checks.check_mail_server(probe, "example.org")
-    assert [line.verdict for line in lines] == verdicts
-    assert message in " ".join(f"{line.reason} {line.fix}" for line in lines)
+def test_mail_server_is_checked_step_by_step(probe: SmtpProbe, verdicts: list[str], message: str) -> None:
+    results = mail_server_checks.check_mail_server(probe, "example.org")
+    assert [result.verdict for result in results] == verdicts
+    assert message in " ".join(f"{result.reason} {result.fix}" for result in results)
 
 
-def test_a_placeholder_as_sender_is_a_warning() -> None:
-    line = mail_server_checks.check_mail_server(SmtpProbe(None), "localhost.localdomain")[3]
-    assert_says(line, "warning", "PORTAL_MAIL_FROM")
+def test_placeholder_sender_is_a_warning() -> None:
+    result = mail_server_checks.check_mail_server(SmtpProbe(None), "localhost.localdomain")[3]
+    assert_result(result, "warning", "PORTAL_MAIL_FROM")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_a_text_that_arrived_and_did_not_is_told_in_its_story_in_the_audit_log_a
     assert "“Delivered” was reported first, so it stays; “Not delivered” was reported later." in visible_text(page)
     assert "Duplicate: Twilio accepted it twice or more; the person may have received it twice" in visible_text(page)
     log = sysadmin.get(AUDIT_LOG_PATH, query_string={"action": "text_conflicting_outcomes"}).text
-    assert f"Twilio said that text {unknown_text_id} arrived, and that it did not" in visible_text(log)
+    assert f"Twilio reported text {unknown_text_id} as delivered and as not delivered" in visible_text(log)
     assert "code 30003, ids SM1, recorded Delivered, reported Not delivered" in visible_text(log)
     assert f'href="{address}"' in log
     assert 'portal_conflicting_reports{kind="text_conflicting_outcomes"} 1.0' in metrics(visitor)

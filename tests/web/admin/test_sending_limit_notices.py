@@ -37,7 +37,7 @@ def test_exhausted_limit_is_shown_with_its_end(
         in visible_text(banners)
     )
     assert "It ends" in visible_text(banners)
-    assert f"Resting {sentence} Code {code} . It goes on" in visible_text(queues)
+    assert f"Waiting {sentence} Code {code} . Sending resumes" in visible_text(queues)
     assert "Resume sending" in visible_text(queues)
     assert f"{sentence} Texts wait until" in visible_text(send)
     assert "The last text leaves at about" in visible_text(send)

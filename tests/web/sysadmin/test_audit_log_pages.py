@@ -34,7 +34,7 @@ def test_the_audit_log_is_filtered_by_what_was_done(web_app: Flask, sysadmin: We
 
     def rows_of(action: str) -> list[str]:
         page = sysadmin.get(AUDIT_LOG_PATH, query_string={"action": action}).text
-        return re.findall(r'data-label="What">(.*?)</td>', page)
+        return re.findall(r'data-label="Action">(.*?)</td>', page)
 
     assert [visible_text(row) for row in rows_of("lane_paused")] == ["Paused the lane of bulk emails"]
     assert [visible_text(row) for row in rows_of("send_paused")] == ["Paused send 1"]
@@ -56,7 +56,7 @@ def test_the_audit_log_is_read_to_its_end_page_by_page_and_nothing_is_left_out(
     found, address = [], AUDIT_LOG_PATH
     while address:
         page = sysadmin.get(address).text
-        found += [visible_text(row) for row in re.findall(r'data-label="What">(.*?)</td>', page)]
+        found += [visible_text(row) for row in re.findall(r'data-label="Action">(.*?)</td>', page)]
         older = re.search(r'href="([^"]+)" rel="next"', page)
         address = older.group(1).replace("&amp;", "&") if older else ""
     kinds = [row.split()[0] for row in found]

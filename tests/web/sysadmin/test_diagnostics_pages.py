@@ -78,7 +78,7 @@ def test_the_page_asks_nobody_until_the_button_is_pressed(
 ) -> None:
     page = sysadmin.get(PAGE)
     assert page.status_code == 200
-    assert "Run the doctor" in page.text
+    assert "Run diagnostics" in page.text
     assert lines_of(page.text) == {}
     assert find_page_problems(page.text) == []
     assert gateway_is_simulator.get("/simulator/log")["log"] == []
@@ -163,7 +163,7 @@ def test_a_paused_lane_goes_on_by_the_button_once_nothing_fails_at_twilio(
     sysadmin.post(f"{PAGE}/webhooks")
     resumed = sysadmin.post(f"{PAGE}/resume")
     assert resumed.status_code == 200
-    assert "sending goes on" in resumed.text
+    assert "Sending has resumed" in resumed.text
     assert "Resume sending" not in resumed.text
     with web_app.app_context():
         assert paused_senders() == []

@@ -101,6 +101,10 @@ def test_each_lane_tells_what_waits_and_since_when(sysadmin: WebClient, ready_te
     assert re.search(r"Bulk emails 6 0 \d", board)
 
 
+def test_lane_shows_texts_with_unknown_outcome(sysadmin: WebClient, unknown_text_id: int) -> None:
+    assert "and 1 with unknown outcome" in visible_text(sysadmin.get(f"{QUEUES_PATH}/now").text)
+
+
 def test_a_lane_is_paused_and_resumed_by_its_button_and_every_page_says_so(
     web_app: Flask, sysadmin: WebClient, ready_text_id: int
 ) -> None:
@@ -129,17 +133,17 @@ def test_everything_is_paused_and_resumed_at_once(web_app: Flask, sysadmin: WebC
 
 def test_without_redis_the_page_works_and_says_so(sysadmin: WebClient, ready_text_id: int) -> None:
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
-    assert "The queue takes no work. The socket in PORTAL_REDIS_URL does not exist." in page
+    assert "The queue accepts no work. The socket in PORTAL_REDIS_URL does not exist." in page
     assert "Nothing is lost" in page
-    assert "Redis Takes no work" in page
+    assert "Redis Accepts no work" in page
 
 
 def test_processes_that_are_silent_are_named(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
     with web_app.app_context():
         maintenance.record_heartbeat("another", "worker:email", now_ms() - 600_000)
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
-    assert "Worker for email: not running. Its last sign of life came 10 minutes ago" in page
-    assert "Scheduler: not running. It never gave a sign of life" in page
+    assert "Worker for email: not running. Its last heartbeat was 10 minutes ago" in page
+    assert "Scheduler: not running. It has never had a heartbeat" in page
     assert "Worker for texts: not running" not in page
 
 
@@ -155,7 +159,7 @@ def test_a_sending_number_shows_its_rate_its_pace_and_why_it_stands_still(
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
     assert "1 segment/s 0.1/s 10 %" in page
     assert "Paused 2 minutes ago 20003: No Resume sending" in page
-    assert "Resting 9 calls in a row were not answered" in page
+    assert "Waiting No response to 9 calls in a row" in page
     assert "Not in use" in page
 
 
@@ -172,7 +176,7 @@ def test_a_number_is_not_resumed_while_twilio_does_not_answer_for_it(
     assert audit_entries(web_app) == []
     monkeypatch.setattr("portal.operations.diagnostics.resume_blocker", lambda _checks: None)
     sysadmin.post(f"{QUEUES_PATH}/senders/resume")
-    assert "sending goes on" in sysadmin.get(QUEUES_PATH).text
+    assert "Sending has resumed" in sysadmin.get(QUEUES_PATH).text
     assert audit_entries(web_app) == [("sender_resumed", "the sending number")]
 
 

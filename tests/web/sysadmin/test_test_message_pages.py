@@ -67,7 +67,7 @@ def test_a_number_that_was_taken_out_meanwhile_is_named_at_its_field_and_nothing
     set_up(web_app, SmsGatewaySettings={"FromNumber": servers.FROM_NUMBER})
     answer = sysadmin.post(f"{PAGE}/texts", number=PHONE, sender=SECOND, body="My very own visible_text")
     assert answer.status_code == 422
-    assert 'id="field-sender-error">This number sends no more' in answer.text
+    assert 'id="field-sender-error">The settings changed, and this number no longer sends texts' in answer.text
     assert "My very own visible_text" in answer.text
     assert PHONE in answer.text
     assert find_page_problems(answer.text) == []
