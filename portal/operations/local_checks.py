@@ -14,15 +14,9 @@ from portal.gateways import queue, round_trip, smtp_probe
 from portal.gateways.smtp import sender_domain
 from portal.operations import health, webhook_rejections
 from portal.operations.check_runner import CheckTask, Clock
-from portal.operations.rules import checks
+from portal.operations.rules import checks, mail_server_checks
 from portal.operations.rules.checks import CheckResult
-from portal.operations.rules.mail_server_checks import (
-    EMAIL_OVERRIDE,
-    MAIL_CHECKS,
-    MAIL_SERVER,
-    check_email_override,
-    check_mail_server,
-)
+from portal.operations.rules.mail_server_checks import EMAIL_OVERRIDE, MAIL_CHECKS, MAIL_SERVER
 from portal.operations.rules.public_url_checks import ROUND_TRIP, check_round_trip
 from portal.operations.rules.rejection_reasons import check_signatures
 from portal.sends import provider_availability
@@ -35,7 +29,9 @@ LANES_CHECK_TASK = CheckTask((checks.LANES,), lambda: [_lanes_check()])
 def local_check_tasks(clock: Clock) -> list[CheckTask]:
     return [
         CheckTask((checks.MODE,), lambda: [_mode_check()]),
-        CheckTask((EMAIL_OVERRIDE,), lambda: [check_email_override(app_settings.email_route(clock()))]),
+        CheckTask(
+            (EMAIL_OVERRIDE,), lambda: [mail_server_checks.check_email_override(app_settings.email_route(clock()))]
+        ),
         CheckTask((checks.QUIET_HOURS_CHECK,), lambda: [_quiet_hours_check()]),
         LANES_CHECK_TASK,
         CheckTask((checks.DATABASE,), lambda: [_database_check()], timeout_is_failure=True),
@@ -101,7 +97,7 @@ def _mail_server_checks() -> list[CheckResult]:
     smtp_url, mail_from = settings().smtp_url, settings().mail_from
     try:
         probe = smtp_probe.probe_smtp(smtp_url, mail_from)
-        return check_mail_server(probe, sender_domain(mail_from))
+        return mail_server_checks.check_mail_server(probe, sender_domain(mail_from))
     except ConfigError as error:
         failure = MAIL_SERVER.failing(str(error), "Correct it, then restart every process.")
         return [failure, *checks.unknown_results(MAIL_CHECKS[1:], "There is no server to connect to.")]

@@ -127,10 +127,7 @@ def _webhook_url_checks(snapshot: SenderSnapshot) -> list[CheckResult]:
     if config is None:
         reason = "The account has no such number to check."
         return unknown_results((webhook_checks.INBOUND, webhook_checks.STATUS), reason)
-    return [
-        webhook_checks.check_inbound_url(config, inbound_url),
-        webhook_checks.check_status_url(config, status_url),
-    ]
+    return [webhook_checks.check_inbound_url(config, inbound_url), webhook_checks.check_status_url(config, status_url)]
 
 
 def _registration_check(snapshot: SenderSnapshot, account: TwilioAccount) -> CheckResult:

@@ -19,14 +19,8 @@ from portal.core.transaction import transaction
 from portal.gateways.rules.webhook_signature import WebhookCall
 from portal.messages.tables import unresolved
 from portal.messages.tables.communications import Attempt
-from portal.operations.rules.rejection_reasons import (
-    OwnIdentifiers,
-    RejectedCalls,
-    RejectionCause,
-    WebhookRejection,
-    candidate_urls,
-    classify_rejection,
-)
+from portal.operations.rules import rejection_reasons
+from portal.operations.rules.rejection_reasons import RejectedCalls, RejectionCause, WebhookRejection
 from portal.operations.tables import rejected_webhooks
 from portal.settings import app_settings
 from portal.settings.tables.setting_values import stored_settings
@@ -78,7 +72,7 @@ def record_rejection(
     """Count the call and log the likely cause, but nothing of its `params`, the fields of its form and query."""
     counter = _counter()
     may_examine = counter.may_examine()
-    urls = candidate_urls(call, settings().public_url, headers) if may_examine else ()
+    urls = rejection_reasons.candidate_urls(call, settings().public_url, headers) if may_examine else ()
     rejection = _classify(call, params, urls, may_examine and _names_our_attempt(params))
     db.session.rollback()
     counter.add(webhook, rejection)
@@ -123,8 +117,8 @@ def _classify(call: WebhookCall, params: Mapping[str, str], urls: Sequence[str],
     live = app_settings.live_gateway()
     sid, tokens = (live.credentials.account_sid, live.credentials.signing_tokens) if live.credentials else ("", ())
     senders = (*live.sender.from_numbers, live.sender.messaging_service_sid) if live.sender else ()
-    ours = OwnIdentifiers(sid, frozenset(filter(None, senders)))
-    return classify_rejection(call, tokens, names_us or ours.appear_in(params), params, ours, urls)
+    ours = rejection_reasons.OwnIdentifiers(sid, frozenset(filter(None, senders)))
+    return rejection_reasons.classify_rejection(call, tokens, names_us or ours.appear_in(params), params, ours, urls)
 
 
 def _names_our_attempt(params: Mapping[str, str]) -> bool:

@@ -183,14 +183,14 @@ def _provider_down_banners() -> list[Banner]:
         return []
     words = "Texts wait. None is lost: one is tried now and then until it answers."
     href = url_for("sysadmin_harness.page", _anchor="doctor")
-    return [Banner("bad", f"{credentials.provider} does not answer", words, page_url=href, page_label="Gateway doctor")]
+    return [Banner("bad", f"{credentials.provider} does not answer", words, page_url=href, page_label="Diagnostics")]
 
 
 def _rejected_webhook_banners() -> list[Banner]:
     """None while webhook calls are accepted, nor for calls a stranger may have forged."""
     href = url_for("sysadmin_harness.page", _anchor="doctor")
     return [
-        Banner("bad", "Webhooks refused", one.message, page_url=href, page_label="Gateway doctor")
+        Banner("bad", "Webhooks refused", one.message, page_url=href, page_label="Diagnostics")
         for one in webhook_rejections.open_rejections(now_ms())
     ]
 
@@ -225,7 +225,7 @@ def _paused_sender_banner(sender: str, reason: str) -> Banner:
     words = f"Nothing leaves from {_sender_label(sender)}: {reason.rstrip('.')}. A system administrator can resume it."
     href = url_for("sysadmin_harness.page", _anchor="doctor")
     return Banner(
-        "bad", _LANE_PAUSED, words, page_url=href, page_label="Gateway doctor", code=code_in_pause_reason(reason)
+        "bad", _LANE_PAUSED, words, page_url=href, page_label="Diagnostics", code=code_in_pause_reason(reason)
     )
 
 

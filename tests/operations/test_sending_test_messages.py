@@ -1,4 +1,4 @@
-"""Test texts: what each step says, in every mode, and while nothing else may leave."""
+"""Test texts: their steps in every mode, and what blocks them."""
 
 import json
 
@@ -25,7 +25,7 @@ NUMBER = "+14155550123"
 
 @pytest.fixture
 def sysadmin(app: object, simulator: servers.SimulatorClient) -> int:
-    scenario.configure_gateway(rate=5)  # a text that is late by less than its turn still leaves, also on a busy machine
+    scenario.configure_gateway(rate=5)  # even a busy machine sends in time at this rate
     new = NewAccount("S-1", "Sasha", "s@example.org", "Staff", "sysadmin", "UTC")
     return create_account(new, scenario.now_ms())
 
@@ -48,9 +48,7 @@ def steps_of(communication_id: int) -> dict[str, MessageStep]:
     }
 
 
-def test_a_test_text_leaves_while_texts_are_switched_off_and_nothing_else_does(
-    sysadmin: int, simulator: servers.SimulatorClient
-) -> None:
+def test_only_test_texts_leave_while_texts_are_off(sysadmin: int, simulator: servers.SimulatorClient) -> None:
     scenario.create_accounts(3, with_sms=3)
     scenario.add_template()
     scenario.create_expanded_send()
@@ -62,15 +60,13 @@ def test_a_test_text_leaves_while_texts_are_switched_off_and_nothing_else_does(
     assert [text["to"] for text in simulator.accepted_texts()] == [NUMBER]
 
 
-def test_a_test_text_leaves_with_its_look_alikes_made_plain(sysadmin: int, simulator: servers.SimulatorClient) -> None:
+def test_test_text_is_sent_with_plain_look_alikes(sysadmin: int, simulator: servers.SimulatorClient) -> None:
     send_and_get_steps(sysadmin, body="It’s\u200b “there” –\r\nnow… 🎉")
     assert simulator.accepted_texts()[0]["body"] == 'It\'s "there" -\nnow... 🎉'
 
 
 @pytest.mark.parametrize("number", RECIPIENT_NUMBERS)
-def test_every_magic_number_says_in_plain_words_what_it_stands_for(
-    number: str, sysadmin: int, simulator: servers.SimulatorClient
-) -> None:
+def test_each_magic_number_explains_its_error(number: str, sysadmin: int, simulator: servers.SimulatorClient) -> None:
     switch("EnableSmsTestMode", "true")
     steps = send_and_get_steps(sysadmin, number)
     code = RECIPIENT_NUMBERS[number].partition("code ")[2].rstrip(")")
@@ -88,14 +84,14 @@ def test_every_magic_number_says_in_plain_words_what_it_stands_for(
 
 
 @pytest.mark.parametrize("number", SENDING_NUMBERS)
-def test_every_magic_sending_number_says_in_each_step_what_it_stands_for(
+def test_each_magic_sending_number_explains_its_error(
     number: str, sysadmin: int, simulator: servers.SimulatorClient
 ) -> None:
     switch("TestSmsGatewaySettings", json.dumps({"FromNumber": number, "SegmentsPerSecond": 5}))
     switch("EnableSmsTestMode", "true")
     steps = send_and_get_steps(sysadmin)
     code = SENDING_NUMBERS[number].partition("code ")[2].rstrip(")")
-    assert steps["Credentials accepted"] == MessageStep("Credentials accepted", "ok", ""), "Twilio knew who asked"
+    assert steps["Credentials accepted"] == MessageStep("Credentials accepted", "ok", "")
     message = steps["Message accepted"]
     assert message.verdict == ("failing" if code else "ok")
     assert "Simulated: no real text was sent." in message.message
@@ -103,11 +99,11 @@ def test_every_magic_sending_number_says_in_each_step_what_it_stands_for(
         assert message.message.startswith(f"{explain_error_code(code).sentence} (code {code})")
         assert "tried again" not in message.message
     assert {steps[name].verdict for name in ("First receipt", "Final receipt")} == {"skipped"}
-    assert paused_senders() == [], "a rehearsal pauses nothing"
+    assert paused_senders() == [], "a simulated error pauses nothing"
 
 
 @pytest.mark.parametrize("number", [number for number in SENDING_NUMBERS if number != "+15005550006"])
-def test_a_rehearsed_error_ends_there_and_never_leaves_for_real(
+def test_simulated_error_is_final_and_never_sent_for_real(
     number: str, sysadmin: int, simulator: servers.SimulatorClient
 ) -> None:
     scenario.create_accounts(1, with_sms=1)
@@ -118,16 +114,14 @@ def test_a_rehearsed_error_ends_there_and_never_leaves_for_real(
     scenario.run_sms_worker()
     send_and_get_steps(sysadmin)
     code = SENDING_NUMBERS[number].partition("code ")[2].rstrip(")")
-    ended = [(row.state, row.error_code) for row in scenario.deliveries("sms") if row.address]
-    assert ended == [("simulated_rejected", code)] * 2
+    outcomes = [(row.state, row.error_code) for row in scenario.deliveries("sms") if row.address]
+    assert outcomes == [("simulated_rejected", code)] * 2
     switch("EnableSmsTestMode", "false")
     scenario.run_sms_worker(clock_ahead_ms=120_000)
     assert simulator.accepted_texts() == []
 
 
-def test_too_many_requests_at_once_are_no_answer_and_the_rehearsal_is_tried_again(
-    sysadmin: int, simulator: servers.SimulatorClient
-) -> None:
+def test_rate_limited_test_text_is_retried(sysadmin: int, simulator: servers.SimulatorClient) -> None:
     simulator.set_faults(rules=[{"kind": "429"}])
     switch("EnableSmsTestMode", "true")
     communication_id = test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
@@ -138,22 +132,20 @@ def test_too_many_requests_at_once_are_no_answer_and_the_rehearsal_is_tried_agai
     assert steps_of(communication_id)["Message accepted"].verdict == "ok"
 
 
-@pytest.mark.parametrize(("asked", "then"), [("true", "false"), ("false", "true")])
-def test_a_test_text_that_waits_when_test_mode_is_switched_is_not_sent_and_says_why(
-    asked: str, then: str, sysadmin: int, simulator: servers.SimulatorClient
+@pytest.mark.parametrize(("requested", "changed"), [("true", "false"), ("false", "true")])
+def test_change_of_test_mode_cancels_a_waiting_test_text(
+    requested: str, changed: str, sysadmin: int, simulator: servers.SimulatorClient
 ) -> None:
-    switch("EnableSmsTestMode", asked)
+    switch("EnableSmsTestMode", requested)
     communication_id = test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
-    switch("EnableSmsTestMode", then)
+    switch("EnableSmsTestMode", changed)
     scenario.run_sms_worker()
     step = steps_of(communication_id)["Message accepted"]
     assert (step.verdict, "Test mode changed" in step.message) == ("failing", True)
     assert simulator.accepted_texts() == []
 
 
-def test_a_test_text_asked_for_with_the_feature_off_keeps_to_its_mode_as_well(
-    sysadmin: int, simulator: servers.SimulatorClient
-) -> None:
+def test_change_of_test_mode_cancels_it_with_texts_off(sysadmin: int, simulator: servers.SimulatorClient) -> None:
     switch("EnableSmsNotifications", "false")
     switch("EnableSmsTestMode", "true")
     test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
@@ -163,17 +155,15 @@ def test_a_test_text_asked_for_with_the_feature_off_keeps_to_its_mode_as_well(
     assert simulator.accepted_texts() == []
 
 
-def test_a_full_queue_is_an_answer_to_good_credentials_and_a_live_text_is_tried_again(
-    sysadmin: int, simulator: servers.SimulatorClient
-) -> None:
+def test_full_queue_at_twilio_is_retried(sysadmin: int, simulator: servers.SimulatorClient) -> None:
     simulator.set_faults(rules=[{"kind": "reject", "code": 21611}])
     steps = send_and_get_steps(sysadmin)
     assert steps["Credentials accepted"].verdict == "ok"
-    words = f"{explain_error_code('21611').sentence} It is retried automatically. (code 21611)"
-    assert steps["Message accepted"] == MessageStep("Message accepted", "waiting", words)
+    explanation = f"{explain_error_code('21611').sentence} It is retried automatically. (code 21611)"
+    assert steps["Message accepted"] == MessageStep("Message accepted", "waiting", explanation)
 
 
-def test_the_last_number_of_a_person_is_known_without_a_session(sysadmin: int) -> None:
+def test_last_number_is_remembered_for_each_account(sysadmin: int) -> None:
     other = create_account(NewAccount("S-2", "Sven", "sven@example.org", "Staff", "sysadmin", "UTC"), scenario.now_ms())
     assert test_messages.last_number(sysadmin) == ""
     test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
@@ -181,9 +171,7 @@ def test_the_last_number_of_a_person_is_known_without_a_session(sysadmin: int) -
     assert (test_messages.last_number(sysadmin), test_messages.last_number(other)) == ("+14155550124", "")
 
 
-def test_a_wrong_token_is_named_and_pauses_the_lane_and_the_next_test_still_leaves(
-    sysadmin: int, simulator: servers.SimulatorClient
-) -> None:
+def test_wrong_token_pauses_the_number_but_not_test_texts(sysadmin: int, simulator: servers.SimulatorClient) -> None:
     switch("SmsGatewayAuthentication", json.dumps({**servers.LIVE_CREDENTIALS, "AuthToken": "wrong"}))
     steps = send_and_get_steps(sysadmin)
     assert steps["Credentials accepted"].verdict == "failing"
@@ -193,18 +181,14 @@ def test_a_wrong_token_is_named_and_pauses_the_lane_and_the_next_test_still_leav
     assert simulator.accepted_texts() == []
 
 
-def test_with_the_override_on_it_goes_to_the_override_number_and_says_so(
-    sysadmin: int, simulator: servers.SimulatorClient
-) -> None:
+def test_override_number_gets_the_test_text(sysadmin: int, simulator: servers.SimulatorClient) -> None:
     switch("SmsOverrideNumber", "+14155550199")
     switch("EnableSmsOverrideNumber", "true")
     assert "+1 ••• 0199" in send_and_get_steps(sysadmin)["Credentials accepted"].message
     assert [text["to"] for text in simulator.accepted_texts()] == ["+14155550199"]
 
 
-def test_an_override_number_that_said_stop_is_named_instead_of_waited_for(
-    sysadmin: int, simulator: servers.SimulatorClient
-) -> None:
+def test_stopped_override_number_fails_the_test_text(sysadmin: int, simulator: servers.SimulatorClient) -> None:
     switch("SmsOverrideNumber", "+14155550199")
     switch("EnableSmsOverrideNumber", "true")
     communication_id = test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
@@ -218,9 +202,7 @@ def test_an_override_number_that_said_stop_is_named_instead_of_waited_for(
     assert simulator.accepted_texts() == []
 
 
-def test_the_answer_is_kept_word_for_word_and_no_secret_is_shown(
-    sysadmin: int, simulator: servers.SimulatorClient
-) -> None:
+def test_trace_has_the_response_but_no_secrets(sysadmin: int, simulator: servers.SimulatorClient) -> None:
     communication_id = test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
     scenario.run_sms_worker()
     communication = db.session.get_one(Communication, communication_id)
@@ -230,7 +212,7 @@ def test_the_answer_is_kept_word_for_word_and_no_secret_is_shown(
     assert servers.LIVE_CREDENTIALS["AuthToken"] not in request + response
 
 
-def test_a_number_that_said_stop_gets_not_even_a_test_text(sysadmin: int, simulator: servers.SimulatorClient) -> None:
+def test_stopped_number_gets_no_test_text(sysadmin: int, simulator: servers.SimulatorClient) -> None:
     communication_id = test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
     with transaction():
         record(NUMBER, EventKind.STOP, "handset", scenario.now_ms(), scenario.now_ms())
@@ -242,16 +224,16 @@ def test_a_number_that_said_stop_gets_not_even_a_test_text(sysadmin: int, simula
 
 
 @pytest.mark.parametrize(("number", "body"), [("123", "x"), (NUMBER, ""), (NUMBER, "x" * 1_601), ("\x00", "\x00")])
-def test_what_cannot_be_sent_is_refused_at_its_field(number: str, body: str, sysadmin: int) -> None:
+def test_invalid_input_is_rejected(number: str, body: str, sysadmin: int) -> None:
     with pytest.raises(InvalidInput):
         test_messages.send_test_text(number, body, sysadmin, scenario.now_ms())
 
 
-def test_without_a_gateway_there_is_a_reason_instead_of_a_text(app: object) -> None:
+def test_test_text_is_refused_without_a_gateway(app: object) -> None:
     with pytest.raises(ActionRefused, match="not set up"):
         test_messages.send_test_text(NUMBER, "Is it there?", 1, scenario.now_ms())
 
 
-def test_a_number_that_is_not_ours_cannot_be_chosen_to_send_from(sysadmin: int) -> None:
+def test_number_of_others_cannot_be_the_sending_number(sysadmin: int) -> None:
     with pytest.raises(InvalidInput, match="no longer sends texts"):
         test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms(), "+12025550199")

@@ -64,5 +64,5 @@ def test_diagnostics_confirm_the_derived_number_type(app: Flask) -> None:
         app.config["PORTAL"] = replace(settings(), twilio_api_url=twilio.url)
         scenario.configure_gateway(SmsGatewaySettings=json.dumps({"FromNumber": "+18225550100"}))
         checks = {check.name: check for check in diagnostics.run_diagnostics(scenario.now_ms).checks}
-    assert checks["Number type"].reason == "Twilio says it is a toll-free number, as worked out from the number."
+    assert checks["Number type"].reason == "Twilio says it is a toll-free number, as inferred from the number."
     assert checks["Rate"].verdict == "ok"

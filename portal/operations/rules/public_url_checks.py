@@ -41,9 +41,7 @@ def check_public_url(url: str, simulated: bool) -> CheckResult:
     if not is_public_host(host):
         return PUBLIC_URL_CHECK.failing(f"Twilio cannot call {label}: it is a private address.", _SET_PUBLIC_URL)
     if parts.scheme != "https":
-        return PUBLIC_URL_CHECK.failing(
-            f"{label} is not https: passwords and texts would travel in the clear.", _SET_PUBLIC_URL
-        )
+        return PUBLIC_URL_CHECK.failing(f"{label} is not https: passwords travel in the clear.", _SET_PUBLIC_URL)
     return PUBLIC_URL_CHECK.ok(label)
 
 

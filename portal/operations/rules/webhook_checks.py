@@ -78,10 +78,8 @@ def check_campaign(states: Sequence[str] | TwilioApiError) -> CheckResult:
             "The messaging service's 10DLC campaign is under review; until then US carriers reject texts (code 30034).",
             "Wait for the registry, and text nothing urgent until then.",
         )
-    problem = "Its 10DLC campaign failed" if states else "The messaging service has no 10DLC campaign"
-    return REGISTRATION.failing(
-        f"{problem}, so US carriers reject its texts (code 30034).", f"Register one. {_CONSOLE_FIX}"
-    )
+    cause = "Its 10DLC campaign failed" if states else "The messaging service has no 10DLC campaign"
+    return REGISTRATION.failing(f"{cause}, so US carriers reject texts (code 30034).", f"Register one. {_CONSOLE_FIX}")
 
 
 def check_unregistered_number(number: str, actual_type: str) -> CheckResult:

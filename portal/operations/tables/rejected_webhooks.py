@@ -38,9 +38,8 @@ def count_rejected(webhook: str, rejection: WebhookRejection, count: int, now_ms
 
 
 def all_rejected(only_ours: bool = False) -> list[RejectedWebhook]:
-    query = select(RejectedWebhook).order_by(
-        RejectedWebhook.webhook, RejectedWebhook.cause, RejectedWebhook.identifies_us.desc()
-    )
+    order = (RejectedWebhook.webhook, RejectedWebhook.cause, RejectedWebhook.identifies_us.desc())
+    query = select(RejectedWebhook).order_by(*order)
     if only_ours:
         query = query.where(RejectedWebhook.identifies_us == True)  # noqa: E712  SQL, not Python
     return list(db.session.scalars(query))

@@ -1,4 +1,4 @@
-"""System → audit log: what it holds, its filter, and its pages."""
+"""System → audit log: entries, filter and pages."""
 
 import re
 
@@ -12,54 +12,50 @@ from tests.support.page_queries import AUDIT_LOG_PATH, QUEUES_PATH, visible_text
 from tests.support.web_client import AUTH_TOKEN, NOW_MS, WebClient
 
 
-def test_the_audit_log_holds_who_when_and_what_newest_first(
-    web_app: Flask, sysadmin: WebClient, ready_text_id: int
-) -> None:
+def test_audit_log_is_newest_first(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
     sysadmin.post(f"{QUEUES_PATH}/lanes/email/bulk/pause")
     sysadmin.post("/Admin/Sends/1/pause")
     page = sysadmin.get(AUDIT_LOG_PATH).text
     assert find_page_problems(page) == []
-    read = visible_text(page)
-    assert "just now Name of S-1 Paused the lane of bulk emails" in read
-    assert re.search(r"just now Name of S-1 Paused send 1 ", read)
-    assert read.index("Paused send 1") < read.index("Paused the lane of bulk emails") < read.index("Changed ")
+    content = visible_text(page)
+    assert "just now Name of S-1 Paused the lane of bulk emails" in content
+    assert re.search(r"just now Name of S-1 Paused send 1 ", content)
+    assert content.index("Paused send 1") < content.index("Paused the lane of bulk emails") < content.index("Changed ")
     assert '<a href="/Admin/Sends/1">Paused send 1</a>' in page
-    assert "The command line Changed SmsGatewaySettings" in read
+    assert "The command line Changed SmsGatewaySettings" in content
     assert AUTH_TOKEN not in page
 
 
-def test_the_audit_log_is_filtered_by_what_was_done(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
+def test_audit_log_is_filtered_by_action(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
     sysadmin.post(f"{QUEUES_PATH}/lanes/email/bulk/pause")
     sysadmin.post("/Admin/Sends/1/pause")
 
-    def rows_of(action: str) -> list[str]:
+    def rows_with(action: str) -> list[str]:
         page = sysadmin.get(AUDIT_LOG_PATH, query_string={"action": action}).text
         return re.findall(r'data-label="Action">(.*?)</td>', page)
 
-    assert [visible_text(row) for row in rows_of("lane_paused")] == ["Paused the lane of bulk emails"]
-    assert [visible_text(row) for row in rows_of("send_paused")] == ["Paused send 1"]
-    assert all("Changed" in row for row in rows_of("setting_changed"))
-    assert rows_of("send_canceled") == []
-    for odd in ("\x00", "nothing", "a" * 5_000, "<b>"):
-        assert len(rows_of(odd)) == len(rows_of(""))
+    assert [visible_text(row) for row in rows_with("lane_paused")] == ["Paused the lane of bulk emails"]
+    assert [visible_text(row) for row in rows_with("send_paused")] == ["Paused send 1"]
+    assert all("Changed" in row for row in rows_with("setting_changed"))
+    assert rows_with("send_canceled") == []
+    for invalid in ("\x00", "nothing", "a" * 5_000, "<b>"):
+        assert len(rows_with(invalid)) == len(rows_with(""))
 
 
-def test_the_audit_log_is_read_to_its_end_page_by_page_and_nothing_is_left_out(
-    web_app: Flask, sysadmin: WebClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_audit_log_pages_omit_nothing(web_app: Flask, sysadmin: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("portal.web.sysadmin.audit_log_pages._PAGE_SIZE", 4)
     with web_app.app_context():
-        for turn in range(5):
-            lane_control.pause_lane("sms", 1, None, NOW_MS + turn * 1_000)
-            lane_control.resume_lane("sms", 1, None, NOW_MS + turn * 1_000 + 1)
-            app_settings.set_setting("SmsOverrideNumber", f"+1202555010{turn}", None, NOW_MS + turn * 1_000 + 2)
-    found, address = [], AUDIT_LOG_PATH
+        for index in range(5):
+            lane_control.pause_lane("sms", 1, None, NOW_MS + index * 1_000)
+            lane_control.resume_lane("sms", 1, None, NOW_MS + index * 1_000 + 1)
+            app_settings.set_setting("SmsOverrideNumber", f"+1202555010{index}", None, NOW_MS + index * 1_000 + 2)
+    rows, address = [], AUDIT_LOG_PATH
     while address:
         page = sysadmin.get(address).text
-        found += [visible_text(row) for row in re.findall(r'data-label="Action">(.*?)</td>', page)]
+        rows += [visible_text(row) for row in re.findall(r'data-label="Action">(.*?)</td>', page)]
         older = re.search(r'href="([^"]+)" rel="next"', page)
         address = older.group(1).replace("&amp;", "&") if older else ""
-    kinds = [row.split()[0] for row in found]
-    assert kinds == ["Changed", "Resumed", "Paused"] * 5
-    for odd in ("x", "1.x", ".", "9" * 40, "-1.-1"):
-        assert sysadmin.get(AUDIT_LOG_PATH, query_string={"before": odd}).status_code == 200
+    verbs = [row.split()[0] for row in rows]
+    assert verbs == ["Changed", "Resumed", "Paused"] * 5
+    for invalid in ("x", "1.x", ".", "9" * 40, "-1.-1"):
+        assert sysadmin.get(AUDIT_LOG_PATH, query_string={"before": invalid}).status_code == 200

@@ -1,4 +1,4 @@
-"""The doctor on the test harness: who may ask it, what it shows, and its buttons, with and without JavaScript."""
+"""Diagnostics on the test harness: access, results and buttons, with and without JavaScript."""
 
 import json
 import re
@@ -23,11 +23,11 @@ HTMX = {"HX_Request": "true"}
 
 @pytest.fixture
 def gateway_is_simulator(web_app: Flask, simulator: servers.SimulatorClient) -> servers.SimulatorClient:
-    """The gateway is the simulator; where the public address leads nobody listens."""
-    own = web_app.config["PORTAL"]
-    address = f"http://127.0.0.1:{servers.free_port()}"
+    """The gateway is the simulator, and nothing listens at the public address."""
+    portal = web_app.config["PORTAL"]
+    public_url = f"http://127.0.0.1:{servers.free_port()}"
     web_app.config["PORTAL"] = replace(
-        own, twilio_api_url=simulator.url, smtp_url=simulator.smtp_url, public_url=address
+        portal, twilio_api_url=simulator.url, smtp_url=simulator.smtp_url, public_url=public_url
     )
     values = {
         "EnableSmsNotifications": "false",
@@ -47,14 +47,14 @@ def paused_gateway(web_app: Flask, gateway_is_simulator: servers.SimulatorClient
         session.add(SendingNumber(number=servers.FROM_NUMBER, **row))
 
 
-def lines_of(page: str) -> dict[str, str]:
-    """Verdict by the name of the line, as the page shows them in order."""
-    found = re.findall(r'<span class="tag"[^>]*>([^<]+)</span>\s*<strong>([^<]+)</strong>', page)
-    return {name: verdict for verdict, name in found}
+def verdicts_by_name(page: str) -> dict[str, str]:
+    """In the order of the page."""
+    rows = re.findall(r'<span class="tag"[^>]*>([^<]+)</span>\s*<strong>([^<]+)</strong>', page)
+    return {name: verdict for verdict, name in rows}
 
 
 @pytest.mark.parametrize("path", ["", "/doctor"])
-def test_the_harness_is_for_sysadmins_and_exists_for_nobody_else(
+def test_test_harness_is_for_sysadmins_only(
     visitor: WebClient, number_owner: WebClient, admin: WebClient, sysadmin: WebClient, path: str
 ) -> None:
     assert visitor.get(PAGE + path).status_code == 303
@@ -65,55 +65,55 @@ def test_the_harness_is_for_sysadmins_and_exists_for_nobody_else(
 
 
 @pytest.mark.parametrize("step", ["doctor", "webhooks", "resume"])
-def test_nobody_else_may_press_its_buttons(
+def test_only_sysadmins_may_use_its_buttons(
     admin: WebClient, number_owner: WebClient, sysadmin: WebClient, step: str
 ) -> None:
     assert admin.post(f"{PAGE}/{step}").status_code == number_owner.post(f"{PAGE}/{step}").status_code == 404
-    assert sysadmin.post_without_token(f"{PAGE}/{step}", {}).status_code == 400, "not without the token of the form"
+    assert sysadmin.post_without_token(f"{PAGE}/{step}", {}).status_code == 400, "the form token is missing"
     assert sysadmin.get(f"{PAGE}/{step}").location == PAGE
 
 
-def test_the_page_asks_nobody_until_the_button_is_pressed(
+def test_page_runs_no_checks_before_the_button_is_pressed(
     sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient
 ) -> None:
     page = sysadmin.get(PAGE)
     assert page.status_code == 200
     assert "Run diagnostics" in page.text
-    assert lines_of(page.text) == {}
+    assert verdicts_by_name(page.text) == {}
     assert find_page_problems(page.text) == []
     assert gateway_is_simulator.get("/simulator/log")["log"] == []
 
 
-def test_without_javascript_the_findings_come_in_the_whole_page(
+def test_whole_page_has_the_results_without_javascript(
     sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient
 ) -> None:
     answer = sysadmin.post(f"{PAGE}/doctor")
     assert answer.status_code == 200
     assert find_page_problems(answer.text) == []
-    found = lines_of(answer.text)
-    assert len(found) == 26
-    assert found["Credentials"] == found["Sending number"] == found["Mail server"] == "OK"
-    assert found["Inbound address"] == found["Signature round trip"] == found["Workers"] == "Failing"
-    assert found["Registration"] == "Not checked"
-    assert found["Mode"] == "Warning"
+    verdicts = verdicts_by_name(answer.text)
+    assert len(verdicts) == 26
+    assert verdicts["Credentials"] == verdicts["Sending number"] == verdicts["Mail server"] == "OK"
+    assert verdicts["Inbound address"] == verdicts["Signature round trip"] == verdicts["Workers"] == "Failing"
+    assert verdicts["Registration"] == "Not checked"
+    assert verdicts["Mode"] == "Warning"
 
 
-def test_by_htmx_the_findings_come_alone_with_the_failing_ones_first(
+def test_htmx_gets_only_the_results_failing_first(
     sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient
 ) -> None:
     answer = sysadmin.post_without_token(f"{PAGE}/doctor", {"csrf_token": sysadmin.csrf_token()}, **HTMX)
     assert answer.text.lstrip().startswith('<div id="diagnostics">')
     assert "<h1" not in answer.text
-    assert len(lines_of(answer.text)) == 26
+    assert len(verdicts_by_name(answer.text)) == 26
     headings = re.findall(r"<h3[^>]*>(\w+)</h3>", answer.text)
     assert headings == ["Twilio", "Portal", "Mail"]
     worst = {"Failing": 0, "Warning": 1, "Not checked": 2, "OK": 3}
     for part in answer.text.split("<h3")[1:]:
-        ranks = [worst[verdict] for verdict in lines_of(part).values()]
+        ranks = [worst[verdict] for verdict in verdicts_by_name(part).values()]
         assert ranks == sorted(ranks)
 
 
-def test_the_page_shows_no_number_in_full(sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient) -> None:
+def test_page_shows_no_number_in_full(sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient) -> None:
     page = sysadmin.post(f"{PAGE}/doctor").text
     assert "+1 ••• 0100" in page
     main = page[page.index("<main") :]
@@ -122,43 +122,43 @@ def test_the_page_shows_no_number_in_full(sysadmin: WebClient, gateway_is_simula
     assert servers.LIVE_CREDENTIALS["AuthToken"] not in page
 
 
-@pytest.mark.parametrize("by", [{}, HTMX], ids=["page", "htmx"])
-def test_the_button_sets_both_addresses_at_twilio(
-    web_app: Flask, sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient, by: dict[str, str]
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "htmx"])
+def test_button_sets_both_addresses_at_twilio(
+    web_app: Flask, sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient, headers: dict[str, str]
 ) -> None:
     page = sysadmin.post(f"{PAGE}/doctor").text
     assert page.count("Set both addresses at Twilio") == 1
     assert f"<code>{web_app.config['PORTAL'].public_url}/webhooks/twilio/inbound</code>" in page
-    answer = sysadmin.post_without_token(f"{PAGE}/webhooks", {"csrf_token": sysadmin.csrf_token()}, **by)
+    answer = sysadmin.post_without_token(f"{PAGE}/webhooks", {"csrf_token": sysadmin.csrf_token()}, **headers)
     assert answer.status_code == 200
     assert "Both addresses are set at Twilio." in answer.text
-    assert lines_of(answer.text)["Inbound address"] == "OK"
+    assert verdicts_by_name(answer.text)["Inbound address"] == "OK"
     account_sid, auth_token = servers.LIVE_CREDENTIALS.values()
     account = f"{gateway_is_simulator.url}/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers.json"
     (number,) = requests.get(account, auth=(account_sid, auth_token), timeout=10).json()["incoming_phone_numbers"]
     assert number["sms_url"] == f"{web_app.config['PORTAL'].public_url}/webhooks/twilio/inbound"
 
 
-def test_what_twilio_refuses_is_said_and_the_findings_stay(
+def test_refusal_by_twilio_is_shown_with_the_results(
     sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient
 ) -> None:
     gateway_is_simulator.set_faults(rules=[{"kind": "401", "call": "number"}])
     answer = sysadmin.post(f"{PAGE}/webhooks")
     assert answer.status_code == 409
     assert "Nothing was set at Twilio." in answer.text
-    assert lines_of(answer.text)["Inbound address"] == "Failing"
+    assert verdicts_by_name(answer.text)["Inbound address"] == "Failing"
 
 
 @pytest.mark.usefixtures("paused_gateway")
-def test_a_paused_lane_goes_on_by_the_button_once_nothing_fails_at_twilio(
+def test_button_resumes_sending_once_the_twilio_checks_pass(
     web_app: Flask, sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient
 ) -> None:
     page = sysadmin.post(f"{PAGE}/doctor").text
     assert "Resume sending" in page
     gateway_is_simulator.set_faults(account={"status": "suspended"})
-    refused = sysadmin.post(f"{PAGE}/resume")
-    assert refused.status_code == 409
-    assert "Sending stays paused. Account: The account is suspended." in refused.text
+    rejected = sysadmin.post(f"{PAGE}/resume")
+    assert rejected.status_code == 409
+    assert "Sending stays paused. Account: The account is suspended." in rejected.text
     gateway_is_simulator.set_faults()
     sysadmin.post(f"{PAGE}/webhooks")
     resumed = sysadmin.post(f"{PAGE}/resume")
@@ -169,7 +169,7 @@ def test_a_paused_lane_goes_on_by_the_button_once_nothing_fails_at_twilio(
         assert paused_senders() == []
 
 
-def test_a_button_is_only_there_for_what_it_mends(
+def test_buttons_appear_only_for_what_they_fix(
     sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient
 ) -> None:
     sysadmin.post(f"{PAGE}/webhooks")
@@ -179,7 +179,7 @@ def test_a_button_is_only_there_for_what_it_mends(
 
 
 @pytest.mark.usefixtures("sms_enabled")
-def test_the_target_of_the_round_trip_answers_a_signed_call_and_nothing_else(visitor: WebClient) -> None:
+def test_check_webhook_accepts_signed_posts_only(visitor: WebClient) -> None:
     form = {"CheckOf": "signatures"}
     signature = RequestValidator(AUTH_TOKEN).compute_signature(f"{PUBLIC_URL}{CHECK}?attempt=1", form)
     headers = {"X-Twilio-Signature": signature}

@@ -1,4 +1,4 @@
-"""System → queues: who may see it, what the board shows, and what its buttons do."""
+"""System → queues: access, the overview and its buttons."""
 
 import re
 
@@ -40,7 +40,7 @@ def paused_lanes(app: Flask) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_the_pages_exist_for_sysadmins_alone(
+def test_pages_are_for_sysadmins_only(
     number_owner: WebClient,
     admin: WebClient,
     visitor: WebClient,
@@ -48,7 +48,13 @@ def test_the_pages_exist_for_sysadmins_alone(
     unknown_text_id: int,
     address: str,
 ) -> None:
-    assert [who.get(address).status_code for who in (number_owner, admin, visitor, sysadmin)] == [404, 404, 303, 200]
+    clients = (number_owner, admin, visitor, sysadmin)
+    assert [client.get(address).status_code for client in clients] == [
+        404,
+        404,
+        303,
+        200,
+    ]
 
 
 @pytest.mark.parametrize("address", POSTS)
@@ -60,14 +66,12 @@ def test_only_sysadmins_control_the_queues(
     assert audit_entries(web_app) == []
 
 
-def test_the_pages_are_sound_with_nothing_and_with_everything_on_them(
-    web_app: Flask, sysadmin: WebClient, admin: WebClient, sms_enabled: None
-) -> None:
+def test_empty_pages_are_valid(web_app: Flask, sysadmin: WebClient, admin: WebClient, sms_enabled: None) -> None:
     for address in (QUEUES_PATH, AUDIT_LOG_PATH):
         assert find_page_problems(sysadmin.get(address).text) == []
 
 
-def test_the_pages_are_sound_in_the_middle_of_everything(
+def test_pages_are_valid_while_texts_are_being_sent(
     web_app: Flask, sysadmin: WebClient, admin: WebClient, foreign_account_text_id: int
 ) -> None:
     sysadmin.post(f"{QUEUES_PATH}/lanes/sms/bulk/pause")
@@ -85,29 +89,25 @@ def test_the_pages_are_sound_in_the_middle_of_everything(
         assert find_page_problems(sysadmin.get(address).text) == [], address
 
 
-def test_the_board_is_the_same_on_the_page_and_by_itself_and_looks_again(
-    sysadmin: WebClient, ready_text_id: int
-) -> None:
-    board = sysadmin.get(f"{QUEUES_PATH}/now").text
-    assert board.lstrip().startswith('<div id="queues"')
-    assert f'hx-get="{QUEUES_PATH}/now" hx-trigger="every 5s"' in board
-    assert visible_text(board) in visible_text(sysadmin.get(QUEUES_PATH).text)
+def test_overview_fragment_polls_and_matches_the_page(sysadmin: WebClient, ready_text_id: int) -> None:
+    overview = sysadmin.get(f"{QUEUES_PATH}/now").text
+    assert overview.lstrip().startswith('<div id="queues"')
+    assert f'hx-get="{QUEUES_PATH}/now" hx-trigger="every 5s"' in overview
+    assert visible_text(overview) in visible_text(sysadmin.get(QUEUES_PATH).text)
 
 
-def test_each_lane_tells_what_waits_and_since_when(sysadmin: WebClient, ready_text_id: int) -> None:
-    board = visible_text(sysadmin.get(f"{QUEUES_PATH}/now").text)
-    assert re.search(r"Bulk texts 1 0 \d+ \w+ (\d{4}|at \d\d:\d\d) Open Pause", board)
-    assert "Urgent texts 0 0 None Open" in board
-    assert re.search(r"Bulk emails 6 0 \d", board)
+def test_lane_shows_waiting_count_and_age(sysadmin: WebClient, ready_text_id: int) -> None:
+    overview = visible_text(sysadmin.get(f"{QUEUES_PATH}/now").text)
+    assert re.search(r"Bulk texts 1 0 \d+ \w+ (\d{4}|at \d\d:\d\d) Open Pause", overview)
+    assert "Urgent texts 0 0 None Open" in overview
+    assert re.search(r"Bulk emails 6 0 \d", overview)
 
 
 def test_lane_shows_texts_with_unknown_outcome(sysadmin: WebClient, unknown_text_id: int) -> None:
     assert "and 1 with unknown outcome" in visible_text(sysadmin.get(f"{QUEUES_PATH}/now").text)
 
 
-def test_a_lane_is_paused_and_resumed_by_its_button_and_every_page_says_so(
-    web_app: Flask, sysadmin: WebClient, ready_text_id: int
-) -> None:
+def test_button_pauses_and_resumes_a_lane(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
     answer = sysadmin.post(f"{QUEUES_PATH}/lanes/sms/bulk/pause")
     assert (answer.status_code, answer.location) == (303, QUEUES_PATH)
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
@@ -121,7 +121,7 @@ def test_a_lane_is_paused_and_resumed_by_its_button_and_every_page_says_so(
     assert audit_entries(web_app) == [("lane_paused", "sms bulk"), ("lane_resumed", "sms bulk")]
 
 
-def test_everything_is_paused_and_resumed_at_once(web_app: Flask, sysadmin: WebClient) -> None:
+def test_all_lanes_are_paused_and_resumed_at_once(web_app: Flask, sysadmin: WebClient) -> None:
     sysadmin.post(f"{QUEUES_PATH}/everything/pause")
     assert len(paused_lanes(web_app)) == 4
     page = sysadmin.get(QUEUES_PATH).text
@@ -131,14 +131,14 @@ def test_everything_is_paused_and_resumed_at_once(web_app: Flask, sysadmin: WebC
     assert paused_lanes(web_app) == []
 
 
-def test_without_redis_the_page_works_and_says_so(sysadmin: WebClient, ready_text_id: int) -> None:
+def test_page_works_without_redis(sysadmin: WebClient, ready_text_id: int) -> None:
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
     assert "The queue accepts no work. The socket in PORTAL_REDIS_URL does not exist." in page
     assert "Nothing is lost" in page
     assert "Redis Accepts no work" in page
 
 
-def test_processes_that_are_silent_are_named(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
+def test_missing_processes_are_named(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
     with web_app.app_context():
         maintenance.record_heartbeat("another", "worker:email", now_ms() - 600_000)
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
@@ -147,7 +147,7 @@ def test_processes_that_are_silent_are_named(web_app: Flask, sysadmin: WebClient
     assert "Worker for texts: not running" not in page
 
 
-def test_a_sending_number_shows_its_rate_its_pace_and_why_it_stands_still(
+def test_sending_number_shows_rates_and_why_it_is_blocked(
     web_app: Flask, sysadmin: WebClient, unknown_text_id: int
 ) -> None:
     with app_transaction(web_app):
@@ -163,7 +163,7 @@ def test_a_sending_number_shows_its_rate_its_pace_and_why_it_stands_still(
     assert "Not in use" in page
 
 
-def test_a_number_is_not_resumed_while_twilio_does_not_answer_for_it(
+def test_number_is_resumed_only_if_twilio_checks_pass(
     web_app: Flask, sysadmin: WebClient, ready_text_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with app_transaction(web_app):
@@ -180,9 +180,7 @@ def test_a_number_is_not_resumed_while_twilio_does_not_answer_for_it(
     assert audit_entries(web_app) == [("sender_resumed", "the sending number")]
 
 
-def test_sends_under_way_are_listed_with_their_share_and_steered_from_there(
-    web_app: Flask, sysadmin: WebClient, ready_text_id: int
-) -> None:
+def test_send_in_progress_can_be_paused_and_resumed(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
     assert "Notice for [full name]" in page
     assert "100 %" in page
@@ -193,7 +191,7 @@ def test_sends_under_way_are_listed_with_their_share_and_steered_from_there(
     assert "This send is paused" not in sysadmin.get(QUEUES_PATH).text
 
 
-def test_the_menu_leads_there_for_sysadmins(admin: WebClient, sysadmin: WebClient) -> None:
+def test_menu_links_the_pages_for_sysadmins(admin: WebClient, sysadmin: WebClient) -> None:
     for address, name in ((QUEUES_PATH, "Queues"), (AUDIT_LOG_PATH, "Audit log")):
         assert re.search(rf'href="{address}"[^>]*>{name}<', sysadmin.get("/Admin/Sends").text)
         assert f'href="{address}"' not in admin.get("/Admin/Sends").text

@@ -1,4 +1,4 @@
-"""The form for a test text: what can be chosen, and what happens to what was typed."""
+"""The form for a test text: sending numbers, and rejected input."""
 
 import json
 import re
@@ -30,11 +30,11 @@ def set_up(app: Flask, **values: object) -> None:
 
 
 def choices(page: str) -> list[str]:
-    found = re.search(r'<select id="field-sender".*?</select>', page, re.DOTALL)
-    return re.findall(r"<option[^>]*>([^<]+)</option>", found[0]) if found else []
+    select = re.search(r'<select id="field-sender".*?</select>', page, re.DOTALL)
+    return re.findall(r"<option[^>]*>([^<]+)</option>", select[0]) if select else []
 
 
-def test_where_several_numbers_send_each_can_be_tried(several_numbers: None, sysadmin: WebClient) -> None:
+def test_each_of_several_sending_numbers_can_be_chosen(several_numbers: None, sysadmin: WebClient) -> None:
     page = sysadmin.get(PAGE).text
     assert choices(page) == ["The usual number", "(202) 555-0100", "(202) 555-0101"]
     assert find_page_problems(page) == []
@@ -42,7 +42,7 @@ def test_where_several_numbers_send_each_can_be_tried(several_numbers: None, sys
     assert "+1 ••• 0123, from +1 ••• 0101" in visible_text(steps.text)
 
 
-def test_where_one_number_sends_nothing_is_asked(web_app: Flask, sysadmin: WebClient) -> None:
+def test_single_sending_number_needs_no_choice(web_app: Flask, sysadmin: WebClient) -> None:
     set_up(
         web_app,
         SmsGatewayAuthentication=servers.LIVE_CREDENTIALS,
@@ -54,28 +54,26 @@ def test_where_one_number_sends_nothing_is_asked(web_app: Flask, sysadmin: WebCl
     assert ", from" not in visible_text(steps.text)
 
 
-def test_in_test_mode_the_one_test_number_sends(several_numbers: None, web_app: Flask, sysadmin: WebClient) -> None:
+def test_test_mode_offers_no_choice_of_number(several_numbers: None, web_app: Flask, sysadmin: WebClient) -> None:
     test_sender = {"FromNumber": "+15005550006"}
     set_up(web_app, TestSmsGatewayAuthentication=servers.TEST_CREDENTIALS, TestSmsGatewaySettings=test_sender)
     set_up(web_app, EnableSmsTestMode=True)
     assert choices(sysadmin.get(PAGE).text) == []
 
 
-def test_a_number_that_was_taken_out_meanwhile_is_named_at_its_field_and_nothing_typed_is_lost(
+def test_removed_sending_number_is_rejected_at_its_field(
     several_numbers: None, web_app: Flask, sysadmin: WebClient
 ) -> None:
     set_up(web_app, SmsGatewaySettings={"FromNumber": servers.FROM_NUMBER})
-    answer = sysadmin.post(f"{PAGE}/texts", number=PHONE, sender=SECOND, body="My very own visible_text")
+    answer = sysadmin.post(f"{PAGE}/texts", number=PHONE, sender=SECOND, body="My very own text")
     assert answer.status_code == 422
     assert 'id="field-sender-error">The settings changed, and this number no longer sends texts' in answer.text
-    assert "My very own visible_text" in answer.text
+    assert "My very own text" in answer.text
     assert PHONE in answer.text
     assert find_page_problems(answer.text) == []
 
 
-def test_a_wrong_phone_number_keeps_the_sending_number_that_was_chosen(
-    several_numbers: None, sysadmin: WebClient
-) -> None:
+def test_invalid_phone_number_keeps_the_chosen_sending_number(several_numbers: None, sysadmin: WebClient) -> None:
     answer = sysadmin.post(f"{PAGE}/texts", number="123", sender=SECOND, body="Is it there?")
     assert answer.status_code == 422
     assert f'<option value="{SECOND}" selected>' in answer.text
