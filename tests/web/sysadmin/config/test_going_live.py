@@ -111,9 +111,9 @@ def test_expiring_test_mode_warns_that_texts_go_live(
         assert 0 <= now_ms() + 4 * 3_600_000 - expires_at_ms < 61_000
 
 
-@pytest.mark.parametrize("entered", ["", "tomorrow", "2020-01-01T10:00", "2999-01-01T10:00", "2026-13-45T99:00", "９９"])
-def test_invalid_expiry_is_rejected_at_its_field(web_app: Flask, sysadmin: WebClient, entered: str) -> None:
-    page = save(sysadmin, TEST, value="true", expiry="at", expires_at=entered)
+@pytest.mark.parametrize("value", ["", "tomorrow", "2020-01-01T10:00", "2999-01-01T10:00", "2026-13-45T99:00", "９９"])
+def test_invalid_expiry_is_rejected_at_its_field(web_app: Flask, sysadmin: WebClient, value: str) -> None:
+    page = save(sysadmin, TEST, value="true", expiry="at", expires_at=value)
     assert 'id="field-expires_at-error"' in page
     assert stored(web_app, TEST) is None
 
