@@ -25,7 +25,7 @@ from portal.content.message_templates import TemplateDraft
 from portal.core.clock import now_ms
 from portal.core.config import load_settings
 from portal.sends import fan_out, send_creation
-from portal.settings import app_settings
+from portal.settings import setting_changes
 
 LATENCY_MS = 100
 ROOT = Path(__file__).parents[1]
@@ -100,7 +100,7 @@ def configure(rate: float) -> None:
         "EnableSmsNotifications": "true",
     }
     for name, text in values.items():
-        app_settings.set_setting(name, text, None, now_ms())
+        setting_changes.set_setting(name, text, None, now_ms())
 
 
 def add_accounts(total: int, account_type: str = "Load", first_number: int = 2_000_000) -> None:

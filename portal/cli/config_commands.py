@@ -9,10 +9,10 @@ import click
 from portal.cli.app_context import IDENTIFIER, exit_with_error, with_app_context
 from portal.core.clock import now_ms
 from portal.messages.rules.message_modes import CHANNEL_LABELS
-from portal.settings import app_settings, setting_history
-from portal.settings.app_settings import SettingUpdate
+from portal.settings import app_settings, setting_changes, setting_history
 from portal.settings.rules.app_config import DEFINITIONS
 from portal.settings.rules.configuration import channel_of_setting
+from portal.settings.setting_changes import SettingUpdate
 
 _DURATION = re.compile(r"([0-9]{1,6})([mhd])\Z")
 _MILLISECONDS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -48,13 +48,13 @@ def set_value(name: str, value: str, duration: str | None) -> None:
     """Change a setting; it takes effect within a second. A value of - is read from stdin."""
     text, at_ms = sys.stdin.read() if value == "-" else value, now_ms()
     until_ms = at_ms + _duration_ms(duration) if duration is not None else None
-    live_ms = app_settings.change_setting(SettingUpdate(name, None, at_ms, expires_at_ms=until_ms), text)
+    live_ms = setting_changes.change_setting(SettingUpdate(name, None, at_ms, expires_at_ms=until_ms), text)
     click.echo(f"{name} = {app_settings.display_values()[name]}")
     _print_derived_values(name)
     if live_ms is not None:
         when = "from now on" if live_ms <= at_ms else f"from {_iso(live_ms)} on"
         reached = CHANNEL_LABELS[channel_of_setting(name)].live_label.replace("’", "'")
-        click.echo(f"{reached} {when}. {app_settings.waiting_message(name)}".strip(), err=True)
+        click.echo(f"{reached} {when}. {setting_changes.waiting_message(name)}".strip(), err=True)
 
 
 @group.command()

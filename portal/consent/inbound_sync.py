@@ -26,7 +26,8 @@ from portal.gateways import queue
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
 from portal.gateways.rules.provider_schema import Credentials
 from portal.gateways.sms_provider import sms_gateway
-from portal.settings.live_gateway import live_credentials, live_sender, message_created_ms
+from portal.settings.app_settings import live_credentials
+from portal.settings.live_gateway import live_sender, message_created_ms
 from portal.settings.tables.sending_numbers import all_sending_numbers
 
 _CURSOR_NAME = "inbound_messages"

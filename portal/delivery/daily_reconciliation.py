@@ -13,7 +13,7 @@ from portal.core.transaction import transaction
 from portal.gateways.rules.provider_schema import Credentials
 from portal.gateways.sms_provider import sms_gateway
 from portal.messages.tables import unresolved
-from portal.settings.live_gateway import live_credentials
+from portal.settings.app_settings import live_credentials
 
 _CURSOR_NAME = "daily_reconciliation"
 _DAY_MS = 86_400_000

@@ -23,7 +23,8 @@ from portal.messages.rules import sms_segments
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables import transitions, unresolved
 from portal.messages.tables.communications import Delivery
-from portal.settings.live_gateway import live_credentials, message_created_ms
+from portal.settings.app_settings import live_credentials
+from portal.settings.live_gateway import message_created_ms
 
 _BATCH_SIZE = 50
 _RECHECK_DELAY_MS = 15_000

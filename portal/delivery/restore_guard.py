@@ -18,7 +18,7 @@ from portal.gateways import queue
 from portal.messages.restore_check import _CURSOR_NAME
 from portal.messages.rules.restore_detection import is_restored
 from portal.messages.tables import lane_state
-from portal.settings import live_gateway
+from portal.settings import app_settings
 
 _MIN_CLOCK_STEP_MS = 60_000
 """Clocks are adjusted by seconds now and then; a larger step means that the clock was wrong."""
@@ -63,7 +63,7 @@ def _quarantine_restored(database_ms: int, now_ms: int) -> None:
 
     Nobody knows whom such a send has reached since the copy: its further messages would be new ones with new links.
     """
-    credentials = live_gateway.live_credentials()
+    credentials = app_settings.live_credentials()
     texts = 0
     while True:
         with transaction():

@@ -13,7 +13,7 @@ from portal.gateways import queue
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables import transitions, unresolved
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.settings.live_gateway import live_credentials
+from portal.settings.app_settings import live_credentials
 
 SENT, NOT_SENT, RESEND = "sent", "not_sent", "resend"
 CONFIRMATION_WORDS = {SENT: "SENT", NOT_SENT: "NOT SENT", RESEND: "RESEND"}

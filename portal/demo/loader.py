@@ -16,7 +16,7 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.demo import past_sends
 from portal.sends.tables.sends import Send
-from portal.settings import app_settings
+from portal.settings import setting_changes
 
 PASSWORD = "maple-lantern-river"  # noqa: S105  printed on the screen: these accounts exist nowhere else
 _DEMO_FOLDER = Path(__file__).parent
@@ -83,7 +83,7 @@ def _load_missing(now_ms: int) -> None:
     """Each step only where it is not done: a start that was broken off goes on with the next one."""
     opened_ms = now_ms - _HISTORY_DAYS * 86_400_000
     for name, value in _SETTINGS.items():
-        app_settings.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, now_ms)
+        setting_changes.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, now_ms)
     if find_by_external_id(_FIRST_ACCOUNT_ID) is None:
         account_import.import_accounts((_DEMO_FOLDER / "accounts.csv").read_bytes(), opened_ms)
     account_management.set_missing_passwords(PASSWORD)

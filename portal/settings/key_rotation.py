@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.transaction import transaction
-from portal.settings.app_settings import encrypt_setting
 from portal.settings.rules import encryption
 from portal.settings.rules.app_config import DEFINITIONS
 from portal.settings.rules.encryption import DecryptionError
-from portal.settings.tables.setting_values import lock_settings, replace_ciphertext, stored_settings
+from portal.settings.setting_changes import encrypt_setting
+from portal.settings.tables.setting_values import StoredSetting, lock_settings, replace_ciphertext, stored_settings
 
 
 @dataclass(frozen=True)
@@ -26,19 +26,19 @@ def rotate_keys() -> KeyRotation:
     with transaction():
         lock_settings()
         secrets = {name: row for name, row in stored_settings().items() if DEFINITIONS[name].is_secret}
-        plaintexts = _decrypt_all({name: row.value for name, row in secrets.items()}, keys)
+        plaintexts = _decrypt_all(secrets, keys)
         outdated = [name for name, row in secrets.items() if not encryption.is_encrypted_with(row.value, newest)]
         for name in outdated:
             replace_ciphertext(name, encrypt_setting(name, plaintexts[name]))
     return KeyRotation(len(outdated), len(secrets))
 
 
-def _decrypt_all(ciphertexts: dict[str, str], keys: tuple[bytes, ...]) -> dict[str, str]:
+def _decrypt_all(secrets: dict[str, StoredSetting], keys: tuple[bytes, ...]) -> dict[str, str]:
     plaintexts: dict[str, str] = {}
     errors: list[str] = []
-    for name, ciphertext in ciphertexts.items():
+    for name, row in secrets.items():
         try:
-            plaintexts[name] = encryption.decrypt_secret(ciphertext, name, keys)
+            plaintexts[name] = encryption.decrypt_secret(row.value, name, keys)
         except DecryptionError as error:
             errors.append(str(error))
     if errors:

@@ -1,7 +1,4 @@
-"""The live account and sender, whatever the mode.
-
-Test credentials can neither list nor fetch messages (docs/twilio.md#test-credentials).
-"""
+"""The live sender, whatever the mode: its sending numbers, and when the provider created a message."""
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -11,14 +8,10 @@ from portal.core.context import settings
 from portal.core.rules.phone import format_phone, is_e164
 from portal.core.rules.time_format import EARLIEST_MS
 from portal.gateways.provider import ProviderMessage
-from portal.gateways.rules.provider_schema import Credentials, SenderSettings
+from portal.gateways.rules.provider_schema import SenderSettings
 from portal.settings import app_settings
 
 _UNKNOWN_TIME_MS = 2**53
-
-
-def live_credentials() -> Credentials | None:
-    return app_settings.live_credentials()
 
 
 def live_sender() -> SenderSettings | None:
@@ -36,9 +29,8 @@ def sender_for(phone_number: str, sender: SenderSettings | None) -> str:
     """The sending number for this phone; "" if there is none or a messaging service chooses it."""
     if sender is None or not is_e164(phone_number) or sender.messaging_service_sid:
         return sender.from_number if sender else ""
-    return sender.sender_assignment.sender_for(
-        phone_number, preferred_sender_of(phone_number) if sender.additional_numbers else None
-    )
+    preferred = preferred_sender_of(phone_number) if sender.additional_numbers else None
+    return sender.sender_assignment.sender_for(phone_number, preferred)
 
 
 def message_created_ms(message: ProviderMessage) -> int:

@@ -44,12 +44,7 @@ def latest_entries(now_ms: int) -> dict[str, SettingHistoryEntry]:
 
 
 def _entry(row: SettingChange) -> SettingHistoryEntry:
-    return SettingHistoryEntry(
-        row.id, row.name, row.old_value, row.new_value, row.expires_at_ms, row.at_ms, _author(row)
-    )
-
-
-def _author(row: SettingChange) -> str:
-    if row.source == "expiry":
-        return _EXPIRED
-    return row.changed_by.name if row.changed_by else "The command line"
+    author = row.changed_by.name if row.changed_by else "The command line"
+    changed_by = _EXPIRED if row.source == "expiry" else author
+    values = row.old_value, row.new_value, row.expires_at_ms
+    return SettingHistoryEntry(row.id, row.name, *values, row.at_ms, changed_by)

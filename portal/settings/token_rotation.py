@@ -5,8 +5,8 @@ from typing import Any
 
 from portal.core.errors import ActionRefused
 from portal.core.rules.setting_error import SettingError
-from portal.settings.app_settings import InvalidSetting, SettingUpdate, change_setting
 from portal.settings.rules.configuration import Configuration
+from portal.settings.setting_changes import InvalidSetting, SettingUpdate, change_setting
 
 AUTH_TOKEN_KEY, PREVIOUS_TOKEN_KEY = "AuthToken", "PreviousAuthToken"
 
@@ -19,10 +19,9 @@ def rotate_auth_token(change: SettingUpdate, token: str) -> None:
         if AUTH_TOKEN_KEY not in value:
             raise ActionRefused(f"{change.name} has no {AUTH_TOKEN_KEY} to replace. Set the credentials first.")
         if token in ("", value[AUTH_TOKEN_KEY]):
-            problem = "is already in use" if token else "is empty. Enter the new one"
-            raise InvalidSetting(
-                change.name, SettingError.for_key(f'{change.name}: "{AUTH_TOKEN_KEY}" {problem}.', AUTH_TOKEN_KEY)
-            )
+            reason = "is already in use" if token else "is empty. Enter the new one"
+            problem = f'{change.name}: "{AUTH_TOKEN_KEY}" {reason}.'
+            raise InvalidSetting(change.name, SettingError.for_key(problem, AUTH_TOKEN_KEY))
         return json.dumps({**value, AUTH_TOKEN_KEY: token, PREVIOUS_TOKEN_KEY: value[AUTH_TOKEN_KEY]})
 
     change_setting(change, with_new_token)

@@ -13,7 +13,7 @@ from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
 from portal.delivery import reconciliation
 from portal.messages.tables.communications import Communication, Delivery
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -74,11 +74,11 @@ def test_stop_before_the_welcome_leaves_cancels_it(simulator: servers.SimulatorC
 def test_start_counts_while_texts_are_off_but_gets_no_welcome(
     simulator: servers.SimulatorClient,
 ) -> None:
-    app_settings.set_setting("EnableSmsNotifications", "false", None, NOW)
+    setting_changes.set_setting("EnableSmsNotifications", "false", None, NOW)
     inbound_helpers.receive_text("START", NUMBER, NOW)
     assert inbound_helpers.stored_consent_state(NUMBER) == ("A", False, False)
     assert inbound_helpers.texts_of_kind("welcome") == [(NUMBER, "skipped", "feature_off")]
-    app_settings.set_setting("EnableSmsNotifications", "true", None, NOW)
+    setting_changes.set_setting("EnableSmsNotifications", "true", None, NOW)
     scenario.run_sms_worker()
     assert simulator.accepted_texts() == []
 

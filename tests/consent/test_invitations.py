@@ -18,7 +18,7 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Communication, Delivery
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -238,7 +238,7 @@ def test_unreachable_or_enabled_number_is_not_invited(account_id_fixture: int) -
 
 
 def test_no_requests_while_texts_are_off_or_unconfigured(account_id_fixture: int) -> None:
-    app_settings.set_setting("EnableSmsNotifications", "false", None, NOW)
+    setting_changes.set_setting("EnableSmsNotifications", "false", None, NOW)
     assert refusal_message(account_id_fixture) == "Texts are switched off."
 
 

@@ -16,7 +16,7 @@ from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.messages.tables.communications import Communication, Delivery
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.inbound_helpers import MINUTE_MS
 
@@ -349,7 +349,7 @@ def test_invitation_page_hides_the_displaced_account() -> None:
 
 
 def test_no_consent_notifications_while_texts_are_off() -> None:
-    app_settings.set_setting("EnableSmsNotifications", "false", None, minutes_after_start(0))
+    setting_changes.set_setting("EnableSmsNotifications", "false", None, minutes_after_start(0))
     add_new_account()
     move_texts(NUMBER, 2, SHELL_ACTOR, minutes_after_start(1))
     assert inbound_helpers.notified_accounts("displaced") == ["OLD"]

@@ -28,7 +28,7 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.messages.rules import sms_segments
 from portal.messages.rules.sms_lookalikes import CharacterReplacement
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -81,7 +81,7 @@ def test_sending_number_of_messaging_service_or_short_code() -> None:
     save_block_text(WELCOME_TEXT, "From {{ sending_number }}.")
     scenario.configure_gateway(SmsGatewaySettings=f'{{"MessagingServiceSid": "MG{"0" * 32}"}}')
     assert render_block(WELCOME_TEXT).text == "From our number."
-    app_settings.set_setting("SmsGatewaySettings", '{"FromNumber": "12345"}', None, NOW)
+    setting_changes.set_setting("SmsGatewaySettings", '{"FromNumber": "12345"}', None, NOW)
     assert render_block(WELCOME_TEXT).text == "From 12345."
 
 
@@ -330,5 +330,5 @@ def test_current_version_of_every_block() -> None:
 
 def test_invalid_setting_does_not_break_a_block() -> None:
     scenario.configure_gateway()
-    app_settings.set_setting("SmsGatewaySettings", f'{{"FromNumber": "{servers.FROM_NUMBER}"}}', None, NOW)
+    setting_changes.set_setting("SmsGatewaySettings", f'{{"FromNumber": "{servers.FROM_NUMBER}"}}', None, NOW)
     assert render_block(STOP_HELP_INFO).text.count("555-0100") == 2

@@ -33,7 +33,7 @@ from portal.messages.tables import communication_history, delivery_counts, unres
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.operations import test_messages
 from portal.sends import progress
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from portal.settings.tables.sending_numbers import paused_senders
 from tests.support import inbound_helpers, scenario, servers
 
@@ -53,7 +53,7 @@ _SHORT_CODE = {
 
 
 def set_switch(name: str, value: str) -> None:
-    app_settings.set_setting(name, value, None, scenario.now_ms())
+    setting_changes.set_setting(name, value, None, scenario.now_ms())
 
 
 def create_bulk_send(total: int, rate: float) -> None:

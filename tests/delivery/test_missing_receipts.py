@@ -15,7 +15,7 @@ from portal.gateways import twilio_messages
 from portal.gateways.provider import ProviderUnavailable
 from portal.messages import timeline
 from portal.messages.tables.communications import Delivery
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from portal.settings.tables.setting_values import AppSetting
 from tests.support import scenario, servers
 
@@ -50,7 +50,7 @@ def delete_credentials() -> None:
 
 def replace_credentials() -> None:
     other = json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": "another account's"})
-    app_settings.set_setting("SmsGatewayAuthentication", other, None, scenario.now_ms())
+    setting_changes.set_setting("SmsGatewayAuthentication", other, None, scenario.now_ms())
 
 
 def check_receipts_after(after_ms: int) -> None:

@@ -17,8 +17,8 @@ from portal.core.transaction import transaction
 from portal.delivery.receipts import record_receipt
 from portal.delivery.sms_claim import record_and_claim
 from portal.operations import diagnostics
-from portal.settings.app_settings import InvalidSetting, set_setting
 from portal.settings.live_gateway import sending_number_label
+from portal.settings.setting_changes import InvalidSetting, set_setting
 from portal.settings.tables.sending_numbers import paused_senders
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.lane_driver import LaneDriver

@@ -21,7 +21,7 @@ from portal.messages.tables.communications import Delivery
 from portal.messages.timeline import describe_state
 from portal.sends import deferred_texts, fan_out, progress, send_control, send_creation
 from portal.sends.tables.sends import Send
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver
 
@@ -128,9 +128,9 @@ def test_simulated_and_redirected_texts_ignore_quiet_hours(changes: dict[str, An
 
 def test_unsent_texts_are_deferred_again_after_test_mode() -> None:
     send_to(asleep=2)
-    app_settings.set_setting("EnableSmsTestMode", "true", None, now_ms())
+    setting_changes.set_setting("EnableSmsTestMode", "true", None, now_ms())
     release_deferred_at(scenario.now_ms())
-    app_settings.set_setting("EnableSmsTestMode", "false", None, now_ms())
+    setting_changes.set_setting("EnableSmsTestMode", "false", None, now_ms())
     LaneDriver().run_until_sent(1)
     assert scenario.count_states("sms") == {"deferred": 2}
 

@@ -17,7 +17,7 @@ from portal.delivery.sms_worker import SmsWorkerRun
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Unknown
 from portal.gateways.twilio_messages import TwilioGateway, _parse_response
 from portal.messages.tables.communications import Attempt
-from portal.settings import app_settings
+from portal.settings import app_settings, setting_changes
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -180,7 +180,7 @@ def test_list_of_another_account_is_no_evidence(simulator: servers.SimulatorClie
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
     scenario.run_sms_worker()
     other = json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": "another account's"})
-    app_settings.set_setting("SmsGatewayAuthentication", other, None, scenario.now_ms())
+    setting_changes.set_setting("SmsGatewayAuthentication", other, None, scenario.now_ms())
     reconcile_after(ahead_ms=3_600_000)
     assert scenario.count_states("sms") == {"unknown": 1}
 

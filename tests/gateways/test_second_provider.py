@@ -15,7 +15,7 @@ from portal.gateways import registry
 from portal.gateways.sms_provider import sms_gateway
 from portal.messages.tables.communications import Attempt
 from portal.settings import app_settings
-from portal.settings.app_settings import set_setting
+from portal.settings.setting_changes import set_setting
 from tests.support import scenario, servers
 from tests.support.fakes import fake_provider
 from tests.support.fakes.fake_provider import API_KEY, REJECTED_NUMBER, SENT_TEXTS, UNKNOWN_OUTCOME_NUMBER

@@ -12,7 +12,7 @@ from portal.messages.tables.communications import Communication, Delivery
 from portal.operations import drills
 from portal.operations.drills import DrillOutcome
 from portal.operations.rules.drill_scenarios import DRILLS
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from tests.support import scenario, servers
 
 pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.one_engine]
@@ -61,7 +61,7 @@ def test_only_one_drill_runs_at_a_time(actor_id: int) -> None:
 
 
 def test_drill_is_refused_in_test_mode(actor_id: int) -> None:
-    app_settings.set_setting("EnableSmsTestMode", "true", None, scenario.now_ms())
+    setting_changes.set_setting("EnableSmsTestMode", "true", None, scenario.now_ms())
     with pytest.raises(ActionRefused, match="Turn test mode and override off"):
         drills.start_drill("lost", actor_id, scenario.now_ms())
 

@@ -15,7 +15,7 @@ from portal.gateways.rules.provider_codes import explain_error_code
 from portal.messages.tables.communications import Communication
 from portal.operations import test_messages
 from portal.operations.test_messages import MessageStep
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from portal.settings.tables.sending_numbers import paused_senders
 from tests.support import scenario, servers
 
@@ -31,7 +31,7 @@ def sysadmin(app: object, simulator: servers.SimulatorClient) -> int:
 
 
 def switch(name: str, value: str) -> None:
-    app_settings.set_setting(name, value, None, scenario.now_ms())
+    setting_changes.set_setting(name, value, None, scenario.now_ms())
 
 
 def send_and_get_steps(actor: int, number: str = NUMBER, body: str = "Is it there?") -> dict[str, MessageStep]:

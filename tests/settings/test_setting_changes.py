@@ -25,14 +25,14 @@ from portal.core.rules.routing import Mode
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Attempt
 from portal.settings import app_settings, setting_history, token_rotation
-from portal.settings.app_settings import (
+from portal.settings.key_rotation import rotate_keys
+from portal.settings.setting_changes import (
     InvalidSetting,
     LiveConfirmationRequired,
     SettingUpdate,
     change_setting,
     set_setting,
 )
-from portal.settings.key_rotation import rotate_keys
 from portal.settings.tables.setting_values import AppSetting, SettingChange
 from tests.support import scenario, servers
 from tests.support.invalid_inputs import INVALID_VALUES, VALID_VALUES
@@ -141,7 +141,7 @@ def test_invalid_input_changes_nothing(name: str) -> None:
 def test_empty_secret_keeps_the_stored_one() -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
     set_setting(AUTHENTICATION, json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": ""}), None, NOW)
-    assert app_settings.current_values()[AUTHENTICATION] == {**CREDENTIALS, "AccountSid": "AC" + "f" * 32}
+    assert app_settings.configuration().values[AUTHENTICATION] == {**CREDENTIALS, "AccountSid": "AC" + "f" * 32}
 
 
 def test_secrets_are_stored_encrypted_only(app: Flask) -> None:
@@ -179,14 +179,14 @@ def test_expiry_precedes_the_next_change_in_history() -> None:
 @pytest.mark.parametrize("sender", ["SmsGatewaySettings", "TestSmsGatewaySettings"])
 def test_sending_number_cannot_be_the_override_number(sender: str) -> None:
     configure_gateway()
-    own = app_settings.current_values()[sender]["FromNumber"]
+    own = app_settings.configuration().values[sender]["FromNumber"]
     with pytest.raises(InvalidSetting, match=f"must differ from the numbers of {sender}") as raised:
         set_setting("SmsOverrideNumber", own, None, NOW)
     assert set(raised.value.errors_by_key) == {""}
     with pytest.raises(InvalidSetting, match="must differ from SmsOverrideNumber") as raised:
         set_setting(sender, '{"FromNumber": "+12025550142"}', None, NOW)
     assert set(raised.value.errors_by_key) == {"FromNumber"}
-    assert app_settings.current_values()[sender] == {"FromNumber": own}
+    assert app_settings.configuration().values[sender] == {"FromNumber": own}
 
 
 @pytest.mark.one_engine
@@ -332,10 +332,8 @@ def test_key_rotation_fails_without_changes(settings: Settings) -> None:
 def test_unreadable_secret_stops_texts_but_not_pages(settings: Settings) -> None:
     configure_gateway(EnableSmsNotifications="true")
     with _set_keys(settings, NEW_KEY):
-        from portal.settings import app_settings as actions
-
-        assert actions.resolve_current_gateway().send_route is None
-        assert list(actions.configuration().read_errors) == [AUTHENTICATION, "TestSmsGatewayAuthentication"]
+        assert app_settings.resolve_current_gateway().send_route is None
+        assert list(app_settings.configuration().read_errors) == [AUTHENTICATION, "TestSmsGatewayAuthentication"]
 
 
 def test_change_by_another_process_applies_at_once(app: Flask, simulator: servers.SimulatorClient) -> None:
@@ -384,11 +382,10 @@ def test_attempts_never_mix_two_configurations(app: Flask, simulator: servers.Si
     attempts = list(db.session.scalars(select(Attempt).where(Attempt.outcome == "accepted")))
     assert len(attempts) == 300
     for attempt in attempts:
-        rehearsed = attempt.mode in ("test", "test_override")
-        assert (
-            attempt.account_sid == (servers.TEST_CREDENTIALS if rehearsed else servers.LIVE_CREDENTIALS)["AccountSid"]
-        )
-        assert attempt.sender == ("+15005550006" if rehearsed else servers.FROM_NUMBER)
+        is_test = attempt.mode in ("test", "test_override")
+        credentials = servers.TEST_CREDENTIALS if is_test else servers.LIVE_CREDENTIALS
+        assert attempt.account_sid == credentials["AccountSid"]
+        assert attempt.sender == ("+15005550006" if is_test else servers.FROM_NUMBER)
         assert (attempt.destination == "+12025550142") == attempt.mode.endswith("override")
     calls = [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
     pairs = {(call["account_sid"], call["from"]) for call in calls}
@@ -435,9 +432,7 @@ def _rows() -> list[Any]:
 
 
 def _token() -> str:
-    from portal.settings import app_settings as actions
-
-    return str(actions.current_values()[AUTHENTICATION]["AuthToken"])
+    return str(app_settings.configuration().values[AUTHENTICATION]["AuthToken"])
 
 
 def _set_keys(settings: Settings, *keys: bytes) -> Any:

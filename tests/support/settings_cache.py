@@ -13,7 +13,7 @@ from portal.core.context import settings as environment
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Delivery
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from portal.settings.tables.sending_numbers import SendingNumber
 from portal.settings.tables.setting_values import AppSetting, SettingChange
 
@@ -33,7 +33,7 @@ def apply_settings(values: Mapping[str, str], at_ms: int | None = None) -> None:
         return
     before = _row_counts() if untouched else {}
     for name, text in values.items():
-        app_settings.set_setting(name, text, None, at_ms or now_ms())
+        setting_changes.set_setting(name, text, None, at_ms or now_ms())
     if untouched and _only_setting_tables_grew(before):
         _SAVED_ROWS[key] = [_rows_of(table) for table in _SETTING_TABLES]
     db.session.rollback()

@@ -26,7 +26,7 @@ from portal.delivery import maintenance
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.sends.fan_out import fan_out_send
 from portal.sends.send_creation import create_send
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from tests.support import settings_cache
 from tests.support.page_queries import app_transaction
 from tests.support.template_checks import fail_on_missing_attributes
@@ -153,7 +153,7 @@ def foreign_account_text_id(web_app: Flask, unknown_text_id: int) -> int:
     """A text with an unknown outcome, sent by another account than the one in the settings."""
     with web_app.app_context():
         other = f'{{"AccountSid": "AC{"f" * 32}", "AuthToken": "{AUTH_TOKEN}"}}'
-        app_settings.set_setting("SmsGatewayAuthentication", other, None, now_ms())
+        setting_changes.set_setting("SmsGatewayAuthentication", other, None, now_ms())
     return unknown_text_id
 
 

@@ -18,19 +18,23 @@ from portal.messages.rules.message_modes import EmailRoute
 class SettingDefinition:
     """`kind` is flag, gateway, phone_number, email_address, authentication or sender.
 
-    A secret is encrypted at rest and displayed masked. A setting that `can_expire` can turn itself off at a set time.
+    A setting that `can_expire` can turn itself off at a set time.
     """
 
     name: str
     kind: str
     label: str
     help: str
-    is_secret: bool = False
     can_expire: bool = False
 
     @property
     def is_json(self) -> bool:
         return self.kind in ("authentication", "sender")
+
+    @property
+    def is_secret(self) -> bool:
+        """Encrypted at rest and displayed masked."""
+        return self.kind == "authentication"
 
 
 _DEFINITIONS = (
@@ -38,9 +42,7 @@ _DEFINITIONS = (
         "EnableSmsNotifications", "flag", "Text messages", "Turns SMS on: texts are sent, and pages show SMS features."
     ),
     SettingDefinition("SmsGatewayType", "gateway", "Gateway", "The provider that sends the texts."),
-    SettingDefinition(
-        "SmsGatewayAuthentication", "authentication", "Credentials", "The account that sends the texts.", is_secret=True
-    ),
+    SettingDefinition("SmsGatewayAuthentication", "authentication", "Credentials", "The account that sends the texts."),
     SettingDefinition("SmsGatewaySettings", "sender", "Sender", "The number that texts come from, and its rate."),
     SettingDefinition(
         "EnableSmsOverrideNumber",
@@ -50,10 +52,7 @@ _DEFINITIONS = (
         can_expire=True,
     ),
     SettingDefinition(
-        "SmsOverrideNumber",
-        "phone_number",
-        "Override number",
-        "Gets every text while the override is on.",
+        "SmsOverrideNumber", "phone_number", "Override number", "Gets every text while the override is on."
     ),
     SettingDefinition(
         "EnableSmsTestMode",
@@ -67,7 +66,6 @@ _DEFINITIONS = (
         "authentication",
         "Test credentials",
         "The account used in test mode. Twilio provides separate test credentials.",
-        is_secret=True,
     ),
     SettingDefinition(
         "TestSmsGatewaySettings",
@@ -84,10 +82,7 @@ _DEFINITIONS = (
         can_expire=True,
     ),
     SettingDefinition(
-        "EmailOverrideAddress",
-        "email_address",
-        "Override address",
-        "Gets every email while the email override is on.",
+        "EmailOverrideAddress", "email_address", "Override address", "Gets every email while the email override is on."
     ),
 )
 DEFINITIONS: dict[str, SettingDefinition] = {definition.name: definition for definition in _DEFINITIONS}
@@ -112,11 +107,10 @@ class GatewayConfig:
     @property
     def send_route(self) -> SendRoute | None:
         """How a text is sent; None while the feature is off or the setup is incomplete."""
-        if self.credentials is None or self.sender is None or not self.switches.feature_on:
+        switches = self.switches
+        if self.credentials is None or self.sender is None or not (switches.feature_on and switches.configured):
             return None
-        if not self.switches.configured:
-            return None
-        return SendRoute(self.switches.mode, self.credentials, self.sender, self.switches.override_number)
+        return SendRoute(switches.mode, self.credentials, self.sender, switches.override_number)
 
     @property
     def test_message_route(self) -> SendRoute | None:
@@ -133,9 +127,8 @@ def parse_setting(name: str, text: str, values: Mapping[str, Any], providers: Ma
         stored = values.get(name)
         return schema.parse(name, text_input.clean_lines(text).strip(), stored if isinstance(stored, dict) else None)
     if DEFINITIONS[name].is_json:
-        raise SettingError.for_key(
-            f"The format of {name} depends on the gateway: set SmsGatewayType to {_join_alternatives(providers)} first."
-        )
+        names = " or ".join(providers)
+        raise SettingError.for_key(f"The format of {name} depends on the gateway: set SmsGatewayType to {names} first.")
     return _PARSERS[DEFINITIONS[name].kind](name, text_input.clean_code(text), providers)
 
 
@@ -203,7 +196,7 @@ def _parse_gateway(name: str, text: str, providers: Mapping[str, ProviderSchema]
     if text in providers:
         return text
     only = ", the only gateway available" if len(providers) == 1 else ""
-    raise SettingError.for_key(f"{name} must be {_join_alternatives(providers)}{only}, not {text[:40]!r}.")
+    raise SettingError.for_key(f"{name} must be {' or '.join(providers)}{only}, not {text[:40]!r}.")
 
 
 def _parse_phone_number(name: str, text: str, _providers: Mapping[str, ProviderSchema]) -> str:
@@ -226,10 +219,6 @@ _PARSERS = {
     "gateway": _parse_gateway,
     "phone_number": _parse_phone_number,
 }
-
-
-def _join_alternatives(providers: Mapping[str, ProviderSchema]) -> str:
-    return " or ".join(providers)
 
 
 def _resolve_credentials(provider: ProviderSchema | None, value: Any) -> Credentials | None:

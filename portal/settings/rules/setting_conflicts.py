@@ -19,9 +19,8 @@ def check_conflicts(name: str, values: Mapping[str, Any]) -> None:
     if name == _EMAIL_ON and values[name] and not values.get(_EMAIL_TO):
         raise SettingError.for_key(f"{name}: set {_EMAIL_TO} first. Otherwise emails have nowhere to go.")
     if name == _TEST and len(_sender_numbers(values.get(name))) > 1:
-        raise SettingError.for_key(
-            f'{name}: leave out "{_ADDITIONAL}". In test mode, texts come from one number.', _ADDITIONAL
-        )
+        problem = f'{name}: leave out "{_ADDITIONAL}". In test mode, texts come from one number.'
+        raise SettingError.for_key(problem, _ADDITIONAL)
     override = values.get(_OVERRIDE)
     same = [sender for sender in _SENDERS if override in _sender_numbers(values.get(sender))]
     if name == _OVERRIDE and same:

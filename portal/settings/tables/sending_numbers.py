@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Text, or_, select, text, update
+from sqlalchemy import ColumnElement, Text, Update, or_, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.column_types import STRICT, Millis
@@ -37,20 +37,27 @@ class SendingNumber(Base):
     """Recipients whose accepted text failed for no known cause since one was delivered."""
 
 
+def _senders_where(condition: ColumnElement[bool]) -> list[SendingNumber]:
+    return list(db.session.scalars(select(SendingNumber).where(condition).order_by(SendingNumber.number)))
+
+
 def paused_senders() -> list[SendingNumber]:
-    return list(
-        db.session.scalars(
-            select(SendingNumber).where(SendingNumber.paused_reason != "").order_by(SendingNumber.number)
-        )
-    )
+    return _senders_where(SendingNumber.paused_reason != "")
+
+
+def rate_limited_senders(now_ms: int) -> list[SendingNumber]:
+    return _senders_where(SendingNumber.limit_resets_at_ms > now_ms)
+
+
+def senders_with_unrecognized(column: str) -> list[SendingNumber]:
+    """Numbers with an entry in the column: `unrecognized_rejections` or `unrecognized_failures`."""
+    return _senders_where(getattr(SendingNumber, column) != "")
 
 
 def is_any_sender_down(numbers: Iterable[str], before_ms: int) -> bool:
     """Whether the provider has been down for any of these numbers since `before_ms` or earlier."""
-    query = select(SendingNumber.number).where(
-        SendingNumber.number.in_(numbers), SendingNumber.down_since_ms <= before_ms
-    )
-    return db.session.scalar(query.limit(1)) is not None
+    is_down = SendingNumber.number.in_(numbers), SendingNumber.down_since_ms <= before_ms
+    return db.session.scalar(select(SendingNumber.number).where(*is_down).limit(1)) is not None
 
 
 def all_sending_numbers() -> list[str]:
@@ -63,49 +70,27 @@ def pause_sender(number: str, reason: str, attempted_at_ms: int, now_ms: int) ->
 
     Ignored if the gateway was changed or the number resumed after the attempt, which says nothing about its state now.
     """
-    if gateway_changed_ms() > attempted_at_ms:
-        return
-    not_resumed_since = or_(SendingNumber.resumed_at_ms.is_(None), SendingNumber.resumed_at_ms <= attempted_at_ms)
-    query = update(SendingNumber).where(
-        SendingNumber.number == number, SendingNumber.paused_reason == "", not_resumed_since
-    )
-    db.session.execute(query.values(paused_reason=reason, paused_at_ms=now_ms))
+    if gateway_changed_ms() <= attempted_at_ms:
+        query = _if_not_resumed_since(attempted_at_ms, number).where(SendingNumber.paused_reason == "")
+        db.session.execute(query.values(paused_reason=reason, paused_at_ms=now_ms))
 
 
 def set_sender_limit(number: str, code: str, until_ms: int, attempted_at_ms: int) -> None:
     """Send nothing until the limit resets. Ignores older attempts, like `pause_sender`. Call inside a transaction."""
-    if gateway_changed_ms() > attempted_at_ms:
-        return
-    not_resumed_since = or_(SendingNumber.resumed_at_ms.is_(None), SendingNumber.resumed_at_ms <= attempted_at_ms)
-    query = update(SendingNumber).where(
-        SendingNumber.number == number, SendingNumber.limit_resets_at_ms < until_ms, not_resumed_since
-    )
-    db.session.execute(query.values(limit_resets_at_ms=until_ms, limit_code=code))
+    if gateway_changed_ms() <= attempted_at_ms:
+        query = _if_not_resumed_since(attempted_at_ms, number).where(SendingNumber.limit_resets_at_ms < until_ms)
+        db.session.execute(query.values(limit_resets_at_ms=until_ms, limit_code=code))
 
 
-def rate_limited_senders(now_ms: int) -> list[SendingNumber]:
-    return list(
-        db.session.scalars(
-            select(SendingNumber).where(SendingNumber.limit_resets_at_ms > now_ms).order_by(SendingNumber.number)
-        )
-    )
-
-
-def senders_with_unrecognized(column: str) -> list[SendingNumber]:
-    """Numbers with an entry in the column: `unrecognized_rejections` or `unrecognized_failures`."""
-    return list(
-        db.session.scalars(
-            select(SendingNumber).where(getattr(SendingNumber, column) != "").order_by(SendingNumber.number)
-        )
-    )
+def _if_not_resumed_since(at_ms: int, number: str) -> Update:
+    is_unchanged = or_(SendingNumber.resumed_at_ms.is_(None), SendingNumber.resumed_at_ms <= at_ms)
+    return update(SendingNumber).where(SendingNumber.number == number, is_unchanged)
 
 
 def clear_unrecognized_failures(numbers: Iterable[str]) -> None:
     """A text from them was delivered, so earlier failures were not their fault. Call inside a transaction."""
-    failed = update(SendingNumber).where(
-        SendingNumber.number.in_(set(numbers)), SendingNumber.unrecognized_failures != ""
-    )
-    db.session.execute(failed.values(unrecognized_failures=""))
+    has_failures = SendingNumber.number.in_(set(numbers)), SendingNumber.unrecognized_failures != ""
+    db.session.execute(update(SendingNumber).where(*has_failures).values(unrecognized_failures=""))
 
 
 def resume_senders(now_ms: int) -> None:
@@ -128,9 +113,8 @@ def lock_senders_by_key(numbers: Iterable[str]) -> dict[str, SendingNumber]:
     All are locked in one query and in one order, which prevents deadlocks.
     """
     keys = sorted(set(numbers))
-    insert_missing(
-        SendingNumber, [{"number": number, "next_free_at_us": 0, "paused_reason": ""} for number in keys], ["number"]
-    )
+    rows = [{"number": number, "next_free_at_us": 0, "paused_reason": ""} for number in keys]
+    insert_missing(SendingNumber, rows, ["number"])
     query = select(SendingNumber).where(SendingNumber.number.in_(keys)).order_by(SendingNumber.number).with_for_update()
     return {row.number: row for row in db.session.scalars(query)}
 

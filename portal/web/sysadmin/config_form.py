@@ -13,10 +13,10 @@ from portal.core.rules import text_input
 from portal.core.rules.setting_error import SettingError
 from portal.core.rules.setting_schema import SettingField, SettingSchema
 from portal.messages.rules.message_modes import CHANNEL_LABELS
-from portal.settings import app_settings
-from portal.settings.app_settings import InvalidSetting, LiveConfirmationRequired, SettingUpdate
+from portal.settings import setting_changes
 from portal.settings.rules.app_config import DEFINITIONS, SettingDefinition
 from portal.settings.rules.configuration import Configuration
+from portal.settings.setting_changes import InvalidSetting, LiveConfirmationRequired, SettingUpdate
 from portal.web.request_input import form_code, form_text
 from portal.web.template_filters import current_time_zone, format_relative_time
 
@@ -113,7 +113,7 @@ def save_submitted_setting(name: str, author_id: int, now_ms: int) -> int | None
     """Returns and raises what `change_setting` does."""
     expires_at_ms = None if _is_json_input() else _expires_at_ms(name, now_ms)
     change = SettingUpdate(name, author_id, now_ms, "page", expires_at_ms, form_text("confirmation"))
-    return app_settings.change_setting(change, _submitted_text(name))
+    return setting_changes.change_setting(change, _submitted_text(name))
 
 
 def _submitted_text(name: str) -> Callable[[Configuration], str]:
@@ -195,7 +195,7 @@ def _live_confirmation_message(error: LiveConfirmationRequired, now_ms: int) -> 
     when = "immediately" if is_now else format_relative_time(error.live_at_ms, now_ms, current_time_zone())
     labels = CHANNEL_LABELS[error.channel]
     effect = f"With this change, {labels.plural} will reach {labels.recipients} {when}."
-    instruction = f"Type {app_settings.LIVE_CONFIRMATION} to confirm."
+    instruction = f"Type {setting_changes.LIVE_CONFIRMATION} to confirm."
     sentences = [effect, labels.waiting_notice(error.waiting_count), instruction]
     return " ".join(filter(None, sentences))
 

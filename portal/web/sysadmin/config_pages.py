@@ -7,11 +7,11 @@ from flask_security import current_user
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.messages.rules.message_modes import CHANNEL_LABELS
-from portal.settings import app_settings, setting_history, token_rotation
-from portal.settings.app_settings import SettingUpdate
+from portal.settings import app_settings, setting_changes, setting_history, token_rotation
 from portal.settings.rules import configuration
 from portal.settings.rules.app_config import DEFINITIONS
 from portal.settings.rules.configuration import channel_of_setting, could_go_live, liveness_check
+from portal.settings.setting_changes import SettingUpdate
 from portal.settings.setting_history import SettingHistoryEntry
 from portal.web.access import allow
 from portal.web.paging import Page, paginate
@@ -119,7 +119,7 @@ def _editor(form: SettingForm, token_errors: dict[str, str] | None = None) -> Re
         is_simulated=is_simulated,
         channel=CHANNEL_LABELS[channel_of_setting(name)],
         needs_confirmation=not is_simulated and could_go_live(config, name, at_ms),
-        waiting_message=app_settings.waiting_message(name) if could_go_live(config, name, at_ms) else "",
+        waiting_message=setting_changes.waiting_message(name) if could_go_live(config, name, at_ms) else "",
         goes_live_on_expiry=not is_simulated and liveness_check(name)(config.with_value(name, True, at_ms), at_ms),
         page=_history(at_ms, name),
     )
@@ -145,6 +145,6 @@ def _saved(name: str, live_ms: int | None) -> ResponseReturnValue:
         if liveness_check(name)(config, expires_at_ms):
             sentences.append(f"{channel.plural.capitalize()} then go LIVE and reach {channel.recipients_emphasized}.")
     if live_ms is not None and live_ms <= at_ms:
-        sentences += [f"{channel.live_label} from now on.", app_settings.waiting_message(name)]
+        sentences += [f"{channel.live_label} from now on.", setting_changes.waiting_message(name)]
     flash(" ".join(filter(None, sentences)), "info")
     return redirect(url_for(".listing"), 303)

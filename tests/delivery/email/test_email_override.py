@@ -13,8 +13,8 @@ from portal.gateways.smtp import SmtpGateway
 from portal.messages.tables.communications import Attempt
 from portal.messages.timeline import describe_state, redirect_note, timeline_entries
 from portal.operations.rules.mail_server_checks import check_email_override
-from portal.settings import app_settings
-from portal.settings.app_settings import InvalidSetting, SettingUpdate, change_setting
+from portal.settings import app_settings, setting_changes
+from portal.settings.setting_changes import InvalidSetting, SettingUpdate, change_setting
 from portal.settings.tables.setting_values import AppSetting
 from tests.support import scenario, servers
 from tests.support.fakes.scripted_smtp_server import accept_everything, scripted_smtp_server
@@ -33,7 +33,7 @@ def three_emails(app: object) -> None:
 
 
 def set_email_override(on: str = "true", until_ms: int | None = None) -> None:
-    app_settings.set_setting("EmailOverrideAddress", ADDRESS, None, scenario.now_ms())
+    setting_changes.set_setting("EmailOverrideAddress", ADDRESS, None, scenario.now_ms())
     change_setting(SettingUpdate("EnableEmailOverride", None, scenario.now_ms(), expires_at_ms=until_ms), on)
 
 
@@ -91,7 +91,7 @@ def test_override_expires() -> None:
 @pytest.mark.parametrize("address", ["", "nobody", "a@b@c.example", "a b@example.org", "a@localhost", "x@-.example"])
 def test_invalid_override_address_is_rejected(address: str) -> None:
     with pytest.raises(InvalidSetting) as error:
-        app_settings.set_setting("EmailOverrideAddress", address, None, scenario.now_ms())
+        setting_changes.set_setting("EmailOverrideAddress", address, None, scenario.now_ms())
     assert "EmailOverrideAddress" in error.value.errors
 
 
@@ -104,8 +104,8 @@ def test_override_address_needs_smtputf8_support_if_not_ascii(
     with scripted_smtp_server(accept_everything if greeting else lambda _line, _mails: None) as server:
         monkeypatch.setitem(current_app.config, "PORTAL", replace(environment(), smtp_url=server.url))
         with pytest.raises(InvalidSetting) as error:
-            app_settings.set_setting("EmailOverrideAddress", "jürgen@example.org", None, scenario.now_ms())
-        app_settings.set_setting("EmailOverrideAddress", "proben@bücher.example", None, scenario.now_ms())
+            setting_changes.set_setting("EmailOverrideAddress", "jürgen@example.org", None, scenario.now_ms())
+        setting_changes.set_setting("EmailOverrideAddress", "proben@bücher.example", None, scenario.now_ms())
     assert (message or "it offers no SMTPUTF8") in error.value.errors["EmailOverrideAddress"]
 
 
@@ -122,7 +122,7 @@ def test_diagnostics_show_the_email_override() -> None:
 
 def test_override_requires_an_address() -> None:
     with pytest.raises(InvalidSetting) as error:
-        app_settings.set_setting("EnableEmailOverride", "true", None, scenario.now_ms())
+        setting_changes.set_setting("EnableEmailOverride", "true", None, scenario.now_ms())
     assert "set EmailOverrideAddress first" in error.value.errors["EnableEmailOverride"]
 
 

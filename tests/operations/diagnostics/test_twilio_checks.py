@@ -11,7 +11,7 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.gateways import registry
 from portal.operations import diagnostics
-from portal.settings.app_settings import set_setting
+from portal.settings.setting_changes import set_setting
 from tests.operations.diagnostics.helpers import (
     SERVICE_SID,
     change_settings,

@@ -175,11 +175,7 @@ def test_valid_setting_is_parsed(name: str, text: str, value: Any) -> None:
             '"NumberType" must be one of long_code, toll_free, short_code',
         ),
         ("SmsGatewaySettings", sender(NumberType={}), '"NumberType" must be text'),
-        (
-            "SmsGatewaySettings",
-            sender(SegmentsPerSecond=0),
-            '"SegmentsPerSecond" must be a number from 0.01 to 1,000',
-        ),
+        ("SmsGatewaySettings", sender(SegmentsPerSecond=0), '"SegmentsPerSecond" must be a number from 0.01 to 1,000'),
         ("SmsGatewaySettings", sender(SegmentsPerSecond=-1), '"SegmentsPerSecond" must be a number'),
         ("SmsGatewaySettings", sender(SegmentsPerSecond=1001), '"SegmentsPerSecond" must be a number'),
         ("SmsGatewaySettings", sender(SegmentsPerSecond="10"), '"SegmentsPerSecond" must be a number'),

@@ -28,8 +28,8 @@ TEST, OVERRIDE, FEATURE = "EnableSmsTestMode", "EnableSmsOverrideNumber", "Enabl
 
 
 def settings(expiries: dict[str, int] | None = None, **values: Any) -> Configuration:
-    known = {name: value for name, value in {**VALUES, **values}.items() if value is not None}
-    return Configuration({"Twilio": TWILIO_SCHEMA}, known, expiries or {})
+    stored = {name: value for name, value in {**VALUES, **values}.items() if value is not None}
+    return Configuration({"Twilio": TWILIO_SCHEMA}, stored, expiries or {})
 
 
 def test_switch_is_off_once_it_expires() -> None:

@@ -15,7 +15,7 @@ from portal.consent.tables.ledger import ConsentEvent
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Delivery
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from tests.support.web_client import NOW_MS, WebClient
 
 NUMBER, SHOWN = "+12025550142", "(202) 555-0142"
@@ -84,7 +84,7 @@ def get_row(client: WebClient, path: str = ROW, seen: str = "") -> TestResponse:
 
 def switch_texts(app: Flask, on: bool) -> None:
     with app.app_context():
-        app_settings.set_setting("EnableSmsNotifications", str(on).lower(), None, NOW_MS)
+        setting_changes.set_setting("EnableSmsNotifications", str(on).lower(), None, NOW_MS)
 
 
 def profile_path(app: Flask, external_id: str = "P-1") -> str:

@@ -11,7 +11,7 @@ from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.gateways.rules.email_message import OutgoingEmail
-from portal.settings.app_settings import set_setting
+from portal.settings.setting_changes import set_setting
 from portal.web.account import sign_in_pages
 from tests.support.web_client import PASSWORD, PUBLIC_URL, WebClient
 

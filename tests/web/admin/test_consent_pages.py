@@ -21,7 +21,7 @@ from portal.consent.tables.ledger import ChainHead, ConsentEvent
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Delivery
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from portal.web.admin import consent_pages
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import PUBLIC_URL, WebClient
@@ -118,7 +118,7 @@ def test_every_page_is_valid_html(admin: WebClient, consent_history: None, path:
 
 def switch_texts_off(app: Flask) -> None:
     with app.app_context():
-        app_settings.set_setting("EnableSmsNotifications", "false", None, current_ms())
+        setting_changes.set_setting("EnableSmsNotifications", "false", None, current_ms())
 
 
 def test_administrators_manage_consent_while_texts_are_off(
@@ -270,7 +270,7 @@ def test_number_page_shows_accounts_status_and_history(admin: WebClient, consent
 def test_ineffective_yes_is_shown_with_what_would_work(web_app: Flask, admin: WebClient, consent_history: None) -> None:
     with web_app.app_context():
         sender = {"FromNumber": "+12025550199", "NumberType": "toll_free"}
-        app_settings.set_setting("SmsGatewaySettings", json.dumps(sender), None, current_ms())
+        setting_changes.set_setting("SmsGatewaySettings", json.dumps(sender), None, current_ms())
         stop, yes = current_ms() - 600_000, current_ms() - 300_000
         for at_ms, body in ((stop, "STOP"), (yes, "YES")):
             form = {"MessageSid": f"SM{body}", "From": NEW, "To": "+12025550199", "Body": body}

@@ -7,7 +7,7 @@ from portal.content.message_templates import TemplateDraft, create_template
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.settings.app_settings import set_setting
+from portal.settings.setting_changes import set_setting
 from portal.settings.tables.sending_numbers import SendingNumber
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction, visible_text

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from portal.messages import lane_control
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import AUDIT_LOG_PATH, QUEUES_PATH, visible_text
 from tests.support.web_client import AUTH_TOKEN, NOW_MS, WebClient
@@ -48,7 +48,7 @@ def test_audit_log_pages_omit_nothing(web_app: Flask, sysadmin: WebClient, monke
         for index in range(5):
             lane_control.pause_lane("sms", 1, None, NOW_MS + index * 1_000)
             lane_control.resume_lane("sms", 1, None, NOW_MS + index * 1_000 + 1)
-            app_settings.set_setting("SmsOverrideNumber", f"+1202555010{index}", None, NOW_MS + index * 1_000 + 2)
+            setting_changes.set_setting("SmsOverrideNumber", f"+1202555010{index}", None, NOW_MS + index * 1_000 + 2)
     rows, address = [], AUDIT_LOG_PATH
     while address:
         page = sysadmin.get(address).text

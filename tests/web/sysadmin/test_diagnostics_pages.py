@@ -10,7 +10,7 @@ from flask import Flask
 from twilio.request_validator import RequestValidator
 
 from portal.core.transaction import transaction
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from portal.settings.tables.sending_numbers import SendingNumber, paused_senders
 from tests.support import servers
 from tests.support.html_checks import find_page_problems
@@ -36,7 +36,7 @@ def gateway_is_simulator(web_app: Flask, simulator: servers.SimulatorClient) -> 
     }
     with web_app.app_context():
         for name, value in values.items():
-            app_settings.set_setting(name, value, None, NOW_MS)
+            setting_changes.set_setting(name, value, None, NOW_MS)
     return simulator
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 from flask import Flask
 
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from tests.support import servers
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import visible_text
@@ -26,7 +26,7 @@ def several_numbers(web_app: Flask) -> None:
 def set_up(app: Flask, **values: object) -> None:
     with app.app_context():
         for name, value in values.items():
-            app_settings.set_setting(name, json.dumps(value), None, NOW_MS)
+            setting_changes.set_setting(name, json.dumps(value), None, NOW_MS)
 
 
 def choices(page: str) -> list[str]:

@@ -16,7 +16,7 @@ from portal.core.extensions import db
 from portal.messages.tables.communications import Attempt, Receipt
 from portal.operations import webhook_rejections
 from portal.operations.tables.rejected_webhooks import RejectedWebhook
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from tests.support import servers
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction, visible_text
@@ -107,7 +107,7 @@ def test_the_alarm_ends_when_a_call_is_believed(web_app: Flask, sms_enabled: Non
     assert "Webhooks refused" in seen(web_app, admin), "texts from handsets are still refused"
     with web_app.app_context():
         changed = json.dumps({"AccountSid": ACCOUNT_SID, "AuthToken": "another"})
-        app_settings.set_setting("SmsGatewayAuthentication", changed, None, now_ms() + 1)
+        setting_changes.set_setting("SmsGatewayAuthentication", changed, None, now_ms() + 1)
     assert "Webhooks refused" not in seen(web_app, admin)
 
 
@@ -157,7 +157,7 @@ def portal_with_credentials(app: Flask) -> Flask:
     """On either database, with the credentials set."""
     values = {"SmsGatewayType": "Twilio", "SmsGatewayAuthentication": json.dumps(servers.LIVE_CREDENTIALS)}
     for name, value in values.items():
-        app_settings.set_setting(name, value, None, now_ms())
+        setting_changes.set_setting(name, value, None, now_ms())
     return app
 
 

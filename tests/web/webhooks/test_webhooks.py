@@ -22,7 +22,7 @@ from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.messages.tables.communications import Receipt
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from portal.web.webhooks import twilio_webhooks
 from tests.support import servers
 from tests.support.web_client import AUTH_TOKEN, PUBLIC_URL, WebClient
@@ -77,7 +77,7 @@ def test_a_token_that_another_process_replaces_counts_at_once_and_the_old_one_no
         elsewhere = create_app(settings())
     with elsewhere.app_context():
         replaced = json.dumps({**servers.LIVE_CREDENTIALS, "AuthToken": "another-token"})
-        app_settings.set_setting("SmsGatewayAuthentication", replaced, None, now_ms())
+        setting_changes.set_setting("SmsGatewayAuthentication", replaced, None, now_ms())
         db.session.remove()
         db.engine.dispose()
     assert signed_post(webhook_client, STATUS, {**RECEIPT, "MessageSid": "SM8"}, "another-token").status_code == 204
@@ -201,7 +201,7 @@ def webhook_endpoint(app: Flask) -> WebhookClient:
         "SmsGatewaySettings": json.dumps({"FromNumber": servers.FROM_NUMBER}),
     }
     for name, value in values.items():
-        app_settings.set_setting(name, value, None, now_ms())
+        setting_changes.set_setting(name, value, None, now_ms())
     return WebhookClient(app)
 
 

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 
 from portal.core.clock import now_ms
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from tests.support.invalid_inputs import VALID_VALUES
 
 
@@ -13,4 +13,4 @@ def all_settings_set(web_app: Flask, sms_enabled: None) -> None:
     """Live with Twilio's real address; override number and test settings are set too."""
     with web_app.app_context():
         for name in ("SmsOverrideNumber", "TestSmsGatewayAuthentication", "TestSmsGatewaySettings"):
-            app_settings.set_setting(name, VALID_VALUES[name], None, now_ms())
+            setting_changes.set_setting(name, VALID_VALUES[name], None, now_ms())

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from portal.core.clock import now_ms
 from portal.core.extensions import db
-from portal.settings import app_settings
+from portal.settings import setting_changes
 from portal.settings.tables.setting_values import AppSetting, SettingChange
 from tests.support.html_checks import find_page_problems
 from tests.support.invalid_inputs import INVALID_VALUES, VALID_VALUES
@@ -38,7 +38,7 @@ def test_pages_are_valid_with_and_without_settings(web_app: Flask, sysadmin: Web
         assert find_page_problems(response.text) == []
         with web_app.app_context():
             for name, value in VALID_VALUES.items():
-                app_settings.set_setting(name, value, None, now_ms())
+                setting_changes.set_setting(name, value, None, now_ms())
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -115,7 +115,7 @@ def test_each_setting_can_be_saved_as_fields_and_as_text(
 @pytest.mark.parametrize("name", INVALID_VALUES)
 def test_invalid_text_is_rejected_at_its_field(web_app: Flask, sysadmin: WebClient, name: str) -> None:
     with web_app.app_context():
-        app_settings.set_setting(name, VALID_VALUES[name], None, now_ms())
+        setting_changes.set_setting(name, VALID_VALUES[name], None, now_ms())
     before, token, here = _rows(web_app), sysadmin.csrf_token(), original_value(sysadmin, name)
     # tests/settings/test_setting_changes.py tries all of them; a third for each page is enough here
     for entered in INVALID_VALUES[name][list(INVALID_VALUES).index(name) % 3 :: 3]:
@@ -165,7 +165,7 @@ def test_derived_number_type_is_shown_with_its_rate(
     web_app: Flask, sysadmin: WebClient, number: str, description: str
 ) -> None:
     with web_app.app_context():
-        app_settings.set_setting("SmsGatewaySettings", json.dumps({"FromNumber": number}), None, now_ms())
+        setting_changes.set_setting("SmsGatewaySettings", json.dumps({"FromNumber": number}), None, now_ms())
     for address in ("/SysAdmin/AppConfig", "/SysAdmin/AppConfig/SmsGatewaySettings"):
         page = sysadmin.get(address).text
         assert description in visible_text(page)
@@ -202,7 +202,7 @@ def test_incomplete_setup_links_the_missing_settings(web_app: Flask, sysadmin: W
 def test_history_is_paginated(web_app: Flask, sysadmin: WebClient) -> None:
     for index in range(25):
         with web_app.app_context():
-            app_settings.set_setting("SmsOverrideNumber", f"+120255501{index:02d}", None, now_ms())
+            setting_changes.set_setting("SmsOverrideNumber", f"+120255501{index:02d}", None, now_ms())
     save(sysadmin, "SmsOverrideNumber", value="+12025550199")
     page = sysadmin.get(path("SmsOverrideNumber")).text
     assert "Name of S-1" in page

@@ -14,7 +14,7 @@ from portal.core.extensions import db
 from portal.core.rules.routing import Mode
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Delivery
-from portal.settings import app_settings
+from portal.settings import app_settings, setting_changes
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import WebClient
 from tests.web.sysadmin.config.helpers import (
@@ -144,7 +144,9 @@ def test_banner_names_a_stopped_override_number(
     save(sysadmin, "EnableSmsOverrideNumber", value="true")
     assert "Override number stopped" not in sysadmin.get("/Admin/Mode").text
     with web_app.app_context(), transaction():
-        record(str(app_settings.current_values()["SmsOverrideNumber"]), EventKind.STOP, "handset", now_ms(), now_ms())
+        record(
+            str(app_settings.configuration().values["SmsOverrideNumber"]), EventKind.STOP, "handset", now_ms(), now_ms()
+        )
     banner = sysadmin.get("/Admin/Mode").text
     assert '<strong class="tag" data-tone="bad">Override number stopped</strong>' in banner
     assert "Text START from that phone, or choose another number." in banner
@@ -177,7 +179,7 @@ def test_banner_links_sysadmins_to_the_setting_of_the_mode(
 ) -> None:
     with web_app.app_context():
         for name, value in changes.items():
-            app_settings.set_setting(name, value, None, now_ms())
+            setting_changes.set_setting(name, value, None, now_ms())
     banner = sysadmin.get("/Admin/Mode").text
     assert f">{label}</strong>" in banner
     assert f'href="{path(setting)}"' in banner
