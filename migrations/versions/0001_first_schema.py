@@ -104,8 +104,8 @@ def _create_core() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entry")),
         sqlite_strict=True,
     )
-    op.create_index("ix_audit_entry_action", "audit_entry", ["action", "id"], unique=False)
-    op.create_index("ix_audit_entry_subject", "audit_entry", ["subject", "id"], unique=False)
+    op.create_index("ix_audit_entry_action", "audit_entry", ["action", "id"])
+    op.create_index("ix_audit_entry_subject", "audit_entry", ["subject", "id"])
 
 
 def _create_accounts() -> None:
@@ -123,18 +123,17 @@ def _create_accounts() -> None:
         sa.Column("password", sa.Text(), nullable=True),
         sa.Column("fs_uniquifier", sa.Text(), nullable=False),
         sa.Column("created_at_ms", _BIGINT, nullable=False),
-        sa.Column("external_id_folded", sa.Text(), nullable=True),
-        sa.Column("email_folded", sa.Text(), nullable=True),
-        sa.Column("search_folded", sa.Text(), nullable=True),
+        sa.Column("external_id_folded", sa.Text(), nullable=False),
+        sa.Column("email_folded", sa.Text(), nullable=False),
+        sa.Column("search_folded", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
         sa.UniqueConstraint("external_id", name=op.f("uq_account_external_id")),
         sa.UniqueConstraint("fs_uniquifier", name=op.f("uq_account_fs_uniquifier")),
         sqlite_strict=True,
     )
-    op.create_index("ix_account_email_folded", "account", ["email_folded"], unique=False)
-    op.create_index("ix_account_type", "account", ["account_type", "id"], unique=False)
+    op.create_index("ix_account_email_folded", "account", ["email_folded"])
+    op.create_index("ix_account_type", "account", ["account_type", "id"])
     op.create_index("uq_account_external_id_folded", "account", ["external_id_folded"], unique=True)
-    op.create_index("ix_account_email", "account", [sa.text("lower(email)")])
     op.create_table(
         "known_address",
         sa.Column("account_id", _BIGINT, nullable=False),
@@ -154,7 +153,7 @@ def _create_accounts() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_throttle_counter")),
         sqlite_strict=True,
     )
-    op.create_index("ix_throttle_counter_last_attempt", "throttle_counter", ["last_attempt_at_ms"], unique=False)
+    op.create_index("ix_throttle_counter_last_attempt", "throttle_counter", ["last_attempt_at_ms"])
     op.create_table(
         "phone_number",
         sa.Column("id", _BIGINT, nullable=False),
@@ -171,7 +170,7 @@ def _create_accounts() -> None:
         sa.UniqueConstraint("account_id", "number", name=op.f("uq_phone_number_account_id_number")),
         sqlite_strict=True,
     )
-    op.create_index("ix_phone_number_number", "phone_number", ["number"], unique=False)
+    op.create_index("ix_phone_number_number", "phone_number", ["number"])
     op.create_index(
         "uq_phone_number_receives_sms",
         "phone_number",
@@ -218,7 +217,7 @@ def _create_settings() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_setting_change")),
         sqlite_strict=True,
     )
-    op.create_index("ix_setting_change_name", "setting_change", ["name", "id"], unique=False)
+    op.create_index("ix_setting_change_name", "setting_change", ["name", "id"])
     op.create_table(
         "sending_number",
         sa.Column("number", sa.Text(), nullable=False),
@@ -314,7 +313,7 @@ def _create_sends() -> None:
         sa.UniqueConstraint("request_key", name=op.f("uq_send_request_key")),
         sqlite_strict=True,
     )
-    op.create_index("ix_send_state", "send", ["state", "id"], unique=False)
+    op.create_index("ix_send_state", "send", ["state", "id"])
 
 
 def _create_messages() -> None:
@@ -342,7 +341,7 @@ def _create_messages() -> None:
         sa.UniqueConstraint("token", name=op.f("uq_communication_token")),
         sqlite_strict=True,
     )
-    op.create_index("ix_communication_account", "communication", ["account_id", "id"], unique=False)
+    op.create_index("ix_communication_account", "communication", ["account_id", "id"])
     op.create_index(
         "uq_communication_consent", "communication", ["consent_event_id", "kind", "account_id"], unique=True
     )
@@ -374,17 +373,16 @@ def _create_messages() -> None:
         sa.UniqueConstraint("communication_id", "channel", name=op.f("uq_delivery_communication_id_channel")),
         sqlite_strict=True,
     )
-    op.create_index("ix_delivery_claim", "delivery", ["channel", "state", "lane", "due_at_ms", "id"], unique=False)
-    op.create_index("ix_delivery_provider_id", "delivery", ["provider_id"], unique=False)
+    op.create_index("ix_delivery_claim", "delivery", ["channel", "state", "lane", "due_at_ms", "id"])
+    op.create_index("ix_delivery_provider_id", "delivery", ["provider_id"])
     op.create_index(
         "ix_delivery_queue_position",
         "delivery",
         ["channel", "lane", "queue_position", "id"],
-        unique=False,
         sqlite_where=sa.text("state = 'ready'"),
         postgresql_where=sa.text("state = 'ready'"),
     )
-    op.create_index("ix_delivery_send", "delivery", ["send_id", "channel", "state"], unique=False)
+    op.create_index("ix_delivery_send", "delivery", ["send_id", "channel", "state"])
     op.create_table(
         "attempt",
         sa.Column("id", sa.Text(), nullable=False),
@@ -407,9 +405,9 @@ def _create_messages() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempt")),
         sqlite_strict=True,
     )
-    op.create_index("ix_attempt_delivery", "attempt", ["delivery_id"], unique=False)
-    op.create_index("ix_attempt_provider_id", "attempt", ["provider_id"], unique=False)
-    op.create_index("ix_attempt_slot", "attempt", ["slot_at_ms"], unique=False)
+    op.create_index("ix_attempt_delivery", "attempt", ["delivery_id"])
+    op.create_index("ix_attempt_provider_id", "attempt", ["provider_id"])
+    op.create_index("ix_attempt_slot", "attempt", ["slot_at_ms"])
     op.create_table(
         "receipt",
         sa.Column("id", _BIGINT, nullable=False),
@@ -428,8 +426,8 @@ def _create_messages() -> None:
         ),
         sqlite_strict=True,
     )
-    op.create_index("ix_receipt_applied", "receipt", ["applied", "id"], unique=False)
-    op.create_index("ix_receipt_delivery", "receipt", ["delivery_id"], unique=False)
+    op.create_index("ix_receipt_applied", "receipt", ["applied", "id"])
+    op.create_index("ix_receipt_delivery", "receipt", ["delivery_id"])
     op.create_table(
         "lane",
         sa.Column("channel", sa.Text(), nullable=False),
@@ -474,9 +472,9 @@ def _create_consent() -> None:
         sa.UniqueConstraint("provider_id", name=op.f("uq_inbound_message_provider_id")),
         sqlite_strict=True,
     )
-    op.create_index("ix_inbound_message_from_number", "inbound_message", ["from_number", "id"], unique=False)
-    op.create_index("ix_inbound_message_order", "inbound_message", ["order_confirmed", "id"], unique=False)
-    op.create_index("ix_inbound_message_review", "inbound_message", ["needs_review", "decision", "id"], unique=False)
+    op.create_index("ix_inbound_message_from_number", "inbound_message", ["from_number", "id"])
+    op.create_index("ix_inbound_message_order", "inbound_message", ["order_confirmed", "id"])
+    op.create_index("ix_inbound_message_review", "inbound_message", ["needs_review", "decision", "id"])
     op.create_table(
         "consent_event",
         sa.Column("id", _BIGINT, autoincrement=False, nullable=False),
@@ -499,9 +497,9 @@ def _create_consent() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_event")),
         sqlite_strict=True,
     )
-    op.create_index("ix_consent_event_account", "consent_event", ["account_id", "id"], unique=False)
-    op.create_index("ix_consent_event_kind", "consent_event", ["kind", "occurred_at_ms"], unique=False)
-    op.create_index("ix_consent_event_number", "consent_event", ["number", "id"], unique=False)
+    op.create_index("ix_consent_event_account", "consent_event", ["account_id", "id"])
+    op.create_index("ix_consent_event_kind", "consent_event", ["kind", "occurred_at_ms"])
+    op.create_index("ix_consent_event_number", "consent_event", ["number", "id"])
     op.create_index(
         "uq_consent_event_message",
         "consent_event",

@@ -8,11 +8,12 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from portal.accounts import passwords, smtputf8_check
-from portal.accounts.rules import account_csv
+from portal.accounts.rules.account_csv import ROLES, AccountRow
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.core import audit_log
 from portal.core.errors import InvalidInput
 from portal.core.rules import text_input
+from portal.core.rules.email_address import address_problem
 from portal.core.rules.time_zones import timezone_problem
 from portal.core.transaction import transaction
 
@@ -36,8 +37,8 @@ def create_account(new: NewAccount, now_ms: int) -> int:
         errors.setdefault("external_id", external_id_taken_message(new.external_id, existing.external_id))
     if errors:
         raise InvalidInput(errors)
-    values = account_values(new.external_id, new.name, new.email, new.account_type, new.role, new.timezone, now_ms)
-    account = Account(**values, password=passwords.hash_account_password(new.password) if new.password else None)
+    password_hash = passwords.hash_account_password(new.password) if new.password else None
+    account = Account(**account_values(new, now_ms), password=password_hash)
     try:
         with transaction() as session:
             session.add(account)
@@ -55,10 +56,8 @@ def set_timezone(account_id: int, name: str, actor_id: int, now_ms: int) -> None
     with transaction() as session:
         account = session.get_one(Account, account_id)
         if actor_id != account_id and name != account.timezone:
-            change = {"from": account.timezone, "to": name}
-            audit_log.record_audit_entry(
-                "timezone_changed", f"account {account.external_id}", actor_id, now_ms, **change
-            )
+            subject, change = f"account {account.external_id}", {"from": account.timezone, "to": name}
+            audit_log.record_audit_entry("timezone_changed", subject, actor_id, now_ms, **change)
         account.timezone = name
 
 
@@ -86,19 +85,14 @@ def _validation_errors(new: NewAccount) -> dict[str, str]:
     checks = {
         "external_id": None if new.external_id else "Enter an account number.",
         "name": None if new.name else "Enter a name.",
-        "email": account_csv.email_problem(new.email) or smtputf8_check.smtputf8_problem([new.email]),
+        "email": address_problem(new.email) or smtputf8_check.smtputf8_problem([new.email]),
         "account_type": None if new.account_type else "Enter an account type, such as Practitioner.",
-        "role": None if new.role in account_csv.ROLES else f"The role must be one of {', '.join(account_csv.ROLES)}.",
+        "role": None if new.role in ROLES else f"The role must be one of {', '.join(ROLES)}.",
         "timezone": timezone_problem(new.timezone),
-        "password": _password_problem(new),
     }
+    if new.password is not None:
+        checks["password"] = passwords.password_rule_problem(new.password, new.name, new.email, new.external_id)
     return {field: problem for field, problem in checks.items() if problem}
-
-
-def _password_problem(new: NewAccount) -> str | None:
-    if new.password is None:
-        return None
-    return passwords.password_rule_problem(new.password, new.name, new.email, new.external_id)
 
 
 def external_id_taken_message(external_id: str, existing: str) -> str:
@@ -106,17 +100,8 @@ def external_id_taken_message(external_id: str, existing: str) -> str:
     return f"Account number {existing} is already in use.{case_note}"
 
 
-def account_values(
-    external_id: str, name: str, email: str, account_type: str, role: str, timezone: str, now_ms: int
-) -> dict[str, Any]:
-    return {
-        "external_id": external_id,
-        "name": name,
-        "email": email,
-        "account_type": account_type,
-        "role": role,
-        "timezone": timezone,
-        "active": True,
-        "fs_uniquifier": secrets.token_hex(16),
-        "created_at_ms": now_ms,
-    }
+def account_values(new: NewAccount | AccountRow, now_ms: int) -> dict[str, Any]:
+    """The columns of a new account, except its password."""
+    names = ("external_id", "name", "email", "account_type", "role", "timezone")
+    values = {name: getattr(new, name) for name in names}
+    return {**values, "fs_uniquifier": secrets.token_hex(16), "created_at_ms": now_ms}

@@ -12,6 +12,7 @@ from portal.accounts import sign_in_throttle
 from portal.accounts.passwords import password_matches, rehash_if_outdated
 from portal.accounts.rules.sign_in_names import normalise_sign_in_name
 from portal.accounts.rules.throttle_policy import client_network
+from portal.accounts.sign_in_throttle import throttle_key
 from portal.accounts.tables import known_addresses
 from portal.accounts.tables import throttle_counters as counters
 from portal.accounts.tables.accounts import Account, find_by_sign_in_name, most_accounts_per_email
@@ -30,6 +31,14 @@ class SignInClient:
     address: str
     device_id: str = ""
     known_account_ids: frozenset[int] = frozenset()
+
+    @property
+    def network(self) -> str:
+        return client_network(self.address)
+
+    @property
+    def address_hash(self) -> str:
+        return sign_in_throttle.keyed_hash("known address", self.network)
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,8 @@ class _Candidate:
 def authenticate(name: str, password: str, client: SignInClient, now_ms: int) -> AuthenticationResult:
     """Raises `Busy` if too many hashes are already waiting; the attempt is not counted then."""
     candidates, hash_count = _find_candidates(name, client, now_ms)
-    shared_keys = [] if any(map(_is_known_device, candidates)) else [_client_address_key(client)]
+    is_known_device = any(candidate.counter_keys[0].startswith("device:") for candidate in candidates)
+    shared_keys = [] if is_known_device else [throttle_key("address", client.network)]
     throttle = sign_in_throttle.count_attempt(shared_keys, [each.counter_keys for each in candidates], now_ms)
     if not throttle.allowed:
         return AuthenticationResult(retry_after_ms=throttle.retry_after_ms)
@@ -74,7 +84,7 @@ def _find_candidates(name: str, client: SignInClient, now_ms: int) -> tuple[list
     an account.
     """
     accounts = find_by_sign_in_name(name)
-    known = known_addresses.accounts_known_at([account.id for account in accounts], _address_hash(client), now_ms)
+    known = known_addresses.accounts_known_at([account.id for account in accounts], client.address_hash, now_ms)
     hash_count = max(len(accounts), most_accounts_per_email())
     candidates = [
         _Candidate(account.id, account.password if account.active else None, _counter_keys(account, client, known))
@@ -87,28 +97,13 @@ def _find_candidates(name: str, client: SignInClient, now_ms: int) -> tuple[list
 def _counter_keys(account: Account, client: SignInClient, known: Collection[int]) -> tuple[str, ...]:
     """A known device or address has its own counter, so attempts by strangers cannot lock it out."""
     if account.id in client.known_account_ids:
-        return (sign_in_throttle.throttle_key("device", account.id, client.device_id),)
+        return (throttle_key("device", account.id, client.device_id),)
     stranger_keys = _stranger_keys(("account", account.id), client)
     return stranger_keys[:1] if account.id in known else stranger_keys
 
 
 def _stranger_keys(subject: tuple[object, ...], client: SignInClient) -> tuple[str, ...]:
-    return (
-        sign_in_throttle.throttle_key("name", *subject, client_network(client.address)),
-        sign_in_throttle.throttle_key("account", *subject),
-    )
-
-
-def _client_address_key(client: SignInClient) -> str:
-    return sign_in_throttle.throttle_key("address", client_network(client.address))
-
-
-def _address_hash(client: SignInClient) -> str:
-    return sign_in_throttle.keyed_hash("known address", client_network(client.address))
-
-
-def _is_known_device(candidate: _Candidate) -> bool:
-    return candidate.counter_keys[0].startswith("device:")
+    return throttle_key("name", *subject, client.network), throttle_key("account", *subject)
 
 
 def _matching_candidates(candidates: Sequence[_Candidate], password: str, hash_count: int) -> list[_Candidate]:
@@ -129,4 +124,4 @@ def _record_success(
         counters.delete_counters({key for candidate in matched for key in candidate.counter_keys})
         counters.decrement_counters(shared_keys)
         for candidate in matched:
-            known_addresses.remember_address(candidate.account_id, _address_hash(client), now_ms)
+            known_addresses.remember_address(candidate.account_id, client.address_hash, now_ms)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import cast
 
-from portal.accounts import passwords, sign_in_throttle
+from portal.accounts import passwords
 from portal.accounts.rules.sign_in_names import normalise_sign_in_name
 from portal.accounts.rules.throttle_policy import client_network
+from portal.accounts.sign_in_throttle import count_attempt, throttle_key
 from portal.accounts.tables.accounts import Account, find_by_sign_in_name
 from portal.core import audit_log
 from portal.core.extensions import security
@@ -21,9 +22,7 @@ class ResetRecipient:
 
 def reset_wait_ms(address: str, now_ms: int) -> int:
     """Milliseconds until this IP address may request again; 0 if the request is allowed, and now counted."""
-    return sign_in_throttle.count_attempt(
-        [sign_in_throttle.throttle_key("reset_address", client_network(address))], [()], now_ms
-    ).retry_after_ms
+    return _count_attempt("reset_address", client_network(address), now_ms)
 
 
 def reset_recipients(name: str, now_ms: int) -> list[ResetRecipient]:
@@ -35,12 +34,17 @@ def reset_recipients(name: str, now_ms: int) -> list[ResetRecipient]:
     if not accounts:
         return []
     email = accounts[0].email
-    if sign_in_throttle.count_attempt(
-        [sign_in_throttle.throttle_key("reset", normalise_sign_in_name(email))], [()], now_ms
-    ).retry_after_ms:
+    if _count_attempt("reset", normalise_sign_in_name(email), now_ms):
         return []
-    _audit(accounts, now_ms)
+    subjects = [f"account {account.external_id}" for account in accounts]
+    with transaction():
+        for subject in subjects:
+            audit_log.record_audit_entry("password_link_sent", subject, None, now_ms)
     return [ResetRecipient(email, accounts[0].name, tuple(accounts))]
+
+
+def _count_attempt(kind: str, name: str, now_ms: int) -> int:
+    return count_attempt([throttle_key(kind, name)], [()], now_ms).retry_after_ms
 
 
 def reset_token(account: Account) -> str:
@@ -51,10 +55,3 @@ def reset_token(account: Account) -> str:
 def password_error(account: Account, password: str) -> str | None:
     """Why the account cannot use this password, as a sentence; None if it can."""
     return passwords.password_rule_problem(password, account.name, account.email, account.external_id)
-
-
-def _audit(accounts: list[Account], now_ms: int) -> None:
-    external_ids = [account.external_id for account in accounts]
-    with transaction():
-        for external_id in external_ids:
-            audit_log.record_audit_entry("password_link_sent", f"account {external_id}", None, now_ms)

@@ -97,7 +97,7 @@ def _insert_rows(rows: Sequence[AccountRow], now_ms: int, progress: ProgressCall
 
 
 def _insert_chunk(rows: Sequence[AccountRow], recipients: dict[str, int], now_ms: int) -> None:
-    db.session.execute(insert(Account), [_account_values(row, now_ms) for row in rows])
+    db.session.execute(insert(Account), [account_values(row, now_ms) for row in rows])
     ids = _ids_by_external_id([row.external_id for row in rows])
     phones = [_phone_values(row, ids[row.external_id], recipients, now_ms) for row in rows if row.phone]
     if phones:
@@ -136,10 +136,6 @@ def _superseded_numbers(newest: dict[str, AccountRow]) -> set[str]:
 def _ids_by_external_id(external_ids: Sequence[str]) -> dict[str, int]:
     query = select(Account.external_id, Account.id).where(Account.external_id.in_(external_ids))
     return {external_id: account_id for external_id, account_id in db.session.execute(query)}
-
-
-def _account_values(row: AccountRow, now_ms: int) -> dict[str, Any]:
-    return account_values(row.external_id, row.name, row.email, row.account_type, row.role, row.timezone, now_ms)
 
 
 def _phone_values(row: AccountRow, account_id: int, recipients: dict[str, int], now_ms: int) -> dict[str, Any]:

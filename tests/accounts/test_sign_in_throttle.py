@@ -90,7 +90,7 @@ def test_email_and_account_number_share_a_counter(counting_hasher: CountingConte
 
 @pytest.mark.parametrize("name", ["P-1", "nobody@example.org", "pat@example.org"])
 def test_concurrent_attempts_cannot_exceed_the_limit(app: Flask, counting_hasher: CountingContext, name: str) -> None:
-    def attempt(_place: int) -> AuthenticationResult:
+    def attempt(_index: int) -> AuthenticationResult:
         with app.app_context():
             try:
                 return authenticate(name, WRONG, ELSEWHERE, NOW)
@@ -116,9 +116,7 @@ def test_own_success_resets_the_counter(counting_hasher: CountingContext) -> Non
     assert not any(result.retry_after_ms for result in fail_sign_in("P-1", LIMIT))
 
 
-def test_success_resets_only_the_matched_account_of_an_email(
-    counting_hasher: CountingContext,
-) -> None:
+def test_success_resets_only_the_matched_account_of_an_email(counting_hasher: CountingContext) -> None:
     fail_sign_in("pat@example.org", LIMIT - 1)
     assert authenticate("P-2", RIGHT, ELSEWHERE, NOW).account_ids == (2,)
     fail_sign_in("V-2", 1)
@@ -126,9 +124,7 @@ def test_success_resets_only_the_matched_account_of_an_email(
     assert authenticate("V-2", RIGHT, ELSEWHERE, NOW).retry_after_ms
 
 
-def test_failures_from_one_address_do_not_block_others(
-    counting_hasher: CountingContext,
-) -> None:
+def test_failures_from_one_address_do_not_block_others(counting_hasher: CountingContext) -> None:
     fail_sign_in("P-1", 30)
     assert authenticate("olive@example.org", RIGHT, HOME, NOW).account_ids == (1,)
 
@@ -183,8 +179,7 @@ def test_only_accounts_with_that_password_match(counting_hasher: CountingContext
 
 
 @pytest.mark.parametrize(
-    ("name", "external_id"),
-    [("É-7", "É-7"), ("é-8", "é-8"), ("p-1", "P-1"), ("é-8\u200b", "é-8"), ("É-7\x00", "É-7")],
+    ("name", "external_id"), [("É-7", "É-7"), ("é-8", "é-8"), ("p-1", "P-1"), ("é-8\u200b", "é-8"), ("É-7\x00", "É-7")]
 )
 def test_non_ascii_account_numbers_can_sign_in(counting_hasher: CountingContext, name: str, external_id: str) -> None:
     create_account(NewAccount("É-7", "Ö", "seventh@example.org", "Practitioner", password=RIGHT), NOW)

@@ -18,11 +18,6 @@ import portal.tables  # noqa: F401  registers all tables
 from portal.core.extensions import Base, db
 from tests.support import servers
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index"),
-    pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index"),
-]
-
 FOLDER = str(servers.ROOT / "migrations")
 SCRIPTS = ScriptDirectory(FOLDER)
 LOCK = int(
@@ -32,8 +27,10 @@ REVISIONS = [script.revision for script in SCRIPTS.walk_revisions()][::-1]
 TABLES = sorted(Base.metadata.tables)
 ACCOUNT = (
     "INSERT INTO account"
-    " (id, external_id, name, email, account_type, role, timezone, active, fs_uniquifier, created_at_ms)"
-    " VALUES (:id, :external_id, 'A', 'a@example.org', 'T', 'user', 'UTC', 1, :external_id, 0)"
+    " (id, external_id, name, email, account_type, role, timezone, active, fs_uniquifier, created_at_ms,"
+    " external_id_folded, email_folded, search_folded)"
+    " VALUES (:id, :external_id, 'A', 'a@example.org', 'T', 'user', 'UTC', 1, :external_id, 0,"
+    " :external_id, 'a@example.org', 'a')"
 )
 NUMBER = (
     "INSERT INTO phone_number (id, account_id, number, label, receives_sms, created_at_ms)"
@@ -134,7 +131,6 @@ def test_column_missing_in_the_database_is_detected(app: Flask) -> None:
 
 
 def test_database_has_every_index_and_key_of_the_models(app: Flask) -> None:
-    """Including the index on an expression, which Alembic does not compare."""
     sqlite = db.engine.dialect.name == "sqlite"
     query = "SELECT name FROM sqlite_master WHERE type = 'index'" if sqlite else "SELECT indexname FROM pg_indexes"
     indexes = set(execute(query).scalars())

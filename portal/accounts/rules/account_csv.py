@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from portal.accounts.rules.phone_cells import parse_phone_cell
-from portal.core.rules import csv_input, email_address, text_input
+from portal.core.rules import csv_input, text_input
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.csv_input import CsvError, CsvResult, CsvRow, DecodedFile, RowError
+from portal.core.rules.email_address import address_problem
 from portal.core.rules.phone import likely_time_zone
 from portal.core.rules.time_format import ParsedTime, TimeFormatError, parse_time
 from portal.core.rules.time_zones import timezone_or_utc, timezone_problem
@@ -21,10 +22,7 @@ _MAX_CELL_LENGTH = 200
 
 @dataclass(frozen=True)
 class AccountRow:
-    """`opted_in_at_ms` and `consent_source` are an opt-in given elsewhere.
-
-    `opted_in_day` is set if only the day is known.
-    """
+    """`opted_in_*` and `consent_source` are an opt-in given elsewhere, `opted_in_day` if only the day is known."""
 
     row_number: int
     external_id: str
@@ -55,11 +53,6 @@ def read_account_csv(
     return replace(result, errors=errors)
 
 
-def email_problem(text: str) -> str | None:
-    """What is wrong with an email address; None if it is valid."""
-    return email_address.address_problem(text)
-
-
 def _row_reader(region: str, now_ms: int) -> Callable[[CsvRow], AccountRow]:
     def read(cells: CsvRow) -> AccountRow:
         text = {column: _CLEANERS.get(column, text_input.clean_code)(cells[column]) for column in ACCOUNT_COLUMNS}
@@ -67,11 +60,8 @@ def _row_reader(region: str, now_ms: int) -> Callable[[CsvRow], AccountRow]:
         opted_in = _parse_opt_in(cells, text, now_ms)
         _check_row(cells, text)
         return AccountRow(
-            row_number=cells.row_number,
-            external_id=text["external_id"],
-            name=text["name"],
-            email=text["email"],
-            account_type=text["account_type"],
+            cells.row_number,
+            **{column: text[column] for column in REQUIRED_COLUMNS},
             role=text["role"] or "user",
             timezone=text["timezone"] or (likely_time_zone(phone) if phone else None) or "UTC",
             phone=phone,
@@ -83,11 +73,7 @@ def _row_reader(region: str, now_ms: int) -> Callable[[CsvRow], AccountRow]:
     return read
 
 
-_CLEANERS: Mapping[str, Callable[[str], str]] = {
-    "name": text_input.clean_line,
-    "account_type": text_input.clean_line,
-    "sms_consent_source": text_input.clean_line,
-}
+_CLEANERS = dict.fromkeys(("name", "account_type", "sms_consent_source"), text_input.clean_line)
 
 
 def _check_row(cells: CsvRow, text: Mapping[str, str]) -> None:
@@ -97,7 +83,7 @@ def _check_row(cells: CsvRow, text: Mapping[str, str]) -> None:
     for column in ACCOUNT_COLUMNS:
         cells.add_error(column, _cell_problem(column, cells[column]))
     if text["email"]:
-        cells.add_error("email", email_problem(text["email"]))
+        cells.add_error("email", address_problem(text["email"]))
     if text["role"] and text["role"] not in ROLES:
         cells.add_error("role", f"The role must be one of {', '.join(ROLES)}, not {text['role']!r}.")
     if text["timezone"]:

@@ -11,10 +11,7 @@ COUNTER_LIFETIME_MS = 3_600_000
 MAX_COUNTERS = 100_000
 """The table keeps the newest rows. The cost of a password hash keeps attackers below this within an hour."""
 _BASE_BACKOFF_MS = {
-    "name": 2_000,
-    "device": 2_000,
-    "account": 2_000,
-    "address": 2_000,
+    **dict.fromkeys(("name", "device", "account", "address"), 2_000),
     "reset": 300_000,
     "reset_address": 30_000,
 }

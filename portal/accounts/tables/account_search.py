@@ -10,16 +10,12 @@ from portal.core.extensions import db
 from portal.core.rules.case_folding import fold_for_search
 
 _PHONE_FRAGMENT = re.compile(r"[0-9()+.\- ]+")
-_NOT_DIGITS = re.compile(r"[^0-9]")
 _MIN_DIGITS = 3
-_UNFOLDED_TEXT = func.lower(Account.name + "\n" + Account.email + "\n" + Account.external_id)
-_SEARCHED: ColumnElement[str] = func.coalesce(Account.search_folded, _UNFOLDED_TEXT)
-"""Accounts created by an older version have no folded column."""
 
 
 def search_accounts(search_text: str, account_type: str = "") -> Select[tuple[Account]]:
     """Accounts that match every word of the search text, by name."""
-    query = select(Account).order_by(_SEARCHED, Account.id)
+    query = select(Account).order_by(Account.search_folded, Account.id)
     if account_type:
         query = query.where(Account.account_type == account_type)
     return query.where(*match_conditions(search_text))
@@ -40,12 +36,12 @@ def match_conditions(search_text: str) -> list[ColumnElement[bool]]:
 
 def _word_condition(word: str) -> ColumnElement[bool]:
     """The account's text contains the folded word (% and _ are literal), or a phone number contains its digits."""
-    in_text = _SEARCHED.contains(word, autoescape=True)
+    in_text = Account.search_folded.contains(word, autoescape=True)
     return or_(in_text, *_digit_conditions(word)) if _PHONE_FRAGMENT.fullmatch(word) else in_text
 
 
 def _digit_conditions(text: str) -> list[ColumnElement[bool]]:
-    digits = _NOT_DIGITS.sub("", text)
+    digits = re.sub(r"[^0-9]", "", text)
     if len(digits) < _MIN_DIGITS:
         return []
     return [Account.id.in_(select(PhoneNumber.account_id).where(PhoneNumber.number.contains(digits)))]

@@ -1,11 +1,11 @@
 """Accounts: who can sign in, and in which role."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from flask_security import RoleMixin, UserMixin
-from sqlalchemy import ColumnElement, Index, Text, and_, case, event, func, or_, select, text
+from sqlalchemy import Index, Text, case, event, func, or_, select
 from sqlalchemy.orm import Mapped, attributes, mapped_column
 
 from portal.accounts.rules.account_csv import ROLES
@@ -37,7 +37,6 @@ def _computed_from(*columns: str, of: Callable[..., str]) -> Callable[[Any], str
 class Account(Base, UserMixin):  # type: ignore[misc]
     __tablename__ = "account"
     __table_args__ = (
-        Index("ix_account_email", text("lower(email)")),
         Index("ix_account_email_folded", "email_folded"),
         Index("ix_account_type", "account_type", "id"),
         Index("uq_account_external_id_folded", "external_id_folded", unique=True),
@@ -55,12 +54,10 @@ class Account(Base, UserMixin):  # type: ignore[misc]
     password: Mapped[str | None] = mapped_column(Text)
     fs_uniquifier: Mapped[str] = mapped_column(Text, unique=True)
     created_at_ms: Mapped[int] = mapped_column(Millis)
-    external_id_folded: Mapped[str | None] = mapped_column(Text, default=_computed_from("external_id", of=fold_case))
-    """Makes account numbers unique regardless of case. None for accounts created by an older version."""
-    email_folded: Mapped[str | None] = mapped_column(Text, default=_computed_from("email", of=fold_case))
-    search_folded: Mapped[str | None] = mapped_column(
-        Text, default=_computed_from(*_SEARCHED_COLUMNS, of=build_search_text)
-    )
+    external_id_folded: Mapped[str] = mapped_column(Text, default=_computed_from("external_id", of=fold_case))
+    """Makes account numbers unique regardless of case."""
+    email_folded: Mapped[str] = mapped_column(Text, default=_computed_from("email", of=fold_case))
+    search_folded: Mapped[str] = mapped_column(Text, default=_computed_from(*_SEARCHED_COLUMNS, of=build_search_text))
 
     @property
     def roles(self) -> list[Role]:
@@ -76,8 +73,7 @@ def _refresh_folded_columns(_mapper: object, _connection: object, account: Accou
 
 def find_by_external_id(external_id: str) -> Account | None:
     """Regardless of case."""
-    reference = find_by_external_ids([external_id]).get(external_id)
-    return db.session.get(Account, reference.id) if reference else None
+    return db.session.scalar(select(Account).where(Account.external_id_folded == fold_case(external_id)))
 
 
 @dataclass(frozen=True)
@@ -89,16 +85,12 @@ class AccountRef:
 
 
 def find_by_external_ids(external_ids: Sequence[str]) -> dict[str, AccountRef]:
-    """The existing accounts by the given account numbers, regardless of case; an exact match wins."""
+    """The existing accounts by the given account numbers, regardless of case."""
     folded = {external_id: fold_case(external_id) for external_id in external_ids}
-    query = select(Account.id, Account.external_id, Account.external_id_folded).where(
-        or_(in_list(Account.external_id, external_ids), in_list(Account.external_id_folded, list(folded.values())))
-    )
-    rows = db.session.execute(query).all()
-    by_folded = {row.external_id_folded: AccountRef(row.id, row.external_id) for row in rows}
-    exact = {row.external_id: AccountRef(row.id, row.external_id) for row in rows}
-    matches = {key: exact.get(key) or by_folded.get(folded[key]) for key in external_ids}
-    return {external_id: account for external_id, account in matches.items() if account is not None}
+    query = select(Account.external_id_folded, Account.id, Account.external_id)
+    rows = db.session.execute(query.where(in_list(Account.external_id_folded, list(folded.values()))))
+    accounts = {row.external_id_folded: AccountRef(row.id, row.external_id) for row in rows}
+    return {external_id: accounts[key] for external_id, key in folded.items() if key in accounts}
 
 
 def find_by_sign_in_name(name: str) -> list[Account]:
@@ -111,7 +103,7 @@ def find_by_sign_in_name(name: str) -> list[Account]:
     exact, any_case = Account.external_id.in_(spellings), Account.external_id_folded.in_(folded)
     # A single query for every name, so that its time does not reveal which accounts exist.
     rank = case((exact, 0), (any_case, 1), else_=2)
-    condition = or_(exact, any_case, *(email_matches(text) for text in spellings))
+    condition = or_(any_case, Account.email_folded.in_(folded))
     query = select(Account, rank).where(condition).order_by(rank, Account.id).limit(MAX_ACCOUNTS_PER_EMAIL + 2)
     rows = db.session.execute(query).all()
     by_external_id = [account for account, account_rank in rows if account_rank < 2]
@@ -120,15 +112,9 @@ def find_by_sign_in_name(name: str) -> list[Account]:
 
 def most_accounts_per_email() -> int:
     """The largest number of accounts that share an email: from 1 to `MAX_ACCOUNTS_PER_EMAIL`."""
-    counts = select(func.count()).select_from(Account).where(Account.email_folded.is_not(None))
-    largest = counts.group_by(Account.email_folded).order_by(func.count().desc()).limit(1)
-    return min(MAX_ACCOUNTS_PER_EMAIL, db.session.scalar(largest) or 1)
-
-
-def email_matches(address: str) -> ColumnElement[bool]:
-    """Regardless of case."""
-    not_folded = and_(Account.email_folded.is_(None), func.lower(Account.email) == address.lower())
-    return or_(Account.email_folded == fold_case(address), not_folded)
+    counts = select(func.count()).select_from(Account).group_by(Account.email_folded)
+    largest = db.session.scalar(counts.order_by(func.count().desc()).limit(1))
+    return min(MAX_ACCOUNTS_PER_EMAIL, largest or 1)
 
 
 def emails_of(account_ids: Collection[int]) -> dict[int, str]:
@@ -157,11 +143,4 @@ class Recipient:
     timezone: str
 
 
-RECIPIENT_COLUMNS = (
-    Account.id,
-    Account.name,
-    Account.email,
-    Account.external_id,
-    Account.account_type,
-    Account.timezone,
-)
+RECIPIENT_COLUMNS = tuple(getattr(Account, field.name) for field in fields(Recipient))

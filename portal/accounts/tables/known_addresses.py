@@ -34,16 +34,9 @@ def accounts_known_at(account_ids: list[int], address_hash: str, now_ms: int) ->
 
 def remember_address(account_id: int, address_hash: str, now_ms: int) -> None:
     """Keeps the ten newest addresses of each account. Call inside a transaction."""
-    upsert(
-        KnownAddress,
-        {"account_id": account_id, "address_hash": address_hash, "last_sign_in_at_ms": now_ms},
-        ["account_id", "address_hash"],
-    )
+    row = {"account_id": account_id, "address_hash": address_hash, "last_sign_in_at_ms": now_ms}
+    upsert(KnownAddress, row, ["account_id", "address_hash"])
     of_account = KnownAddress.account_id == account_id
-    newest = (
-        select(KnownAddress.address_hash)
-        .where(of_account)
-        .order_by(KnownAddress.last_sign_in_at_ms.desc())
-        .limit(_MAX_PER_ACCOUNT)
-    )
-    db.session.execute(delete(KnownAddress).where(of_account, KnownAddress.address_hash.not_in(newest)))
+    newest_first = select(KnownAddress.address_hash).where(of_account).order_by(KnownAddress.last_sign_in_at_ms.desc())
+    is_old = KnownAddress.address_hash.not_in(newest_first.limit(_MAX_PER_ACCOUNT))
+    db.session.execute(delete(KnownAddress).where(of_account, is_old))

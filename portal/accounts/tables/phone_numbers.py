@@ -73,11 +73,6 @@ def phones_of(account_id: int) -> list[PhoneNumber]:
     return list(db.session.scalars(query))
 
 
-def phone_states(numbers: list[str]) -> dict[str, PhoneState]:
-    states = db.session.scalars(select(PhoneState).where(PhoneState.number.in_(numbers)))
-    return {state.number: state for state in states}
-
-
 def set_preferred_sender(number: str, sending_number: str) -> None:
     """The phone texted START to this sending number and expects texts from it. Call inside a transaction."""
     _execute(update(PhoneState).where(PhoneState.number == number).values(preferred_sender=sending_number))
@@ -130,10 +125,9 @@ def assign_texts_in_bulk(assignments: Sequence[tuple[str, int, int | None]]) -> 
 
     Each assignment is number, account and since when.
     """
-    rows = [{"phone": number, "account": account_id, "since": since_ms} for number, account_id, since_ms in assignments]
-    query = update(PhoneNumber).where(
-        PhoneNumber.number == bindparam("phone"), PhoneNumber.account_id == bindparam("account")
-    )
+    rows = [dict(zip(("phone", "account", "since"), assignment, strict=True)) for assignment in assignments]
+    this_phone = PhoneNumber.number == bindparam("phone"), PhoneNumber.account_id == bindparam("account")
+    query = update(PhoneNumber).where(*this_phone)
     if rows:
         # On the connection: a session would take the rows for an update by primary key.
         db.session.connection().execute(query.values(receives_sms=True, receives_sms_since_ms=bindparam("since")), rows)
@@ -145,20 +139,15 @@ def _execute(query: Update) -> None:
 
 def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[RecipientPhone]]:
     """Each account's phone numbers, the one that receives texts first."""
+    own = PhoneNumber.account_id, PhoneNumber.number, PhoneNumber.receives_sms
     query = (
-        select(
-            PhoneNumber.account_id,
-            PhoneNumber.number,
-            PhoneNumber.receives_sms,
-            PhoneState.stopped_at_ms,
-            PhoneState.unreachable_at_ms,
-        )
+        select(*own, PhoneState.stopped_at_ms, PhoneState.unreachable_at_ms)
         .outerjoin(PhoneState, PhoneState.number == PhoneNumber.number)
         .where(PhoneNumber.account_id.in_(account_ids))
         .order_by(PhoneNumber.receives_sms.desc(), PhoneNumber.id)
     )
     rows = db.session.execute(query).all()
-    assigned = _numbers_receiving_texts([row.number for row in rows if not row.receives_sms])
+    assigned = _numbers_receiving_texts({row.number for row in rows if not row.receives_sms})
     phones: dict[int, list[RecipientPhone]] = defaultdict(list)
     for account_id, number, receives_sms, stopped_at_ms, unreachable_at_ms in rows:
         elsewhere = not receives_sms and number in assigned
@@ -168,11 +157,6 @@ def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[RecipientP
     return phones
 
 
-def _numbers_receiving_texts(numbers: Sequence[str]) -> set[str]:
-    if not numbers:
-        return set()
-    query = select(PhoneNumber.number).where(
-        PhoneNumber.number.in_(set(numbers)),
-        PhoneNumber.receives_sms == True,  # noqa: E712  SQL, not Python
-    )
-    return set(db.session.scalars(query))
+def _numbers_receiving_texts(numbers: set[str]) -> set[str]:
+    query = select(PhoneNumber.number).where(PhoneNumber.number.in_(numbers), PhoneNumber.receives_sms == True)  # noqa: E712
+    return set(db.session.scalars(query)) if numbers else set()

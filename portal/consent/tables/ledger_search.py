@@ -192,5 +192,4 @@ def _matches_query(text: str, region: str) -> ColumnElement[bool]:
 
 
 def _accounts_with_id_like(text: str) -> Select[Any]:
-    folded = func.coalesce(Account.external_id_folded, func.lower(Account.external_id))
-    return select(Account.id).where(folded.contains(fold_case(text), autoescape=True))
+    return select(Account.id).where(Account.external_id_folded.contains(fold_case(text), autoescape=True))

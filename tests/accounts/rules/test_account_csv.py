@@ -4,14 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.accounts.rules.account_csv import (
-    ACCOUNT_COLUMNS,
-    AccountRow,
-    decode_account_csv,
-    email_problem,
-    read_account_csv,
-)
+from portal.accounts.rules.account_csv import ACCOUNT_COLUMNS, AccountRow, decode_account_csv, read_account_csv
 from portal.core.rules.csv_input import CsvError, DecodedFile, RowError
+from portal.core.rules.email_address import address_problem
 
 HEADER = ",".join(ACCOUNT_COLUMNS)
 GOOD = "P-1,Jordan Rivera,jordan@example.org,Practitioner,user,America/New_York,(202) 555-0100,,"
@@ -149,10 +144,7 @@ def test_error_for_many_extra_columns_is_short() -> None:
         ({"phone": "12"}, "Row 2, phone: There is no such number in US"),
         ({"phone": "+11234567890"}, "Row 2, phone: There is no such number in US"),
         ({"phone": "call me"}, "Row 2, phone: This is not a phone number. Write it like (201) 555-0123."),
-        (
-            {"sms_opted_in_at": "2026-03-01"},
-            "Row 2, sms_consent_source: An opt-in needs both a time and a source.",
-        ),
+        ({"sms_opted_in_at": "2026-03-01"}, "Row 2, sms_consent_source: An opt-in needs both a time and a source."),
         ({"sms_consent_source": "web"}, "Row 2, sms_opted_in_at: An opt-in needs both a time and a source."),
         (
             {"sms_opted_in_at": "last week", "sms_consent_source": "web"},
@@ -194,12 +186,7 @@ def test_all_errors_are_reported() -> None:
         row(email="x", phone="y", role="z"), row(external_id="P-2"), row(external_id="P-3", name="")
     )
     assert [row.external_id for row in rows] == ["P-2"]
-    assert [(error.row, error.column) for error in errors] == [
-        (2, "phone"),
-        (2, "email"),
-        (2, "role"),
-        (4, "name"),
-    ]
+    assert [(error.row, error.column) for error in errors] == [(2, "phone"), (2, "email"), (2, "role"), (4, "name")]
 
 
 def test_extra_cells_are_an_error_of_the_whole_row() -> None:
@@ -306,7 +293,7 @@ def test_every_filled_row_is_accepted_or_reported(lines: list[list[str]]) -> Non
 
 @pytest.mark.parametrize("text", ["a@example.org", "first.last+tag@sub.example.org", "o'neill@example.org"])
 def test_valid_email_addresses_are_accepted(text: str) -> None:
-    assert email_problem(text) is None
+    assert address_problem(text) is None
 
 
 @pytest.mark.parametrize(
@@ -329,4 +316,4 @@ def test_valid_email_addresses_are_accepted(text: str) -> None:
     ],
 )
 def test_invalid_email_error_gives_an_example(text: str) -> None:
-    assert email_problem(text) == "This is not an email address, such as name@example.org."
+    assert address_problem(text) == "This is not an email address, such as name@example.org."
