@@ -2,7 +2,7 @@
 
 import html
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -30,6 +30,7 @@ _MAX_LENGTH = {"page": 10_000, "sms": 1_600}
 MAX_BLOCK_SEGMENTS = 3
 """Texts are billed by the segment and their parts may arrive separately: longer content belongs on a page."""
 _JOINER = "\u200d"
+"""Emoji and some scripts need it."""
 _NUMBER_FALLBACKS = {"sending_number": "our number", "phone_number": "your number"}
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +51,10 @@ class RenderedBlock:
 
 @dataclass(frozen=True)
 class BlockPreview:
-    """What a recipient would see, as far as the draft is valid. `size` and `costs` are None for a page."""
+    """What a recipient would see, as far as the draft is valid. `size` and `costs` are None for a page.
+
+    `changes` are the characters that the sent text replaces, in the draft and in its field values.
+    """
 
     text: str = ""
     size: SmsSize | None = None
@@ -78,28 +82,19 @@ def _rendered_block(key: str, version: int, source: str) -> RenderedBlock:
 
 def preview_block(key: str, text: str) -> BlockPreview:
     """Never raises: `error` says what is wrong with the draft."""
-    block, text = BLOCKS[key], _clean(text)
+    block, text, values = BLOCKS[key], _clean(text), _example_values()
     error = _text_problem(block, text)
+    shortened = text[: _MAX_LENGTH[block.kind]]
     try:
-        rendered = _fill_in(block, text[: _MAX_LENGTH[block.kind]], _field_values(_example_number()))
+        rendered = _fill_in(block, shortened, values)
     except MergeError:
         return BlockPreview(error=error)
     issues = content_block_checks.find_wording_issues(key, rendered, settings().organisation)
     if block.kind == "page":
         return BlockPreview(rendered, wording_issues=issues, error=error)
-    return BlockPreview(
-        rendered,
-        sms_segments.measure_sms(rendered),
-        encoding_cost(rendered),
-        issues,
-        error,
-        _substitutions(text[: _MAX_LENGTH["sms"]]),
-    )
-
-
-def _substitutions(text: str) -> tuple[CharacterReplacement, ...]:
-    """Characters that the sent text replaces, in the draft and in its field values."""
-    return transliterate(merge_fields.render_text(text, _field_values(_example_number()))).replacements
+    changes = transliterate(merge_fields.render_text(shortened, values)).replacements
+    size, costs = sms_segments.measure_sms(rendered), encoding_cost(rendered)
+    return BlockPreview(rendered, size, costs, issues, error, changes)
 
 
 def save_block(key: str, text: str, author_id: int | None, now_ms: int, base_version: int | None = None) -> int:
@@ -120,11 +115,6 @@ def restore_version(key: str, number: int, author_id: int | None, now_ms: int, b
     return _save_version(block, text, number, author_id, now_ms, base_version)
 
 
-def reset_block(key: str, author_id: int | None, now_ms: int, base_version: int | None = None) -> int:
-    """Save the default as a new version. Raises what `save_block` raises."""
-    return restore_version(key, 0, author_id, now_ms, base_version)
-
-
 def _save_version(
     block: ContentBlock,
     text: str,
@@ -141,30 +131,15 @@ def _save_version(
             stored = content_versions.current_block_version(block.key)
             number, current_text = (stored.number, stored.text) if stored else (0, block.default)
             if base_version is not None and base_version != number:
-                raise _version_conflict(number)
+                raise VersionConflict(number)
             if text == current_text:
                 return number
-            session.add(_version(block.key, number + 1, text, restored_from, author_id, now_ms))
+            version = ContentVersion(key=block.key, number=number + 1, text=text, restored_from=restored_from)
+            version.created_at_ms, version.created_by_id = now_ms, author_id
+            session.add(version)
         return number + 1
     except IntegrityError as error:  # on PostgreSQL two writers can read the same version number
-        raise _version_conflict(number + 1) from error
-
-
-def _version(
-    key: str, number: int, text: str, restored_from: int | None, author_id: int | None, now_ms: int
-) -> ContentVersion:
-    return ContentVersion(
-        key=key,
-        number=number,
-        text=text,
-        restored_from=restored_from,
-        created_at_ms=now_ms,
-        created_by_id=author_id,
-    )
-
-
-def _version_conflict(number: int) -> VersionConflict:
-    return VersionConflict(f"Somebody saved version {number:,} in the meantime.")
+        raise VersionConflict(number + 1) from error
 
 
 def _find_block(key: str) -> ContentBlock:
@@ -185,32 +160,24 @@ def _text_problem(block: ContentBlock, text: str) -> str | None:
     limit = _MAX_LENGTH[block.kind]
     if len(text) > limit:
         return f"Use {limit:,} characters or fewer. You have used {len(text):,}."
-    if code_point := _unprintable_character(text, "\n" if block.kind == "sms" else "\n\t"):
+    if code_point := _first_code_point(text, ("Cc", "Cs"), "\n" if block.kind == "sms" else "\n\t"):
         return f"Remove the character {code_point}: it cannot be displayed."
-    if code_point := _invisible_character(html.unescape(text) if block.kind == "page" else text):
+    if code_point := _first_code_point(html.unescape(text) if block.kind == "page" else text, ("Cf",), _JOINER):
         return (
             f"Remove the character {code_point}: invisible characters and characters that change the reading direction "
             "are not allowed, because they can disguise what it says."
         )
     try:
         merge_fields.check_template(text, tuple(BLOCK_FIELDS))
-        rendered = _fill_in(block, text, _field_values(_example_number()))
+        rendered = _fill_in(block, text, _example_values())
     except MergeError as error:
         return str(error)
     return _size_problem(rendered) if block.kind == "sms" else None
 
 
-def _unprintable_character(text: str, allowed: str) -> str | None:
-    """The code point of the first control character or lone surrogate."""
-    return _first_code_point(c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in allowed)
-
-
-def _invisible_character(text: str) -> str | None:
-    """The code point of the first format character, except the joiner that emoji and some scripts need."""
-    return _first_code_point(c for c in text if unicodedata.category(c) == "Cf" and c != _JOINER)
-
-
-def _first_code_point(characters: Iterable[str]) -> str | None:
+def _first_code_point(text: str, categories: Collection[str], allowed: str) -> str | None:
+    """The code point of the first character in one of the Unicode categories that is not allowed."""
+    characters = (c for c in text if unicodedata.category(c) in categories and c not in allowed)
     return next((f"U+{ord(character):04X}" for character in characters), None)
 
 
@@ -241,5 +208,6 @@ def _field_values(phone_number: str) -> dict[str, str]:
     return {"organisation": configuration.organisation, "portal_url": configuration.public_url, **displayed}
 
 
-def _example_number() -> str:
-    return phone.to_e164(phone.example_phone(settings().region), settings().region)
+def _example_values() -> dict[str, str]:
+    region = settings().region
+    return _field_values(phone.to_e164(phone.example_phone(region), region))

@@ -16,14 +16,13 @@ from portal.messages.tables.communications import Communication, Delivery
 def build_mail(delivery: Delivery, sent_to: str = "") -> OutgoingEmail:
     """`sent_to` replaces the recipient's own address while the email override is on."""
     communication = delivery.communication
+    html = _render_part("email/notification.html", communication, body_html=markdown.to_html(communication.body))
     return OutgoingEmail(
         to=sent_to or delivery.address,
         recipient_name=communication.account.name,
         subject=communication.subject,
         text=_render_part("email/notification.txt", communication, body_text=markdown.to_text(communication.body)),
-        html=_inliner().inline(
-            _render_part("email/notification.html", communication, body_html=markdown.to_html(communication.body))
-        ),
+        html=_inliner().inline(html),
         message_id=f"<{delivery.id}.{communication.token}@{sender_domain(settings().mail_from)}>",
     )
 

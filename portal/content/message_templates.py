@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -58,30 +58,41 @@ class TemplatePreview:
     html: str
     text: str
     sms: FittedText | None
-    data_fields: tuple[str, ...]
-    required_fields: tuple[str, ...]
-    errors: dict[str, str]
+    data_fields: tuple[str, ...] = ()
+    required_fields: tuple[str, ...] = ()
+    errors: dict[str, str] = field(default_factory=dict)
 
 
 def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) -> int:
     """The template's id. Raises `InvalidInput` for `key`, `name`, `subject`, `body` or `sms_expiry_hours`."""
     draft = _clean_draft(draft)
-    _raise_if_invalid({**_key_error(draft.key), **_errors(draft)})
+    if errors := {**_key_error(draft.key), **_errors(draft)}:
+        raise InvalidInput(errors)
     try:
         with transaction() as session:
-            template = Template(key=draft.key, name=draft.name, current_version=1, created_at_ms=now_ms)
+            template = Template(key=draft.key, name=draft.name, created_at_ms=now_ms)
             session.add(template)
             session.flush()
             session.add(_version(template.id, 1, draft, author_id, now_ms))
             return template.id
     except IntegrityError as error:
-        raise InvalidInput(
-            {"key": f"Another template already uses the key “{draft.key}”. Choose a different key."}
-        ) from error
+        problem = f"Another template already uses the key “{draft.key}”. Choose a different key."
+        raise InvalidInput({"key": problem}) from error
 
 
 class VersionConflict(ActionRefused):
     """Somebody else saved a version after this edit began."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"Somebody saved version {version:,} in the meantime.")
+
+
+def edit_conflict_message(version: int) -> str:
+    """For the page that still shows what was typed."""
+    return (
+        f"Somebody saved version {version:,} while you were editing. "
+        "Your changes are still here: compare them with that version, then save again."
+    )
 
 
 def save_template(
@@ -92,13 +103,14 @@ def save_template(
     Raises `InvalidInput`, and `VersionConflict` if `base_version` is no longer current.
     """
     draft = _clean_draft(draft)
-    _raise_if_invalid(_errors(draft))
+    if errors := _errors(draft):
+        raise InvalidInput(errors)
     with transaction() as session:
         template = session.get(Template, template_id, with_for_update=True)
         if template is None:
             raise ActionRefused("This template does not exist.")
         if base_version is not None and base_version != template.current_version:
-            raise VersionConflict(f"Somebody saved version {template.current_version:,} in the meantime.")
+            raise VersionConflict(template.current_version)
         template.name = draft.name
         template.current_version += 1
         session.add(_version(template.id, template.current_version, draft, author_id, now_ms))
@@ -109,28 +121,22 @@ def preview_template(draft: TemplateDraft) -> TemplatePreview:
     """Never raises: invalid fields are listed in `errors` and left out of the preview."""
     draft = _clean_draft(draft)
     errors = _errors(draft)
-    readable = replace(
-        draft,
-        subject="" if "subject" in errors else draft.subject,
-        body="" if "body" in errors else draft.body,
-    )
+    subject, body = ("" if name in errors else getattr(draft, name) for name in ("subject", "body"))
+    readable = replace(draft, subject=subject, body=body)
     fields = data_fields(readable)
     values = {**SAMPLE_VALUES, "data": merge_fields.sample_data(fields)}
     try:
         preview = render_preview(readable.subject, readable.body, values, draft.sms_enabled)
     except MergeError as error:
-        preview, errors = TemplatePreview(readable.subject, "", "", None, (), (), {}), {"body": str(error)} | errors
+        preview, errors = TemplatePreview(readable.subject, "", "", None), {"body": str(error)} | errors
     return replace(preview, data_fields=fields, required_fields=required_fields(readable), errors=errors)
 
 
 def unusable_templates() -> dict[str, str]:
     """Template key to problem, for current versions that today's rules would not accept."""
-    problems = {version.template.key: _template_problem(version) for version in current_template_versions()}
+    versions = current_template_versions()
+    problems = {row.template.key: _merge_problem(row.subject) or _merge_problem(row.body) for row in versions}
     return {key: problem for key, problem in problems.items() if problem}
-
-
-def _template_problem(version: TemplateVersion) -> str | None:
-    return _merge_problem(version.subject) or _merge_problem(version.body)
 
 
 def preview_current_version(key: str) -> TemplatePreview:
@@ -138,65 +144,58 @@ def preview_current_version(key: str) -> TemplatePreview:
     template = find_template(key)
     if template is None:
         raise ActionRefused(f"There is no template with the key “{key}”.")
-    version = find_template_version(template)
-    return preview_template(
-        TemplateDraft(key, template.name, version.subject, version.body, version.urgent, version.sms_enabled)
-    )
+    return preview_template(draft_of(find_template_version(template)))
+
+
+def draft_of(version: TemplateVersion) -> TemplateDraft:
+    template, hours = version.template, version.sms_expiry_hours
+    content = version.subject, version.body, version.urgent, version.sms_enabled
+    return TemplateDraft(template.key, template.name, *content, "" if hours is None else str(hours))
 
 
 def render_preview(subject: str, body: str, values: Mapping[str, Any], with_text: bool) -> TemplatePreview:
     """Raises `MergeError`."""
     subject = merge_fields.render_subject(subject, values, reject_blanks=True)
     body = merge_fields.render_body(body, values, reject_blanks=True)
-    fitted = (
-        sms_segments.fit_one_segment(subject, communication_url(_SAMPLE_LINK_KEY)) if with_text and subject else None
-    )
-    return TemplatePreview(subject, markdown.to_html(body), markdown.to_text(body), fitted, (), (), {})
+    link = communication_url(_SAMPLE_LINK_KEY)
+    fitted = sms_segments.fit_one_segment(subject, link) if with_text and subject else None
+    return TemplatePreview(subject, markdown.to_html(body), markdown.to_text(body), fitted)
 
 
 def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
     """The `data.…` names that a send of this version provides; empty if the version is no longer valid."""
     try:
-        names = (
-            *merge_fields.check_template(version.subject).data_fields,
-            *merge_fields.check_template(version.body).data_fields,
-        )
+        subject, body = map(merge_fields.check_template, (version.subject, version.body))
     except MergeError:
         return ()
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys((*subject.data_fields, *body.data_fields)))
 
 
 def required_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
     """The `data.…` names that may not be blank. Raises `MergeError` if the version is no longer valid."""
-    names = (
-        *merge_fields.check_template(version.subject).required_names,
-        *merge_fields.check_template(version.body).required_names,
-    )
-    return tuple(dict.fromkeys(names))
+    subject, body = map(merge_fields.check_template, (version.subject, version.body))
+    return tuple(dict.fromkeys((*subject.required_names, *body.required_names)))
 
 
 def _clean_draft(draft: TemplateDraft) -> TemplateDraft:
     """PostgreSQL rejects null bytes, and browsers send CRLF line ends."""
-    return TemplateDraft(
+    return replace(
+        draft,
         key=text_input.clean_code(draft.key),
         name=text_input.clean_line(draft.name),
         subject=" ".join(draft.subject.replace("\x00", "").split()),
         body=draft.body.replace("\x00", "").replace("\r\n", "\n"),
-        urgent=draft.urgent,
-        sms_enabled=draft.sms_enabled,
         sms_expiry_hours=text_input.clean_code(draft.sms_expiry_hours),
     )
 
 
 def _errors(draft: TemplateDraft) -> dict[str, str]:
-    errors: dict[str, str] = {}
-    for field in ("name", "subject", "body"):
-        problem = _length_problem(field, getattr(draft, field)) or (
-            None if field == "name" else _merge_problem(getattr(draft, field))
-        )
-        if problem:
-            errors[field] = problem
-    return errors | _expiry_error(draft.sms_expiry_hours)
+    problems = {
+        "name": _length_problem("name", draft.name),
+        "subject": _length_problem("subject", draft.subject) or _merge_problem(draft.subject),
+        "body": _length_problem("body", draft.body) or _merge_problem(draft.body),
+    }
+    return {name: problem for name, problem in problems.items() if problem} | _expiry_error(draft.sms_expiry_hours)
 
 
 def _expiry_error(text: str) -> dict[str, str]:
@@ -205,15 +204,12 @@ def _expiry_error(text: str) -> dict[str, str]:
     return {"sms_expiry_hours": f"Enter a whole number of hours from 1 to {_MAX_EXPIRY_HOURS}, or leave it empty."}
 
 
-def _length_problem(field: str, text: str) -> str | None:
+def _length_problem(name: str, text: str) -> str | None:
     if not text.strip():
-        return f"Enter a {field}."
-    limit = _LIMITS[field]
-    return (
-        f"Use {limit:,} characters or fewer for the {field}. You have used {len(text):,}."
-        if len(text) > limit
-        else None
-    )
+        return f"Enter a {name}."
+    if len(text) <= _LIMITS[name]:
+        return None
+    return f"Use {_LIMITS[name]:,} characters or fewer for the {name}. You have used {len(text):,}."
 
 
 def _merge_problem(source: str) -> str | None:
@@ -229,26 +225,18 @@ def _merge_problem(source: str) -> str | None:
 def _key_error(key: str) -> dict[str, str]:
     if _KEY.match(key) and len(key) <= _LIMITS["key"]:
         return {}
-    return {
-        "key": "Use lower-case letters, digits and single hyphens, and start with a letter, such as renewal-due-60."
-    }
-
-
-def _raise_if_invalid(errors: dict[str, str]) -> None:
-    if errors:
-        raise InvalidInput(errors)
+    rule = "Use lower-case letters, digits and single hyphens, and start with a letter, such as renewal-due-60."
+    return {"key": rule}
 
 
 def _version(
     template_id: int, number: int, draft: TemplateDraft, author_id: int | None, now_ms: int
 ) -> TemplateVersion:
+    copied = {name: getattr(draft, name) for name in ("subject", "body", "urgent", "sms_enabled")}
     return TemplateVersion(
+        **copied,
         template_id=template_id,
         number=number,
-        subject=draft.subject,
-        body=draft.body,
-        urgent=draft.urgent,
-        sms_enabled=draft.sms_enabled,
         sms_expiry_hours=int(draft.sms_expiry_hours) if draft.sms_expiry_hours else None,
         created_at_ms=now_ms,
         created_by_id=author_id,

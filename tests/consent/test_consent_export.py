@@ -157,9 +157,9 @@ def test_export_holds_each_sent_text_and_its_wording(
     by_number = json.loads("".join(export_json(make_export("json", number=NUMBER))))["sent_texts"]
     assert {text["text"] for text in by_number} == left
     assert {(text["wording"], text["wording_version"]) for text in by_number} == {
-        (content_block_checks.block_title(content_block_checks.INVITATION_TEXT), 0),
-        (content_block_checks.block_title(content_block_checks.WELCOME_TEXT), 0),
-        (content_block_checks.block_title(content_block_checks.WELCOME_TEXT), 1),
+        (content_block_checks.BLOCKS[content_block_checks.INVITATION_TEXT].title, 0),
+        (content_block_checks.BLOCKS[content_block_checks.WELCOME_TEXT].title, 0),
+        (content_block_checks.BLOCKS[content_block_checks.WELCOME_TEXT].title, 1),
         ("Template Renewal (renewal)", 1),
     }
     asked = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()

@@ -49,7 +49,7 @@ def save_error(key: str, text: str) -> str:
 
 
 def insert_version(key: str, text: str) -> None:
-    """A version that validation would reject, as an older release may have stored it."""
+    """A version that validation would reject, as another release may have stored it."""
     with transaction() as session:
         session.add(ContentVersion(key=key, number=1, text=text, created_at_ms=NOW))
 
@@ -141,7 +141,7 @@ def test_restoring_a_version_adds_a_new_one() -> None:
 
 def test_reset_adds_a_version_with_the_default() -> None:
     save_block_text(WELCOME_TEXT, "One")
-    assert content_blocks.reset_block(WELCOME_TEXT, None, NOW, 1) == 2
+    assert content_blocks.restore_version(WELCOME_TEXT, 0, None, NOW, 1) == 2
     assert render_block(WELCOME_TEXT).version == 2
     assert block_versions(WELCOME_TEXT)[0].text == BLOCKS[WELCOME_TEXT].default
     assert block_versions(WELCOME_TEXT)[0].restored_from == 0
@@ -160,7 +160,7 @@ def test_conflicting_save_is_rejected() -> None:
     with pytest.raises(VersionConflict, match="Somebody saved version 1 in the meantime"):
         save_block_text(WELCOME_TEXT, "Two", base_version=0)
     with pytest.raises(VersionConflict):
-        content_blocks.reset_block(WELCOME_TEXT, None, NOW, 0)
+        content_blocks.restore_version(WELCOME_TEXT, 0, None, NOW, 0)
     assert render_block(WELCOME_TEXT).text == "One"
 
 

@@ -41,6 +41,7 @@ class ContentBlock:
 
     @property
     def title(self) -> str:
+        """For example “MyAccount → SMS Opt-in Confirmation Prompt”."""
         return f"{self.group} → {self.name}"
 
     @property
@@ -122,7 +123,6 @@ _PATTERNS = {
     "ended": r"\bno (?:more|further)\b|\b(?:not|never) (?:get|receive|be sent)|\b(?:un|de)subscribed|\bopted out"
     r"|\b(?:stopped|ended)\b",
 }
-_COMPILED_PATTERNS = {point: re.compile(pattern, re.IGNORECASE) for point, pattern in _PATTERNS.items()}
 _FIELD = re.compile(r"\{\{-?\s*(\w{1,40})\b[^{}]{0,200}\}\}")
 _ALL_SIX = ("sender", "purpose", "frequency", "rates", "help", "stop")
 
@@ -193,15 +193,11 @@ _ALL_BLOCKS = (
 BLOCKS: dict[str, ContentBlock] = {block.key: block for block in _ALL_BLOCKS}
 
 
-def block_title(key: str) -> str:
-    """For example “MyAccount → SMS Opt-in Confirmation Prompt”."""
-    return BLOCKS[key].title
-
-
 def find_wording_issues(key: str, text: str, organisation: str) -> tuple[WordingIssue, ...]:
     """The required points that are missing. Merge fields count as filled in."""
     block = BLOCKS[key]
-    filled = _FIELD.sub(lambda match: _sample_value(match.group(1), organisation), text)
+    samples = {"organisation": organisation, "portal_url": "https://portal"}
+    filled = _FIELD.sub(lambda match: samples.get(match.group(1), "the number"), text)
     plain = sms_segments.normalize_text(markdown.to_text(filled) if block.kind == "page" else filled)
     name = sms_segments.normalize_text(organisation)
     return tuple(_ISSUES[point] for point in block.required_points if not _mentions(point, plain, name))
@@ -212,8 +208,4 @@ def _mentions(point: str, text: str, organisation: str) -> bool:
     if point == "sender":
         return organisation.casefold() in text.casefold()
     without_name = re.sub(re.escape(organisation), " ", text, flags=re.IGNORECASE) if organisation else text
-    return _COMPILED_PATTERNS[point].search(without_name) is not None
-
-
-def _sample_value(field: str, organisation: str) -> str:
-    return {"organisation": organisation, "portal_url": "https://portal"}.get(field, "the number")
+    return re.search(_PATTERNS[point], without_name, re.IGNORECASE) is not None

@@ -43,8 +43,8 @@ def propagate_field(result: Any, operands: tuple[Any, ...]) -> Any:
         return result
     is_sample = any(source.is_sample for source in sources)
     if isinstance(result, list):
-        return [_with_field(item, sources[0].field_name, is_sample) for item in result]
-    return _with_field(result, sources[0].field_name, is_sample)
+        return [with_field(item, sources[0].field_name, is_sample) for item in result]
+    return with_field(result, sources[0].field_name, is_sample)
 
 
 def _source_value(operand: Any) -> FieldValue | None:
@@ -52,7 +52,7 @@ def _source_value(operand: Any) -> FieldValue | None:
     return first if isinstance(first, FieldValue) else None
 
 
-def _with_field(value: Any, field: str, is_sample: bool) -> Any:
-    return (
-        FieldValue(value, field, is_sample) if isinstance(value, str) and not isinstance(value, FieldValue) else value
-    )
+def with_field(value: Any, field: str, is_sample: bool = False) -> Any:
+    """Text that does not know its field yet becomes a `FieldValue`."""
+    is_plain = isinstance(value, str) and not isinstance(value, FieldValue)
+    return FieldValue(value, field, is_sample) if is_plain else value

@@ -1,6 +1,5 @@
 """Markdown to sanitised HTML and to plain text (docs/reliability.md#clean-output)."""
 
-import html
 import re
 from contextvars import ContextVar
 from functools import lru_cache
@@ -14,12 +13,9 @@ from portal.content.rules.markdown_literals import MaskedMarkdown, mask_literals
 from portal.content.rules.markdown_text import tokens_to_text
 
 _TAGS = {"p", "br", "h1", "h2", "h3", "h4", "ul", "ol", "li", "strong", "em", "a", "code", "pre", "blockquote", "hr"}
-_TAGS |= {"table", "thead", "tbody", "tr", "th", "td"}
+_TAGS |= {"h5", "h6", "table", "thead", "tbody", "tr", "th", "td"}
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
-_VERBATIM = ("fence", "code_block")
-_SCHEMES = ("http://", "https://", "mailto:")
 _HEADINGS = {"h1": "h2", "h2": "h3", "h3": "h4", "h4": "h5", "h5": "h6", "h6": "h6"}
-_CHARACTER_REFERENCE = re.compile(r"&#[0-9]{2,7};")
 MAX_TABLE_CELLS = 5_000
 """Larger tables are shown as typed, because parsing time grows with the number of cells."""
 _EMPTY_SOURCE = mask_literals("")
@@ -32,10 +28,9 @@ def to_html(source: str) -> str:
     tokens = _parse(source)
     for token in tokens:
         token.tag = _HEADINGS.get(token.tag, token.tag)
-    html_text = _markdown_parser(has_tables=True).renderer.render(tokens, _markdown_parser(has_tables=True).options, {})
-    return nh3.clean(
-        html_text, tags=_TAGS | {"h5", "h6"}, attributes=_ATTRIBUTES, url_schemes={"http", "https", "mailto", "tel"}
-    )
+    parser = _markdown_parser(has_tables=True)
+    html = parser.renderer.render(tokens, parser.options, {})
+    return nh3.clean(html, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes={"http", "https", "mailto", "tel"})
 
 
 def to_text(source: str) -> str:
@@ -45,12 +40,8 @@ def to_text(source: str) -> str:
 
 def max_cell_count(source: str) -> int:
     """An upper limit of the cells in its tables: each row gets a cell for every column of the widest row."""
-    blocks = re.split(r"\n[ \t]*\n", source)
-    return sum(
-        max(line.count("|") + 1 for line in block.split("\n")) * (block.count("\n") + 1)
-        for block in blocks
-        if "|" in block
-    )
+    blocks = [block.split("\n") for block in re.split(r"\n[ \t]*\n", source) if "|" in block]
+    return sum(max(line.count("|") + 1 for line in lines) * len(lines) for lines in blocks)
 
 
 def _parse(source: str) -> list[Token]:
@@ -62,11 +53,8 @@ def _parse(source: str) -> list[Token]:
     finally:
         _current_source.reset(before)
     for token in tokens:
-        _fill_token(token, values)
-        for child in token.children or []:
-            _fill_token(child, values)
-    if not values.literals:
-        _decode_legacy_references(tokens)
+        for part in (token, *(token.children or [])):
+            _fill_token(part, values)
     return _without_empty_paragraphs(tokens) if values.literals else tokens
 
 
@@ -90,21 +78,6 @@ def _without_empty_paragraphs(tokens: list[Token]) -> list[Token]:
 
 def _is_blank(inline: Token) -> bool:
     return all(child.type in ("text", "softbreak") and not child.content.strip() for child in inline.children or [])
-
-
-def _decode_legacy_references(tokens: list[Token]) -> None:
-    """Earlier releases stored values as character references, which Markdown does not decode in code and URLs."""
-    for token in tokens:
-        for child in [token, *(token.children or [])]:
-            is_address = child.type == "text" and child.content.startswith(_SCHEMES)
-            if child.type in (*_VERBATIM, "code_inline") or is_address:
-                child.content = _decode_references(child.content)
-            elif child.type == "link_open" and child.info == "auto":
-                child.attrs["href"] = _decode_references(str(child.attrs["href"]))
-
-
-def _decode_references(text: str) -> str:
-    return _CHARACTER_REFERENCE.sub(lambda match: html.unescape(match.group()), text)
 
 
 def _normalize_link(url: str) -> str:

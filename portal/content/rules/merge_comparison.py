@@ -3,6 +3,7 @@
 Liquid compares the values of a send as text, so that "10" is less than "9" and never equals 10.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -52,29 +53,21 @@ def compare_values(left: Any, right: Any) -> int | None:
         return None
     if _value_kind(sides[0]) != _value_kind(sides[1]):
         value, other = (left, right) if isinstance(left, FieldValue) else (right, left)
-        raise FilterError(
-            value, f"cannot be compared with “{other}”: compare two numbers, or two dates in the same form."
-        )
+        reason = f"cannot be compared with “{other}”: compare two numbers, or two dates in the same form."
+        raise FilterError(value, reason)
     return int(sides[0] > sides[1]) - int(sides[0] < sides[1])
 
 
 def _comparable_value(value: Any) -> Any:
     """A number or a date and time. A sample of an account field is neither: account fields are text."""
-    readers = (
-        ()
-        if isinstance(value, FieldValue) and value.is_sample
-        else (merge_numbers.parse_number, merge_dates.parse_date)
-    )
-    for read in readers:
-        try:
-            parsed = read(value)
-            return parsed.value if isinstance(parsed, merge_dates.ParsedDate) else parsed
-        except FilterError:
-            continue
+    if not (isinstance(value, FieldValue) and value.is_sample):
+        with suppress(FilterError):
+            return merge_numbers.parse_number(value)
+        with suppress(FilterError):
+            return merge_dates.parse_date(value).value
     formats = f"Write it as {merge_numbers.NUMBER_FORMATS}, or as {merge_dates.DATE_FORMATS}."
-    raise FilterError(
-        _name_for_error(value), f"is not a number or a complete date, so < and > cannot compare it. {formats}"
-    )
+    reason = f"is not a number or a complete date, so < and > cannot compare it. {formats}"
+    raise FilterError(_name_for_error(value), reason)
 
 
 def _value_kind(value: Decimal | datetime) -> tuple[bool, bool]:

@@ -41,21 +41,9 @@ _DATE_PATTERNS = tuple(
     )
 )
 _DIRECTIVE = re.compile(r"%([-_0^]?)([A-Za-z%]?)")
-_SHORTHANDS = {
-    "D": "%m/%d/%y",
-    "x": "%m/%d/%y",
-    "F": "%Y-%m-%d",
-    "h": "%b",
-    "R": "%H:%M",
-    "T": "%H:%M:%S",
-    "X": "%H:%M:%S",
-}
-_SHORTHANDS |= {"r": "%I:%M:%S %p", "c": "%a %b %e %H:%M:%S %Y"}
-_DATE_DIRECTIVES, _TIME_DIRECTIVES, _ZONE_DIRECTIVES = (
-    frozenset("aAbBCdegGjmuUVwWyY%nt"),
-    frozenset("HIklLMpPS"),
-    frozenset("zZ"),
-)
+_SHORTHANDS = {"D": "%m/%d/%y", "x": "%m/%d/%y", "F": "%Y-%m-%d", "h": "%b", "R": "%H:%M", "T": "%H:%M:%S"}
+_SHORTHANDS |= {"X": "%H:%M:%S", "r": "%I:%M:%S %p", "c": "%a %b %e %H:%M:%S %Y"}
+_DATE_DIRECTIVES, _TIME_DIRECTIVES, _ZONE_DIRECTIVES = set("aAbBCdegGjmuUVwWyY%nt"), set("HIklLMpPS"), set("zZ")
 
 
 @dataclass(frozen=True)
@@ -73,17 +61,13 @@ def format_date(value: Any, format: str = "") -> str:
         return value
     parsed = parse_date(value)
     letters = {letter for _, letter in directives}
+    missing = "has no {}, which the format “{}” needs. Add one, such as {}."
     if letters & _TIME_DIRECTIVES and not parsed.has_time:
-        raise FilterError(
-            value, f"has no time of day, which the format “{format}” needs. Add one, such as {TIME_FORMATS}."
-        )
+        raise FilterError(value, missing.format("time of day", format, TIME_FORMATS))
     if letters & _ZONE_DIRECTIVES and parsed.value.tzinfo is None:
-        raise FilterError(
-            value, f"has no time zone, which the format “{format}” needs. Add one, such as -05:00 or UTC."
-        )
-    return _DIRECTIVE.sub(
-        lambda match: _format_directive(parsed.value, *match.groups()), _expand_shorthand(str(format))
-    )
+        raise FilterError(value, missing.format("time zone", format, "-05:00 or UTC"))
+    expanded = _expand_shorthand(str(format))
+    return _DIRECTIVE.sub(lambda match: _format_directive(parsed.value, *match.groups()), expanded)
 
 
 def _parse_format(format: str) -> list[tuple[str, str]]:
@@ -107,13 +91,11 @@ def parse_date(value: Any) -> ParsedDate:
         raise FilterError(value, f"is not a complete date. Write the day, month and year, such as {DATE_FORMATS}.")
     parts = match.groupdict()
     try:
-        at = datetime(
-            int(parts["year"]), _parse_month(parts), int(parts["day"]), *_parse_time(parts), tzinfo=_parse_zone(parts)
-        )
+        year, month, day = int(parts["year"]), _parse_month(parts), int(parts["day"])
+        at = datetime(year, month, day, *_parse_time(parts), tzinfo=_parse_zone(parts))
     except ValueError as error:
-        raise FilterError(
-            value, f"is not a valid date. Write it as {DATE_FORMATS}, and a time as {TIME_FORMATS}."
-        ) from error
+        reason = f"is not a valid date. Write it as {DATE_FORMATS}, and a time as {TIME_FORMATS}."
+        raise FilterError(value, reason) from error
     if parts.get("weekday") and not _is_abbreviation(parts["weekday"], _DAYS[at.weekday()]):
         raise FilterError(value, f"has the wrong day of the week: that date is a {at:%A}.")
     return ParsedDate(at, parts["hour"] is not None)
@@ -122,9 +104,7 @@ def parse_date(value: Any) -> ParsedDate:
 def _parse_month(parts: dict[str, str]) -> int:
     if "number" in parts:
         return int(parts["number"])
-    return next(
-        month for month, name in enumerate([*_MONTHS, ""], 1) if not name or _is_abbreviation(parts["month"], name)
-    )
+    return next((month for month, name in enumerate(_MONTHS, 1) if _is_abbreviation(parts["month"], name)), 13)
 
 
 def _is_abbreviation(word: str, name: str) -> bool:

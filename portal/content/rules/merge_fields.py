@@ -19,7 +19,7 @@ from liquid.exceptions import LiquidError
 from liquid.stringify import to_liquid_string
 
 from portal.content.rules import liquid_patches, merge_budget, merge_filters, merge_limits, merge_requirements
-from portal.content.rules.field_values import FieldValue, UrlEncoded
+from portal.content.rules.field_values import FieldValue, UrlEncoded, with_field
 from portal.content.rules.markdown_literals import mark_literal
 from portal.content.rules.merge_filters import UnusableValue
 from portal.content.rules.merge_requirements import CheckedOutputNode
@@ -55,14 +55,14 @@ class _LimitedEnvironment(Environment):
     context_depth_limit = 12
 
 
-class _PlainOutputNode(CheckedOutputNode):
+class _PlainOutput(CheckedOutputNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         merge_budget.spend_steps(1)
         _reject_blanks(self, context)
         return super().render_to_output(context, buffer)
 
 
-class _MarkdownOutputNode(CheckedOutputNode):
+class _MarkdownOutput(CheckedOutputNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         merge_budget.spend_steps(1)
         _reject_blanks(self, context)
@@ -78,22 +78,6 @@ def _reject_blanks(node: CheckedOutputNode, context: RenderContext) -> None:
     for name in node.required_names:
         if not str(data.get(name, name)).strip():
             raise missing_value_error(name)
-
-
-class _PlainOutput(Output):
-    node_class = _PlainOutputNode
-
-
-class _PlainEcho(EchoTag):
-    node_class = _PlainOutputNode  # type: ignore[assignment]
-
-
-class _MarkdownOutput(Output):
-    node_class = _MarkdownOutputNode
-
-
-class _MarkdownEcho(EchoTag):
-    node_class = _MarkdownOutputNode  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -166,7 +150,7 @@ def sample_data(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def as_samples(values: Mapping[str, str]) -> dict[str, str]:
-    """The values marked as samples, which filters do not try to parse as dates or numbers."""
+    """The values marked as samples, which filters do not try to parse."""
     return {name: FieldValue(value, name, is_sample=True) for name, value in values.items()}
 
 
@@ -192,8 +176,9 @@ def _environment(markdown: bool) -> Environment:
     environment.filters = merge_filters.build_filters(environment.filters)
     for tag in ("include", "render", "capture", "tablerow", "cycle"):
         del environment.tags[tag]
-    for kind in (_MarkdownOutput, _MarkdownEcho) if markdown else (_PlainOutput, _PlainEcho):
-        environment.add_tag(kind)
+    for tag_class in (Output, EchoTag):
+        node_class = _MarkdownOutput if markdown else _PlainOutput
+        environment.add_tag(type(tag_class.__name__, (tag_class,), {"node_class": node_class}))
     return environment
 
 
@@ -236,12 +221,8 @@ def _render(template: BoundTemplate, values: Mapping[str, Any], reject_blanks: b
 
 def _with_field_names(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values with their field names attached, so that errors can name the field."""
-    data = {name: _tag_value(value, f"{_DATA}.{name}") for name, value in values.get(_DATA, {}).items()}
-    return {name: _tag_value(value, name) for name, value in values.items() if name != _DATA} | {_DATA: data}
-
-
-def _tag_value(value: Any, field: str) -> Any:
-    return FieldValue(value, field) if isinstance(value, str) and not isinstance(value, FieldValue) else value
+    data = {name: with_field(value, f"{_DATA}.{name}") for name, value in values.get(_DATA, {}).items()}
+    return {name: with_field(value, name) for name, value in values.items() if name != _DATA} | {_DATA: data}
 
 
 def _data_field_name(variable: Any, source: str, fields: tuple[str, ...]) -> str | None:
@@ -272,16 +253,15 @@ def _merge_error(error: LiquidError, source: str | None = None) -> MergeError:
 def _describe_liquid_error(message: str) -> str:
     if "limit reached" in message:
         return "the template does too much: a loop runs too long or produces too much text. Shorten it."
-    unknown = re.match(r"unknown filter '(\w+)'", message)
-    if unknown and unknown.group(1) in merge_filters.UNSUPPORTED_FILTERS:
-        return f"there is no filter “{unknown.group(1)}” here: {merge_filters.UNSUPPORTED_FILTERS[unknown.group(1)]}."
-    if unknown:
-        return f"there is no filter “{unknown.group(1)}”. The filters are {', '.join(merge_filters.FILTER_HELP)}."
+    if unknown := re.match(r"unknown filter '(\w+)'", message):
+        name = unknown.group(1)
+        if name in merge_filters.UNSUPPORTED_FILTERS:
+            return f"there is no filter “{name}” here: values always appear exactly as given, so remove the filter."
+        return f"there is no filter “{name}”. The filters are {', '.join(merge_filters.FILTER_HELP)}."
     unexpected = re.match(r"unexpected ('.{1,10}')$", message)
     if unexpected and (problem := _describe_odd_character(literal_eval(unexpected.group(1)))):
         return problem
-    missing = re.match(r"expected tag (\w+), found", message)
-    if missing:
+    if missing := re.match(r"expected tag (\w+), found", message):
         return f"“{{% {missing.group(1)} %}}” is missing."
     return message[:1].lower() + message[1:].replace("end of expression", "the end of the field") + "."
 

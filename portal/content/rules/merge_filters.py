@@ -59,10 +59,8 @@ FILTER_HELP: dict[str, str] = {
 }
 """Filters to the help text that the template editor shows."""
 
-_NOT_NEEDED = "values always appear exactly as given, so remove the filter"
-UNSUPPORTED_FILTERS: dict[str, str] = dict.fromkeys(
-    ("escape", "escape_once", "escapejs", "safe", "newline_to_br", "strip_html"), _NOT_NEEDED
-)
+UNSUPPORTED_FILTERS = ("escape", "escape_once", "escapejs", "safe", "newline_to_br", "strip_html")
+"""Values always appear exactly as given, so these filters of other engines are not needed."""
 
 
 def _first(value: Any) -> Any:
@@ -87,31 +85,18 @@ def _as_list(value: Any) -> Any:
 
 
 def _url_encode(value: Any) -> str:
-    return UrlEncoded(
-        quote(str("" if value is None else value), safe="", errors="replace"), getattr(value, "field_name", "")
-    )
+    encoded = quote(str("" if value is None else value), safe="", errors="replace")
+    return UrlEncoded(encoded, getattr(value, "field_name", ""))
 
 
 _CUSTOM_FILTERS: dict[str, Callable[..., Any]] = {
+    **merge_numbers.ARITHMETIC_FILTERS,
     "date": merge_dates.format_date,
-    "plus": merge_numbers.plus,
-    "minus": merge_numbers.minus,
-    "times": merge_numbers.times,
-    "divided_by": merge_numbers.divided_by,
-    "modulo": merge_numbers.modulo,
-    "round": merge_numbers.round_,
-    "ceil": merge_numbers.ceil,
-    "floor": merge_numbers.floor,
-    "abs": merge_numbers.abs_,
     "first": _first,
     "last": _last,
     "size": _size,
     "url_encode": _url_encode,
-    "at_least": merge_numbers.at_least,
-    "at_most": merge_numbers.at_most,
 }
-
-
 _INTEGER_ARGUMENTS = {"slice": 2, "truncate": 1, "truncatewords": 1}
 """How many of a filter's first arguments must be whole numbers."""
 
@@ -132,12 +117,13 @@ def build_filters(built_in: Mapping[str, Callable[..., Any]]) -> dict[str, Calla
     }
 
 
-def _guard_filter(function: Callable[..., Any], counts: int = 0) -> Callable[..., Any]:
+def _guard_filter(function: Callable[..., Any], integer_count: int) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(value: Any, *args: Any, **kwargs: Any) -> Any:
         merge_budget.check_filter_input(value, args)
         try:
-            result = function(value, *map(merge_numbers.to_integer, args[:counts]), *args[counts:], **kwargs)
+            integers = map(merge_numbers.to_integer, args[:integer_count])
+            result = function(value, *integers, *args[integer_count:], **kwargs)
         except FilterError as error:
             raise UnusableValue(error) from error
         except merge_numbers.ResultTooLarge as error:

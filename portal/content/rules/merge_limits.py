@@ -30,18 +30,14 @@ def check_limits(source: str) -> None:
     """Raises `TemplateLimitError`."""
     position = tags = depth = 0
     while opening := _TAG_START.search(source, position):
+        start = opening.start()
         tags += 1
         if tags > MAX_TAGS:
-            raise TemplateLimitError(
-                f"the template does too much: more than {MAX_TAGS:,} fields and tags.", opening.start()
-            )
-        position = _find_tag_end(source, opening.start())
-        name = _tag_name(source, opening.start())
+            raise TemplateLimitError(f"the template does too much: more than {MAX_TAGS:,} fields and tags.", start)
+        position, name = _find_tag_end(source, start), _tag_name(source, start)
         depth += (name in _BLOCKS) - (name.startswith("end") and name[3:] in _BLOCKS)
         if depth > MAX_NESTING:
-            raise TemplateLimitError(
-                f"the template does too much: conditions are nested {depth} deep.", opening.start()
-            )
+            raise TemplateLimitError(f"the template does too much: conditions are nested {depth} deep.", start)
         if name in _VERBATIM:
             position = _find_block_end(source, name, position)
     if len(source) > MAX_TEMPLATE_CHARACTERS:

@@ -1,5 +1,6 @@
 """Arithmetic filters: decimal, rounding half away from zero, and strict about what a number is."""
 
+import operator
 import re
 from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
@@ -36,48 +37,7 @@ class _SampleNumber(PlainDecimal):
         return self.text
 
 
-def plus(value: Any, other: Any) -> Any:
-    return _calculate(lambda a, b: a + b, value, other)
-
-
-def minus(value: Any, other: Any) -> Any:
-    return _calculate(lambda a, b: a - b, value, other)
-
-
-def times(value: Any, other: Any) -> Any:
-    return _calculate(lambda a, b: a * b, value, other)
-
-
-def divided_by(value: Any, other: Any) -> Any:
-    """Two whole numbers give a whole number, rounded down, as in Liquid; otherwise ten decimal places."""
-    return _calculate(_divide, value, _nonzero(other))
-
-
-def modulo(value: Any, other: Any) -> Any:
-    return _calculate(lambda a, b: a - b * _floor(a / b), value, _nonzero(other))
-
-
-def at_least(value: Any, other: Any) -> Any:
-    return _calculate(max, value, other)
-
-
-def at_most(value: Any, other: Any) -> Any:
-    return _calculate(min, value, other)
-
-
-def abs_(value: Any) -> Any:
-    return _calculate(abs, value)
-
-
-def ceil(value: Any) -> Any:
-    return _calculate(lambda a: a.to_integral_value(ROUND_CEILING), value)
-
-
-def floor(value: Any) -> Any:
-    return _calculate(_floor, value)
-
-
-def round_(value: Any, digits: Any = 0) -> Any:
+def _round(value: Any, digits: Any = 0) -> Any:
     """Half away from zero. `digits` decimal places are always printed: 12.5 to two places is 12.50."""
     places = parse_number(digits)
     if places is None or isinstance(places, _SampleNumber):
@@ -147,6 +107,7 @@ def _make_sample(value: Decimal, text: str) -> _SampleNumber:
 
 
 def _divide(value: Decimal, other: Decimal) -> Decimal:
+    """Two whole numbers give a whole number, rounded down, as in Liquid."""
     are_whole = value.as_tuple().exponent == other.as_tuple().exponent == 0
     return _floor(value / other) if are_whole else value / other
 
@@ -157,5 +118,38 @@ def _nonzero(value: Any) -> Any:
     return value
 
 
+def _modulo(value: Decimal, other: Decimal) -> Decimal:
+    return value - other * _floor(value / other)
+
+
 def _floor(number: Decimal) -> Decimal:
     return number.to_integral_value(ROUND_FLOOR)
+
+
+def _ceil(number: Decimal) -> Decimal:
+    return number.to_integral_value(ROUND_CEILING)
+
+
+def _unary(rule: Callable[[Decimal], Decimal]) -> Callable[..., Any]:
+    return lambda value: _calculate(rule, value)
+
+
+def _binary(
+    rule: Callable[[Decimal, Decimal], Decimal], check: Callable[[Any], Any] = lambda other: other
+) -> Callable[..., Any]:
+    return lambda value, other: _calculate(rule, value, check(other))
+
+
+ARITHMETIC_FILTERS: dict[str, Callable[..., Any]] = {
+    "plus": _binary(operator.add),
+    "minus": _binary(operator.sub),
+    "times": _binary(operator.mul),
+    "divided_by": _binary(_divide, _nonzero),
+    "modulo": _binary(_modulo, _nonzero),
+    "at_least": _binary(max),
+    "at_most": _binary(min),
+    "abs": _unary(abs),
+    "ceil": _unary(_ceil),
+    "floor": _unary(_floor),
+    "round": _round,
+}

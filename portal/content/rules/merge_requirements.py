@@ -55,18 +55,15 @@ class _RequirementVisitor:
             node.required_names = tuple(dict.fromkeys(self._required_in(node.expression, scope)))
         elif isinstance(node, IfNode | UnlessNode | CaseNode):
             tested = frozenset(name for test in _conditions(node) for name in self._referenced_fields(test))
-            self.visit(
-                child_nodes(node), replace(scope, tested_fields=scope.tested_fields | tested, is_unconditional=False)
-            )
+            inner = replace(scope, tested_fields=scope.tested_fields | tested, is_unconditional=False)
+            self.visit(child_nodes(node), inner)
         else:
             self.visit(child_nodes(node), self._loop_scope(node, scope) if isinstance(node, ForNode) else scope)
 
     def _loop_scope(self, node: ForNode, scope: _Scope) -> _Scope:
         """A loop with an `else` tests its list."""
         if node.default is not None:
-            return replace(
-                scope, tested_fields=scope.tested_fields | frozenset(self._referenced_fields(node.expression))
-            )
+            return replace(scope, tested_fields=scope.tested_fields.union(self._referenced_fields(node.expression)))
         for _ in self._required_in(node.expression, scope):
             continue
         return scope

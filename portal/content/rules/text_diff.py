@@ -22,8 +22,8 @@ def diff_words(before: str, after: str) -> tuple[DiffPart, ...]:
     for tag, old_from, old_to, new_from, new_to in SequenceMatcher(None, old, new).get_opcodes():
         if tag == "equal":
             parts.append(DiffPart("unchanged", "".join(old[old_from:old_to])))
-            continue
-        parts += _split_change("".join(old[old_from:old_to]), "".join(new[new_from:new_to]))
+        else:
+            parts += _split_change("".join(old[old_from:old_to]), "".join(new[new_from:new_to]))
     return tuple(part for part in parts if part.text)
 
 
@@ -31,9 +31,6 @@ def _split_change(removed: str, added: str) -> list[DiffPart]:
     """A trailing blank in both is not part of the change, because underlined blanks are hard to read."""
     blank = added[len(added.rstrip()) :]
     if not removed.endswith(blank):
-        return [DiffPart("removed", removed), DiffPart("added", added)]
-    return [
-        DiffPart("removed", removed.removesuffix(blank)),
-        DiffPart("added", added.removesuffix(blank)),
-        DiffPart("unchanged", blank),
-    ]
+        blank = ""
+    changed = [DiffPart("removed", removed.removesuffix(blank)), DiffPart("added", added.removesuffix(blank))]
+    return [*changed, DiffPart("unchanged", blank)]

@@ -28,28 +28,20 @@ class ContentVersion(Base):
 
 def current_block_version(key: str) -> ContentVersion | None:
     """None while the default is in use."""
-    query = select(ContentVersion).where(ContentVersion.key == key).order_by(ContentVersion.number.desc()).limit(1)
-    return db.session.scalar(query)
+    query = select(ContentVersion).where(ContentVersion.key == key).order_by(ContentVersion.number.desc())
+    return db.session.scalar(query.limit(1))
 
 
 def current_block_versions() -> dict[str, ContentVersion]:
     """The current version of every block that has one, by key."""
-    latest = select(ContentVersion.key, func.max(ContentVersion.number).label("number")).group_by(ContentVersion.key)
-    newest = latest.subquery()
-    query = (
-        select(ContentVersion)
-        .join(newest, (ContentVersion.key == newest.c.key) & (ContentVersion.number == newest.c.number))
-        .options(joinedload(ContentVersion.created_by))
-    )
+    highest = select(ContentVersion.key, func.max(ContentVersion.number).label("number")).group_by(ContentVersion.key)
+    newest = highest.subquery()
+    is_newest = (ContentVersion.key == newest.c.key) & (ContentVersion.number == newest.c.number)
+    query = select(ContentVersion).join(newest, is_newest).options(joinedload(ContentVersion.created_by))
     return {version.key: version for version in db.session.scalars(query)}
 
 
 def block_versions(key: str) -> list[ContentVersion]:
     """Newest first."""
-    query = (
-        select(ContentVersion)
-        .where(ContentVersion.key == key)
-        .order_by(ContentVersion.number.desc())
-        .options(joinedload(ContentVersion.created_by))
-    )
-    return list(db.session.scalars(query))
+    query = select(ContentVersion).where(ContentVersion.key == key).order_by(ContentVersion.number.desc())
+    return list(db.session.scalars(query.options(joinedload(ContentVersion.created_by))))

@@ -50,9 +50,7 @@ def find_template(key: str) -> Template | None:
 def find_template_version(template: Template, number: int | None = None) -> TemplateVersion:
     """The current version, or the one with this number."""
     version_number = template.current_version if number is None else number
-    query = select(TemplateVersion).where(
-        TemplateVersion.template_id == template.id, TemplateVersion.number == version_number
-    )
+    query = select(TemplateVersion).filter_by(template_id=template.id, number=version_number)
     return db.session.scalars(query).one()
 
 

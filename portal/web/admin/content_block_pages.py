@@ -1,14 +1,12 @@
 """Administration → content blocks: edit the portal's own texts with a preview, and restore older versions."""
 
-from dataclasses import dataclass
-
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.content import content_blocks
 from portal.content.content_blocks import BlockPreview
-from portal.content.message_templates import VersionConflict
+from portal.content.message_templates import VersionConflict, edit_conflict_message
 from portal.content.rules import text_diff
 from portal.content.rules.content_block_checks import BLOCK_FIELDS, BLOCKS, ContentBlock
 from portal.content.tables.content_versions import ContentVersion, block_versions, current_block_versions
@@ -20,15 +18,6 @@ from portal.web.request_input import form_text, is_htmx_request, parse_id
 
 pages = Blueprint("admin_content", __name__, url_prefix="/Admin/ContentBlocks")
 _UNREADABLE_VERSION = -1
-
-
-@dataclass(frozen=True)
-class BlockVersion:
-    """A stored version, or the shipped default (number 0, without an author)."""
-
-    number: int
-    text: str
-    saved: ContentVersion | None
 
 
 @pages.get("")
@@ -62,7 +51,7 @@ def save(key: str) -> ResponseReturnValue:
         return _editor(key, text, base_version, error.errors)
     except VersionConflict:
         current_version = _versions(_block(key))[0]
-        return _editor(key, text, current_version.number, {"text": _conflict_message(current_version)})
+        return _editor(key, text, current_version.number, {"text": edit_conflict_message(current_version.number)})
     return _saved(key, number, base_version)
 
 
@@ -72,9 +61,8 @@ def preview(key: str) -> ResponseReturnValue:
     """htmx gets only the preview; without JavaScript the whole editor is rendered."""
     block, text = _block(key), form_text("text")
     if is_htmx_request():
-        return render_template(
-            "admin/content/_preview.html", block=block, preview=content_blocks.preview_block(key, text)
-        )
+        block_preview = content_blocks.preview_block(key, text)
+        return render_template("admin/content/_preview.html", block=block, preview=block_preview)
     return _editor(key, text, _base_version())
 
 
@@ -111,13 +99,12 @@ def _block(key: str) -> ContentBlock:
     return block if block and _is_visible(block) else abort(404)
 
 
-def _versions(block: ContentBlock) -> list[BlockVersion]:
-    """Newest first, the default last."""
-    saved = [BlockVersion(version.number, version.text, version) for version in block_versions(block.key)]
-    return [*saved, BlockVersion(0, block.default, None)]
+def _versions(block: ContentBlock) -> list[ContentVersion]:
+    """Newest first; last the shipped default, which has number 0 and is not stored."""
+    return [*block_versions(block.key), ContentVersion(key=block.key, number=0, text=block.default)]
 
 
-def _find_version(versions: list[BlockVersion], number: int) -> BlockVersion:
+def _find_version(versions: list[ContentVersion], number: int) -> ContentVersion:
     return next((version for version in versions if version.number == number), None) or abort(404)
 
 
@@ -159,13 +146,6 @@ def _version_page(key: str, number: int, problem: str = "") -> ResponseReturnVal
         problem=problem,
     )
     return page, 422 if problem else 200
-
-
-def _conflict_message(current_version: BlockVersion) -> str:
-    return (
-        f"Somebody saved version {current_version.number:,} while you were editing. "
-        "Your changes are still here: compare them with that version, then save again."
-    )
 
 
 def _saved(key: str, number: int, base_version: int) -> ResponseReturnValue:

@@ -7,11 +7,11 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.content import message_templates
-from portal.content.message_templates import TemplateDraft
+from portal.content.message_templates import TemplateDraft, VersionConflict, draft_of, edit_conflict_message
 from portal.content.rules.merge_comparison import COMPARISON_HELP
 from portal.content.rules.merge_fields import ACCOUNT_FIELDS
 from portal.content.rules.merge_filters import FILTER_HELP
-from portal.content.tables.templates import Template, TemplateVersion, current_template_versions, find_template_version
+from portal.content.tables.templates import Template, current_template_versions, find_template_version
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
@@ -50,7 +50,7 @@ def create() -> ResponseReturnValue:
 @allow("admin")
 def edit(template_id: int) -> ResponseReturnValue:
     template = _template(template_id)
-    return _editor(template, _draft_of(find_template_version(template)), {})
+    return _editor(template, draft_of(find_template_version(template)), {})
 
 
 @pages.post("/<id:template_id>")
@@ -59,13 +59,13 @@ def save(template_id: int) -> ResponseReturnValue:
     template = _template(template_id)
     draft, base_version = _draft(template), form_text("base_version")
     if base_version != str(template.current_version):
-        return _editor(template, draft, {"base_version": _conflict_message(template)})
+        return _conflict_page(template, draft)
     try:
         number = message_templates.save_template(template_id, draft, current_user.id, now_ms(), parse_id(base_version))
     except InvalidInput as error:
         return _editor(_template(template_id), draft, error.errors)
-    except message_templates.VersionConflict:
-        return _editor(_template(template_id), draft, {"base_version": _conflict_message(_template(template_id))})
+    except VersionConflict:
+        return _conflict_page(_template(template_id), draft)
     return _saved(template_id, f"Version {number:,} is saved. New sends use it.")
 
 
@@ -85,7 +85,7 @@ def preview() -> ResponseReturnValue:
 def version(template_id: int, number: int) -> str:
     template = _template(template_id)
     version = next((version for version in template.versions if version.number == number), None) or abort(404)
-    rendered = message_templates.preview_template(_draft_of(version))
+    rendered = message_templates.preview_template(draft_of(version))
     return render_template("admin/templates/version.html", template=template, version=version, preview=rendered)
 
 
@@ -106,20 +106,8 @@ def _draft(template: Template | None) -> TemplateDraft:
     )
     if is_sms_visible():
         return draft
-    current = _draft_of(find_template_version(template)) if template else _EMPTY
+    current = draft_of(find_template_version(template)) if template else _EMPTY
     return replace(draft, sms_enabled=current.sms_enabled, sms_expiry_hours=current.sms_expiry_hours)
-
-
-def _draft_of(version: TemplateVersion) -> TemplateDraft:
-    return TemplateDraft(
-        key=version.template.key,
-        name=version.template.name,
-        subject=version.subject,
-        body=version.body,
-        urgent=version.urgent,
-        sms_enabled=version.sms_enabled,
-        sms_expiry_hours="" if version.sms_expiry_hours is None else str(version.sms_expiry_hours),
-    )
 
 
 def _editor(
@@ -138,11 +126,8 @@ def _editor(
     return page, status or (422 if errors else 200)
 
 
-def _conflict_message(template: Template) -> str:
-    return (
-        f"Somebody saved version {template.current_version:,} while you were editing. "
-        "Your changes are still here: compare them with that version, then save again."
-    )
+def _conflict_page(template: Template, draft: TemplateDraft) -> ResponseReturnValue:
+    return _editor(template, draft, {"base_version": edit_conflict_message(template.current_version)})
 
 
 def _saved(template_id: int, message: str) -> ResponseReturnValue:

@@ -31,14 +31,8 @@ def missing_points(key: str, text: str, organisation: str = ORGANISATION) -> lis
 
 
 def test_source_document_blocks_keep_their_names() -> None:
-    assert (
-        content_block_checks.block_title(content_block_checks.OPT_IN_PROMPT)
-        == "MyAccount → SMS Opt-in Confirmation Prompt"
-    )
-    assert (
-        content_block_checks.block_title(content_block_checks.WELCOME_TEXT)
-        == "MyAccount → SMS Opt-in Confirmation Text"
-    )
+    assert BLOCKS[content_block_checks.OPT_IN_PROMPT].title == "MyAccount → SMS Opt-in Confirmation Prompt"
+    assert BLOCKS[content_block_checks.WELCOME_TEXT].title == "MyAccount → SMS Opt-in Confirmation Text"
 
 
 def test_block_titles_and_keys_are_unique() -> None:

@@ -256,13 +256,6 @@ def test_value_with_the_marker_characters_is_unchanged(value: str) -> None:
     assert Page(markdown.to_html(body)).text.strip() == f"{value} {value}"
 
 
-def test_messages_of_earlier_releases_still_render() -> None:
-    """They store values as character references."""
-    assert markdown.to_text("Dear O&#39;Neill&#46; `P&#45;1042` <https://e.org/P&#45;1>") == (
-        "Dear O'Neill. P-1042 https://e.org/P-1\n"
-    )
-
-
 @pytest.mark.parametrize("value", ["O'Neill & Sons", "<b>", '"x"', "a_b*c`d"])
 def test_value_in_a_subject_is_unchanged(value: str) -> None:
     assert render_subject("{{ data.x | upcase }} {{ data.x }}", values_with_x(value)) == f"{value.upper()} {value}"
