@@ -53,15 +53,14 @@ def timeline(communication_id: int) -> str:
 def email(communication_id: int) -> Response:
     """The email for an iframe, with a content security policy that allows only its styles."""
     communication = _communication(communication_id)
-    page = make_response(
-        render_template(
-            "email/notification.html",
-            subject=communication.subject,
-            body_html=markdown.to_html(communication.body),
-            portal_link=f"{settings().public_url}/c/…",
-            organisation=settings().organisation,
-        )
+    html = render_template(
+        "email/notification.html",
+        subject=communication.subject,
+        body_html=markdown.to_html(communication.body),
+        portal_link=f"{settings().public_url}/c/…",
+        organisation=settings().organisation,
     )
+    page = make_response(html)
     page.headers["Content-Security-Policy"] = EMAIL_PREVIEW_POLICY
     return page
 
@@ -83,17 +82,14 @@ def _render(template: str, communication: Communication) -> str:
 def _filters() -> dict[str, str]:
     """The filters of the request; unknown values are ignored."""
     group, channel = query_text("group"), query_text("channel")
+    # While texts are hidden, a state filter applies to emails only.
+    implied_channel = "email" if group in GROUPS and not is_sms_visible() else ""
     return {
         "q": query_text("q"),
         "group": group if group in GROUPS else "",
-        "channel": channel if channel in _channels() else _implied_channel(group),
+        "channel": channel if channel in _channels() else implied_channel,
         "send": str(query_id("send") or ""),
     }
-
-
-def _implied_channel(group: str) -> str:
-    """While texts are hidden, a state filter applies to emails only."""
-    return "email" if group in GROUPS and not is_sms_visible() else ""
 
 
 def _channels() -> dict[str, str]:

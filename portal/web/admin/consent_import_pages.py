@@ -8,8 +8,10 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from portal.consent import opt_in_import, opt_out_import
+from portal.consent import opt_out_import
 from portal.consent.account_import import ImportRejected
+from portal.consent.opt_in_import import import_opt_ins, plan_opt_ins
+from portal.consent.opt_out_import import import_opt_outs, plan_opt_outs
 from portal.consent.rules.consent_csv import OPT_IN_COLUMNS, OPT_OUT_COLUMNS
 from portal.core.actor import Actor
 from portal.core.clock import now_ms
@@ -49,19 +51,9 @@ class ImportPreview:
 
 
 _OPT_OUTS = ImportKind(
-    "admin_imports.opt_outs_page",
-    "Import opt-outs",
-    OPT_OUT_COLUMNS,
-    opt_out_import.plan_opt_outs,
-    opt_out_import.import_opt_outs,
+    "admin_imports.opt_outs_page", "Import opt-outs", OPT_OUT_COLUMNS, plan_opt_outs, import_opt_outs
 )
-_OPT_INS = ImportKind(
-    "admin_imports.opt_ins_page",
-    "Import opt-ins",
-    OPT_IN_COLUMNS,
-    opt_in_import.plan_opt_ins,
-    opt_in_import.import_opt_ins,
-)
+_OPT_INS = ImportKind("admin_imports.opt_ins_page", "Import opt-ins", OPT_IN_COLUMNS, plan_opt_ins, import_opt_ins)
 
 
 @pages.url_value_preprocessor
@@ -101,15 +93,12 @@ def _handle_import(kind: ImportKind) -> ResponseReturnValue:
             flash(result.summary, "info")
             return redirect(url_for("admin_consent.listing"), 303)
         plan = kind.preview(file.text, now_ms())
-        return _page(kind, ImportPreview(file.text, _warnings(file, plan.warnings), plan, _digest(file.text)))
+        warnings = (*file.warnings, *map(str, plan.warnings))
+        return _page(kind, ImportPreview(file.text, warnings, plan, _digest(file.text)))
     except ImportRejected as error:
         return _page(kind, ImportPreview(file.text, file.warnings, error=error.message, row_errors=error.row_errors))
     except ActionRefused as error:
         return _page(kind, ImportPreview(file.text or form_text("text"), file.warnings, error=error.message))
-
-
-def _warnings(file: DecodedFile, row_warnings: Sequence[RowError]) -> tuple[str, ...]:
-    return (*file.warnings, *map(str, row_warnings))
 
 
 def _uploaded_text() -> DecodedFile:
@@ -128,10 +117,6 @@ def _digest(text: str) -> str:
 
 def _page(kind: ImportKind, preview: ImportPreview) -> tuple[str, int]:
     page = render_template(
-        "admin/consent/import.html",
-        kind=kind,
-        preview=preview,
-        max_listed=_MAX_ROWS_LISTED,
-        max_rows=MAX_CSV_ROWS,
+        "admin/consent/import.html", kind=kind, preview=preview, max_listed=_MAX_ROWS_LISTED, max_rows=MAX_CSV_ROWS
     )
     return page, 422 if preview.error else 200

@@ -1,7 +1,5 @@
 """Administration → Consent: search, export and verify the ledger."""
 
-from typing import Any
-
 from flask import Blueprint, Response, abort, render_template, stream_template, stream_with_context
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
@@ -39,12 +37,7 @@ def listing() -> ResponseReturnValue:
     template = "admin/consent/_list.html" if is_htmx_request() else "admin/consent/index.html"
     account = db.session.get(Account, query_id("account") or 0)
     text = render_template(
-        template,
-        page=page,
-        events=describe_events(page.rows),
-        filters=filters,
-        kinds=EVENT_LABELS,
-        account=account,
+        template, page=page, events=describe_events(page.rows), filters=filters, kinds=EVENT_LABELS, account=account
     )
     return text, {"Vary": "HX-Request"}
 
@@ -66,35 +59,29 @@ def export(file_format: str) -> ResponseReturnValue:
     filters, number = _filters_from_query(), query_text("number")
     if number and not is_e164(number):
         abort(404)
-    consent_export = build_export(
-        _ledger_filter(filters, number),
-        _describe_export(filters, number),
-        file_format,
-        current_user.external_id,
-        current_time_zone().key,
-        now_ms(),
-    )
-    if file_format == "print":
-        return Response(stream_template("admin/consent/print.html", **_print_context(consent_export)))
-    return _download(consent_export, file_format)
+    subject, time_zone = _describe_export(filters, number), current_time_zone().key
+    exporter = current_user.external_id
+    consent_export = build_export(_ledger_filter(filters, number), subject, file_format, exporter, time_zone, now_ms())
+    return _print_page(consent_export) if file_format == "print" else _download(consent_export, file_format)
 
 
 def _download(consent_export: ConsentExport, file_format: str) -> Response:
     write = consent_export_files.export_csv if file_format == "csv" else consent_export_files.export_json
-    lines = write(consent_export)
     name = f"consent-evidence-{format_utc(consent_export.exported_at_ms)[:10]}.{file_format}"
     headers = {"Content-Disposition": f"attachment; filename={name}"}
-    return Response(stream_with_context(lines), mimetype=_MIMETYPES[file_format], headers=headers)
+    return Response(stream_with_context(write(consent_export)), mimetype=_MIMETYPES[file_format], headers=headers)
 
 
-def _print_context(consent_export: ConsentExport) -> dict[str, Any]:
-    """All values of the page: the request and its user are gone while it streams."""
-    return {
-        "export": consent_export,
-        "format_utc": format_utc,
-        "format_local": lambda at_ms: format_local(at_ms, consent_export.time_zone),
-        "organisation": settings().organisation,
-    }
+def _print_page(consent_export: ConsentExport) -> Response:
+    """The template gets all its values, because the request and its user are gone while it streams."""
+    page = stream_template(
+        "admin/consent/print.html",
+        export=consent_export,
+        format_utc=format_utc,
+        format_local=lambda at_ms: format_local(at_ms, consent_export.time_zone),
+        organisation=settings().organisation,
+    )
+    return Response(page)
 
 
 def _filters_from_query() -> dict[str, str]:

@@ -45,14 +45,13 @@ def opt_out_form() -> ResponseReturnValue:
 def opt_out() -> ResponseReturnValue:
     """The first POST shows whose number it is and what ends; the second, which confirms that number, opts it out."""
     values = {name: form_text(name) for name in _FIELDS}
+    confirmed = form_code("confirmed_phone") or form_code("confirmed")
     try:
-        confirmed = form_code("confirmed_phone") or form_code("confirmed")
         valid = manual_consent.check_opt_out(values["number"], values["channel"], values["reason"], confirmed)
-        if form_code("confirmed") != valid.number:
+        number = valid.number
+        if form_code("confirmed") != number:
             return _render_opt_out_confirmation(valid)
-        number = manual_consent.opt_out(
-            valid.number, valid.channel, valid.reason, current_actor(), now_ms(), valid.number
-        )
+        manual_consent.opt_out(number, valid.channel, valid.reason, current_actor(), now_ms(), number)
     except InvalidInput as error:
         return _render_opt_out_form(values, error.errors, unconfirmed_number(error))
     flash(f"{display_phone(number)} is opted out. Nothing is texted there any more.", "info")

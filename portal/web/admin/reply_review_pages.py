@@ -70,9 +70,8 @@ def decide(message_id: int) -> ResponseReturnValue:
     except ActionRefused as error:
         problem = error.message
     if is_htmx_request():
-        return render_template(
-            "admin/consent/_decided.html", reply=_review_or_404(message_id), problem=problem, swapped=True
-        )
+        reply = _review_or_404(message_id)
+        return render_template("admin/consent/_decided.html", reply=reply, problem=problem, swapped=True)
     flash(problem or f"Decided: {DECISION_LABELS[form_text('decision')].lower()}.", "error" if problem else "info")
     return redirect(url_for("admin_replies.listing"), 303)
 
@@ -89,10 +88,6 @@ def _reviews(messages: Sequence[InboundMessage]) -> list[ReplyReview]:
 
 def _review(message: InboundMessage, decided_by: Account | None) -> ReplyReview:
     overview = load_number_overview(message.from_number, now_ms()) if is_e164(message.from_number) else None
-    return ReplyReview(
-        message=message,
-        overview=overview,
-        is_unassigned_start=overview is not None and is_unassigned_start(message, overview.consent_state),
-        decided_by=decided_by,
-        decision=DECISION_LABELS.get(message.decision, message.decision),
-    )
+    is_unassigned = overview is not None and is_unassigned_start(message, overview.consent_state)
+    decision = DECISION_LABELS.get(message.decision, message.decision)
+    return ReplyReview(message, overview, is_unassigned, decided_by, decision)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from portal.content.message_templates import data_fields, required_fields
@@ -84,10 +84,8 @@ def submitted_send_form() -> SendForm | None:
     form = blank_send_form(form_text("template"))
     if form is None:
         return None
-    return SendForm(
-        version=form.version,
-        fields=form.fields,
-        required=form.required,
+    return replace(
+        form,
         audience_type=form_text("audience_type"),
         account_type=form_text("account_type"),
         external_ids_text=form_text("external_ids"),

@@ -1,7 +1,7 @@
 """Administration → sends: create a send, confirm it, follow its progress, pause it or cancel it."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
@@ -76,10 +76,9 @@ def create() -> ResponseReturnValue:
     if form_text("version_id") != str(form.version.id):
         flash("The template has changed. Check the new numbers, then send.", "error")
         return _confirmation_page(form)
+    request_key = f"page:{author_id}:{form.request_key}"
     try:
-        send_id = create_send(
-            form.key, form.audience, form.data, author_id, now_ms(), f"page:{author_id}:{form.request_key}"
-        )
+        send_id = create_send(form.key, form.audience, form.data, author_id, now_ms(), request_key)
     except InvalidInput as error:
         return _form_page(_submitted_form(), error.errors)
     return redirect(url_for("admin_sends.show", send_id=send_id), 303)
@@ -123,9 +122,8 @@ def confirm_cancel(send_id: int) -> ResponseReturnValue:
 @pages.post("/<id:send_id>/cancel")
 @allow("admin")
 def cancel(send_id: int) -> ResponseReturnValue:
-    return _control(
-        send_id, send_control.cancel_send, "The send is cancelled. Messages that have already left are not affected."
-    )
+    message = "The send is cancelled. Messages that have already left are not affected."
+    return _control(send_id, send_control.cancel_send, message)
 
 
 def _control(send_id: int, change_state: Callable[[int, int, int], None], message: str) -> ResponseReturnValue:
@@ -144,23 +142,24 @@ def _cancel_summary(report: SendReport) -> dict[str, Any]:
     for channel, groups in report.groups.items():
         waiting[channel] = groups.get(StateGroup.WAITING, 0)
         sending[channel] = groups.get(StateGroup.SENDING, 0)
-        sent[channel] = sum(count for group, count in groups.items() if group not in _NOT_SENT_GROUPS)
+        sent[channel] = _sent_count(groups)
+    nouns = {"email": "email", "sms": "text"}
+    phrases = [count_noun(sending[channel], noun) for channel, noun in nouns.items() if sending[channel]]
     return {
         "waiting": _format_counts(waiting),
         "sent": _format_counts(sent),
-        "sending": " and ".join(_nonzero_counts(sending)),
+        "sending": " and ".join(phrases),
         "is_sending_plural": sending.total() != 1,
     }
+
+
+def _sent_count(groups: Mapping[str, int]) -> int:
+    return sum(count for group, count in groups.items() if group not in _NOT_SENT_GROUPS)
 
 
 def _format_counts(counts: Counter[str]) -> str:
     emails = count_noun(counts["email"], "email")
     return f"{emails} and {count_noun(counts['sms'], 'text')}" if is_sms_visible() else emails
-
-
-def _nonzero_counts(counts: Counter[str]) -> list[str]:
-    nouns = {"email": "email", "sms": "text"}
-    return [count_noun(counts[channel], noun) for channel, noun in nouns.items() if counts[channel]]
 
 
 def _send(send_id: int) -> Send:
@@ -206,6 +205,5 @@ def _progress_bars(report: SendReport) -> list[tuple[str, str, dict[str, int], i
     for channel, name in (("email", "Emails"), ("sms", "Texts")):
         groups = report.groups.get(channel, {})
         total = sum(groups.values()) - groups.get(StateGroup.SKIPPED, 0)
-        sent = sum(count for group, count in groups.items() if group not in _NOT_SENT_GROUPS)
-        bars.append((channel, name, groups, sent, total))
+        bars.append((channel, name, groups, _sent_count(groups), total))
     return bars

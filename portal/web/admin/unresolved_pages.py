@@ -15,9 +15,9 @@ from portal.web.request_input import form_text, query_id
 pages = Blueprint("admin_unknowns", __name__, url_prefix="/Admin/UnknownTexts")
 _MAX_ROWS = 200
 _DECISION_MESSAGES = {
-    "sent": "The text is taken as sent.",
-    "not_sent": "The text is taken as not sent.",
-    "resend": "The text is sent again.",
+    "sent": "The text is marked as sent.",
+    "not_sent": "The text is marked as not sent.",
+    "resend": "The text will be sent again.",
 }
 
 
@@ -32,10 +32,8 @@ def _require_visible_sms() -> None:
 @allow("admin")
 def listing() -> str:
     send_id = query_id("send")
-    rows = unresolved_deliveries.list_unresolved_texts(_MAX_ROWS, send_id)
-    return render_template(
-        "admin/unresolved/index.html", unresolved=rows, send_id=send_id, now_ms=now_ms(), most=_MAX_ROWS
-    )
+    rows, at_ms = unresolved_deliveries.list_unresolved_texts(_MAX_ROWS, send_id), now_ms()
+    return render_template("admin/unresolved/index.html", rows=rows, send_id=send_id, now_ms=at_ms, max_rows=_MAX_ROWS)
 
 
 @pages.get("/<id:delivery_id>")
@@ -49,7 +47,7 @@ def one(delivery_id: int) -> ResponseReturnValue:
 def check_now(delivery_id: int) -> ResponseReturnValue:
     try:
         unresolved_deliveries.check_now(delivery_id, now_ms())
-        flash("Twilio is asked about it within seconds.", "info")
+        flash("The portal asks Twilio about this text within seconds.", "info")
     except ActionRefused as error:
         flash(error.message, "error")
     return redirect(url_for(".listing"), 303)
@@ -58,10 +56,9 @@ def check_now(delivery_id: int) -> ResponseReturnValue:
 @pages.post("/<id:delivery_id>/<any(sent, not_sent, resend):how>")
 @allow("admin")
 def decide(delivery_id: int, how: str) -> ResponseReturnValue:
+    typed, attempt_id = form_text(how), form_text("attempt")
     try:
-        unresolved_deliveries.resolve_manually(
-            delivery_id, how, form_text(how), form_text("attempt"), current_user.id, now_ms()
-        )
+        unresolved_deliveries.resolve_manually(delivery_id, how, typed, attempt_id, current_user.id, now_ms())
         flash(_DECISION_MESSAGES[how], "info")
     except InvalidInput as error:
         return _page(delivery_id, error.errors)
@@ -72,12 +69,7 @@ def decide(delivery_id: int, how: str) -> ResponseReturnValue:
 
 def _page(delivery_id: int, errors: dict[str, str]) -> ResponseReturnValue:
     unresolved = unresolved_deliveries.find_unresolved_text(delivery_id) or abort(404)
-    decidable = unresolved.can_be_resolved(now_ms())
-    page = render_template(
-        "admin/unresolved/one.html",
-        unresolved=unresolved,
-        decidable=decidable,
-        errors=errors,
-        confirmations=CONFIRMATION_WORDS,
-    )
+    values = {"unresolved": unresolved, "errors": errors, "confirmations": CONFIRMATION_WORDS}
+    can_decide = unresolved.can_be_resolved(now_ms())
+    page = render_template("admin/unresolved/one.html", can_decide=can_decide, **values)
     return page, 422 if errors else 200

@@ -1,4 +1,4 @@
-"""Where an administrator sees what cannot all be true of a text: its story, the audit log, the metrics."""
+"""Conflicting reports about a text in its delivery history, the audit log and the metrics."""
 
 from flask import Flask
 
@@ -19,7 +19,7 @@ def receive_receipt(app: Flask, status: str, code: str = "", sid: str = "SM1") -
         record_receipt({key: value for key, value in form.items() if value}, "attempt-1", now_ms())
 
 
-def test_a_text_that_arrived_and_did_not_is_told_in_its_story_in_the_audit_log_and_in_the_metrics(
+def test_conflicting_reports_appear_in_history_log_and_metrics(
     web_app: Flask, admin: WebClient, sysadmin: WebClient, visitor: WebClient, unknown_text_id: int
 ) -> None:
     receive_receipt(web_app, "delivered")
@@ -52,7 +52,7 @@ def metrics(visitor: WebClient) -> str:
     return visitor.client.get("/metrics", base_url="http://127.0.0.1").text
 
 
-def test_every_contradiction_has_words_for_the_story_and_for_the_log() -> None:
+def test_every_conflict_has_labels_for_history_and_log() -> None:
     for kind in ReportConflict:
         assert CONFLICT_LABELS[kind]
         assert "{}" in ACTION_TEMPLATES[kind]

@@ -103,11 +103,7 @@ SIMULATED_OUTCOMES = [
         "Send 1 email to the override address; 1 text for real",
     ),
     (
-        {
-            "EmailOverrideAddress": "rehearsals@example.org",
-            "EnableEmailOverride": "true",
-            "EnableSmsTestMode": "true",
-        },
+        {"EmailOverrideAddress": "rehearsals@example.org", "EnableEmailOverride": "true", "EnableSmsTestMode": "true"},
         ["Emails go to the override address.", "Email override → r•••@example.org"],
         "Send 1 email to the override address; 1 text simulated",
     ),

@@ -1,4 +1,4 @@
-"""A mail server that is away and mail that was not taken: where it is told."""
+"""Pages show an outage of the mail server, and emails that it did not accept."""
 
 import re
 
@@ -15,17 +15,13 @@ from tests.support.page_queries import QUEUES_PATH, app_transaction, visible_tex
 from tests.support.web_client import WebClient
 
 
-def test_a_mail_server_that_is_away_is_told_and_tried_by_a_button(
+def test_mail_server_outage_is_shown_and_can_be_retried(
     web_app: Flask, sysadmin: WebClient, visitor: WebClient, ready_text_id: int
 ) -> None:
     with app_transaction(web_app):
         row = mail_server.lock_mail_server(server_address())
-        row.consecutive_failures, row.last_error, row.down_since_ms = (
-            10,
-            "The mail server could not be reached.",
-            now_ms() - 120_000,
-        )
-        row.retry_at_ms = now_ms() + 180_000
+        row.consecutive_failures, row.last_error = 10, "The mail server could not be reached."
+        row.down_since_ms, row.retry_at_ms = now_ms() - 120_000, now_ms() + 180_000
     page = sysadmin.get(QUEUES_PATH).text
     assert find_page_problems(page) == []
     assert "has taken no mail since 2 minutes ago" in visible_text(page)
@@ -36,17 +32,17 @@ def test_a_mail_server_that_is_away_is_told_and_tried_by_a_button(
     assert "One email is being tried now." in visible_text(sysadmin.get(QUEUES_PATH).text)
 
 
-def test_mail_that_was_not_taken_is_told_on_the_lists_and_on_the_accounts_page_until_one_is(
+def test_failed_email_is_shown_until_one_is_accepted(
     web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     with app_transaction(web_app):
         communication = db.session.get_one(Communication, sent_communications["P-1"])
-        account_id, mail = communication.account_id, communication.deliveries[0]
-        mail.state, mail.error_code = "rejected", "5.1.1"
-    account, why = f"/Admin/Accounts/{account_id}", "There is no such mailbox. Ask the person for another address"
+        account_id, email = communication.account_id, communication.deliveries[0]
+        email.state, email.error_code = "rejected", "5.1.1"
+    account, reason = f"/Admin/Accounts/{account_id}", "There is no such mailbox. Ask the person for another address"
     for address in (account, "/Admin/Communications", f"/Admin/Communications/{sent_communications['P-1']}"):
         page = admin.get(address).text
-        assert why in visible_text(page), address
+        assert reason in visible_text(page), address
         assert find_page_problems(page) == []
     assert "The last email was not delivered" in visible_text(admin.get(account).text)
     with app_transaction(web_app):

@@ -1,4 +1,4 @@
-"""Texts in doubt: where they are told, who decides about them and when, and the news that comes after all."""
+"""Unresolved texts: where they are listed, who decides about them and when, and evidence that arrives later."""
 
 import re
 
@@ -32,8 +32,8 @@ def communication_of(app: Flask, delivery_id: int) -> int:
         return db.session.get_one(Delivery, delivery_id).communication_id
 
 
-def record_unknown_outcome(app: Flask, settle_windows_ago: float) -> None:
-    """When the attempt's outcome was last record_unknown_outcome of."""
+def set_last_seen(app: Flask, settle_windows_ago: float) -> None:
+    """Set when the attempt was last known to be in flight."""
     with app_transaction(app):
         window_ms = settings().sms_unknown_seconds * 1000
         db.session.get_one(Attempt, "attempt-1").finished_at_ms = now_ms() - round(window_ms * settle_windows_ago)
@@ -55,31 +55,31 @@ def test_unresolved_text_is_listed_with_its_reason(web_app: Flask, sysadmin: Web
 
 
 @pytest.mark.parametrize(("how", "word"), DECISIONS)
-def test_a_text_is_not_decided_while_an_answer_may_still_settle_it(
+def test_no_decision_while_twilio_may_still_answer(
     web_app: Flask, admin: WebClient, unknown_text_id: int, how: str, word: str
 ) -> None:
-    record_unknown_outcome(web_app, 1.9)
+    set_last_seen(web_app, 1.9)
     page = visible_text(admin.get(f"{UNKNOWN_TEXTS_PATH}/{unknown_text_id}").text)
-    assert "If none comes, a person can decide in" in page
+    assert "If Twilio has no answer, you can decide in" in page
     assert "Count as sent" not in page
     decide(admin, unknown_text_id, how, word)
     assert "It is too early to decide" in admin.get(UNKNOWN_TEXTS_PATH).text
     assert delivery_state(web_app, unknown_text_id) == "unknown"
     assert audit_entries(web_app) == []
-    record_unknown_outcome(web_app, 2.1)
+    set_last_seen(web_app, 2.1)
     assert "Twilio is asked about it repeatedly" in visible_text(admin.get(UNKNOWN_TEXTS_PATH).text)
     decide(admin, unknown_text_id, how, word)
     assert delivery_state(web_app, unknown_text_id) != "unknown"
 
 
-def test_where_nobody_can_be_asked_one_settle_window_is_waited_for(
+def test_text_of_another_account_waits_one_settle_window(
     web_app: Flask, sysadmin: WebClient, foreign_account_text_id: int
 ) -> None:
-    record_unknown_outcome(web_app, 0.9)
-    assert "To be decided in" in visible_text(sysadmin.get(QUEUES_PATH).text)
+    set_last_seen(web_app, 0.9)
+    assert "You can decide in" in visible_text(sysadmin.get(QUEUES_PATH).text)
     decide(sysadmin, foreign_account_text_id, "sent", "SENT")
     assert delivery_state(web_app, foreign_account_text_id) == "unknown"
-    record_unknown_outcome(web_app, 1.1)
+    set_last_seen(web_app, 1.1)
     decide(sysadmin, foreign_account_text_id, "sent", "SENT")
     assert delivery_state(web_app, foreign_account_text_id) == "accepted"
 
@@ -92,17 +92,17 @@ def test_where_nobody_can_be_asked_one_settle_window_is_waited_for(
         ("resend", "RESEND", "ready", "text_resent"),
     ],
 )
-def test_what_nobody_can_be_asked_about_is_decided_with_a_typed_word_and_a_line(
+def test_decision_needs_a_typed_word_and_is_audited(
     web_app: Flask, admin: WebClient, foreign_account_text_id: int, how: str, word: str, state: str, action: str
 ) -> None:
     address = f"{UNKNOWN_TEXTS_PATH}/{foreign_account_text_id}"
     assert f'href="{address}"' in admin.get(UNKNOWN_TEXTS_PATH).text
     assert "the person gets the same text twice" in admin.get(address).text
     for typed in ("", word.lower(), "\x00", "x" * 5_000):
-        answer = decide(admin, foreign_account_text_id, how, typed)
-        assert answer.status_code == 422
-        assert f"Type {word} to confirm" in answer.text
-        assert find_page_problems(answer.text) == []
+        response = decide(admin, foreign_account_text_id, how, typed)
+        assert response.status_code == 422
+        assert f"Type {word} to confirm" in response.text
+        assert find_page_problems(response.text) == []
     assert delivery_state(web_app, foreign_account_text_id) == "unknown"
     assert decide(admin, foreign_account_text_id, how, word).status_code == 303
     assert delivery_state(web_app, foreign_account_text_id) == state
@@ -114,7 +114,7 @@ def test_what_nobody_can_be_asked_about_is_decided_with_a_typed_word_and_a_line(
 
 
 @pytest.mark.parametrize("attempt", ["attempt-0", "", "\x00"])
-def test_a_decision_about_an_attempt_before_this_one_changes_nothing(
+def test_decision_about_an_earlier_attempt_changes_nothing(
     web_app: Flask, admin: WebClient, foreign_account_text_id: int, attempt: str
 ) -> None:
     decide(admin, foreign_account_text_id, "resend", "RESEND", attempt)
@@ -122,7 +122,7 @@ def test_a_decision_about_an_attempt_before_this_one_changes_nothing(
     assert delivery_state(web_app, foreign_account_text_id) == "unknown"
 
 
-def test_evidence_that_came_between_the_page_and_the_button_wins(
+def test_evidence_that_arrives_before_the_decision_wins(
     web_app: Flask, admin: WebClient, foreign_account_text_id: int
 ) -> None:
     assert admin.get(f"{UNKNOWN_TEXTS_PATH}/{foreign_account_text_id}").status_code == 200
@@ -133,7 +133,7 @@ def test_evidence_that_came_between_the_page_and_the_button_wins(
     assert audit_entries(web_app) == []
 
 
-def test_evidence_that_comes_after_the_decision_still_counts(
+def test_evidence_that_arrives_after_the_decision_counts(
     web_app: Flask, admin: WebClient, foreign_account_text_id: int
 ) -> None:
     decide(admin, foreign_account_text_id, "sent", "SENT")
@@ -143,7 +143,7 @@ def test_evidence_that_comes_after_the_decision_still_counts(
     assert delivery_state(web_app, foreign_account_text_id) == "delivered"
 
 
-def test_an_administrator_sees_the_unknown_texts_of_a_send_and_nobody_else_does(
+def test_only_administrators_see_the_unresolved_texts_of_a_send(
     admin: WebClient, number_owner: WebClient, visitor: WebClient, unknown_text_id: int
 ) -> None:
     page = admin.get("/Admin/Sends/1").text
@@ -164,7 +164,7 @@ def test_unresolved_texts_are_hidden_while_texts_are_off(
     assert (admin.get(UNKNOWN_TEXTS_PATH).status_code, sysadmin.get(UNKNOWN_TEXTS_PATH).status_code) == (404, 200)
 
 
-def test_a_text_without_news_for_a_day_says_so_everywhere_until_news_comes(
+def test_missing_final_status_is_shown_until_a_receipt_arrives(
     web_app: Flask, admin: WebClient, unknown_text_id: int
 ) -> None:
     with app_transaction(web_app):
@@ -172,19 +172,17 @@ def test_a_text_without_news_for_a_day_says_so_everywhere_until_news_comes(
         delivery.state, attempt.outcome = "accepted", "accepted"
         delivery.provider_id = attempt.provider_id = "SM1"
         delivery.due_at_ms = NO_FURTHER_CHECK_MS - 1
-    address, few = (
-        f"/Admin/Communications/{communication_of(web_app, unknown_text_id)}",
-        "/Admin/Communications?group=no_receipt",
-    )
+    address = f"/Admin/Communications/{communication_of(web_app, unknown_text_id)}"
+    filtered = "/Admin/Communications?group=no_receipt"
     pages = (address, "/Admin/Communications?channel=sms", "/Admin/Sends/1")
     tag = re.compile(r'(data-tone="off"|<dt)>Final status not reported<')
     assert not any(tag.search(admin.get(page).text) for page in pages)
-    assert "No communications match" in admin.get(few).text
+    assert "No communications match" in admin.get(filtered).text
     with app_transaction(web_app):
         db.session.get_one(Delivery, unknown_text_id).due_at_ms = NO_FURTHER_CHECK_MS
     assert all(tag.search(admin.get(page).text) for page in pages)
     assert "reported no final status within a day" in admin.get(address).text
-    assert "Olive Owner" in admin.get(few).text
+    assert "Olive Owner" in admin.get(filtered).text
     assert "No communications match" in admin.get("/Admin/Communications?group=accepted").text
     with web_app.app_context():
         assert group_counts_by_send([1])[1]["sms"]["no_receipt"] == delivery_counts(1)["sms"]["no_receipt"] == 1
