@@ -25,9 +25,8 @@ _RESULTS = Path(__file__).parent / "RESULTS.md"
 def main(names: list[str]) -> int:
     unknown = set(names) - set(_BENCHMARKS)
     if unknown:
-        print(
-            f"Unknown benchmark: {', '.join(sorted(unknown))}. Choose from {', '.join(_BENCHMARKS)}.", file=sys.stderr
-        )
+        message = f"Unknown benchmark: {', '.join(sorted(unknown))}. Choose from {', '.join(_BENCHMARKS)}."
+        print(message, file=sys.stderr)
         return 2
     started, load_average, loop_seconds = time.monotonic(), os.getloadavg()[0], [_time_loop()]
     sections = [line for name in names or _BENCHMARKS for line in _run_benchmark(*_BENCHMARKS[name])]

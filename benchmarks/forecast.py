@@ -31,10 +31,7 @@ class ForecastSample:
 
 
 def run() -> list[str]:
-    lines = [
-        f"| texts at {RATE}/s | forecast, s | last text arrived after, s | error |",
-        "|---|---|---|---|",
-    ]
+    lines = [f"| texts at {RATE}/s | forecast, s | last text arrived after, s | error |", "|---|---|---|---|"]
     for sizes in (ALONE, SHARING):
         with fresh_simulator() as url, fresh_portal(url) as app:
             queue_texts(1, RATE)

@@ -38,7 +38,7 @@ def run() -> list[str]:
         results = [result for _ in range(REPEATS) for workers in WORKERS for result in measure(rates, workers)]
         for rate in rates:
             for workers in WORKERS:
-                lines.append(_line([each for each in results if (each.rate, each.workers) == (rate, workers)]))
+                lines.append(_line([result for result in results if (result.rate, result.workers) == (rate, workers)]))
     return lines
 
 

@@ -54,18 +54,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(args: argparse.Namespace) -> SimulatorSettings:
-    return SimulatorSettings(
-        port=args.port,
-        smtp_port=args.smtp_port,
-        data=args.data,
-        inbound_url=args.inbound_url,
-        latency_ms=args.latency_ms,
-        rate=args.rate,
-        smtp_extensions=tuple(args.smtp_extension or SimulatorSettings().smtp_extensions),
-        from_numbers=tuple(args.from_number or SimulatorSettings().from_numbers),
-        live=AccountCredentials(args.account_sid, args.auth_token),
-        test=AccountCredentials(args.test_account_sid, args.test_auth_token),
-    )
+    options = vars(args)
+    live = AccountCredentials(options.pop("account_sid"), options.pop("auth_token"))
+    test = AccountCredentials(options.pop("test_account_sid"), options.pop("test_auth_token"))
+    lists = {"from_numbers": options.pop("from_number"), "smtp_extensions": options.pop("smtp_extension")}
+    options |= {name: tuple(values) for name, values in lists.items() if values}
+    return SimulatorSettings(**options, live=live, test=test)
 
 
 def _port(text: str) -> int:

@@ -8,6 +8,7 @@ _MESSAGES = {
     20009: "Message resource is still in progress",
     20404: "The requested resource was not found",
     20429: "Too Many Requests",
+    20500: "An internal server error has occurred",
     21211: "Invalid 'To' Phone Number",
     21212: "Invalid 'From' Phone Number",
     21266: "'To' and 'From' number cannot be the same",

@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from aiohttp import web
 
@@ -13,7 +13,7 @@ from simulator.email.smtp_server import start_smtp_server
 from simulator.pages import page_routes
 from simulator.security import security_middleware
 from simulator.settings import SimulatorSettings
-from simulator.state import STATE, State, create_state
+from simulator.state import STATE, State
 from simulator.storage.store import Store
 
 HOST = "127.0.0.1"
@@ -34,13 +34,15 @@ async def run(settings: SimulatorSettings) -> None:
 @asynccontextmanager
 async def serving(settings: SimulatorSettings) -> AsyncIterator[State]:
     """Raises `PortInUse`."""
-    state = create_state(settings, Store(settings.data))
+    state = State(settings, Store(settings.data))
     runner = web.AppRunner(build_app(state), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     smtp_server: asyncio.Server | None = None
     try:
         await runner.setup()
-        await _start_http_server(runner, settings.port)
-        smtp_server = await _start_smtp_server(state, settings.smtp_port)
+        with _port_errors(settings.port, "--port"):
+            await web.TCPSite(runner, HOST, settings.port, backlog=1024).start()
+        with _port_errors(settings.smtp_port, "--smtp-port"):
+            smtp_server = await start_smtp_server(state, settings.smtp_port)
         yield state
     finally:
         if smtp_server is not None:
@@ -58,25 +60,14 @@ def build_app(state: State) -> web.Application:
     return app
 
 
-async def _start_http_server(runner: web.AppRunner, port: int) -> None:
+@contextmanager
+def _port_errors(port: int, option: str) -> Iterator[None]:
+    """Raises `PortInUse` for an `OSError`."""
     try:
-        await web.TCPSite(runner, HOST, port, backlog=1024).start()
+        yield
     except OSError as error:
-        raise PortInUse(_port_in_use(port, "--port", error)) from None
-
-
-async def _start_smtp_server(state: State, port: int) -> asyncio.Server:
-    try:
-        return await start_smtp_server(state, port)
-    except OSError as error:
-        raise PortInUse(_port_in_use(port, "--smtp-port", error)) from None
-
-
-def _port_in_use(port: int, option: str, error: OSError) -> str:
-    return (
-        f"Cannot listen on port {port} of {HOST} ({error.strerror}). "
-        f"Stop the program that uses it, or choose another {option}."
-    )
+        reason = f"Cannot listen on port {port} of {HOST} ({error.strerror})."
+        raise PortInUse(f"{reason} Stop the program that uses it, or choose another {option}.") from None
 
 
 async def _stop_signal() -> None:

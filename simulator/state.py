@@ -1,6 +1,5 @@
 """The components of one running simulator."""
 
-from dataclasses import dataclass, field
 from hashlib import md5
 
 from aiohttp import web
@@ -16,16 +15,20 @@ from simulator.storage.store import Store
 from simulator.webhooks.client import WebhookClient
 
 
-@dataclass
 class State:
-    settings: SimulatorSettings
-    store: Store
-    tasks: BackgroundTasks
-    webhooks: WebhookClient
-    carrier: Carrier
-    inbound: InboundMessages
-    open_requests: int = 0
-    phone_number_sids: dict[str, str] = field(default_factory=dict)
+    """Create it inside the event loop, because it opens the HTTP client."""
+
+    def __init__(self, settings: SimulatorSettings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self.tasks = BackgroundTasks()
+        self.webhooks = WebhookClient(settings.live.auth_token)
+        receipts = ReceiptSender(store, self.tasks, self.webhooks)
+        self.carrier = Carrier(store, self.tasks, receipts, initial_faults(settings))
+        self.inbound = InboundMessages(settings, store, self.webhooks, self.carrier)
+        self.phone_number_sids = {number: _phone_number_sid(number) for number in settings.from_numbers}
+        self.open_requests = 0
+        self.carrier.resume(settings.live.account_sid)
 
     @property
     def faults(self) -> Faults:
@@ -51,25 +54,6 @@ class State:
 
 
 STATE = web.AppKey("state", State)
-
-
-def create_state(settings: SimulatorSettings, store: Store) -> State:
-    """Call it inside the event loop, because it opens the HTTP client."""
-    tasks = BackgroundTasks()
-    webhooks = WebhookClient(settings.live.auth_token)
-    receipts = ReceiptSender(store, tasks, webhooks)
-    carrier = Carrier(store, tasks, receipts, initial_faults(settings))
-    state = State(
-        settings=settings,
-        store=store,
-        tasks=tasks,
-        webhooks=webhooks,
-        carrier=carrier,
-        inbound=InboundMessages(settings, store, webhooks, carrier),
-        phone_number_sids={number: _phone_number_sid(number) for number in settings.from_numbers},
-    )
-    carrier.resume(settings.live.account_sid)
-    return state
 
 
 def _phone_number_sid(phone_number: str) -> str:

@@ -8,6 +8,13 @@ from simulator.error_codes import ApiError
 from simulator.number_formats import is_toll_free
 from simulator.settings import API_VERSION
 
+_CONFIG_FIELDS = {
+    "SmsUrl": "sms_url",
+    "SmsMethod": "sms_method",
+    "StatusCallback": "status_callback",
+    "SmsApplicationSid": "sms_application_sid",
+}
+
 
 async def fetch_account(request: ApiRequest) -> web.Response:
     sid = request.log_entry.account_sid
@@ -27,15 +34,13 @@ async def fetch_account(request: ApiRequest) -> web.Response:
 async def list_phone_numbers(request: ApiRequest) -> web.Response:
     """The `PhoneNumber` filter matches any part of a number."""
     pattern = request.web.query.get("PhoneNumber", "")
-    resources = [
-        _phone_number_resource(request, number) for number in request.state.settings.from_numbers if pattern in number
-    ]
+    numbers = [number for number in request.state.settings.from_numbers if pattern in number]
     page = {
-        "incoming_phone_numbers": resources,
+        "incoming_phone_numbers": [_phone_number_resource(request, number) for number in numbers],
         "page": 0,
         "page_size": 50,
         "start": 0,
-        "end": max(0, len(resources) - 1),
+        "end": max(0, len(numbers) - 1),
         "uri": request.web.path_qs,
         "first_page_uri": request.web.path_qs,
         "next_page_uri": None,
@@ -49,18 +54,12 @@ async def fetch_phone_number(request: ApiRequest) -> web.Response:
 
 
 async def update_phone_number(request: ApiRequest) -> web.Response:
-    number, store = _requested_number(request), request.state.store
-    sms_url, status_callback = request.form.get("SmsUrl"), request.form.get("StatusCallback")
-    for url in (sms_url, status_callback):
-        check_url(url or "")
-    if sms_url is not None:
-        store.set_sms_url(number, sms_url)
-    if status_callback is not None:
-        store.set_webhook_config(number, "status_callback", status_callback)
-    if method := request.form.get("SmsMethod"):
-        store.set_webhook_config(number, "sms_method", method)
-    if (application_sid := request.form.get("SmsApplicationSid")) is not None:
-        store.set_webhook_config(number, "sms_application_sid", application_sid)
+    number = _requested_number(request)
+    for name in ("SmsUrl", "StatusCallback"):
+        check_url(request.form.get(name, ""))
+    for name, field in _CONFIG_FIELDS.items():
+        if name in request.form:
+            request.state.store.set_webhook_config(number, field, request.form[name])
     return web.json_response(_phone_number_resource(request, number))
 
 
@@ -80,8 +79,8 @@ def _phone_number_resource(request: ApiRequest, number: str) -> dict[str, object
         "account_sid": state.settings.live.account_sid,
         "phone_number": number,
         "friendly_name": number,
-        "sms_url": state.store.sms_urls.get(number, state.settings.inbound_url),
-        "sms_method": config.get((number, "sms_method"), "POST"),
+        "sms_url": config.get((number, "sms_url"), state.settings.inbound_url),
+        "sms_method": config.get((number, "sms_method")) or "POST",
         "sms_application_sid": config.get((number, "sms_application_sid"), "") or None,
         "sms_fallback_url": "",
         "status_callback": config.get((number, "status_callback"), ""),

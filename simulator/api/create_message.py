@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from simulator.api.magic_inputs import MAGIC_FROM_ACCEPTED, MAGIC_FROM_ERRORS, MAGIC_TO_ERRORS
+from simulator.api.magic_numbers import MAGIC_FROM_ACCEPTED, MAGIC_FROM_ERRORS, MAGIC_TO_ERRORS
 from simulator.api.request import ApiRequest
 from simulator.api.validation import check_url, is_service_sid
 from simulator.current_time import now_ms
@@ -40,13 +40,9 @@ def _checked_from_number(request: ApiRequest) -> str:
         raise ApiError(21603)
     if request.is_test:
         return _checked_magic_number(from_number)
-    _check_account(request)
-    return _checked_own_number(request, from_number) if from_number else _number_of_service(request, service_sid)
-
-
-def _check_account(request: ApiRequest) -> None:
     if request.state.faults.account.status != "active":
         raise ApiError(20005, 403)
+    return _checked_own_number(request, from_number) if from_number else _number_of_service(request, service_sid)
 
 
 def _checked_own_number(request: ApiRequest, from_number: str) -> str:

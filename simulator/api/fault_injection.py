@@ -26,7 +26,7 @@ async def fault_before(request: ApiRequest, fault: FaultRule) -> web.Response | 
         case "401":
             return web.json_response(ApiError(20003, 401).body(), status=401)
         case "500_before":
-            return _server_error()
+            return web.json_response(ApiError(20500, 500).body(), status=500)
         case "html_200":
             return web.Response(text=_HTML_PAGE, content_type="text/html")
         case "timeout_before":
@@ -42,7 +42,7 @@ async def fault_before(request: ApiRequest, fault: FaultRule) -> web.Response | 
 async def fault_after(request: ApiRequest, fault: FaultRule, response: web.Response) -> web.Response:
     match fault.kind:
         case "500_after":
-            return _server_error()
+            return web.json_response(ApiError(20500, 500).body(), status=500)
         case "timeout_after":
             return await _hang(request, fault)
         case "reset_after":
@@ -53,11 +53,6 @@ async def fault_after(request: ApiRequest, fault: FaultRule, response: web.Respo
             )
         case _:
             return response
-
-
-def _server_error() -> web.Response:
-    body = {"code": 20500, "message": "An internal server error has occurred", "more_info": "", "status": 500}
-    return web.json_response(body, status=500)
 
 
 async def _hang(request: ApiRequest, fault: FaultRule) -> web.Response:

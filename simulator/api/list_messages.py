@@ -1,6 +1,7 @@
 """GET Messages.json, with filters and with pages linked by next_page_uri (docs/twilio.md#listing)."""
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -39,7 +40,7 @@ async def list_messages(request: ApiRequest) -> web.Response:
 def _matching_messages(request: ApiRequest) -> list[Message]:
     query, state = request.web.query, request.state
     newest_ms = now_ms() - state.faults.list_stale_ms
-    date_filters = _date_filters(query)
+    dates_sent = _dates_sent(query)
     from_number, to_number = query.get("From"), query.get("To")
     handset = to_number if to_number and not state.owns(to_number) else None
     return [
@@ -48,30 +49,25 @@ def _matching_messages(request: ApiRequest) -> list[Message]:
         if message.created_ms <= newest_ms
         and (to_number is None or message.to_number == to_number)
         and (from_number is None or (message.from_number == from_number and message.status != "accepted"))
-        and _matches_dates(message, date_filters)
+        and (dates_sent is None or (message.sent_ms is not None and message.sent_ms // 1000 in dates_sent))
     ]
 
 
-def _date_filters(query: Mapping[str, str]) -> list[Callable[[int], bool]]:
-    """Filters on the date sent in whole seconds, both ends inclusive. A plain DateSent selects a day."""
-    filters: list[Callable[[int], bool]] = []
-    if day := query.get("DateSent"):
+def _dates_sent(query: Mapping[str, str]) -> range | None:
+    """The seconds that the filters select; None without a filter. A plain DateSent selects a day.
+
+    A text that has not been sent has no date, so it matches no date filter.
+    """
+    first, last = 0, sys.maxsize
+    day, since, until = (query.get(name) for name in ("DateSent", "DateSent>", "DateSent<"))
+    if day:
         first = _seconds(day[:10])
-        filters.append(lambda sent: first <= sent < first + _DAY_SECONDS)
-    if until := query.get("DateSent<"):
-        last = _seconds(until)
-        filters.append(lambda sent: sent <= last)
-    if since := query.get("DateSent>"):
-        earliest = _seconds(since)
-        filters.append(lambda sent: sent >= earliest)
-    return filters
-
-
-def _matches_dates(message: Message, date_filters: list[Callable[[int], bool]]) -> bool:
-    """A text that has not been sent has no date, so it matches no date filter."""
-    if not date_filters:
-        return True
-    return message.sent_ms is not None and all(matches(message.sent_ms // 1000) for matches in date_filters)
+        last = first + _DAY_SECONDS - 1
+    if since:
+        first = max(first, _seconds(since))
+    if until:
+        last = min(last, _seconds(until))
+    return range(first, last + 1) if day or since or until else None
 
 
 def _seconds(text: str) -> int:

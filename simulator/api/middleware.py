@@ -72,7 +72,8 @@ async def _process(request: ApiRequest, handler: ApiHandler) -> web.Response:
     A client that gives up may therefore do so before or after its text is accepted.
     """
     faults = request.state.faults
-    _check_concurrency(request)
+    if faults.concurrency is not None and request.state.open_requests > faults.concurrency:
+        raise ApiError(20429, 429)
     half_seconds = faults.latency_seconds() / 2
     await asyncio.sleep(half_seconds)
     authenticate(request)
@@ -87,9 +88,3 @@ async def _process(request: ApiRequest, handler: ApiHandler) -> web.Response:
         request.log_entry.outcome = "accepted" if request.log_entry.accepted else "ok"
     await asyncio.sleep(half_seconds)
     return response if request.fault is None else await fault_after(request, request.fault, response)
-
-
-def _check_concurrency(request: ApiRequest) -> None:
-    limit = request.state.faults.concurrency
-    if limit is not None and request.state.open_requests > limit:
-        raise ApiError(20429, 429)

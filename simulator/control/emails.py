@@ -13,7 +13,7 @@ async def list_emails(request: web.Request) -> web.Response:
     """`?to=` returns only the emails to one recipient, `?after=N` only those after email N."""
     store, recipient, after = request.app[STATE].store, request.query.get("to"), whole_number(request, "after")
     emails = [email for email in store.emails[after:] if recipient is None or recipient in email.recipients]
-    return web.json_response({"mail": [_email_json(email, store.raw_email(email.id) or b"") for email in emails]})
+    return web.json_response({"mail": [_email_json(email, store.raw_email(email.id)) for email in emails]})
 
 
 def _email_json(email: Email, raw: bytes) -> dict[str, Any]:

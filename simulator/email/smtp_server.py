@@ -35,17 +35,13 @@ def _protocol(state: State) -> asyncio.BaseProtocol:
         data_size_limit=_MAX_EMAIL_BYTES,
         enable_SMTPUTF8="SMTPUTF8" in extensions,
         tls_context=tls_context() if "STARTTLS" in extensions else None,
-        authenticator=_accept_any_credentials if "AUTH" in extensions else None,
+        authenticator=(lambda *_: AuthResult(success=True)) if "AUTH" in extensions else None,
         auth_require_tls=False,
         hostname="simulator",
         ident="Simulator",
         loop=asyncio.get_running_loop(),
     )
     return server
-
-
-def _accept_any_credentials(*_: Any) -> AuthResult:
-    return AuthResult(success=True)
 
 
 class _RefusedConnection(asyncio.Protocol):

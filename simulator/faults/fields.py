@@ -1,6 +1,7 @@
 """Read and validate single fields of fault settings. Every function raises `FaultError` for an invalid value."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from simulator.faults.model import Range
@@ -26,25 +27,27 @@ def json_list(data: Fields, name: str) -> list[object]:
     return list(value) if isinstance(value, list) else [value]
 
 
-def check_names(data: Fields, allowed: set[str]) -> None:
+def check_names(data: Fields, settings: type, *computed: str) -> None:
+    """The names must be fields of the dataclass `settings`; `computed` ones are ignored."""
+    allowed = {field.name for field in fields(settings)} | set(computed)
     unknown = sorted(set(data) - allowed)
     if unknown:
         raise FaultError(f"{', '.join(unknown)}: no such setting. The settings are {', '.join(sorted(allowed))}.")
 
 
-def non_negative(data: Fields, name: str, default: float) -> float:
+def number(data: Fields, name: str, default: float = 0) -> float:
     value = data.get(name)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise FaultError(f"{name} must be a number of 0 or more.")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FaultError(f"{name} must be a number.")
     return value
 
 
-def number(data: Fields, name: str) -> float:
-    value = data.get(name, 0)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise FaultError(f"{name} must be a number.")
+def non_negative(data: Fields, name: str, default: float) -> float:
+    value = number(data, name, default)
+    if value < 0:
+        raise FaultError(f"{name} must be 0 or more.")
     return value
 
 
@@ -67,9 +70,10 @@ def probability(data: Fields, name: str, default: float) -> float:
 def milliseconds(data: Fields, name: str, default: Range) -> Range:
     """One number, or a list of the minimum and the maximum."""
     value = data.get(name)
+    if value is None:
+        return default
     if not isinstance(value, list):
-        single = non_negative(data, name, -1)
-        return default if value is None else (single, single)
+        return (non_negative(data, name, 0),) * 2
     if len(value) != 2:
         raise FaultError(f"{name} must be a number or a list [min, max].")
     low, high = (non_negative({name: bound}, name, 0) for bound in value)

@@ -60,11 +60,11 @@ class AccountFaults:
     toll_free: str | None = "TWILIO_APPROVED"  # verification of its toll-free numbers; None = not submitted
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Faults:
+    seed: int = 1
     latency_ms: Range
     rate: float  # segments per second and From; 0 = no limit
-    seed: int = 1
     queue_limit: int | None = None  # queued segments per From before error 21611
     concurrency: int | None = None  # concurrent API requests before error 20429
     list_stale_ms: float = 0.0
@@ -74,10 +74,9 @@ class Faults:
     receipts: ReceiptFaults = field(default_factory=ReceiptFaults)
     smtp: list[FaultRule] = field(default_factory=list)
     smtp_extensions: tuple[str, ...] = ()  # that the SMTP server offers
-    rng: random.Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.rng = random.Random(self.seed)
+        self._random = random.Random(self.seed)
 
     def latency_seconds(self) -> float:
         return self._pick(self.latency_ms) / 1000
@@ -86,10 +85,10 @@ class Faults:
         return self._pick(self.receipts.delay_ms) / 1000
 
     def _pick(self, bounds: Range) -> float:
-        return bounds[0] if bounds[0] == bounds[1] else self.rng.uniform(*bounds)
+        return bounds[0] if bounds[0] == bounds[1] else self._random.uniform(*bounds)
 
     def happens(self, probability: float) -> bool:
-        return probability >= 1 or self.rng.random() < probability
+        return probability >= 1 or self._random.random() < probability
 
     def next_api_fault(self, call: str, to: str | None) -> FaultRule | None:
         return self._first_match(self.rules, call, to)

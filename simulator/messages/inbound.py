@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from simulator.current_time import now_ms
 from simulator.messages.carrier import Carrier
 from simulator.messages.message import AUTO_REPLY, Message
-from simulator.messages.opt_out_keywords import auto_reply, has_network_opt_out, keyword_of
+from simulator.messages.opt_out_keywords import auto_reply, keyword_of
 from simulator.messages.segments import count_segments
 from simulator.messages.twiml import twiml_messages
+from simulator.number_formats import is_toll_free
 from simulator.settings import API_VERSION, SimulatorSettings
 from simulator.storage.store import Store
 from simulator.webhooks.client import WebhookClient, WebhookResponse
@@ -57,7 +58,7 @@ class InboundMessages:
         elif keyword == "start" and opted_out:
             self._store.remove_opt_out(sending_number, handset)
             self._send_auto_reply(sending_number, handset, keyword)
-        elif keyword == "help" and not (opted_out and has_network_opt_out(sending_number)):
+        elif keyword == "help" and not (opted_out and is_toll_free(sending_number)):
             self._send_auto_reply(sending_number, handset, keyword)
 
     def _send_auto_reply(self, sending_number: str, handset: str, keyword: str) -> None:
@@ -67,7 +68,7 @@ class InboundMessages:
         self._store.add_message(reply)
 
     async def _post(self, message: Message, delivery: InboundDelivery) -> None:
-        url = self._store.sms_urls.get(message.to_number, self._settings.inbound_url)
+        url = self._store.webhook_config.get((message.to_number, "sms_url"), self._settings.inbound_url)
         response = await self._webhooks.post(url, inbound_params(message))
         delivery.responses.append(response)
         message.receipts.append({"status": "received", "answer": response.status_or_error})

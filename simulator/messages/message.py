@@ -56,15 +56,12 @@ class Message:
         return self.reached_ms or self.created_ms
 
 
-_FIELDS = tuple(each.name for each in fields(Message))
+_FIELDS = tuple(field.name for field in fields(Message))
 
 
 def to_row(message: Message) -> dict[str, Any]:
+    """`asdict` would copy every value."""
     return {name: getattr(message, name) for name in _FIELDS}
-
-
-def from_row(row: dict[str, Any]) -> Message:
-    return Message(**row)
 
 
 def rfc2822(at_ms: int | None) -> str | None:

@@ -5,6 +5,8 @@ They apply to long codes and toll-free numbers. For a short code, Twilio leaves 
 
 import re
 
+from simulator.number_formats import is_toll_free
+
 STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
 START = frozenset({"START", "YES", "UNSTOP"})
 HELP = frozenset({"HELP", "INFO"})
@@ -21,15 +23,13 @@ AUTO_REPLIES = {
     "help": "Reply STOP to unsubscribe. Msg&Data Rates May Apply.",
 }
 
-
 TOLL_FREE_STOP_REPLY = (
     'NETWORK MSG: You replied with the word "stop" which blocks all texts sent from this number. '
     'Text back "unstop" to receive messages again.'
 )
-"""The toll-free network sends this reply to STOP instead of Twilio's."""
+"""The toll-free network, not Twilio, handles STOP, and sends this reply."""
 
 _SHORT_CODE = re.compile(r"[0-9]{5,6}")
-_TOLL_FREE = re.compile(r"\+18(?:00|33|44|55|66|77|88)[0-9]{7}")
 
 
 def keyword_of(body: str, sending_number: str) -> str | None:
@@ -40,20 +40,13 @@ def keyword_of(body: str, sending_number: str) -> str | None:
     if _SHORT_CODE.fullmatch(sending_number):
         return None
     word = body.strip().upper()
-    if word == "YES" and has_network_opt_out(sending_number):
+    if word == "YES" and is_toll_free(sending_number):
         return None
-    for keyword, words in (("stop", STOP), ("start", START), ("help", HELP)):
-        if word in words:
-            return keyword
-    return None
-
-
-def has_network_opt_out(sending_number: str) -> bool:
-    """True for the toll-free numbers where the toll-free network, not Twilio, handles STOP."""
-    return _TOLL_FREE.fullmatch(sending_number) is not None
+    keywords = {"stop": STOP, "start": START, "help": HELP}
+    return next((keyword for keyword, words in keywords.items() if word in words), None)
 
 
 def auto_reply(keyword: str, sending_number: str) -> str:
-    if keyword == "stop" and has_network_opt_out(sending_number):
+    if keyword == "stop" and is_toll_free(sending_number):
         return TOLL_FREE_STOP_REPLY
     return AUTO_REPLIES[keyword]

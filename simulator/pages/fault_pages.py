@@ -90,7 +90,7 @@ def _settings_from_form(form: Mapping[str, str]) -> dict[str, Any]:
         "list_stale_ms": _number(form, "list_stale_ms"),
         "rules": _rules(form, "api"),
         "smtp": _rules(form, "smtp"),
-        "smtp_extensions": _names(form, "smtp_extensions"),
+        "smtp_extensions": form["smtp_extensions"].replace(",", " ").split() if "smtp_extensions" in form else None,
         "receipts": {
             "delay_ms": _range(form, "delay_ms"),
             "drop": (_number(form, "drop") or 0) / 100,
@@ -120,11 +120,8 @@ def _rules(form: Mapping[str, str], prefix: str) -> list[dict[str, Any]]:
 
 
 def _range(form: Mapping[str, str], name: str) -> list[float] | None:
-    low = _number(form, f"{name}_low")
-    high = _number(form, f"{name}_high")
-    if low is None:
-        return None
-    return [low, low if high is None else high]
+    low, high = _number(form, f"{name}_low"), _number(form, f"{name}_high")
+    return None if low is None else [low, low if high is None else high]
 
 
 def _number(form: Mapping[str, str], name: str) -> float | None:
@@ -135,10 +132,6 @@ def _number(form: Mapping[str, str], name: str) -> float | None:
         return int(text) if text.lstrip("-").isdecimal() else float(text)
     except ValueError:
         raise FaultError(f"{name.replace('_', ' ')} must be a number.") from None
-
-
-def _names(form: Mapping[str, str], name: str) -> list[str] | None:
-    return form[name].replace(",", " ").split() if name in form else None
 
 
 def _format(number: float) -> str:

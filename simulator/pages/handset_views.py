@@ -51,20 +51,16 @@ class HandsetList:
 
 def handset_list(state: State, page: int) -> HandsetList:
     """The handset with the latest activity comes first."""
-    latest = [
-        (max(map(_displayed_at, messages)), number) for number, messages in _all_handsets(state.store) if messages
-    ]
-    latest.sort(reverse=True)
+    messages = _messages_by_handset(state.store)
+    latest = sorted(((max(map(_displayed_at, messages[number])), number) for number in messages), reverse=True)
     numbers = [number for _, number in latest[(page - 1) * HANDSETS_PER_PAGE : page * HANDSETS_PER_PAGE]]
-    views = [handset_view(state, number, _PREVIEW_MESSAGES) for number in numbers]
-    return HandsetList(views, len(latest), page)
+    return HandsetList([handset_view(state, number, _PREVIEW_MESSAGES) for number in numbers], len(latest), page)
 
 
 def handset_view(state: State, number: str, last: int | None = None) -> HandsetView:
     """`last` limits the view to that many messages."""
-    messages = sorted(
-        _displayed_messages(state.store, number), key=lambda message: (_displayed_at(message), message.seq)
-    )
+    messages = _displayed_messages(state.store, number)
+    messages.sort(key=lambda message: (_displayed_at(message), message.seq))
     displayed = messages if last is None else messages[-last:]
     return HandsetView(
         number=number,
@@ -72,20 +68,17 @@ def handset_view(state: State, number: str, last: int | None = None) -> HandsetV
         bubbles=[_bubble(message) for message in displayed],
         newest_ms=_displayed_at(messages[-1]) if messages else 0,
         earlier=len(messages) - len(displayed),
-        opted_out_of=[
-            sending_number
-            for sending_number in state.settings.from_numbers
-            if (sending_number, number) in state.store.opt_outs
-        ],
+        opted_out_of=[sender for sender in state.settings.from_numbers if (sender, number) in state.store.opt_outs],
     )
 
 
 def count_handsets(store: Store) -> int:
-    return sum(1 for _, messages in _all_handsets(store) if messages)
+    return len(_messages_by_handset(store))
 
 
-def _all_handsets(store: Store) -> list[tuple[str, list[Message]]]:
-    return [(number, _displayed_messages(store, number)) for number in store.by_handset]
+def _messages_by_handset(store: Store) -> dict[str, list[Message]]:
+    """Only handsets with something to display."""
+    return {number: messages for number in store.by_handset if (messages := _displayed_messages(store, number))}
 
 
 def _displayed_messages(store: Store, number: str) -> list[Message]:

@@ -18,16 +18,13 @@ async def show_handsets(request: web.Request) -> web.Response:
 
 
 def _handsets_page(request: web.Request, value: str = "", error: str = "") -> web.Response:
-    status = 400 if error else 200
     handsets = handset_list(request.app[STATE], page_number(request))
-    return page("handsets.html", status, list=handsets, value=value, error=error)
+    return page("handsets.html", 400 if error else 200, list=handsets, value=value, error=error)
 
 
 async def handsets_fragment(request: web.Request) -> web.Response:
-    state = request.app[STATE]
-    return fragment(
-        request, state.store.etag, "_handsets.html", lambda: {"list": handset_list(state, page_number(request))}
-    )
+    state, number = request.app[STATE], page_number(request)
+    return fragment(request, state.store.etag, "_handsets.html", lambda: {"list": handset_list(state, number)})
 
 
 async def open_handset(request: web.Request) -> web.Response:
@@ -75,13 +72,7 @@ def _requested_handset(request: web.Request) -> HandsetView:
 
 def _sending_numbers(state: State, handset: str) -> list[tuple[str, str]]:
     """The sending numbers with their labels. The one that last texted the handset comes first."""
-    last = next(
-        (
-            message.from_number
-            for message in reversed(state.store.by_handset.get(handset, []))
-            if message.direction != "inbound" and state.owns(message.from_number)
-        ),
-        None,
-    )
+    texts = [message for message in state.store.by_handset.get(handset, []) if message.direction != "inbound"]
+    last = next((text.from_number for text in reversed(texts) if state.owns(text.from_number)), None)
     numbers = sorted(state.settings.from_numbers, key=lambda number: number != last)
     return [(number, format_phone_number(number)) for number in numbers]

@@ -56,7 +56,7 @@ async def email_html(request: web.Request) -> web.Response:
 
 
 async def email_source(request: web.Request) -> web.Response:
-    raw = request.app[STATE].store.raw_email(_requested_email(request).id) or b""
+    raw = request.app[STATE].store.raw_email(_requested_email(request).id)
     return web.Response(body=raw, content_type="text/plain", charset="utf-8")
 
 
@@ -68,4 +68,4 @@ def _requested_email(request: web.Request) -> Email:
 
 
 def _parts(request: web.Request, email: Email) -> EmailParts:
-    return email_parts(request.app[STATE].store.raw_email(email.id) or b"")
+    return email_parts(request.app[STATE].store.raw_email(email.id))

@@ -37,25 +37,16 @@ def as_time(at_ms: int) -> Markup:
     )
 
 
-def with_separators(number: int) -> str:
-    return f"{number:,}"
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        with_links=with_links, as_time=as_time, phone_number=format_phone_number, with_separators=with_separators
-    )
-    return environment
-
-
-_ENVIRONMENT = _environment()
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(_TEMPLATES),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters.update(
+    with_links=with_links, as_time=as_time, phone_number=format_phone_number, with_separators="{:,}".format
+)
 
 
 def page(template: str, status: int = 200, **values: Any) -> web.Response:

@@ -5,78 +5,50 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from simulator.storage.schema import TABLES, create_tables
+_TABLES = ("message", "request_log", "opt_out", "webhook_config", "email")
+_SCHEMA_VERSION = 1
+_SCHEMA = f"""
+PRAGMA journal_mode=WAL;
+PRAGMA synchronous=OFF;
+PRAGMA user_version={_SCHEMA_VERSION};
+CREATE TABLE IF NOT EXISTS message (id INTEGER PRIMARY KEY, row TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS request_log (id INTEGER PRIMARY KEY, row TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS opt_out (sending_number TEXT, handset TEXT, PRIMARY KEY (sending_number, handset)) STRICT;
+CREATE TABLE IF NOT EXISTS webhook_config (owner TEXT, name TEXT, value TEXT, PRIMARY KEY (owner, name)) STRICT;
+CREATE TABLE IF NOT EXISTS email (id INTEGER PRIMARY KEY, row TEXT NOT NULL, raw BLOB NOT NULL) STRICT;
+"""
 
 
 class Database:
+    """`row` columns hold JSON."""
+
     def __init__(self, file: str) -> None:
         self._connection = sqlite3.connect(file, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=OFF")
-        create_tables(self._connection)
+        self._check_version()
+        self._connection.executescript(_SCHEMA)
+
+    def _check_version(self) -> None:
+        has_tables = self.execute("SELECT 1 FROM sqlite_schema").fetchone() is not None
+        (version,) = self.execute("PRAGMA user_version").fetchone()
+        if has_tables and version != _SCHEMA_VERSION:
+            raise sqlite3.DatabaseError("this version of the simulator did not create it. Delete it or choose another")
+
+    def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+        return self._connection.execute(statement, values)
+
+    def save_row(self, table: str, row_id: int, row: dict[str, Any]) -> None:
+        self.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", row_id, json.dumps(row))  # noqa: S608
+
+    def rows(self, table: str) -> Iterator[dict[str, Any]]:
+        for (row,) in self.execute(f"SELECT row FROM {table} ORDER BY id"):  # noqa: S608
+            yield json.loads(row)
+
+    def delete_all(self) -> None:
+        for table in _TABLES:
+            self.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def close(self) -> None:
         self._connection.close()
-
-    def delete_all(self) -> None:
-        for table in TABLES:
-            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 (constant names)
-
-    def save_message(self, sid: str, seq: int, row: dict[str, Any]) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO message VALUES (?, ?, ?)", (sid, seq, json.dumps(row)))
-
-    def save_log_entry(self, n: int, row: dict[str, Any]) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO request_log VALUES (?, ?)", (n, json.dumps(row)))
-
-    def save_accepted(self, sid: str, seq: int, message: dict[str, Any], n: int, log_entry: dict[str, Any]) -> None:
-        """Save the message and its log entry in one transaction."""
-        self._connection.execute("BEGIN")
-        self.save_message(sid, seq, message)
-        self.save_log_entry(n, log_entry)
-        self._connection.execute("COMMIT")
-
-    def save_opt_out(self, sending_number: str, handset: str) -> None:
-        self._connection.execute("INSERT OR IGNORE INTO opt_out VALUES (?, ?)", (sending_number, handset))
-
-    def delete_opt_out(self, sending_number: str, handset: str) -> None:
-        self._connection.execute(
-            "DELETE FROM opt_out WHERE sending_number = ? AND handset = ?", (sending_number, handset)
-        )
-
-    def save_sms_url(self, phone_number: str, url: str) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO sms_url VALUES (?, ?)", (phone_number, url))
-
-    def save_webhook_config(self, owner: str, name: str, value: str) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO webhook_config VALUES (?, ?, ?)", (owner, name, value))
-
-    def save_email(self, email_id: int, row: dict[str, Any], raw: bytes) -> None:
-        self._connection.execute("INSERT INTO email VALUES (?, ?, ?)", (email_id, json.dumps(row), raw))
-
-    def raw_email(self, email_id: int) -> bytes | None:
-        row = self._connection.execute("SELECT raw FROM email WHERE id = ?", (email_id,)).fetchone()
-        return None if row is None else bytes(row[0])
-
-    def messages(self) -> Iterator[dict[str, Any]]:
-        return self._rows("SELECT row FROM message ORDER BY seq")
-
-    def log_entries(self) -> Iterator[dict[str, Any]]:
-        return self._rows("SELECT row FROM request_log ORDER BY n")
-
-    def emails(self) -> Iterator[dict[str, Any]]:
-        return self._rows("SELECT row FROM email ORDER BY id")
-
-    def opt_outs(self) -> Iterable[tuple[str, str]]:
-        return self._connection.execute("SELECT sending_number, handset FROM opt_out").fetchall()
-
-    def sms_urls(self) -> Iterable[tuple[str, str]]:
-        return self._connection.execute("SELECT phone_number, url FROM sms_url").fetchall()
-
-    def webhook_config(self) -> Iterable[tuple[str, str, str]]:
-        return self._connection.execute("SELECT owner, name, value FROM webhook_config").fetchall()
-
-    def _rows(self, query: str) -> Iterator[dict[str, Any]]:
-        for (row,) in self._connection.execute(query):
-            yield json.loads(row)

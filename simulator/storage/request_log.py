@@ -1,6 +1,6 @@
 """The log of API requests in order of arrival. Tests use it to prove that nobody got the same text twice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(slots=True)
@@ -22,19 +22,8 @@ class LogEntry:
     status: int | None = None
 
 
+_JSON_NAMES = {field.name: field.name.removesuffix("_number") for field in fields(LogEntry)}
+
+
 def log_entry_json(entry: LogEntry) -> dict[str, object]:
-    return {
-        "n": entry.n,
-        "at_ms": entry.at_ms,
-        "method": entry.method,
-        "path": entry.path,
-        "kind": entry.kind,
-        "account_sid": entry.account_sid,
-        "to": entry.to_number,
-        "from": entry.from_number,
-        "body": entry.body,
-        "outcome": entry.outcome,
-        "sid": entry.sid,
-        "accepted": entry.accepted,
-        "status": entry.status,
-    }
+    return {json_name: getattr(entry, name) for name, json_name in _JSON_NAMES.items()}

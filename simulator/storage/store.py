@@ -1,12 +1,13 @@
 """All data of the simulator. Reads use memory only; every change is also written to the data file at once."""
 
+import json
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict
 
 from simulator.email.email_parsing import Email, parse_email
-from simulator.messages.message import Message, from_row, to_row
+from simulator.messages.message import Message, to_row
 from simulator.storage.database import Database
 from simulator.storage.request_log import LogEntry
 
@@ -23,19 +24,18 @@ class Store:
         self.request_log: dict[int, LogEntry] = {}  # by n, oldest first
         self.emails: list[Email] = []
         self.opt_outs: set[tuple[str, str]] = set()  # (sending number, handset)
-        self.sms_urls: dict[str, str] = {}  # by sending number
         self.webhook_config: dict[tuple[str, str], str] = {}  # by (phone number or service sid, field)
         self._etag_prefix = secrets.token_hex(4)  # because the change counter starts at 0 again after a restart
         self._changes = 0
 
     def _load(self) -> None:
-        for row in self._database.messages():
-            self._index(from_row(row))
-        self.request_log = {row["n"]: LogEntry(**row) for row in self._database.log_entries()}
-        self.emails = [Email(**{**row, "recipients": tuple(row["recipients"])}) for row in self._database.emails()]
-        self.opt_outs = set(self._database.opt_outs())
-        self.sms_urls = dict(self._database.sms_urls())
-        self.webhook_config = {(owner, name): value for owner, name, value in self._database.webhook_config()}
+        for row in self._database.rows("message"):
+            self._index(Message(**row))
+        self.request_log = {row["n"]: LogEntry(**row) for row in self._database.rows("request_log")}
+        self.emails = [Email(**{**row, "recipients": tuple(row["recipients"])}) for row in self._database.rows("email")]
+        self.opt_outs = set(self._database.execute("SELECT sending_number, handset FROM opt_out"))
+        config = self._database.execute("SELECT owner, name, value FROM webhook_config")
+        self.webhook_config = {(owner, name): value for owner, name, value in config}
 
     def close(self) -> None:
         self._database.close()
@@ -57,7 +57,7 @@ class Store:
 
     def close_log_entry(self, entry: LogEntry) -> None:
         if self.request_log.get(entry.n) is entry:  # false for an entry from before a reset
-            self._database.save_log_entry(entry.n, asdict(entry))
+            self._database.save_row("request_log", entry.n, asdict(entry))
 
     # Messages
 
@@ -65,9 +65,10 @@ class Store:
         """Save the message before the API responds: from here on it counts as accepted."""
         if self.request_log.get(entry.n) is not entry:  # the simulator was reset during this request
             self.open_log_entry(entry)
-        message.seq = len(self.messages) + 1
-        self._index(message)
-        self._database.save_accepted(message.sid, message.seq, to_row(message), entry.n, asdict(entry))
+        self._database.execute("BEGIN")
+        self.add_message(message)
+        self.close_log_entry(entry)
+        self._database.execute("COMMIT")
 
     def add_message(self, message: Message) -> None:
         message.seq = len(self.messages) + 1
@@ -81,7 +82,7 @@ class Store:
 
     def save_message(self, message: Message) -> None:
         if self.messages.get(message.sid) is message:  # false for a message from before a reset
-            self._database.save_message(message.sid, message.seq, to_row(message))
+            self._database.save_row("message", message.seq, to_row(message))
             self._changes += 1
 
     def listed_messages(self, account_sid: str, handset: str | None = None) -> Iterable[Message]:
@@ -93,30 +94,25 @@ class Store:
 
     def add_opt_out(self, sending_number: str, handset: str) -> None:
         self.opt_outs.add((sending_number, handset))
-        self._database.save_opt_out(sending_number, handset)
+        self._database.execute("INSERT OR IGNORE INTO opt_out VALUES (?, ?)", sending_number, handset)
         self._changes += 1
 
     def remove_opt_out(self, sending_number: str, handset: str) -> None:
         self.opt_outs.discard((sending_number, handset))
-        self._database.delete_opt_out(sending_number, handset)
+        self._database.execute("DELETE FROM opt_out WHERE (sending_number, handset) = (?, ?)", sending_number, handset)
         self._changes += 1
-
-    def set_sms_url(self, phone_number: str, url: str) -> None:
-        self.sms_urls[phone_number] = url
-        self._database.save_sms_url(phone_number, url)
 
     def set_webhook_config(self, owner: str, name: str, value: str) -> None:
         self.webhook_config[owner, name] = value
-        self._database.save_webhook_config(owner, name, value)
+        self._database.execute("INSERT OR REPLACE INTO webhook_config VALUES (?, ?, ?)", owner, name, value)
 
     # Email
 
-    def add_email(self, at_ms: int, sender: str, recipients: list[str], raw: bytes) -> Email:
+    def add_email(self, at_ms: int, sender: str, recipients: list[str], raw: bytes) -> None:
         email = parse_email(len(self.emails) + 1, at_ms, sender, recipients, raw)
         self.emails.append(email)
-        self._database.save_email(email.id, asdict(email), raw)
+        self._database.execute("INSERT INTO email VALUES (?, ?, ?)", email.id, json.dumps(asdict(email)), raw)
         self._changes += 1
-        return email
 
-    def raw_email(self, email_id: int) -> bytes | None:
-        return self._database.raw_email(email_id)
+    def raw_email(self, email_id: int) -> bytes:
+        return bytes(self._database.execute("SELECT raw FROM email WHERE id = ?", email_id).fetchone()[0])

@@ -128,7 +128,7 @@ class WebhookServer:
         self._server.server_close()
 
     def statuses(self, sid: str) -> list[str]:
-        return [each.params["MessageStatus"] for each in self.posts if each.params.get("MessageSid") == sid]
+        return [post.params["MessageStatus"] for post in self.posts if post.params.get("MessageSid") == sid]
 
 
 def _handler_of(webhooks: WebhookServer) -> type[BaseHTTPRequestHandler]:

@@ -125,8 +125,8 @@ def test_a_handset_opens_by_its_formatted_number(simulator_populated: Simulator)
 def test_the_fault_form_sets_faults(simulator_fresh: Simulator) -> None:
     url = f"{simulator_fresh.url}/faults"
     form = {"latency_ms_low": "5", "latency_ms_high": "9", "api_kind": "429", "api_percent": "50", "api_count": "3"}
-    shown = requests.post(url, data=form, timeout=10)
-    assert '<option value="429" selected>' in shown.text
+    page = requests.post(url, data=form, timeout=10)
+    assert '<option value="429" selected>' in page.text
     faults = simulator_fresh.get("/simulator/faults")
     assert faults["latency_ms"] == [5, 9]
     assert (faults["rules"][0]["probability"], faults["rules"][0]["count"]) == (0.5, 3)
@@ -167,7 +167,7 @@ def simulator_page(simulator_browser: Browser) -> Iterator[Page]:
     page.on("pageerror", lambda error: console_errors.append(str(error)))
     yield page
     context.close()
-    assert [each for each in console_errors if "Blocked script execution" not in each] == []
+    assert [error for error in console_errors if "Blocked script execution" not in error] == []
 
 
 @pytest.mark.e2e

@@ -18,7 +18,7 @@ def _counts(simulator: Simulator) -> tuple[int, int]:
 def test_a_429_rule_applies_count_times(simulator_fresh: Simulator) -> None:
     simulator_fresh.faults(rules=[{"kind": "429", "retry_after": 2, "count": 2}])
     responses = [simulator_fresh.send() for _ in range(3)]
-    assert [each.status_code for each in responses] == [429, 429, 201]
+    assert [response.status_code for response in responses] == [429, 429, 201]
     assert responses[0].json()["code"] == 20429
     assert responses[0].headers["Retry-After"] == "2"
     assert _counts(simulator_fresh) == (1, 1)
@@ -88,13 +88,13 @@ def test_a_stale_list_omits_new_texts(simulator_fresh: Simulator, simulator_clie
     assert simulator_client.messages.list() == []
     assert simulator_client.messages(sid).fetch().sid == sid
     simulator_fresh.faults()
-    assert [each.sid for each in simulator_client.messages.list()] == [sid]
+    assert [message.sid for message in simulator_client.messages.list()] == [sid]
 
 
 def test_too_many_concurrent_requests_get_429(simulator_fresh: Simulator) -> None:
     simulator_fresh.faults(latency_ms=400, concurrency=2)
     with ThreadPoolExecutor(4) as pool:
-        codes = sorted(each.status_code for each in pool.map(lambda _: simulator_fresh.send(), range(4)))
+        codes = sorted(response.status_code for response in pool.map(lambda _: simulator_fresh.send(), range(4)))
     assert codes == [201, 201, 429, 429]
 
 
@@ -104,7 +104,7 @@ def test_a_full_queue_rejects_texts_from_its_number(simulator_fresh: Simulator) 
     assert codes[-1] == 21611
     assert codes[:3] == [None] * 3
     assert simulator_fresh.send(From="+12025550101").status_code == 201
-    assert "queued" in [each["status"] for each in simulator_fresh.accepted()]
+    assert "queued" in [message["status"] for message in simulator_fresh.accepted()]
 
 
 def test_a_text_fails_after_its_validity_period(simulator_fresh: Simulator) -> None:
@@ -114,7 +114,7 @@ def test_a_text_fails_after_its_validity_period(simulator_fresh: Simulator) -> N
     sid = simulator_fresh.send(ValidityPeriod="1").json()["sid"]
 
     def failed() -> list[dict[str, object]]:
-        return [each for each in simulator_fresh.accepted() if each["sid"] == sid and each["error_code"]]
+        return [message for message in simulator_fresh.accepted() if message["sid"] == sid and message["error_code"]]
 
     (late,) = wait_for(failed, "failure")
     assert (late["status"], late["error_code"]) == ("failed", 30036)
@@ -152,8 +152,8 @@ def test_invalid_faults_are_rejected(simulator_fresh: Simulator, faults: object)
 
 def test_faults_can_be_read_and_set_again(simulator_fresh: Simulator) -> None:
     rule = {"kind": "429", "probability": 0.25, "count": 9, "to": "+1202*"}
-    shown = simulator_fresh.faults(rules=[rule], latency_ms=[10, 20], smtp={"kind": "421", "count": 1})
-    assert simulator_fresh.faults(**shown) == shown
+    current = simulator_fresh.faults(rules=[rule], latency_ms=[10, 20], smtp={"kind": "421", "count": 1})
+    assert simulator_fresh.faults(**current) == current
     requests.delete(f"{simulator_fresh.url}/simulator/faults", timeout=10)
     assert simulator_fresh.get("/simulator/faults")["rules"] == []
 

@@ -43,7 +43,7 @@ def test_the_same_inbound_text_is_posted_again(simulator_fresh: Simulator, simul
     sid = "SM" + "a" * 32
     simulator_fresh.send_from_handset("START", message_sid=sid, deliver=2)
     simulator_fresh.send_from_handset("START", message_sid=sid)
-    assert [each.params["MessageSid"] for each in simulator_webhooks.posts] == [sid] * 3
+    assert [post.params["MessageSid"] for post in simulator_webhooks.posts] == [sid] * 3
     assert len(simulator_fresh.accepted(direction="inbound")) == 1
 
 
@@ -52,7 +52,7 @@ def test_an_inbound_text_is_stored_if_the_webhook_is_down(simulator_fresh: Simul
         number.update(sms_url="http://127.0.0.1:9/nobody")
     result = simulator_fresh.send_from_handset("STOP")
     assert result["deliveries"][0]["status"] is None
-    assert [each.body for each in simulator_client.messages.list(from_=TO)] == ["STOP"]
+    assert [message.body for message in simulator_client.messages.list(from_=TO)] == ["STOP"]
     assert simulator_fresh.send().json()["code"] == 21610
 
 
@@ -69,7 +69,7 @@ def test_stop_blocks_texts_until_start(
     simulator_fresh.send_from_handset("start")
     assert simulator_fresh.send().status_code == 201
     assert "<strong>Opted out.</strong>" not in _handset_page(simulator_fresh)
-    assert [each.params["Body"] for each in simulator_webhooks.posts] == [word, "start"]
+    assert [post.params["Body"] for post in simulator_webhooks.posts] == [word, "start"]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_the_reply_to_help_is_not_listed(
 ) -> None:
     simulator_fresh.send_from_handset("HELP")
     assert "Reply STOP to unsubscribe. Msg&amp;Data" in _handset_page(simulator_fresh)
-    assert [each.direction for each in simulator_client.messages.list()] == ["inbound"]
+    assert [message.direction for message in simulator_client.messages.list()] == ["inbound"]
 
 
 def test_a_twiml_reply_reaches_the_handset(
@@ -112,7 +112,7 @@ def test_a_twiml_reply_reaches_the_handset(
     result = simulator_fresh.send_from_handset("What now?")
     assert len(result["replies"]) == 2
     wait_for(lambda: "Plain &amp; simple" in _handset_page(simulator_fresh), "the reply on the handset")
-    assert [each.direction for each in simulator_client.messages.list(to=TO)] == ["outbound-reply"] * 2
+    assert [message.direction for message in simulator_client.messages.list(to=TO)] == ["outbound-reply"] * 2
 
 
 def test_a_twiml_reply_to_an_opted_out_handset_is_dropped(

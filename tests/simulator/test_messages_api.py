@@ -108,12 +108,12 @@ def test_a_text_can_be_redacted_then_deleted(simulator_fresh: Simulator, simulat
 
 def test_the_list_has_pages_with_the_newest_first(simulator_client: Client) -> None:
     sids = [simulator_client.messages.create(to=TO, from_=FROM, body=f"Text {n}").sid for n in range(7)]
-    assert [each.sid for each in simulator_client.messages.list(page_size=3)] == sids[::-1]
+    assert [message.sid for message in simulator_client.messages.list(page_size=3)] == sids[::-1]
     first = simulator_client.messages.page(page_size=3)
     assert len(list(first)) == 3
     second = first.next_page()
     assert second is not None
-    assert [each.sid for each in second] == sids[::-1][3:6]
+    assert [message.sid for message in second] == sids[::-1][3:6]
 
 
 def test_a_new_text_does_not_shift_the_next_page(simulator_client: Client) -> None:
@@ -122,14 +122,14 @@ def test_a_new_text_does_not_shift_the_next_page(simulator_client: Client) -> No
     simulator_client.messages.create(to=TO, from_=FROM, body="Later")
     second = first.next_page()
     assert second is not None
-    assert [each.sid for each in second] == [sids[1], sids[0]]
+    assert [message.sid for message in second] == [sids[1], sids[0]]
 
 
 def test_the_list_can_be_filtered_by_number(simulator_client: Client) -> None:
     mine = simulator_client.messages.create(to=TO, from_=FROM, body="One").sid
     simulator_client.messages.create(to="+12025550124", from_=OTHER_FROM, body="Two")
-    assert [each.sid for each in simulator_client.messages.list(to=TO)] == [mine]
-    assert [each.sid for each in simulator_client.messages.list(from_=FROM)] == [mine]
+    assert [message.sid for message in simulator_client.messages.list(to=TO)] == [mine]
+    assert [message.sid for message in simulator_client.messages.list(from_=FROM)] == [mine]
     assert simulator_client.messages.list(to=TO, from_=OTHER_FROM) == []
 
 

@@ -11,7 +11,7 @@ def _sent(simulator: Simulator, webhooks: WebhookServer, to: str = TO) -> str:
 
 def _posts(webhooks: WebhookServer, sid: str, count: int) -> list[WebhookPost]:
     wait_for(lambda: len(webhooks.statuses(sid)) >= count, f"{count} receipts")
-    return [each for each in webhooks.posts if each.params["MessageSid"] == sid]
+    return [post for post in webhooks.posts if post.params["MessageSid"] == sid]
 
 
 def test_receipts_are_signed(simulator_fresh: Simulator, simulator_webhooks: WebhookServer) -> None:
@@ -81,7 +81,7 @@ def test_receipts_can_be_dropped(simulator_fresh: Simulator, simulator_webhooks:
     sid = _sent(simulator_fresh, simulator_webhooks)
     wait_for(lambda: simulator_fresh.accepted()[0]["status"] == "delivered", "delivery")
     assert simulator_webhooks.statuses(sid) == []
-    assert [each["dropped"] for each in simulator_fresh.accepted()[0]["receipts"]] == [True, True]
+    assert [receipt["dropped"] for receipt in simulator_fresh.accepted()[0]["receipts"]] == [True, True]
 
 
 def test_receipts_can_be_reordered(simulator_fresh: Simulator, simulator_webhooks: WebhookServer) -> None:
@@ -112,7 +112,7 @@ def test_a_failed_receipt_is_recorded(simulator_fresh: Simulator) -> None:
 
     def errors() -> list[str]:
         receipts = simulator_fresh.accepted()[0]["receipts"]
-        return [each["answer"] for each in receipts if each["answer"]]
+        return [receipt["answer"] for receipt in receipts if receipt["answer"]]
 
     assert wait_for(errors, "an error")[0].startswith("no connection")
 
