@@ -25,13 +25,7 @@ from portal.gateways.provider import (
     ProviderMessage,
     ProviderUnavailable,
 )
-from portal.gateways.rules.provider_codes import (
-    TOO_MANY_REQUESTS,
-    TWILIO_SERVER_ERRORS,
-    ProviderCode,
-    RetryPolicy,
-    explain_error_code,
-)
+from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, ProviderCode, RetryPolicy, explain_error_code
 from portal.gateways.rules.provider_schema import Credentials, SenderSettings
 from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
 from portal.gateways.rules.webhook_signature import CONNECTION_OVERRIDES
@@ -43,6 +37,8 @@ _VALIDITY_SECONDS = (1, 36_000)
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _REQUEST_TIMEOUT, _TOO_MANY_REQUESTS = 401, 403, 404, 408, 429
 _LEAST_CODE_DIGITS, _MOST_CODE_DIGITS = 4, 6
 _NO_SUCH_RESOURCE = "20404"
+_SERVER_ERRORS = ("20500", "20503")
+"""Codes that only say that something failed at Twilio; the outcome of the text is unknown."""
 _LONGEST_RETRY_AFTER = 600.0
 
 
@@ -72,13 +68,13 @@ class TwilioGateway:
             return _tls_outcome(error)
         except HTTPError as error:
             return Unknown(f"Twilio's response was lost ({type(error).__name__}).")
-        return replace(_parse_response(response), provider_response=_body_excerpt(response))
+        excerpt = response.data[:_STORED_RESPONSE_BYTES].decode(errors="replace")
+        return replace(_parse_response(response), provider_response=excerpt)
 
     def get_message(self, credentials: Credentials, provider_id: str) -> ProviderMessage | None:
         """None if Twilio does not have the message, or no longer has it. Raises `ProviderUnavailable`."""
-        response = self._get(
-            credentials, f"{self._account_url(credentials)}/Messages/{quote(provider_id, safe='')}.json"
-        )
+        url = f"{self._account_url(credentials)}/Messages/{quote(provider_id, safe='')}.json"
+        response = self._get(credentials, url)
         return None if _is_missing(response) else _to_provider_message(_parse_page(response))
 
     def messages_to(self, credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
@@ -153,9 +149,8 @@ class TwilioGateway:
 
 def _tls_outcome(error: SSLError) -> Outcome:
     """A certificate error occurs before anything is sent; other TLS errors can occur after the request."""
-    if any(
-        isinstance(part, ssl.SSLCertVerificationError) for part in (*error.args, error.__cause__, error.__context__)
-    ):
+    causes = (*error.args, error.__cause__, error.__context__)
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return NotSent("Twilio could not be reached: its certificate is not trusted.")
     return Unknown("The connection to Twilio was lost before it responded.")
 
@@ -191,13 +186,11 @@ def _error_code(body: dict[str, Any]) -> str:
 def _outcome_by_code(explained: ProviderCode, message: str, response: urllib3.BaseHTTPResponse) -> Outcome | None:
     """None if only the status helps: the code just says that something failed, or is unknown with a telling status."""
     status, code = response.status, explained.code
-    if code == TOO_MANY_REQUESTS:
-        return _rate_limited(response)
     if explained.cooldown is not None or explained.retry_policy is RetryPolicy.LATER:
         return NotSent(explained.sentence, _retry_after(response), status, code)
     if explained.retry_policy is RetryPolicy.PAUSE or (status == _UNAUTHORIZED and not explained.is_documented):
         return AccountFault(code, message or explained.sentence, status)
-    if code in TWILIO_SERVER_ERRORS or (not explained.is_documented and (status >= 500 or status == _REQUEST_TIMEOUT)):
+    if code in _SERVER_ERRORS or (not explained.is_documented and (status >= 500 or status == _REQUEST_TIMEOUT)):
         return None
     if not explained.is_documented and status == _TOO_MANY_REQUESTS:
         return NotSent(message or explained.sentence, _retry_after(response), status, code)
@@ -209,26 +202,16 @@ def _outcome_by_code(explained: ProviderCode, message: str, response: urllib3.Ba
 def _outcome_by_status(message: str, response: urllib3.BaseHTTPResponse) -> Outcome:
     status = response.status
     if status == _TOO_MANY_REQUESTS:
-        return _rate_limited(response)
+        sentence = explain_error_code(TOO_MANY_REQUESTS).sentence
+        return NotSent(sentence, _retry_after(response), status, TOO_MANY_REQUESTS)
     if status == _UNAUTHORIZED:
         return AccountFault(str(status), message or "Twilio does not accept the account's credentials.", status)
     if status == _FORBIDDEN:
-        return UnrecognizedError(
-            message or "Twilio, or a proxy in front of it, forbids the request.", None, status, str(status)
-        )
+        message = message or "Twilio, or a proxy in front of it, forbids the request."
+        return UnrecognizedError(message, None, status, str(status))
     if 400 <= status < 500 and status != _REQUEST_TIMEOUT:
         return NotSent(f"A proxy in front of Twilio answered {status}.", None, status)
     return Unknown(f"Twilio answered {status}; the outcome of the text is unknown.", status)
-
-
-def _rate_limited(response: urllib3.BaseHTTPResponse) -> NotSent:
-    return NotSent(
-        "There were too many requests to Twilio.", _retry_after(response), response.status, TOO_MANY_REQUESTS
-    )
-
-
-def _body_excerpt(response: urllib3.BaseHTTPResponse) -> str:
-    return response.data[:_STORED_RESPONSE_BYTES].decode(errors="replace")
 
 
 def _is_missing(response: urllib3.BaseHTTPResponse) -> bool:
