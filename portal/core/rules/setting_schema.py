@@ -6,7 +6,7 @@ The schema parses input, generates the form, and masks secrets for display.
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from portal.core.rules.setting_error import SettingError, quote_input
@@ -42,8 +42,6 @@ class SettingField:
     choices: Mapping[str, str] = field(default_factory=dict)
     check_value: Callable[[Any], str] = accept_any
     required_with: str = ""
-    deprecated_choices: tuple[str, ...] = ()
-    """Choices that are no longer offered, but are valid in stored values."""
     live_only: bool = False
     """Not used in test mode."""
 
@@ -51,24 +49,18 @@ class SettingField:
     def is_secret(self) -> bool:
         return self.kind == "secret"
 
-    def requirement_error(self, value: Any, stored: bool = False) -> str:
+    def requirement_error(self, value: Any) -> str:
         """What the value must be but is not; "" if it is valid."""
-        choices = {**self.choices, **dict.fromkeys(self.deprecated_choices, "")}
-        key = replace(self, choices=choices) if stored else self
-        return _CHECKS_BY_KIND[self.kind](key, value) or self.check_value(value)
+        return _CHECKS_BY_KIND[self.kind](self, value) or self.check_value(value)
 
 
 @dataclass(frozen=True)
 class SettingSchema:
-    """`cross_field_rules` returns errors by key for rules that involve several keys. `example` is a valid value.
-
-    `new_value_rules` does the same for new values only, so that values stored before such a rule stay valid.
-    """
+    """`cross_field_rules` returns errors by key for rules that involve several keys. `example` is a valid value."""
 
     fields: tuple[SettingField, ...]
     example: Mapping[str, Any]
     cross_field_rules: Callable[[Mapping[str, Any]], dict[str, str]] = no_rules
-    new_value_rules: Callable[[Mapping[str, Any]], dict[str, str]] = no_rules
     derived_values: Callable[[Mapping[str, Any]], dict[str, str]] = no_rules
     """Describes the defaults of keys that a valid value leaves out, by key."""
 
@@ -78,25 +70,24 @@ class SettingSchema:
         self.check(name, value)
         return value
 
-    def check(self, name: str, value: Mapping[str, Any], stored: bool = False) -> None:
+    def check(self, name: str, value: Mapping[str, Any]) -> None:
         """Raises `SettingError` with a sentence for every invalid key."""
         fields = {field.name: field for field in self.fields}
         errors: dict[str, str] = {}
         for key, item in value.items():
             if key not in fields:
                 errors[key] = f"{name}: there is no key {quote_input(key)}. The keys are {', '.join(fields)}."
-            elif requirement := fields[key].requirement_error(item, stored):
+            elif requirement := fields[key].requirement_error(item):
                 errors[key] = f'{name}: "{key}" {requirement}'
         if not errors:
-            cross_field = self.cross_field_rules(value) or ({} if stored else self.new_value_rules(value))
-            errors = {key: f"{name}{error}" for key, error in cross_field.items()}
+            errors = {key: f"{name}{error}" for key, error in self.cross_field_rules(value).items()}
         if errors:
             raise SettingError(errors)
 
     def is_valid(self, value: Any) -> bool:
         """Whether a stored value can be used: it may have been written for another provider."""
         try:
-            self.check("", value if isinstance(value, dict) else {"": value}, stored=True)
+            self.check("", value if isinstance(value, dict) else {"": value})
         except SettingError:
             return False
         return True
@@ -120,7 +111,7 @@ class SettingSchema:
         for key in self.fields:
             raw = fields.get(key.name)
             if isinstance(raw, list) or raw:
-                value[key.name] = _FORM_PARSERS.get(key.kind, _unchanged)(raw)
+                value[key.name] = _FORM_PARSERS.get(key.kind, lambda raw: raw)(raw)
             elif key.is_secret and key.name in stored and (not key.required_with or fields.get(key.required_with)):
                 value[key.name] = ""
         return value
@@ -182,7 +173,7 @@ def _parse_json_object(name: str, text: str) -> dict[str, Any]:
 
 
 class _DuplicateKeyError(ValueError):
-    pass
+    """The message is the key."""
 
 
 def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -192,10 +183,6 @@ def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise _DuplicateKeyError(key)
         value[key] = item
     return value
-
-
-def _unchanged(raw: Any) -> Any:
-    return raw
 
 
 def _split_list(raw: Any) -> list[str]:

@@ -28,8 +28,6 @@ _RATE_HELP = (
     f"{RATES['toll_free']:g} for a toll-free number, {RATES['short_code']:g} for a short code."
 )
 _AUTO_REPLY_KEYWORDS = {"STOP": "STOP", "HELP": "HELP"}
-_DEPRECATED_KEYWORDS = ("START",)
-"""No code uses START here: the welcome text follows it, whatever Twilio replies."""
 
 
 def _sid_check(prefix: str) -> Callable[[Any], str]:
@@ -71,7 +69,7 @@ def _check_credentials(value: Mapping[str, Any]) -> dict[str, str]:
     return {}
 
 
-def _check_sender_settings(value: Mapping[str, Any]) -> dict[str, str]:
+def _check_senders(value: Mapping[str, Any]) -> dict[str, str]:
     if "FromNumber" not in value and "MessagingServiceSid" not in value:
         return {"FromNumber": ' needs "FromNumber" in E.164, such as {"FromNumber": "+12025550100"}.'}
     return _check_number_list(value) if "MoreNumbers" in value else {}
@@ -85,9 +83,8 @@ def _check_number_list(value: Mapping[str, Any]) -> dict[str, str]:
     if len(set(numbers)) < len(numbers):
         return {"MoreNumbers": ': "MoreNumbers" has a number twice, or repeats the FromNumber.'}
     if len({is_short_code(number) for number in numbers}) > 1:
-        return {
-            "MoreNumbers": ': "MoreNumbers" must have the same type as the FromNumber: all of them have the same rate.'
-        }
+        rule = '"MoreNumbers" must have the same type as the FromNumber'
+        return {"MoreNumbers": f": {rule}: all of them have the same rate."}
     return {}
 
 
@@ -106,26 +103,21 @@ def _check_number_type(value: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _build_credentials(value: Mapping[str, Any]) -> Credentials:
-    uses_api_key = "ApiKeySid" in value
-    user, password = ("ApiKeySid", "ApiKeySecret") if uses_api_key else ("AccountSid", "AuthToken")
+    user, password = ("ApiKeySid", "ApiKeySecret") if "ApiKeySid" in value else ("AccountSid", "AuthToken")
     tokens = (value.get("AuthToken"), value.get("PreviousAuthToken"))
     return Credentials(value["AccountSid"], value[user], value[password], tuple(filter(None, tokens)))
 
 
 def _build_sender_settings(value: Mapping[str, Any]) -> SenderSettings:
     number, service = value.get("FromNumber", ""), value.get("MessagingServiceSid", "")
-    number_type = value.get("NumberType") or _infer_number_type(value)
+    number_type = value.get("NumberType") or infer_number_type(number)
     rate = value.get("SegmentsPerSecond", RATES[number_type])
-    keywords = value.get("TwilioAnswers", _default_auto_replies(number_type, service))
+    # Twilio replies to STOP and HELP, except on a short code without a service (docs/twilio.md#auto-replies)
+    replied_by_default = () if number_type == "short_code" and not service else ("STOP", "HELP")
+    keywords = value.get("TwilioAnswers", replied_by_default)
     additional = tuple(value.get("MoreNumbers", ()))
     is_explicit = "NumberType" in value
     return SenderSettings(number, service, float(rate), number_type, frozenset(keywords), additional, is_explicit)
-
-
-def _infer_number_type(value: Mapping[str, Any]) -> str:
-    """The type by the digits; if stored numbers have several types, the slowest one."""
-    numbers = (value.get("FromNumber", ""), *value.get("MoreNumbers", ()))
-    return min((infer_number_type(number) for number in numbers), key=RATES.__getitem__)
 
 
 def _derived_values(value: Mapping[str, Any]) -> dict[str, str]:
@@ -141,82 +133,39 @@ def _derived_values(value: Mapping[str, Any]) -> dict[str, str]:
     return derived
 
 
-def _default_auto_replies(number_type: str, service: str) -> tuple[str, ...]:
-    """Twilio replies to STOP and HELP, except on a short code without a service (docs/twilio.md#auto-replies)."""
-    return () if number_type == "short_code" and not service else ("STOP", "HELP")
-
-
+_CREDENTIAL_FIELDS = (
+    SettingField("AccountSid", "Account SID", "AC and 32 digits, from the first page of Twilio’s console.",
+                 check_value=_sid_check("AC")),
+    SettingField("AuthToken", "Auth token",
+                 "Signs Twilio’s webhooks, and authenticates API requests unless there is an API key.", "secret"),
+    SettingField("PreviousAuthToken", "Previous auth token",
+                 "Still accepted in webhook signatures during a rotation.", "secret"),
+    SettingField("ApiKeySid", "API key SID", "Optional: SK and 32 digits. Authenticates API requests.",
+                 check_value=_sid_check("SK")),
+    SettingField("ApiKeySecret", "API key secret", "The secret of the API key.", "secret", required_with="ApiKeySid"),
+)  # fmt: skip
+_SENDER_FIELDS = (
+    SettingField("FromNumber", "From number", "In E.164, such as +12025550100, or a short code.",
+                 check_value=_check_sender_number),
+    SettingField("MoreNumbers", "Additional numbers", _ADDITIONAL_NUMBERS_HELP, "text_list",
+                 check_value=_check_additional_numbers, live_only=True),
+    SettingField("MessagingServiceSid", "Messaging service SID", "Optional: MG and 32 digits.",
+                 check_value=_sid_check("MG")),
+    SettingField("NumberType", "Type of number", "", "choice", _NUMBER_TYPES),
+    SettingField("SegmentsPerSecond", "Segments per second", _RATE_HELP, "number", check_value=_check_rate),
+    SettingField("TwilioAnswers", "Keywords that Twilio replies to", "", "choice_list", _AUTO_REPLY_KEYWORDS),
+)  # fmt: skip
 TWILIO_SCHEMA = ProviderSchema(
     name="Twilio",
     credentials_schema=SettingSchema(
-        fields=(
-            SettingField(
-                "AccountSid",
-                "Account SID",
-                "AC and 32 digits, from the first page of Twilio’s console.",
-                check_value=_sid_check("AC"),
-            ),
-            SettingField(
-                "AuthToken",
-                "Auth token",
-                "Signs Twilio’s webhooks, and authenticates API requests unless there is an API key.",
-                "secret",
-            ),
-            SettingField(
-                "PreviousAuthToken",
-                "Previous auth token",
-                "Still accepted in webhook signatures during a rotation.",
-                "secret",
-            ),
-            SettingField(
-                "ApiKeySid",
-                "API key SID",
-                "Optional: SK and 32 digits. Authenticates API requests.",
-                check_value=_sid_check("SK"),
-            ),
-            SettingField(
-                "ApiKeySecret", "API key secret", "The secret of the API key.", "secret", required_with="ApiKeySid"
-            ),
-        ),
+        fields=_CREDENTIAL_FIELDS,
         example={"AccountSid": "AC" + "0" * 32, "AuthToken": "0" * 32},
         cross_field_rules=_check_credentials,
     ),
     sender_schema=SettingSchema(
-        fields=(
-            SettingField(
-                "FromNumber",
-                "From number",
-                "In E.164, such as +12025550100, or a short code.",
-                check_value=_check_sender_number,
-            ),
-            SettingField(
-                "MoreNumbers",
-                "Additional numbers",
-                _ADDITIONAL_NUMBERS_HELP,
-                "text_list",
-                check_value=_check_additional_numbers,
-                live_only=True,
-            ),
-            SettingField(
-                "MessagingServiceSid",
-                "Messaging service SID",
-                "Optional: MG and 32 digits.",
-                check_value=_sid_check("MG"),
-            ),
-            SettingField("NumberType", "Type of number", "", "choice", _NUMBER_TYPES),
-            SettingField("SegmentsPerSecond", "Segments per second", _RATE_HELP, "number", check_value=_check_rate),
-            SettingField(
-                "TwilioAnswers",
-                "Keywords that Twilio replies to",
-                "",
-                "choice_list",
-                _AUTO_REPLY_KEYWORDS,
-                deprecated_choices=_DEPRECATED_KEYWORDS,
-            ),
-        ),
+        fields=_SENDER_FIELDS,
         example={"FromNumber": "+12025550100"},
-        cross_field_rules=_check_sender_settings,
-        new_value_rules=_check_number_type,
+        cross_field_rules=lambda value: _check_senders(value) or _check_number_type(value),
         derived_values=_derived_values,
     ),
     build_credentials=_build_credentials,
