@@ -18,8 +18,8 @@ from portal.core.rules.phone import PhoneError, is_e164, mask_phone, to_e164
 from portal.core.rules.routing import SIMULATED_MODES, Mode, Switches, TextKind
 from portal.core.transaction import transaction
 from portal.gateways import queue
-from portal.gateways.rules.magic_numbers import is_magic_number
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, ResendAdvice, explain_error_code
+from portal.gateways.rules.twilio_magic_numbers import is_magic_number
 from portal.gateways.rules.webhook_round_trip import STATUS_WEBHOOK_PATH
 from portal.messages.rules import sms_segments
 from portal.messages.rules.attempt_outcome import AttemptOutcome

@@ -26,8 +26,8 @@ from portal.core.transaction import transaction
 from portal.delivery import reconciliation
 from portal.delivery.receipts import record_receipt
 from portal.gateways.provider import MAX_IN_FLIGHT
-from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
 from portal.gateways.rules.provider_codes import explain_error_code
+from portal.gateways.rules.twilio_magic_numbers import RECIPIENT_NUMBERS
 from portal.messages import timeline
 from portal.messages.tables import communication_history, delivery_counts, unresolved
 from portal.messages.tables.communications import Attempt, Communication, Delivery
@@ -36,6 +36,7 @@ from portal.sends import progress
 from portal.settings import setting_changes
 from portal.settings.tables.sending_numbers import paused_senders
 from tests.support import inbound_helpers, scenario, servers
+from tests.support.magic_senders import MAGIC_SENDER_CODES
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -236,7 +237,7 @@ def test_test_mode_never_uses_live_credentials(simulator: servers.SimulatorClien
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("sender", SENDING_NUMBERS)
+@pytest.mark.parametrize("sender", MAGIC_SENDER_CODES)
 def test_test_mode_explains_each_magic_number(sender: str, simulator: servers.SimulatorClient) -> None:
     test_sender = {"FromNumber": sender, "SegmentsPerSecond": 10}
     scenario.configure_gateway(EnableSmsTestMode="true", TestSmsGatewaySettings=json.dumps(test_sender))
@@ -248,7 +249,7 @@ def test_test_mode_explains_each_magic_number(sender: str, simulator: servers.Si
     assert found.keys() == RECIPIENT_NUMBERS.keys()
     for number, meaning in RECIPIENT_NUMBERS.items():
         words, _tone, detail = timeline.describe_state(found[number])
-        code = code_in(SENDING_NUMBERS[sender]) or code_in(meaning)
+        code = MAGIC_SENDER_CODES[sender] or code_in(meaning)
         assert words == ("Simulated: rejected" if code else "Simulated: accepted")
         assert detail == (f"Simulated: {explain_error_code(code).sentence} (code {code})" if code else "")
     assert db.session.scalars(select(ConsentEvent)).all() == [], "a simulated STOP opts nobody out"

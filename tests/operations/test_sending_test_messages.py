@@ -10,14 +10,15 @@ from portal.consent.rules.consent_state import EventKind
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
 from portal.gateways.rules.provider_codes import explain_error_code
+from portal.gateways.rules.twilio_magic_numbers import RECIPIENT_NUMBERS
 from portal.messages.tables.communications import Communication
 from portal.operations import test_messages
 from portal.operations.test_messages import MessageStep
 from portal.settings import setting_changes
 from portal.settings.tables.sending_numbers import paused_senders
 from tests.support import scenario, servers
+from tests.support.magic_senders import MAGIC_SENDER_CODES
 
 pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.one_engine]
 NUMBER = "+14155550123"
@@ -83,14 +84,14 @@ def test_each_magic_number_explains_its_error(number: str, sysadmin: int, simula
     }
 
 
-@pytest.mark.parametrize("number", SENDING_NUMBERS)
+@pytest.mark.parametrize("number", MAGIC_SENDER_CODES)
 def test_each_magic_sending_number_explains_its_error(
     number: str, sysadmin: int, simulator: servers.SimulatorClient
 ) -> None:
     switch("TestSmsGatewaySettings", json.dumps({"FromNumber": number, "SegmentsPerSecond": 5}))
     switch("EnableSmsTestMode", "true")
     steps = send_and_get_steps(sysadmin)
-    code = SENDING_NUMBERS[number].partition("code ")[2].rstrip(")")
+    code = MAGIC_SENDER_CODES[number]
     assert steps["Credentials accepted"] == MessageStep("Credentials accepted", "ok", "")
     message = steps["Message accepted"]
     assert message.verdict == ("failing" if code else "ok")
@@ -102,7 +103,7 @@ def test_each_magic_sending_number_explains_its_error(
     assert paused_senders() == [], "a simulated error pauses nothing"
 
 
-@pytest.mark.parametrize("number", [number for number in SENDING_NUMBERS if number != "+15005550006"])
+@pytest.mark.parametrize("number", [number for number, code in MAGIC_SENDER_CODES.items() if code])
 def test_simulated_error_is_final_and_never_sent_for_real(
     number: str, sysadmin: int, simulator: servers.SimulatorClient
 ) -> None:
@@ -113,7 +114,7 @@ def test_simulated_error_is_final_and_never_sent_for_real(
     switch("EnableSmsTestMode", "true")
     scenario.run_sms_worker()
     send_and_get_steps(sysadmin)
-    code = SENDING_NUMBERS[number].partition("code ")[2].rstrip(")")
+    code = MAGIC_SENDER_CODES[number]
     outcomes = [(row.state, row.error_code) for row in scenario.deliveries("sms") if row.address]
     assert outcomes == [("simulated_rejected", code)] * 2
     switch("EnableSmsTestMode", "false")

@@ -8,6 +8,7 @@ from phonenumbers import NumberParseException, PhoneNumberType
 
 from portal.consent.rules.consent_state import EventKind
 from portal.core.rules.phone import is_in_countries
+from portal.gateways.rules.twilio_magic_numbers import is_magic_number
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
@@ -19,8 +20,6 @@ _INELIGIBLE_TYPES = {
     PhoneNumberType.VOICEMAIL: "a voicemail number",
 }
 _REQUEST_KINDS = (EventKind.INVITED, EventKind.REQUESTED)
-_MAGIC_PREFIX = "+1500555"
-"""Twilio's magic numbers, for test mode (docs/twilio.md#magic-numbers)."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def longest_limit_hit(counted: Sequence[tuple[RateLimit, Sequence[int]]], now_ms
 
 def number_ineligibility(number: str, countries: Sequence[str], test_mode: bool) -> str | None:
     """Return why a number may not be invited, whoever asks: its country or its type; None if it may."""
-    if test_mode and number.startswith(_MAGIC_PREFIX):
+    if test_mode and is_magic_number(number):
         return None
     try:
         parsed = phonenumbers.parse(number, None)

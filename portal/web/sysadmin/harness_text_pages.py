@@ -12,7 +12,7 @@ from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.routing import TextKind
-from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS
+from portal.gateways.rules.twilio_magic_numbers import RECIPIENT_NUMBERS
 from portal.messages.tables.communications import Communication
 from portal.operations import drills, test_messages
 from portal.operations.rules.drill_scenarios import DRILLS
