@@ -4,7 +4,6 @@ import re
 import smtplib
 from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
 
 import structlog
 
@@ -77,9 +76,7 @@ class SmtpGateway:
     def __enter__(self) -> "SmtpGateway":
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._close()
 
     def deliver(self, mail: OutgoingEmail) -> Outcome:

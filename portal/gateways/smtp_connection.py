@@ -14,27 +14,26 @@ _AUTH_SUCCEEDED = (235, 503)
 _AUTH_CONTINUE = 334
 _MECHANISM_UNSUPPORTED = (500, 502, 504, 534)
 """The mechanism is unknown or not allowed; another one may work (RFC 4954 6)."""
-_ERROR_TEXTS: dict[type[Exception], str] = {
-    smtplib.SMTPServerDisconnected: "it closed the connection at once.",
-    ssl.SSLError: "the TLS handshake failed.",
-    ConnectionRefusedError: "nothing listens at its address.",
-    TimeoutError: "it did not answer in time.",
-    socket.gaierror: "its host name is unknown.",
-}
 
 
 class StartTlsNotOffered(smtplib.SMTPException):
     """The connection must be encrypted, but STARTTLS is missing: an attacker in between may have removed it."""
 
-    def __init__(self) -> None:
-        super().__init__("it offers no STARTTLS, which is required to send to it.")
-
 
 class AuthNotOffered(smtplib.SMTPException):
     """A user is configured, but the server offers no authentication mechanism that we support."""
 
-    def __init__(self) -> None:
-        super().__init__(f"it offers none of the sign-in methods {', '.join(_MECHANISMS)}.")
+
+_CONNECTION_ERRORS: dict[type[Exception], str] = {
+    socket.gaierror: "its host name is unknown",
+    TimeoutError: "it did not answer in time",
+    ConnectionRefusedError: "nothing listens there",
+    ssl.SSLCertVerificationError: "its certificate is not trusted",
+    ssl.SSLError: "the TLS handshake failed",
+    StartTlsNotOffered: "it offers no STARTTLS, which is required",
+    AuthNotOffered: "it offers no sign-in method that the portal supports",
+    smtplib.SMTPServerDisconnected: "it closed the connection",
+}
 
 
 def open_connection(address: SmtpServer, timeout_seconds: float) -> smtplib.SMTP:
@@ -156,12 +155,11 @@ def describe_smtp_error(error: Exception) -> str:
     """The server's reply, else what went wrong with the connection, to follow a colon."""
     if isinstance(error, smtplib.SMTPResponseException):
         return f"it answered {error.smtp_code} {decode_reply(error.smtp_error)}".rstrip()
-    if isinstance(error, StartTlsNotOffered | AuthNotOffered):
-        return str(error)
+    return f"{describe_connection_error(error)}."
+
+
+def describe_connection_error(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPServerDisconnected) and isinstance(error.__context__, TimeoutError):
         error = error.__context__
-    return next((text for kind, text in _ERROR_TEXTS.items() if isinstance(error, kind)), _generic_failure(error))
-
-
-def _generic_failure(error: Exception) -> str:
-    return f"the connection failed ({type(error).__name__})."
+    descriptions = (text for kind, text in _CONNECTION_ERRORS.items() if isinstance(error, kind))
+    return next(descriptions, f"the connection failed: {type(error).__name__}")

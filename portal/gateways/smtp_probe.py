@@ -3,33 +3,16 @@
 import contextlib
 import re
 import smtplib
-import socket
 import ssl
 from dataclasses import dataclass, field, replace
 
 from portal.core.rules.smtp_url import SmtpServer
+from portal.gateways import smtp_connection
 from portal.gateways.rules.smtp_probe_result import SmtpProbe, SmtpStep
 from portal.gateways.smtp import parse_sender, parse_url
-from portal.gateways.smtp_connection import (
-    AuthNotOffered,
-    StartTlsNotOffered,
-    authenticate_smtp,
-    connect_smtp,
-    decode_reply,
-    start_tls,
-)
 
 _TIMEOUT_SECONDS = 4.0
 _MAX_TEXT_LENGTH = 120
-_FAULTS: dict[type[BaseException], str] = {
-    socket.gaierror: "there is no such host",
-    TimeoutError: "it did not answer in time",
-    ConnectionRefusedError: "nothing listens there",
-    ssl.SSLCertVerificationError: "its certificate is not trusted",
-    StartTlsNotOffered: "it offers no STARTTLS",
-    AuthNotOffered: "it offers no sign-in method that the portal supports",
-    smtplib.SMTPServerDisconnected: "it hung up",
-}
 
 
 @dataclass
@@ -60,7 +43,8 @@ def offers_smtputf8(url: str) -> bool | None:
     """Whether the server supports non-ASCII local parts (RFC 6531); None if it cannot be reached."""
     address = parse_url(url)
     try:
-        connection, _ = start_tls(connect_smtp(address, _TIMEOUT_SECONDS), address, _TIMEOUT_SECONDS)
+        connection = smtp_connection.connect_smtp(address, _TIMEOUT_SECONDS)
+        connection, _ = smtp_connection.start_tls(connection, address, _TIMEOUT_SECONDS)
     except (OSError, smtplib.SMTPException):
         return None
     with contextlib.closing(connection):
@@ -69,14 +53,14 @@ def offers_smtputf8(url: str) -> bool | None:
 
 def _run_probe(probe: _ProbeState, sender: str) -> None:
     address = probe.address
-    probe.connection = connect_smtp(address, _TIMEOUT_SECONDS)
+    probe.connection = smtp_connection.connect_smtp(address, _TIMEOUT_SECONDS)
     probe.step = "encrypt"
-    connection, is_encrypted = start_tls(probe.connection, address, _TIMEOUT_SECONDS)
+    connection, is_encrypted = smtp_connection.start_tls(probe.connection, address, _TIMEOUT_SECONDS)
     probe.connection = connection
     probe.step = "login"
     probe.result = replace(probe.result, encrypted=is_encrypted, offers_login=connection.has_extn("auth"))
     if address.user:
-        authenticate_smtp(connection, address.user, address.password)
+        smtp_connection.authenticate_smtp(connection, address.user, address.password)
     probe.step = "sender"
     code, reply = connection.docmd("MAIL", f"FROM:<{sender}>")
     if code != 250:
@@ -84,9 +68,9 @@ def _run_probe(probe: _ProbeState, sender: str) -> None:
     connection.rset()
 
 
-def _failure_text(error: BaseException) -> str:
+def _failure_text(error: Exception) -> str:
     """The server's reply without email addresses, or the kind of error."""
     if isinstance(error, smtplib.SMTPResponseException):
-        reply = re.sub(r"\S+@\S+", "•••", " ".join(decode_reply(error.smtp_error).split()))
+        reply = re.sub(r"\S+@\S+", "•••", " ".join(smtp_connection.decode_reply(error.smtp_error).split()))
         return f"{error.smtp_code} {reply}"[:_MAX_TEXT_LENGTH].strip()
-    return next((text for kind, text in _FAULTS.items() if isinstance(error, kind)), type(error).__name__)
+    return smtp_connection.describe_connection_error(error)
