@@ -142,11 +142,7 @@ def _describe_request_error(error: requests.RequestException, url: str) -> str:
 
 def _to_api_error(response: requests.Response) -> TwilioApiError:
     """Without Twilio's message, which may quote phone numbers."""
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    code = str(body.get("code") or "") if isinstance(body, dict) else ""
+    code = _text(_parse_json(response) or {}, "code")
     message = f"Twilio answered {response.status_code}" + (f", code {code}." if code else ".")
     if response.status_code == 404 and not code:
         message = f"{urlsplit(response.url).hostname} does not serve this part of Twilio's API."
@@ -154,13 +150,19 @@ def _to_api_error(response: requests.Response) -> TwilioApiError:
 
 
 def _parse_object(response: requests.Response) -> dict[str, Any]:
+    body = _parse_json(response)
+    if body is None:
+        raise AccountError(TwilioApiError("Twilio's response is not valid.", response.status_code))
+    return body
+
+
+def _parse_json(response: requests.Response) -> dict[str, Any] | None:
+    """The JSON object in the body; None if it is anything else."""
     try:
         body = response.json()
     except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise AccountError(TwilioApiError("Twilio's response is not valid.", response.status_code))
-    return body
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def _items(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
@@ -182,10 +184,6 @@ def _parse_own_number(item: dict[str, Any], number: str) -> tuple[TwilioNumber, 
         can_text = bool(capabilities.get("sms", capabilities.get("SMS")))
     sid, application = _text(item, "sid"), bool(item.get("sms_application_sid"))
     webhooks = WebhookConfig(
-        sid,
-        _text(item, "sms_url"),
-        _text(item, "sms_method") or "POST",
-        _text(item, "status_callback"),
-        application,
+        sid, _text(item, "sms_url"), _text(item, "sms_method") or "POST", _text(item, "status_callback"), application
     )
     return TwilioNumber(sid, number, can_text, _text(item, "type")), webhooks

@@ -69,10 +69,10 @@ def matches_signature(call: WebhookCall, token: str, url: str, fragments: Sequen
     algorithm = call.algorithm
     if not call.has_signature or algorithm is None or not call.has_valid_body:
         return False
-    keyed, fields = hmac.new(token.encode(), digestmod=algorithm), _concatenate_fields(call.fields)
+    mac, fields = hmac.new(token.encode(), digestmod=algorithm), _concatenate_fields(call.fields)
     signature = call.signature.encode("utf-8", "replace")
     candidates = (
-        _encode_signature(keyed, f"{variant}{fragment}{fields}")
+        _encode_signature(mac, f"{variant}{fragment}{fields}")
         for variant in _url_variants(url)
         for fragment in fragments
     )
@@ -83,8 +83,8 @@ def _concatenate_fields(fields: Mapping[str, Sequence[str]]) -> str:
     return "".join(f"{name}{value}" for name in sorted(fields) for value in sorted(set(fields[name])))
 
 
-def _encode_signature(keyed: hmac.HMAC, text: str) -> bytes:
-    signed = keyed.copy()
+def _encode_signature(mac: hmac.HMAC, text: str) -> bytes:
+    signed = mac.copy()
     signed.update(text.encode("utf-8", "replace"))
     return base64.b64encode(signed.digest())
 
