@@ -73,12 +73,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         instance=instance,
         database_url=database_url,
         redis_url=_redis_url(env.get("PORTAL_REDIS_URL") or f"unix://{redis_socket(instance)}"),
-        secret_key=env.get("PORTAL_SECRET_KEY")
-        or _generated_key(instance, "secret_key", "PORTAL_SECRET_KEY", may_generate),
-        encryption_keys=_encryption_keys(
-            env.get("PORTAL_ENCRYPTION_KEY")
-            or _generated_key(instance, "encryption_key", "PORTAL_ENCRYPTION_KEY", may_generate)
-        ),
+        secret_key=_key(env, "PORTAL_SECRET_KEY", instance, may_generate),
+        encryption_keys=_encryption_keys(_key(env, "PORTAL_ENCRYPTION_KEY", instance, may_generate)),
         public_url=_http_url(env, "PORTAL_PUBLIC_URL", "http://127.0.0.1:8000"),
         twilio_api_url=_http_url(env, "PORTAL_TWILIO_API_URL", TWILIO_API_URL),
         smtp_url=_smtp_url(env),
@@ -160,13 +156,16 @@ def _redis_url(url: str) -> str:
     return url
 
 
-def _generated_key(instance: Path, name: str, variable: str, may_generate: bool) -> str:
+def _key(env: Mapping[str, str], variable: str, instance: Path, may_generate: bool) -> str:
+    """The key in the variable, else the one in a file of the instance folder, which is generated if it is missing."""
+    if key := env.get(variable):
+        return key
     if not may_generate:
         raise ConfigError(
             f"Set {variable}: with PostgreSQL or PORTAL_ENV=production, every process must share it. "
-            'Generate one with: python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
+            f"{production_checks.NEW_KEY_HELP}"
         )
-    path = instance / name
+    path = instance / variable.removeprefix("PORTAL_").lower()
     try:
         if not path.exists():
             instance.mkdir(parents=True, exist_ok=True)

@@ -21,12 +21,13 @@ _log = structlog.get_logger(__name__)
 def retry_on_database_error(work: Callable[[], T], max_seconds: float = _MAX_RETRY_SECONDS) -> T:
     """Run `work`, one idempotent transaction, until it succeeds. Raises its last error after `max_seconds`."""
     deadline = time.monotonic() + max_seconds
-    for pause_seconds in chain(_RETRY_DELAYS_SECONDS, repeat(_RETRY_DELAYS_SECONDS[-1])):
+    delays_seconds = chain(_RETRY_DELAYS_SECONDS, repeat(_RETRY_DELAYS_SECONDS[-1]))
+    while True:
         try:
             return work()
         except TRANSIENT_DATABASE_ERRORS as error:
-            if time.monotonic() + pause_seconds > deadline:
+            delay_seconds = next(delays_seconds)
+            if time.monotonic() + delay_seconds > deadline:
                 raise
             _log.warning("transient database error; retrying", exc_info=error)
-        time.sleep(pause_seconds)
-    raise AssertionError("unreachable")
+        time.sleep(delay_seconds)

@@ -61,10 +61,8 @@ csrf = CSRFProtect()
 
 def engine_options(database_url: str) -> dict[str, Any]:
     if database_url.startswith("sqlite"):
-        return {
-            "connect_args": {"isolation_level": None, "timeout": 10, "check_same_thread": False},
-            "hide_parameters": True,
-        }
+        connect_args = {"isolation_level": None, "timeout": 10, "check_same_thread": False}
+        return {"connect_args": connect_args, "hide_parameters": True}
     return {
         "connect_args": {} if "connect_timeout=" in database_url else {"connect_timeout": _CONNECT_SECONDS},
         "pool_pre_ping": True,

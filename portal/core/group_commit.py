@@ -34,14 +34,11 @@ class GroupCommit(Generic[Item]):
             self._pending.append(pending)
         with self._commit_lock:
             if not pending.done:
-                self._commit_group(self._take_group())
+                with self._pending_lock:
+                    group, self._pending = self._pending[:MAX_GROUP_SIZE], self._pending[MAX_GROUP_SIZE:]
+                self._commit_group(group)
         if pending.error is not None:
             raise pending.error
-
-    def _take_group(self) -> list[_PendingItem[Item]]:
-        with self._pending_lock:
-            group, self._pending = self._pending[:MAX_GROUP_SIZE], self._pending[MAX_GROUP_SIZE:]
-        return group
 
     def _commit_group(self, group: list[_PendingItem[Item]]) -> None:
         """If the group fails, commit its items one by one, so that one bad item does not fail the others."""

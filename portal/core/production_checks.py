@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import log2
 from urllib.parse import parse_qs, unquote, urlsplit
 
-_KEY_COMMAND = 'Generate one with: python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
+NEW_KEY_HELP = 'Generate one with: python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
 _MIN_SECRET_LENGTH, _MIN_ENTROPY_BITS = 32, 90
 _PLACEHOLDERS = (
     "development", "production", "insecure", "changeme", "generate", "password", "default", "example", "replace",
@@ -18,18 +18,8 @@ _PLACEHOLDERS = (
 )  # fmt: skip
 """Longest first. Each is so long that random text hardly ever contains it."""
 _COMMON_PASSWORDS = (
-    "",
-    "changeme",
-    "password",
-    "postgres",
-    "portal",
-    "secret",
-    "admin",
-    "root",
-    "x",
-    "redis",
-    "valkey",
-)
+    "", "changeme", "password", "postgres", "portal", "secret", "admin", "root", "x", "redis", "valkey",
+)  # fmt: skip
 
 
 def find_problems(env: Mapping[str, str]) -> list[str]:
@@ -54,15 +44,15 @@ def is_loopback(host: str) -> bool:
 
 def _secret_key_problems(text: str) -> Iterator[str]:
     if not text:
-        yield f"Set PORTAL_SECRET_KEY: every process must share it. {_KEY_COMMAND}"
+        yield f"Set PORTAL_SECRET_KEY: every process must share it. {NEW_KEY_HELP}"
     elif len(text) < _MIN_SECRET_LENGTH or _entropy_bits(_without_placeholders(text)) < _MIN_ENTROPY_BITS:
-        yield f"PORTAL_SECRET_KEY can be guessed: it is short or has a pattern. {_KEY_COMMAND}"
+        yield f"PORTAL_SECRET_KEY can be guessed: it is short or has a pattern. {NEW_KEY_HELP}"
 
 
 def _encryption_key_problems(text: str) -> Iterator[str]:
     """Checks the newest key only: older ones, which `portal keys rotate` needs, no longer encrypt anything."""
     if not text:
-        yield f"Set PORTAL_ENCRYPTION_KEY: every process must share it. {_KEY_COMMAND}"
+        yield f"Set PORTAL_ENCRYPTION_KEY: every process must share it. {NEW_KEY_HELP}"
         return
     try:
         key = base64.b64decode(text.partition(",")[0].strip(), validate=True)
@@ -71,7 +61,7 @@ def _encryption_key_problems(text: str) -> Iterator[str]:
     if key.isascii() or _entropy_bits(key) < _MIN_ENTROPY_BITS:
         yield (
             "PORTAL_ENCRYPTION_KEY can be guessed: it is text or a pattern, not 32 random bytes. To replace it, put a "
-            f"new key and a comma before it, and run: portal keys rotate. {_KEY_COMMAND}"
+            f"new key and a comma before it, and run: portal keys rotate. {NEW_KEY_HELP}"
         )
 
 

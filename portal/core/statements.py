@@ -40,8 +40,7 @@ def insert_if_missing(table: type[DeclarativeBase], row: dict[str, Any], unique:
 
 def upsert(table: type[DeclarativeBase], row: dict[str, Any], unique: Sequence[str]) -> None:
     """Insert the row, or overwrite the one with the same unique columns."""
-    changed = {name: value for name, value in row.items() if name not in unique}
-    db.session.execute(_insert(table).on_conflict_do_update(index_elements=unique, set_=changed), row)
+    upsert_many(table, [row], unique)
 
 
 def upsert_many(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:

@@ -105,18 +105,12 @@ SHARED_POOLER_SESSIONS = ErrorExplanation(
     "Set pool_mode = session for this database, or use the PostgreSQL server directly.",
 )
 DATABASE_NOT_INITIALIZED = ErrorExplanation("The database is not set up yet.", "Run: portal db upgrade")
-_SCHEMA_OUTDATED = ErrorExplanation("The tables are older than this version.", "Run: portal db upgrade")
-_TOO_MANY_CONNECTIONS_FIX = (
-    "Raise the limit, stop other clients, or run fewer processes: each opens up to 20 connections."
-)
-_NOT_POSTGRESQL = ErrorExplanation("The server at PORTAL_DATABASE_URL is not PostgreSQL.", "Check host and port.")
-_TLS_REQUIRED = ErrorExplanation(
-    "PostgreSQL requires TLS.", "Add ?sslmode=require or verify-full to PORTAL_DATABASE_URL."
-)
+_CONNECTION_LIMIT_FIX = "Raise the limit, stop other clients, or run fewer processes: each opens up to 20 connections."
 
 _DATABASE: Sequence[ErrorPattern] = (
     # tables
-    (r"no such column|column .* does not exist|UndefinedColumn", _SCHEMA_OUTDATED.reason, _SCHEMA_OUTDATED.fix),
+    (r"no such column|column .* does not exist|UndefinedColumn", "The tables are older than this version.",
+     "Run: portal db upgrade"),
     (r"no such table|relation .* does not exist|UndefinedTable",
      DATABASE_NOT_INITIALIZED.reason, DATABASE_NOT_INITIALIZED.fix),
     (r"permission denied for|must be owner of", "The user in PORTAL_DATABASE_URL may not use the portal's tables.",
@@ -130,9 +124,9 @@ _DATABASE: Sequence[ErrorPattern] = (
     (r"server login has been failing|server_login_retry",
      "The pooler in PORTAL_DATABASE_URL answers but cannot reach PostgreSQL.",
      "Check the pooler's settings for this database, PostgreSQL itself, and the pooler's log."),
-    (r"query_wait_timeout", "The pooler in PORTAL_DATABASE_URL had no free connection.", _TOO_MANY_CONNECTIONS_FIX),
+    (r"query_wait_timeout", "The pooler in PORTAL_DATABASE_URL had no free connection.", _CONNECTION_LIMIT_FIX),
     (r"no more connections allowed|too many (clients|connections)|connection slots",
-     "The database has reached its limit of connections.", _TOO_MANY_CONNECTIONS_FIX),
+     "The database has reached its limit of connections.", _CONNECTION_LIMIT_FIX),
     # authentication
     (r"no such database|database .* does not exist", "The server does not have the database in PORTAL_DATABASE_URL.",
      "Create it (createdb --owner portal portal), or correct the name."),
@@ -142,7 +136,7 @@ _DATABASE: Sequence[ErrorPattern] = (
     (r"no password supplied", "The database requires a password, and PORTAL_DATABASE_URL has none.",
      "Add it: postgresql://user:password@host/name."),
     (r"not permitted to log in", "The role in PORTAL_DATABASE_URL may not log in.", "Run: ALTER ROLE portal LOGIN"),
-    (r"SSL required", _TLS_REQUIRED.reason, _TLS_REQUIRED.fix),
+    (r"SSL required", "PostgreSQL requires TLS.", "Add ?sslmode=require or verify-full to PORTAL_DATABASE_URL."),
     # if TLS was tried first, the error also mentions SSL encryption
     (r"(?s)\A(?!.*SSL encryption).*no encryption",
      "PostgreSQL's pg_hba.conf allows this user from this host only with TLS, or not at all.",
@@ -171,7 +165,7 @@ _DATABASE: Sequence[ErrorPattern] = (
     (r"invalid sslmode|invalid connection option|unrecognized configuration parameter|weak sslmode",
      "PORTAL_DATABASE_URL has an unknown or invalid option.", "Correct the options after the ? in it."),
     (r"invalid response to SSL negotiation|expected authentication request|unexpected response",
-     _NOT_POSTGRESQL.reason, _NOT_POSTGRESQL.fix),
+     "The server at PORTAL_DATABASE_URL is not PostgreSQL.", "Check host and port."),
     (r"SSL", "The TLS handshake with the database failed.", "Check its certificate and TLS settings."),
     # connection
     (r"failed to resolve host|could not translate host name|Name or service not known|nodename nor servname",

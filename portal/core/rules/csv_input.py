@@ -94,20 +94,21 @@ class CsvResult(Generic[Row]):
 def decode_csv(raw: bytes) -> DecodedFile:
     """Raises `CsvError` if the file is not text."""
     decoded = _decode_text(raw)
-    if not decoded.text.strip():
+    text = text_input.clean_csv(_DOUBLED_LINE_END.sub("\r\n", decoded.text))
+    if not text.strip():
         raise CsvError("The file is empty.")
-    return decoded
+    return replace(decoded, text=text)
 
 
 def _decode_text(raw: bytes) -> DecodedFile:
     if raw.startswith(_WORKBOOK_SIGNATURES):
         raise CsvError(f"This is a workbook, not a CSV. Open it in a spreadsheet program. {_SAVE_AS}")
     if raw.startswith((*_UTF_32, *_UTF_16)):
-        return DecodedFile(_clean_text(_decode_utf(raw)))
+        return DecodedFile(_decode_utf(raw))
     if b"\x00" in raw:
         raise CsvError(f"The file contains null bytes, so it is not a CSV. {_SAVE_AS}")
     try:
-        return DecodedFile(_clean_text(raw.decode("utf-8")))
+        return DecodedFile(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         return _decode_windows_1252(raw, error)
 
@@ -187,17 +188,11 @@ def _decode_windows_1252(raw: bytes, error: UnicodeDecodeError) -> DecodedFile:
     except UnicodeDecodeError:
         raise CsvError(f"Row {row:,} is not UTF-8. Save the file as “CSV UTF-8”.") from error
     word = next((word for word in re.split(r"[\s,;|\"]+", text[error.start - 40 :]) if not word.isascii()), "")
-    return DecodedFile(
-        _clean_text(text),
-        (
-            f"The file is not UTF-8, so it was read as Windows-1252. Check names with accents, such as “{word[:60]}” "
-            f"in line {row:,}; if they are wrong, save the file as “CSV UTF-8” and import that.",
-        ),
+    warning = (
+        f"The file is not UTF-8, so it was read as Windows-1252. Check names with accents, such as “{word[:60]}” "
+        f"in line {row:,}; if they are wrong, save the file as “CSV UTF-8” and import that."
     )
-
-
-def _clean_text(text: str) -> str:
-    return text_input.clean_csv(_DOUBLED_LINE_END.sub("\r\n", text))
+    return DecodedFile(text, (warning,))
 
 
 def _split_sep_line(text: str) -> tuple[str, str]:

@@ -147,8 +147,8 @@ def state_for_receipt(status: str, error_code: str) -> DeliveryState | None:
 
 
 def can_transition(current: str, to: str) -> bool:
-    now = STATES[current]
-    return not now.final and STATES[to].rank > now.rank
+    state = STATES[current]
+    return not state.final and STATES[to].rank > state.rank
 
 
 def states_before(to: str) -> tuple[str, ...]:

@@ -15,8 +15,6 @@ RATES: dict[str, float] = {"long_code": 1.0, "toll_free": 3.0, "short_code": 100
 _MAX_SEGMENTS = 11
 """Segments in 1,600 characters of GSM-7, the longest text Twilio accepts (docs/twilio.md#length)."""
 
-DEFAULT_RATE = RATES["long_code"]
-
 
 @dataclass(frozen=True)
 class SlotPlan:

@@ -94,14 +94,14 @@ def _parse_verified(typed: str, region: str) -> str:
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     if number.extension:
         raise PhoneError("Leave out the extension: texts cannot reach it.")
-    if any(sign.isalpha() for sign in text):
+    if any(character.isalpha() for character in text):
         raise _letters_error(text, number, e164)
     if phonenumbers.is_valid_number(number):
         return e164
     if not _is_plausible(number):
+        country = phonenumbers.region_code_for_country_code(number.country_code or 0) or region
         raise PhoneError(
-            f"There is no such number in {_country_of(number, region)}: "
-            "check the digits, or start with + and the country code."
+            f"There is no such number in {country}: check the digits, or start with + and the country code."
         )
     raise UnlistedNumber(
         f"{_format_international(number)} is in no known range: it is new, or a digit is wrong. Check every digit.",
@@ -118,12 +118,12 @@ def _parse(text: str, region: str) -> phonenumbers.PhoneNumber:
 
 def _letters_error(text: str, number: phonenumbers.PhoneNumber, e164: str) -> PhoneError:
     """Convert a vanity number to digits for confirmation, but never guess a letter that looks like a digit."""
-    word = _VANITY.match(text)
-    if word and set(filter(str.isalpha, text)) - _DIGIT_LOOKALIKES and _is_plausible(number):
+    if _VANITY.match(text) and set(filter(str.isalpha, text)) - _DIGIT_LOOKALIKES and _is_plausible(number):
         return VanityNumber(
             f"With its letters as digits this is {_format_international(number)}. Check every digit.", e164
         )
-    letters = "".join(itertools.takewhile(str.isalpha, itertools.dropwhile(lambda sign: not sign.isalpha(), text)))
+    from_letter = itertools.dropwhile(lambda character: not character.isalpha(), text)
+    letters = "".join(itertools.takewhile(str.isalpha, from_letter))
     return PhoneError(f"Write digits only: “{letters}” {'is a letter' if len(letters) == 1 else 'are letters'}.")
 
 
@@ -203,7 +203,3 @@ def mask_phone(number: str) -> str:
 def example_phone(region: str) -> str:
     number = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
     return phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL) if number else "+1 202 555 0100"
-
-
-def _country_of(number: phonenumbers.PhoneNumber, region: str) -> str:
-    return phonenumbers.region_code_for_country_code(number.country_code or 0) or region

@@ -137,15 +137,15 @@ def route_text(
         return RoutingDecision(False, Reason.TEMPLATE_EMAIL_ONLY)
     if not phones:
         return RoutingDecision(False, Reason.NO_NUMBER)
-    holder = _choose_phone(phones)
-    if holder is None:
+    chosen = _choose_phone(phones)
+    if chosen is None:
         return RoutingDecision(False, _no_recipient_reason(phones))
-    blocked = block_reason(holder)
+    blocked = block_reason(chosen)
     if blocked is not None:
-        return RoutingDecision(False, blocked, holder.phone)
+        return RoutingDecision(False, blocked, chosen.phone)
     if not switches.configured:
-        return RoutingDecision(False, Reason.NOT_CONFIGURED, holder.phone)
-    return _schedule(switches.override_number or holder.phone, holder, quiet_hours_end_ms, sms_expires_at_ms)
+        return RoutingDecision(False, Reason.NOT_CONFIGURED, chosen.phone)
+    return _schedule(switches.override_number or chosen.phone, chosen, quiet_hours_end_ms, sms_expires_at_ms)
 
 
 def _choose_phone(phones: Sequence[RecipientPhone]) -> RecipientPhone | None:
@@ -155,13 +155,13 @@ def _choose_phone(phones: Sequence[RecipientPhone]) -> RecipientPhone | None:
 
 
 def _schedule(
-    sent_to: str, holder: RecipientPhone, quiet_until_ms: int | None, sms_expires_at_ms: int | None
+    sent_to: str, chosen: RecipientPhone, quiet_until_ms: int | None, sms_expires_at_ms: int | None
 ) -> RoutingDecision:
     if quiet_until_ms is None:
-        return RoutingDecision(True, None, holder.phone, sent_to)
+        return RoutingDecision(True, None, chosen.phone, sent_to)
     if is_expired(sms_expires_at_ms, quiet_until_ms):
-        return RoutingDecision(False, Reason.EXPIRED, holder.phone)
-    return RoutingDecision(True, Reason.QUIET_HOURS, holder.phone, sent_to, quiet_until_ms)
+        return RoutingDecision(False, Reason.EXPIRED, chosen.phone)
+    return RoutingDecision(True, Reason.QUIET_HOURS, chosen.phone, sent_to, quiet_until_ms)
 
 
 def block_reason(phone: RecipientPhone) -> Reason | None:

@@ -16,7 +16,7 @@ _FORMAT_HELP = (
 _ENCODING_HELP = "PORTAL_SMTP_URL: write characters such as ü in UTF-8, or as %C3%BC."
 _STARTTLS = ("offered", "always", "never")
 _PORTS = {"smtp": 25, "smtps": 465}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL, _SURROGATE = re.compile(r"[\x00-\x1f\x7f]"), re.compile("[\ud800-\udfff]")
 _T = TypeVar("_T")
 
 
@@ -77,17 +77,12 @@ def parse_smtp_url(url: str) -> SmtpServer:
 
 
 def _split_url(url: str) -> SplitResult:
-    if not _is_utf8(url):
+    if _SURROGATE.search(url):  # the environment has another encoding, whose bytes become surrogates (PEP 383)
         raise SmtpUrlError(_ENCODING_HELP)
     parts = _read_part(lambda: urlsplit(url))
     if parts is None or parts.scheme not in _PORTS or not parts.hostname:
         raise SmtpUrlError(_FORMAT_HELP)
     return parts
-
-
-def _is_utf8(text: str) -> bool:
-    """False if the environment has another encoding, whose bytes become surrogates (PEP 383)."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _read_part(read: Callable[[], _T]) -> _T:

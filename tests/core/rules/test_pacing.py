@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from portal.core.rules.pacing import DEFAULT_RATE, MICROSECONDS_PER_SECOND, RATES, batch_limit, plan_slots
+from portal.core.rules.pacing import MICROSECONDS_PER_SECOND, RATES, batch_limit, plan_slots
 from portal.core.rules.setting_error import SettingError
 from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
 
@@ -111,7 +111,7 @@ def test_batch_limit_covers_the_horizon(rate: float, max_limit: int, horizon_us:
 
 
 def test_default_rate_is_the_slowest() -> None:
-    assert min(RATES.values()) == DEFAULT_RATE
+    assert min(RATES.values()) == RATES["long_code"]
 
 
 @pytest.mark.parametrize("rate", ["1e-320", "1e-12"])
