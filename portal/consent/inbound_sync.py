@@ -17,15 +17,15 @@ from portal.consent.rules.keywords import ReplyCategory
 from portal.consent.tables import inbound_messages, ledger
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.context import settings
+from portal.core.coordination import SyncCursor, sync_cursor
 from portal.core.extensions import db
-from portal.core.process_tables import SyncCursor, sync_cursor
 from portal.core.rules.phone import strip_channel
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
+from portal.gateways.registry import sms_gateway
 from portal.gateways.rules.provider_schema import Credentials
-from portal.gateways.sms_provider import sms_gateway
 from portal.settings.app_settings import live_credentials
 from portal.settings.live_gateway import live_sender, message_created_ms
 from portal.settings.tables.sending_numbers import all_sending_numbers

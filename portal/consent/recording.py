@@ -23,8 +23,8 @@ from portal.consent.rules.consent_state import (
     derive_state,
 )
 from portal.consent.tables import inbound_messages, ledger
+from portal.core.coordination import RESTORED, sync_cursor
 from portal.core.extensions import db
-from portal.core.process_tables import RESTORED, sync_cursor
 from portal.core.statements import upsert, upsert_many
 from portal.messages.tables.communications import Attempt, Delivery
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import structlog
 
 from portal.core import audit_log
+from portal.core.coordination import SyncCursor, sync_cursor
 from portal.core.extensions import db
-from portal.core.process_tables import SyncCursor, sync_cursor
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
+from portal.gateways.registry import sms_gateway
 from portal.gateways.rules.provider_schema import Credentials
-from portal.gateways.sms_provider import sms_gateway
 from portal.messages.tables import unresolved
 from portal.settings.app_settings import live_credentials
 

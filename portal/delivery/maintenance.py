@@ -10,8 +10,8 @@ import structlog
 from portal.consent.inbound_sync import fetch_missed_inbound, resolve_uncertain_order
 from portal.core.clock import now_ms
 from portal.core.context import settings
+from portal.core.coordination import Heartbeat, Lease, acquire_lease, lease_holder, release_lease
 from portal.core.extensions import db
-from portal.core.process_tables import Heartbeat, Lease, acquire_lease, lease_holder, release_lease
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
 from portal.delivery.daily_reconciliation import reconcile_yesterday

@@ -16,8 +16,8 @@ from portal.core.transaction import transaction
 from portal.delivery.email_worker import MAX_EMAIL_ATTEMPTS, email_backoff_ms
 from portal.delivery.receipts import apply_provider_status
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
+from portal.gateways.registry import sms_gateway
 from portal.gateways.rules.provider_schema import Credentials
-from portal.gateways.sms_provider import sms_gateway
 from portal.messages import conflicting_reports
 from portal.messages.rules import sms_segments
 from portal.messages.rules.attempt_outcome import AttemptOutcome

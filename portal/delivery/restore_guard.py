@@ -9,7 +9,7 @@ import structlog
 
 from portal.core import audit_log
 from portal.core.context import settings
-from portal.core.process_tables import RESTORED, SyncCursor, sync_cursor
+from portal.core.coordination import RESTORED, SyncCursor, sync_cursor
 from portal.core.rules.lanes import Lane
 from portal.core.statements import upsert
 from portal.core.transaction import transaction

@@ -26,8 +26,8 @@ from portal.delivery.sms_scheduling import HORIZON_US
 from portal.gateways import queue
 from portal.gateways.outcomes import NotSent, Outcome, Unknown
 from portal.gateways.provider import MAX_IN_FLIGHT, OutgoingText, SmsGateway
+from portal.gateways.registry import sms_gateway
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS
-from portal.gateways.sms_provider import sms_gateway
 from portal.messages import restore_check
 from portal.sends.tables import sends
 

@@ -1,7 +1,7 @@
 """Whether the scheduler has checked that this database is not an older copy, so that messages may be sent."""
 
 from portal.core.context import settings
-from portal.core.process_tables import sync_cursor
+from portal.core.coordination import sync_cursor
 from portal.gateways import queue
 from portal.messages.rules.restore_detection import is_restored
 

@@ -11,9 +11,9 @@ from sqlalchemy import select, update
 
 from portal.core.config import TWILIO_API_URL
 from portal.core.context import settings
+from portal.core.coordination import heartbeats
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
-from portal.core.process_tables import heartbeats
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.routing import Mode, TextKind
 from portal.core.transaction import transaction

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from portal.core.process_tables import live_process_kinds
+from portal.core.coordination import live_process_kinds
 from portal.core.rules.process_kinds import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.messages.tables import lane_state, unresolved, unsent_messages
 from portal.settings.tables.sending_numbers import is_any_sender_down

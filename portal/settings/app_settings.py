@@ -15,7 +15,6 @@ from portal.core.context import settings
 from portal.core.rules.routing import Switches
 from portal.gateways import registry
 from portal.gateways.rules.provider_schema import Credentials
-from portal.gateways.sms_provider import provider_config
 from portal.messages.rules.message_modes import EmailRoute
 from portal.settings.rules import app_config, encryption
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig
@@ -115,7 +114,7 @@ def opted_out_override(switches: Switches) -> str | None:
 
 def is_simulated(current: Configuration) -> bool:
     """Whether the gateway is a simulator, which reaches no real phone."""
-    return registry.is_simulated(current.provider, provider_config())
+    return registry.is_simulated(current.provider)
 
 
 def paused_sending_numbers() -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.delivery.sms_worker import SmsWorkerRun
 from portal.gateways import registry
-from portal.gateways.sms_provider import sms_gateway
+from portal.gateways.registry import sms_gateway
 from portal.messages.tables.communications import Attempt
 from portal.settings import app_settings
 from portal.settings.setting_changes import set_setting

@@ -2,8 +2,8 @@ from flask import Flask
 from sqlalchemy import text
 
 from portal.core.clock import now_ms
+from portal.core.coordination import Heartbeat
 from portal.core.extensions import db
-from portal.core.process_tables import Heartbeat
 from portal.web import health_endpoints
 from tests.support.web_client import WebClient
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
+from portal.core.coordination import Heartbeat
 from portal.core.extensions import db
-from portal.core.process_tables import Heartbeat
 from portal.core.rules.delivery_status import DeliveryState
 from portal.delivery.rules.provider_quotas import MAX_COOLDOWN_MS
 from portal.delivery.tables.mail_server import MailServer

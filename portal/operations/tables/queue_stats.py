@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 
 from sqlalchemy import case, func, select
 
+from portal.core.coordination import Heartbeat
 from portal.core.extensions import db
-from portal.core.process_tables import Heartbeat
 from portal.core.rules.delivery_status import UNSENT
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.rules.lane_labels import CHANNELS

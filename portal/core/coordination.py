@@ -1,4 +1,4 @@
-"""Tables for the portal's own processes: heartbeats, leases and sync cursors."""
+"""How the portal's processes coordinate: heartbeats, leases and sync cursors."""
 
 from sqlalchemy import Text, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
