@@ -28,7 +28,7 @@ _CONNECTION_ERRORS: dict[type[Exception], str] = {
     socket.gaierror: "its host name is unknown",
     TimeoutError: "it did not answer in time",
     ConnectionRefusedError: "nothing listens there",
-    ssl.SSLCertVerificationError: "its certificate is not trusted",
+    ssl.SSLCertVerificationError: "the TLS handshake failed: its certificate is not trusted",
     ssl.SSLError: "the TLS handshake failed",
     StartTlsNotOffered: "it offers no STARTTLS, which is required",
     AuthNotOffered: "it offers no sign-in method that the portal supports",
