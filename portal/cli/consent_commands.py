@@ -22,6 +22,7 @@ from portal.core.actor import SHELL_ACTOR, Actor
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput, NumberUnconfirmed
+from portal.core.rules.csv_input import decode_csv
 from portal.core.rules.phone import PhoneError, is_e164, parse_search_phone, to_e164, unlisted_number_warning
 from portal.core.rules.time_format import start_of_day_ms
 
@@ -120,7 +121,7 @@ def import_opt_outs_command(file: Path) -> None:
     except OSError as error:
         exit_with_error(f"{file} cannot be read: {error.strerror}.")
     try:
-        decoded = opt_out_import.decode(raw)
+        decoded = decode_csv(raw)
         result = opt_out_import.import_opt_outs(decoded.text, SHELL_ACTOR, now_ms())
     except ImportRejected as error:
         print_row_errors(error)

@@ -12,19 +12,18 @@ from portal.accounts.rules import account_csv
 from portal.accounts.rules.account_csv import AccountRow
 from portal.accounts.tables.accounts import Account, find_by_external_ids
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
+from portal.consent import recording
 from portal.consent.number_reassignment import ExternalOptIn, possibly_reassigned
-from portal.consent.rules.consent_state import EventKind, LedgerEvent, derive_state
+from portal.consent.rules.consent_state import HYPOTHETICAL_ID, EventKind, state_after
 from portal.consent.tables import ledger
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
-from portal.core.rules.csv_input import CsvError, RowError
+from portal.core.rules.csv_input import RowError
 from portal.core.rules.email_address import needs_smtputf8
 from portal.core.transaction import transaction
 
 _CHUNK_SIZE = 1_000
-_PENDING_ID = 2**62
-"""Stands for an event and an account that do not exist yet."""
 
 ProgressCallback = Callable[[str, int, int], None]
 """Called with the step, the rows done and the rows in total."""
@@ -52,20 +51,23 @@ def import_accounts(
     raw: bytes, now_ms: int, progress: ProgressCallback = lambda _what, _done, _total: None
 ) -> ImportResult:
     """Raises `ImportRejected` for errors in rows, `ActionRefused` for the file as a whole."""
-    try:
-        file = account_csv.decode_account_csv(raw)
-        total = file.text.count("\n")
-        result = account_csv.read_account_csv(
-            file.text, settings().region, now_ms, lambda row: progress("Checking", min(row, total), total)
-        )
-    except CsvError as error:
-        raise ActionRefused(str(error)) from error
+    file = account_csv.decode_account_csv(raw)
+    total = file.text.count("\n")
+    result = account_csv.read_account_csv(
+        file.text, settings().region, now_ms, lambda row: progress("Checking", min(row, total), total)
+    )
     rows = result.rows
     if errors := [*result.errors, *_existing_account_errors(rows), *_undeliverable_email_errors(rows)]:
         raise ImportRejected(errors, result.stopped_at_row)
     if not rows:
         raise ActionRefused("The file has a header and no rows. Nothing was imported.")
-    _insert_rows(rows, now_ms, progress)
+    with transaction():
+        ledger.lock_ledger()
+        recipients = _recipient_rows(rows)
+        for start in range(0, len(rows), _CHUNK_SIZE):
+            chunk = rows[start : start + _CHUNK_SIZE]
+            _insert_chunk(chunk, recipients, now_ms)
+            progress("Importing", start + len(chunk), len(rows))
     return ImportResult(len(rows), [*file.warnings, *map(str, result.warnings)])
 
 
@@ -80,25 +82,13 @@ def _existing_account_errors(rows: Sequence[AccountRow]) -> list[RowError]:
 
 def _undeliverable_email_errors(rows: Sequence[AccountRow]) -> list[RowError]:
     problem = smtputf8_check.smtputf8_problem(row.email for row in rows)
-    if not problem:
-        return []
-    return [RowError(row.row_number, "email", problem) for row in rows if needs_smtputf8(row.email)]
-
-
-def _insert_rows(rows: Sequence[AccountRow], now_ms: int, progress: ProgressCallback) -> None:
-    """Insert all rows in one transaction, so that an error anywhere leaves nothing half-imported."""
-    with transaction():
-        ledger.lock_ledger()
-        recipients = _recipient_rows(rows)
-        for start in range(0, len(rows), _CHUNK_SIZE):
-            chunk = rows[start : start + _CHUNK_SIZE]
-            _insert_chunk(chunk, recipients, now_ms)
-            progress("Importing", start + len(chunk), len(rows))
+    return [RowError(row.row_number, "email", problem) for row in rows if problem and needs_smtputf8(row.email)]
 
 
 def _insert_chunk(rows: Sequence[AccountRow], recipients: dict[str, int], now_ms: int) -> None:
     db.session.execute(insert(Account), [account_values(row, now_ms) for row in rows])
-    ids = _ids_by_external_id([row.external_id for row in rows])
+    query = select(Account.external_id, Account.id).where(Account.external_id.in_([row.external_id for row in rows]))
+    ids = {external_id: account_id for external_id, account_id in db.session.execute(query)}
     phones = [_phone_values(row, ids[row.external_id], recipients, now_ms) for row in rows if row.phone]
     if phones:
         db.session.execute(insert(PhoneNumber), phones)
@@ -108,13 +98,8 @@ def _insert_chunk(rows: Sequence[AccountRow], recipients: dict[str, int], now_ms
 
 def _recipient_rows(rows: Sequence[AccountRow]) -> dict[str, int]:
     """Map numbers to the row that gets their texts: the newest opt-in, unless somebody gets them or STOP was sent."""
-    newest: dict[str, AccountRow] = {}
-    for row in rows:
-        if row.opted_in_at_ms is None:
-            continue
-        current = newest.get(row.phone)
-        if current is None or (current.opted_in_at_ms or 0) < row.opted_in_at_ms:
-            newest[row.phone] = row
+    opted_in = [row for row in reversed(rows) if row.opted_in_at_ms is not None]
+    newest = {row.phone: row for row in sorted(opted_in, key=lambda row: row.opted_in_at_ms or 0)}
     taken = set(db.session.scalars(select(PhoneNumber.number).where(PhoneNumber.receives_sms == True)))  # noqa: E712
     taken |= set(db.session.scalars(select(PhoneState.number).where(PhoneState.stopped_at_ms.is_not(None))))
     taken |= _superseded_numbers(newest)
@@ -127,15 +112,10 @@ def _superseded_numbers(newest: dict[str, AccountRow]) -> set[str]:
     opt_ins = [ExternalOptIn(number, None, row.email, row.opted_in_at_ms or 0) for number, row in newest.items()]
     superseded = {opt_in.number for opt_in in possibly_reassigned(opt_ins, events_by_number)}
     for number, events in events_by_number.items():
-        opt_in = LedgerEvent(_PENDING_ID, EventKind.OPT_IN, newest[number].opted_in_at_ms or 0, _PENDING_ID)
-        if derive_state([*events, opt_in]).recipient_id != _PENDING_ID:
+        state = state_after(events, EventKind.OPT_IN, newest[number].opted_in_at_ms or 0, HYPOTHETICAL_ID)
+        if state.recipient_id != HYPOTHETICAL_ID:
             superseded.add(number)
     return superseded
-
-
-def _ids_by_external_id(external_ids: Sequence[str]) -> dict[str, int]:
-    query = select(Account.external_id, Account.id).where(Account.external_id.in_(external_ids))
-    return {external_id: account_id for external_id, account_id in db.session.execute(query)}
 
 
 def _phone_values(row: AccountRow, account_id: int, recipients: dict[str, int], now_ms: int) -> dict[str, Any]:
@@ -152,13 +132,13 @@ def _phone_values(row: AccountRow, account_id: int, recipients: dict[str, int], 
 
 def _event_values(row: AccountRow, account_id: int, recipients: dict[str, int], now_ms: int) -> dict[str, Any]:
     """An opt-in that does not bring the texts here is still kept as evidence."""
-    return {
-        "number": row.phone,
-        "account_id": account_id,
-        "kind": EventKind.OPT_IN if recipients.get(row.phone) == row.row_number else EventKind.EVIDENCE,
-        "source": "import",
-        "text": row.consent_source,
-        "detail": {"row": row.row_number} | ({"day": row.opted_in_day} if row.opted_in_day else {}),
-        "occurred_at_ms": row.opted_in_at_ms,
-        "recorded_at_ms": now_ms,
-    }
+    return recording.imported_event(
+        row.row_number,
+        row.opted_in_day,
+        now_ms,
+        number=row.phone,
+        account_id=account_id,
+        kind=EventKind.OPT_IN if recipients.get(row.phone) == row.row_number else EventKind.EVIDENCE,
+        text=row.consent_source,
+        occurred_at_ms=row.opted_in_at_ms,
+    )

@@ -4,7 +4,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
 from portal.consent import recording
-from portal.consent.rules.consent_state import EventKind
+from portal.consent.rules.consent_state import EventKind, EventSource
 from portal.consent.tables import ledger
 from portal.core.actor import Actor
 from portal.core.context import settings
@@ -26,16 +26,16 @@ def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: 
     """
     number, label = _parse_number(typed, confirmed), _valid_label(label)
     if len(phones_of(account_id)) >= MAX_NUMBERS_PER_ACCOUNT:
-        raise InvalidInput(
-            {"number": f"An account can have {MAX_NUMBERS_PER_ACCOUNT} phone numbers at most. Remove one first."}
-        )
+        message = f"An account can have {MAX_NUMBERS_PER_ACCOUNT} phone numbers at most. Remove one first."
+        raise InvalidInput({"number": message})
     row = PhoneNumber(account_id=account_id, number=number, label=label, created_at_ms=now_ms)
     try:
         with transaction() as session:
             ledger.lock_ledger()
             session.add(row)
             session.flush()
-            recording.recompute_if_known(number, now_ms)
+            if any(event.kind != EventKind.ADDED for event in ledger.events_of(number)):
+                recording.recompute(number, now_ms)
             return row.id
     except IntegrityError as error:
         message = f"{format_phone(number, settings().region)} is already on this account."
@@ -53,7 +53,7 @@ def remove_number(number_id: int, account_id: int, actor: Actor, now_ms: int) ->
         row = _require_own_phone(number_id, account_id)
         detail = {"received_sms": row.receives_sms, "added_at_ms": row.created_at_ms}
         columns = {"account_id": account_id, **actor.ledger_columns}
-        recording.record(row.number, EventKind.REMOVED, "portal", now_ms, now_ms, detail=detail, **columns)
+        recording.record(row.number, EventKind.REMOVED, EventSource.PORTAL, now_ms, now_ms, detail=detail, **columns)
         session.delete(row)
 
 
@@ -62,7 +62,7 @@ def confirm_number(number_id: int, account_id: int, actor: Actor, now_ms: int) -
     with transaction():
         row = _require_own_phone(number_id, account_id)
         columns = {"account_id": account_id, **actor.ledger_columns}
-        recording.record(row.number, EventKind.CONFIRMED, "portal", now_ms, now_ms, **columns)
+        recording.record(row.number, EventKind.CONFIRMED, EventSource.PORTAL, now_ms, now_ms, **columns)
 
 
 def _parse_number(typed: str, confirmed: str) -> str:

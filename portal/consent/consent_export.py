@@ -9,6 +9,7 @@ from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import phones_with
 from portal.consent.rules import consent_labels
 from portal.consent.rules.auto_reply_limits import NO_REPLY_LABELS
+from portal.consent.rules.consent_labels import content_block_title
 from portal.consent.rules.consent_state import ConsentState, LedgerEvent, apply_event, derive_state, sorted_events
 from portal.consent.tables import inbound_messages, ledger, ledger_search
 from portal.consent.tables.inbound_messages import InboundMessage
@@ -17,7 +18,6 @@ from portal.consent.tables.ledger_search import LedgerFilter
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 
 _log = structlog.get_logger(__name__)
-_SYSTEM_ACTORS = {"handset": "The phone", "twilio": "Twilio"}
 
 
 @dataclass(frozen=True)
@@ -115,24 +115,9 @@ def build_export(
 ) -> ConsentExport:
     """Prepare an export that can be read once. The log records who exported, without the phone number."""
     last_id, last_digest = ledger.chain_head()
-    export = ConsentExport(
-        subject,
-        ledger_filter,
-        exported_by,
-        now_ms,
-        time_zone,
-        ledger_search.count_matching(ledger_filter),
-        last_id,
-        last_digest,
-    )
-    _log.info(
-        "consent exported",
-        actor=exported_by,
-        file_format=file_format,
-        filter=_filter_kind(ledger_filter),
-        events=export.event_count,
-    )
-    return export
+    count, filter_kind = ledger_search.count_matching(ledger_filter), _filter_kind(ledger_filter)
+    _log.info("consent exported", actor=exported_by, file_format=file_format, filter=filter_kind, events=count)
+    return ConsentExport(subject, ledger_filter, exported_by, now_ms, time_zone, count, last_id, last_digest)
 
 
 def describe_events(events: Sequence[ConsentEvent]) -> list[DescribedEvent]:
@@ -167,27 +152,22 @@ def sent_texts_to(number: str, account_id: int | None = None) -> list[SentText]:
 
 
 def _sent_text(attempt: Attempt, delivery: Delivery, communication: Communication, event_id: int | None) -> SentText:
-    wording, version = _wording_source(communication)
+    title, version = content_block_title(communication.content_block or ""), communication.content_block_version
+    if communication.send is not None:
+        template, version = communication.send.version.template, communication.send.version.number
+        title = f"Template {template.name} ({template.key})"
     return SentText(
         sent_at_ms=attempt.started_at_ms,
         number=attempt.destination,
         subject=communication.subject,
         text=delivery.body,
-        wording=wording,
+        wording=title,
         wording_version=version,
         message_sid=attempt.provider_id or "",
         account_number=communication.account.external_id,
         account_name=communication.account.name,
         authorised_by_event_id=event_id,
     )
-
-
-def _wording_source(communication: Communication) -> tuple[str, int | None]:
-    """The title and the version of the template or the content block that the text was made from."""
-    if communication.send is not None:
-        version = communication.send.version
-        return f"Template {version.template.name} ({version.template.key})", version.number
-    return consent_labels.content_block_title(communication.content_block or ""), communication.content_block_version
 
 
 def _effects_by_event(events: Sequence[LedgerEvent]) -> dict[int, tuple[str, int | None]]:
@@ -204,6 +184,7 @@ def _describe(
 ) -> DescribedEvent:
     label = consent_labels.event_label(event.kind, event.source)
     interpreted = [consent_labels.INTERPRETED_NOTE] if event.detail.get("interpreted") else []
+    no_reply = [NO_REPLY_LABELS[message.no_reply_reason]] if message and message.no_reply_reason else []
     return DescribedEvent(
         event=event,
         label=label.text,
@@ -211,28 +192,23 @@ def _describe(
         account=accounts.get(event.account_id or 0),
         actor=_actor_label(event, accounts),
         text_label=consent_labels.event_text_label(event.kind, event.source),
-        wording=consent_labels.content_block_title(event.content_block),
+        wording=content_block_title(event.content_block),
         source=consent_labels.SOURCE_LABELS.get(event.source, event.source),
-        notes=(*consent_labels.event_notes(event.detail), *_no_reply_notes(message)),
+        notes=(*consent_labels.event_notes(event.detail), *no_reply),
         effect=effect[0].format(_account_label(effect[1], accounts)),
         auto_reply=_auto_reply(message) if message and message.auto_reply is not None else None,
-        highlights=(*interpreted, *_no_reply_notes(message)),
+        highlights=(*interpreted, *no_reply),
     )
 
 
 def _auto_reply(message: InboundMessage) -> AutoReply:
-    title = consent_labels.content_block_title(message.auto_reply_content_block or "")
+    title = content_block_title(message.auto_reply_content_block or "")
     return AutoReply(message.auto_reply or "", title, message.auto_reply_content_block_version)
-
-
-def _no_reply_notes(message: InboundMessage | None) -> list[str]:
-    label = NO_REPLY_LABELS.get(message.no_reply_reason) if message else None
-    return [label] if label else []
 
 
 def _actor_label(event: ConsentEvent, accounts: dict[int, Account]) -> str:
     if event.actor_id is None:
-        return _SYSTEM_ACTORS.get(event.source, "Command line")
+        return consent_labels.SYSTEM_ACTORS.get(event.source, "Command line")
     return _account_label(event.actor_id, accounts)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from portal.consent.consent_export import ConsentExport, DescribedEvent, SentText
@@ -11,34 +12,11 @@ from portal.core.rules import csv_output
 from portal.core.rules.time_format import format_local, format_utc
 
 CSV_COLUMNS = (
-    "event",
-    "number",
-    "description",
-    "effect",
-    "occurred_at_utc",
-    "occurred_at_local",
-    "time_zone",
-    "account_number",
-    "account_name",
-    "actor",
-    "source",
-    "text_kind",
-    "text",
-    "wording",
-    "wording_version",
-    "message_sid",
-    "ip",
-    "user_agent",
-    "auto_reply",
-    "auto_reply_wording",
-    "auto_reply_wording_version",
-    "notes",
-    "recorded_at_utc",
-    "kind",
-    "detail",
-    "previous_digest",
-    "digest",
-)
+    "event", "number", "description", "effect", "occurred_at_utc", "occurred_at_local", "time_zone", "account_number",
+    "account_name", "actor", "source", "text_kind", "text", "wording", "wording_version", "message_sid", "ip",
+    "user_agent", "auto_reply", "auto_reply_wording", "auto_reply_wording_version", "notes", "recorded_at_utc", "kind",
+    "detail", "previous_digest", "digest",
+)  # fmt: skip
 _VERIFICATION_HINT = (
     "Each digest is the SHA-256 of the digest before it, a line feed, and the event without previous_digest and "
     "digest, as JSON in ASCII with sorted keys and no spaces."
@@ -48,10 +26,10 @@ _VERIFICATION_HINT = (
 def export_csv(export: ConsentExport) -> Iterator[str]:
     """The sent texts come after the events. No cell can be read as a formula by a spreadsheet."""
     yield csv_output.BYTE_ORDER_MARK + csv_output.format_row(CSV_COLUMNS)
-    for event in export.events():
-        yield csv_output.format_row(_event_cells(event, export.time_zone))
-    for text in export.sent_texts():
-        yield csv_output.format_row(_text_cells(text, export.time_zone))
+    events = (_event_cells(event, export.time_zone) for event in export.events())
+    texts = (_text_cells(text, export.time_zone) for text in export.sent_texts())
+    for cells in chain(events, texts):
+        yield csv_output.format_row([cells.get(column) for column in CSV_COLUMNS])
 
 
 def export_json(export: ConsentExport) -> Iterator[str]:
@@ -62,16 +40,14 @@ def export_json(export: ConsentExport) -> Iterator[str]:
         "exported_by": export.exported_by,
         "time_zone": export.time_zone,
         "event_count": export.event_count,
-        "ledger": {
-            "last_event": export.last_id,
-            "last_digest": export.last_digest,
-            "verification": _VERIFICATION_HINT,
-        },
+        "ledger": {"last_event": export.last_id, "last_digest": export.last_digest, "verification": _VERIFICATION_HINT},
     }
     yield json.dumps(head, indent=2, ensure_ascii=False).removesuffix("\n}") + ',\n  "events": ['
     yield from _json_items(_event_values(event, export.time_zone) for event in export.events())
     yield '\n  ],\n  "sent_texts": ['
-    yield from _json_items(_text_values(text) for text in export.sent_texts())
+    yield from _json_items(
+        {**asdict(text), "at": format_utc(text.sent_at_ms), "account": text.account} for text in export.sent_texts()
+    )
     yield "\n  ]\n}\n"
 
 
@@ -80,10 +56,6 @@ def _json_items(values: Iterable[dict[str, Any]]) -> Iterator[str]:
     for value in values:
         yield separator + json.dumps(value, ensure_ascii=False)
         separator = ",\n"
-
-
-def _text_values(text: SentText) -> dict[str, Any]:
-    return {**asdict(text), "at": format_utc(text.sent_at_ms), "account": text.account}
 
 
 def _event_values(described: DescribedEvent, zone: str) -> dict[str, Any]:
@@ -106,55 +78,36 @@ def _event_values(described: DescribedEvent, zone: str) -> dict[str, Any]:
     }
 
 
-def _event_cells(described: DescribedEvent, zone: str) -> list[object]:
-    event = described.event
-    return [
-        event.id,
-        event.number,
-        described.label,
-        described.effect,
-        event.day or format_utc(event.occurred_at_ms),
-        event.day or format_local(event.occurred_at_ms, zone),
-        zone,
-        described.account.external_id if described.account else "",
-        described.account.name if described.account else described.account_label,
-        described.actor,
-        described.source,
-        described.text_label if event.text else "",
-        event.text,
-        described.wording,
-        event.content_block_version,
-        event.message_sid,
-        event.ip,
-        event.user_agent,
-        described.auto_reply.text if described.auto_reply else "",
-        described.auto_reply.wording if described.auto_reply else "",
-        described.auto_reply.wording_version if described.auto_reply else None,
-        " ".join(described.notes),
-        format_utc(event.recorded_at_ms),
-        event.kind,
-        json.dumps(event.detail, sort_keys=True, ensure_ascii=False) if event.detail else "",
-        event.previous_digest,
-        event.digest,
-    ]
+def _event_cells(described: DescribedEvent, zone: str) -> dict[str, Any]:
+    event, values = described.event, _event_values(described, zone)
+    account, auto_reply = values["account"] or {"name": described.account_label}, values["auto_reply"] or {}
+    return {
+        **values["event"],
+        **values,
+        "event": event.id,
+        "occurred_at_utc": values["occurred_at"],
+        "time_zone": zone,
+        "account_number": account.get("number"),
+        "account_name": account["name"],
+        "wording_version": event.content_block_version,
+        "auto_reply": auto_reply.get("text"),
+        "auto_reply_wording": auto_reply.get("wording"),
+        "auto_reply_wording_version": auto_reply.get("wording_version"),
+        "notes": " ".join(described.notes),
+        "recorded_at_utc": values["recorded_at"],
+        "detail": json.dumps(event.detail, sort_keys=True, ensure_ascii=False) if event.detail else "",
+    }
 
 
-def _text_cells(text: SentText, zone: str) -> list[object]:
-    cells: dict[str, object] = {
-        "number": text.number,
+def _text_cells(text: SentText, zone: str) -> dict[str, Any]:
+    return {
+        **asdict(text),
         "description": f"Text sent: {text.subject}",
         "occurred_at_utc": format_utc(text.sent_at_ms),
         "occurred_at_local": format_local(text.sent_at_ms, zone),
         "time_zone": zone,
-        "account_number": text.account_number,
-        "account_name": text.account_name,
         "actor": "The portal",
         "text_kind": "Text sent",
-        "text": text.text,
-        "wording": text.wording,
-        "wording_version": text.wording_version,
-        "message_sid": text.message_sid,
         "notes": f"Allowed by {f'event {text.authorised_by_event_id}' if text.authorised_by_event_id else 'no event'}.",
         "kind": "text",
     }
-    return [cells.get(column, "") for column in CSV_COLUMNS]

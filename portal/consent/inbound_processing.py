@@ -11,12 +11,12 @@ from typing import Any
 from portal.accounts.tables.phone_numbers import is_stopped, set_preferred_sender
 from portal.consent import recording
 from portal.consent.rules import auto_reply_limits, keywords
-from portal.consent.rules.consent_state import EventKind
+from portal.consent.rules.consent_state import EventKind, EventSource, MessageSource
 from portal.consent.rules.keywords import Classification, ReplyCategory
 from portal.consent.tables import inbound_messages, ledger
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.content import content_blocks
-from portal.content.rules import content_block_checks
+from portal.content.rules.content_block_checks import HELP_REPLY, STOP_REPLY
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules import text_input
@@ -25,7 +25,6 @@ from portal.core.rules.routing import Mode
 from portal.core.statements import insert_if_missing
 from portal.core.transaction import transaction
 from portal.gateways import queue
-from portal.gateways.rules.provider_schema import SenderSettings
 from portal.gateways.rules.twilio_resources import infer_number_type
 from portal.settings import app_settings
 from portal.settings.live_gateway import live_sender
@@ -38,10 +37,7 @@ _EVENT_KINDS = {
     ReplyCategory.START: EventKind.START,
     ReplyCategory.HELP: EventKind.HELP,
 }
-_REPLY_BLOCKS = {
-    ReplyCategory.STOP: content_block_checks.STOP_REPLY,
-    ReplyCategory.HELP: content_block_checks.HELP_REPLY,
-}
+_REPLY_BLOCKS = {ReplyCategory.STOP: STOP_REPLY, ReplyCategory.HELP: HELP_REPLY}
 _MAX_BODY_LENGTH = 1_600
 _MAX_ID_LENGTH = 64
 """Characters of an id or a phone number. Twilio's have 34 and 16 at most, and index keys have a size limit."""
@@ -55,7 +51,7 @@ class InboundText:
     from_number: str
     to_number: str
     body: str
-    source: str
+    source: MessageSource
     sent_at_ms: int
     order_rank: int = 0
     opt_out_type: str = ""
@@ -70,13 +66,13 @@ def receive_inbound(form: Mapping[str, str], now_ms: int) -> str | None:
         return None
     with transaction():
         ledger.lock_ledger()
-        stopped_already = is_stopped(text.from_number)
+        was_stopped = is_stopped(text.from_number)
         message_id, classification, order_confirmed = store_inbound(text, now_ms)
-        answer = _auto_reply(message_id, text, classification, stopped_already) if message_id else None
+        answer = _auto_reply(message_id, text, classification.category, was_stopped) if message_id else None
     if message_id:
         queue.enqueue(settings().redis_url, "drain_sms")
-    if message_id and not order_confirmed:
-        queue.enqueue(settings().redis_url, "order_inbound", message_id)
+        if not order_confirmed:
+            queue.enqueue(settings().redis_url, "order_inbound", message_id)
     return answer
 
 
@@ -88,7 +84,7 @@ def _parse_webhook(form: Mapping[str, str], now_ms: int) -> InboundText:
         from_number=strip_channel(codes.get("From", ""))[:_MAX_ID_LENGTH],
         to_number=codes.get("To", "")[:_MAX_ID_LENGTH],
         body=fields.get("Body", ""),
-        source="webhook",
+        source=MessageSource.WEBHOOK,
         sent_at_ms=now_ms,
         opt_out_type=codes.get("OptOutType", ""),
         service_sid=codes.get("MessagingServiceSid", ""),
@@ -103,7 +99,7 @@ def store_inbound(text: InboundText, now_ms: int) -> tuple[int | None, Classific
     """
     ledger.lock_ledger()
     classification = _classify(text)
-    order_confirmed = text.source != "webhook" or not _order_is_uncertain(text, classification, now_ms)
+    order_confirmed = text.source != MessageSource.WEBHOOK or not _order_is_uncertain(text, classification, now_ms)
     row = {
         "provider_id": text.provider_id,
         "from_number": text.from_number,
@@ -128,27 +124,18 @@ def store_inbound(text: InboundText, now_ms: int) -> tuple[int | None, Classific
 
 
 def _record_event(message: InboundMessage, classification: Classification, now_ms: int) -> None:
-    is_start = classification.category == ReplyCategory.START
-    cannot_clear_stop = is_start and _cannot_clear_stop(message)
-    account_id = None
-    if is_start:
-        account_id = recording.recipient_for_start(message.from_number, message.order_at_ms, cannot_clear_stop)
-    detail = {"source": message.source, "to": message.to_number}
-    recording.record(
-        message.from_number,
-        _EVENT_KINDS[classification.category],
-        "handset",
-        message.order_at_ms,
-        now_ms,
-        account_id=account_id,
-        text=message.body[:_MAX_BODY_LENGTH],
-        message_sid=message.provider_id,
-        detail=detail
-        | ({} if classification.is_keyword else {"interpreted": True})
-        | ({"cannot_clear_stop": True} if cannot_clear_stop else {}),
-    )
-    if is_start:
-        update_preferred_sender(message.from_number)
+    number, at_ms, kind = message.from_number, message.order_at_ms, _EVENT_KINDS[classification.category]
+    columns: dict[str, Any] = {"text": message.body[:_MAX_BODY_LENGTH], "message_sid": message.provider_id}
+    detail: dict[str, Any] = {"source": message.source, "to": message.to_number}
+    if not classification.is_keyword:
+        detail["interpreted"] = True
+    if kind == EventKind.START:
+        if cannot_clear_stop := _cannot_clear_stop(message):
+            detail["cannot_clear_stop"] = True
+        columns["account_id"] = recording.recipient_for_start(number, at_ms, cannot_clear_stop)
+    recording.record(number, kind, EventSource.HANDSET, at_ms, now_ms, detail=detail, **columns)
+    if kind == EventKind.START:
+        update_preferred_sender(number)
 
 
 def update_preferred_sender(from_number: str) -> None:
@@ -165,9 +152,8 @@ def update_preferred_sender(from_number: str) -> None:
 
 def _classify(text: InboundText) -> Classification:
     classification = keywords.classify_reply(text.body, text.opt_out_type)
-    if not is_e164(text.from_number):
-        return Classification(ReplyCategory.UNCLEAR)
-    if classification.category == ReplyCategory.START and not _is_to_sending_number(text):
+    is_start = classification.category == ReplyCategory.START
+    if not is_e164(text.from_number) or (is_start and not _is_to_sending_number(text)):
         return Classification(ReplyCategory.UNCLEAR)
     return classification
 
@@ -175,14 +161,10 @@ def _classify(text: InboundText) -> Classification:
 def _is_to_sending_number(text: InboundText) -> bool:
     """START counts at the number that sends, and at those that sent before (docs/consent-rules.md#start)."""
     sender = live_sender()
-    is_current = sender is not None and (
-        text.to_number in sender.from_numbers or _is_via_messaging_service(text, sender)
-    )
+    service_sid = sender.messaging_service_sid if sender else ""
+    is_via_service = bool(service_sid) and text.service_sid in ("", service_sid)
+    is_current = is_via_service or (sender is not None and text.to_number in sender.from_numbers)
     return is_current or db.session.get(SendingNumber, text.to_number) is not None
-
-
-def _is_via_messaging_service(text: InboundText, sender: SenderSettings) -> bool:
-    return bool(sender.messaging_service_sid) and text.service_sid in ("", sender.messaging_service_sid)
 
 
 def _cannot_clear_stop(message: InboundMessage) -> bool:
@@ -199,26 +181,22 @@ def _cannot_clear_stop(message: InboundMessage) -> bool:
 
 def _order_is_uncertain(text: InboundText, classification: Classification, now_ms: int) -> bool:
     """Return whether a START or a STOP from any source came so recently that it may have been sent after this one."""
-    since_ms = now_ms - REORDER_WINDOW_MS
-    if classification.category == ReplyCategory.START:
-        return ledger.has_stop_since(text.from_number, since_ms)
-    return classification.category == ReplyCategory.STOP and inbound_messages.has_category_since(
-        text.from_number, ReplyCategory.START, since_ms
-    )
+    number, since_ms = text.from_number, now_ms - REORDER_WINDOW_MS
+    if classification.category == ReplyCategory.STOP:
+        return inbound_messages.has_category_since(number, ReplyCategory.START, since_ms)
+    return classification.category == ReplyCategory.START and ledger.has_stop_since(number, since_ms)
 
 
-def _auto_reply(
-    message_id: int, text: InboundText, classification: Classification, stopped_already: bool
-) -> str | None:
+def _auto_reply(message_id: int, text: InboundText, category: ReplyCategory, was_stopped: bool) -> str | None:
     """Return the portal's answer, if Twilio has none. The message keeps the answer, or the reason for none.
 
     Twilio sends the answer as a text, and does not list it (docs/twilio.md#auto-replies).
     """
-    block = _REPLY_BLOCKS.get(classification.category)
+    block = _REPLY_BLOCKS.get(category)
     if block is None or not is_e164(text.from_number):
         return None
     message = db.session.get_one(InboundMessage, message_id)
-    message.no_reply_reason = _no_reply_reason(block, text, classification, stopped_already, message.received_at_ms)
+    message.no_reply_reason = _no_reply_reason(block, text, category, was_stopped, message.received_at_ms)
     if message.no_reply_reason:
         return None
     answer = content_blocks.render_block(block, text.from_number)
@@ -227,9 +205,7 @@ def _auto_reply(
     return answer.text
 
 
-def _no_reply_reason(
-    block: str, text: InboundText, classification: Classification, stopped_already: bool, now_ms: int
-) -> str:
+def _no_reply_reason(block: str, text: InboundText, category: ReplyCategory, was_stopped: bool, now_ms: int) -> str:
     """Not during a rehearsal, since an answer goes to a real phone, and once only after STOP.
 
     Under the ledger's lock, so that two webhooks at the same time are not both answered.
@@ -237,10 +213,10 @@ def _no_reply_reason(
     gateway = app_settings.resolve_current_gateway()
     if gateway.switches.mode is not Mode.LIVE or gateway.sender is None:
         return auto_reply_limits.NOT_LIVE
-    is_answered = classification.category.upper() in gateway.sender.auto_replied_keywords
+    is_answered = category.upper() in gateway.sender.auto_replied_keywords
     if is_answered and keywords.is_twilio_keyword(text.body, text.opt_out_type):
         return auto_reply_limits.SENT_BY_PROVIDER
-    if classification.category == ReplyCategory.STOP and stopped_already:
+    if category == ReplyCategory.STOP and was_stopped:
         return auto_reply_limits.STOPPED_ALREADY
     since_ms = now_ms - auto_reply_limits.DAY_MS
     reply_times_ms = inbound_messages.auto_reply_times(text.from_number, block, since_ms)

@@ -6,12 +6,14 @@ A webhook can be lost (docs/twilio.md#webhook-retries). This finds a STOP that a
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 import structlog
 
 from portal.consent import inbound_processing, recording
 from portal.consent.inbound_processing import InboundText
 from portal.consent.rules import inbound_ordering
+from portal.consent.rules.consent_state import MessageSource
 from portal.consent.rules.inbound_ordering import OrderedMessage, ReceivedMessage
 from portal.consent.rules.keywords import ReplyCategory
 from portal.consent.tables import inbound_messages, ledger
@@ -25,7 +27,6 @@ from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
 from portal.gateways.registry import sms_gateway
-from portal.gateways.rules.provider_schema import Credentials
 from portal.settings.app_settings import live_credentials
 from portal.settings.live_gateway import live_sender, message_created_ms
 from portal.settings.tables.sending_numbers import all_sending_numbers
@@ -87,11 +88,14 @@ def fetch_missed_inbound(clock: Callable[[], int]) -> None:
 
 def _resolve_order_of(from_number: str, clock: Callable[[], int]) -> None:
     credentials = live_credentials()
+    listed: list[ProviderMessage] = []
     unconfirmed = [message for message in inbound_messages.messages_from(from_number) if not message.order_confirmed]
     oldest_ms = min((message.received_at_ms for message in unconfirmed), default=clock())
     db.session.rollback()
     try:
-        listed = _list_from(credentials, from_number, oldest_ms - _LOOKBACK_MS) if credentials else []
+        if credentials:
+            newest_first = sms_gateway().inbound_messages(credentials, from_number=from_number)
+            listed = list(_since(newest_first, oldest_ms - _LOOKBACK_MS))[::-1]
     except ProviderUnavailable:
         _accept_arrival_order(from_number, clock() - round(settings().sms_unknown_seconds * 1000), clock())
         raise
@@ -99,32 +103,22 @@ def _resolve_order_of(from_number: str, clock: Callable[[], int]) -> None:
     _accept_arrival_order(from_number, clock() - (_LIST_LAG_MS if credentials else 0), clock())
 
 
-def _list_from(credentials: Credentials, from_number: str, since_ms: int) -> list[ProviderMessage]:
-    """Oldest first."""
-    return list(_since(sms_gateway().inbound_messages(credentials, from_number=from_number), since_ms))[::-1]
-
-
 def _since(newest_first: Iterable[ProviderMessage], since_ms: int) -> Iterable[ProviderMessage]:
-    for message in newest_first:
-        if message_created_ms(message) < since_ms:
-            return
-        yield message
+    return takewhile(lambda message: message_created_ms(message) >= since_ms, newest_first)
 
 
 def _merge(listed: Sequence[ProviderMessage], now_ms: int) -> None:
     """Store the new texts of one handset, and put all of its texts in Twilio's order. `listed` is oldest first."""
     if not listed:
         return
-    webhook_times = inbound_messages.webhook_times([message.provider_id for message in listed])
+    received_ms = inbound_messages.webhook_times([message.provider_id for message in listed])
     db.session.rollback()
     received = [
-        ReceivedMessage(
-            message.provider_id, message_created_ms(message), webhook_times.get(message.provider_id) or None
-        )
+        ReceivedMessage(message.provider_id, message_created_ms(message), received_ms.get(message.provider_id) or None)
         for message in listed
     ]
     ordered = {message.provider_id: message for message in inbound_ordering.order_messages(received, now_ms)}
-    new_messages = [message for message in listed if message.provider_id not in webhook_times]
+    new_messages = [message for message in listed if message.provider_id not in received_ms]
     if not new_messages and _is_in_order(listed):
         return
     with transaction():
@@ -140,9 +134,8 @@ def _merge(listed: Sequence[ProviderMessage], now_ms: int) -> None:
 def _is_in_order(listed: Sequence[ProviderMessage]) -> bool:
     """Return whether the handset's texts are stored in the list's order, all of them confirmed."""
     ids = [message.provider_id for message in listed]
-    stored = [
-        message for message in inbound_messages.messages_from(listed[0].from_number) if message.provider_id in ids
-    ]
+    messages = inbound_messages.messages_from(listed[0].from_number)
+    stored = [message for message in messages if message.provider_id in ids]
     in_order = ids == [message.provider_id for message in stored] and all(message.order_confirmed for message in stored)
     db.session.rollback()
     return in_order
@@ -151,11 +144,8 @@ def _is_in_order(listed: Sequence[ProviderMessage]) -> bool:
 def _accept_arrival_order(from_number: str, received_until_ms: int, now_ms: int) -> None:
     with transaction():
         ledger.lock_ledger()
-        overdue = [
-            message.provider_id
-            for message in inbound_messages.messages_from(from_number)
-            if not message.order_confirmed and message.received_at_ms <= received_until_ms
-        ]
+        unconfirmed = (text for text in inbound_messages.messages_from(from_number) if not text.order_confirmed)
+        overdue = [text.provider_id for text in unconfirmed if text.received_at_ms <= received_until_ms]
         if overdue:
             inbound_messages.confirm_arrival_order(overdue)
             _recompute_sender(from_number, now_ms)
@@ -173,9 +163,8 @@ def _recompute_sender(from_number: str, now_ms: int) -> None:
 
 
 def _to_inbound(message: ProviderMessage, position: OrderedMessage) -> InboundText:
-    return InboundText(
-        message.provider_id, message.from_number, message.to, message.body, "list", position.at_ms, position.rank
-    )
+    id, at_ms, rank = message.provider_id, position.at_ms, position.rank
+    return InboundText(id, message.from_number, message.to, message.body, MessageSource.LIST, at_ms, rank)
 
 
 def _own_numbers() -> list[str]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
-from portal.consent import consent_notifications, recording
+from portal.consent import recording
+from portal.consent.consent_notifications import send_text
 from portal.consent.rules import invitation_limits
-from portal.consent.rules.consent_state import ConsentState, EventKind
+from portal.consent.rules.consent_state import EventKind, EventSource
 from portal.consent.rules.invitation_limits import RateLimitHit
 from portal.consent.tables import ledger
 from portal.content import content_blocks
@@ -20,6 +21,7 @@ from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
+from portal.core.rules.routing import TextKind
 from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.settings import app_settings
@@ -65,18 +67,23 @@ def request_ineligibility(phone: PhoneNumber) -> str | None:
         return "Texts are switched off."
     if not gateway.switches.configured:
         return "Texts cannot be sent yet: the gateway is not set up."
-    problem = invitation_limits.number_ineligibility(phone.number, settings().sms_countries, gateway.switches.test_mode)
-    return problem or _state_ineligibility(phone, recording.consent_state_of(phone.number))
+    countries, test_mode = settings().sms_countries, gateway.switches.test_mode
+    if problem := invitation_limits.number_ineligibility(phone.number, countries, test_mode):
+        return problem
+    state = recording.consent_state_of(phone.number)
+    if state.stopped_at_ms is not None:
+        return None
+    if state.unreachable_at_ms is not None:
+        return "This number cannot receive texts. Confirm it first, or use another one."
+    return "This number already gets this account's texts." if state.recipient_id == phone.account_id else None
 
 
 def stopped_number_message(phone: PhoneNumber) -> str | None:
     """Return what to tell an account whose number is stopped; None if it is not."""
     if not is_stopped(phone.number):
         return None
-    return (
-        "This number replied STOP, so nothing can be texted to it. "
-        f"To turn texts on, text START from that phone to {sending_number_label(phone.number)}."
-    )
+    advice = f"To turn texts on, text START from that phone to {sending_number_label(phone.number)}."
+    return f"This number replied STOP, so nothing can be texted to it. {advice}"
 
 
 def displaced_account_of(phone: PhoneNumber, viewer_is_admin: bool) -> DisplacedAccount:
@@ -85,8 +92,8 @@ def displaced_account_of(phone: PhoneNumber, viewer_is_admin: bool) -> Displaced
     Anybody can add a stranger's number. So only administrators, and the person with the same email address, see the
     name of the other account; and only an account that had the texts before learns that there is one.
     """
-    recipient_id = recording.consent_state_of(phone.number).recipient_id
-    other = db.session.get(Account, recipient_id) if recipient_id not in (None, phone.account_id) else None
+    other_id = _displaced_account_id(phone)
+    other = db.session.get(Account, other_id) if other_id is not None else None
     if other is None:
         return NO_DISPLACED_ACCOUNT
     if viewer_is_admin or other.email.casefold() == phone.account.email.casefold():
@@ -97,10 +104,8 @@ def displaced_account_of(phone: PhoneNumber, viewer_is_admin: bool) -> Displaced
 def rate_limit_hit(phone: PhoneNumber, actor: Actor, now_ms: int) -> RateLimitHit | None:
     """Return the limit that keeps the actor from asking for texts at the number now, or None."""
     values = {"number": phone.number, "account_id": phone.account_id, "ip": actor.ip}
-    counted = []
-    for limit in invitation_limits.rate_limits(
-        settings().invitations_per_day, actor.is_admin, is_stopped(phone.number)
-    ):
+    counted, daily_limit = [], settings().invitations_per_day
+    for limit in invitation_limits.rate_limits(daily_limit, actor.is_admin, is_stopped(phone.number)):
         filters = {limit.key: values[limit.key]} if limit.key else {}
         counted.append((limit, ledger.request_times(limit.kinds, now_ms - limit.window_ms, **filters)))
     return invitation_limits.longest_limit_hit(counted, now_ms)
@@ -120,34 +125,22 @@ def invite(phone_id: int, actor: Actor, prompt_version: int, now_ms: int) -> int
         prompt = opt_in_prompt(phone.number)
         _check_request(phone, actor, prompt, prompt_version, now_ms)
         stopped_message = stopped_number_message(phone)
-        displaces_account = _displaces_account(phone)
+        account_id, number, displaces_account = phone.account_id, phone.number, _displaced_account_id(phone) is not None
         kind = EventKind.REQUESTED if stopped_message else EventKind.INVITED
-        event_id = _record_request(phone, kind, prompt, actor, now_ms)
+        columns = {"account_id": account_id, **actor.ledger_columns, "text": prompt.text}
+        columns |= {"content_block": prompt.key, "content_block_version": prompt.version}
+        event_id = recording.record(number, kind, EventSource.PORTAL, now_ms, now_ms, **columns)
         if not stopped_message:
-            consent_notifications.send_invitation(phone.account_id, phone.number, event_id, now_ms, displaces_account)
+            send_text(TextKind.INVITATION, account_id, number, event_id, now_ms, displaces_account)
     if stopped_message:
         raise RequestRecorded(stopped_message)
     queue.enqueue(settings().redis_url, "drain_sms")
     return event_id
 
 
-def _record_request(phone: PhoneNumber, kind: EventKind, prompt: RenderedBlock, actor: Actor, now_ms: int) -> int:
-    return recording.record(
-        phone.number,
-        kind,
-        "portal",
-        now_ms,
-        now_ms,
-        account_id=phone.account_id,
-        text=prompt.text,
-        content_block=prompt.key,
-        content_block_version=prompt.version,
-        **actor.ledger_columns,
-    )
-
-
-def _displaces_account(phone: PhoneNumber) -> bool:
-    return recording.consent_state_of(phone.number).recipient_id not in (None, phone.account_id)
+def _displaced_account_id(phone: PhoneNumber) -> int | None:
+    recipient_id = recording.consent_state_of(phone.number).recipient_id
+    return recipient_id if recipient_id != phone.account_id else None
 
 
 def _check_request(phone: PhoneNumber, actor: Actor, prompt: RenderedBlock, prompt_version: int, now_ms: int) -> None:
@@ -157,13 +150,3 @@ def _check_request(phone: PhoneNumber, actor: Actor, prompt: RenderedBlock, prom
         raise WordingChanged("The text below was changed a moment ago. Please read it again.")
     if hit := rate_limit_hit(phone, actor, now_ms):
         raise RateLimited(hit)
-
-
-def _state_ineligibility(phone: PhoneNumber, state: ConsentState) -> str | None:
-    if state.stopped_at_ms is not None:
-        return None
-    if state.unreachable_at_ms is not None:
-        return "This number cannot receive texts. Confirm it first, or use another one."
-    if state.recipient_id == phone.account_id:
-        return "This number already gets this account's texts."
-    return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from portal.accounts.tables.phone_numbers import phones_with
 from portal.consent import consent_notifications, recording
 from portal.consent.rules.consent_labels import OPT_OUT_CHANNELS
-from portal.consent.rules.consent_state import ConsentState, EventKind, LedgerEvent, apply_event
+from portal.consent.rules.consent_state import ConsentState, EventKind, EventSource, LedgerEvent, apply_event
 from portal.consent.rules.keywords import ReplyCategory
 from portal.consent.tables import ledger
 from portal.consent.tables.inbound_messages import InboundMessage
@@ -41,8 +41,12 @@ def check_opt_out(phone: str, channel: str, reason: str, confirmed_phone: str = 
     """
     number, errors, unconfirmed = _parse_number(phone, confirmed_phone)
     reason = text_input.clean_lines(reason).strip()
-    errors |= {} if channel in OPT_OUT_CHANNELS else {"channel": "Choose how the person asked to be opted out."}
-    errors |= _reason_error(reason)
+    if channel not in OPT_OUT_CHANNELS:
+        errors["channel"] = "Choose how the person asked to be opted out."
+    if not reason:
+        errors["reason"] = "Write down what the person said or wrote. It is kept as evidence."
+    if len(reason) > MAX_REASON_LENGTH:
+        errors["reason"] = f"Keep it to {MAX_REASON_LENGTH:,} characters; this has {len(reason):,}."
     if errors:
         raise invalid_input(errors, unconfirmed)
     return OptOut(number, channel, reason)
@@ -53,7 +57,7 @@ def opt_out(phone: str, channel: str, reason: str, actor: Actor, now_ms: int, co
     valid = check_opt_out(phone, channel, reason, confirmed_phone)
     columns = {"text": valid.reason, "detail": {"channel": valid.channel}, **actor.ledger_columns}
     with transaction():
-        recording.record(valid.number, EventKind.STOP, "manual", now_ms, now_ms, **columns)
+        recording.record(valid.number, EventKind.STOP, EventSource.MANUAL, now_ms, now_ms, **columns)
     queue.enqueue(settings().redis_url, "drain_sms")
     return valid.number
 
@@ -114,16 +118,9 @@ def _record_opt_out(message: InboundMessage, actor: Actor, now_ms: int) -> None:
 
     The MessageSid goes into `detail`, because the ledger holds each `message_sid` only once.
     """
-    recording.record(
-        message.from_number,
-        EventKind.STOP,
-        "reply",
-        message.order_at_ms,
-        now_ms,
-        **actor.ledger_columns,
-        text=message.body[:_MAX_TEXT_LENGTH],
-        detail={"reply": message.provider_id},
-    )
+    number, sent_at_ms, text = message.from_number, message.order_at_ms, message.body[:_MAX_TEXT_LENGTH]
+    columns = {"text": text, "detail": {"reply": message.provider_id}, **actor.ledger_columns}
+    recording.record(number, EventKind.STOP, EventSource.REPLY, sent_at_ms, now_ms, **columns)
 
 
 def _move(number: str, account_id: int, actor: Actor, now_ms: int) -> None:
@@ -133,8 +130,8 @@ def _move(number: str, account_id: int, actor: Actor, now_ms: int) -> None:
     if not can_move_texts(state, account_id):
         raise ActionRefused(_move_refusal(state, account_id))
     columns = {"account_id": account_id, **actor.ledger_columns}
-    event_id = recording.record(number, EventKind.MOVED, "manual", now_ms, now_ms, **columns)
-    consent_notifications.notify_assigned(account_id, number, event_id, now_ms)
+    event_id = recording.record(number, EventKind.MOVED, EventSource.MANUAL, now_ms, now_ms, **columns)
+    consent_notifications.send_email(consent_notifications.ASSIGNED, account_id, number, event_id, now_ms)
 
 
 def _move_refusal(state: ConsentState, account_id: int) -> str:
@@ -158,11 +155,3 @@ def _parse_number(typed: str, confirmed: str) -> tuple[str, dict[str, str], str]
         number = unconfirmed if isinstance(error, UnlistedNumber) else text
         is_in_use = is_e164(number) and (ledger.events_of(number) or phones_with(number))
         return (number, {}, "") if is_in_use else (text, {"number": str(error)}, unconfirmed)
-
-
-def _reason_error(reason: str) -> dict[str, str]:
-    if not reason:
-        return {"reason": "Write down what the person said or wrote. It is kept as evidence."}
-    if len(reason) > MAX_REASON_LENGTH:
-        return {"reason": f"Keep it to {MAX_REASON_LENGTH:,} characters; this has {len(reason):,}."}
-    return {}

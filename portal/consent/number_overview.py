@@ -66,21 +66,13 @@ def load_number_overview(number: str, now_ms: int) -> NumberOverview:
     since_ms, event_id = _cause_of_state(state)
     event = db.session.get(ConsentEvent, event_id) if event_id else None
     start_is_ambiguous = bool(accounts) and start_recipient_id is None
-    return NumberOverview(
-        number=number,
-        consent_state=state,
-        label=state_label(state, now_ms),
-        since_ms=since_ms,
-        since_day=event_day(event_id, since_ms),
-        cause_event=describe_events([event])[0] if event else None,
-        detail=_detail(number, state, start_is_ambiguous),
-        accounts=accounts,
-    )
+    label, since_day = state_label(state, now_ms), event_day(event_id, since_ms)
+    cause_event = describe_events([event])[0] if event else None
+    detail = _detail(number, state, start_is_ambiguous)
+    return NumberOverview(number, state, label, since_ms, since_day, cause_event, detail, accounts)
 
 
-def _load_accounts(
-    number: str, state: ConsentState, start_recipient_id: int | None, now_ms: int
-) -> list[NumberAccount]:
+def _load_accounts(number: str, state: ConsentState, start_recipient: int | None, now_ms: int) -> list[NumberAccount]:
     requests = open_requests(state, now_ms)
     return [
         NumberAccount(
@@ -91,7 +83,7 @@ def _load_accounts(
             since_day=event_day(state.enabled_by_event_id, state.receiving_since_ms),
             invited_ms=requests.get(phone.account_id),
             may_receive=can_move_texts(state, phone.account_id),
-            is_start_recipient=phone.account_id == start_recipient_id,
+            is_start_recipient=phone.account_id == start_recipient,
         )
         for phone in phones_with(number)
     ]
@@ -102,15 +94,15 @@ def opt_out_effects(overview: NumberOverview) -> list[str]:
     if not overview.accounts:
         return ["No account has this number. An account that adds it gets no texts there."]
     return [
-        f"{holder.account.name}, {holder.account.external_id}, {_opt_out_effect(holder, overview.consent_state)}"
-        for holder in overview.accounts
+        f"{row.account.name}, {row.account.external_id}, {_opt_out_effect(row, overview.consent_state)}"
+        for row in overview.accounts
     ]
 
 
-def _opt_out_effect(holder: NumberAccount, state: ConsentState) -> str:
-    if holder.receiving_since_ms is not None and state.receives_texts:
+def _opt_out_effect(row: NumberAccount, state: ConsentState) -> str:
+    if row.receiving_since_ms is not None and state.receives_texts:
         return "gets texts there now. They end, including those waiting to be sent."
-    return "asked for texts there, and gets none." if holder.invited_ms is not None else "gets no texts there now."
+    return "asked for texts there, and gets none." if row.invited_ms is not None else "gets no texts there now."
 
 
 def number_history(number: str) -> list[NumberEvent]:
@@ -139,10 +131,8 @@ def _cause_of_state(state: ConsentState) -> tuple[int | None, int | None]:
 def _detail(number: str, state: ConsentState, start_is_ambiguous: bool) -> str:
     if state.stopped_at_ms is not None:
         note = " An administrator would then decide which account gets the texts." if start_is_ambiguous else ""
-        return (
-            "Nothing is texted to this number, whichever account has it. No button undoes that: only a text with the "
-            f"word START from that phone to {sending_number_label(number)} does.{note}"
-        )
+        advice = f"only a text with the word START from that phone to {sending_number_label(number)} does.{note}"
+        return f"Nothing is texted to this number, whichever account has it. No button undoes that: {advice}"
     if state.unreachable_at_ms is not None:
         return "Nothing is texted to this number until somebody who has it on their account confirms it."
     if state.recipient_id is not None:

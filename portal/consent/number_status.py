@@ -43,7 +43,9 @@ _UNDECIDED_TEXT = (
     "That phone replied START, but it is not clear for which account. An administrator decides, unless you ask for "
     "texts here and the phone replies START again."
 )
-_NOT_ENABLED_STATUS = NumberStatus("Not enabled for texts", "off", action="invite")
+_UNREACHABLE_TEXT = (
+    "A text could not be delivered. Check the number: confirm it if it is right, or remove it and add another."
+)
 
 
 def number_status(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin: bool = False) -> NumberStatus:
@@ -63,29 +65,21 @@ def number_status(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin
         day = event_day(state.stopped_by_event_id, stopped_ms)
         return replace(_stopped_status(phone, stopped_ms, sending_number, now_ms), since_day=day)
     if state.unreachable_at_ms is not None:
-        return _unreachable_status(state.unreachable_at_ms)
+        return NumberStatus("Cannot receive texts", "bad", state.unreachable_at_ms, _UNREACHABLE_TEXT, "confirm")
     if is_recipient:
         day = event_day(state.enabled_by_event_id, state.receiving_since_ms)
         return NumberStatus("Enabled for texts", "ok", state.receiving_since_ms, since_day=day)
-    return _status_without_texts(phone, state, invitation, sending_number, now_ms, may_see_answers)
+    if request_ms is not None:
+        return _invited_status(phone, invitation, request_ms, sending_number, now_ms)
+    return _uninvited_status(state if may_see_answers else ConsentState())
 
 
-def _status_without_texts(
-    phone: PhoneNumber,
-    state: ConsentState,
-    invitation: Delivery | None,
-    sending_number: str,
-    now_ms: int,
-    may_see_answers: bool,
-) -> NumberStatus:
-    invited_ms = open_requests(state, now_ms).get(phone.account_id)
-    if invited_ms is not None:
-        return _invited_status(phone, invitation, invited_ms, sending_number, now_ms)
-    if state.recipient_id is not None and may_see_answers:
+def _uninvited_status(state: ConsentState) -> NumberStatus:
+    if state.recipient_id is not None:
         return NumberStatus(Reason.OTHER_ACCOUNT_RECEIVES.label, "off", action="invite")
-    if state.unassigned_start_id is not None and may_see_answers:
+    if state.unassigned_start_id is not None:
         return NumberStatus("Waiting for a decision", "wait", detail=_UNDECIDED_TEXT, action="invite")
-    return _NOT_ENABLED_STATUS
+    return NumberStatus("Not enabled for texts", "off", action="invite")
 
 
 def _stopped_status(phone: PhoneNumber, stopped_ms: int, sending_number: str, now_ms: int) -> NumberStatus:
@@ -102,19 +96,15 @@ def _requested_status(phone: PhoneNumber, request_ms: int, sending_number: str, 
     return NumberStatus("Asked for, waiting for START", "wait", request_ms, detail, pending=pending)
 
 
-def _unreachable_status(unreachable_ms: int) -> NumberStatus:
-    advice = "A text could not be delivered. Check the number: confirm it if it is right, or remove it and add another."
-    return NumberStatus("Cannot receive texts", "bad", unreachable_ms, advice, "confirm")
-
-
 def _invited_status(
     phone: PhoneNumber, invitation: Delivery | None, invited_ms: int, sending_number: str, now_ms: int
 ) -> NumberStatus:
     group = STATES[invitation.state].group if invitation is not None else StateGroup.WAITING
-    if invitation is not None and (notice := _rerouted_notice(invitation)):
+    if invitation is not None and (note := redirect_note(invitation)):
         is_simulated = group == StateGroup.SIMULATED
         label = "Invitation simulated" if is_simulated else "Invitation sent to the override number"
-        return NumberStatus(label, "off", invited_ms, notice, "invite")
+        detail = f"{note} So nobody can answer it with START: send another once texts reach phones."
+        return NumberStatus(label, "off", invited_ms, detail, "invite")
     if invitation is not None and group in (StateGroup.FAILED, StateGroup.SKIPPED, StateGroup.CANCELED):
         return NumberStatus("Invitation not delivered", "bad", None, describe_state(invitation)[2], "invite")
     pending, display = now_ms - invited_ms < POLLING_WINDOW_MS, _display_phone(phone)
@@ -128,12 +118,6 @@ def _display_phone(phone: PhoneNumber) -> str:
     return format_phone(phone.number, settings().region)
 
 
-def _rerouted_notice(invitation: Delivery) -> str:
-    """Say what happened to an invitation that did not go to the person's phone; "" if it did."""
-    note = redirect_note(invitation)
-    return f"{note} So nobody can answer it with START: send another once texts reach phones." if note else ""
-
-
 def _is_reply_to_invitation(stopped_ms: int, invitation: Delivery | None) -> bool:
     """Return whether the STOP came after this account's invitation and so answers it."""
     return invitation is not None and 0 <= stopped_ms - invitation.created_at_ms <= REQUEST_VALID_MS
@@ -141,15 +125,7 @@ def _is_reply_to_invitation(stopped_ms: int, invitation: Delivery | None) -> boo
 
 def _newest_invitation(phone: PhoneNumber) -> Delivery | None:
     """The text of the account's newest invitation of this number."""
-    query = (
-        select(Delivery)
-        .join(Communication)
-        .join(ConsentEvent, ConsentEvent.id == Communication.consent_event_id)
-        .where(
-            Communication.kind == TextKind.INVITATION,
-            ConsentEvent.kind == EventKind.INVITED,
-            ConsentEvent.number == phone.number,
-            ConsentEvent.account_id == phone.account_id,
-        )
-    )
+    query = select(Delivery).join(Communication).join(ConsentEvent, ConsentEvent.id == Communication.consent_event_id)
+    query = query.where(Communication.kind == TextKind.INVITATION, ConsentEvent.kind == EventKind.INVITED)
+    query = query.where(ConsentEvent.number == phone.number, ConsentEvent.account_id == phone.account_id)
     return db.session.scalars(query.order_by(Communication.id.desc()).limit(1)).first()

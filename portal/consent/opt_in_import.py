@@ -15,10 +15,10 @@ from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.consent import recording
 from portal.consent.account_phones import MAX_NUMBERS_PER_ACCOUNT
 from portal.consent.number_reassignment import ExternalOptIn, possibly_reassigned
-from portal.consent.opt_out_import import raise_row_errors, read_rows, state_after
+from portal.consent.opt_out_import import check_rows
 from portal.consent.rules import consent_csv
 from portal.consent.rules.consent_csv import OptInRow
-from portal.consent.rules.consent_state import EventKind, LedgerEvent, derive_state
+from portal.consent.rules.consent_state import EventKind, LedgerEvent, derive_state, state_after
 from portal.consent.tables import ledger, ledger_search
 from portal.core.actor import Actor
 from portal.core.context import settings
@@ -85,16 +85,16 @@ def import_opt_ins(text: str, actor: Actor, now_ms: int) -> OptInImportPlan:
         plan = _plan(result, stored)
         if plan.new_numbers:
             session.execute(insert(PhoneNumber), [_phone_row(row, stored, now_ms) for row in plan.new_numbers])
-        applied = [(row, EventKind.OPT_IN) for row in plan.applied]
-        evidence = [(row, EventKind.EVIDENCE) for row, _reason in plan.evidence_only]
-        in_file_order = sorted([*applied, *evidence], key=lambda pair: pair[0].row)
-        ledger.append(*(_event(row, kind, stored, actor, now_ms) for row, kind in in_file_order))
+        kinds = {row: EventKind.OPT_IN for row in plan.applied}
+        kinds |= {row: EventKind.EVIDENCE for row, _reason in plan.evidence_only}
+        in_file_order = sorted(kinds, key=lambda row: row.row)
+        ledger.append(*(_event(row, kinds[row], stored, actor, now_ms) for row in in_file_order))
         recording.recompute_many([row.number for row in plan.applied], now_ms)
     return plan
 
 
 def _read(text: str, now_ms: int) -> CsvResult[OptInRow]:
-    result = read_rows(lambda: consent_csv.read_opt_ins(text, settings().region, now_ms))
+    result = consent_csv.read_opt_ins(text, settings().region, now_ms)
     accounts = find_by_external_ids([row.external_id for row in result.rows])
     rows = [
         replace(row, external_id=accounts[row.external_id].external_id) if row.external_id in accounts else row
@@ -105,26 +105,22 @@ def _read(text: str, now_ms: int) -> CsvResult[OptInRow]:
 
 def _load_and_validate(result: CsvResult[OptInRow]) -> _StoredData:
     rows = result.rows
-    stored = _load_stored_data(rows)
-    unknown = [
-        RowError(row.row, "external_id", f"There is no account with the number {row.external_id}.")
-        for row in rows
-        if row.external_id not in stored.account_ids
-    ]
-    raise_row_errors([*result.errors, *unknown, *_number_limit_errors(rows, stored)], result.stopped_at_row)
-    return stored
-
-
-def _load_stored_data(rows: Sequence[OptInRow]) -> _StoredData:
     external_ids, numbers = [row.external_id for row in rows], [row.number for row in rows]
     account_ids = {external_id: account.id for external_id, account in find_by_external_ids(external_ids).items()}
-    return _StoredData(
+    stored = _StoredData(
         account_ids,
         emails_of(account_ids.values()),
         ledger_search.numbers_by_external_id(external_ids),
         ledger_search.recorded_opt_ins(numbers),
         ledger.events_by_number(numbers),
     )
+    unknown = [
+        RowError(row.row, "external_id", f"There is no account with the number {row.external_id}.")
+        for row in rows
+        if row.external_id not in stored.account_ids
+    ]
+    check_rows(result, [*unknown, *_number_limit_errors(rows, stored)])
+    return stored
 
 
 def _number_limit_errors(rows: Sequence[OptInRow], stored: _StoredData) -> list[RowError]:
@@ -187,14 +183,6 @@ def _phone_row(row: OptInRow, stored: _StoredData, now_ms: int) -> dict[str, Any
 
 
 def _event(row: OptInRow, kind: EventKind, stored: _StoredData, actor: Actor, now_ms: int) -> dict[str, Any]:
-    return {
-        "number": row.number,
-        "account_id": stored.account_ids[row.external_id],
-        "kind": kind,
-        "source": "import",
-        **actor.ledger_columns,
-        "text": row.evidence,
-        "detail": {"row": row.row} | ({"day": row.day} if row.day else {}),
-        "occurred_at_ms": row.at_ms,
-        "recorded_at_ms": now_ms,
-    }
+    account_id = stored.account_ids[row.external_id]
+    columns = {"text": row.evidence, "occurred_at_ms": row.at_ms, "account_id": account_id, **actor.ledger_columns}
+    return recording.imported_event(row.row, row.day, now_ms, number=row.number, kind=kind, **columns)

@@ -3,7 +3,8 @@
 An opt-out that is already in the ledger is counted and not written again, so importing a file twice does no harm.
 """
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +12,15 @@ from portal.consent import recording
 from portal.consent.account_import import ImportRejected
 from portal.consent.rules import consent_csv
 from portal.consent.rules.consent_csv import OptOutRow
-from portal.consent.rules.consent_state import ConsentState, EventKind, LedgerEvent, derive_state
+from portal.consent.rules.consent_state import EventKind, LedgerEvent, derive_state, state_after
 from portal.consent.tables import ledger
 from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
-from portal.core.rules import csv_input
-from portal.core.rules.csv_input import CsvError, CsvResult, DecodedFile, Row, RowError
+from portal.core.rules.csv_input import CsvResult, RowError
 from portal.core.rules.time_format import start_of_day_ms
 from portal.core.transaction import transaction
 from portal.gateways import queue
-
-_HYPOTHETICAL_ID = 2**62
 
 
 @dataclass(frozen=True)
@@ -57,14 +55,6 @@ class OptOutImportPlan:
         return " ".join(filter(None, sentences))
 
 
-def decode(raw: bytes) -> DecodedFile:
-    """Raises `ActionRefused` if the file cannot be read as text."""
-    try:
-        return csv_input.decode_csv(raw)
-    except CsvError as error:
-        raise ActionRefused(str(error)) from error
-
-
 def plan_opt_outs(text: str, now_ms: int) -> OptOutImportPlan:
     """Preview an import. Raises `ImportRejected` for errors in rows, `ActionRefused` for the text as a whole."""
     return _plan(_read_valid_rows(text, now_ms), now_ms)
@@ -82,38 +72,25 @@ def import_opt_outs(text: str, actor: Actor, now_ms: int) -> OptOutImportPlan:
     return plan
 
 
-def read_rows(read: Callable[[], CsvResult[Row]]) -> CsvResult[Row]:
-    """Raises `ActionRefused` if the text cannot be read as a whole, or has no rows."""
-    try:
-        result = read()
-    except CsvError as error:
-        raise ActionRefused(str(error)) from error
-    if not result.rows and not result.errors:
+def check_rows(result: CsvResult[Any], more_errors: Sequence[RowError] = ()) -> None:
+    """Raises `ImportRejected` for errors in rows, `ActionRefused` if there are no rows."""
+    if errors := [*result.errors, *more_errors]:
+        raise ImportRejected(errors, result.stopped_at_row)
+    if not result.rows:
         raise ActionRefused("There is nothing to import.")
-    return result
-
-
-def raise_row_errors(errors: Sequence[RowError], stopped_at: int | None) -> None:
-    if errors:
-        raise ImportRejected(errors, stopped_at)
-
-
-def state_after(
-    events: Sequence[LedgerEvent], kind: EventKind, at_ms: int, account_id: int | None = None
-) -> ConsentState:
-    """The state of a number if this event happened as well."""
-    return derive_state([*events, LedgerEvent(_HYPOTHETICAL_ID, kind, at_ms, account_id)])
 
 
 def _read_valid_rows(text: str, now_ms: int) -> CsvResult[OptOutRow]:
-    result = read_rows(lambda: consent_csv.read_opt_outs(text, settings().region, now_ms))
-    raise_row_errors(result.errors, result.stopped_at_row)
+    result = consent_csv.read_opt_outs(text, settings().region, now_ms)
+    check_rows(result)
     return result
 
 
 def _plan(result: CsvResult[OptOutRow], now_ms: int) -> OptOutImportPlan:
-    rows = result.rows
-    newest = _newest_by_number(rows, now_ms)
+    rows_by_number: dict[str, list[OptOutRow]] = defaultdict(list)
+    for row in result.rows:
+        rows_by_number[row.number].append(row)
+    newest = {number: max(rows, key=lambda row: _time_ms(row, now_ms)) for number, rows in rows_by_number.items()}
     events_by_number = ledger.events_by_number(list(newest))
     opt_outs, superseded = [], 0
     for number, row in newest.items():
@@ -121,21 +98,12 @@ def _plan(result: CsvResult[OptOutRow], now_ms: int) -> OptOutImportPlan:
         if derive_state(events).stopped_at_ms is not None or _is_recorded(events, row):
             continue
         opt_outs.append(row)
-        superseded += state_after(events, EventKind.STOP, _opt_out_time_ms(row, now_ms)).stopped_at_ms is None
-    return OptOutImportPlan(opt_outs, superseded, len(newest) - len(opt_outs), len(rows) - len(newest), result.warnings)
+        superseded += state_after(events, EventKind.STOP, _time_ms(row, now_ms)).stopped_at_ms is None
+    recorded, duplicates = len(newest) - len(opt_outs), len(result.rows) - len(newest)
+    return OptOutImportPlan(opt_outs, superseded, recorded, duplicates, result.warnings)
 
 
-def _newest_by_number(rows: Sequence[OptOutRow], now_ms: int) -> dict[str, OptOutRow]:
-    """Map each number to its last opt-out in the file."""
-    newest: dict[str, OptOutRow] = {}
-    for row in rows:
-        current = newest.get(row.number)
-        if current is None or _opt_out_time_ms(current, now_ms) < _opt_out_time_ms(row, now_ms):
-            newest[row.number] = row
-    return newest
-
-
-def _opt_out_time_ms(row: OptOutRow, now_ms: int) -> int:
+def _time_ms(row: OptOutRow, now_ms: int) -> int:
     """An opt-out without a time counts from now."""
     return now_ms if row.at_ms is None else row.at_ms
 
@@ -148,13 +116,5 @@ def _is_recorded(events: Sequence[LedgerEvent], row: OptOutRow) -> bool:
 
 
 def _event(row: OptOutRow, actor: Actor, now_ms: int) -> dict[str, Any]:
-    return {
-        "number": row.number,
-        "kind": EventKind.STOP,
-        "source": "import",
-        **actor.ledger_columns,
-        "text": row.reason,
-        "detail": {"row": row.row} | ({"day": row.day} if row.day else {}),
-        "occurred_at_ms": _opt_out_time_ms(row, now_ms),
-        "recorded_at_ms": now_ms,
-    }
+    columns = {"text": row.reason, "occurred_at_ms": _time_ms(row, now_ms), **actor.ledger_columns}
+    return recording.imported_event(row.row, row.day, now_ms, number=row.number, kind=EventKind.STOP, **columns)

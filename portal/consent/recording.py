@@ -16,40 +16,41 @@ from portal.accounts.tables.phone_numbers import (
 )
 from portal.consent import consent_notifications
 from portal.consent.rules.consent_state import (
+    HYPOTHETICAL_ID,
     TWILIO_UNSUBSCRIBED_CODE,
     ConsentState,
     EventKind,
+    EventSource,
     LedgerEvent,
     derive_state,
+    state_after,
 )
 from portal.consent.tables import inbound_messages, ledger
 from portal.core.coordination import RESTORED, sync_cursor
 from portal.core.extensions import db
+from portal.core.rules.routing import TextKind
 from portal.core.statements import upsert, upsert_many
 from portal.messages.tables.communications import Attempt, Delivery
 
-_HYPOTHETICAL_ID = 2**62
 _WELCOME_WINDOW_MS = 7 * 86_400_000
 """Send the welcome for STARTs up to seven days old, the longest outage that we expect."""
 
 
 def record(number: str, kind: EventKind, source: str, occurred_at_ms: int, now_ms: int, **columns: Any) -> int:
     """Write one event, apply its consequences, and return its id. `columns` are further columns of the ledger."""
-    event_id = ledger.append(
-        {
-            "number": number,
-            "kind": kind,
-            "source": source,
-            "occurred_at_ms": occurred_at_ms,
-            "recorded_at_ms": now_ms,
-            **columns,
-        }
-    )
+    times = {"occurred_at_ms": occurred_at_ms, "recorded_at_ms": now_ms}
+    event_id = ledger.append({"number": number, "kind": kind, "source": source, **times, **columns})
     recompute(number, now_ms)
     return event_id
 
 
-def recompute(number: str, now_ms: int) -> ConsentState:
+def imported_event(row_number: int, day: str, now_ms: int, **columns: Any) -> dict[str, Any]:
+    """Return the columns of a ledger event read from a file. `day` is set if only the day is known."""
+    detail = {"row": row_number} | ({"day": day} if day else {})
+    return {"source": EventSource.IMPORT, "detail": detail, "recorded_at_ms": now_ms, **columns}
+
+
+def recompute(number: str, now_ms: int) -> None:
     """Derive the state of a number from all its events, store it, and notify the people concerned.
 
     The caller holds the ledger's lock, or it would overwrite what somebody else wrote meanwhile.
@@ -57,46 +58,32 @@ def recompute(number: str, now_ms: int) -> ConsentState:
     events = ledger.events_of(number)
     state = derive_state(events)
     previous_id = next((phone.account_id for phone in phones_with(number) if phone.receives_sms), None)
-    _save_state(number, state)
+    assign_texts(number, state.recipient_id, state.receiving_since_ms)
+    upsert(PhoneState, _phone_state_row(number, state), ["number"])
     _flag_for_review(state.unassigned_start_id)
     _notify(number, previous_id, state, events, now_ms)
-    if state.recipient_id is not None and _needs_welcome(state, events, now_ms):
-        consent_notifications.send_welcome(
-            state.recipient_id,
-            number,
-            state.enabled_by_event_id or 0,
-            now_ms,
-            displaced_account=state.displaced_id is not None,
-        )
-    return state
-
-
-def recompute_if_known(number: str, now_ms: int) -> None:
-    """Recompute the state if the ledger has events of the number."""
-    if any(event.kind != EventKind.ADDED for event in ledger.events_of(number)):
-        recompute(number, now_ms)
+    account_id, event_id = state.recipient_id, state.enabled_by_event_id
+    if account_id is not None and event_id is not None and _needs_welcome(state, events, now_ms):
+        is_move = state.displaced_id is not None
+        consent_notifications.send_text(TextKind.WELCOME, account_id, number, event_id, now_ms, is_move)
 
 
 def recompute_many(numbers: Sequence[str], now_ms: int) -> None:
     """Recompute thousands of numbers with few queries. Only those that concern people are recomputed one by one."""
     previous = recipients_by_number(numbers)
-    silent: dict[str, ConsentState] = {}
+    phone_states, assignments = [], []
     for number, events in ledger.events_by_number(numbers).items():
         state = derive_state(events)
-        previous_id = previous[number][0] if number in previous else None
-        displaces = previous_id not in (None, state.recipient_id)
+        account_id, since_ms = state.recipient_id, state.receiving_since_ms
+        displaces = number in previous and previous[number][0] != account_id
         if displaces or state.unassigned_start_id is not None or _needs_welcome(state, events, now_ms):
             recompute(number, now_ms)
-        else:
-            silent[number] = state
-    upsert_many(PhoneState, [_phone_state_row(number, state) for number, state in silent.items()], ["number"])
-    assign_texts_in_bulk(
-        [
-            (number, state.recipient_id, state.receiving_since_ms)
-            for number, state in silent.items()
-            if state.recipient_id is not None and previous.get(number) != (state.recipient_id, state.receiving_since_ms)
-        ]
-    )
+            continue
+        phone_states.append(_phone_state_row(number, state))
+        if account_id is not None and previous.get(number) != (account_id, since_ms):
+            assignments.append((number, account_id, since_ms))
+    upsert_many(PhoneState, phone_states, ["number"])
+    assign_texts_in_bulk(assignments)
 
 
 def record_reported_stop(delivery_id: int, attempt_id: str, now_ms: int) -> None:
@@ -105,7 +92,7 @@ def record_reported_stop(delivery_id: int, attempt_id: str, now_ms: int) -> None
     ledger.lock_ledger()
     if not is_stopped(attempt.destination):
         detail = {"error_code": TWILIO_UNSUBSCRIBED_CODE, "delivery_id": delivery_id}
-        record(attempt.destination, EventKind.STOP, "twilio", attempt.started_at_ms, now_ms, detail=detail)
+        record(attempt.destination, EventKind.STOP, EventSource.TWILIO, attempt.started_at_ms, now_ms, detail=detail)
 
 
 def record_unreachable(delivery: Delivery, attempt_id: str, code: str, now_ms: int) -> None:
@@ -114,37 +101,30 @@ def record_unreachable(delivery: Delivery, attempt_id: str, code: str, now_ms: i
     An account that has confirmed the number since the text left is not asked, nor is a sysadmin who sent a test text.
     """
     attempt = db.session.get_one(Attempt, attempt_id)
-    number = attempt.destination
+    number, sent_at_ms = attempt.destination, attempt.started_at_ms
     ledger.lock_ledger()
     phone_state = db.session.get(PhoneState, number, populate_existing=True)
     if number != delivery.address or (phone_state is not None and phone_state.unreachable_at_ms is not None):
         return
     detail = {"error_code": code, "delivery_id": delivery.id}
-    event_id = record(number, EventKind.UNREACHABLE, "twilio", attempt.started_at_ms, now_ms, detail=detail)
+    event_id = record(number, EventKind.UNREACHABLE, EventSource.TWILIO, sent_at_ms, now_ms, detail=detail)
     state = consent_state_of(number)
     account_id: int | None = delivery.communication.account_id
     if account_id not in [phone.account_id for phone in phones_with(number)]:
         account_id = state.recipient_id
     if account_id is not None and state.unreachable_at_ms is not None:
-        consent_notifications.request_number_confirmation(account_id, number, event_id, now_ms)
+        consent_notifications.send_email(consent_notifications.NUMBER_CHECK, account_id, number, event_id, now_ms)
 
 
-def _notify(
-    number: str, previous_id: int | None, state: ConsentState, events: Sequence[LedgerEvent], now_ms: int
-) -> None:
+def _notify(number: str, previous_id: int | None, state: ConsentState, events: list[LedgerEvent], now_ms: int) -> None:
     """Notify the account that loses the texts, even if they have waited for a decision since."""
     event_id, displaced_id = state.enabled_by_event_id, state.displaced_id if previous_id is None else previous_id
     if event_id is not None and displaced_id not in (None, state.recipient_id) and state.recipient_id is not None:
-        consent_notifications.notify_displaced(displaced_id, number, event_id, now_ms)
+        consent_notifications.send_email(consent_notifications.DISPLACED, displaced_id, number, event_id, now_ms)
     if state.recipient_id is None and previous_id is not None and state.displaced_id == previous_id:
         confirmed_id = max((event.id for event in events if event.kind == EventKind.CONFIRMED), default=0)
         event_id = state.unassigned_start_id or confirmed_id
-        consent_notifications.notify_decision_pending(previous_id, number, event_id, now_ms)
-
-
-def _save_state(number: str, state: ConsentState) -> None:
-    assign_texts(number, state.recipient_id, state.receiving_since_ms)
-    upsert(PhoneState, _phone_state_row(number, state), ["number"])
+        consent_notifications.send_email(consent_notifications.DECISION_PENDING, previous_id, number, event_id, now_ms)
 
 
 def _phone_state_row(number: str, state: ConsentState) -> dict[str, Any]:
@@ -182,12 +162,9 @@ def _needs_welcome(state: ConsentState, events: Sequence[LedgerEvent], now_ms: i
 
 def recipient_for_start(number: str, at_ms: int, cannot_clear_stop: bool = False) -> int | None:
     """Return the account that a START at this time would give the texts to; None if nobody newly gets them."""
-    accounts = ledger.accounts_with_number_at(number, at_ms)
-    start = LedgerEvent(
-        _HYPOTHETICAL_ID, EventKind.START, at_ms, account_ids=accounts, cannot_clear_stop=cannot_clear_stop
-    )
-    state = derive_state([*ledger.events_of(number), start])
-    return state.recipient_id if state.enabled_by_event_id == _HYPOTHETICAL_ID else None
+    accounts, events = ledger.accounts_with_number_at(number, at_ms), ledger.events_of(number)
+    state = state_after(events, EventKind.START, at_ms, account_ids=accounts, cannot_clear_stop=cannot_clear_stop)
+    return state.recipient_id if state.enabled_by_event_id == HYPOTHETICAL_ID else None
 
 
 def consent_state_of(number: str) -> ConsentState:

@@ -17,7 +17,7 @@ from portal.consent.opt_in_import import (
     import_opt_ins,
     plan_opt_ins,
 )
-from portal.consent.opt_out_import import OptOutImportPlan, decode, import_opt_outs, plan_opt_outs
+from portal.consent.opt_out_import import OptOutImportPlan, import_opt_outs, plan_opt_outs
 from portal.consent.rules import inbound_ordering
 from portal.consent.rules.consent_state import EventKind
 from portal.consent.tables.ledger import ConsentEvent, count_events
@@ -25,6 +25,7 @@ from portal.consent.tables.ledger_search import LedgerFilter, ledger_page
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
+from portal.core.rules.csv_input import decode_csv
 from portal.core.rules.time_format import format_utc, start_of_day_ms
 from portal.core.transaction import transaction
 from portal.gateways.provider import ProviderMessage
@@ -125,7 +126,7 @@ def test_an_empty_file_is_refused(text: str) -> None:
 @pytest.mark.parametrize("raw", [b"", b" \n", b"\xff\xfe+\x001", b"+1202\x81", b"+1202\x00"])
 def test_binary_file_is_refused(raw: bytes) -> None:
     with pytest.raises(ActionRefused):
-        decode(raw)
+        decode_csv(raw)
 
 
 def test_ten_thousand_lines_are_imported() -> None:

@@ -1,8 +1,9 @@
 """Opt-outs and opt-ins read from files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
+from functools import partial
 
 from portal.accounts.rules.phone_cells import parse_phone_cell
 from portal.core.rules import csv_input, text_input
@@ -46,46 +47,37 @@ def read_opt_outs(text: str, region: str, now_ms: int) -> CsvResult[OptOutRow]:
 
     Raises `CsvError` if the text as a whole cannot be read.
     """
+    read_row = partial(_read_opt_out, region=region, now_ms=now_ms)
     if not csv_input.has_column(text, "phone"):
-        return csv_input.read_list(text, "phone", _opt_out_reader(region, now_ms))
-    return csv_input.read_table(text, OPT_OUT_COLUMNS, ("phone",), _opt_out_reader(region, now_ms))
+        return csv_input.read_list(text, "phone", read_row)
+    return csv_input.read_table(text, OPT_OUT_COLUMNS, ("phone",), read_row)
 
 
 def read_opt_ins(text: str, region: str, now_ms: int) -> CsvResult[OptInRow]:
     """Read a CSV whose header names `OPT_IN_COLUMNS`. Raises `CsvError` if the text as a whole cannot be read."""
-    result = csv_input.read_table(text, OPT_IN_COLUMNS, OPT_IN_COLUMNS, _opt_in_reader(region, now_ms))
+    read_row = partial(_read_opt_in, region=region, now_ms=now_ms)
+    result = csv_input.read_table(text, OPT_IN_COLUMNS, OPT_IN_COLUMNS, read_row)
     errors = sorted([*result.errors, *_duplicate_row_errors(result.rows)], key=lambda error: error.row)
     return replace(result, errors=errors)
 
 
-def _opt_out_reader(region: str, now_ms: int) -> Callable[[CsvRow], OptOutRow]:
-    def read(cells: CsvRow) -> OptOutRow:
-        number, stopped_at = _phone_cell(cells, region), _time_cell(cells, "stopped_at", now_ms)
-        return OptOutRow(
-            row=cells.row_number,
-            number=number,
-            at_ms=stopped_at.latest_ms(now_ms) if stopped_at else None,
-            reason=_text_cell(cells, "reason"),
-            day=stopped_at.day if stopped_at else "",
-        )
-
-    return read
+def _read_opt_out(cells: CsvRow, region: str, now_ms: int) -> OptOutRow:
+    number, stopped_at = _phone_cell(cells, region), _time_cell(cells, "stopped_at", now_ms)
+    at_ms, day = (stopped_at.latest_ms(now_ms), stopped_at.day) if stopped_at else (None, "")
+    return OptOutRow(cells.row_number, number, at_ms, _text_cell(cells, "reason"), day)
 
 
-def _opt_in_reader(region: str, now_ms: int) -> Callable[[CsvRow], OptInRow]:
-    def read(cells: CsvRow) -> OptInRow:
-        external_id, number = text_input.clean_code(cells["external_id"]), _phone_cell(cells, region)
-        opted_in_at, evidence = _time_cell(cells, "opted_in_at", now_ms), _text_cell(cells, "evidence")
-        if not external_id:
-            cells.add_error("external_id", "Give the account number of the person who opted in.")
-        if not cells["opted_in_at"]:
-            cells.add_error("opted_in_at", "Give a time like 2026-03-01T14:30:00Z, or a day like 2026-03-01.")
-        if not evidence:
-            cells.add_error("evidence", "Say how the person agreed, for example: paper form of 3 March, on file.")
-        at_ms, day = (opted_in_at.at_ms, opted_in_at.day) if opted_in_at else (0, "")
-        return OptInRow(cells.row_number, external_id, number, at_ms, evidence, day)
-
-    return read
+def _read_opt_in(cells: CsvRow, region: str, now_ms: int) -> OptInRow:
+    external_id, number = text_input.clean_code(cells["external_id"]), _phone_cell(cells, region)
+    opted_in_at, evidence = _time_cell(cells, "opted_in_at", now_ms), _text_cell(cells, "evidence")
+    if not external_id:
+        cells.add_error("external_id", "Give the account number of the person who opted in.")
+    if not cells["opted_in_at"]:
+        cells.add_error("opted_in_at", "Give a time like 2026-03-01T14:30:00Z, or a day like 2026-03-01.")
+    if not evidence:
+        cells.add_error("evidence", "Say how the person agreed, for example: paper form of 3 March, on file.")
+    at_ms, day = (opted_in_at.at_ms, opted_in_at.day) if opted_in_at else (0, "")
+    return OptInRow(cells.row_number, external_id, number, at_ms, evidence, day)
 
 
 def _phone_cell(cells: CsvRow, region: str) -> str:

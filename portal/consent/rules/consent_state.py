@@ -6,11 +6,16 @@ Events are applied in order of time, whatever the order of their arrival.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 REQUEST_VALID_MS = 30 * 86_400_000
 """A START answers a request (an invitation, or a request while stopped) of the last 30 days."""
 TWILIO_UNSUBSCRIBED_CODE = "21610"
 """Twilio reports a STOP by this error code, some time after the handset sent it (docs/twilio.md#blocked-send)."""
+
+
+HYPOTHETICAL_ID = 2**62
+"""The id of an event, or of an account, that does not exist yet."""
 
 
 class EventKind(StrEnum):
@@ -32,6 +37,25 @@ class EventKind(StrEnum):
     CONFIRMED = "confirmed"
     ADDED = "added"
     """The number was added to an account. Not stored in the ledger: it is read from the accounts' own rows."""
+
+
+class EventSource(StrEnum):
+    """Who or what brought an event to the ledger. MANUAL and REPLY are an administrator's decision."""
+
+    HANDSET = "handset"
+    PORTAL = "portal"
+    TWILIO = "twilio"
+    MANUAL = "manual"
+    REPLY = "reply"
+    IMPORT = "import"
+
+
+class MessageSource(StrEnum):
+    """Where the portal read a handset's text."""
+
+    WEBHOOK = "webhook"
+    LIST = "list"
+    """Twilio's list, after an outage."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +106,6 @@ class ConsentState:
     def receives_texts(self) -> bool:
         return self.recipient_id is not None and self.stopped_at_ms is None
 
-    @property
-    def requester_ids(self) -> set[int]:
-        return {*self.invited_at_ms, *self.requested_at_ms}
-
 
 def derive_state(events: Iterable[LedgerEvent]) -> ConsentState:
     """Apply all events in order of time; events of the same moment in order of rank, then of writing."""
@@ -95,12 +115,18 @@ def derive_state(events: Iterable[LedgerEvent]) -> ConsentState:
     return state
 
 
+def state_after(
+    events: Iterable[LedgerEvent], kind: EventKind, at_ms: int, account_id: int | None = None, **fields: Any
+) -> ConsentState:
+    """The state if this event, with the id `HYPOTHETICAL_ID`, happened as well."""
+    return derive_state([*events, LedgerEvent(HYPOTHETICAL_ID, kind, at_ms, account_id, **fields)])
+
+
 def sorted_events(events: Iterable[LedgerEvent]) -> list[LedgerEvent]:
     return sorted(events, key=lambda event: (event.at_ms, event.order_rank, event.id))
 
 
 def apply_event(state: ConsentState, event: LedgerEvent) -> ConsentState:
-    """Apply one step of the decision table."""
     transition = _TRANSITIONS.get(event.kind)
     return transition(state, event) if transition else state
 
@@ -109,7 +135,7 @@ def open_requests(state: ConsentState, at_ms: int) -> dict[int, int]:
     """Map accounts with an open request, whether invited or made while stopped, to the time of their last one."""
     last_requests = {
         account: max(state.invited_at_ms.get(account, 0), state.requested_at_ms.get(account, 0))
-        for account in state.requester_ids
+        for account in {*state.invited_at_ms, *state.requested_at_ms}
     }
     return {account: since_ms for account, since_ms in last_requests.items() if at_ms - since_ms <= REQUEST_VALID_MS}
 
@@ -161,16 +187,10 @@ def _start(state: ConsentState, event: LedgerEvent) -> ConsentState:
         return replace(state, unassigned_start_id=event.id)
     recipient_id = _recipient_of_start(state, event)
     reopened = replace(
-        state,
-        stopped_at_ms=None,
-        stopped_by_event_id=None,
-        invited_at_ms={},
-        requested_at_ms={},
-        unreachable_at_ms=None,
-        unreachable_code="",
+        _reachable(state), stopped_at_ms=None, stopped_by_event_id=None, invited_at_ms={}, requested_at_ms={}
     )
     if recipient_id is None:
-        return _leave_unassigned(reopened, event)
+        return replace(_without_doubtful_recipient(reopened), unassigned_start_id=event.id)
     if recipient_id == state.recipient_id and state.stopped_at_ms is None:
         return replace(reopened, unassigned_start_id=None)
     return _assign(reopened, recipient_id, event)
@@ -193,30 +213,24 @@ def _recipient_of_start(state: ConsentState, event: LedgerEvent) -> int | None:
         since_ms = state.added_at_ms.get(account, 0)
     else:
         return None
-    return account if account in event.account_ids and not _accounts_added_after(state, account, since_ms) else None
+    return account if account in event.account_ids and not _may_have_new_owner(state, account, since_ms) else None
 
 
-def _accounts_added_after(state: ConsentState, account_id: int | None, since_ms: int) -> set[int]:
-    """Other accounts that got the number after `since_ms`, including those that removed it again."""
-    return {account for account, at_ms in state.added_at_ms.items() if account != account_id and at_ms > since_ms}
+def _may_have_new_owner(state: ConsentState, account_id: int | None, since_ms: int) -> bool:
+    """Whether another account got the number after `since_ms`, even one that removed it again."""
+    return any(account != account_id and at_ms > since_ms for account, at_ms in state.added_at_ms.items())
 
 
-def _leave_unassigned(state: ConsentState, event: LedgerEvent) -> ConsentState:
-    """An administrator must decide which account this START meant.
-
-    Until then nobody gets the texts if the number may have a new owner.
-    """
-    if state.recipient_id is None or not _accounts_added_after(
-        state, state.last_recipient_id, state.last_recipient_since_ms
-    ):
-        return replace(state, unassigned_start_id=event.id)
-    return replace(_without_recipient(state), unassigned_start_id=event.id)
+def _without_doubtful_recipient(state: ConsentState) -> ConsentState:
+    """Give the texts to nobody if the number may have a new owner."""
+    last_id, since_ms = state.last_recipient_id, state.last_recipient_since_ms
+    if state.recipient_id is None or not _may_have_new_owner(state, last_id, since_ms):
+        return state
+    return replace(_without_recipient(state), displaced_id=state.recipient_id)
 
 
 def _without_recipient(state: ConsentState) -> ConsentState:
-    return replace(
-        state, recipient_id=None, receiving_since_ms=None, enabled_by_event_id=None, displaced_id=state.recipient_id
-    )
+    return replace(state, recipient_id=None, receiving_since_ms=None, enabled_by_event_id=None)
 
 
 def _opt_in(state: ConsentState, event: LedgerEvent) -> ConsentState:
@@ -228,12 +242,9 @@ def _opt_in(state: ConsentState, event: LedgerEvent) -> ConsentState:
 
 def _move(state: ConsentState, event: LedgerEvent) -> ConsentState:
     """Only consent from the handset can be moved: texts that it gets, or a START without an account."""
-    has_consent = state.stopped_at_ms is None and (
-        state.recipient_id is not None or state.unassigned_start_id is not None
-    )
-    if event.account_id is None or event.account_id == state.recipient_id or not has_consent:
-        return state
-    return _assign(state, event.account_id, event)
+    if state.stopped_at_ms is None and (state.recipient_id is not None or state.unassigned_start_id is not None):
+        return _opt_in(state, event)
+    return state
 
 
 def _remove(state: ConsentState, event: LedgerEvent) -> ConsentState:
@@ -245,9 +256,7 @@ def _remove(state: ConsentState, event: LedgerEvent) -> ConsentState:
         requested_at_ms={account: at for account, at in state.requested_at_ms.items() if account != removed_id},
         displaced_id=None if removed_id in (state.recipient_id, state.displaced_id) else state.displaced_id,
     )
-    if state.recipient_id != removed_id:
-        return remaining
-    return replace(remaining, recipient_id=None, receiving_since_ms=None, enabled_by_event_id=None)
+    return _without_recipient(remaining) if state.recipient_id == removed_id else remaining
 
 
 def _unreachable(state: ConsentState, event: LedgerEvent) -> ConsentState:
@@ -256,14 +265,11 @@ def _unreachable(state: ConsentState, event: LedgerEvent) -> ConsentState:
 
 def _confirm_number(state: ConsentState, _event: LedgerEvent) -> ConsentState:
     """An unreachable number may have a new owner: if another account got it, the texts wait for START."""
-    reachable = replace(state, unreachable_at_ms=None, unreachable_code="")
-    if (
-        state.unreachable_at_ms is None
-        or state.recipient_id is None
-        or not _accounts_added_after(state, state.last_recipient_id, state.last_recipient_since_ms)
-    ):
-        return reachable
-    return _without_recipient(reachable)
+    return _reachable(state) if state.unreachable_at_ms is None else _without_doubtful_recipient(_reachable(state))
+
+
+def _reachable(state: ConsentState) -> ConsentState:
+    return replace(state, unreachable_at_ms=None, unreachable_code="")
 
 
 def _assign(state: ConsentState, account_id: int, event: LedgerEvent) -> ConsentState:

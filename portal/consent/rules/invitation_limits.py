@@ -63,9 +63,10 @@ def longest_limit_hit(counted: Sequence[tuple[RateLimit, Sequence[int]]], now_ms
 
     `counted` pairs each limit with the times of the requests that count for it, oldest first.
     """
+    recent = [(limit, [time for time in times if time > now_ms - limit.window_ms]) for limit, times in counted]
     hits = [
         RateLimitHit(limit, times[-limit.max_requests] + limit.window_ms)
-        for limit, times in ((limit, _after_ms(times, now_ms - limit.window_ms)) for limit, times in counted)
+        for limit, times in recent
         if len(times) >= limit.max_requests
     ]
     return max(hits, key=lambda hit: hit.retry_at_ms, default=None)
@@ -85,10 +86,6 @@ def number_ineligibility(number: str, countries: Sequence[str], test_mode: bool)
     if not is_in_countries(number, countries):
         return f"Texts go to numbers in {_country_list(countries)} only, and this one is not."
     return None
-
-
-def _after_ms(times: Sequence[int], since_ms: int) -> list[int]:
-    return [time for time in times if time > since_ms]
 
 
 def _country_list(countries: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from portal.consent.rules import opt_out_context
+from portal.consent.rules.opt_out_context import ENDS_ANYTHING, ENDS_MESSAGES, HOW_TO_QUESTION, reverses_meaning
 from portal.consent.rules.opt_out_phrases import PHRASE_REWRITES
 from portal.consent.rules.opt_out_vocabulary import OTHER_ROLE, WORD_ROLES
 from portal.core.rules import text_input
@@ -123,7 +123,7 @@ def is_opt_out_request(body: str) -> bool:
     if len(body) > _MAX_LENGTH:
         return False
     text = normalise_reply(body).strip()
-    if _INSTRUCTION.search(text) or opt_out_context.reverses_meaning(text):
+    if _INSTRUCTION.search(text) or reverses_meaning(text):
         return False
     unsigned, _newline, signature = text.rpartition("\n")
     is_signed = bool(unsigned) and len(signature.split()) <= _MAX_SIGNATURE_WORDS
@@ -132,13 +132,10 @@ def is_opt_out_request(body: str) -> bool:
 
 def normalise_reply(text: str) -> str:
     """Lower the case, and drop accents and invisible characters."""
-    visible = (
-        text_input.clean_lines(text, joiners=False).replace("🛑", " stop ").replace("*", "").replace("#", " number ")
-    )
-    visible = _PHONE_NUMBER.sub("number", visible)
-    letters = (
-        letter for letter in unicodedata.normalize("NFKD", visible).casefold() if not unicodedata.combining(letter)
-    )
+    visible = text_input.clean_lines(text, joiners=False)
+    visible = visible.replace("🛑", " stop ").replace("*", "").replace("#", " number ")
+    folded = unicodedata.normalize("NFKD", _PHONE_NUMBER.sub("number", visible)).casefold()
+    letters = (letter for letter in folded if not unicodedata.combining(letter))
     return _APOSTROPHES.sub("'", "".join(letters))
 
 
@@ -167,9 +164,7 @@ def _parse_clause(part: str) -> _Clause:
         words = phrase.sub(replacement, words)
     roles = _INNER_AUXILIARY.sub("", "".join(_role_of_word(word) for word in words.split())).replace("B", "q")
     if how_to:
-        is_question = not opt_out_context.ENDS_MESSAGES.fullmatch(roles) or bool(
-            opt_out_context.ENDS_ANYTHING.fullmatch(words)
-        )
+        is_question = not ENDS_MESSAGES.fullmatch(roles) or bool(ENDS_ANYTHING.fullmatch(words))
     return _Clause(" ".join(words.split()), _NEGATED_OPT_OUT.sub(OTHER_ROLE, roles), is_question)
 
 
@@ -208,7 +203,7 @@ def _collapse_doubled_letters(text: str) -> str:
     return _DOUBLED.sub(r"\1", text)
 
 
-_HOW_TO_QUESTION = re.compile(_collapse_doubled_letters(opt_out_context.HOW_TO_QUESTION))
+_HOW_TO_QUESTION = re.compile(_collapse_doubled_letters(HOW_TO_QUESTION))
 _NEUTRAL_CLAUSES = re.compile(_collapse_doubled_letters(_NEUTRAL_CLAUSE))
 _ROLES = {_collapse_doubled_letters(word): role for role, words in WORD_ROLES.items() for word in words.split()}
 _PHRASES = [

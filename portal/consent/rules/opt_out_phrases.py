@@ -148,10 +148,7 @@ PHRASE_REWRITES: tuple[tuple[str, str], ...] = (
     (r"^(?:texts?|notifications|alerts|sms) off$", "yoptout"),
     (r"^(?:(?:i )?dont want|(?:yo )?no quiero(?: nada)?)$", "yoptout"),
     (r"(?:texts|mesages|sms|alerts|these) (?:not|nolonger) (?:needed|wanted|required|necessary)", "yoptout"),
-    (
-        r"count (?:me|us) out$|go to hell|screw (?:off|you)|stfu|gtfo|shut up|(?:degage|vayanse|larguense)\w*",
-        "yoptout",
-    ),
+    (r"count (?:me|us) out$|go to hell|screw (?:off|you)|stfu|gtfo|shut up|(?:degage|vayanse|larguense)\w*", "yoptout"),
     (r"(?:no one|nobody) (?:here )?(?:by|with) that name(?: here)?|not (?:the (?:person|one)|who) you .*", "yoptout"),
     (r"(?:je )?(?:n |en )*ai (?:assez|marre)(?: de)?|y en a marre(?: de)?", "yoptout"),
     (r"(?:basta|assez|enough)(?: (?:con|with))?", "yoptout"),
@@ -166,10 +163,7 @@ PHRASE_REWRITES: tuple[tuple[str, str], ...] = (
     (r"(?:laiss|fout|fich)\w* (?:moi|nous) (?:tranquille|la paix|en paix)|ca suffit", "yoptout"),
     (r"(?:this|its|reported(?: as)?|marked as) (?:spam|harassment|junk)|^spam$", "yoptout"),
     (r"(?:i am |im |ill )?block(?:ed|ing)? (?:you|this number|me)", "yoptout"),
-    (
-        r"e ?mail only|only e ?mail(?: me)?|e ?mail (?:me )?instead of texting|solo (?:por )?(?:correo|email)",
-        "yoptout",
-    ),
+    (r"e ?mail only|only e ?mail(?: me)?|e ?mail (?:me )?instead of texting|solo (?:por )?(?:correo|email)", "yoptout"),
     (r"(?:courriel|e ?mail) (?:seulement|uniquement)", "yoptout"),
 )
 """A pattern and the words that replace it, tried in this order."""

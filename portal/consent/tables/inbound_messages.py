@@ -6,13 +6,16 @@ from typing import Any
 from sqlalchemy import Index, Text, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.consent.rules.consent_state import MessageSource
+from portal.consent.rules.keywords import ReplyCategory
 from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
 from portal.core.extensions import Base, db
 from portal.core.in_list import in_list
+from portal.core.statements import updated_count
 
 
 class InboundMessage(Base):
-    """`source` is webhook or list (fetched after an outage). `order_at_ms` and `order_rank` give its order in time.
+    """`order_at_ms` and `order_rank` give its order in time.
 
     `order_confirmed` is false until the order relative to a STOP or START close to it is known. `needs_review` marks a
     text that an administrator must read; `decision` is what they decided. `auto_reply` is the text sent back, and
@@ -33,8 +36,8 @@ class InboundMessage(Base):
     to_number: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
     raw: Mapped[Any] = mapped_column(Json)
-    source: Mapped[str] = mapped_column(Text, default="webhook")
-    classification: Mapped[str] = mapped_column(Text, default="unclear")
+    source: Mapped[str] = mapped_column(Text, default=MessageSource.WEBHOOK)
+    classification: Mapped[str] = mapped_column(Text, default=ReplyCategory.UNCLEAR)
     is_keyword: Mapped[bool] = mapped_column(Flag, default=True)
     received_at_ms: Mapped[int] = mapped_column(Millis)
     order_at_ms: Mapped[int] = mapped_column(Millis)
@@ -66,9 +69,8 @@ def has_category_since(from_number: str, category: str, since_ms: int) -> bool:
 def messages_from(from_number: str) -> list[InboundMessage]:
     """Oldest first."""
     query = select(InboundMessage).where(InboundMessage.from_number == from_number)
-    return list(
-        db.session.scalars(query.order_by(InboundMessage.order_at_ms, InboundMessage.order_rank, InboundMessage.id))
-    )
+    in_order = query.order_by(InboundMessage.order_at_ms, InboundMessage.order_rank, InboundMessage.id)
+    return list(db.session.scalars(in_order))
 
 
 def auto_reply_outcomes(provider_ids: Sequence[str]) -> dict[str, InboundMessage]:
@@ -90,19 +92,15 @@ def auto_reply_times(from_number: str, content_block: str, since_ms: int) -> lis
 
 def webhook_times(provider_ids: Sequence[str]) -> dict[str, int]:
     """Map the ids of stored texts to when their webhook came; 0 if the text was fetched from the list."""
-    query = select(InboundMessage.provider_id, InboundMessage.source, InboundMessage.received_at_ms).where(
-        InboundMessage.provider_id.in_(provider_ids)
-    )
-    return {row.provider_id: row.received_at_ms if row.source == "webhook" else 0 for row in db.session.execute(query)}
+    columns = InboundMessage.provider_id, InboundMessage.source, InboundMessage.received_at_ms
+    rows = db.session.execute(select(*columns).where(InboundMessage.provider_id.in_(provider_ids)))
+    return {id: received_at_ms if source == MessageSource.WEBHOOK else 0 for id, source, received_at_ms in rows}
 
 
 def set_order(provider_id: str, at_ms: int, rank: int) -> None:
     """Store the confirmed order in time. Inside a transaction."""
     query = update(InboundMessage).where(InboundMessage.provider_id == provider_id)
-    db.session.execute(
-        query.values(order_at_ms=at_ms, order_rank=rank, order_confirmed=True),
-        execution_options={"synchronize_session": False},
-    )
+    updated_count(query.values(order_at_ms=at_ms, order_rank=rank, order_confirmed=True))
 
 
 def messages_without_order(limit: int) -> list[InboundMessage]:
@@ -114,7 +112,7 @@ def messages_without_order(limit: int) -> list[InboundMessage]:
 def confirm_arrival_order(provider_ids: Sequence[str]) -> None:
     """Accept the order of arrival, because nothing better is known. Inside a transaction."""
     query = update(InboundMessage).where(InboundMessage.provider_id.in_(provider_ids))
-    db.session.execute(query.values(order_confirmed=True), execution_options={"synchronize_session": False})
+    updated_count(query.values(order_confirmed=True))
 
 
 def clear_earlier_start_reviews(latest: InboundMessage) -> None:
@@ -122,7 +120,7 @@ def clear_earlier_start_reviews(latest: InboundMessage) -> None:
     others = update(InboundMessage).where(
         InboundMessage.from_number == latest.from_number, InboundMessage.id != latest.id, *_NEEDS_REVIEW
     )
-    db.session.execute(others.where(InboundMessage.classification == "start").values(needs_review=False))
+    db.session.execute(others.where(InboundMessage.classification == ReplyCategory.START).values(needs_review=False))
 
 
 def count_replies_to_review() -> int:

@@ -78,7 +78,8 @@ class ChainHead(Base):
 
 
 LEDGER_COLUMNS = tuple(column.name for column in ConsentEvent.__table__.columns)
-_EVENT_COLUMNS = (
+_MESSAGE_JOIN = (InboundMessage.provider_id == ConsentEvent.message_sid) & (ConsentEvent.message_sid != "")
+_EVENTS = select(
     ConsentEvent.id,
     ConsentEvent.number,
     ConsentEvent.kind,
@@ -88,16 +89,10 @@ _EVENT_COLUMNS = (
     InboundMessage.order_at_ms,
     InboundMessage.order_rank,
     InboundMessage.order_confirmed,
-)
+).outerjoin(InboundMessage, _MESSAGE_JOIN)
 _EVENT_DEFAULTS: dict[str, Any] = {
-    "account_id": None,
-    "actor_id": None,
-    "text": "",
-    "content_block": "",
-    "content_block_version": None,
-    "message_sid": "",
-    "ip": "",
-    "user_agent": "",
+    **dict.fromkeys(("account_id", "actor_id", "content_block_version")),
+    **dict.fromkeys(("text", "content_block", "message_sid", "ip", "user_agent"), ""),
     "detail": {},
 }
 
@@ -115,13 +110,7 @@ def append(*events: dict[str, Any]) -> int:
     head, rows = lock_ledger(), []
     last_id, last_digest = head.last_id, head.digest
     for event in events:
-        row = {
-            **_EVENT_DEFAULTS,
-            **event,
-            "kind": str(event["kind"]),
-            "id": last_id + 1,
-            "previous_digest": last_digest,
-        }
+        row = {**_EVENT_DEFAULTS, **event, "id": last_id + 1, "previous_digest": last_digest}
         row["digest"] = hash_chain.event_digest(last_digest, row)
         last_id, last_digest = row["id"], row["digest"]
         rows.append(row)
@@ -164,9 +153,9 @@ def events_by_number(numbers: Sequence[str]) -> dict[str, list[LedgerEvent]]:
 
     Numbers without events are left out.
     """
-    query = select(*_EVENT_COLUMNS).outerjoin(InboundMessage, _message_join())
     kinds = set(EventKind)
-    rows = [row for row in db.session.execute(query.where(in_list(ConsentEvent.number, numbers))) if row.kind in kinds]
+    query = _EVENTS.where(in_list(ConsentEvent.number, numbers))
+    rows = [row for row in db.session.execute(query) if row.kind in kinds]
     spans = _ownership_spans(numbers, rows)
     events: dict[str, list[LedgerEvent]] = defaultdict(list)
     for number, owners in spans.items():
@@ -178,8 +167,8 @@ def events_by_number(numbers: Sequence[str]) -> dict[str, list[LedgerEvent]]:
 
 def accounts_with_number_at(number: str, at_ms: int) -> frozenset[int]:
     """The accounts that had the number at that time, as far as is known now."""
-    query = select(*_EVENT_COLUMNS).outerjoin(InboundMessage, _message_join())
-    rows = db.session.execute(query.where(ConsentEvent.number == number, ConsentEvent.kind == EventKind.REMOVED)).all()
+    query = _EVENTS.where(ConsentEvent.number == number, ConsentEvent.kind == EventKind.REMOVED)
+    rows = db.session.execute(query).all()
     return _accounts_at(_ownership_spans([number], rows)[number], at_ms)
 
 
@@ -210,35 +199,27 @@ def has_stop_since(number: str, since_ms: int) -> bool:
 
 def inbound_message_of(event_id: int) -> InboundMessage | None:
     """The text from the handset that caused the event."""
-    query = select(InboundMessage).join(ConsentEvent, _message_join())
+    query = select(InboundMessage).join(ConsentEvent, _MESSAGE_JOIN)
     return db.session.scalars(query.where(ConsentEvent.id == event_id)).one_or_none()
 
 
 def request_times(kinds: Sequence[EventKind], since_ms: int, **filters: Any) -> list[int]:
     """When texts were requested since then, oldest first; `filters` are number, account_id or ip."""
-    query = select(ConsentEvent.occurred_at_ms).where(
-        ConsentEvent.kind.in_(kinds), ConsentEvent.occurred_at_ms > since_ms
-    )
-    for name, value in filters.items():
-        query = query.where(getattr(ConsentEvent, name) == value)
-    return list(db.session.scalars(query.order_by(ConsentEvent.occurred_at_ms)))
+    at_ms = ConsentEvent.occurred_at_ms
+    query = select(at_ms).where(ConsentEvent.kind.in_(kinds), at_ms > since_ms).filter_by(**filters)
+    return list(db.session.scalars(query.order_by(at_ms)))
 
 
 def count_events() -> int:
     return db.session.scalar(select(func.count(ConsentEvent.id))) or 0
 
 
-def _message_join() -> Any:
-    return (InboundMessage.provider_id == ConsentEvent.message_sid) & (ConsentEvent.message_sid != "")
-
-
 def _ownership_spans(numbers: Sequence[str], events: Sequence[Any]) -> dict[str, list[tuple[int, int, int]]]:
     """Map numbers to (account, added, removed), the periods in which accounts had them."""
     columns = PhoneNumber.number, PhoneNumber.account_id, PhoneNumber.created_at_ms
     spans: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-    for number, account_id, added_ms in db.session.execute(
-        select(*columns).where(in_list(PhoneNumber.number, numbers))
-    ):
+    query = select(*columns).where(in_list(PhoneNumber.number, numbers))
+    for number, account_id, added_ms in db.session.execute(query):
         spans[number].append((account_id, added_ms, _FOREVER_MS))
     for event in events:
         if event.kind == EventKind.REMOVED and event.account_id is not None:
@@ -248,7 +229,7 @@ def _ownership_spans(numbers: Sequence[str], events: Sequence[Any]) -> dict[str,
 
 
 def _to_event(row: Any, spans: Sequence[tuple[int, int, int]]) -> LedgerEvent:
-    """`row` has the columns of `_EVENT_COLUMNS`."""
+    """`row` has the columns of `_EVENTS`."""
     at_ms = row.occurred_at_ms if row.order_at_ms is None else row.order_at_ms
     return LedgerEvent(
         id=row.id,

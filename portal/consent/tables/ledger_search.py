@@ -30,6 +30,12 @@ _NOT_DIGITS = re.compile(r"[^0-9]")
 _MIN_DIGITS = 3
 _PAGE_SIZE = 1_000
 _MAX_TEXTS = 500
+_SENT_TEXTS = (
+    select(Attempt, Delivery, Communication)
+    .join(Delivery, Delivery.id == Attempt.delivery_id)
+    .join(Communication)
+    .where(Delivery.channel == "sms", Attempt.outcome == "accepted", Attempt.mode.not_in(SIMULATED_MODES))
+)
 
 
 @dataclass(frozen=True)
@@ -110,23 +116,18 @@ def recorded_at_by_event(number: str) -> dict[int, int]:
     return {row.id: row.recorded_at_ms for row in db.session.execute(query)}
 
 
-def texts_sent_to(number: str, account_ids: set[int]) -> list[tuple[Attempt, Delivery, Communication]]:
+def texts_sent_to(number: str, account_ids: set[int]) -> Sequence[tuple[Attempt, Delivery, Communication]]:
     """The newest texts sent to a number for these accounts, oldest first."""
     template = joinedload(Communication.send).joinedload(Send.version).joinedload(TemplateVersion.template)
-    query = (
-        _sent_texts_query()
-        .where(Communication.account_id.in_(account_ids), Attempt.destination == number)
-        .options(template)
-    )
-    rows = db.session.execute(query.order_by(Attempt.started_at_ms.desc()).limit(_MAX_TEXTS)).all()
-    return [(row[0], row[1], row[2]) for row in reversed(rows)]
+    query = _SENT_TEXTS.where(Communication.account_id.in_(account_ids), Attempt.destination == number)
+    newest_first = query.options(template).order_by(Attempt.started_at_ms.desc()).limit(_MAX_TEXTS)
+    return db.session.execute(newest_first).all()[::-1]
 
 
-def texts_following(event_ids: Sequence[int]) -> list[tuple[Attempt, Delivery, Communication]]:
+def texts_following(event_ids: Sequence[int]) -> Sequence[tuple[Attempt, Delivery, Communication]]:
     """Invitations and welcomes caused by these events and sent to the numbers they were meant for."""
-    caused = Communication.consent_event_id.in_(event_ids), Attempt.destination == Delivery.address
-    rows = db.session.execute(_sent_texts_query().where(*caused).order_by(Attempt.started_at_ms))
-    return [(row[0], row[1], row[2]) for row in rows]
+    query = _SENT_TEXTS.where(Communication.consent_event_id.in_(event_ids), Attempt.destination == Delivery.address)
+    return db.session.execute(query.order_by(Attempt.started_at_ms)).all()
 
 
 def numbers_of_account(account_id: int) -> list[str]:
@@ -135,44 +136,23 @@ def numbers_of_account(account_id: int) -> list[str]:
     return list(db.session.scalars(query.group_by(ConsentEvent.number).order_by(func.min(ConsentEvent.id))))
 
 
-def _sent_texts_query() -> Select[Attempt, Delivery, Communication]:
-    return (
-        select(Attempt, Delivery, Communication)
-        .join(Delivery, Delivery.id == Attempt.delivery_id)
-        .join(Communication)
-        .where(Delivery.channel == "sms", Attempt.outcome == "accepted", Attempt.mode.not_in(SIMULATED_MODES))
-    )
-
-
 def _filtered(query: Select[Any], ledger_filter: LedgerFilter) -> Select[Any]:
-    values: dict[Any, Any] = {
-        ConsentEvent.kind: ledger_filter.kind,
-        ConsentEvent.number: ledger_filter.number,
-        ConsentEvent.account_id: ledger_filter.account_id,
-    }
-    query = query.where(*(column == value for column, value in values.items() if value))
+    at_ms, day = ConsentEvent.occurred_at_ms, _event_day()
+    for name in ("kind", "number", "account_id"):
+        if value := getattr(ledger_filter, name):
+            query = query.where(getattr(ConsentEvent, name) == value)
     if ledger_filter.since_ms is not None:
-        query = query.where(
-            _in_period(
-                ConsentEvent.occurred_at_ms >= ledger_filter.since_ms, _event_day_column() >= ledger_filter.since_day
-            )
-        )
+        by_time = and_(day.is_(None), at_ms >= ledger_filter.since_ms)
+        query = query.where(or_(by_time, day >= ledger_filter.since_day))
     if ledger_filter.until_ms is not None:
-        query = query.where(
-            _in_period(
-                ConsentEvent.occurred_at_ms < ledger_filter.until_ms, _event_day_column() <= ledger_filter.until_day
-            )
-        )
-    return (
-        query.where(_matches_query(ledger_filter.query, ledger_filter.region)) if ledger_filter.query.strip() else query
-    )
+        by_time = and_(day.is_(None), at_ms < ledger_filter.until_ms)
+        query = query.where(or_(by_time, day <= ledger_filter.until_day))
+    if ledger_filter.query.strip():
+        query = query.where(_matches_query(ledger_filter.query, ledger_filter.region))
+    return query
 
 
-def _in_period(by_time: ColumnElement[bool], by_day: ColumnElement[bool]) -> ColumnElement[bool]:
-    return or_(and_(_event_day_column().is_(None), by_time), by_day)
-
-
-def _event_day_column() -> ColumnElement[str]:
+def _event_day() -> ColumnElement[str]:
     """The day of an event of which only the day is known (`ConsentEvent.day`); NULL for other events."""
     detail = type_coerce(ConsentEvent.detail, Text)
     if db.session.get_bind().dialect.name == "sqlite":

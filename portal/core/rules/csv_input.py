@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Generic, TypeVar
 
+from portal.core.errors import ActionRefused
 from portal.core.rules import text_input
 from portal.core.rules.csv_output import unescape_formulas
 
@@ -34,7 +35,7 @@ _SAVE_AS = "Save it as “CSV UTF-8”."
 Row = TypeVar("Row")
 
 
-class CsvError(ValueError):
+class CsvError(ActionRefused):
     """The file as a whole cannot be read; the message says why and what to do."""
 
 

@@ -21,12 +21,8 @@ _PAGE_SIZE = 25
 @allow("user")
 def listing() -> str:
     before = query_id("before")
-    page = paginate(
-        communication_history.account_page(current_user.id, before, _PAGE_SIZE + 1, is_sms_visible()),
-        _PAGE_SIZE,
-        before,
-    )
-    return render_template("my_account/history.html", page=page)
+    rows = communication_history.account_page(current_user.id, before, _PAGE_SIZE + 1, is_sms_visible())
+    return render_template("my_account/history.html", page=paginate(rows, _PAGE_SIZE, before))
 
 
 @pages.get("/<id:communication_id>")

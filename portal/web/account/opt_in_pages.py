@@ -8,26 +8,16 @@ from dataclasses import dataclass, replace
 from flask import abort, flash, make_response, redirect, render_template
 from flask.typing import ResponseReturnValue
 
-from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped, phones_of
+from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
 from portal.consent import account_phones, invitations
-from portal.consent.invitations import (
-    NO_DISPLACED_ACCOUNT,
-    DisplacedAccount,
-    RateLimited,
-    RequestRecorded,
-    WordingChanged,
-)
+from portal.consent.invitations import NO_DISPLACED_ACCOUNT, DisplacedAccount
 from portal.content.content_blocks import RenderedBlock
-from portal.core.actor import Actor
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.web.account import phone_number_form
 from portal.web.account.phone_number_form import NumberContext, display_phone
-from portal.web.current_actor import current_actor
 from portal.web.layout import is_sms_visible
 from portal.web.request_input import form_text, is_htmx_request, query_text
-
-_NO_VERSION = -1
 
 
 @dataclass(frozen=True)
@@ -57,18 +47,21 @@ def render_number(number_context: NumberContext, number_id: int) -> ResponseRetu
         return _render_status(number_context, number_id, query_text("seen"))
     if row is None:
         abort(404)
-    page = render_template(
-        "numbers/one.html",
-        number_context=number_context,
-        row=row,
-        stop_help_text=phone_number_form.stop_help_text(number_context),
-    )
+    help_text = phone_number_form.stop_help_text(number_context)
+    page = render_template("numbers/one.html", number_context=number_context, row=row, stop_help_text=help_text)
     return page, {"Vary": "HX-Request"}
 
 
 def render_prompt_page(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
     phone = _phone_or_404(number_context, number_id)
-    return _render_prompt(number_context, _build_prompt(number_context, phone), 200)
+    prompt = _prompt_base(number_context, phone)
+    if problem := invitations.request_ineligibility(phone):
+        prompt = replace(prompt, error=problem)
+    elif hit := invitations.rate_limit_hit(phone, number_context.actor, now_ms()):
+        prompt = replace(prompt, error=hit.limit.message, retry_at_ms=hit.retry_at_ms)
+    else:
+        prompt = replace(prompt, wording=invitations.opt_in_prompt(phone.number))
+    return _render_prompt(number_context, prompt, 200)
 
 
 def invite(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
@@ -76,12 +69,12 @@ def invite(number_context: NumberContext, number_id: int) -> ResponseReturnValue
     phone = _phone_or_404(number_context, number_id)
     prompt = _prompt_base(number_context, phone)
     try:
-        invitations.invite(number_id, _actor_for(number_context), _prompt_version(), now_ms())
-    except WordingChanged as error:
+        invitations.invite(number_id, number_context.actor, _prompt_version(), now_ms())
+    except invitations.WordingChanged as error:
         prompt = replace(prompt, wording=invitations.opt_in_prompt(phone.number), error=error.message)
-    except RequestRecorded as error:
+    except invitations.RequestRecorded as error:
         prompt = replace(prompt, error=error.message, is_recorded=True)
-    except RateLimited as error:
+    except invitations.RateLimited as error:
         prompt = replace(prompt, error=error.message, retry_at_ms=error.retry_at_ms)
     except ActionRefused as error:
         prompt = replace(prompt, error=error.message)
@@ -95,24 +88,15 @@ def confirm_reachable(number_context: NumberContext, number_id: int) -> Response
     _phone_or_404(number_context, number_id)
     row = phone_number_form.find_row(number_context, number_id)
     if row is not None and row.status is not None and row.status.action == "confirm":
-        account_phones.confirm_number(number_id, number_context.account.id, _actor_for(number_context), now_ms())
+        account_phones.confirm_number(number_id, number_context.account.id, number_context.actor, now_ms())
     flash("Thank you. Texts go to this number again.", "info")
     return redirect(number_context.list_url, 303)
 
 
 def _phone_or_404(number_context: NumberContext, number_id: int) -> PhoneNumber:
     """Nobody has this page while texts are off (docs/consent-rules.md#feature-switch)."""
-    phone = next((phone for phone in phones_of(number_context.account.id) if phone.id == number_id), None)
+    phone = phone_number_form.find_phone(number_context, number_id)
     return (phone if is_sms_visible() else None) or abort(404)
-
-
-def _build_prompt(number_context: NumberContext, phone: PhoneNumber) -> InvitationPrompt:
-    prompt = _prompt_base(number_context, phone)
-    if problem := invitations.request_ineligibility(phone):
-        return replace(prompt, error=problem)
-    if hit := invitations.rate_limit_hit(phone, _actor_for(number_context), now_ms()):
-        return replace(prompt, error=hit.limit.message, retry_at_ms=hit.retry_at_ms)
-    return replace(prompt, wording=invitations.opt_in_prompt(phone.number))
 
 
 def _prompt_base(number_context: NumberContext, phone: PhoneNumber) -> InvitationPrompt:
@@ -126,13 +110,10 @@ def _prompt_base(number_context: NumberContext, phone: PhoneNumber) -> Invitatio
     )
 
 
-def _actor_for(number_context: NumberContext) -> Actor:
-    return current_actor(by_admin=number_context.acts_for_other)
-
-
 def _prompt_version() -> int:
+    """-1, which is no version, for anything but a number."""
     version = form_text("version")
-    return int(version) if version.isascii() and version.isdecimal() and len(version) < 10 else _NO_VERSION
+    return int(version) if version.isascii() and version.isdecimal() and len(version) < 10 else -1
 
 
 def _render_prompt(number_context: NumberContext, prompt: InvitationPrompt, status: int) -> ResponseReturnValue:
@@ -148,10 +129,8 @@ def _render_prompt(number_context: NumberContext, prompt: InvitationPrompt, stat
 def _render_invited(number_context: NumberContext, number_id: int, number: str) -> ResponseReturnValue:
     if is_htmx_request():
         return _render_status(number_context, number_id)
-    flash(
-        f"The invitation is on its way to {display_phone(number)}. Texts begin once that phone replies START.",
-        "info",
-    )
+    message = f"The invitation is on its way to {display_phone(number)}. Texts begin once that phone replies START."
+    flash(message, "info")
     return redirect(number_context.list_url, 303)
 
 

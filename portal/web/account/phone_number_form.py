@@ -1,7 +1,6 @@
 """The form for an account's phone numbers, on the person's own page and on the Account Profile."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from portal.consent.recording import consent_state_of
 from portal.consent.rules.consent_state import open_requests
 from portal.content import content_blocks
 from portal.content.rules import content_block_checks
+from portal.core.actor import Actor
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
@@ -59,6 +59,10 @@ class NumberContext:
     def acts_for_other(self) -> bool:
         """Whether an administrator acts for somebody else."""
         return bool(self.account.id != current_user.id)
+
+    @property
+    def actor(self) -> Actor:
+        return current_actor(by_admin=self.acts_for_other)
 
 
 @dataclass(frozen=True)
@@ -123,34 +127,33 @@ def build_form(number_context: NumberContext, **changes: dict[str, str] | dict[i
     return replace(form, **changes)  # type: ignore[arg-type]
 
 
+def find_phone(number_context: NumberContext, number_id: int) -> PhoneNumber | None:
+    return next((phone for phone in phones_of(number_context.account.id) if phone.id == number_id), None)
+
+
 def find_row(number_context: NumberContext, number_id: int) -> PhoneNumberRow | None:
     """None for a number of another account, as for one that does not exist."""
-    rows = _build_rows([phone for phone in phones_of(number_context.account.id) if phone.id == number_id])
-    return rows[0] if rows else None
+    phone = find_phone(number_context, number_id)
+    return _build_rows([phone])[0] if phone else None
 
 
 def stop_help_text(number_context: NumberContext) -> str:
     """How to stop texts and get help, in Markdown, on the person's own page only."""
-    return (
-        content_blocks.render_block(content_block_checks.STOP_HELP_INFO).markdown
-        if number_context.is_own and is_sms_visible()
-        else ""
-    )
+    if not number_context.is_own or not is_sms_visible():
+        return ""
+    return content_blocks.render_block(content_block_checks.STOP_HELP_INFO).markdown
 
 
 def submit_new_number(number_context: NumberContext) -> PhoneNumbersForm | None:
     """None if the number was added; else the form with the input and its errors."""
     values = {"number": form_text("number"), "label": form_text("label")}
-    confirmed = form_code("confirmed_phone")
-    return _submit(
-        lambda: account_phones.add_number(
-            number_context.account.id, values["number"], values["label"], now_ms(), confirmed
-        ),
-        lambda error: replace(
-            build_form(number_context, values=values, errors=error.errors),
-            number_to_confirm=unconfirmed_number(error),
-        ),
-    )
+    account_id, confirmed = number_context.account.id, form_code("confirmed_phone")
+    try:
+        account_phones.add_number(account_id, values["number"], values["label"], now_ms(), confirmed)
+    except InvalidInput as error:
+        form = build_form(number_context, values=values, errors=error.errors)
+        return replace(form, number_to_confirm=unconfirmed_number(error))
+    return None
 
 
 def number_added_message(number_context: NumberContext) -> str:
@@ -159,16 +162,16 @@ def number_added_message(number_context: NumberContext) -> str:
 
 
 def submit_label(number_context: NumberContext, number_id: int) -> PhoneNumbersForm | None:
-    label = form_text("label")
-    return _submit(
-        lambda: account_phones.relabel_number(number_id, number_context.account.id, label),
-        lambda error: build_form(number_context, label_errors={number_id: " ".join(error.errors.values())}),
-    )
+    try:
+        account_phones.relabel_number(number_id, number_context.account.id, form_text("label"))
+    except InvalidInput as error:
+        return build_form(number_context, label_errors={number_id: error.message})
+    return None
 
 
 def build_removal(number_context: NumberContext, number_id: int) -> NumberRemoval | None:
     """None if the number is not on the account."""
-    phone = next((phone for phone in phones_of(number_context.account.id) if phone.id == number_id), None)
+    phone = find_phone(number_context, number_id)
     if phone is None:
         return None
     account_id = number_context.account.id
@@ -184,23 +187,11 @@ def build_removal(number_context: NumberContext, number_id: int) -> NumberRemova
 
 
 def submit_removal(number_context: NumberContext, number_id: int) -> None:
-    account_phones.remove_number(
-        number_id, number_context.account.id, current_actor(by_admin=number_context.acts_for_other), now_ms()
-    )
+    account_phones.remove_number(number_id, number_context.account.id, number_context.actor, now_ms())
 
 
 def display_phone(number: str) -> str:
     return format_phone(number, settings().region)
-
-
-def _submit(
-    action: Callable[[], object], on_invalid: Callable[[InvalidInput], PhoneNumbersForm]
-) -> PhoneNumbersForm | None:
-    try:
-        action()
-    except InvalidInput as error:
-        return on_invalid(error)
-    return None
 
 
 def _build_rows(phones: list[PhoneNumber]) -> list[PhoneNumberRow]:

@@ -104,9 +104,8 @@ def _apply_new_password(account: Account, password: str) -> ResponseReturnValue:
     account_id, email, name, details = account.id, account.email, account.name, _account_details(account)
     if not reset_password_by_link(account_id, account.fs_uniquifier, password, now_ms()):
         return _redirect_to_forgot_password("no longer works")
-    _run_after_response(
-        lambda: _send_account_email("reset_notice", email, name, "Your password was changed", **details)
-    )
+    subject = "Your password was changed"
+    _run_after_response(lambda: _send_account_email("reset_notice", email, name, subject, **details))
     flash("Your password was changed. Sign in with the new one.")
     return redirect(url_for("security.login"))
 
@@ -120,14 +119,8 @@ def _send_reset_links(name: str) -> None:
     """Send one email per recipient, with a link for each account."""
     for recipient in password_reset.reset_recipients(name, now_ms()):
         accounts = [{**_account_details(account), "link": _reset_url(account)} for account in recipient.accounts]
-        _send_account_email(
-            "reset_instructions",
-            recipient.email,
-            recipient.name,
-            "Choose a new password",
-            accounts=accounts,
-            link_lifetime=_RESET_LINK_LIFETIME_TEXT,
-        )
+        context = {"accounts": accounts, "link_lifetime": _RESET_LINK_LIFETIME_TEXT}
+        _send_account_email("reset_instructions", recipient.email, recipient.name, "Choose a new password", **context)
 
 
 def _account_details(account: Account) -> dict[str, str]:
@@ -141,17 +134,13 @@ def _send_account_email(template: str, email: str, recipient_name: str, subject:
         "organisation": config.organisation,
         "forgot_password_url": _public_url("security.forgot_password"),
     }
-    text, html = (_render_email_part(f"security/email/{template}.{kind}", context) for kind in ("txt", "html"))
+    # not `render_template`, whose context processors look at the visitor
+    files = (current_app.jinja_env.get_template(f"security/email/{template}.{kind}") for kind in ("txt", "html"))
+    text, html = (file.render(context) for file in files)
     message_id = make_msgid(domain=sender_domain(config.mail_from))
-    outcome = send_mail(
-        config.smtp_url, config.mail_from, OutgoingEmail(email, recipient_name, subject, text, html, message_id)
-    )
+    message = OutgoingEmail(email, recipient_name, subject, text, html, message_id)
+    outcome = send_mail(config.smtp_url, config.mail_from, message)
     _log.info("account email sent", template=template, outcome=type(outcome).__name__)
-
-
-def _render_email_part(template: str, context: dict[str, Any]) -> str:
-    """Without the page context processors, which look at the visitor."""
-    return current_app.jinja_env.get_template(template).render(context)
 
 
 def _run_after_response(task: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from portal.core.actor import Actor
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.core.rules import text_input
-from portal.core.rules.csv_input import MAX_CSV_ROWS, DecodedFile, RowError
+from portal.core.rules.csv_input import MAX_CSV_ROWS, DecodedFile, RowError, decode_csv
 from portal.web.access import allow
 from portal.web.current_actor import current_actor
 from portal.web.request_input import form_text
@@ -105,7 +105,7 @@ def _uploaded_text() -> DecodedFile:
     """The chosen file, else the pasted text. Raises `ActionRefused`."""
     upload = request.files.get("file")
     if upload is not None and upload.filename:
-        return opt_out_import.decode(upload.read())
+        return decode_csv(upload.read())
     return DecodedFile(text_input.clean_csv(form_text("text").replace("\r\n", "\n")))
 
 

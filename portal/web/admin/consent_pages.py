@@ -118,7 +118,7 @@ def _describe_export(filters: dict[str, str], number: str) -> str:
         f"the number {display_phone(number)} ({number})" if number else "",
         f"the account {account.external_id}, {account.name}" if account else "",
         f"“{filters['q']}”" if filters["q"] else "",
-        f"events of the kind “{EVENT_LABELS[filters['kind']].text}”" if filters["kind"] else "",  # type: ignore[index]
+        f"events of the kind “{EVENT_LABELS[filters['kind']].text}”" if filters["kind"] else "",
         f"from {filters['from']}" if filters["from"] else "",
         f"to {filters['to']}" if filters["to"] else "",
     ]

@@ -96,26 +96,22 @@ def _record_rejection(endpoint: str, call: WebhookCall) -> None:
 
 def _webhook_call() -> WebhookCall:
     """The call as received. The signed URL comes from the configured public URL, never from the Host header."""
-    body = request.get_data() if request.is_json else None
     return WebhookCall(
         path=request.path,
         query=request.query_string.decode("latin-1"),
         fields=dict(request.form.lists()),
         signature=request.headers.get("X-Twilio-Signature", ""),
         signature_settings=request.headers.get("X-Twilio-Webhooks-Signature-Settings", ""),
-        body=body,
+        body=request.get_data() if request.is_json else None,
     )
 
 
 def _first_values(call: WebhookCall) -> dict[str, str]:
-    """The first value of each field."""
-    return {name: values[0] for name, values in call.fields.items()} if call.body is None else _parse_json(call.body)
-
-
-def _parse_json(body: bytes | None) -> dict[str, str]:
-    """The scalar fields of a JSON object as a form; {} for anything else."""
+    """The first value of each field; of JSON, the scalar fields of an object, and {} for anything else."""
+    if call.body is None:
+        return {name: values[0] for name, values in call.fields.items()}
     try:
-        parsed = json.loads(body or b"{}")
+        parsed = json.loads(call.body or b"{}")
     except (ValueError, RecursionError):
         return {}
     pairs = parsed.items() if isinstance(parsed, dict) else ()

@@ -13,6 +13,7 @@ from portal.consent import consent_notifications, inbound_processing, recording
 from portal.consent.rules.consent_state import EventKind
 from portal.consent.tables.ledger import ConsentEvent
 from portal.core.extensions import db
+from portal.core.rules.routing import TextKind
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Delivery
 from portal.settings import setting_changes
@@ -48,7 +49,7 @@ def record_invitation(app: Flask, ago_ms: int, state: str = "delivered", whose: 
     with app.app_context(), transaction():
         recipient_id, at_ms = account_id(whose), current_ms() - ago_ms
         event_id = recording.record(NUMBER, EventKind.INVITED, "portal", at_ms, at_ms, account_id=recipient_id)
-        consent_notifications.send_invitation(recipient_id, NUMBER, event_id, at_ms)
+        consent_notifications.send_text(TextKind.INVITATION, recipient_id, NUMBER, event_id, at_ms)
         db.session.scalars(select(Delivery).order_by(Delivery.id.desc())).first().state = state  # type: ignore[union-attr]
 
 

@@ -14,6 +14,7 @@ from portal.content import content_blocks
 from portal.content.message_templates import TemplateDraft, create_template
 from portal.content.rules import content_block_checks
 from portal.core.extensions import db
+from portal.core.rules.routing import TextKind
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Communication, Delivery
 from portal.sends.fan_out import fan_out_send
@@ -251,10 +252,10 @@ def consent_communications(web_app: Flask, sms_enabled: None) -> dict[str, int]:
     with web_app.app_context():
         owner_id = account_id()
         with transaction():
-            consent_notifications.send_invitation(owner_id, NUMBER, 1, current_ms())
-            consent_notifications.send_welcome(owner_id, NUMBER, 2, current_ms())
-            consent_notifications.notify_displaced(owner_id, NUMBER, 3, current_ms())
-            consent_notifications.request_number_confirmation(owner_id, NUMBER, 4, current_ms())
+            consent_notifications.send_text(TextKind.INVITATION, owner_id, NUMBER, 1, current_ms())
+            consent_notifications.send_text(TextKind.WELCOME, owner_id, NUMBER, 2, current_ms())
+            consent_notifications.send_email("displaced", owner_id, NUMBER, 3, current_ms())
+            consent_notifications.send_email("number_check", owner_id, NUMBER, 4, current_ms())
         return {kind: found for kind, found in db.session.execute(select(Communication.kind, Communication.id))}
 
 
