@@ -26,8 +26,8 @@ def short_code_gateway(app: object) -> int:
 def count_auto_replies(bodies: list[str], every_ms: int, start_ms: int, number: str = NUMBER) -> int:
     """Receive the texts at an interval and count the answers."""
     answers = [
-        inbound_helpers.receive_text(body, number, start_ms + place * every_ms, To=TO)
-        for place, body in enumerate(bodies)
+        inbound_helpers.receive_text(body, number, start_ms + index * every_ms, To=TO)
+        for index, body in enumerate(bodies)
     ]
     return sum(answer is not None for answer in answers)
 
@@ -35,7 +35,7 @@ def count_auto_replies(bodies: list[str], every_ms: int, start_ms: int, number: 
 @pytest.mark.parametrize("word", ["HELP", "INFO", "ayuda", "STOP", "please stop texting me"])
 def test_keyword_repeated_forty_times_a_minute_is_answered_once(word: str, short_code_gateway: int) -> None:
     assert count_auto_replies([word] * 40, 1_500, short_code_gateway) == 1
-    assert len(inbound_helpers.inbound_messages(NUMBER)) == 40, "all of them are kept"
+    assert len(inbound_helpers.inbound_messages(NUMBER)) == 40, "every text is stored"
 
 
 @pytest.mark.one_engine
@@ -67,48 +67,48 @@ def test_alternating_stop_and_start_is_not_answered_forever(short_code_gateway: 
     assert ("skipped", "duplicate_welcome") in [
         (state, reason) for _number, state, reason in inbound_helpers.texts_of_kind("welcome")
     ]
-    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False), (
-        "every one of them counts all the same"
-    )
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False), "every text still counts"
 
 
 def test_concurrent_webhooks_get_one_answer(app: Flask, short_code_gateway: int) -> None:
-    answered: list[str | None] = []
+    answers: list[str | None] = []
     begin = threading.Barrier(2)
 
-    def hear() -> None:
+    def receive() -> None:
         with app.app_context():
-            for place in range(10):
+            for index in range(10):
                 begin.wait(30)
-                answered.append(
-                    inbound_helpers.receive_text("HELP", scenario.phone_number(place), short_code_gateway, To=TO)
+                answers.append(
+                    inbound_helpers.receive_text("HELP", scenario.phone_number(index), short_code_gateway, To=TO)
                 )
 
-    threads = [threading.Thread(target=hear) for _ in range(2)]
+    threads = [threading.Thread(target=receive) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(answered) == 20
-    assert sum(answer is not None for answer in answered) == 10
+    assert len(answers) == 20
+    assert sum(answer is not None for answer in answers) == 10
 
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize(
-    ("said", "sender", "why"),
+    ("bodies", "sender", "reason"),
     [
         (["HELP", "HELP"], TO, "less than 10 minutes earlier"),
         (["STOP", "QUIT"], TO, "was already opted out"),
         (["HELP"], "+12025550100", "the gateway answers this keyword itself"),
     ],
 )
-def test_history_says_why_no_answer_was_sent(said: list[str], sender: str, why: str, short_code_gateway: int) -> None:
+def test_history_says_why_no_answer_was_sent(
+    bodies: list[str], sender: str, reason: str, short_code_gateway: int
+) -> None:
     scenario.configure_gateway(SmsGatewaySettings=f'{{"FromNumber": "{sender}"}}')
-    count_auto_replies(said, 1_000, short_code_gateway)
+    count_auto_replies(bodies, 1_000, short_code_gateway)
     db.session.remove()
-    told = [item.event for item in number_history(NUMBER) if item.event]
-    assert any(why in remark for remark in told[-1].highlights)
-    assert set(told[-1].highlights) <= set(told[-1].notes)
+    events = [item.event for item in number_history(NUMBER) if item.event]
+    assert any(reason in sentence for sentence in events[-1].highlights)
+    assert set(events[-1].highlights) <= set(events[-1].notes)
 
 
 def test_clock_set_back_allows_no_further_answer() -> None:

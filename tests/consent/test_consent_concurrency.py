@@ -39,7 +39,7 @@ def run_in_threads(app: Flask, *jobs: Callable[[], None]) -> list[Exception]:
         with app.app_context():
             try:
                 job()
-            except Exception as error:  # told in the thread that can fail the test
+            except Exception as error:  # reported in the main thread, which can fail the test
                 faults.append(error)
             finally:
                 db.session.remove()
@@ -58,20 +58,20 @@ def test_concurrent_starts_leave_one_recipient(app: Flask) -> None:
     states = [cases.SCENARIOS["B holds, A invited"], cases.SCENARIOS["both, both invited"]]
     inbound_helpers.create_account_pairs(ROUNDS_PER_DATABASE)
     inbound_helpers.write_ledger(
-        [cases.NumberHistory(states[place % 2], NOW - 20 * 86_400_000) for place in range(ROUNDS_PER_DATABASE)]
+        [cases.NumberHistory(states[index % 2], NOW - 20 * 86_400_000) for index in range(ROUNDS_PER_DATABASE)]
     )
     begin = threading.Barrier(2)
 
     def hear() -> None:
-        for place in range(ROUNDS_PER_DATABASE):
+        for index in range(ROUNDS_PER_DATABASE):
             begin.wait(30)
-            inbound_helpers.receive_text("START", scenario.phone_number(place), NOW)
+            inbound_helpers.receive_text("START", scenario.phone_number(index), NOW)
 
     assert run_in_threads(app, hear, hear) == []
     holders = select(PhoneNumber.number, PhoneNumber.account_id).where(PhoneNumber.receives_sms == True)  # noqa: E712
     expected = {
-        scenario.phone_number(place): inbound_helpers.table_account_id(place, 1 + place % 2)
-        for place in range(ROUNDS_PER_DATABASE)
+        scenario.phone_number(index): inbound_helpers.table_account_id(index, 1 + index % 2)
+        for index in range(ROUNDS_PER_DATABASE)
     }
     assert sorted(tuple(row) for row in db.session.execute(holders)) == sorted(expected.items())
     assert count_events_by_number("start", "handset") == dict.fromkeys(expected, 2)
@@ -93,7 +93,7 @@ def test_concurrent_changes_match_the_derived_state(app: Flask, simulator: serve
     rules = [{"kind": "reject", "code": 21610, "probability": 0.2}, {"kind": "500_after", "probability": 0.1}]
     simulator.set_faults(receipts={"final": "none"}, rules=rules)
     scenario.configure_gateway()
-    numbers = [scenario.phone_number(place) for place in range(6)]
+    numbers = [scenario.phone_number(index) for index in range(6)]
     inbound_helpers.create_account_pairs(len(numbers))
     begun = cases.NumberHistory(cases.SCENARIOS["B holds, A invited"], NOW - 20 * 86_400_000)
     inbound_helpers.write_ledger([begun] * len(numbers))
@@ -105,11 +105,11 @@ def test_concurrent_changes_match_the_derived_state(app: Flask, simulator: serve
         """A worker that does it to one number and one of its accounts after the other, by its own dice."""
 
         def work() -> None:
-            dice = random.Random(f"{step.__name__}")
+            rng = random.Random(f"{step.__name__}")
             for _ in range(times):
-                place = dice.randrange(len(numbers))
+                index = rng.randrange(len(numbers))
                 with contextlib.suppress(ActionRefused):
-                    step(dice, numbers[place], inbound_helpers.table_account_id(place, dice.choice([1, 2])))
+                    step(rng, numbers[index], inbound_helpers.table_account_id(index, rng.choice([1, 2])))
                 db.session.remove()
 
         return work
@@ -133,25 +133,25 @@ def test_concurrent_changes_match_the_derived_state(app: Flask, simulator: serve
     assert find_break(ledger.all_events(), ledger.chain_head()[1]) is None
 
 
-def _receive_random_text(dice: random.Random, number: str, _account_id: int) -> None:
+def _receive_random_text(rng: random.Random, number: str, _account_id: int) -> None:
     inbound_helpers.receive_text(
-        dice.choice(["START", "STOP", "HELP", "stop please", "who is this?"]), number, scenario.now_ms()
+        rng.choice(["START", "STOP", "HELP", "stop please", "who is this?"]), number, scenario.now_ms()
     )
 
 
-def _receive_random_text_again(dice: random.Random, number: str, account_id: int) -> None:
-    _receive_random_text(dice, number, account_id)
+def _receive_random_text_again(rng: random.Random, number: str, account_id: int) -> None:
+    _receive_random_text(rng, number, account_id)
 
 
-def _receive_random_receipt(dice: random.Random, number: str, account_id: int) -> None:
-    inbound_helpers.receive_error_receipt(account_id, number, dice.choice(["", "21610", "30005"]), scenario.now_ms())
+def _receive_random_receipt(rng: random.Random, number: str, account_id: int) -> None:
+    inbound_helpers.receive_error_receipt(account_id, number, rng.choice(["", "21610", "30005"]), scenario.now_ms())
 
 
-def _manual_change(dice: random.Random, number: str, account_id: int) -> None:
-    what = dice.randrange(3)
-    if what == 0:
+def _manual_change(rng: random.Random, number: str, account_id: int) -> None:
+    choice = rng.randrange(3)
+    if choice == 0:
         manual_consent.opt_out(number, "phone", "rang us", SHELL_ACTOR, scenario.now_ms())
-    elif what == 1:
+    elif choice == 1:
         manual_consent.move_texts(number, account_id, SHELL_ACTOR, scenario.now_ms())
     else:
         account_phones.confirm_number(
@@ -169,40 +169,41 @@ def _run_maintenance(_dice: random.Random, _number: str, _account_id: int) -> No
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize(
-    ("latency_ms", "rate", "many"), [(5, 150, 40), (1_500, 500, 25)], ids=["prompt provider", "slow provider"]
+    ("latency_ms", "rate", "send_count"), [(5, 150, 40), (1_500, 500, 25)], ids=["prompt provider", "slow provider"]
 )
 def test_no_text_leaves_a_second_after_the_webhook_answered_stop(
-    app: Flask, simulator: servers.SimulatorClient, latency_ms: int, rate: int, many: int
+    app: Flask, simulator: servers.SimulatorClient, latency_ms: int, rate: int, send_count: int
 ) -> None:
     """Also with a slow provider, where texts wait for one of the requests in flight to end."""
-    found = {"sms_timeout_seconds": 20.0, "sms_lease_seconds": 60.0, "sms_unknown_seconds": 90.0}
-    app.config["PORTAL"] = dataclasses.replace(app.config["PORTAL"], **found)
+    timeouts = {"sms_timeout_seconds": 20.0, "sms_lease_seconds": 60.0, "sms_unknown_seconds": 90.0}
+    app.config["PORTAL"] = dataclasses.replace(app.config["PORTAL"], **timeouts)
     simulator.set_faults(receipts={"final": "none"}, latency_ms=latency_ms)
     scenario.configure_gateway(rate=rate)
-    _create_sends_sharing_number(many)
-    answered: list[float] = []
+    _create_sends_sharing_number(send_count)
+    answered_at_ms: list[float] = []
 
     def stop() -> None:
         servers.wait_for(lambda: len(times_texted(simulator, scenario.phone_number(0))) > 5, "the first texts to leave")
         inbound_helpers.receive_text("STOP", scenario.phone_number(0), scenario.now_ms())
-        answered.append(time.time() * 1000)
+        answered_at_ms.append(time.time() * 1000)
 
     assert run_in_threads(app, lambda: scenario.run_sms_worker(seconds=30), stop) == []
-    stopped = times_texted(simulator, scenario.phone_number(0))
-    assert max(stopped) <= answered[0] + 1_000
-    assert len(stopped) < many
+    sent_at_ms = times_texted(simulator, scenario.phone_number(0))
+    assert max(sent_at_ms) <= answered_at_ms[0] + 1_000
+    assert len(sent_at_ms) < send_count
     states = Counter((row.address == scenario.phone_number(0), row.state) for row in scenario.deliveries("sms"))
-    assert (states[True, "accepted"], states[True, "skipped"]) == (len(stopped), many - len(stopped))
-    assert states[False, "accepted"] == sum(states.values()) - many, "nobody else's texts are held up"
+    assert (states[True, "accepted"], states[True, "skipped"]) == (len(sent_at_ms), send_count - len(sent_at_ms))
+    assert states[False, "accepted"] == sum(states.values()) - send_count, "nobody else's texts are held up"
 
 
-def _create_sends_sharing_number(many: int) -> None:
+def _create_sends_sharing_number(send_count: int) -> None:
     """In each of them it comes last, and so its texts are spread evenly among those to others."""
-    scenario.create_more_accounts(many // 3)
+    scenario.create_more_accounts(send_count // 3)
     scenario.create_accounts(1, with_sms=1)
     scenario.add_template()
-    for turn in range(many):
-        scenario.create_expanded_send(audience={"external_ids": [*(f"Q-{place}" for place in range(turn // 3)), "P-0"]})
+    for index in range(send_count):
+        others = [f"Q-{other}" for other in range(index // 3)]
+        scenario.create_expanded_send(audience={"external_ids": [*others, "P-0"]})
 
 
 def times_texted(simulator: servers.SimulatorClient, number: str) -> list[int]:

@@ -31,8 +31,8 @@ def live_gateway(app: object) -> None:
 
 def test_every_scenario_is_reached_through_the_entry_points() -> None:
     inbound_helpers.create_account_pairs(len(cases.SCENARIOS))
-    for place, state in enumerate(cases.SCENARIOS):
-        number = NumberScenario(place)
+    for index, state in enumerate(cases.SCENARIOS):
+        number = NumberScenario(index)
         for step in cases.SCENARIOS[state]:
             number.apply_step(step)
         assert number.format_state() == cases.NumberHistory(cases.SCENARIOS[state]).describe(), state
@@ -44,54 +44,54 @@ def test_decision_table_through_the_entry_points() -> None:
     The outcome of a cell is decided by a pure function, which is tested with all of them elsewhere.
     """
     cells = [
-        (state, what, outcome)
+        (state, step, outcome)
         for row, state in enumerate(cases.SCENARIOS)
-        for column, (what, outcome) in enumerate(cases.expected_outcomes(state).items())
+        for column, (step, outcome) in enumerate(cases.expected_outcomes(state).items())
         if (row + column) % 2 == (db.engine.name == "sqlite")
     ]
-    stories = [cases.NumberHistory(cases.SCENARIOS[state], LONG_AGO_MS) for state, _what, _outcome in cells]
+    histories = [cases.NumberHistory(cases.SCENARIOS[state], LONG_AGO_MS) for state, _step, _outcome in cells]
     inbound_helpers.create_account_pairs(len(cells))
-    inbound_helpers.write_ledger(stories)
-    wrong = []
-    for place, (state, what, outcome) in enumerate(cells):
-        number = NumberScenario(place, stories[place].at_ms)
-        number.apply_step(what)
+    inbound_helpers.write_ledger(histories)
+    mismatches = []
+    for index, (state, step, outcome) in enumerate(cells):
+        number = NumberScenario(index, histories[index].at_ms)
+        number.apply_step(step)
         actual = number.format_state(), number.needs_review()
-        if actual != (outcome, cases.needs_review(what, outcome)):
-            wrong.append(f"{what} when {state}: {actual} instead of {outcome}")
-    assert wrong == []
+        if actual != (outcome, cases.needs_review(step, outcome)):
+            mismatches.append(f"{step} when {state}: {actual} instead of {outcome}")
+    assert mismatches == []
 
 
 class NumberScenario:
     """A number of its own, its two possible accounts, and a clock that advances with every step."""
 
-    def __init__(self, place: int, now_ms: int = LONG_AGO_MS) -> None:
-        self.index = place
-        self.phone_number = scenario.phone_number(place)
+    def __init__(self, index: int, now_ms: int = LONG_AGO_MS) -> None:
+        self.index = index
+        self.phone_number = scenario.phone_number(index)
         self.now_ms = now_ms
 
     def apply_step(self, step: str) -> None:
         """Apply the step eleven minutes later."""
         self.now_ms += cases.STEP_MS
-        what, who = cases.parse_step(step)
+        action, account = cases.parse_step(step)
         try:
-            _EVENT_ACTIONS[what](self, self.account_id_of(who))
+            _EVENT_ACTIONS[action](self, self.account_id_of(account))
         except ActionRefused:
-            assert what in ("move", "confirm"), f"{step} was refused"
+            assert action in ("move", "confirm"), f"{step} was refused"
         db.session.remove()
 
-    def account_id_of(self, who: int) -> int:
-        return inbound_helpers.table_account_id(self.index, max(who, 1))
+    def account_id_of(self, account: int) -> int:
+        return inbound_helpers.table_account_id(self.index, max(account, 1))
 
     def phone_id(self, account_id: int) -> int:
-        found = [row.id for row in phones_of(account_id) if row.number == self.phone_number]
-        if not found:
+        phone_ids = [row.id for row in phones_of(account_id) if row.number == self.phone_number]
+        if not phone_ids:
             raise ActionRefused("It is not on the account.")
-        return found[0]
+        return phone_ids[0]
 
     def format_state(self) -> str:
-        holder, stopped, dead = inbound_helpers.stored_consent_state(self.phone_number)
-        return cases.describe_state(holder[0] if holder else None, stopped, dead)
+        holder, stopped, unreachable = inbound_helpers.stored_consent_state(self.phone_number)
+        return cases.describe_state(holder[0] if holder else None, stopped, unreachable)
 
     def needs_review(self) -> bool:
         """Return whether the last event waits for an administrator."""

@@ -49,8 +49,8 @@ def make_export(form: str = "csv", **ledger_filter: object) -> ConsentExport:
     return build_export(LedgerFilter(**ledger_filter), "a test", form, "A-1", ZONE, scenario.now_ms())  # type: ignore[arg-type]
 
 
-def csv_rows(found: ConsentExport) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO("".join(export_csv(found)).removeprefix("\ufeff"))))
+def csv_rows(export: ConsentExport) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO("".join(export_csv(export)).removeprefix("\ufeff"))))
 
 
 def drain_all_texts() -> None:
@@ -65,21 +65,21 @@ def drain_all_texts() -> None:
 
 @pytest.mark.one_engine
 def test_csv_names_actor_time_and_exact_text(consent_history_start_ms: int) -> None:
-    words = opt_in_prompt(NUMBER)
-    found = csv_rows(make_export(number=NUMBER))
-    assert tuple(found[0]) == CSV_COLUMNS
-    assert [row["kind"] for row in found] == ["invited", "start", "stop"]
-    invited = found[0]
-    assert (invited["text_kind"], unescape_formulas(invited["text"])) == ("Prompt shown", words.text)
+    prompt = opt_in_prompt(NUMBER)
+    rows = csv_rows(make_export(number=NUMBER))
+    assert tuple(rows[0]) == CSV_COLUMNS
+    assert [row["kind"] for row in rows] == ["invited", "start", "stop"]
+    invited = rows[0]
+    assert (invited["text_kind"], unescape_formulas(invited["text"])) == ("Prompt shown", prompt.text)
     assert (invited["wording"], invited["wording_version"]) == ("MyAccount → SMS Opt-in Confirmation Prompt", "0")
     assert (invited["ip"], invited["user_agent"]) == ("198.51.100.7", "a browser")
     assert (invited["account_number"], invited["actor"]) == ("P-1", "Person P-1, P-1")
     assert invited["occurred_at_utc"] == format_utc(consent_history_start_ms)
     assert invited["time_zone"] == ZONE
     assert invited["occurred_at_local"].endswith(("EST", "EDT"))
-    assert found[1]["effect"] == "Texts go to Person P-1, P-1 from now on."
-    assert found[1]["message_sid"].startswith("SM")
-    assert (found[2]["text"], found[2]["notes"]) == (
+    assert rows[1]["effect"] == "Texts go to Person P-1, P-1 from now on."
+    assert rows[1]["message_sid"].startswith("SM")
+    assert (rows[2]["text"], rows[2]["notes"]) == (
         "please stop texting me",
         "An opt-out in other words, read as STOP.",
     )
@@ -99,14 +99,14 @@ def test_csv_is_safe_against_formula_injection() -> None:
 
 
 def test_json_export_allows_checking_the_chain() -> None:
-    found = json.loads("".join(export_json(make_export("json"))))
-    previous = hash_chain.GENESIS_DIGEST
-    for one in found["events"]:
-        assert one["event"]["previous_digest"] == previous
-        assert one["event"]["digest"] == hash_chain.event_digest(previous, one["event"])
-        previous = one["event"]["digest"]
-    assert previous == found["ledger"]["last_digest"]
-    assert found["event_count"] == len(found["events"]) == 4
+    export = json.loads("".join(export_json(make_export("json"))))
+    previous_digest = hash_chain.GENESIS_DIGEST
+    for item in export["events"]:
+        assert item["event"]["previous_digest"] == previous_digest
+        assert item["event"]["digest"] == hash_chain.event_digest(previous_digest, item["event"])
+        previous_digest = item["event"]["digest"]
+    assert previous_digest == export["ledger"]["last_digest"]
+    assert export["event_count"] == len(export["events"]) == 4
 
 
 @pytest.mark.one_engine
@@ -130,12 +130,12 @@ def test_export_names_the_consent_in_force_for_each_text(
         scenario.now_ms(),
     )
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-1", True, False)
-    found = json.loads("".join(export_json(make_export("json", number=NUMBER))))["sent_texts"]
-    allowed = {text["subject"]: text["authorised_by_event_id"] for text in found}
+    texts = json.loads("".join(export_json(make_export("json", number=NUMBER))))["sent_texts"]
+    allowed = {text["subject"]: text["authorised_by_event_id"] for text in texts}
     assert allowed["Your renewal is due, Person"] == 5, "no STOP before it was known when it left"
     assert allowed["Invitation to get texts at (415) 200-0000"] == 1
-    assert {text["account"] for text in found} == {"Person P-1, P-1"}
-    assert {text["message_sid"] for text in found} == {text["sid"] for text in simulator.accepted_texts()}
+    assert {text["account"] for text in texts} == {"Person P-1, P-1"}
+    assert {text["message_sid"] for text in texts} == {text["sid"] for text in simulator.accepted_texts()}
     assert consent_export.sent_texts_to(OTHER) == []
 
 
@@ -153,19 +153,19 @@ def test_export_holds_each_sent_text_and_its_wording(
     scenario.add_template()
     scenario.create_expanded_send()
     drain_all_texts()
-    left = {text["body"] for text in simulator.accepted_texts()}
+    sent_bodies = {text["body"] for text in simulator.accepted_texts()}
     by_number = json.loads("".join(export_json(make_export("json", number=NUMBER))))["sent_texts"]
-    assert {text["text"] for text in by_number} == left
+    assert {text["text"] for text in by_number} == sent_bodies
     assert {(text["wording"], text["wording_version"]) for text in by_number} == {
         (content_block_checks.BLOCKS[content_block_checks.INVITATION_TEXT].title, 0),
         (content_block_checks.BLOCKS[content_block_checks.WELCOME_TEXT].title, 0),
         (content_block_checks.BLOCKS[content_block_checks.WELCOME_TEXT].title, 1),
         ("Template Renewal (renewal)", 1),
     }
-    asked = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()
-    for ledger_filter in ({"number": NUMBER}, {"account_id": asked}):
+    account_id = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()
+    for ledger_filter in ({"number": NUMBER}, {"account_id": account_id}):
         texts = [row for row in csv_rows(make_export(**ledger_filter)) if row["kind"] == "text"]
-        assert {row["text"] for row in texts} == left
+        assert {row["text"] for row in texts} == sent_bodies
         assert {row["message_sid"] for row in texts} == {text["sid"] for text in simulator.accepted_texts()}
         assert {row["account_number"] for row in texts} == {"P-1"}
         assert {row["notes"] for row in texts} == {f"Allowed by event {event}." for event in (1, 2, 5)}
@@ -183,9 +183,9 @@ def test_invitation_records_its_wording_version(simulator: servers.SimulatorClie
     (text,) = json.loads("".join(export_json(make_export("json", number=UNUSED))))["sent_texts"]
     assert (text["wording"], text["wording_version"]) == ("MyAccount → SMS Invitation Text", 1)
     assert text["text"].endswith(": reply START. STOP to end.")
-    assert text["text"] in [left["body"] for left in simulator.accepted_texts()]
-    whole = [row for row in csv_rows(make_export()) if row["kind"] == "text"]
-    assert [(row["number"], row["text"], row["notes"]) for row in whole] == [
+    assert text["text"] in [sent["body"] for sent in simulator.accepted_texts()]
+    rows = [row for row in csv_rows(make_export()) if row["kind"] == "text"]
+    assert [(row["number"], row["text"], row["notes"]) for row in rows] == [
         (UNUSED, text["text"], f"Allowed by event {text['authorised_by_event_id']}.")
     ]
     assert json.loads("".join(export_json(make_export("json"))))["sent_texts"] == [text]
@@ -195,15 +195,15 @@ def test_invitation_records_its_wording_version(simulator: servers.SimulatorClie
 def test_auto_replies_are_recorded_and_exported() -> None:
     now = scenario.now_ms()
     answers = [
-        inbound_helpers.receive_text(body, UNUSED, now + turn)
-        for turn, body in enumerate(["Help!", "no more texts", "hello"])
+        inbound_helpers.receive_text(body, UNUSED, now + offset)
+        for offset, body in enumerate(["Help!", "no more texts", "hello"])
     ]
     assert answers[0]
     assert answers[1]
-    found = csv_rows(make_export(number=UNUSED))
-    assert [(row["kind"], row["auto_reply"]) for row in found] == [("help", answers[0]), ("stop", answers[1])]
-    assert [row["auto_reply_wording"] for row in found] == ["SMS → Answer to HELP", "SMS → Answer to STOP"]
-    assert {row["auto_reply_wording_version"] for row in found} == {"0"}
+    rows = csv_rows(make_export(number=UNUSED))
+    assert [(row["kind"], row["auto_reply"]) for row in rows] == [("help", answers[0]), ("stop", answers[1])]
+    assert [row["auto_reply_wording"] for row in rows] == ["SMS → Answer to HELP", "SMS → Answer to STOP"]
+    assert {row["auto_reply_wording_version"] for row in rows} == {"0"}
     events = json.loads("".join(export_json(make_export("json", number=UNUSED))))["events"]
     assert [event["auto_reply"]["text"] for event in events] == answers[:2]
     replies = [item.event.auto_reply for item in number_overview.number_history(UNUSED) if item.event]
@@ -212,9 +212,9 @@ def test_auto_replies_are_recorded_and_exported() -> None:
 
 def test_export_is_filtered_by_account_period_or_query(consent_history_start_ms: int) -> None:
     at_start = consent_history_start_ms + MINUTE_MS
-    asked = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()
-    ledger_filter = {
-        "account": LedgerFilter(account_id=asked),
+    account_id = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()
+    filters = {
+        "account": LedgerFilter(account_id=account_id),
         "period": LedgerFilter(since_ms=at_start, until_ms=at_start + 1),
         "kind": LedgerFilter(kind="stop"),
         "name": LedgerFilter(query="person p-1"),
@@ -222,8 +222,8 @@ def test_export_is_filtered_by_account_period_or_query(consent_history_start_ms:
         "part": LedgerFilter(query="2000001"),
         "nothing": LedgerFilter(query="100%"),
     }
-    found = {name: [event.id for event in ledger_page(what, None, 10)] for name, what in ledger_filter.items()}
-    assert found == {
+    event_ids = {name: [event.id for event in ledger_page(criteria, None, 10)] for name, criteria in filters.items()}
+    assert event_ids == {
         "account": [2, 1],
         "period": [2],
         "kind": [4, 3],
@@ -232,15 +232,15 @@ def test_export_is_filtered_by_account_period_or_query(consent_history_start_ms:
         "part": [4],
         "nothing": [],
     }
-    assert {name: count_matching(what) for name, what in ledger_filter.items()} == {
-        name: len(ids) for name, ids in found.items()
+    assert {name: count_matching(criteria) for name, criteria in filters.items()} == {
+        name: len(ids) for name, ids in event_ids.items()
     }
 
 
 def test_export_excludes_events_after_it_began() -> None:
-    found = make_export()
+    export = make_export()
     inbound_helpers.receive_text("HELP", NUMBER, scenario.now_ms())
-    assert len(csv_rows(found)) == 4
+    assert len(csv_rows(export)) == 4
 
 
 @pytest.mark.one_engine
@@ -254,7 +254,7 @@ def test_export_is_logged_without_the_number() -> None:
 
 
 def test_long_ledger_is_read_in_pages() -> None:
-    lines = [f"+1415{300 + place // 10_000}{place % 10_000:04d}" for place in range(2_500)]
+    lines = [f"+1415{300 + index // 10_000}{index % 10_000:04d}" for index in range(2_500)]
     import_opt_outs("\n".join(lines), SHELL_ACTOR, scenario.now_ms())
-    found = csv_rows(make_export(kind="stop"))
-    assert [int(row["event"]) for row in found] == [3, 4, *range(5, 2_505)]
+    rows = csv_rows(make_export(kind="stop"))
+    assert [int(row["event"]) for row in rows] == [3, 4, *range(5, 2_505)]

@@ -110,9 +110,9 @@ def test_newest_opt_out_of_a_repeated_number_counts() -> None:
 
 
 def test_one_row_error_rejects_the_whole_file() -> None:
-    with pytest.raises(ImportRejected) as refused:
+    with pytest.raises(ImportRejected) as rejected:
         import_opt_outs(f"{NUMBER}\n555\n{scenario.phone_number(1)}\nhello", SHELL_ACTOR, scenario.now_ms())
-    assert [row_error.row for row_error in refused.value.row_errors] == [2, 4]
+    assert [row_error.row for row_error in rejected.value.row_errors] == [2, 4]
     assert count_events() == 0
     assert db.session.scalar(select(func.count()).select_from(PhoneState)) == 0
 
@@ -131,7 +131,7 @@ def test_binary_file_is_refused(raw: bytes) -> None:
 
 def test_ten_thousand_lines_are_imported() -> None:
     scenario.create_accounts(20, with_sms=20)
-    lines = [f"+1415{200 + place // 10_000}{place % 10_000:04d}" for place in range(10_000)]
+    lines = [f"+1415{200 + index // 10_000}{index % 10_000:04d}" for index in range(10_000)]
     began = time.process_time()
     plan = import_opt_outs("\n".join(lines), SHELL_ACTOR, scenario.now_ms())
     assert plan_counts(plan) == (10_000, 0, 0, 0)
@@ -160,7 +160,7 @@ def test_opt_in_import_clears_no_stop() -> None:
     inbound_helpers.new_account("P-1")
     inbound_helpers.receive_text("STOP", NUMBER, now - DAY_MS)
     plan = import_opt_ins(opt_in_csv(f"P-1,{NUMBER},{format_utc(now - MINUTE_MS)},Signed yesterday"), SHELL_ACTOR, now)
-    assert [why for _row, why in plan.evidence_only] == [NUMBER_OPTED_OUT]
+    assert [reason for _row, reason in plan.evidence_only] == [NUMBER_OPTED_OUT]
     assert inbound_helpers.stored_consent_state(NUMBER) == (None, True, False)
     assert inbound_helpers.ledger_kinds(NUMBER) == ["stop", "evidence"]
 
@@ -171,7 +171,7 @@ def test_opt_in_import_takes_texts_from_nobody() -> None:
     enabled_account(NUMBER, "P-1", now - DAY_MS)
     inbound_helpers.new_account("V-1")
     plan = import_opt_ins(opt_in_csv(f"V-1,{NUMBER},2026-02-01,Paper form"), SHELL_ACTOR, now)
-    assert [why for _row, why in plan.evidence_only] == [USED_BY_OTHER_ACCOUNT]
+    assert [reason for _row, reason in plan.evidence_only] == [USED_BY_OTHER_ACCOUNT]
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-1", False, False)
     assert inbound_helpers.notified_accounts("displaced") == []
 
@@ -181,7 +181,7 @@ def test_newer_of_two_opt_ins_for_a_number_wins() -> None:
     inbound_helpers.new_account("V-1")
     lines = opt_in_csv(f"P-1,{NUMBER},2026-02-01,Form", f"V-1,{NUMBER},2026-01-01,Form")
     plan = import_opt_ins(lines, SHELL_ACTOR, scenario.now_ms())
-    assert [(row.external_id, why) for row, why in plan.evidence_only] == [("V-1", SUPERSEDED_BY_ROW)]
+    assert [(row.external_id, reason) for row, reason in plan.evidence_only] == [("V-1", SUPERSEDED_BY_ROW)]
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-1", False, False)
 
 
@@ -194,7 +194,7 @@ def test_opt_in_before_the_number_was_removed_has_no_effect() -> None:
             NUMBER, EventKind.REMOVED, "portal", now - MINUTE_MS, now, account_id=account_id, detail=detail
         )
     plan = import_opt_ins(opt_in_csv(f"P-1,{NUMBER},2026-02-01,Form"), SHELL_ACTOR, now)
-    assert [why for _row, why in plan.evidence_only] == [SUPERSEDED_BY_EVENT]
+    assert [reason for _row, reason in plan.evidence_only] == [SUPERSEDED_BY_EVENT]
     assert inbound_helpers.stored_consent_state(NUMBER) == (None, False, False)
 
 
@@ -202,21 +202,21 @@ def test_importing_a_file_twice_writes_nothing_new() -> None:
     inbound_helpers.new_account("P-1")
     lines = opt_in_csv(f"P-1,{NUMBER},2026-02-01,Form")
     import_opt_ins(lines, SHELL_ACTOR, scenario.now_ms())
-    again = import_opt_ins(lines, SHELL_ACTOR, scenario.now_ms())
-    assert (again.applied, again.evidence_only, again.already_recorded) == ([], [], 1)
+    second_plan = import_opt_ins(lines, SHELL_ACTOR, scenario.now_ms())
+    assert (second_plan.applied, second_plan.evidence_only, second_plan.already_recorded) == ([], [], 1)
     assert count_events() == 1
 
 
 def test_unknown_account_or_eleventh_number_rejects_the_file() -> None:
     inbound_helpers.new_account("P-1")
-    lines = [f"P-1,{scenario.phone_number(place)},2026-02-01,Form" for place in range(11)]
-    with pytest.raises(ImportRejected) as refused:
+    lines = [f"P-1,{scenario.phone_number(index)},2026-02-01,Form" for index in range(11)]
+    with pytest.raises(ImportRejected) as rejected:
         import_opt_ins(
             opt_in_csv(*lines, f"P-9,{NUMBER},2026-02-01,Form", f"P-1,{NUMBER},2039-02-01,Form"),
             SHELL_ACTOR,
             scenario.now_ms(),
         )
-    assert [(row_error.row, row_error.column) for row_error in refused.value.row_errors] == [
+    assert [(row_error.row, row_error.column) for row_error in rejected.value.row_errors] == [
         (12, "phone"),
         (13, "external_id"),
         (14, "opted_in_at"),
@@ -235,14 +235,14 @@ def test_preview_writes_nothing() -> None:
 def test_bulk_recompute_equals_single_recompute() -> None:
     """The same opt-outs over the same stories, in one file and each by itself."""
     scenario.configure_gateway()
-    now, dice = scenario.now_ms(), random.Random(7)
-    numbers = [scenario.phone_number(place) for place in range(30)]
-    for place, number in enumerate(numbers):
-        ids = inbound_helpers.create_sharing_accounts(number, 1, f"P-{place}", f"V-{place}")
-        _random_history(number, ids, dice, now)
-    said = {number: now - dice.randrange(30) * DAY_MS for number in numbers}
+    now, rng = scenario.now_ms(), random.Random(7)
+    numbers = [scenario.phone_number(index) for index in range(30)]
+    for index, number in enumerate(numbers):
+        ids = inbound_helpers.create_sharing_accounts(number, 1, f"P-{index}", f"V-{index}")
+        _random_history(number, ids, rng, now)
+    stop_times = {number: now - rng.randrange(30) * DAY_MS for number in numbers}
     import_opt_outs(
-        "phone,stopped_at\n" + "\n".join(f"{n},{format_utc(at)}" for n, at in said.items()), SHELL_ACTOR, now
+        "phone,stopped_at\n" + "\n".join(f"{n},{format_utc(at)}" for n, at in stop_times.items()), SHELL_ACTOR, now
     )
     for number in numbers:
         together = inbound_helpers.stored_consent_state(number)
@@ -251,7 +251,7 @@ def test_bulk_recompute_equals_single_recompute() -> None:
         assert inbound_helpers.stored_consent_state(number) == together, number
 
 
-def _random_history(number: str, ids: list[int], dice: random.Random, now_ms: int) -> None:
+def _random_history(number: str, ids: list[int], rng: random.Random, now_ms: int) -> None:
     kinds = (
         EventKind.INVITED,
         EventKind.START,
@@ -260,10 +260,10 @@ def _random_history(number: str, ids: list[int], dice: random.Random, now_ms: in
         EventKind.MOVED,
         EventKind.UNREACHABLE,
     )
-    for day in sorted(dice.sample(range(8, 30), 6), reverse=True):
-        whose = {"account_id": dice.choice(ids)}
+    for day in sorted(rng.sample(range(8, 30), 6), reverse=True):
+        account = {"account_id": rng.choice(ids)}
         with transaction():
-            recording.record(number, dice.choice(kinds), "test", now_ms - day * DAY_MS, now_ms, **whose)
+            recording.record(number, rng.choice(kinds), "test", now_ms - day * DAY_MS, now_ms, **account)
 
 
 def test_importing_an_older_stop_does_not_resend_the_welcome() -> None:

@@ -210,13 +210,13 @@ def test_unknown_text_of_a_former_account_holds_up_nothing(person: int, simulato
 def test_override_number_gets_all_concurrent_invitations(simulator: servers.SimulatorClient) -> None:
     """Alike in number and words: one of them is out at a time, and none is taken for another."""
     scenario.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
-    for place in range(1, 9):
-        (account_id,) = inbound_helpers.create_sharing_accounts(scenario.phone_number(place), NOW, f"N-{place}")
-        inbound_helpers.invite(account_id, scenario.phone_number(place), NOW + place)
+    for index in range(1, 9):
+        (account_id,) = inbound_helpers.create_sharing_accounts(scenario.phone_number(index), NOW, f"N-{index}")
+        inbound_helpers.invite(account_id, scenario.phone_number(index), NOW + index)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
-    for turn in range(60):
+    for second in range(60):
         # never so far ahead of the simulator's clock that its list would seem to tell of older texts
-        ahead_ms = min(turn * 2_000, 20_000)
+        ahead_ms = min(second * 2_000, 20_000)
         scenario.run_sms_worker(clock_ahead_ms=ahead_ms, until=scenario.attempts_recorded(1))
         reconcile_after(ahead_ms=ahead_ms)
         if all(

@@ -82,13 +82,13 @@ def test_opt_out_in_other_words_is_marked_as_interpreted() -> None:
 
 def test_unclear_text_is_stored_once_for_review() -> None:
     bodies = ["😀" * 1_600, "a\x00b", "", "who are you?", "\ufffd"]
-    for place, body in enumerate(bodies):
+    for index, body in enumerate(bodies):
         for _ in range(2):
-            receive_text(body, sid=f"SM{place}")
-    kept = [
+            receive_text(body, sid=f"SM{index}")
+    stored = [
         (reply.body, reply.needs_review, reply.classification) for reply in inbound_helpers.inbound_messages(NUMBER)
     ]
-    assert kept == [(body.replace("\x00", ""), True, "unclear") for body in bodies]
+    assert stored == [(body.replace("\x00", ""), True, "unclear") for body in bodies]
     assert inbound_helpers.ledger_kinds(NUMBER) == ["opt_in"]
 
 
@@ -106,8 +106,10 @@ def test_tapback_is_stored_and_changes_nothing(stopped: bool) -> None:
     for body in ("Liked “STOP”", "Removed a like from “START”", "👍 to “HELP”", "Le gustó “STOP”", "A aimé « START »"):
         assert receive_text(body, after_minutes=5) is None
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", stopped, False)
-    kept = [(reply.classification, reply.needs_review) for reply in inbound_helpers.inbound_messages(NUMBER)][stopped:]
-    assert kept == [("tapback", False)] * 5
+    stored = [(reply.classification, reply.needs_review) for reply in inbound_helpers.inbound_messages(NUMBER)][
+        stopped:
+    ]
+    assert stored == [("tapback", False)] * 5
     assert inbound_helpers.ledger_kinds(NUMBER) == ["opt_in", *["stop"] * stopped]
 
 
@@ -221,8 +223,8 @@ def test_webhook_without_a_message_id_is_ignored() -> None:
 def test_missing_field_is_tolerated() -> None:
     form = {"From": NUMBER, "To": servers.FROM_NUMBER, "Body": "STOP"}
     for missing, stopped in (("From", False), ("Body", False), ("To", True)):
-        given = {name: value for name, value in form.items() if name != missing}
-        receive_inbound({"SmsSid": f"SM-{missing}", **given}, NOW)
+        fields = {name: value for name, value in form.items() if name != missing}
+        receive_inbound({"SmsSid": f"SM-{missing}", **fields}, NOW)
         assert inbound_helpers.stored_consent_state(NUMBER)[1] is stopped
     assert inbound_helpers.count_rows(InboundMessage) == 3
 
@@ -264,8 +266,8 @@ AUTO_REPLIES = {
 )
 def test_portal_answers_where_twilio_does_not(ours: str) -> None:
     configure_sender(FromNumber=ours)
-    for place, (body, expected) in enumerate(AUTO_REPLIES.items(), 1):
-        phone_number = scenario.phone_number(place)
+    for index, (body, expected) in enumerate(AUTO_REPLIES.items(), 1):
+        phone_number = scenario.phone_number(index)
         answer = receive_text(body, phone_number, To=ours)
         assert (answer is not None) == expected[ours == "60606"], body
         if answer is not None:
@@ -289,10 +291,10 @@ def test_nothing_is_answered_unless_texts_go_to_people() -> None:
         {"EnableSmsTestMode": "true", "EnableSmsOverrideNumber": "true", "SmsOverrideNumber": "+14152009999"},
     ]
     off: dict[str, Any] = {"EnableSmsTestMode": "false", "EnableSmsOverrideNumber": "false"}
-    for place, changes in enumerate(modes):
+    for index, changes in enumerate(modes):
         scenario.configure_gateway(**{**off, **changes})
-        assert receive_text("opt out", scenario.phone_number(place)) is None
-        assert inbound_helpers.stored_consent_state(scenario.phone_number(place))[1], "an opt-out counts in every mode"
+        assert receive_text("opt out", scenario.phone_number(index)) is None
+        assert inbound_helpers.stored_consent_state(scenario.phone_number(index))[1], "an opt-out counts in every mode"
     scenario.configure_gateway(**off)
     assert receive_text("opt out", scenario.phone_number(9)) is not None
 

@@ -70,10 +70,10 @@ def test_shuffled_repeated_webhooks_end_in_sent_order(
         first, second = inbound_helpers.create_sharing_accounts(number, NOW - 90 * MINUTE_MS, *names)
         inbound_helpers.invite(first, number, NOW - 60 * MINUTE_MS)
         inbound_helpers.invite(second, number, NOW - 40 * MINUTE_MS)
-    for place, ((body, _at), sid) in enumerate(
+    for index, ((body, _at), sid) in enumerate(
         zip(texts, inbound_helpers.seed_provider_messages(simulator, texts, orderly), strict=True)
     ):
-        inbound_helpers.receive_text(body, orderly, NOW - 20_000 + 1_000 * place, sid)
+        inbound_helpers.receive_text(body, orderly, NOW - 20_000 + 1_000 * index, sid)
     posts = [
         (body, sid)
         for (body, _at), sid in zip(
@@ -81,8 +81,8 @@ def test_shuffled_repeated_webhooks_end_in_sent_order(
         )
     ] * 3
     dice.shuffle(posts)
-    for place, (body, sid) in enumerate(posts):
-        inbound_helpers.receive_text(body, chaotic, NOW - 20_000 + 300 * place, sid)
+    for index, (body, sid) in enumerate(posts):
+        inbound_helpers.receive_text(body, chaotic, NOW - 20_000 + 300 * index, sid)
     inbound_helpers.run_inbound_checks(NOW + 1_000)
     assert inbound_helpers.ledger_texts(chaotic) == inbound_helpers.ledger_texts(orderly)
     assert [words for words, _times in inbound_helpers.ledger_texts(chaotic)] == [
@@ -133,7 +133,7 @@ def receive_and_resolve(simulator: servers.SimulatorClient, sent: list[str], arr
     """A number of A's alone, from which each of the words came once, put in order by now."""
     phone_number = scenario.phone_number(0)
     inbound_helpers.create_sharing_accounts(phone_number, NOW - MINUTE_MS, "A")
-    times = [NOW - 9_000 + 5_000 * place for place in range(len(sent))]
+    times = [NOW - 9_000 + 5_000 * index for index in range(len(sent))]
     sids = dict(
         zip(
             sent,
@@ -141,8 +141,8 @@ def receive_and_resolve(simulator: servers.SimulatorClient, sent: list[str], arr
             strict=True,
         )
     )
-    for place, word in enumerate(arrived):
-        inbound_helpers.receive_text(word, phone_number, NOW - 2_000 + 1_000 * place, sids[word])
+    for index, word in enumerate(arrived):
+        inbound_helpers.receive_text(word, phone_number, NOW - 2_000 + 1_000 * index, sids[word])
     inbound_helpers.run_inbound_checks(NOW)
     return phone_number
 

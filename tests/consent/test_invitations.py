@@ -141,15 +141,15 @@ def test_number_limits_apply_whoever_requests(account_id_fixture: int) -> None:
 
 
 def test_account_limit_is_ten_requests_a_day(account_id_fixture: int) -> None:
-    numbers = [NUMBER, *(scenario.phone_number(place) for place in range(1, 10))]
-    for place, number in enumerate(numbers):
+    numbers = [NUMBER, *(scenario.phone_number(index) for index in range(1, 10))]
+    for index, number in enumerate(numbers):
         if number != NUMBER:
             account_phones.add_number(account_id_fixture, number, "", NOW)
         inbound_helpers.invite(
             account_id_fixture,
             number,
-            NOW + place * 1_000,
-            inbound_helpers.make_actor(account_id_fixture, ip=f"198.51.100.{place}"),
+            NOW + index * 1_000,
+            inbound_helpers.make_actor(account_id_fixture, ip=f"198.51.100.{index}"),
         )
     later = NOW + 20 * MINUTE_MS
     assert limit_ends_at(lambda: inbound_helpers.invite(account_id_fixture, NUMBER, later)) == NOW + DAY_MS
@@ -160,11 +160,11 @@ def test_account_limit_is_ten_requests_a_day(account_id_fixture: int) -> None:
 
 def test_ip_limit_is_twenty_requests_an_hour(account_id_fixture: int) -> None:
     accounts = [
-        inbound_helpers.create_sharing_accounts(scenario.phone_number(place), NOW, f"N-{place}")[0]
-        for place in range(1, 22)
+        inbound_helpers.create_sharing_accounts(scenario.phone_number(index), NOW, f"N-{index}")[0]
+        for index in range(1, 22)
     ]
-    for place, account_id in enumerate(accounts[:20], 1):
-        inbound_helpers.invite(account_id, scenario.phone_number(place), NOW + place)
+    for index, account_id in enumerate(accounts[:20], 1):
+        inbound_helpers.invite(account_id, scenario.phone_number(index), NOW + index)
     assert (
         limit_ends_at(lambda: inbound_helpers.invite(accounts[20], scenario.phone_number(21), NOW + 100))
         == NOW + 1 + 60 * MINUTE_MS
@@ -205,8 +205,8 @@ def test_premium_and_foreign_numbers_are_not_invited(app: Flask, account_id_fixt
         session.add_all(
             PhoneNumber(account_id=account_id_fixture, number=number, created_at_ms=NOW) for number in refused
         )
-    for number, words in refused.items():
-        with pytest.raises(ActionRefused, match=words):
+    for number, message in refused.items():
+        with pytest.raises(ActionRefused, match=message):
             inbound_helpers.invite(account_id_fixture, number, NOW)
     assert ledger_rows() == []
 

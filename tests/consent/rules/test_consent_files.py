@@ -16,9 +16,9 @@ HEADER = "external_id,phone,opted_in_at,evidence"
 
 
 def read_opt_out_rows(text: str) -> list[OptOutRow]:
-    found = read_opt_outs(text, "US", NOW)
-    assert found.errors == []
-    return found.rows
+    result = read_opt_outs(text, "US", NOW)
+    assert result.errors == []
+    return result.rows
 
 
 def opt_out_errors(text: str) -> list[str]:
@@ -95,9 +95,9 @@ def test_line_with_several_cells_explains_named_columns() -> None:
     ],
 )
 def test_unreadable_file_error_gives_the_reason(text: str, message: str) -> None:
-    with pytest.raises(CsvError) as refused:
+    with pytest.raises(CsvError) as raised:
         read_opt_outs(text, "US", NOW)
-    assert str(refused.value) == message
+    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize("text", ["", "\n\n  \n", "phone,stopped_at"])
@@ -106,9 +106,9 @@ def test_empty_text_has_no_errors(text: str) -> None:
 
 
 def test_opt_in_row_has_all_four_columns() -> None:
-    found = read_opt_ins(f"{HEADER}\nP-1,(202) 555-0101,2026-03-01,Paper form\n", "US", NOW)
+    result = read_opt_ins(f"{HEADER}\nP-1,(202) 555-0101,2026-03-01,Paper form\n", "US", NOW)
     row = OptInRow(2, "P-1", "+12025550101", MARCH_MS, "Paper form", "2026-03-01")
-    assert found == CsvResult([row], [], [])
+    assert result == CsvResult([row], [], [])
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_opt_in_row_has_all_four_columns() -> None:
     ],
 )
 def test_missing_opt_in_cell_is_an_error_in_its_column(line: str, column: str) -> None:
-    found = opt_in_errors(line)
-    assert len(found) == 1
-    assert found[0].startswith(f"Row 2, {column}: ")
+    result = opt_in_errors(line)
+    assert len(result) == 1
+    assert result[0].startswith(f"Row 2, {column}: ")
 
 
 def test_repeated_account_and_number_is_an_error() -> None:
@@ -139,24 +139,24 @@ def test_opt_in_file_needs_all_columns() -> None:
 
 
 def test_possible_unlisted_number_is_accepted_with_a_warning() -> None:
-    found = read_opt_outs("(436) 234-5678\n+1 202 555 0101\n+1 202 555 01011", "US", NOW)
-    assert [row.number for row in found.rows] == ["+14362345678", "+12025550101"]
-    assert [str(warning) for warning in found.warnings] == [
+    result = read_opt_outs("(436) 234-5678\n+1 202 555 0101\n+1 202 555 01011", "US", NOW)
+    assert [row.number for row in result.rows] == ["+14362345678", "+12025550101"]
+    assert [str(warning) for warning in result.warnings] == [
         "Row 1, phone: +1 436-234-5678 is in no known range: it is new, or a digit is wrong. Check every digit. "
         "It is imported as it is."
     ]
-    assert [row_error.row for row_error in found.errors] == [3], "too long for its country"
+    assert [row_error.row for row_error in result.errors] == [3], "too long for its country"
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
 def test_single_column_spreadsheet_export_is_read(mark: str) -> None:
-    found = read_opt_outs(f'"+12025550101"{mark}{mark}\r\n+12025550102{mark}\r\n', "US", NOW)
-    assert [row.number for row in found.rows] == ["+12025550101", "+12025550102"]
+    result = read_opt_outs(f'"+12025550101"{mark}{mark}\r\n+12025550102{mark}\r\n', "US", NOW)
+    assert [row.number for row in result.rows] == ["+12025550101", "+12025550102"]
 
 
 @pytest.mark.parametrize(("now", "ok"), [("2026-06-21T10:00:00Z", True), ("2026-06-21T09:59:59Z", False)])
 def test_day_begun_in_the_earliest_time_zone_is_not_future(now: str, ok: bool) -> None:
     now_ms = round(datetime.fromisoformat(now).timestamp() * 1000)
-    found = read_opt_outs("phone,stopped_at\n2025550101,2026-06-22", "US", now_ms)
-    assert [(row.at_ms, row.day) for row in found.rows] == ([(now_ms, "2026-06-22")] if ok else [])
-    assert bool(found.errors) is not ok
+    result = read_opt_outs("phone,stopped_at\n2025550101,2026-06-22", "US", now_ms)
+    assert [(row.at_ms, row.day) for row in result.rows] == ([(now_ms, "2026-06-22")] if ok else [])
+    assert bool(result.errors) is not ok

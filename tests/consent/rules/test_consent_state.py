@@ -30,7 +30,7 @@ LATER_MS = 90 * DAY_MS
 
 def deliveries_by_id(events: list[LedgerEvent]) -> list[LedgerEvent]:
     """Ids in order of writing."""
-    return [replace(event, id=place) for place, event in enumerate(events, 1)]
+    return [replace(event, id=index) for index, event in enumerate(events, 1)]
 
 
 def event_histories(*kinds: EventKind) -> st.SearchStrategy[list[LedgerEvent]]:
@@ -71,9 +71,9 @@ def test_the_order_of_arrival_does_not_matter(history: list[LedgerEvent], dice: 
 @DETERMINISTIC
 @given(HISTORIES)
 def test_stopped_state_depends_on_stop_and_start_only(history: list[LedgerEvent]) -> None:
-    words = [event for event in history if event.kind in (EventKind.STOP, EventKind.START)]
-    assert derive_state(history).stopped_at_ms == derive_state(words).stopped_at_ms
-    assert derive_state(history).stopped_by_event_id == derive_state(words).stopped_by_event_id
+    keywords = [event for event in history if event.kind in (EventKind.STOP, EventKind.START)]
+    assert derive_state(history).stopped_at_ms == derive_state(keywords).stopped_at_ms
+    assert derive_state(history).stopped_by_event_id == derive_state(keywords).stopped_by_event_id
 
 
 @DETERMINISTIC
@@ -142,7 +142,7 @@ def test_only_a_start_from_the_handset_clears_a_stop(history: list[LedgerEvent],
 def test_recipient_was_assigned_and_still_has_the_number(history: list[LedgerEvent]) -> None:
     now = derive_state(history)
     assume(now.recipient_id is not None)
-    given_at = next(place for place, event in enumerate(sorted_history(history)) if event.id == now.enabled_by_event_id)
+    given_at = next(index for index, event in enumerate(sorted_history(history)) if event.id == now.enabled_by_event_id)
     enabling, *rest = sorted_history(history)[given_at:]
     assert enabling.kind in (EventKind.START, EventKind.OPT_IN, EventKind.MOVED)
     assert (
@@ -199,17 +199,17 @@ def test_newest_request_wins_whatever_stops_came_between(
     history: list[LedgerEvent], order: list[int], stopped_again: int
 ) -> None:
     stop = event_after_history(EventKind.STOP)
-    asked = [
-        event_after_history(EventKind.REQUESTED, account, at_ms=LATER_MS + 10 * place)
-        for place, account in enumerate(order, 1)
+    requests = [
+        event_after_history(EventKind.REQUESTED, account, at_ms=LATER_MS + 10 * index)
+        for index, account in enumerate(order, 1)
     ]
-    again = [event_after_history(EventKind.STOP, at_ms=LATER_MS + 10 * place + 5) for place in range(stopped_again)]
+    stops = [event_after_history(EventKind.STOP, at_ms=LATER_MS + 10 * index + 5) for index in range(stopped_again)]
     now = derive_state(
         [
             *history,
             stop,
-            *asked,
-            *again,
+            *requests,
+            *stops,
             event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 90),
         ]
     )
@@ -236,11 +236,11 @@ def test_start_without_request_needs_last_or_only_account(
 @DETERMINISTIC
 @given(HISTORIES, st.permutations([A, B, C]))
 def test_newest_of_several_invitations_gets_the_texts(history: list[LedgerEvent], order: list[int]) -> None:
-    asked = [
-        event_after_history(EventKind.INVITED, account, at_ms=LATER_MS + place) for place, account in enumerate(order)
+    requests = [
+        event_after_history(EventKind.INVITED, account, at_ms=LATER_MS + index) for index, account in enumerate(order)
     ]
     now = derive_state(
-        [*history, *asked, event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 9)]
+        [*history, *requests, event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 9)]
     )
     assert now.recipient_id == order[-1]
     assert now.invited_at_ms == {}
@@ -266,9 +266,9 @@ def test_help_and_evidence_change_nothing(history: list[LedgerEvent]) -> None:
 @DETERMINISTIC
 @given(HISTORIES)
 def test_reachability_does_not_depend_on_the_account(history: list[LedgerEvent]) -> None:
-    found = derive_state([*history, event_after_history(EventKind.UNREACHABLE)])
-    assert found.unreachable_at_ms == LATER_MS
-    assert apply_event(found, event_after_history(EventKind.CONFIRMED)).unreachable_at_ms is None
+    state = derive_state([*history, event_after_history(EventKind.UNREACHABLE)])
+    assert state.unreachable_at_ms == LATER_MS
+    assert apply_event(state, event_after_history(EventKind.CONFIRMED)).unreachable_at_ms is None
 
 
 @pytest.mark.parametrize("carriers", [{A}, {A, B}])
@@ -290,11 +290,13 @@ def test_an_invitation_is_open_for_thirty_days(away_ms: int, holder: int) -> Non
 
 
 def test_invited_account_without_the_number_is_skipped() -> None:
-    asked = [event_after_history(EventKind.INVITED, A, at_ms=1), event_after_history(EventKind.INVITED, B, at_ms=2)]
-    assert derive_state([*asked, event_after_history(EventKind.START, account_ids={A}, at_ms=4)]).recipient_id == A
+    requests = [event_after_history(EventKind.INVITED, A, at_ms=1), event_after_history(EventKind.INVITED, B, at_ms=2)]
+    assert derive_state([*requests, event_after_history(EventKind.START, account_ids={A}, at_ms=4)]).recipient_id == A
     removed = event_after_history(EventKind.REMOVED, B, at_ms=3)
     assert (
-        derive_state([*asked, removed, event_after_history(EventKind.START, account_ids={A, B}, at_ms=4)]).recipient_id
+        derive_state(
+            [*requests, removed, event_after_history(EventKind.START, account_ids={A, B}, at_ms=4)]
+        ).recipient_id
         == A
     )
 
@@ -426,12 +428,12 @@ def test_accounts_added_after_an_opt_in_are_found(added: list[tuple[int, int]], 
 
 @pytest.mark.parametrize("state", cases.SCENARIOS)
 def test_the_decision_table(state: str) -> None:
-    for what, outcome in cases.expected_outcomes(state).items():
-        number = cases.NumberHistory((*cases.SCENARIOS[state], what))
+    for step, outcome in cases.expected_outcomes(state).items():
+        number = cases.NumberHistory((*cases.SCENARIOS[state], step))
         now = derive_state(number.events)
-        assert number.describe() == outcome, f"{what} when {state}"
-        if what in cases.START_EVENTS:
-            assert (now.unassigned_start_id is not None) == cases.needs_review(what, outcome)
+        assert number.describe() == outcome, f"{step} when {state}"
+        if step in cases.START_EVENTS:
+            assert (now.unassigned_start_id is not None) == cases.needs_review(step, outcome)
 
 
 def sorted_history(history: list[LedgerEvent]) -> list[LedgerEvent]:

@@ -27,20 +27,20 @@ def message_lists(draw: st.DrawFn) -> list[ReceivedMessage]:
 @given(message_lists())
 def test_twilio_order_wins_whatever_order_webhooks_arrive_in(listed: list[ReceivedMessage]) -> None:
     placed = order_messages(listed, NOW_MS)
-    assert [one.provider_id for one in placed] == [one.provider_id for one in listed]
-    keys = [(one.at_ms, one.rank) for one in placed]
+    assert [message.provider_id for message in placed] == [message.provider_id for message in listed]
+    keys = [(message.at_ms, message.rank) for message in placed]
     assert keys == sorted(set(keys))
 
 
 @DETERMINISTIC
 @given(message_lists())
 def test_no_message_is_dated_later_than_possible(listed: list[ReceivedMessage]) -> None:
-    for one, heard in zip(order_messages(listed, NOW_MS), listed, strict=True):
-        assert one.at_ms <= NOW_MS
+    for message, heard in zip(order_messages(listed, NOW_MS), listed, strict=True):
+        assert message.at_ms <= NOW_MS
         if heard.received_ms is None or heard.received_ms - heard.sent_ms > MAX_PROMPT_DELAY_MS:
-            assert one.at_ms <= heard.sent_ms + 999
+            assert message.at_ms <= heard.sent_ms + 999
         else:
-            assert one.at_ms <= heard.received_ms
+            assert message.at_ms <= heard.received_ms
 
 
 @DETERMINISTIC
@@ -49,23 +49,28 @@ def test_late_information_does_not_move_later_messages(listed: list[ReceivedMess
     if not listed:
         return
     lost %= len(listed)
-    before = {one.provider_id: one.at_ms for one in order_messages([*listed[:lost], *listed[lost + 1 :]], NOW_MS)}
-    for one in order_messages(listed, NOW_MS)[lost + 1 :]:
-        assert one.at_ms == before[one.provider_id]
+    before = {
+        message.provider_id: message.at_ms for message in order_messages([*listed[:lost], *listed[lost + 1 :]], NOW_MS)
+    }
+    for message in order_messages(listed, NOW_MS)[lost + 1 :]:
+        assert message.at_ms == before[message.provider_id]
 
 
 def test_prompt_webhook_time_is_used_and_late_one_is_not() -> None:
     prompt = ReceivedMessage("SM1", 5_000, 5_400)
     assert order_messages([prompt], NOW_MS)[0].at_ms == 5_400
-    late = ReceivedMessage("SM1", 5_000, 5_000 + MAX_PROMPT_DELAY_MS + 1)
-    assert order_messages([late], NOW_MS)[0].at_ms == 5_999
+    late_message = ReceivedMessage("SM1", 5_000, 5_000 + MAX_PROMPT_DELAY_MS + 1)
+    assert order_messages([late_message], NOW_MS)[0].at_ms == 5_999
     assert order_messages([ReceivedMessage("SM1", 5_000, None)], NOW_MS)[0].at_ms == 5_999
 
 
 def test_overtaken_text_is_ordered_before_the_overtaking_one() -> None:
     stop, start = ReceivedMessage("SM1", 5_000, 9_000), ReceivedMessage("SM2", 6_000, 6_200)
     placed = order_messages([stop, start], NOW_MS)
-    assert [(one.provider_id, one.at_ms, one.rank) for one in placed] == [("SM1", 6_200, 0), ("SM2", 6_200, 1)]
+    assert [(message.provider_id, message.at_ms, message.rank) for message in placed] == [
+        ("SM1", 6_200, 0),
+        ("SM2", 6_200, 1),
+    ]
 
 
 def test_provider_clock_ahead_dates_nothing_in_the_future() -> None:

@@ -24,8 +24,8 @@ EVENTS = st.fixed_dictionaries(
 def build_chain(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """As the ledger holds them."""
     previous, found = GENESIS_DIGEST, []
-    for place, event in enumerate(events, 1):
-        row = {**event, "id": place, "previous_digest": previous}
+    for index, event in enumerate(events, 1):
+        row = {**event, "id": index, "previous_digest": previous}
         row["digest"] = previous = event_digest(previous, row)
         found.append(row)
     return found
@@ -48,35 +48,35 @@ def test_untouched_chain_is_valid(chain: list[dict[str, Any]]) -> None:
 @DETERMINISTIC
 @given(CHAINS, st.data())
 def test_changed_value_is_found_at_its_event(chain: list[dict[str, Any]], data: st.DataObject) -> None:
-    place = data.draw(st.integers(0, len(chain) - 1))
+    index = data.draw(st.integers(0, len(chain) - 1))
     name = data.draw(st.sampled_from(sorted(set(chain[0]) - {"previous_digest", "digest", "id"})))
     changed = [dict(event) for event in chain]
-    changed[place][name] = "forged" if changed[place][name] != "forged" else "forged twice"
-    found = find_break(changed, last_digest(chain))
-    assert found is not None
-    assert (found.event_id, "changed" in found.reason) == (place + 1, True)
+    changed[index][name] = "forged" if changed[index][name] != "forged" else "forged twice"
+    chain_break = find_break(changed, last_digest(chain))
+    assert chain_break is not None
+    assert (chain_break.event_id, "changed" in chain_break.reason) == (index + 1, True)
 
 
 @DETERMINISTIC
 @given(CHAINS, st.data())
 def test_change_with_new_digest_is_found_at_the_next_event(chain: list[dict[str, Any]], data: st.DataObject) -> None:
-    place = data.draw(st.integers(0, len(chain) - 1))
+    index = data.draw(st.integers(0, len(chain) - 1))
     changed = [dict(event) for event in chain]
-    changed[place]["text"] += "!"
-    changed[place]["digest"] = event_digest(changed[place]["previous_digest"], changed[place])
-    found = find_break(changed, last_digest(chain))
-    assert found is not None
-    assert found.event_id == min(place + 2, len(chain))
+    changed[index]["text"] += "!"
+    changed[index]["digest"] = event_digest(changed[index]["previous_digest"], changed[index])
+    chain_break = find_break(changed, last_digest(chain))
+    assert chain_break is not None
+    assert chain_break.event_id == min(index + 2, len(chain))
 
 
 @DETERMINISTIC
 @given(CHAINS, st.data())
 def test_a_missing_event_is_found(chain: list[dict[str, Any]], data: st.DataObject) -> None:
-    place = data.draw(st.integers(0, len(chain) - 1))
-    found = find_break([*chain[:place], *chain[place + 1 :]], last_digest(chain))
-    assert found is not None
-    assert "missing" in found.reason
-    assert found.event_id == (place + 2 if place + 1 < len(chain) else place)
+    index = data.draw(st.integers(0, len(chain) - 1))
+    chain_break = find_break([*chain[:index], *chain[index + 1 :]], last_digest(chain))
+    assert chain_break is not None
+    assert "missing" in chain_break.reason
+    assert chain_break.event_id == (index + 2 if index + 1 < len(chain) else index)
 
 
 @DETERMINISTIC
@@ -89,18 +89,18 @@ def test_event_inserted_at_the_end_is_found(chain: list[dict[str, Any]], event: 
 @DETERMINISTIC
 @given(CHAINS)
 def test_rewritten_ledger_does_not_match_the_known_digest(chain: list[dict[str, Any]]) -> None:
-    anew = build_chain([{**event, "text": event["text"] + "!"} for event in chain])
-    assert find_break(anew, last_digest(anew)) is None
-    found = find_break(anew, last_digest(chain))
-    assert found is not None
-    assert found.event_id == len(chain)
+    rewritten = build_chain([{**event, "text": event["text"] + "!"} for event in chain])
+    assert find_break(rewritten, last_digest(rewritten)) is None
+    chain_break = find_break(rewritten, last_digest(chain))
+    assert chain_break is not None
+    assert chain_break.event_id == len(chain)
 
 
 def test_swapped_events_are_found() -> None:
     first, second = build_chain([{"text": "one"}, {"text": "two"}])
-    found = find_break([second, first], second["digest"])
-    assert found is not None
-    assert found.event_id == 2
+    chain_break = find_break([second, first], second["digest"])
+    assert chain_break is not None
+    assert chain_break.event_id == 2
 
 
 def test_digest_does_not_depend_on_key_order() -> None:

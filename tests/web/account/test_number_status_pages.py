@@ -170,18 +170,16 @@ def test_row_polls_until_answered_and_gets_changes_only(web_app: Flask, number_o
     sent = get_row(number_owner).text
     assert "Invitation sent, waiting for START" in sent
     assert 'hx-trigger="every 2s"' in sent
-    seen = re.search(r"seen=(\w+)", sent)
-    assert seen
-    assert (get_row(number_owner, seen=seen.group(1)).status_code, get_row(number_owner, seen=seen.group(1)).text) == (
-        204,
-        "",
-    )
+    fingerprint = re.search(r"seen=(\w+)", sent)
+    assert fingerprint
+    unchanged = get_row(number_owner, seen=fingerprint.group(1))
+    assert (unchanged.status_code, unchanged.text) == (204, "")
     with web_app.app_context():
         owner_id = account_id()
     record_event(web_app, EventKind.START, text="START", account_id=owner_id)
-    answered = get_row(number_owner, seen=seen.group(1)).text
-    assert "Enabled for texts" in answered
-    assert "hx-trigger" not in answered
+    response_text = get_row(number_owner, seen=fingerprint.group(1)).text
+    assert "Enabled for texts" in response_text
+    assert "hx-trigger" not in response_text
 
 
 @pytest.mark.usefixtures("sms_enabled")

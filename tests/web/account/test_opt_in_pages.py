@@ -149,9 +149,9 @@ def test_second_invitation_is_refused_with_the_retry_time(web_app: Flask, number
         assert "This number was invited a moment ago. You can try again in 7 minutes." in visible_text(response.text)
         assert re.search(r'title="[^"]+ E[SD]T">in 7 minutes', response.text), "the absolute time in the reader's zone"
         assert "Send the invitation" not in response.text
-    refused = submit_in_dialog(number_owner)
-    assert refused.status_code == 422
-    assert (refused.headers["HX-Retarget"], refused.headers["HX-Reswap"]) == ("#dialog", "innerHTML")
+    rejected = submit_in_dialog(number_owner)
+    assert rejected.status_code == 422
+    assert (rejected.headers["HX-Retarget"], rejected.headers["HX-Reswap"]) == ("#dialog", "innerHTML")
     plain = number_owner.post(ASK, version="0")
     assert plain.status_code == 422
     assert find_page_problems(plain.text) == []
@@ -204,9 +204,9 @@ def test_stopped_number_offers_no_button_and_names_start(
         assert "EnableTexts" not in page
         assert find_page_problems(page) == []
     assert "replied STOP" in number_owner.get(ASK).text
-    refused = submit_in_dialog(number_owner)
-    assert refused.status_code == 422
-    assert "replied STOP" in refused.text
+    rejected = submit_in_dialog(number_owner)
+    assert rejected.status_code == 422
+    assert "replied STOP" in rejected.text
     assert events(web_app) == []
 
 

@@ -130,8 +130,8 @@ def test_audit_log_records_reset_link_and_change(
     assert link
     visitor.post(link.group(), password=OTHER, password_confirm=OTHER).close()
     with web_app.app_context():
-        told = [(entry.action, entry.subject) for entry in db.session.scalars(select(AuditEntry).order_by("id"))]
-    assert told == [
+        entries = [(entry.action, entry.subject) for entry in db.session.scalars(select(AuditEntry).order_by("id"))]
+    assert entries == [
         ("password_link_sent", "account V-1"),
         ("password_link_sent", "account V-2"),
         ("password_changed", "account V-1"),
@@ -147,8 +147,8 @@ def test_reset_link_is_single_use_and_expires(visitor: WebClient, sent_emails: l
     assert link
     assert f"At least {MIN_PASSWORD_LENGTH} characters" in visitor.get(link.group()).text
     visitor.post(link.group(), password=OTHER, password_confirm=OTHER).close()
-    again = visitor.post(link.group(), password=PASSWORD, password_confirm=PASSWORD)
-    assert again.location == "/ForgotPassword"
+    second_response = visitor.post(link.group(), password=PASSWORD, password_confirm=PASSWORD)
+    assert second_response.location == "/ForgotPassword"
     assert visitor.sign_in("P-1", PASSWORD).status_code == 200
 
 

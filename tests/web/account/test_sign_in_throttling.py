@@ -75,14 +75,14 @@ def test_null_byte_in_the_name_shares_the_counter(visitor: WebClient) -> None:
 
 
 def test_known_device_can_sign_in_during_an_attack(web_app: Flask) -> None:
-    known = client_at_address(web_app, "192.0.2.1")
-    assert known.sign_in("P-1").status_code == 302
-    known.post("/SignOut")
+    known_device = client_at_address(web_app, "192.0.2.1")
+    assert known_device.sign_in("P-1").status_code == 302
+    known_device.post("/SignOut")
     for index in range(16):
         client_at_address(web_app, f"198.51.100.{index}").sign_in("P-1", "wrong horse battery")
     assert client_at_address(web_app, "203.0.113.5").sign_in("P-1").status_code == 429
-    known.client.environ_base["REMOTE_ADDR"] = "198.51.100.1"
-    assert known.sign_in("P-1").status_code == 302
+    known_device.client.environ_base["REMOTE_ADDR"] = "198.51.100.1"
+    assert known_device.sign_in("P-1").status_code == 302
 
 
 def test_device_cookie_cannot_be_forged(visitor: WebClient) -> None:
