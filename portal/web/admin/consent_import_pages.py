@@ -8,7 +8,6 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from portal.consent import opt_out_import
 from portal.consent.account_import import ImportRejected
 from portal.consent.opt_in_import import import_opt_ins, plan_opt_ins
 from portal.consent.opt_out_import import import_opt_outs, plan_opt_outs
