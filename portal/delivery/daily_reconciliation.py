@@ -25,10 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 def reconcile_yesterday(clock: Callable[[], int]) -> None:
-    """Compare only the last full day: days missed while nothing ran are not made up for.
-
-    Raises `ProviderUnavailable`; the next round starts again.
-    """
+    """Compare the last full day; missed days are not caught up. Raises `ProviderUnavailable`."""
     day_ms = (clock() - _SETTLE_DELAY_MS) // _DAY_MS * _DAY_MS - _DAY_MS
     last_compared_ms, credentials = sync_cursor(_CURSOR_NAME), live_credentials()
     db.session.rollback()
@@ -41,15 +38,12 @@ def reconcile_yesterday(clock: Callable[[], int]) -> None:
 
 
 def _compare_with_provider(credentials: Credentials, day_ms: int, now_ms: int) -> None:
-    since, until = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (day_ms, day_ms + _DAY_MS))
+    end_ms, sid = day_ms + _DAY_MS, credentials.account_sid
+    since, until = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (day_ms, end_ms))
     messages = sms_gateway().messages_between(credentials, since, until)
     listed = {message.provider_id for message in messages if message.direction == "outbound-api"}
-    recorded = unresolved.accepted_ids(
-        credentials.account_sid, day_ms - _SETTLE_DELAY_MS, day_ms + _DAY_MS + _SETTLE_DELAY_MS
-    )
-    expected = unresolved.accepted_ids(
-        credentials.account_sid, day_ms + _SETTLE_DELAY_MS, day_ms + _DAY_MS - _SETTLE_DELAY_MS
-    )
+    recorded = unresolved.accepted_ids(sid, day_ms - _SETTLE_DELAY_MS, end_ms + _SETTLE_DELAY_MS)
+    expected = unresolved.accepted_ids(sid, day_ms + _SETTLE_DELAY_MS, end_ms - _SETTLE_DELAY_MS)
     db.session.rollback()
     foreign, missing = sorted(listed - recorded), sorted(expected - listed)
     day = since.date().isoformat()

@@ -21,17 +21,14 @@ _LEASE_MS = 300_000
 
 @dataclass(frozen=True)
 class ClaimedEmail:
-    """`failures` is the server’s consecutive failures when this email was claimed.
-
-    `sent_to` is its destination at that moment, with the email override applied.
-    """
+    """`failures` are the server’s consecutive failures at the claim, `sent_to` the destination, override applied."""
 
     delivery_id: int
     attempt_id: str
     claimed_at_ms: int
     lease_until_ms: int
-    failures: int = 0
-    sent_to: str = ""
+    failures: int
+    sent_to: str
 
 
 def server_address() -> str:
@@ -60,16 +57,9 @@ def _claim(server: MailServer, at_ms: int, limit: int, route: EmailRoute) -> lis
         server.retry_at_ms = at_ms + probe_cooldown_ms
     for lane in {row.lane for row in deliveries}:
         lane_state.advance_lane("email", lane, max(row.queue_position for row in deliveries if row.lane == lane))
-    lease_ms = at_ms + _LEASE_MS
+    lease_ms, failures = at_ms + _LEASE_MS, server.consecutive_failures
     claimed = [
-        ClaimedEmail(
-            row.id,
-            secrets.token_urlsafe(12),
-            at_ms,
-            lease_ms,
-            server.consecutive_failures,
-            route.destination_for(row.address),
-        )
+        ClaimedEmail(row.id, secrets.token_urlsafe(12), at_ms, lease_ms, failures, route.destination_for(row.address))
         for row in deliveries
     ]
     transitions.start_attempts([_attempt_row(item, route) for item in claimed], at_ms)
@@ -90,8 +80,6 @@ def _attempt_row(claimed: ClaimedEmail, route: EmailRoute) -> dict[str, object]:
         "id": claimed.attempt_id,
         "delivery_id": claimed.delivery_id,
         "mode": str(route.mode),
-        "account_sid": "",
-        "sender": "",
         "destination": claimed.sent_to,
         "started_at_ms": claimed.claimed_at_ms,
         "slot_at_ms": claimed.claimed_at_ms,

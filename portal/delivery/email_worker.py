@@ -1,11 +1,9 @@
-"""Drain the email lane: claim a batch, hand it over on one connection, record.
-
-Email is sent at least once: if the outcome is unknown, it is resent with the same Message-ID.
-"""
+"""Drain the email lane. Email is sent at least once: an unknown outcome is resent with the same Message-ID."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -21,7 +19,6 @@ from portal.delivery.email_claim import MAX_BATCH_SIZE, ClaimedEmail, can_claim_
 from portal.delivery.rules.email_circuit_breaker import ServerSignal, count_smtp_failures, smtp_cooldown_ms
 from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown
-from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import SERVER_DOWN, SmtpGateway
 from portal.messages import restore_check
 from portal.messages.rules.attempt_outcome import AttemptOutcome
@@ -36,10 +33,8 @@ MAX_EMAIL_ATTEMPTS = 60
 
 _MAX_SENDER_REJECTIONS = 7
 """About fifty minutes, for rejections that concern us rather than the recipient: somebody may fix the cause."""
-
 _RETRY_AFTER_PROBE_MS = 1_800_000
 """While the server rejects us, probe with another email next time: this one may be at fault itself."""
-
 _DATABASE_WAIT_MS = 1_000
 _RECORD_EVERY_SECONDS = 1.0
 _CLAIM_VALID_MS = 1_000
@@ -95,10 +90,7 @@ def send_batch(claimed: list[ClaimedEmail], gateway: SmtpGateway, is_stopping: C
 
 
 def _send_each(claimed: list[ClaimedEmail], gateway: SmtpGateway, is_stopping: Callable[[], bool]) -> int:
-    """Send the emails, record every second, release the rest, and return how many were started.
-
-    If RQ interrupts the job because its time is up, only one email is left with an unknown outcome.
-    """
+    """Return how many were started. Results are recorded every second; an interruption leaves only one unknown."""
     started = handled = 0
     sent: list[EmailResult] = []
     recorded_at = time.monotonic()
@@ -133,12 +125,9 @@ def _record_with_retry(sent: list[EmailResult]) -> None:
 
 
 def _compose_and_send(item: ClaimedEmail, gateway: SmtpGateway) -> Outcome | ReleasedEmail:
-    """Compose outside any transaction; an email that cannot be composed must not delay the others.
-
-    A database error is not the email’s fault.
-    """
+    """Compose outside any transaction. A database error is not the email’s fault; any other error fails only it."""
     try:
-        mail: OutgoingEmail = build_mail(db.session.get_one(Delivery, item.delivery_id), item.sent_to)
+        mail = build_mail(db.session.get_one(Delivery, item.delivery_id), item.sent_to)
     except TRANSIENT_DATABASE_ERRORS as error:
         _log.warning("database unavailable while composing an email; will retry", error=type(error).__name__)
         return ReleasedEmail(_DATABASE_WAIT_MS)
@@ -154,52 +143,47 @@ def record_email_results(sent: list[EmailResult], at_ms: int) -> None:
     with transaction():
         for item, outcome in sent:
             _record(item, outcome, at_ms)
-        mail_server_status.record_server_signals(
-            [outcome for _, outcome in sent if not isinstance(outcome, ReleasedEmail)], at_ms
-        )
+        outcomes = [outcome for _, outcome in sent if not isinstance(outcome, ReleasedEmail)]
+        mail_server_status.record_server_signals(outcomes, at_ms)
 
 
 def _record(item: ClaimedEmail, outcome: Outcome | ReleasedEmail, at_ms: int) -> None:
-    delivery_id, attempt_id = item.delivery_id, item.attempt_id
     if isinstance(outcome, ReleasedEmail):
         _back_to_ready(item, at_ms, outcome.delay_ms)
-        transitions.finish_attempt(attempt_id, AttemptOutcome.RELEASED, at_ms)
+        transitions.finish_attempt(item.attempt_id, AttemptOutcome.RELEASED, at_ms)
     elif isinstance(outcome, NotSent) and outcome.code == SERVER_DOWN:
         _back_to_ready(item, at_ms)
-        transitions.finish_attempt(
-            attempt_id, AttemptOutcome.NOT_SENT, at_ms, detail=outcome.message, http_status=outcome.http_status
-        )
+        details = {"detail": outcome.message, "http_status": outcome.http_status}
+        transitions.finish_attempt(item.attempt_id, AttemptOutcome.NOT_SENT, at_ms, **details)
     elif isinstance(outcome, Accepted):
-        transitions.complete_attempt(
-            delivery_id, attempt_id, DeliveryState.HANDED_OFF, at_ms, provider_id=outcome.provider_id, reason=""
-        )
-        transitions.finish_attempt(attempt_id, AttemptOutcome.ACCEPTED, at_ms, provider_id=outcome.provider_id)
+        _complete(item, DeliveryState.HANDED_OFF, at_ms, provider_id=outcome.provider_id, reason="")
+        transitions.finish_attempt(item.attempt_id, AttemptOutcome.ACCEPTED, at_ms, provider_id=outcome.provider_id)
     else:
         _record_failure(item, outcome, at_ms)
 
 
+def _complete(item: ClaimedEmail, to: DeliveryState, at_ms: int, **changes: Any) -> None:
+    transitions.complete_attempt(item.delivery_id, item.attempt_id, to, at_ms, **changes)
+
+
 def _back_to_ready(item: ClaimedEmail, at_ms: int, delay_ms: int = 0) -> None:
     """The attempt does not count: waiting for the server is no retry. When it is back, waiting ends at once."""
-    changes = {"due_at_ms": at_ms + delay_ms, "attempt_count": Delivery.attempt_count - 1}
-    transitions.complete_attempt(item.delivery_id, item.attempt_id, DeliveryState.READY, at_ms, **changes)
+    attempts = Delivery.attempt_count - 1
+    _complete(item, DeliveryState.READY, at_ms, due_at_ms=at_ms + delay_ms, attempt_count=attempts)
 
 
 def _record_failure(item: ClaimedEmail, outcome: _FailedOutcome, at_ms: int) -> None:
     attempts = db.session.get_one(Delivery, item.delivery_id, populate_existing=True).attempt_count
     code = "" if isinstance(outcome, Unknown) else outcome.code
-    is_sender_rejected = (
-        isinstance(outcome, Rejected | NotSent) and mail_server_status.server_signal(outcome) is ServerSignal.FAILING
-    )
+    is_failing = mail_server_status.server_signal(outcome) is ServerSignal.FAILING
+    is_sender_rejected = is_failing and isinstance(outcome, Rejected | NotSent)
     if is_sender_rejected and smtp_cooldown_ms(item.failures):
         _back_to_ready(item, at_ms, _RETRY_AFTER_PROBE_MS)
     elif _is_retried(item, outcome, attempts, is_sender_rejected):
-        transitions.complete_attempt(
-            item.delivery_id, item.attempt_id, DeliveryState.READY, at_ms, due_at_ms=at_ms + email_backoff_ms(attempts)
-        )
+        _complete(item, DeliveryState.READY, at_ms, due_at_ms=at_ms + email_backoff_ms(attempts))
     else:
         to = DeliveryState.EXPIRED if isinstance(outcome, NotSent | Unknown) else DeliveryState.REJECTED
-        reason = "" if code else outcome.message
-        transitions.complete_attempt(item.delivery_id, item.attempt_id, to, at_ms, error_code=code, reason=reason)
+        _complete(item, to, at_ms, error_code=code, reason="" if code else outcome.message)
     result = AttemptOutcome.REJECTED if isinstance(outcome, Rejected) else AttemptOutcome.NOT_SENT
     details = {"detail": outcome.message, "http_status": outcome.http_status, "error_code": code}
     transitions.finish_attempt(item.attempt_id, result, at_ms, **details)

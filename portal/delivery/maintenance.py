@@ -1,9 +1,6 @@
-"""What the scheduler does each round: enqueue overdue work, and resolve what is uncertain.
+"""What the scheduler does each round. Calls to Twilio are separate: nothing else must wait for them."""
 
-Calls to Twilio are separate: they may take minutes, and nothing else must wait for them.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 
@@ -28,12 +25,11 @@ from portal.sends.tables import sends
 
 _LEASE = "scheduler"
 _log = structlog.get_logger(__name__)
-_Step = Callable[[], None]
 
 
 def run_local_maintenance(clock: Callable[[], int] = now_ms) -> None:
     """Steps that need only the database and the queue. Due work is enqueued before the slow steps."""
-    steps: tuple[_Step, ...] = (
+    _run_steps(
         lambda: check_for_restore(clock()),
         lambda: deferred_texts.release_deferred(clock),
         lambda: enqueue_waiting(clock()),
@@ -42,22 +38,20 @@ def run_local_maintenance(clock: Callable[[], int] = now_ms) -> None:
         lambda: apply_orphaned_receipts(clock()),
         lambda: requeue_unknown_emails(clock()),
     )
-    _run_steps(steps)
 
 
 def poll_twilio(clock: Callable[[], int] = now_ms) -> None:
     """Fetch what Twilio knows and the portal does not."""
-    steps: tuple[_Step, ...] = (
+    _run_steps(
         lambda: resolve_uncertain_order(clock),
         lambda: fetch_missed_inbound(clock),
         lambda: reconcile_unknown_texts(clock),
         lambda: fetch_missing_receipts(clock),
         lambda: reconcile_yesterday(clock),
     )
-    _run_steps(steps)
 
 
-def _run_steps(steps: Sequence[_Step]) -> None:
+def _run_steps(*steps: Callable[[], None]) -> None:
     """A failing step does not stop the others."""
     for step in steps:
         try:
@@ -91,10 +85,7 @@ def enqueue_waiting(at_ms: int) -> None:
 def acquire_leadership(
     holder: str, seconds: float, at_ms: int, is_holder_gone: Callable[[str], bool] = lambda _holder: False
 ) -> bool:
-    """Return whether this scheduler holds the lease, so that only one runs maintenance.
-
-    `is_holder_gone` says whether another holder has certainly ended; then its lease need not expire first.
-    """
+    """Return whether this scheduler may run maintenance. A holder that has certainly ended is replaced at once."""
     with transaction():
         previous = lease_holder(_LEASE)
         if previous not in (None, holder) and is_holder_gone(previous):

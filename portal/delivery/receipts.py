@@ -12,18 +12,12 @@ from portal.core.rules.delivery_status import STATES, DeliveryState, can_transit
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.statements import insert_missing
 from portal.core.transaction import transaction
-from portal.delivery.sender_limits import apply_quota_limit, pause_numbers, record_failure
+from portal.delivery.sender_limits import apply_quota_limit, pause_numbers, record_unexplained
 from portal.gateways.provider import ProviderMessage
-from portal.gateways.rules.provider_codes import (
-    HANDSET_UNREACHABLE,
-    MAX_UNREACHABLE_IN_A_ROW,
-    OPTED_OUT,
-    RetryPolicy,
-    explain_error_code,
-)
+from portal.gateways.rules import provider_codes
+from portal.gateways.rules.provider_codes import RetryPolicy, explain_error_code
 from portal.messages import conflicting_reports
 from portal.messages.conflicting_reports import DeliveryReport
-from portal.messages.rules.report_conflicts import ProviderReport
 from portal.messages.tables import bulk_updates, receipt_matching, transitions
 from portal.messages.tables.communications import Attempt, Delivery, Receipt
 from portal.settings.tables.sending_numbers import clear_unrecognized_failures
@@ -37,7 +31,7 @@ RECEIPT_CHECK_DELAY_MS = 600_000
 
 
 def record_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:
-    """Store the receipt and move its delivery, in one commit with other threads. Repeats change nothing."""
+    """Store the receipt and move its delivery, in one commit with those of other threads. Repeats change nothing."""
     fields = {text_input.clean_for_storage(key): text_input.clean_for_storage(value) for key, value in form.items()}
     codes = {key: text_input.clean_code(value) for key, value in fields.items()}
     provider_id = codes.get("MessageSid") or codes.get("SmsSid", "")
@@ -68,15 +62,11 @@ def _store_receipts(rows: Sequence[dict[str, Any]]) -> None:
     """Store concurrent receipts in one transaction."""
     with transaction():
         insert_missing(Receipt, rows, ["provider_id", "status", "error_code"])
-        _apply(
-            receipt_matching.unapplied_receipts([row["provider_id"] for row in rows]),
-            max(row["received_at_ms"] for row in rows),
-        )
+        receipts = receipt_matching.unapplied_receipts([row["provider_id"] for row in rows])
+        _apply(receipts, max(row["received_at_ms"] for row in rows))
 
 
 _group_commit = GroupCommit(_store_receipts)
-
-
 _MatchedReceipts = Sequence[tuple[Receipt, Attempt]]
 
 
@@ -99,8 +89,8 @@ def _apply(receipts: Sequence[Receipt], now_ms: int) -> None:
     advanced = _receipts_that_advanced(by_state, before)
     for receipt, attempt in sorted(advanced, key=lambda pair: _concerns_sender(pair[0].error_code)):
         # lock sending numbers after the ledger, as sending does: the same order prevents deadlocks
-        others_delivered = attempt.sender in delivered_from
-        handle_error_code(attempt.id, receipt.error_code, now_ms, _error_message(receipt), others_delivered)
+        message = str((receipt.raw or {}).get("ErrorMessage", ""))
+        handle_error_code(attempt.id, receipt.error_code, now_ms, message, attempt.sender in delivered_from)
     if delivered_from:
         clear_unrecognized_failures(delivered_from)
 
@@ -109,10 +99,6 @@ def _concerns_sender(code: str) -> bool:
     """Whether the code says something about the sending number."""
     info = explain_error_code(code)
     return info.retry_policy is RetryPolicy.PAUSE or info.cooldown is not None or not info.is_documented
-
-
-def _error_message(receipt: Receipt) -> str:
-    return str((receipt.raw or {}).get("ErrorMessage", ""))
 
 
 def _group_by_state(matched: _MatchedReceipts) -> dict[str, _MatchedReceipts]:
@@ -162,16 +148,14 @@ def _confirm_attempts(matched: _MatchedReceipts, now_ms: int) -> _MatchedReceipt
 
 def _conflict_report(receipt: Receipt, attempt: Attempt) -> DeliveryReport:
     state = state_for_receipt(receipt.status, receipt.error_code) or ""
-    return DeliveryReport(attempt.delivery_id, ProviderReport(state, receipt.provider_id), receipt.error_code)
+    return DeliveryReport(attempt.delivery_id, state, receipt.provider_id, receipt.error_code)
 
 
-def handle_error_code(
-    attempt_id: str, code: str, now_ms: int, error_message: str = "", others_delivered: bool = False
-) -> None:
-    """Apply what a code means beyond its text: the recipient said STOP, is unreachable, or the sender is at fault.
+def handle_error_code(attempt_id: str, code: str, now_ms: int, message: str = "", others_arrived: bool = False) -> None:
+    """Apply what a code says about the recipient (STOP, unreachable) or the sending number.
 
-    Inside a transaction, after the delivery and the attempt are written. With `others_delivered`, texts from the same
-    number arrived at the same time, so an unknown code says nothing about the number.
+    Inside a transaction, after the delivery and the attempt are written. `others_arrived`: texts from the same number
+    arrived at the same time, so an unknown code says nothing about the number.
     """
     if not code or (attempt := db.session.get_one(Attempt, attempt_id)).mode in SIMULATED_MODES:
         return
@@ -180,41 +164,36 @@ def handle_error_code(
         apply_quota_limit(attempt.sender, code, info.cooldown, attempt.started_at_ms, now_ms)
     elif info.retry_policy is RetryPolicy.PAUSE:
         pause_numbers(attempt.sender, code, info.sentence, attempt.started_at_ms, now_ms)
-    elif code == OPTED_OUT:
+    elif code == provider_codes.OPTED_OUT:
         record_reported_stop(attempt.delivery_id, attempt_id, now_ms)
     elif info.is_phone_invalid or _is_repeatedly_unreachable(attempt, code, now_ms):
         record_unreachable(db.session.get_one(Delivery, attempt.delivery_id), attempt_id, code, now_ms)
-    elif code.isdecimal() and not info.is_documented and attempt.provider_id is not None and not others_delivered:
-        record_failure(attempt, code, error_message, now_ms)
+    elif code.isdecimal() and not info.is_documented and attempt.provider_id is not None and not others_arrived:
+        record_unexplained(attempt, "unrecognized_failures", code, message, now_ms)
 
 
 def _is_repeatedly_unreachable(attempt: Attempt, code: str, now_ms: int) -> bool:
-    """A phone that was off once is fine; after several times in a row it counts as unreachable until confirmed."""
-    if code != HANDSET_UNREACHABLE:
+    """A phone may be off once; after several times in a row it counts as unreachable until confirmed."""
+    if code != provider_codes.HANDSET_UNREACHABLE:
         return False
     since_ms = max(now_ms - _UNREACHABLE_WINDOW_MS, ledger.last_confirmed_ms(attempt.destination))
     delivery = db.session.get_one(Delivery, attempt.delivery_id)
-    return receipt_matching.last_texts_all_ended_with(delivery, code, MAX_UNREACHABLE_IN_A_ROW, since_ms)
+    max_failures = provider_codes.MAX_UNREACHABLE_IN_A_ROW
+    return receipt_matching.last_texts_all_ended_with(delivery, code, max_failures, since_ms)
 
 
-def apply_provider_status(
-    delivery: Delivery, message: ProviderMessage, now_ms: int, accepted_attempt_id: str = ""
-) -> None:
+def apply_provider_status(delivery: Delivery, message: ProviderMessage, now_ms: int, attempt_id: str = "") -> None:
     """Apply what Twilio’s list or a fetch says, as a receipt would be. Inside a transaction.
 
-    `accepted_attempt_id` is the attempt that this proves accepted; "" if that was known.
+    `attempt_id` is the attempt that this proves accepted; "" if that was known.
     """
-    state = state_for_receipt(message.status, message.error_code) or DeliveryState.ACCEPTED
-    changes: dict[str, Any] = {"now_ms": now_ms, "provider_id": message.provider_id}
-    accepted = transitions.advance_delivery(delivery.id, DeliveryState.ACCEPTED, **changes)
-    advanced = transitions.advance_delivery(delivery.id, state, error_code=message.error_code, **changes)
+    provider_id, code = message.provider_id, message.error_code
+    state = state_for_receipt(message.status, code) or DeliveryState.ACCEPTED
+    accepted = transitions.advance_delivery(delivery.id, DeliveryState.ACCEPTED, now_ms, provider_id=provider_id)
+    advanced = transitions.advance_delivery(delivery.id, state, now_ms, provider_id=provider_id, error_code=code)
+    is_only_one = not attempt_id or bulk_updates.confirm_accepted([(attempt_id, provider_id)], now_ms)
     moved = accepted or advanced
-    is_only_one = not accepted_attempt_id or bulk_updates.confirm_accepted(
-        [(accepted_attempt_id, message.provider_id)], now_ms
-    )
-    if not is_only_one or (not moved and (accepted_attempt_id or STATES[state].final)):
-        conflicting_reports.record_conflicts(
-            [DeliveryReport(delivery.id, ProviderReport(state, message.provider_id), message.error_code)], now_ms
-        )
+    if not is_only_one or (not moved and (attempt_id or STATES[state].final)):
+        conflicting_reports.record_conflicts([DeliveryReport(delivery.id, state, provider_id, code)], now_ms)
     if delivery.attempt_id and advanced:
-        handle_error_code(delivery.attempt_id, message.error_code, now_ms)
+        handle_error_code(delivery.attempt_id, code, now_ms)

@@ -1,8 +1,7 @@
 """Detect a restored database: its unsent messages may have been sent since (docs/reliability.md#restored-database).
 
-The scheduler writes the time to the database, then to Redis. If the database is older than Redis, it was restored from
-a copy. Its waiting texts are looked up at Twilio before any is sent; emails and unfinished sends wait for an
-administrator. If the clock went back instead, future timestamps are corrected.
+The scheduler writes the time to the database, then to Redis. A database older than Redis was restored from a copy: its
+waiting texts are looked up at Twilio before any is sent; emails and unfinished sends wait for an administrator.
 """
 
 import structlog
@@ -59,18 +58,13 @@ def _repair_clock_skew(by_ms: int, now_ms: int) -> None:
 
 
 def _quarantine_restored(database_ms: int, now_ms: int) -> None:
-    """Mark every waiting text as unknown; pause the email lanes and the sends in fan-out.
-
-    Nobody knows whom such a send has reached since the copy: its further messages would be new ones with new links.
-    """
+    """Mark waiting texts as unknown; pause the email lanes and the sends in fan-out: nobody knows whom they reached."""
     credentials = app_settings.live_credentials()
-    texts = 0
-    while True:
+    texts, count = 0, 1
+    while count:
         with transaction():
             count = quarantine.quarantine_waiting_texts(credentials.account_sid if credentials else "", now_ms)
         texts += count
-        if not count:
-            break
     mails = quarantine.count_unsent_mails()
     with transaction():
         if mails:
@@ -79,7 +73,6 @@ def _quarantine_restored(database_ms: int, now_ms: int) -> None:
         for send_id in quarantine.pause_unfinished_fan_outs(now_ms):
             audit_log.record_audit_entry("send_paused_after_restore", f"send {send_id}", None, now_ms)
         upsert(SyncCursor, {"name": RESTORED, "at_ms": now_ms}, ["name"])
-        audit_log.record_audit_entry(
-            "database_restored", "the database", None, now_ms, texts=texts, mails=mails, since_ms=database_ms
-        )
+        details = {"texts": texts, "mails": mails, "since_ms": database_ms}
+        audit_log.record_audit_entry("database_restored", "the database", None, now_ms, **details)
     _log.error("database restore detected; waiting messages quarantined", texts=texts, mails=mails)

@@ -1,7 +1,6 @@
 """Pause a sending number, or make it wait for a provider limit, after what responses and receipts say about it.
 
-The state is in the number’s database row, so all workers share it and it survives them. Call inside a transaction,
-after locking the consent ledger if that is needed.
+Call inside a transaction, after locking the consent ledger if that is needed.
 """
 
 import re
@@ -12,14 +11,8 @@ from portal.delivery.rules.provider_quotas import cooldown_ends_ms
 from portal.gateways.rules.provider_codes import Cooldown, explain_error_code
 from portal.messages.tables.communications import Attempt
 from portal.settings import app_settings
-from portal.settings.tables.sending_numbers import (
-    SendingNumber,
-    lock_all_senders,
-    lock_senders_by_key,
-    pause_sender,
-    senders_with_unrecognized,
-    set_sender_limit,
-)
+from portal.settings.tables import sending_numbers
+from portal.settings.tables.sending_numbers import SendingNumber, lock_all_senders, lock_senders_by_key, pause_sender
 
 _PHONES = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]")
 _MAX_MESSAGE_LENGTH = 200
@@ -36,28 +29,22 @@ def apply_quota_limit(sender: str, code: str, cooldown: Cooldown, attempted_at_m
     for number, row in _affected_senders(sender, code).items():
         until_ms = cooldown_ends_ms(cooldown, attempted_at_ms, row.limit_resets_at_ms if row.limit_code == code else 0)
         if until_ms > now_ms:
-            set_sender_limit(number, code, until_ms, attempted_at_ms)
+            sending_numbers.set_sender_limit(number, code, until_ms, attempted_at_ms)
 
 
-def record_rejection(attempt: Attempt, code: str, message: str, now_ms: int) -> None:
-    """A call was rejected for an unknown reason: after several recipients in a row, pause the number."""
-    _record_unexplained(attempt, "unrecognized_rejections", code, message, now_ms)
+def record_unexplained(attempt: Attempt, column: str, code: str, message: str, now_ms: int) -> None:
+    """Count an unexplained rejection or failure; after several recipients in a row, pause the number.
 
-
-def record_failure(attempt: Attempt, code: str, message: str, now_ms: int) -> None:
-    """The same for an accepted text that failed later."""
-    _record_unexplained(attempt, "unrecognized_failures", code, message, now_ms)
-
-
-def _record_unexplained(attempt: Attempt, column: str, code: str, message: str, now_ms: int) -> None:
-    """Count over all numbers from which nothing has got through: a rejected account is rejected from each of them."""
+    `column` is `unrecognized_rejections` or `unrecognized_failures`. All numbers from which nothing has got through
+    count together: a rejected account is rejected from each of them.
+    """
     lock_all_senders()
     row = lock_senders_by_key([attempt.sender])[attempt.sender]
     if attempt.started_at_ms <= (row.resumed_at_ms or 0):
         return
     setattr(row, column, unexplained_rejections.add_recipient(getattr(row, column), attempt.destination))
     db.session.flush()
-    rows = senders_with_unrecognized(column)
+    rows = sending_numbers.senders_with_unrecognized(column)
     if unexplained_rejections.is_pause_threshold_reached(*(getattr(sender, column) for sender in rows)):
         for sender in rows:
             pause_sender(sender.number, f"{code}: {_pause_reason(message)}", attempt.started_at_ms, now_ms)
@@ -73,10 +60,7 @@ def _pause_reason(message: str) -> str:
 
 def _affected_senders(sender: str, code: str) -> dict[str, SendingNumber]:
     live = app_settings.live_gateway().sender
-    others = (
-        live.sender_assignment.sender_keys
-        if live and explain_error_code(code).is_account_fault and sender in live.sender_assignment.sender_keys
-        else ()
-    )
+    live_keys = live.sender_assignment.sender_keys if live else ()
+    are_all_affected = explain_error_code(code).is_account_fault and sender in live_keys
     lock_all_senders()
-    return lock_senders_by_key([sender, *others])
+    return lock_senders_by_key([sender, *(live_keys if are_all_affected else ())])

@@ -15,13 +15,8 @@ from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.lanes import Lane
 from portal.core.rules.routing import Mode, Reason, TextKind
 from portal.core.transaction import transaction
-from portal.delivery.rules.circuit_breaker import (
-    UNSENT_PROBE_RETRY_US,
-    count_unanswered_calls,
-    next_probe_us,
-    outage_started_ms,
-)
-from portal.delivery.sender_limits import apply_quota_limit, record_rejection
+from portal.delivery.rules import circuit_breaker
+from portal.delivery.sender_limits import apply_quota_limit, record_unexplained
 from portal.delivery.sms_results import SmsResult, concerns_sender, cooldown_after, record_results
 from portal.delivery.sms_scheduling import ClaimBatch, SenderCapacity, SenderPool, build_sender_pool
 from portal.delivery.tables.ready_queue import WaitingText
@@ -35,10 +30,14 @@ from portal.settings.rules.app_config import SendRoute
 from portal.settings.tables.sending_numbers import SendingNumber, lock_all_senders, lock_senders_by_key
 
 _TRANSACTION_TIMEOUT_SECONDS = 10
-"""A cycle takes milliseconds; if a worker is cut off while it holds the sender’s row, the whole lane waits."""
+"""A cycle takes milliseconds; while a worker that is cut off holds the sender’s row, the whole lane waits."""
 _DUPLICATE_WAIT_MS = 2_000
 _DEFER_BATCH_SIZE = 250
 """Texts that one claim defers: this locks SQLite for some 10 ms."""
+
+
+Clock = Callable[[], int]
+_Senders = Mapping[str, SendingNumber]
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,8 @@ class ClaimCycle:
     next_claim_us: int | None
 
 
-def record_and_claim(
-    results: Sequence[SmsResult], capacity: int, clock: Callable[[], int], lead_time_us: int = 0
-) -> ClaimCycle:
-    """`clock` returns microseconds since 1970. It is read once the lock is held, or slots would start in the past.
+def record_and_claim(results: Sequence[SmsResult], capacity: int, clock: Clock, lead_time_us: int = 0) -> ClaimCycle:
+    """`clock` (microseconds) is read once the lock is held, or slots would start in the past.
 
     `lead_time_us` is the time from there until the texts are sent: no slot starts earlier.
     """
@@ -84,36 +81,32 @@ def record_and_claim(
         senders = lock_senders_by_key([*in_use, *(result.sender for result in results)])
         _update_breaker_state(results, senders, clock())
         _update_sender_limits(results, senders, clock() // 1000)
-        return (
-            _claim(route, senders, gateway.send_route is None, capacity, clock, lead_time_us)
-            if route
-            else ClaimCycle((), None)
-        )
+        if route is None or is_stopped(route.override_number):
+            return ClaimCycle((), None)
+        return _claim(route, senders, gateway.send_route is None, capacity, clock, lead_time_us)
 
 
-def _update_breaker_state(results: Sequence[SmsResult], senders: Mapping[str, SendingNumber], now_us: int) -> None:
-    """Update each sender’s failure count, outage start and retry time.
-
-    If the provider answers for one number, it is up for all of them.
-    """
-    answers_again = any(result.answered for result in results)
+def _update_breaker_state(results: Sequence[SmsResult], senders: _Senders, now_us: int) -> None:
+    """If the provider answers for one number, it is up for all of them."""
+    now_ms, answers_again = now_us // 1000, any(result.answered for result in results)
     for sender in senders.values() if answers_again else ():
         sender.down_since_ms = None
     for sender_key in {result.sender for result in results}:
         own = [result for result in results if result.sender == sender_key]
         answers = [result.answered for result in own if result.answered is not None]
         sender = senders[sender_key]
-        failures = count_unanswered_calls(sender.consecutive_failures, answers)
+        failures = circuit_breaker.count_unanswered_calls(sender.consecutive_failures, answers)
         if failures != sender.consecutive_failures:
-            sender.consecutive_failures, sender.retry_at_us = failures, next_probe_us(failures, now_us)
+            sender.retry_at_us = circuit_breaker.next_probe_us(failures, now_us)
+            sender.consecutive_failures = failures
         elif not answers:
-            sender.retry_at_us = min(sender.retry_at_us, now_us + UNSENT_PROBE_RETRY_US)
+            sender.retry_at_us = min(sender.retry_at_us, now_us + circuit_breaker.UNSENT_PROBE_RETRY_US)
         if not answers_again:
-            was_unreachable = any(result.was_unreachable for result in own)
-            sender.down_since_ms = outage_started_ms(sender.down_since_ms, failures, was_unreachable, now_us // 1000)
+            unreachable, since_ms = any(result.was_unreachable for result in own), sender.down_since_ms
+            sender.down_since_ms = circuit_breaker.outage_started_ms(since_ms, failures, unreachable, now_ms)
 
 
-def _update_sender_limits(results: Sequence[SmsResult], senders: Mapping[str, SendingNumber], now_ms: int) -> None:
+def _update_sender_limits(results: Sequence[SmsResult], senders: _Senders, now_ms: int) -> None:
     """Apply acceptances, limits and unexplained rejections, in the order of the responses."""
     for result in results:
         if isinstance(result.outcome, Accepted) and senders[result.sender].unrecognized_rejections:
@@ -122,38 +115,33 @@ def _update_sender_limits(results: Sequence[SmsResult], senders: Mapping[str, Se
             continue
         attempt = db.session.get_one(Attempt, result.attempt_id, populate_existing=True)
         if attempt.provider_id is not None:
-            continue  # it was provably accepted, so a contradicting response has no effect
+            continue  # it was provably accepted, whatever this response says
         if isinstance(result.outcome, UnrecognizedError):
-            record_rejection(attempt, result.outcome.code, result.outcome.message, now_ms)
+            code, message = result.outcome.code, result.outcome.message
+            record_unexplained(attempt, "unrecognized_rejections", code, message, now_ms)
         elif isinstance(result.outcome, NotSent) and (cooldown := cooldown_after(result.outcome)):
             apply_quota_limit(result.sender, result.outcome.code, cooldown, attempt.started_at_ms, now_ms)
 
 
 def _claim(
-    route: SendRoute,
-    senders: Mapping[str, SendingNumber],
-    only_tests: bool,
-    capacity: int,
-    clock: Callable[[], int],
-    lead_time_us: int,
+    route: SendRoute, senders: _Senders, only_tests: bool, capacity: int, clock: Clock, lead_time_us: int
 ) -> ClaimCycle:
-    if is_stopped(route.override_number):
-        return ClaimCycle((), None)
     now_us = clock()
+    now_ms = now_us // 1000
     pool = build_sender_pool(route.sender, senders, now_us)
     if pool.all_cooling_down:
         return ClaimCycle((), min(member.cooldown_ends_us for member in pool.members))
     only_tests = only_tests or pool.all_senders_paused
     running_lanes = lane_state.running_lanes("sms")
     batch = pool.read_batch(capacity, running_lanes, only_tests)
-    texts = _apply_send_states(batch.texts, now_us // 1000)
-    texts = _defer_for_quiet_hours(texts, route.mode, now_us // 1000)
-    texts = [text for text in texts if not _skip_if_blocked(text, route.mode, now_us // 1000)]
-    texts = _postpone_duplicates(texts, route, now_us // 1000)
+    texts = _apply_send_states(batch.texts, now_ms)
+    texts = _defer_for_quiet_hours(texts, route.mode, now_ms)
+    texts = [text for text in texts if not _skip_if_blocked(text, route.mode, now_ms)]
+    texts = _postpone_duplicates(texts, route, now_ms)
     read_us = clock()
     assigned = pool.assign_slots(texts, read_us, lead_time_us)
     claimed = tuple(_build_claim(text, member, slot_us, route, read_us) for member, text, slot_us in assigned)
-    transitions.start_attempts([_attempt_row(attempt, now_us // 1000) for attempt in claimed], now_us // 1000)
+    transitions.start_attempts([_attempt_row(attempt, now_ms) for attempt in claimed], now_ms)
     _advance_lanes([text for _, text, _ in assigned], batch.first_skipped)
     if only_tests and not batch.sender_keys:
         return ClaimCycle((), None)
@@ -170,7 +158,7 @@ def _apply_send_states(waiting: list[WaitingText], now_ms: int) -> list[WaitingT
 
 
 def _advance_lanes(claimed: Sequence[WaitingText], first_skipped: Mapping[int, int]) -> None:
-    """Advance each lane to the last text taken, or to where its slowest number is: there, sends share."""
+    """Advance each lane to the last text taken, or to where its slowest number is, so that sends share it."""
     for lane in {text.lane for text in claimed}:
         last = max(text.queue_position for text in claimed if text.lane == lane)
         lane_state.advance_lane("sms", lane, min(last, first_skipped.get(lane, last)))
@@ -206,12 +194,11 @@ def _postpone_duplicates(texts: list[WaitingText], route: SendRoute, now_ms: int
     linkless = [text for text in texts if text.kind != TextKind.NOTIFICATION]
     if not linkless:
         return texts
-    in_flight = transitions.duplicates_in_flight(
-        [_destination(text, route) for text in linkless], route.credentials.account_sid
-    )
+    phones = [_destination(text, route) for text in linkless]
+    in_flight = transitions.duplicates_in_flight(phones, route.credentials.account_sid)
     postponed: list[int] = []
-    for text in linkless:
-        key = (_destination(text, route), text.body)
+    for phone, text in zip(phones, linkless, strict=True):
+        key = (phone, text.body)
         if key in in_flight:
             postponed.append(text.delivery_id)
         in_flight.add(key)
@@ -259,7 +246,9 @@ def _next_claim_us(pool: SenderPool, running_lanes: Sequence[int], batch: ClaimB
     if batch.sender_keys:
         return pool.next_available_us(batch.sender_keys)
     next_ms = unsent_messages.next_due_ms("sms", running_lanes)
-    if next_ms is None or next_ms * 1000 > now_us:
-        return None if next_ms is None else next_ms * 1000
+    if next_ms is None:
+        return None
+    if next_ms * 1000 > now_us:
+        return next_ms * 1000
     is_paused = any(member.is_paused for member in pool.members)
     return pool.next_available_us([]) or (None if is_paused else now_us)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
@@ -14,7 +15,6 @@ from portal.gateways.rules.provider_codes import OPTED_OUT, TOO_MANY_REQUESTS, C
 from portal.messages import conflicting_reports
 from portal.messages.conflicting_reports import DeliveryReport
 from portal.messages.rules.attempt_outcome import AttemptOutcome
-from portal.messages.rules.report_conflicts import ProviderReport
 from portal.messages.tables import bulk_updates, transitions, unresolved
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.settings.tables import sending_numbers
@@ -22,10 +22,7 @@ from portal.settings.tables import sending_numbers
 _TOO_MANY_REQUESTS = 429
 _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60)
 _RETRY_WINDOW_MS, _MIN_TRIES = 86_400_000, 300
-"""Retry a text for a day. Days with a paused lane do not count: 300 attempts, five hours at one a minute, must be
-among it."""
-
-
+"""Retry a text for a day with at least 300 attempts (five hours at one a minute): a paused lane expires no text."""
 _FailedOutcome = NotSent | Unknown | AccountFault | Rejected
 
 
@@ -76,18 +73,10 @@ def concerns_sender(result: SmsResult) -> bool:
     return isinstance(result.outcome, UnrecognizedError) or cooldown_after(result.outcome) is not None
 
 
-def _stored_response(result: SmsResult) -> dict[str, str]:
-    """For test texts, whose page shows the response verbatim; for others only its meaning is kept."""
-    if result.kind != TextKind.TEST or isinstance(result.outcome, ReleasedText):
-        return {}
-    return {"provider_response": result.outcome.provider_response}
-
-
 def record_results(results: Sequence[SmsResult], now_ms: int) -> None:
     """Inside a transaction. A guarded update that changes nothing was overtaken by better evidence."""
     bulk_updates.lock_deliveries(result.delivery_id for result in results)
-    accepted = [result for result in results if isinstance(result.outcome, Accepted)]
-    _record_accepted(accepted, now_ms)
+    _record_accepted(results, now_ms)
     released = [result for result in results if isinstance(result.outcome, ReleasedText)]
     bulk_updates.release_claims([(result.delivery_id, result.attempt_id) for result in released], now_ms)
     for result in sorted(results, key=lambda result: isinstance(result.outcome, AccountFault)):
@@ -102,9 +91,7 @@ def _record(result: SmsResult, outcome: _FailedOutcome, now_ms: int) -> None:
     elif isinstance(outcome, NotSent) and not _is_simulated_error(result, outcome):
         _record_not_sent(result, outcome, now_ms)
     elif isinstance(outcome, Unknown):
-        transitions.complete_attempt(
-            result.delivery_id, result.attempt_id, DeliveryState.UNKNOWN, now_ms, due_at_ms=now_ms
-        )
+        _complete(result, DeliveryState.UNKNOWN, now_ms, due_at_ms=now_ms)
         _finish_attempt(result, AttemptOutcome.UNKNOWN, outcome, now_ms)
     elif isinstance(outcome, AccountFault) and result.mode not in SIMULATED_MODES:
         _record_account_fault(result, outcome, now_ms)
@@ -124,62 +111,48 @@ def _record_account_fault(result: SmsResult, outcome: AccountFault, now_ms: int)
     else:
         completed = _back_to_ready(result, outcome.code, now_ms, now_ms, count_attempt=False)
         _finish_attempt(result, AttemptOutcome.ACCOUNT_FAULT, outcome, now_ms)
-    if not completed:
-        return
-    attempted_at_ms = db.session.get_one(Attempt, result.attempt_id).started_at_ms
-    pause_numbers(result.sender, outcome.code, outcome.message, attempted_at_ms, now_ms)
+    if completed:
+        attempted_at_ms = db.session.get_one(Attempt, result.attempt_id).started_at_ms
+        pause_numbers(result.sender, outcome.code, outcome.message, attempted_at_ms, now_ms)
 
 
 def _record_accepted(results: Sequence[SmsResult], now_ms: int) -> None:
     """All in two statements. A late response still counts, whatever was assumed about the attempt."""
     for simulated in (False, True):
-        part = [result for result in results if (result.mode in SIMULATED_MODES) is simulated]
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "delivery_id": result.delivery_id,
                 "attempt_id": result.attempt_id,
                 "provider_id": result.outcome.provider_id,
                 "http_status": result.outcome.http_status,
-                "provider_response": _stored_response(result).get("provider_response"),
+                "provider_response": result.outcome.provider_response if result.kind == TextKind.TEST else None,
             }
-            for result in part
-            if isinstance(result.outcome, Accepted)
+            for result in results
+            if isinstance(result.outcome, Accepted) and (result.mode in SIMULATED_MODES) is simulated
         ]
         state = DeliveryState.SIMULATED if simulated else DeliveryState.ACCEPTED
         is_consistent = bulk_updates.accept_many(rows, state, now_ms, now_ms + RECEIPT_CHECK_DELAY_MS)
         if not (is_consistent or simulated):
-            conflicting_reports.record_conflicts([_conflict_report(result) for result in part], now_ms)
-
-
-def _conflict_report(result: SmsResult) -> DeliveryReport:
-    provider_id = result.outcome.provider_id if isinstance(result.outcome, Accepted) else ""
-    return DeliveryReport(result.delivery_id, ProviderReport(DeliveryState.ACCEPTED, provider_id))
+            reports = [DeliveryReport(row["delivery_id"], state, row["provider_id"]) for row in rows]
+            conflicting_reports.record_conflicts(reports, now_ms)
 
 
 def _record_not_sent(result: SmsResult, outcome: NotSent, now_ms: int) -> None:
-    """Retry for a day, then expire.
-
-    Only attempts that the provider turned away count: days without a connection expire no text.
-    """
+    """Retry for a day, then expire. Days without a connection to the provider expire no text."""
     delivery = db.session.get_one(Delivery, result.delivery_id, populate_existing=True)
     tries, first_ms = unresolved.not_sent_attempts(delivery.id)
     if cooldown_after(outcome) is not None:
-        # the number waits, not the text: it is sent as soon as the cooldown ends
+        # the number waits, not the text
         _back_to_ready(result, outcome.code, now_ms, now_ms, count_attempt=False)
     elif tries >= _MIN_TRIES and now_ms - first_ms > _RETRY_WINDOW_MS and not result.was_unreachable:
-        changes = {"error_code": outcome.code, "reason": outcome.message}
-        transitions.complete_attempt(delivery.id, result.attempt_id, DeliveryState.EXPIRED, now_ms, **changes)
+        _complete(result, DeliveryState.EXPIRED, now_ms, error_code=outcome.code, reason=outcome.message)
     else:
-        wait_ms = _retry_delay_ms(delivery.attempt_count, outcome)
-        _back_to_ready(result, outcome.code, now_ms + wait_ms, now_ms)
+        _back_to_ready(result, outcome.code, now_ms + _retry_delay_ms(delivery.attempt_count, outcome), now_ms)
     _finish_attempt(result, AttemptOutcome.NOT_SENT, outcome, now_ms)
 
 
 def _record_unrecognized(result: SmsResult, outcome: UnrecognizedError, now_ms: int) -> None:
-    """Retry, unless others get through meanwhile or a day has passed: then the rejection is final.
-
-    Only attempts since sending was last resumed count.
-    """
+    """Final if others get through meanwhile, or after a day of attempts since sending was last resumed."""
     sender = sending_numbers.find_sender(result.sender)
     hashes, resumed_ms = (sender.unrecognized_rejections, sender.resumed_at_ms or 0) if sender else ("", 0)
     tries, first_ms = unresolved.unrecognized_attempts(result.delivery_id, resumed_ms)
@@ -200,7 +173,7 @@ def _record_rejected(result: SmsResult, outcome: Rejected | AccountFault | NotSe
     to = DeliveryState.SIMULATED_REJECTED if result.mode in SIMULATED_MODES else DeliveryState.REJECTED
     if outcome.code == OPTED_OUT and result.mode is Mode.LIVE:
         to = DeliveryState.OPTED_OUT
-    completed = transitions.complete_attempt(result.delivery_id, result.attempt_id, to, now_ms, error_code=outcome.code)
+    completed = _complete(result, to, now_ms, error_code=outcome.code)
     _finish_attempt(result, AttemptOutcome.REJECTED, outcome, now_ms)
     if not completed:
         _report_conflict(result, to, outcome.code, now_ms)
@@ -212,15 +185,18 @@ def _record_rejected(result: SmsResult, outcome: Rejected | AccountFault | NotSe
 def _finish_attempt(result: SmsResult, kind: AttemptOutcome, outcome: _FailedOutcome, now_ms: int) -> None:
     code = "" if isinstance(outcome, Unknown) else outcome.code
     details = {"detail": outcome.message, "http_status": outcome.http_status, "error_code": code}
-    transitions.finish_attempt(result.attempt_id, kind, now_ms, **details, **_stored_response(result))
+    if result.kind == TextKind.TEST:  # its page shows the response verbatim
+        details["provider_response"] = outcome.provider_response
+    transitions.finish_attempt(result.attempt_id, kind, now_ms, **details)
+
+
+def _complete(result: SmsResult, to: DeliveryState, now_ms: int, **changes: Any) -> bool:
+    return transitions.complete_attempt(result.delivery_id, result.attempt_id, to, now_ms, **changes)
 
 
 def _back_to_ready(result: SmsResult, code: str, next_at_ms: int, now_ms: int, count_attempt: bool = True) -> bool:
     attempts = Delivery.attempt_count if count_attempt else Delivery.attempt_count - 1
-    changes = {"due_at_ms": next_at_ms, "attempt_count": attempts}
-    completed = transitions.complete_attempt(
-        result.delivery_id, result.attempt_id, DeliveryState.READY, now_ms, **changes
-    )
+    completed = _complete(result, DeliveryState.READY, now_ms, due_at_ms=next_at_ms, attempt_count=attempts)
     if not completed:
         _report_conflict(result, DeliveryState.REJECTED, code, now_ms)
     return completed
@@ -229,7 +205,7 @@ def _back_to_ready(result: SmsResult, code: str, next_at_ms: int, now_ms: int, c
 def _report_conflict(result: SmsResult, to: str, code: str, now_ms: int) -> None:
     """The response says that the text was not accepted, but other evidence has already decided."""
     if unresolved.is_attempt_accepted(result.attempt_id):
-        conflicting_reports.record_conflicts([DeliveryReport(result.delivery_id, ProviderReport(to, ""), code)], now_ms)
+        conflicting_reports.record_conflicts([DeliveryReport(result.delivery_id, to, "", code)], now_ms)
 
 
 def _retry_delay_ms(attempts: int, outcome: NotSent) -> int:

@@ -1,5 +1,6 @@
 """The sending numbers in a claim: how many texts each can take now, and when it can take more."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ class SenderCapacity:
 
     @property
     def is_paused(self) -> bool:
-        """Test texts are sent all the same: they show whether the fault is fixed."""
+        """Test texts are still sent: they show whether the fault is fixed."""
         return bool(self.row.paused_reason)
 
     @property
@@ -51,10 +52,8 @@ class SenderCapacity:
             return min(1, capacity)
         return batch_limit(HORIZON_US, self.sender.segments_per_second, capacity)
 
-    def assign_slots(
-        self, texts: Sequence[WaitingText], now_us: int, lead_time_us: int
-    ) -> list[tuple[WaitingText, int]]:
-        """Give each text a slot, as far as the horizon reaches, and advance the row."""
+    def assign_slots(self, texts: list[WaitingText], now_us: int, lead_time_us: int) -> list[tuple[WaitingText, int]]:
+        """As far as the horizon reaches. Advances the row."""
         first_us = max(self.row.next_free_at_us, now_us + lead_time_us)
         segments = [text.segments for text in texts]
         plan = plan_slots(first_us, now_us, HORIZON_US, self.sender.segments_per_second, segments)
@@ -67,7 +66,7 @@ class SenderCapacity:
 
 @dataclass(frozen=True)
 class ClaimBatch:
-    """Texts that may be sent now, and the sending numbers of all waiting texts that were looked at.
+    """Texts that may be sent now. `sender_keys` are the numbers of all texts that were looked at.
 
     `first_skipped` maps each lane to the queue position of its first text left for later.
     """
@@ -99,14 +98,9 @@ class SenderPool:
             texts = ready_queue.waiting_texts(now_ms, self.members[0].max_texts(capacity), lanes, only_tests)
             return ClaimBatch(texts, frozenset([self.sender.sender_key] if texts else []), {})
         candidates = self._next_candidates(now_ms, lanes, only_tests)
-        choices = zip(candidates, self._select([key for _, key in candidates], capacity), strict=True)
-        ids: list[int] = []
-        skipped: list[Candidate] = []
-        for (candidate, _), is_chosen in choices:
-            if is_chosen:
-                ids.append(candidate.delivery_id)
-            else:
-                skipped.append(candidate)
+        choices = list(zip(candidates, self._select([key for _, key in candidates], capacity), strict=True))
+        ids = [candidate.delivery_id for (candidate, _), is_chosen in choices if is_chosen]
+        skipped = [candidate for (candidate, _), is_chosen in choices if not is_chosen]
         texts = ready_queue.waiting_texts(now_ms, len(ids), lanes, only_tests, ids) if ids else []
         first_skipped = {candidate.lane: candidate.queue_position for candidate in reversed(skipped)}
         return ClaimBatch(texts, frozenset(key for _, key in candidates), first_skipped)
@@ -114,10 +108,7 @@ class SenderPool:
     def assign_slots(
         self, texts: Sequence[WaitingText], now_us: int, lead_time_us: int
     ) -> list[tuple[SenderCapacity, WaitingText, int]]:
-        """Assign numbers and slots, in order of slot.
-
-        `now_us` is read after the query, so that no slot is in the past however long that took.
-        """
+        """In order of slot. `now_us` is read after the query, so that no slot is in the past however long that took."""
         keys = [self._sender_key_for(text.recipient.phone, text.preferred_sender) for text in texts]
         assigned: list[tuple[SenderCapacity, WaitingText, int]] = []
         for member in self.members:
@@ -132,26 +123,24 @@ class SenderPool:
 
     def _next_candidates(self, now_ms: int, lanes: Sequence[int], only_tests: bool) -> list[tuple[Candidate, str]]:
         """The next texts with their numbers. If some numbers fill the scan, look further for the others’."""
-        cooling = [member.sender.sender_key for member in self.members if member.is_cooling_down]
-        paused = [member.sender.sender_key for member in self.members if member.is_paused]
-        excluded = ExcludedSenders(self.sender.sender_assignment, tuple(cooling), tuple(paused))
+        cooling = tuple(member.sender.sender_key for member in self.members if member.is_cooling_down)
+        paused = tuple(member.sender.sender_key for member in self.members if member.is_paused)
+        excluded = ExcludedSenders(self.sender.sender_assignment, cooling, paused)
         candidates = self._with_sender_keys(ready_queue.next_candidates(now_ms, lanes, only_tests, excluded))
         seen = {key for _, key in candidates}
         idle = {member.sender.sender_key for member in self.members if not member.is_full} - seen - {*cooling, *paused}
         if len(candidates) < ready_queue.SCAN_LIMIT or not idle:
             return candidates
-        excluded = ExcludedSenders(self.sender.sender_assignment, (*cooling, *seen), tuple(paused))
-        return candidates + self._with_sender_keys(
-            ready_queue.next_candidates(now_ms, lanes, only_tests, excluded, ready_queue.DEEP_SCAN_LIMIT)
-        )
+        excluded = ExcludedSenders(self.sender.sender_assignment, (*cooling, *seen), paused)
+        others = ready_queue.next_candidates(now_ms, lanes, only_tests, excluded, ready_queue.DEEP_SCAN_LIMIT)
+        return candidates + self._with_sender_keys(others)
 
     def _with_sender_keys(self, candidates: Sequence[Candidate]) -> list[tuple[Candidate, str]]:
         return [(item, self._sender_key_for(item.phone, item.preferred_sender)) for item in candidates]
 
     def _select(self, keys: Sequence[str], capacity: int) -> Iterator[bool]:
-        remaining = {
-            member.sender.sender_key: 0 if member.is_full else member.max_texts(capacity) for member in self.members
-        }
+        available = (member for member in self.members if not member.is_full)
+        remaining = Counter({member.sender.sender_key: member.max_texts(capacity) for member in available})
         for key in keys:
             is_chosen = remaining[key] > 0 and capacity > 0
             yield is_chosen
@@ -167,10 +156,8 @@ class SenderPool:
 def build_sender_pool(sender: SenderSettings, rows: Mapping[str, SendingNumber], now_us: int) -> SenderPool:
     """Cap how far each number is booked (`core.rules.pacing`): the clock may have gone back."""
     latest_us = now_us + max_reservation_us(sender.segments_per_second, HORIZON_US)
-    for individual in sender.individual_senders:
-        row = rows[individual.sender_key]
-        row.next_free_at_us = min(row.next_free_at_us, latest_us)
-    members = (
-        SenderCapacity(individual, rows[individual.sender_key], now_us) for individual in sender.individual_senders
-    )
-    return SenderPool(sender, tuple(members))
+    senders = sender.individual_senders
+    members = tuple(SenderCapacity(individual, rows[individual.sender_key], now_us) for individual in senders)
+    for member in members:
+        member.row.next_free_at_us = min(member.row.next_free_at_us, latest_us)
+    return SenderPool(sender, members)

@@ -1,16 +1,14 @@
 """Drain the SMS lane: claim a little ahead, keep many requests in flight, record, hand over after a while.
 
-One thread talks to the database; each request in flight has its own thread, which waits for its slot. No transaction
-is open during a request.
+One thread talks to the database; each request has its own thread, and no transaction is open during it.
 """
 
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from threading import Lock
 
 import structlog
 
@@ -78,12 +76,15 @@ class SmsWorkerRun:
         self._concurrency_limit = concurrency_limit or ConcurrencyLimit(MAX_IN_FLIGHT)
         self._help_requested = False
         self._sender_blocked_at_us: dict[str, int] = {}
-        self._active_calls = 0
-        self._active_calls_lock = Lock()
+        self._active_calls: set[str] = set()
 
     def run(self) -> bool:
         """Return whether texts are left that are due at once, so that another run is needed."""
-        with _short_thread_switch_interval(), ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="sms") as pool:
+        with contextlib.ExitStack() as stack:
+            # switch threads more often: a text whose slot has come must not wait for a batch to be recorded
+            stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+            sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
+            pool = stack.enter_context(ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="sms"))
             try:
                 return self._run_loop(pool)
             except TRANSIENT_DATABASE_ERRORS:
@@ -153,9 +154,8 @@ class SmsWorkerRun:
     def _add_result(self, result: SmsResult) -> None:
         self._unrecorded.append(result)
         self._in_flight -= 1
-        self._concurrency_limit.record_response(
-            isinstance(result.outcome, NotSent) and result.outcome.code == TOO_MANY_REQUESTS
-        )
+        too_many = isinstance(result.outcome, NotSent) and result.outcome.code == TOO_MANY_REQUESTS
+        self._concurrency_limit.record_response(too_many)
 
     def _wait_seconds(self, until_us: int | None) -> float:
         """At most a second, so that urgent texts and stops are not delayed."""
@@ -178,13 +178,11 @@ class SmsWorkerRun:
         except Exception as error:  # the text may have been sent: its result must not be lost
             _log.exception("unexpected error from the SMS gateway", attempt=claimed.attempt_id)
             outcome = Unknown(f"The call ended unexpectedly ({type(error).__name__}).")
-        if blocks_sender(outcome) and claimed.mode not in SIMULATED_MODES:
-            self._sender_blocked_at_us[claimed.sender.sender_key] = self._clock()
-        self._results.put(
-            SmsResult(
-                claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome, claimed.kind
-            )
-        )
+        mode, sender_key = claimed.mode, claimed.sender.sender_key
+        if blocks_sender(outcome) and mode not in SIMULATED_MODES:
+            self._sender_blocked_at_us[sender_key] = self._clock()
+        result = SmsResult(claimed.attempt_id, claimed.delivery_id, mode, sender_key, outcome, claimed.kind)
+        self._results.put(result)
 
     def _call_provider(self, claimed: ClaimedText) -> Outcome | ReleasedText:
         wait_us = claimed.slot_us - self._clock()
@@ -194,44 +192,21 @@ class SmsWorkerRun:
         if self._is_too_late(claimed):
             return ReleasedText()
         text = OutgoingText(claimed.sent_to, claimed.body, claimed.attempt_id, claimed.validity_seconds)
-        with self._count_active_call():
+        self._active_calls.add(claimed.attempt_id)
+        try:
             return self._gateway.submit_message(claimed.credentials, claimed.sender, text)
+        finally:
+            self._active_calls.remove(claimed.attempt_id)
 
     def _is_too_late(self, claimed: ClaimedText) -> bool:
         """If nearly all requests are busy, the lane is below its rate, so a late text crowds no other."""
-        now_us = self._clock()
-        is_saturated = self._active_calls >= _NEARLY_SATURATED
-        latest_us = (
-            claimed.claimed_at_us + _MAX_QUEUED_US if is_saturated else claimed.slot_us + _max_lateness_us(claimed)
-        )
+        now_us, claimed_us = self._clock(), claimed.claimed_at_us
+        is_saturated = len(self._active_calls) >= _NEARLY_SATURATED
+        latest_us = claimed_us + _MAX_QUEUED_US if is_saturated else claimed.slot_us + _max_lateness_us(claimed)
         is_lease_ending = now_us // 1000 > claimed.lease_until_ms - self._timeout_ms
-        # the number is blocked: what was claimed before that would only be rejected
-        is_blocked = (
-            claimed.claimed_at_us <= self._sender_blocked_at_us.get(claimed.sender.sender_key, 0)
-            and claimed.kind != TextKind.TEST
-        )
-        return now_us > latest_us or is_lease_ending or is_blocked
-
-    @contextlib.contextmanager
-    def _count_active_call(self) -> Iterator[None]:
-        with self._active_calls_lock:
-            self._active_calls += 1
-        try:
-            yield
-        finally:
-            with self._active_calls_lock:
-                self._active_calls -= 1
-
-
-@contextlib.contextmanager
-def _short_thread_switch_interval() -> Iterator[None]:
-    """Switch threads more often: a text whose slot has come must not wait for a batch to be recorded."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
+        # once the number is blocked, what was claimed before would only be rejected
+        was_blocked = claimed_us <= self._sender_blocked_at_us.get(claimed.sender.sender_key, 0)
+        return now_us > latest_us or is_lease_ending or (was_blocked and claimed.kind != TextKind.TEST)
 
 
 def _max_lateness_us(claimed: ClaimedText) -> int:

@@ -1,6 +1,7 @@
 """Texts whose outcome is unknown: check again now, or let a person decide if no evidence can be found."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from portal.core import audit_log
 from portal.core.context import settings
@@ -33,10 +34,7 @@ _PROVIDER_WAIT_WINDOWS = 2
 
 @dataclass(frozen=True)
 class UnresolvedText:
-    """`last_seen_ms` is when the attempt was last known to be in flight, `last_error` what was heard then.
-
-    `matched_by` says how Twilio’s list would identify the text. A person may decide after `resolvable_at_ms`.
-    """
+    """`matched_by` says how Twilio’s list would identify the text. A person may decide after `resolvable_at_ms`."""
 
     delivery: Delivery
     attempt_id: str
@@ -54,9 +52,7 @@ class UnresolvedText:
     def unresolved_reason(self) -> str:
         """Why no evidence has resolved it."""
         if not self.is_provider_queryable:
-            return (
-                "It was sent from a different Twilio account than the current one, so the portal cannot ask about it."
-            )
+            return "It was sent from another Twilio account than the current one, so the portal cannot ask about it."
         if self.delivery.reason:
             return f"{self.delivery.reason}."
         return "Twilio is asked about it repeatedly, and no answer has resolved it."
@@ -82,11 +78,7 @@ def check_now(delivery_id: int, now_ms: int) -> None:
 def resolve_manually(
     delivery_id: int, decision: str, confirmation: str, attempt_id: str, actor_id: int | None, now_ms: int
 ) -> None:
-    """Mark a text as sent or not sent, or send it again, if no evidence can be found.
-
-    `attempt_id` is the attempt the person looked at. Raises `InvalidInput` (fields as in `CONFIRMATION_WORDS`) and
-    `ActionRefused`.
-    """
+    """`attempt_id` is the attempt the person looked at. Raises `InvalidInput` for the decision, and `ActionRefused`."""
     if text_input.clean_code(confirmation) != CONFIRMATION_WORDS[decision]:
         raise InvalidInput({decision: f"Type {CONFIRMATION_WORDS[decision]} to confirm. Nothing was changed."})
     with transaction():
@@ -103,14 +95,14 @@ def resolve_manually(
 
 def _apply_decision(delivery: Delivery, attempt_id: str, decision: str, now_ms: int) -> None:
     """Later evidence still counts, except after “not sent”: that is final, and the evidence becomes a conflict."""
-    if decision == SENT:
-        changes = {"reason": _NOTES[decision], "due_at_ms": NO_FURTHER_CHECK_MS}
-        transitions.complete_attempt(delivery.id, attempt_id, DeliveryState.ACCEPTED, now_ms, **changes)
-    elif decision == NOT_SENT:
-        transitions.complete_attempt(delivery.id, attempt_id, DeliveryState.EXPIRED, now_ms, reason=_NOTES[decision])
-    else:
-        transitions.complete_attempt(delivery.id, attempt_id, DeliveryState.READY, now_ms, reason="", due_at_ms=now_ms)
-    transitions.finish_attempt(attempt_id, AttemptOutcome.UNKNOWN, now_ms, detail=_NOTES[decision])
+    note = _NOTES[decision]
+    changes: dict[str, dict[str, Any]] = {
+        SENT: {"to": DeliveryState.ACCEPTED, "reason": note, "due_at_ms": NO_FURTHER_CHECK_MS},
+        NOT_SENT: {"to": DeliveryState.EXPIRED, "reason": note},
+        RESEND: {"to": DeliveryState.READY, "reason": "", "due_at_ms": now_ms},
+    }
+    transitions.complete_attempt(delivery.id, attempt_id, now_ms=now_ms, **changes[decision])
+    transitions.finish_attempt(attempt_id, AttemptOutcome.UNKNOWN, now_ms, detail=note)
 
 
 def _lock_unresolved(delivery_id: int) -> tuple[Delivery, Attempt]:
@@ -124,15 +116,14 @@ def _build_unresolved(delivery: Delivery, attempt: Attempt) -> UnresolvedText:
     credentials = live_credentials()
     same_account = credentials is not None and credentials.account_sid == attempt.account_sid
     is_queryable = same_account or attempt.mode in SIMULATED_MODES
-    last_seen_ms = attempt.finished_at_ms or attempt.lease_until_ms
     window_ms = round(settings().sms_unknown_seconds * 1000)
     return UnresolvedText(
         delivery=delivery,
         attempt_id=attempt.id,
         sent_at_ms=attempt.slot_at_ms,
-        last_seen_ms=last_seen_ms,
+        last_seen_ms=attempt.last_seen_ms,
         last_error=attempt.detail or "The process that was sending it ended before an answer came.",
         matched_by="its link" if "/c/" in delivery.body else "its exact words",
         is_provider_queryable=is_queryable,
-        resolvable_at_ms=last_seen_ms + window_ms * (_PROVIDER_WAIT_WINDOWS if is_queryable else 1),
+        resolvable_at_ms=attempt.last_seen_ms + window_ms * (_PROVIDER_WAIT_WINDOWS if is_queryable else 1),
     )

@@ -7,15 +7,8 @@ from itertools import groupby
 from portal.core import audit_log
 from portal.core.audit_log import AuditEntry
 from portal.core.context import settings
-from portal.core.rules.delivery_status import (
-    LAST_RECEIPT_CHECK_MS,
-    STATES,
-    WAITING,
-    DeliveryState,
-    StateGroup,
-    displayed_state,
-    state_for_receipt,
-)
+from portal.core.rules import delivery_status
+from portal.core.rules.delivery_status import STATES, WAITING, DeliveryState, StateGroup, displayed_state
 from portal.core.rules.phone import format_phone, mask_phone
 from portal.core.rules.routing import Mode, Reason
 from portal.gateways.rules.provider_codes import explain_error_code
@@ -49,7 +42,7 @@ _NO_RECEIPT_DETAIL = (
     "Twilio accepted it but reported no final status within a day, so the portal has stopped asking. "
     "It may have arrived. A late report still shows here."
 )
-_MODES = {
+_MODE_NOTES = {
     Mode.TEST: "Test mode: nothing was really sent.",
     Mode.TEST_OVERRIDE: "Test mode: nothing was really sent.",
     Mode.OVERRIDE: "Override: it went to {} instead.",
@@ -95,17 +88,18 @@ def timeline_entries(delivery: Delivery) -> list[TimelineEntry]:
     entries += [_attempt_entry(attempt, delivery) for attempt in delivery.attempt_history]
     entries += [_receipt_entry(receipt) for receipt in delivery.receipts]
     if delivery.channel == "sms":
-        entries += [
-            _conflict_entry(entry) for entry in audit_log.entries_about(f"text {delivery.id}", list(CONFLICT_LABELS))
-        ]
+        conflicts = audit_log.entries_about(f"text {delivery.id}", list(CONFLICT_LABELS))
+        entries += [_conflict_entry(entry) for entry in conflicts]
     if _has_no_receipt(delivery) and delivery.provider_id:
-        entries.append(TimelineEntry(_last_check_ms(delivery), STATES[DeliveryState.NO_RECEIPT].label, "", "off"))
+        slots_ms = [attempt.slot_at_ms for attempt in delivery.attempt_history] or [delivery.state_changed_at_ms]
+        last_check_ms = max(slots_ms) + delivery_status.LAST_RECEIPT_CHECK_MS
+        entries.append(TimelineEntry(last_check_ms, STATES[DeliveryState.NO_RECEIPT].label, "", "off"))
     return _collapse_repeats(sorted(entries, key=lambda entry: entry.at_ms))
 
 
 def _was_redirected(delivery: Delivery) -> bool:
     """Whether the state results from an attempt under the override."""
-    if delivery.state in WAITING or delivery.state in (DeliveryState.SKIPPED, DeliveryState.CANCELED):
+    if delivery.state in (*WAITING, DeliveryState.SKIPPED, DeliveryState.CANCELED):
         return False
     return bool(delivery.attempt_history) and delivery.attempt_history[-1].mode == Mode.OVERRIDE
 
@@ -118,13 +112,6 @@ def _collapse_repeats(entries: Iterable[TimelineEntry]) -> list[TimelineEntry]:
 
 def _has_no_receipt(delivery: Delivery) -> bool:
     return displayed_state(delivery.state, delivery.due_at_ms) == DeliveryState.NO_RECEIPT
-
-
-def _last_check_ms(delivery: Delivery) -> int:
-    return (
-        max([attempt.slot_at_ms for attempt in delivery.attempt_history], default=delivery.state_changed_at_ms)
-        + LAST_RECEIPT_CHECK_MS
-    )
 
 
 def _creation_label(delivery: Delivery) -> str:
@@ -167,13 +154,8 @@ def _attempt_entry(attempt: Attempt, delivery: Delivery) -> TimelineEntry:
     response = attempt.detail
     if attempt.error_code and delivery.channel == "email":
         response = f"{describe_smtp_status(attempt.error_code).sentence} The server said: {attempt.detail}"
-    detail = " ".join(filter(None, [response, _mode_note(attempt)]))
-    return TimelineEntry(attempt.finished_at_ms or attempt.started_at_ms, label, detail, tone)
-
-
-def _mode_note(attempt: Attempt) -> str:
-    text = _MODES.get(Mode(attempt.mode), "")
-    return text.format(_masked(attempt.destination))
+    note = _MODE_NOTES.get(Mode(attempt.mode), "").format(_masked(attempt.destination))
+    return TimelineEntry(attempt.finished_at_ms or attempt.started_at_ms, label, f"{response} {note}".strip(), tone)
 
 
 def _masked(destination: str) -> str:
@@ -187,7 +169,7 @@ def _conflict_entry(entry: AuditEntry) -> TimelineEntry:
 
 
 def _receipt_entry(receipt: Receipt) -> TimelineEntry:
-    to = state_for_receipt(receipt.status, receipt.error_code)
+    to = delivery_status.state_for_receipt(receipt.status, receipt.error_code)
     state = STATES[to] if to else None
     label = _TWILIO_STATUS_LABELS.get(receipt.status) or (state.label if state else receipt.status)
     error_message = str((receipt.raw or {}).get("ErrorMessage", ""))

@@ -28,10 +28,7 @@ def configured_quiet_hours() -> QuietHours | None:
 
 
 def release_deferred(clock: Callable[[], int], should_stop: Callable[[], bool] = lambda: False) -> None:
-    """Make texts ready whose quiet hours have ended, in batches.
-
-    If quiet hours no longer apply, all deferred texts become ready; the claim defers those that must still wait.
-    """
+    """Make texts ready whose quiet hours have ended, in batches; all of them if quiet hours no longer apply."""
     due_ms = clock() if _quiet_hours_apply(clock()) else ANY_TIME_MS
     for send_id in state_sync.send_ids_with_deferred_texts(due_ms):
         while not should_stop() and _release_batch(send_id, clock(), due_ms):
@@ -40,10 +37,9 @@ def release_deferred(clock: Callable[[], int], should_stop: Callable[[], bool] =
 
 
 def _quiet_hours_apply(now_ms: int) -> bool:
-    return settings().quiet_hours is not None and app_settings.resolve_current_gateway(now_ms).switches.mode in (
-        Mode.LIVE,
-        Mode.OFF,
-    )
+    if settings().quiet_hours is None:
+        return False
+    return app_settings.resolve_current_gateway(now_ms).switches.mode in (Mode.LIVE, Mode.OFF)
 
 
 def _release_batch(send_id: int, now_ms: int, due_ms: int) -> bool:

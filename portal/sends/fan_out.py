@@ -16,7 +16,6 @@ from portal.content.rules.merge_fields import MergeError
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import WAITING, DeliveryState
-from portal.core.rules.lanes import Lane
 from portal.core.rules.routing import RoutingDecision, TextKind
 from portal.core.statements import bulk_insert
 from portal.core.transaction import transaction
@@ -24,15 +23,13 @@ from portal.gateways import queue
 from portal.messages import restore_check
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.tables.lane_state import lane_position
-from portal.sends.rules.send_state import SendState
 from portal.sends.send_preview import decide_recipients, routing_query
 from portal.sends.tables import audience as audiences
 from portal.sends.tables import sends
-from portal.sends.tables.sends import FANNING_OUT_STATES, Send, has_newer_queued_send, send_ids_in_state
+from portal.sends.tables.sends import FANNING_OUT_STATES, Send
 
 CHUNK_SIZE = 1_000
 """Recipients per commit. A commit of this size locks SQLite for about 20 ms."""
-FAN_OUT_SECONDS = 20.0
 _NEW_SEND_MS = 60_000
 
 
@@ -41,8 +38,6 @@ class FanOutChunk:
     """The rows of one chunk, built before the transaction so that the lock is held only briefly."""
 
     send_id: int
-    after_id: int
-    through_id: int
     account_ids: list[int]
     communications: list[dict[str, Any]]
     deliveries: list[dict[str, Any]]
@@ -50,15 +45,9 @@ class FanOutChunk:
 
 
 def fan_out_send(
-    send_id: int,
-    clock: Callable[[], int],
-    should_stop: Callable[[], bool] = lambda: False,
-    seconds: float = FAN_OUT_SECONDS,
+    send_id: int, clock: Callable[[], int], should_stop: Callable[[], bool] = lambda: False, seconds: float = 20.0
 ) -> None:
-    """Continue the fan-out from the send's cursor for about `seconds`.
-
-    It stops early for a send that has not started, so that new sends begin at once.
-    """
+    """Continue from the send's cursor for about `seconds`; stop early for a new send, so that it begins at once."""
     if not restore_check.restore_check_passed(clock()):
         return
     ends_ms = clock() + round(seconds * 1000)
@@ -74,14 +63,14 @@ def fan_out_send(
 
 def unfinished_send_ids() -> list[int]:
     """Sends whose fan-out has not finished."""
-    send_ids = [*send_ids_in_state(SendState.QUEUED), *send_ids_in_state(SendState.FANNING_OUT)]
+    send_ids = [send_id for state in FANNING_OUT_STATES for send_id in sends.send_ids_in_state(state)]
     db.session.rollback()
     return send_ids
 
 
 def _has_waiting_send(send_id: int, now_ms: int) -> bool:
     """Only recent sends count: one that fails at its first chunk must not hold up the others forever."""
-    is_waiting = has_newer_queued_send(send_id, now_ms - _NEW_SEND_MS)
+    is_waiting = sends.has_newer_queued_send(send_id, now_ms - _NEW_SEND_MS)
     db.session.rollback()
     return is_waiting
 
@@ -100,21 +89,19 @@ def _fan_out_chunk(send_id: int, now_ms: int) -> bool:
             sends.finish_fan_out(send_id, after_id, now_ms)
             return False
         # if another worker has written this chunk in the meantime, drop ours
-        if sends.advance_fan_out(send_id, after_id, chunk.through_id, len(accounts), chunk.next_positions):
+        if sends.advance_fan_out(send_id, after_id, chunk.account_ids[-1], len(accounts), chunk.next_positions):
             _insert(chunk)
     return True
 
 
 def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutChunk:
-    version = send.version
-    lane = Lane.URGENT if version.urgent else Lane.BULK
-    positions = _next_positions(send, lane)
+    positions = _next_positions(send)
     communications: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []
-    query = routing_query(version, send.created_at_ms, now_ms)
-    decisions = decide_recipients(accounts, query)
+    version, query = send.version, routing_query(send.version, send.created_at_ms, now_ms)
+    decisions, shared = decide_recipients(accounts, query), _shared_columns(send, now_ms)
     for (account, decision), token in zip(decisions, new_link_tokens(len(accounts)), strict=True):
-        common = _delivery_row(send.id, account.id, lane, now_ms) | {"queue_position": positions["next_sms_position"]}
+        common = shared | {"account_id": account.id, "queue_position": positions["next_sms_position"]}
         email = common | {"channel": "email", "state": DeliveryState.READY, "address": account.email}
         email["queue_position"] = positions["next_email_position"]
         try:
@@ -124,12 +111,11 @@ def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutCh
         except MergeError as error:
             # one recipient's values must not block the others: the error appears in place of the message
             rendered = RenderedMessage(version.template.name, f"This message could not be created. {error}", "", 0)
-            failed = {
-                "state": DeliveryState.REJECTED,
-                "reason": f"The template could not be filled in for this account: {error}",
-            }
+            reason = f"The template could not be filled in for this account: {error}"
+            failed = {"state": DeliveryState.REJECTED, "reason": reason}
             deliveries += [email | failed, common | {"channel": "sms", "address": decision.phone} | failed]
-        communications.append(_communication_row(send.id, account.id, rendered.subject, rendered.body, token, now_ms))
+        content = {"subject": rendered.subject, "body": rendered.body, "token": token, "kind": TextKind.NOTIFICATION}
+        communications.append({"send_id": send.id, "account_id": account.id, "created_at_ms": now_ms, **content})
         # a text that is not sent takes no queue position
         positions["next_email_position"] += 1
         positions["next_sms_position"] += decision.will_send
@@ -137,43 +123,33 @@ def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutCh
         paused = {"state": DeliveryState.PAUSED, "reason": "", "due_at_ms": now_ms}
         deliveries = [row | paused if row["state"] in WAITING else row for row in deliveries]
     ids = [account.id for account in accounts]
-    return FanOutChunk(send.id, send.fan_out_cursor, ids[-1], ids, communications, deliveries, positions)
+    return FanOutChunk(send.id, ids, communications, deliveries, positions)
 
 
-def _next_positions(send: Send, lane: int) -> dict[str, int]:
-    """The send's next queue positions, never before the current position of the lane, so that it takes turns."""
+def _next_positions(send: Send) -> dict[str, int]:
+    """Never before the current position of the lane, so that the send takes turns."""
     return {
-        "next_email_position": max(send.next_email_position or 0, lane_position("email", lane) + 1),
-        "next_sms_position": max(send.next_sms_position or 0, lane_position("sms", lane) + 1),
+        "next_email_position": max(send.next_email_position or 0, lane_position("email", send.lane) + 1),
+        "next_sms_position": max(send.next_sms_position or 0, lane_position("sms", send.lane) + 1),
     }
 
 
 def _insert(chunk: FanOutChunk) -> None:
     bulk_insert(Communication, chunk.communications, ["send_id", "account_id"])
-    ids = _ids_by_account(chunk.send_id, chunk.account_ids)
+    query = select(Communication.account_id, Communication.id).where(
+        Communication.send_id == chunk.send_id, Communication.account_id.in_(chunk.account_ids)
+    )
+    ids = dict(db.session.execute(query).all())
     for row in chunk.deliveries:
         row["communication_id"] = ids[row.pop("account_id")]
     bulk_insert(Delivery, chunk.deliveries, ["communication_id", "channel"])
 
 
-def _communication_row(
-    send_id: int, account_id: int, subject: str, body: str, token: str, now_ms: int
-) -> dict[str, Any]:
-    return {
-        "send_id": send_id,
-        "account_id": account_id,
-        "kind": TextKind.NOTIFICATION,
-        "subject": subject,
-        "body": body,
-        "token": token,
-        "created_at_ms": now_ms,
-    }
-
-
-def _delivery_row(send_id: int, account_id: int, lane: int, now_ms: int) -> dict[str, Any]:
+def _shared_columns(send: Send, now_ms: int) -> dict[str, Any]:
+    """The columns of `delivery` that are the same for all recipients, and blank ones."""
     times = dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms)
     blank = {"reason": "", "body": "", "segments": 0, "attempt_count": 0, "error_code": "", "sms_expires_at_ms": None}
-    return {"send_id": send_id, "account_id": account_id, "lane": lane, **times, **blank}
+    return {"send_id": send.id, "lane": send.lane, **times, **blank}
 
 
 def _sms_columns(decision: RoutingDecision, body: str, segments: int) -> dict[str, Any]:
@@ -183,15 +159,5 @@ def _sms_columns(decision: RoutingDecision, body: str, segments: int) -> dict[st
     row |= {"body": body, "segments": segments}
     if decision.deferred_until_ms is None:
         return row | {"state": DeliveryState.READY}
-    return row | {
-        "state": DeliveryState.DEFERRED,
-        "reason": str(decision.reason),
-        "due_at_ms": decision.deferred_until_ms,
-    }
-
-
-def _ids_by_account(send_id: int, account_ids: list[int]) -> dict[int, int]:
-    query = select(Communication.account_id, Communication.id).where(
-        Communication.send_id == send_id, Communication.account_id.in_(account_ids)
-    )
-    return {account_id: communication_id for account_id, communication_id in db.session.execute(query)}
+    row |= {"state": DeliveryState.DEFERRED, "due_at_ms": decision.deferred_until_ms}
+    return row | {"reason": str(decision.reason)}

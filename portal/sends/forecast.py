@@ -14,15 +14,8 @@ from portal.gateways.rules.provider_schema import SenderSettings
 from portal.messages.tables import delivery_counts, lane_state
 from portal.sends.deferred_texts import configured_quiet_hours
 from portal.sends.provider_availability import is_provider_down, missing_process_kinds
-from portal.sends.rules.completion_forecast import (
-    EMPTY_BACKLOG,
-    Backlog,
-    BlockReason,
-    LaneContext,
-    estimate_completion,
-    interleaved_segments,
-    is_late,
-)
+from portal.sends.rules import completion_forecast
+from portal.sends.rules.completion_forecast import EMPTY_BACKLOG, Backlog, BlockReason, LaneContext
 from portal.sends.tables.sends import ACTIVE_STATES, FANNING_OUT_STATES, Send, active_sends, sms_expires_at_ms
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
@@ -33,10 +26,9 @@ from portal.settings.tables.sending_numbers import SendingNumber, find_sender
 class Forecast:
     """The texts of a send that have not left yet. Segments are estimated from a sample if there are many texts.
 
-    `urgent_segments` leave first; `interleaved_segments` of `concurrent_sends` take turns with this send.
-    `last_text_at_ms` is None while there is a `block_reason`. `deferred` texts wait for the end of quiet hours, and
-    `expired_count` would leave after `sms_expires_at_ms`, so they are not sent. If a sending number has an
-    `exhausted_limit`, the forecast starts at `limit_resets_at_ms`.
+    `urgent_segments` leave first; `interleaved_segments` of `concurrent_sends` take turns with this send. `deferred`
+    texts wait for the end of quiet hours, and `expired_count` would leave after `sms_expires_at_ms`, so they are not
+    sent. If a sending number has an `exhausted_limit`, the forecast starts at `limit_resets_at_ms`.
     """
 
     texts: int
@@ -58,11 +50,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Traffic:
-    """All texts that have not left yet, at one moment.
-
-    `senders` maps the key of each sending number in use to its row, and `busiest_sender_share` is the share of texts
-    on the busiest one. `backlogs` maps send ids to backlogs, without paused sends.
-    """
+    """All texts that have not left yet. `senders` maps keys to rows, `backlogs` ids of running sends to backlogs."""
 
     gateway: GatewayConfig
     senders: Mapping[str, SendingNumber | None]
@@ -85,45 +73,47 @@ class Traffic:
     def forecast_send(self, send: Send) -> Forecast | None:
         """For an existing send; None if all its texts have left."""
         is_paused = send.paused_at_ms is not None
-        backlog = (backlogs_of([send]) if is_paused else self.backlogs).get(send.id, EMPTY_BACKLOG)
+        backlog = (_backlogs_of([send]) if is_paused else self.backlogs).get(send.id, EMPTY_BACKLOG)
         expires_at_ms = sms_expires_at_ms(send.version, send.created_at_ms)
-        block_reason = self._block_reason(lane_of(send), is_paused)
-        return self._forecast(backlog, lane_of(send), send.id, block_reason, send.created_at_ms, expires_at_ms)
+        block_reason = self._block_reason(send.lane, is_paused)
+        return self._forecast(backlog, send.lane, send.id, block_reason, send.created_at_ms, expires_at_ms)
 
     def current_share(self, send: Send) -> float:
         """The send's share of all texts that leave now."""
-        if send.id not in self.backlogs or lane_of(send) not in self.running_lanes:
+        if send.id not in self.backlogs or send.lane not in self.running_lanes:
             return 0.0
         is_urgent_first = Lane.URGENT in self.running_lanes and self._lane_backlog(Lane.URGENT).texts
-        lane = Lane.URGENT if is_urgent_first else Lane.BULK
-        return 1 / (1 + len(self._concurrent_backlogs(lane, send.id))) if lane_of(send) == lane else 0.0
+        if send.lane != (Lane.URGENT if is_urgent_first else Lane.BULK):
+            return 0.0
+        return 1 / (1 + len(self._concurrent_backlogs(send.lane, send.id)))
 
     def _forecast(
         self,
         backlog: Backlog,
         lane: int,
         send_id: int,
-        block_reason: BlockReason | None,
-        created_at_ms: int,
-        expires_at_ms: int | None,
+        block: BlockReason | None,
+        created_ms: int,
+        expires_ms: int | None,
     ) -> Forecast | None:
         if not backlog.texts:
             return None
         context, rate, limited = self._lane_context(lane, send_id), self._segments_per_second, self._limited_sender
-        estimate = None if block_reason else estimate_completion(backlog, context, rate, self.now_ms, expires_at_ms)
+        workload = (backlog, context, rate, self.now_ms, expires_ms)
+        estimate = None if block else completion_forecast.estimate_completion(*workload)
         return Forecast(
             texts=backlog.texts,
             segments=round(backlog.segments),
             segments_per_second=rate,
             urgent_segments=round(context.urgent_backlog.segments),
-            interleaved_segments=round(interleaved_segments(backlog, context.concurrent_backlogs)),
+            interleaved_segments=round(completion_forecast.interleaved_segments(backlog, context.concurrent_backlogs)),
             concurrent_sends=len(context.concurrent_backlogs),
-            block_reason=block_reason,
+            block_reason=block,
             last_text_at_ms=estimate.last_text_at_ms if estimate else None,
-            is_late=estimate is not None and is_late(estimate.last_text_at_ms, created_at_ms),
+            is_late=estimate is not None and completion_forecast.is_late(estimate.last_text_at_ms, created_ms),
             deferred=backlog.deferred,
             quiet_hours=context.quiet_hours,
-            sms_expires_at_ms=expires_at_ms,
+            sms_expires_at_ms=expires_ms,
             expired_count=estimate.expired_count if estimate else 0,
             exhausted_limit=explain_error_code(limited.limit_code) if limited else None,
             limit_resets_at_ms=limited.limit_resets_at_ms if limited else 0,
@@ -137,7 +127,7 @@ class Traffic:
 
     @property
     def _segments_per_second(self) -> float:
-        """The overall rate, which the busiest sending number limits."""
+        """The busiest sending number limits the overall rate."""
         return self.gateway.sender.segments_per_second / self.busiest_sender_share if self.gateway.sender else 0.0
 
     def _busy_us(self) -> int:
@@ -159,11 +149,8 @@ class Traffic:
         )
 
     def _concurrent_backlogs(self, lane: int, send_id: int) -> tuple[Backlog, ...]:
-        return tuple(
-            backlog
-            for other_id, backlog in self.backlogs.items()
-            if other_id != send_id and lane_of(self.sends[other_id]) == lane
-        )
+        sends = [self.sends[other_id] for other_id in self.backlogs if other_id != send_id]
+        return tuple(self.backlogs[send.id] for send in sends if send.lane == lane)
 
     def _lane_backlog(self, lane: int) -> Backlog:
         unattached = self.unattached_backlog if lane == Lane.URGENT else EMPTY_BACKLOG
@@ -171,7 +158,7 @@ class Traffic:
 
     def _block_reason(self, lane: int, is_send_paused: bool) -> BlockReason | None:
         paused_senders = [row for row in self.senders.values() if row is not None and row.paused_reason]
-        checks = {
+        conditions = {
             BlockReason.SMS_OFF: not self.gateway.switches.feature_on,
             BlockReason.NOT_CONFIGURED: self.gateway.send_route is None,
             BlockReason.SEND_PAUSED: is_send_paused,
@@ -181,14 +168,14 @@ class Traffic:
             BlockReason.PROVIDER_UNAVAILABLE: self.is_provider_unavailable,
             BlockReason.NO_WORKER: not self.has_worker,
         }
-        return next((reason for reason, applies in checks.items() if applies), None)
+        return next((reason for reason, applies in conditions.items() if applies), None)
 
 
 def current_traffic(now_ms: int) -> Traffic:
     gateway = app_settings.resolve_current_gateway(now_ms)
     sender_keys = gateway.sender.sender_assignment.sender_keys if gateway.sender else ()
     sends = active_sends()
-    running = backlogs_of([send for send in sends if send.paused_at_ms is None])
+    running = _backlogs_of([send for send in sends if send.paused_at_ms is None])
     backlogs = {send_id: backlog for send_id, backlog in running.items() if backlog.texts}
     hours = configured_quiet_hours() if gateway.switches.mode is Mode.LIVE else None
     return Traffic(
@@ -226,14 +213,10 @@ def _with_time_zones(backlogs: Mapping[int, Backlog], hours: QuietHours | None) 
     return {send_id: replace(backlog, zones=zones.get(send_id, {})) for send_id, backlog in backlogs.items()}
 
 
-def backlogs_of(sends: list[Send]) -> dict[int, Backlog]:
+def _backlogs_of(sends: list[Send]) -> dict[int, Backlog]:
     """Send id to its texts that are waiting, paused or not created yet, for active sends."""
     states = delivery_counts.text_states([send.id for send in sends])
     return {send.id: _backlog(send, states.get(send.id, {})) for send in sends if send.state in ACTIVE_STATES}
-
-
-def lane_of(send: Send) -> int:
-    return Lane.URGENT if send.version.urgent else Lane.BULK
 
 
 def _backlog(send: Send, states: Mapping[str, int]) -> Backlog:
@@ -243,6 +226,5 @@ def _backlog(send: Send, states: Mapping[str, int]) -> Backlog:
         waiting += max(0, (send.planned_texts or 0) - created)
     if not waiting:
         return EMPTY_BACKLOG
-    return Backlog(
-        waiting, waiting * delivery_counts.average_segments(send.id), deferred=states.get(DeliveryState.DEFERRED, 0)
-    )
+    segments = waiting * delivery_counts.average_segments(send.id)
+    return Backlog(waiting, segments, deferred=states.get(DeliveryState.DEFERRED, 0))

@@ -16,10 +16,7 @@ _RECEIPT_WAIT_MS = 600_000
 
 @dataclass(frozen=True)
 class SendReport:
-    """`counts` maps channel to delivery state to count; `groups` does by `core.rules.delivery_status.GROUPS`.
-
-    `is_final` means that nothing more is expected, so that the page stops polling.
-    """
+    """Channel to delivery state (`counts`) or state group (`groups`) to count. The page polls until `is_final`."""
 
     id: int
     state: str

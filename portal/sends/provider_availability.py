@@ -17,11 +17,10 @@ def is_provider_down(sender_keys: Iterable[str], now_ms: int) -> bool:
     """Whether a sending number has had no response for a while and texts are waiting or recently became unresolved."""
     if not is_any_sender_down(sender_keys, now_ms - DOWN_AFTER_MS):
         return False
-    return unsent_messages.next_due_ms(
-        "sms", lane_state.running_lanes("sms")
-    ) is not None or unresolved.has_recent_unknown("sms", now_ms - _RECENT_UNKNOWN_MS)
+    is_waiting = unsent_messages.next_due_ms("sms", lane_state.running_lanes("sms")) is not None
+    return is_waiting or unresolved.has_recent_unknown("sms", now_ms - _RECENT_UNKNOWN_MS)
 
 
 def missing_process_kinds(now_ms: int) -> set[str]:
-    """Process kinds, out of the workers and the scheduler, without a heartbeat in the last minute."""
+    """The workers and the scheduler, if they had no heartbeat in the last minute."""
     return {*WORKER_QUEUE_LABELS, SCHEDULER} - live_process_kinds(now_ms - HEARTBEAT_TIMEOUT_MS)

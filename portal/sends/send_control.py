@@ -10,7 +10,6 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import WAITING, DeliveryState
-from portal.core.rules.lanes import Lane
 from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.messages.tables import lane_state
@@ -46,9 +45,8 @@ def apply_to_deliveries(
             pass
     with transaction():
         if not should_stop():
-            query = update(Send).where(
-                Send.id == send_id, Send.state == SendState.CANCELED, Send.cancel_applied_at_ms.is_(None)
-            )
+            query = update(Send).where(Send.id == send_id, Send.state == SendState.CANCELED)
+            query = query.where(Send.cancel_applied_at_ms.is_(None))
             db.session.execute(query.values(cancel_applied_at_ms=clock()))
         sends.finish_sends(clock())
     for channel in _CHANNELS:
@@ -97,14 +95,13 @@ def _move_batch(send_id: int, channel: str, now_ms: int) -> bool:
 def requeue_deliveries(send: Send, channel: str, state: str, now_ms: int, due_ms: int = ANY_TIME_MS) -> bool:
     """Make one batch ready again, behind the lane's current position so that it does not overtake waiting messages.
 
-    Each batch continues behind the previous one, so that the send takes one turn at a time. Call inside a transaction.
-    False when nothing is left.
+    Each batch continues behind the previous one. False when nothing is left. Call inside a transaction.
     """
     next_delivery = state_sync.next_delivery(send.id, channel, state, due_ms)
     if next_delivery is None:
         return False
     first_id, first_position = next_delivery
-    lane_position = lane_state.lane_position(channel, Lane.URGENT if send.version.urgent else Lane.BULK)
+    lane_position = lane_state.lane_position(channel, send.lane)
     last_position = max(lane_position, state_sync.last_ready_position(send.id, channel, first_id))
     shift = max(0, last_position + 1 - first_position)
     changes = {"queue_position": Delivery.queue_position + shift, **_reset_columns(state, now_ms)}

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from portal.accounts.tables.accounts import account_types, find_by_external_ids
+from portal.accounts.tables.accounts import Recipient, account_types, find_by_external_ids
 from portal.content.message_templates import TemplatePreview, render_preview
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables import templates
@@ -19,11 +19,11 @@ from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.sends import send_preview, send_values
 from portal.sends.forecast import Forecast, current_traffic
-from portal.sends.send_preview import SizeEstimate
 from portal.sends.tables import audience as audiences
 from portal.sends.tables.sends import Send, find_by_request_key
 
 Audience = Mapping[str, Any]
+_Data = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,15 @@ class SendPlan:
     sample: TemplatePreview
 
 
-def plan_send(template_key: str, audience: Audience, data: Mapping[str, str], now_ms: int) -> SendPlan:
+def plan_send(template_key: str, audience: Audience, data: _Data, now_ms: int) -> SendPlan:
     """Raises `InvalidInput` for `template`, `audience` or `data.<name>`."""
     audience = _with_stored_ids(audience)
     version, data = _validated(template_key, audience, data)
     counts = send_preview.count_audience(version, audience, now_ms)
     estimate = send_preview.estimate_segments(version, audience, data, counts)
-    name, sample = _sample_message(version, data, estimate)
+    if estimate.example is None:
+        raise ActionRefused("There are no recipients left in this audience.")
+    sample = _sample_message(version, data, estimate.example, estimate.example_gets_text)
     return SendPlan(
         template=version,
         emails=counts.emails,
@@ -59,33 +61,22 @@ def plan_send(template_key: str, audience: Audience, data: Mapping[str, str], no
         segments_are_exact=estimate.is_exact,
         reasons=counts.reasons,
         forecast=current_traffic(now_ms).forecast_new_send(version, estimate.backlog),
-        sample_recipient=name,
+        sample_recipient=estimate.example.name,
         sample=sample,
     )
 
 
-def _sample_message(
-    version: TemplateVersion, data: Mapping[str, str], estimate: SizeEstimate
-) -> tuple[str, TemplatePreview]:
-    """The name and message of one recipient: one who gets a text, if possible."""
-    recipient = estimate.example
-    if recipient is None:
-        raise ActionRefused("There are no recipients left in this audience.")
+def _sample_message(version: TemplateVersion, data: _Data, recipient: Recipient, with_text: bool) -> TemplatePreview:
     values = send_values.recipient_values(recipient, data)
     try:
-        return recipient.name, render_preview(version.subject, version.body, values, estimate.example_gets_text)
+        return render_preview(version.subject, version.body, values, with_text)
     except MergeError as error:
         message = f"The template cannot be filled in for {recipient.name}, {recipient.external_id}. {error}"
         raise InvalidInput({"template": message}) from error
 
 
 def create_send(
-    template_key: str,
-    audience: Audience,
-    data: Mapping[str, str],
-    author_id: int | None,
-    now_ms: int,
-    request_key: str | None = None,
+    template_key: str, audience: Audience, data: _Data, author_id: int | None, now_ms: int, request_key: str = ""
 ) -> int:
     """The id of the send. Repeating a `request_key` returns the same send, so that a double click sends once."""
     audience = _with_stored_ids(audience)
@@ -97,7 +88,7 @@ def create_send(
         "planned_texts": send_preview.count_audience(version, audience, now_ms).texts,
         "created_at_ms": now_ms,
         "created_by_id": author_id,
-        "request_key": request_key,
+        "request_key": request_key or None,
     }
     try:
         send_id = _insert_or_find(columns)
@@ -117,9 +108,7 @@ def _insert_or_find(columns: dict[str, Any]) -> int:
         return send.id
 
 
-def _validated(
-    template_key: str, audience: Audience, data: Mapping[str, str]
-) -> tuple[TemplateVersion, dict[str, str]]:
+def _validated(template_key: str, audience: Audience, data: _Data) -> tuple[TemplateVersion, dict[str, str]]:
     """The current template version, and the values with omitted fields blank. Raises `InvalidInput`."""
     template = templates.find_template(template_key)
     if template is None:
@@ -127,8 +116,7 @@ def _validated(
     version = templates.find_template_version(template)
     values = send_values.complete_values(version, data)
     errors = send_values.value_problems(version, values)
-    problem = _audience_problem(audience)
-    if problem:
+    if problem := _audience_problem(audience):
         errors["audience"] = problem
     errors = errors or send_values.first_recipient_problem(version, audience, values)
     if errors:
@@ -151,17 +139,12 @@ def _audience_problem(audience: Audience) -> str | None:
     if set(audience) == {"all"} and audience["all"] is True:
         return None if audiences.count_recipients(audience) else "There are no accounts to send to yet."
     if set(audience) == {"account_type"}:
-        return _type_problem(str(audience["account_type"]))
+        types = account_types()
+        problem = f"No account has the type “{audience['account_type']}”. The types are: {', '.join(types)}."
+        return None if audience["account_type"] in types else problem
     if set(audience) == {"external_ids"} and isinstance(audience["external_ids"], list):
         return _ids_problem([str(external_id) for external_id in audience["external_ids"]])
     return "Choose everyone, an account type, or individual accounts."
-
-
-def _type_problem(account_type: str) -> str | None:
-    types = account_types()
-    if account_type in types:
-        return None
-    return f"No account has the type “{account_type}”. The types are: {', '.join(types)}."
 
 
 def _ids_problem(external_ids: list[str]) -> str | None:

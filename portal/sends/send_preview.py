@@ -30,8 +30,7 @@ SEGMENT_SAMPLE_SIZE = 300
 class AudienceCounts:
     """Exact counts. `reasons` counts recipients without a text by reason, most frequent first.
 
-    `sms_enabled_count` have enabled a phone number for texts. `zones` are the time zones of those who get a text, of
-    whom `deferred` are in their quiet hours now.
+    `sms_enabled_count` have a number for texts. `zones` counts those who get a text, `deferred` after quiet hours.
     """
 
     emails: int
@@ -62,9 +61,8 @@ class RoutingQuery:
     sms_expires_at_ms: int | None
 
     def decide(self, phones: Sequence[RecipientPhone], timezone: str) -> RoutingDecision:
-        return routing.route_text(
-            self.switches, self.sms_enabled, phones, self.quiet_hours_end(timezone), self.sms_expires_at_ms
-        )
+        quiet_until_ms = self.quiet_hours_end(timezone)
+        return routing.route_text(self.switches, self.sms_enabled, phones, quiet_until_ms, self.sms_expires_at_ms)
 
 
 def routing_query(version: TemplateVersion, created_at_ms: int, now_ms: int) -> RoutingQuery:
@@ -84,7 +82,6 @@ def decide_recipients(
 
 
 def count_audience(version: TemplateVersion, audience: Mapping[str, Any], now_ms: int) -> AudienceCounts:
-    """Makes one routing decision for each group of recipients with the same properties."""
     query = routing_query(version, now_ms, now_ms)
     emails = sms_enabled = deferred = 0
     zones, reasons = Counter[str](), Counter[Reason]()
@@ -105,20 +102,20 @@ def estimate_segments(
 ) -> SizeEstimate:
     """From the rendered texts of an evenly spread sample of recipients."""
     if not counts.texts:
-        return SizeEstimate(EMPTY_BACKLOG, True, _first_recipient(audience), False)
+        return _empty_estimate(audience, is_exact=True)
     sample = audience_estimate.sample_sms_enabled(audience, counts.sms_enabled_count, SEGMENT_SAMPLE_SIZE)
     query = replace(routing_query(version, 0, 0), quiet_hours_end=quiet_hours.no_quiet_hours)
     texted = [recipient for recipient, decision in decide_recipients(sample, query) if decision.will_send]
     sizes = [(recipient, size) for recipient in texted if (size := _segments_for(version, recipient, data)) is not None]
     if not sizes:
-        return SizeEstimate(EMPTY_BACKLOG, False, _first_recipient(audience), False)
+        return _empty_estimate(audience, is_exact=False)
     average = sum(size for _, size in sizes) / len(sizes)
     backlog = Backlog(counts.texts, counts.texts * average, counts.zones, counts.deferred)
     return SizeEstimate(backlog, len(texted) >= counts.texts, sizes[0][0], True)
 
 
-def _first_recipient(audience: Mapping[str, Any]) -> Recipient | None:
-    return next(iter(audiences.recipients_after(audience, 0, 1)), None)
+def _empty_estimate(audience: Mapping[str, Any], is_exact: bool) -> SizeEstimate:
+    return SizeEstimate(EMPTY_BACKLOG, is_exact, next(iter(audiences.recipients_after(audience, 0, 1)), None), False)
 
 
 def _segments_for(version: TemplateVersion, recipient: Recipient, data: Mapping[str, str]) -> int | None:

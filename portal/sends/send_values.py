@@ -11,17 +11,18 @@ from portal.content.tables.templates import TemplateVersion
 from portal.core.rules import text_input
 from portal.sends.tables import audience_estimate
 
+_Data = Mapping[str, str]
 TRIAL_RECIPIENTS = 1_000
 """A template with filters or tags is rendered for at most this many recipients before it is sent."""
 
 
-def complete_values(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:
+def complete_values(version: TemplateVersion, data: _Data) -> dict[str, str]:
     """The values without invisible characters and surrounding spaces; omitted fields are blank."""
     cleaned = {text_input.clean_code(name): text_input.clean_lines(str(value)).strip() for name, value in data.items()}
     return dict.fromkeys(data_fields(version), "") | cleaned
 
 
-def value_problems(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:
+def value_problems(version: TemplateVersion, data: _Data) -> dict[str, str]:
     """Problems that do not depend on the recipient, by field. `data` comes from `complete_values`."""
     try:
         required_names = required_fields(version)
@@ -32,17 +33,12 @@ def value_problems(version: TemplateVersion, data: Mapping[str, str]) -> dict[st
         return {problem.field_name: problem.text for problem in missing}
     if unknown := _unknown_name_problems(version, data):
         return unknown
-    problem = _render_error(version, {**SAMPLE_VALUES, "data": data})
-    return {} if problem is None else _field_errors(problem)
+    render_error = _render_error(version, {**SAMPLE_VALUES, "data": data})
+    return {} if render_error is None else _field_errors(render_error)
 
 
-def first_recipient_problem(
-    version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str]
-) -> dict[str, str]:
-    """The first recipient with a value that the template cannot use.
-
-    Errors without a field do not stop the send: the fan-out reports them in that recipient's message.
-    """
+def first_recipient_problem(version: TemplateVersion, audience: Mapping[str, Any], data: _Data) -> dict[str, str]:
+    """Errors without a field do not stop the send: the fan-out reports them in that recipient's message."""
     if merge_fields.has_only_plain_fields(version.subject) and merge_fields.has_only_plain_fields(version.body):
         return {}
     for recipient in audience_estimate.sample_recipients(audience, TRIAL_RECIPIENTS):
@@ -52,21 +48,18 @@ def first_recipient_problem(
     return {}
 
 
-def _unknown_name_problems(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:
+def _unknown_name_problems(version: TemplateVersion, data: _Data) -> dict[str, str]:
     """Unknown names, if a field is blank that may have been meant."""
     fields = data_fields(version)
     unknown = [name for name in data if name not in fields]
     if not unknown or all(data[name] for name in fields):
         return {}
-    return {
-        f"data.{name}": f"The template has no field “{name}”. Its fields are {', '.join(fields)}." for name in unknown
-    }
+    names = ", ".join(fields)
+    return {f"data.{name}": f"The template has no field “{name}”. Its fields are {names}." for name in unknown}
 
 
-def recipient_values(recipient: Recipient, data: Mapping[str, str]) -> dict[str, Any]:
-    return merge_fields.merge_values(
-        recipient.name, recipient.email, recipient.external_id, recipient.account_type, data
-    )
+def recipient_values(person: Recipient, data: _Data) -> dict[str, Any]:
+    return merge_fields.merge_values(person.name, person.email, person.external_id, person.account_type, data)
 
 
 def _render_error(version: TemplateVersion, values: Mapping[str, Any]) -> MergeError | None:

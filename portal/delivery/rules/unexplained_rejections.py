@@ -15,12 +15,10 @@ GIVE_UP_AFTER_MS = 86_400_000
 
 
 def add_recipient(hashes: str, recipient: str) -> str:
-    """Add the recipient’s hash to the list unless it is there; the phone number itself is not stored."""
-    return (
-        hashes
-        if contains_recipient(hashes, recipient) or len(hashes.split()) >= PAUSE_THRESHOLD
-        else f"{hashes} {_recipient_hash(recipient)}".strip()
-    )
+    """Add the recipient’s hash unless it is there; the phone number itself is not stored."""
+    if contains_recipient(hashes, recipient) or len(hashes.split()) >= PAUSE_THRESHOLD:
+        return hashes
+    return f"{hashes} {_recipient_hash(recipient)}".strip()
 
 
 def contains_recipient(hashes: str, recipient: str) -> bool:

@@ -33,11 +33,8 @@ def shift_attempts_back(by_ms: int, now_ms: int) -> None:
     _execute(update(Attempt).where(Attempt.slot_at_ms > now_ms + _TOLERANCE_MS).values(**earlier))
     _execute(delete(Heartbeat).where(Heartbeat.at_ms > now_ms + _TOLERANCE_MS))
     _execute(update(SendingNumber).where(SendingNumber.retry_at_us > now_ms * 1000).values(retry_at_us=0))
-    _execute(
-        update(SendingNumber)
-        .where(SendingNumber.limit_resets_at_ms > now_ms + MAX_COOLDOWN_MS)
-        .values(limit_resets_at_ms=0)
-    )
+    is_too_long = SendingNumber.limit_resets_at_ms > now_ms + MAX_COOLDOWN_MS
+    _execute(update(SendingNumber).where(is_too_long).values(limit_resets_at_ms=0))
     _execute(update(MailServer).where(MailServer.retry_at_ms > now_ms).values(retry_at_ms=0))
 
 
@@ -47,16 +44,12 @@ def shift_deliveries_back(by_ms: int, now_ms: int, after_id: int) -> tuple[int, 
     ids = list(db.session.scalars(chunk.order_by(Delivery.id).limit(_CHUNK)))
     earlier: dict[str, Any] = {"state_changed_at_ms": Delivery.state_changed_at_ms - by_ms}
     _execute(update(Delivery).where(Delivery.id.in_(ids)).values(**earlier))
+    # quiet hours end by the wall clock, so deferred texts keep their time
+    in_chunk = (Delivery.id.in_(ids), Delivery.state != DeliveryState.DEFERRED)
     for name in ("due_at_ms", "lease_until_ms"):
         time = getattr(Delivery, name)
-        # quiet hours end by the wall clock, so deferred texts keep their time
-        in_future = (
-            Delivery.id.in_(ids),
-            Delivery.state != DeliveryState.DEFERRED,
-            time > now_ms,
-            time <= now_ms + by_ms + _MAX_FUTURE_MS,
-        )
-        _execute(update(Delivery).where(*in_future).values({name: time - by_ms}))
+        in_future = (time > now_ms, time <= now_ms + by_ms + _MAX_FUTURE_MS)
+        _execute(update(Delivery).where(*in_chunk, *in_future).values({name: time - by_ms}))
     return (ids[-1] if ids else after_id), len(ids)
 
 

@@ -1,6 +1,6 @@
 """The state of the mail server: whether it accepts mail, and if not, when to retry."""
 
-from sqlalchemy import Text, select
+from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.column_types import STRICT, Millis
@@ -26,15 +26,9 @@ class MailServer(Base):
 
 def lock_mail_server(address: str) -> MailServer:
     """Insert the row if it is missing, and lock it until the transaction ends."""
-    insert_missing(
-        MailServer, [{"address": address, "consecutive_failures": 0, "retry_at_ms": 0, "last_error": ""}], ["address"]
-    )
-    return db.session.scalars(
-        select(MailServer)
-        .where(MailServer.address == address)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
+    row = {"address": address, "consecutive_failures": 0, "retry_at_ms": 0, "last_error": ""}
+    insert_missing(MailServer, [row], ["address"])
+    return db.session.get_one(MailServer, address, populate_existing=True, with_for_update=True)
 
 
 def find_mail_server(address: str) -> MailServer | None:

@@ -21,17 +21,14 @@ def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
 
     Reconciliation then looks for each in Twilio’s list, and releases what is certainly missing.
     """
-    query = select(Delivery.id, Delivery.address, Delivery.created_at_ms).where(
-        Delivery.channel == "sms", Delivery.state.in_(WAITING)
-    )
-    rows = db.session.execute(query.order_by(Delivery.id).limit(_CHUNK)).all()
+    query = select(Delivery.id, Delivery.address, Delivery.created_at_ms).order_by(Delivery.id).limit(_CHUNK)
+    rows = db.session.execute(query.where(Delivery.channel == "sms", Delivery.state.in_(WAITING))).all()
     attempts: list[dict[str, Any]] = [
         {
             "id": secrets.token_urlsafe(12),
             "delivery_id": row.id,
             "mode": Mode.LIVE,
             "account_sid": account_sid,
-            "sender": "",
             "destination": row.address,
             "started_at_ms": row.created_at_ms,
             "slot_at_ms": row.created_at_ms,
@@ -49,11 +46,9 @@ def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
 
 
 def pause_unfinished_fan_outs(now_ms: int) -> list[int]:
-    """Pause sends whose fan-out is not complete, and return their ids. Inside a transaction."""
-    unfinished = (
-        select(Send.id).where(Send.state.in_(FANNING_OUT_STATES), Send.paused_at_ms.is_(None)).order_by(Send.id)
-    )
-    ids = list(db.session.scalars(unfinished.with_for_update()))
+    """Return the ids of the sends that were paused. Inside a transaction."""
+    unfinished = select(Send.id).where(Send.state.in_(FANNING_OUT_STATES), Send.paused_at_ms.is_(None))
+    ids = list(db.session.scalars(unfinished.order_by(Send.id).with_for_update()))
     db.session.execute(update(Send).where(Send.id.in_(ids)).values(paused_at_ms=now_ms))
     return ids
 

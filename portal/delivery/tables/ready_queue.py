@@ -95,16 +95,9 @@ SCAN_LIMIT, DEEP_SCAN_LIMIT = 500, 30_000
 
 
 def waiting_texts(
-    until_ms: int,
-    limit: int,
-    lanes: Sequence[int] = LANES,
-    only_tests: bool = False,
-    ids: Sequence[int] | None = None,
+    until_ms: int, limit: int, lanes: Sequence[int] = LANES, only_tests: bool = False, ids: Sequence[int] | None = None
 ) -> list[WaitingText]:
-    """Ready texts in order of lane and queue position; locked, and rows locked by others skipped.
-
-    If `ids` is given, only those.
-    """
+    """In order of lane and queue position; locked, and rows locked by others skipped. If `ids` is given, only those."""
     query = (
         _TEXT_QUERY.where(READY, Delivery.lane.in_(lanes), Delivery.due_at_ms <= until_ms)
         .order_by(Delivery.lane, Delivery.queue_position, Delivery.id)
@@ -121,10 +114,7 @@ def waiting_texts(
 def next_candidates(
     until_ms: int, lanes: Sequence[int], only_tests: bool, excluded: ExcludedSenders, scan_limit: int | None = None
 ) -> list[Candidate]:
-    """The next texts of the lanes, whatever their sending number, without locking.
-
-    With `scan_limit`, search only that many texts: nearly all of them may be excluded.
-    """
+    """Without locking. With `scan_limit`, search only that many texts: nearly all of them may be excluded."""
     order = (Delivery.lane, Delivery.queue_position, Delivery.id)
     ready = (Delivery.channel == "sms", READY, Delivery.lane.in_(lanes), Delivery.due_at_ms <= until_ms)
     query = (
@@ -154,11 +144,12 @@ def _comes_from(assignment: SenderAssignment, keys: Sequence[str]) -> ColumnElem
 
 
 def _to_waiting_text(row: Any) -> WaitingText:
+    is_opted_out, is_unreachable = row.stopped_at_ms is not None, row.unreachable_at_ms is not None
     return WaitingText(
         delivery_id=row.id,
         body=row.body,
         segments=row.segments,
-        recipient=_to_recipient_phone(row.address, row.receives_sms, row.stopped_at_ms, row.unreachable_at_ms),
+        recipient=RecipientPhone(row.address, bool(row.receives_sms), False, is_opted_out, is_unreachable),
         kind=row.kind,
         is_on_account=row.receives_sms is not None,
         lane=row.lane,
@@ -182,9 +173,3 @@ def waiting_emails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> l
         .with_for_update(skip_locked=True, of=Delivery)
     )
     return [(row[0], target_state(row[1], row[2])) for row in db.session.execute(query)]
-
-
-def _to_recipient_phone(
-    address: str, receives_sms: bool | None, stopped_at_ms: int | None, unreachable_at_ms: int | None
-) -> RecipientPhone:
-    return RecipientPhone(address, bool(receives_sms), False, stopped_at_ms is not None, unreachable_at_ms is not None)

@@ -52,7 +52,7 @@ class ProviderReport:
 
 
 def find_conflict(recorded: RecordedState, report: ProviderReport) -> ReportConflict | None:
-    """Return how the report contradicts the record; None if the state can still move forward to it."""
+    """None if the state can still move forward to the report."""
     if not report.provider_id:
         return ReportConflict.SENT_AND_NOT_SENT if recorded.provider_id else None
     if not STATES[recorded.state].final:
@@ -60,13 +60,10 @@ def find_conflict(recorded: RecordedState, report: ProviderReport) -> ReportConf
     if recorded.provider_id is None or STATES[recorded.state].group == StateGroup.SIMULATED:
         return ReportConflict.SENT_AND_NOT_SENT
     same_message = recorded.provider_id == report.provider_id
-    if same_message and _is_final(report.state) and _is_delivered(report.state) != _is_delivered(recorded.state):
+    is_final = bool(report.state) and STATES[report.state].final
+    if same_message and is_final and _is_delivered(report.state) != _is_delivered(recorded.state):
         return ReportConflict.CONFLICTING_OUTCOMES
     return None
-
-
-def _is_final(state: str) -> bool:
-    return bool(state) and STATES[state].final
 
 
 def _is_delivered(state: str) -> bool:

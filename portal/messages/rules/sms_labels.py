@@ -6,15 +6,14 @@ from portal.messages.rules.sms_segments import FittedText
 
 def describe_sms(fitted: FittedText) -> str:
     size = fitted.size
-    lines = [
-        f"{size.units} of {size.units + size.remaining_units} characters ({size.encoding}), segments: {size.segments}."
-    ]
+    limit = size.units + size.remaining_units
+    lines = [f"{size.units} of {limit} characters ({size.encoding}), segments: {size.segments}."]
     if fitted.removed_emoji:
         lines.append(f"Emoji removed to make room for the words: {' '.join(fitted.removed_emoji)}")
     if fitted.is_shortened:
         lines.append("The subject was shortened to fit.")
     if fitted.replacements:
-        changes = ", ".join(map(_describe_replacement, fitted.replacements))
+        changes = ", ".join(map(_describe, fitted.replacements))
         lines.append(f"Replaced in the text to save space: {changes}.")
     if size.ucs2_characters:
         characters = " ".join(filter(str.isprintable, size.ucs2_characters))
@@ -22,7 +21,5 @@ def describe_sms(fitted: FittedText) -> str:
     return "\n".join(lines)
 
 
-def _describe_replacement(change: CharacterReplacement) -> str:
-    if change.replacement.strip():
-        return f"{change.printable_form} → {change.replacement}"
-    return f"{change.printable_form} → space" if change.replacement else f"{change.printable_form} → nothing"
+def _describe(change: CharacterReplacement) -> str:
+    return f"{change.printable_form} → {change.replacement.strip() or ('space' if change.replacement else 'nothing')}"

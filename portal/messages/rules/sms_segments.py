@@ -4,15 +4,10 @@ Carriers count septets or UTF-16 units, not characters (3GPP TS 23.038; docs/twi
 """
 
 from dataclasses import dataclass
+from itertools import accumulate
 
-from portal.messages.rules.sms_lookalikes import (
-    GSM7_BASIC,
-    GSM7_EXTENSION,
-    CharacterReplacement,
-    grapheme_clusters,
-    strip_emoji,
-    transliterate,
-)
+from portal.messages.rules import sms_lookalikes
+from portal.messages.rules.sms_lookalikes import GSM7_BASIC, GSM7_EXTENSION, CharacterReplacement, transliterate
 
 _SINGLE_SEGMENT_UNITS = {"GSM-7": 160, "UCS-2": 70}
 _MULTIPART_SEGMENT_UNITS = {"GSM-7": 153, "UCS-2": 67}
@@ -30,20 +25,14 @@ class SmsSize:
     @property
     def remaining_units(self) -> int:
         """Units left in the last segment."""
-        limit = (
-            _SINGLE_SEGMENT_UNITS[self.encoding]
-            if self.segments <= 1
-            else _MULTIPART_SEGMENT_UNITS[self.encoding] * self.segments
-        )
-        return limit - self.units
+        if self.segments <= 1:
+            return _SINGLE_SEGMENT_UNITS[self.encoding] - self.units
+        return _MULTIPART_SEGMENT_UNITS[self.encoding] * self.segments - self.units
 
 
 @dataclass(frozen=True)
 class FittedText:
-    """A text as it is sent. `is_shortened`: the subject was cut; `removed_emoji` made room for its words.
-
-    `replacements` are the look-alikes that replace characters of the subject.
-    """
+    """A text as it is sent. `is_shortened`: the subject was cut; `removed_emoji` made room for its words."""
 
     text: str
     is_shortened: bool
@@ -68,7 +57,7 @@ def normalize_text(text: str) -> str:
 
 
 def fit_one_segment(subject: str, link: str) -> FittedText:
-    """Fit subject and link into one segment: replace look-alikes, and cut the subject at a word, never the link.
+    """Replace look-alikes, and cut the subject at a word, never the link.
 
     Emoji are removed before words are cut: a single emoji reduces the limit from 160 to 70 characters.
     """
@@ -76,7 +65,7 @@ def fit_one_segment(subject: str, link: str) -> FittedText:
     subject_text = " ".join(plain.text.split())
     if (fitted := _fit_unshortened(subject_text, link)) is not None:
         return FittedText(fitted.text, False, fitted.size, plain.replacements)
-    without_emoji, emoji = strip_emoji(subject_text)
+    without_emoji, emoji = sms_lookalikes.strip_emoji(subject_text)
     if without_emoji and (fitted := _fit_unshortened(without_emoji, link)) is not None:
         return FittedText(fitted.text, False, fitted.size, plain.replacements, emoji)
     shortened, shortened_without_emoji = _shorten(subject_text, link), _shorten(without_emoji, link)
@@ -105,11 +94,9 @@ def _shorten(subject: str, link: str) -> str:
 
 def _cut_positions(subject: str) -> list[int]:
     """Return the ends of the grapheme clusters, within the limit of one segment."""
-    ends, end = [], 0
-    for cluster in grapheme_clusters(subject[: _SINGLE_SEGMENT_UNITS["GSM-7"]]):
-        end += len(cluster)
-        ends.append(end)
-    return [end for end in ends if end < min(len(subject), _SINGLE_SEGMENT_UNITS["GSM-7"])]
+    limit = _SINGLE_SEGMENT_UNITS["GSM-7"]
+    ends = accumulate(map(len, sms_lookalikes.grapheme_clusters(subject[:limit])))
+    return [end for end in ends if end < min(len(subject), limit)]
 
 
 def _cut(subject: str, end: int) -> str:
@@ -126,13 +113,9 @@ def _units(character: str, encoding: str) -> int:
 
 
 def _segments(text: str, units: int, encoding: str) -> int:
+    """Count the parts as a handset splits them: an escape or surrogate pair is never split."""
     if units <= _SINGLE_SEGMENT_UNITS[encoding]:
         return 1 if text else 0
-    return _parts(text, encoding)
-
-
-def _parts(text: str, encoding: str) -> int:
-    """Count the parts as a handset splits them: an escape or surrogate pair is never split."""
     parts, used = 1, 0
     for character in text:
         size = _units(character, encoding)

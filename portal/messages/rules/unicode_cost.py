@@ -3,22 +3,14 @@
 from dataclasses import dataclass
 
 from portal.messages.rules import sms_segments
-from portal.messages.rules.sms_lookalikes import printable_form, transliterate
-
-
-@dataclass(frozen=True)
-class CostlyCharacter:
-    """A character outside GSM-7 in printable form, and its plain replacement; "" if there is none."""
-
-    printable_form: str
-    replacement: str
+from portal.messages.rules.sms_lookalikes import CharacterReplacement, printable_form, transliterate
 
 
 @dataclass(frozen=True)
 class EncodingCost:
-    """`plain_segments` is the size with all replacements made; `two_septet_characters` take two septets in GSM-7."""
+    """`plain_segments` is the size with all replacements made. A replacement is "" if there is none."""
 
-    ucs2_characters: tuple[CostlyCharacter, ...]
+    ucs2_characters: tuple[CharacterReplacement, ...]
     two_septet_characters: tuple[str, ...]
     plain_segments: int
 
@@ -28,14 +20,8 @@ def encoding_cost(text: str) -> EncodingCost:
     replacements = {character: _replacement_for(character) for character in size.ucs2_characters}
     plain_size = sms_segments.measure_sms("".join(replacements.get(character, character) for character in text))
     two_septet_characters = tuple(character for character in dict.fromkeys(text) if _takes_two_septets(character))
-    return EncodingCost(
-        tuple(
-            CostlyCharacter(printable_form(character), replacement.strip())
-            for character, replacement in replacements.items()
-        ),
-        () if size.ucs2_characters else two_septet_characters,
-        plain_size.segments,
-    )
+    costly = tuple(CharacterReplacement(printable_form(old), new.strip()) for old, new in replacements.items())
+    return EncodingCost(costly, () if costly else two_septet_characters, plain_size.segments)
 
 
 def _replacement_for(character: str) -> str:

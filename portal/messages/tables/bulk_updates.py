@@ -31,12 +31,8 @@ def advance_many(rows: Sequence[tuple[int, str, str]], to: str, now_ms: int, nex
     """`transitions.advance_delivery` for many (delivery id, Twilio id, error code). Return how many moved."""
     if not rows:
         return 0
-    times = {"b_now": now_ms, "b_next": next_at_ms}
-    parameters = [
-        {"b_delivery": delivery_id, "b_provider": provider_id, "b_code": code, **times}
-        for delivery_id, provider_id, code in rows
-    ]
-    return _rowcount_many(_advance_statement(to), parameters)
+    names, times = ("b_delivery", "b_provider", "b_code"), {"b_now": now_ms, "b_next": next_at_ms}
+    return _rowcount_many(_advance_statement(to), [dict(zip(names, row, strict=True)) | times for row in rows])
 
 
 @cache
@@ -45,14 +41,8 @@ def _advance_statement(to: str) -> Update:
     return (
         update(_DELIVERY)
         .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(states_before(to)))
-        .values(
-            state=to,
-            state_changed_at_ms=bindparam("b_now"),
-            lease_until_ms=None,
-            due_at_ms=bindparam("b_next"),
-            provider_id=bindparam("b_provider"),
-            error_code=bindparam("b_code"),
-        )
+        .values(state=to, state_changed_at_ms=bindparam("b_now"), lease_until_ms=None, due_at_ms=bindparam("b_next"))
+        .values(provider_id=bindparam("b_provider"), error_code=bindparam("b_code"))
     )
 
 
@@ -60,7 +50,7 @@ def accept_many(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms
     """Move deliveries forward to `to` with the provider’s ids, each by its own id and attempt.
 
     Return False if a delivery already belongs to another message, or is final without having been sent. Its attempt
-    records the response all the same, and keeps the provider id it had.
+    still records the response, and keeps the provider id it had.
     """
     if not rows:
         return True
@@ -68,30 +58,16 @@ def accept_many(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms
     finished = (
         update(_ATTEMPT)
         .where(_ATTEMPT.c.id == bindparam("b_attempt"))
-        .values(
-            outcome=AttemptOutcome.ACCEPTED,
-            finished_at_ms=now_ms,
-            provider_id=func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")),
-            http_status=bindparam("b_status"),
-            provider_response=bindparam("b_response"),
-        )
+        .values(outcome=AttemptOutcome.ACCEPTED, finished_at_ms=now_ms)
+        .values(provider_id=func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")))
+        .values(http_status=bindparam("b_status"), provider_response=bindparam("b_response"))
     )
-    parameters = [
-        {
-            "b_attempt": row["attempt_id"],
-            "b_provider": row["provider_id"],
-            "b_status": row["http_status"],
-            "b_response": row["provider_response"],
-        }
-        for row in rows
-    ]
+    names = {"attempt_id": "b_attempt", "provider_id": "b_provider"}
+    names |= {"http_status": "b_status", "provider_response": "b_response"}
+    parameters = [{parameter: row[name] for name, parameter in names.items()} for row in rows]
     same_message = func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")) == bindparam("b_provider")
-    if _rowcount_many(finished.where(same_message, _is_delivery_sent_as(bindparam("b_provider"))), parameters) == len(
-        parameters
-    ):
-        return True
-    _rowcount_many(finished, parameters)
-    return False
+    consistent = finished.where(same_message, _is_delivery_sent_as(bindparam("b_provider")))
+    return _execute_guarded(consistent, finished, parameters)
 
 
 def confirm_accepted(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
@@ -107,14 +83,11 @@ def confirm_accepted(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
         .values(outcome=AttemptOutcome.ACCEPTED, provider_id=bindparam("b_provider"), finished_at_ms=now_ms)
     )
     parameters = [{"b_attempt": attempt_id, "b_provider": provider_id} for attempt_id, provider_id in pairs]
-    if _rowcount_many(accepted.where(~_has_accepted_another()), parameters) == len(parameters):
-        return True
-    _rowcount_many(accepted, parameters)
-    return False
+    return _execute_guarded(accepted.where(~_has_accepted_another()), accepted, parameters)
 
 
 def release_claims(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
-    """Make texts that were not sent ready again, without counting the attempt. Pairs of delivery and attempt id."""
+    """Make texts that were not sent ready again, without counting the attempt. Pairs are delivery and attempt ids."""
     if not pairs:
         return
     requeue = (
@@ -124,13 +97,8 @@ def release_claims(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
             _DELIVERY.c.attempt_id == bindparam("b_attempt"),
             _is_one_of((DeliveryState.SENDING, DeliveryState.UNKNOWN)),
         )
-        .values(
-            state=DeliveryState.READY,
-            state_changed_at_ms=now_ms,
-            lease_until_ms=None,
-            due_at_ms=now_ms,
-            attempt_count=_DELIVERY.c.attempt_count - 1,
-        )
+        .values(state=DeliveryState.READY, state_changed_at_ms=now_ms, lease_until_ms=None, due_at_ms=now_ms)
+        .values(attempt_count=_DELIVERY.c.attempt_count - 1)
     )
     rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]
     db.session.connection().execute(requeue, rows)
@@ -143,13 +111,12 @@ def release_claims(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
 
 
 def mark_unresolved(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
-    """Make waiting messages that may have been sent unknown. Pairs of delivery and attempt id."""
+    """Make waiting messages that may have been sent unknown. Pairs are delivery and attempt ids."""
     statement = (
         update(_DELIVERY)
         .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(WAITING))
-        .values(
-            state=DeliveryState.UNKNOWN, attempt_id=bindparam("b_attempt"), state_changed_at_ms=now_ms, due_at_ms=now_ms
-        )
+        .values(state=DeliveryState.UNKNOWN, attempt_id=bindparam("b_attempt"))
+        .values(state_changed_at_ms=now_ms, due_at_ms=now_ms)
     )
     rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]
     db.session.connection().execute(statement, rows)
@@ -170,6 +137,14 @@ def _has_accepted_another() -> ColumnElement[bool]:
         other.c.delivery_id == _ATTEMPT.c.delivery_id, other.c.provider_id.is_not(None), other.c.id != _ATTEMPT.c.id
     )
     return query.correlate(_ATTEMPT).exists()
+
+
+def _execute_guarded(guarded: Update, unguarded: Update, rows: Sequence[dict[str, Any]]) -> bool:
+    """Return whether the guarded statement changed all rows; otherwise also execute the unguarded one."""
+    is_complete = _rowcount_many(guarded, rows) == len(rows)
+    if not is_complete:
+        _rowcount_many(unguarded, rows)
+    return is_complete
 
 
 def _rowcount_many(statement: Update, rows: Sequence[dict[str, Any]]) -> int:

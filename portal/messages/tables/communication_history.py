@@ -17,10 +17,7 @@ _WITH_DELIVERIES = selectinload(Communication.deliveries).selectinload(Delivery.
 
 
 def account_page(account_id: int, before: int | None, limit: int, with_sms: bool) -> list[Communication]:
-    """One account’s communications with their deliveries, newest first, older than `before`.
-
-    Without `with_sms`, those only about texts are left out: invitations, welcomes and notices about a phone.
-    """
+    """Without `with_sms`, those only about texts are left out: invitations, welcomes and notices about a phone."""
     query = _newest_first(before, limit, with_sms).where(Communication.account_id == account_id)
     return list(db.session.scalars(query))
 
@@ -28,7 +25,7 @@ def account_page(account_id: int, before: int | None, limit: int, with_sms: bool
 def admin_page(
     search_text: str, group: str, channel: str, send_id: int | None, before: int | None, limit: int, with_sms: bool
 ) -> list[Communication]:
-    """All communications, filtered by recipient, state group (`delivery_status.GROUPS`), channel and send."""
+    """Filtered by recipient, state group (`delivery_status.GROUPS`), channel and send."""
     query = _newest_first(before, limit, with_sms).options(selectinload(Communication.account))
     if send_id is not None:
         query = query.where(Communication.send_id == send_id)
@@ -56,16 +53,13 @@ def find_by_token(token: str) -> Communication | None:
 
 def find_for_account(communication_id: int, account_id: int) -> Communication | None:
     """The communication if it belongs to this account."""
-    return db.session.scalar(
-        select(Communication).where(Communication.id == communication_id, Communication.account_id == account_id)
-    )
+    is_own = (Communication.id == communication_id, Communication.account_id == account_id)
+    return db.session.scalar(select(Communication).where(*is_own))
 
 
 def unread_count(account_id: int, with_sms: bool) -> int:
-    query = select(func.count()).where(
-        Communication.account_id == account_id, Communication.read_at_ms.is_(None), *_visible_kinds(with_sms)
-    )
-    return db.session.scalar(query) or 0
+    unread = (Communication.account_id == account_id, Communication.read_at_ms.is_(None), *_visible_kinds(with_sms))
+    return db.session.scalar(select(func.count()).where(*unread)) or 0
 
 
 def _visible_kinds(with_sms: bool) -> list[ColumnElement[bool]]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from portal.sends.tables.sends import Send
 
 
+_WHERE_READY: dict[str, Any] = dict.fromkeys(("sqlite_where", "postgresql_where"), text("state = 'ready'"))
+
+
 class Communication(Base):
     """The immutable words of one message. `content_block` names the block behind an invitation or a welcome.
 
@@ -66,15 +69,7 @@ class Delivery(Base):
     __table_args__ = (
         UniqueConstraint("communication_id", "channel"),
         Index("ix_delivery_claim", "channel", "state", "lane", "due_at_ms", "id"),
-        Index(
-            "ix_delivery_queue_position",
-            "channel",
-            "lane",
-            "queue_position",
-            "id",
-            sqlite_where=text("state = 'ready'"),
-            postgresql_where=text("state = 'ready'"),
-        ),
+        Index("ix_delivery_queue_position", "channel", "lane", "queue_position", "id", **_WHERE_READY),
         Index("ix_delivery_send", "send_id", "channel", "state"),
         Index("ix_delivery_provider_id", "provider_id"),
         STRICT,
@@ -111,14 +106,9 @@ def text_times_since(account_id: int, number: str, kind: str, since_ms: int) -> 
     query = (
         select(Delivery.created_at_ms)
         .join(Communication)
-        .where(
-            Communication.account_id == account_id,
-            Communication.kind == kind,
-            Communication.created_at_ms > since_ms,
-            Delivery.channel == "sms",
-            Delivery.address == number,
-            Delivery.state != DeliveryState.SKIPPED,
-        )
+        .where(Communication.account_id == account_id, Communication.kind == kind)
+        .where(Communication.created_at_ms > since_ms, Delivery.channel == "sms", Delivery.address == number)
+        .where(Delivery.state != DeliveryState.SKIPPED)
     )
     return list(db.session.scalars(query))
 
@@ -151,6 +141,11 @@ class Attempt(Base):
     detail: Mapped[str] = mapped_column(Text, default="")
     provider_response: Mapped[str | None] = mapped_column(Text)
     """For test texts: the beginning of the provider’s response, verbatim."""
+
+    @property
+    def last_seen_ms(self) -> int:
+        """When it was last known to be in flight: the settle window starts there."""
+        return self.finished_at_ms or self.lease_until_ms
 
 
 class Receipt(Base):

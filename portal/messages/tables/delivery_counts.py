@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, true
+from sqlalchemy import ColumnElement, Select, func, select
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender_bucket_of
@@ -23,34 +23,22 @@ GroupCounts = dict[str, Counter[str]]
 
 def delivery_counts(send_id: int) -> dict[str, dict[str, int]]:
     """Channel to state to count, for one send."""
-    query = (
-        select(Delivery.channel, Delivery.state, func.count())
-        .where(Delivery.send_id == send_id)
-        .group_by(Delivery.channel, Delivery.state)
-    )
-    counts: dict[str, dict[str, int]] = {"email": {}, "sms": {}}
-    for channel, state, count in db.session.execute(query):
+    counts = {"email": Counter[str](), "sms": Counter[str]()}
+    query = select(Delivery.channel, Delivery.state, func.count()).where(Delivery.send_id == send_id)
+    for channel, state, count in db.session.execute(query.group_by(Delivery.channel, Delivery.state)):
         counts[channel][state] = count
     for _, state, count in _no_receipt_counts([send_id]):
         counts["sms"][state] -= count
-        counts["sms"][DeliveryState.NO_RECEIPT] = counts["sms"].get(DeliveryState.NO_RECEIPT, 0) + count
+        counts["sms"][DeliveryState.NO_RECEIPT] += count
     return {channel: {state: count for state, count in states.items() if count} for channel, states in counts.items()}
 
 
 def _no_receipt_counts(send_ids: Sequence[int]) -> list[tuple[int, str, int]]:
-    """Send id, stored state and count of texts whose final status is no longer asked for.
-
-    The index on channel, state, lane and time finds exactly these rows (`delivery_status.displayed_state`).
-    """
+    """Send id, stored state and count of texts whose status is no longer checked. The claim index finds only these."""
     query = (
         select(Delivery.send_id, Delivery.state, func.count())
-        .where(
-            Delivery.channel == "sms",
-            Delivery.state.in_(AWAITING_RECEIPT),
-            Delivery.lane.in_(LANES),
-            Delivery.due_at_ms >= NO_FURTHER_CHECK_MS,
-            Delivery.send_id.in_(send_ids),
-        )
+        .where(Delivery.channel == "sms", Delivery.state.in_(AWAITING_RECEIPT), Delivery.lane.in_(LANES))
+        .where(Delivery.due_at_ms >= NO_FURTHER_CHECK_MS, Delivery.send_id.in_(send_ids))
         .group_by(Delivery.send_id, Delivery.state)
     )
     return [(send_id or 0, state, count) for send_id, state, count in db.session.execute(query)]
@@ -58,23 +46,25 @@ def _no_receipt_counts(send_ids: Sequence[int]) -> list[tuple[int, str, int]]:
 
 def text_states(send_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     """Send id to state to number of texts, in one query."""
-    query = (
-        select(Delivery.send_id, Delivery.state, func.count())
-        .where(Delivery.send_id.in_(send_ids), Delivery.channel == "sms")
-        .group_by(Delivery.send_id, Delivery.state)
-    )
+    query = select(Delivery.send_id, Delivery.state, func.count()).group_by(Delivery.send_id, Delivery.state)
+    return _nested_counts(query.where(Delivery.send_id.in_(send_ids), Delivery.channel == "sms"))
+
+
+def _nested_counts(query: Select[int | None, str, int]) -> dict[int, dict[str, int]]:
     counts: dict[int, dict[str, int]] = defaultdict(dict)
-    for send_id, state, count in db.session.execute(query):
-        counts[send_id or 0][state] = count
+    for send_id, key, count in db.session.execute(query):
+        counts[send_id or 0][key] = count
     return counts
 
 
 def sampling_interval(waiting: int) -> int:
-    """Every how many rows to sample; 1 means all.
-
-    The result is odd: emails and texts alternate, so every second or fourth row would be all texts or none.
-    """
+    """Sample every how many rows: an odd number, because emails and texts alternate."""
     return waiting // _ZONE_SAMPLE_SIZE | 1
+
+
+def _sampled_waiting(send_ids: Sequence[int], interval: int) -> tuple[ColumnElement[bool], ...]:
+    waiting = (Delivery.send_id.in_(send_ids), Delivery.channel == "sms", Delivery.state.in_(WAITING))
+    return (*waiting, Delivery.id % interval == 0) if interval > 1 else waiting
 
 
 def waiting_time_zones(send_ids: Sequence[int], interval: int = 1) -> dict[int, dict[str, int]]:
@@ -83,14 +73,10 @@ def waiting_time_zones(send_ids: Sequence[int], interval: int = 1) -> dict[int, 
         select(Delivery.send_id, Account.timezone, func.count())
         .join(Communication, Communication.id == Delivery.communication_id)
         .join(Account, Account.id == Communication.account_id)
-        .where(Delivery.send_id.in_(send_ids), Delivery.channel == "sms", Delivery.state.in_(WAITING))
-        .where(Delivery.id % interval == 0 if interval > 1 else true())
+        .where(*_sampled_waiting(send_ids, interval))
         .group_by(Delivery.send_id, Account.timezone)
     )
-    counts: dict[int, dict[str, int]] = defaultdict(dict)
-    for send_id, zone, count in db.session.execute(query):
-        counts[send_id or 0][zone] = count
-    return counts
+    return _nested_counts(query)
 
 
 def senders_of_waiting(send_ids: Sequence[int], interval: int) -> list[tuple[str, str | None, int]]:
@@ -100,11 +86,10 @@ def senders_of_waiting(send_ids: Sequence[int], interval: int) -> list[tuple[str
         select(bucket, PhoneState.preferred_sender, func.count())
         .select_from(Delivery)
         .outerjoin(PhoneState, PhoneState.number == Delivery.address)
-        .where(Delivery.send_id.in_(send_ids), Delivery.channel == "sms", Delivery.state.in_(WAITING))
-        .where(Delivery.id % interval == 0 if interval > 1 else true())
+        .where(*_sampled_waiting(send_ids, interval))
         .group_by(bucket, PhoneState.preferred_sender)
     )
-    return [(bucket_name, sender, count) for bucket_name, sender, count in db.session.execute(query)]
+    return list(db.session.execute(query))
 
 
 def senders_of_enabled() -> list[tuple[str, str | None, int]]:
@@ -118,46 +103,35 @@ def senders_of_enabled() -> list[tuple[str, str | None, int]]:
         .where(PhoneNumber.receives_sms == True, PhoneNumber.id % interval == 0)  # noqa: E712  SQL, not Python
         .group_by(bucket, PhoneState.preferred_sender)
     )
-    return [(bucket_name, sender, count) for bucket_name, sender, count in db.session.execute(query)]
+    return list(db.session.execute(query))
 
 
 def average_segments(send_id: int) -> float:
     """Average segments per text, from a sample of the waiting texts."""
-    sample = (
-        select(Delivery.segments)
-        .where(Delivery.send_id == send_id, Delivery.channel == "sms", Delivery.state.in_(WAITING))
-        .limit(_SEGMENT_SAMPLE_SIZE)
-    )
-    return float(db.session.scalar(select(func.avg(sample.subquery().c.segments))) or 1.0)
+    waiting = (Delivery.send_id == send_id, Delivery.channel == "sms", Delivery.state.in_(WAITING))
+    sample = select(Delivery.segments).where(*waiting).limit(_SEGMENT_SAMPLE_SIZE).subquery()
+    return float(db.session.scalar(select(func.avg(sample.c.segments))) or 1.0)
 
 
 def unattached_texts() -> tuple[int, int]:
     """Count and segments of waiting texts without a send: invitations, welcomes and test texts."""
-    query = select(func.count(), func.coalesce(func.sum(Delivery.segments), 0))
-    row = db.session.execute(
-        query.where(Delivery.send_id.is_(None), Delivery.channel == "sms", Delivery.state == DeliveryState.READY)
-    ).one()
-    return row[0], int(row[1])
+    waiting = (Delivery.send_id.is_(None), Delivery.channel == "sms", Delivery.state == DeliveryState.READY)
+    query = select(func.count(), func.coalesce(func.sum(Delivery.segments), 0)).where(*waiting)
+    count, segments = db.session.execute(query).one()
+    return count, int(segments)
 
 
 def count_waiting(channel: str) -> int:
     """Ready or deferred messages, test texts excluded: those keep the mode they were requested in."""
+    waiting = (Delivery.channel == channel, Delivery.state.in_((DeliveryState.READY, DeliveryState.DEFERRED)))
     query = select(func.count()).select_from(Delivery).join(Communication)
-    conditions = (
-        Delivery.channel == channel,
-        Delivery.state.in_((DeliveryState.READY, DeliveryState.DEFERRED)),
-        Communication.kind != TextKind.TEST,
-    )
-    return db.session.scalar(query.where(*conditions)) or 0
+    return db.session.scalar(query.where(*waiting, Communication.kind != TextKind.TEST)) or 0
 
 
 def group_counts_by_send(send_ids: Sequence[int]) -> dict[int, GroupCounts]:
     """Send id to its group counts, in one query for a page of sends."""
-    query = (
-        select(Delivery.send_id, Delivery.channel, Delivery.state, func.count())
-        .where(Delivery.send_id.in_(send_ids))
-        .group_by(Delivery.send_id, Delivery.channel, Delivery.state)
-    )
+    columns = (Delivery.send_id, Delivery.channel, Delivery.state)
+    query = select(*columns, func.count()).where(Delivery.send_id.in_(send_ids)).group_by(*columns)
     counts: dict[int, GroupCounts] = defaultdict(lambda: {"email": Counter(), "sms": Counter()})
     for send_id, channel, state, count in db.session.execute(query):
         counts[send_id or 0][channel][STATES[state].group] += count
@@ -170,7 +144,7 @@ def group_counts_by_send(send_ids: Sequence[int]) -> dict[int, GroupCounts]:
 def total_counts() -> list[tuple[str, str, int]]:
     """Channel, state and count over all deliveries."""
     query = select(Delivery.channel, Delivery.state, func.count()).group_by(Delivery.channel, Delivery.state)
-    return [(channel, state, number) for channel, state, number in db.session.execute(query)]
+    return list(db.session.execute(query))
 
 
 def oldest_waiting_ms(now_ms: int) -> dict[str, int]:
@@ -180,4 +154,4 @@ def oldest_waiting_ms(now_ms: int) -> dict[str, int]:
         .where(Delivery.state == DeliveryState.READY, Delivery.due_at_ms <= now_ms)
         .group_by(Delivery.channel)
     )
-    return {channel: at_ms for channel, at_ms in db.session.execute(query)}
+    return dict(db.session.execute(query).all())

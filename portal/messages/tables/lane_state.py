@@ -1,19 +1,15 @@
 """The four lanes: urgent and bulk, of emails and of texts."""
 
-from typing import Any, cast
-
-from sqlalchemy import CursorResult, Text, select, update
+from sqlalchemy import Text, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.column_types import STRICT, BigIntKey, Millis
 from portal.core.extensions import Base, db
+from portal.core.statements import updated_count
 
 
 class LaneState(Base):
-    """`queue_position` is how far the lane has progressed, in messages. It is paused while `paused_at_ms` is set.
-
-    New sends start from there, so that sends share the lane.
-    """
+    """Paused while `paused_at_ms` is set. New sends start from `queue_position`, so that sends share the lane."""
 
     __tablename__ = "lane"
     __table_args__ = (STRICT,)
@@ -36,23 +32,18 @@ def running_lanes(channel: str) -> tuple[int, ...]:
 
 
 def lane_position(channel: str, lane: int) -> int:
-    return (
-        db.session.scalar(select(LaneState.queue_position).where(LaneState.channel == channel, LaneState.lane == lane))
-        or 0
-    )
+    query = select(LaneState.queue_position).where(LaneState.channel == channel, LaneState.lane == lane)
+    return db.session.scalar(query) or 0
 
 
 def advance_lane(channel: str, lane: int, queue_position: int) -> None:
     """Move the lane forward to this position. Inside a transaction."""
-    query = update(LaneState).where(
-        LaneState.channel == channel, LaneState.lane == lane, LaneState.queue_position < queue_position
-    )
-    db.session.execute(query.values(queue_position=queue_position), execution_options={"synchronize_session": False})
+    query = update(LaneState).where(LaneState.channel == channel, LaneState.lane == lane)
+    updated_count(query.where(LaneState.queue_position < queue_position).values(queue_position=queue_position))
 
 
 def set_paused(channel: str, lane: int, at_ms: int | None, by_id: int | None) -> bool:
     """Pause or resume a lane; False if it already was. Inside a transaction."""
     would_change = LaneState.paused_at_ms.is_(None) if at_ms is not None else LaneState.paused_at_ms.is_not(None)
     query = update(LaneState).where(LaneState.channel == channel, LaneState.lane == lane, would_change)
-    result = db.session.execute(query.values(paused_at_ms=at_ms, paused_by_id=by_id))
-    return cast(CursorResult[Any], result).rowcount > 0
+    return updated_count(query.values(paused_at_ms=at_ms, paused_by_id=by_id)) > 0

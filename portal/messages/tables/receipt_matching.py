@@ -19,10 +19,8 @@ def attempts_for(receipts: Sequence[Receipt]) -> dict[int, Attempt]:
     if unmatched:
         query = select(Attempt).where(Attempt.provider_id.in_(unmatched))
         by_provider_id = {attempt.provider_id: attempt for attempt in db.session.scalars(query)}
-    pairs = [
-        (receipt.id, by_id.get(receipt.attempt_id) or by_provider_id.get(receipt.provider_id)) for receipt in receipts
-    ]
-    return {receipt_id: attempt for receipt_id, attempt in pairs if attempt is not None}
+    attempts = {item.id: by_id.get(item.attempt_id) or by_provider_id.get(item.provider_id) for item in receipts}
+    return {receipt_id: attempt for receipt_id, attempt in attempts.items() if attempt is not None}
 
 
 def last_texts_all_ended_with(delivery: Delivery, code: str, times: int, since_ms: int) -> bool:
@@ -47,11 +45,8 @@ def orphaned_receipts(since_ms: int, limit: int) -> list[Receipt]:
 
 
 _RECEIPT = cast(Table, Receipt.__table__)
-_MARK_APPLIED = (
-    update(_RECEIPT)
-    .where(_RECEIPT.c.id == bindparam("b_receipt"))
-    .values(applied=True, delivery_id=bindparam("b_delivery"))
-)
+_MARK_APPLIED = update(_RECEIPT).where(_RECEIPT.c.id == bindparam("b_receipt"))
+_MARK_APPLIED = _MARK_APPLIED.values(applied=True, delivery_id=bindparam("b_delivery"))
 
 
 def mark_receipts_applied(pairs: Sequence[tuple[int, int]]) -> None:

@@ -28,7 +28,7 @@ def duplicates_in_flight(phones: Sequence[str], account_sid: str) -> set[tuple[s
         .where(Attempt.destination.in_(phones), Attempt.account_sid == account_sid)
         .where(Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNKNOWN)))
     )
-    return {(to, body) for to, body in db.session.execute(query)}
+    return set(db.session.execute(query))
 
 
 def apply_send_state(delivery_ids: Sequence[int], to: str, now_ms: int) -> None:
@@ -45,18 +45,11 @@ def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
     claim = (
         update(_DELIVERY)
         .where(_DELIVERY.c.id == bindparam("b_delivery"))
-        .values(
-            state=DeliveryState.SENDING,
-            attempt_id=bindparam("b_attempt"),
-            lease_until_ms=bindparam("b_lease"),
-            attempt_count=_DELIVERY.c.attempt_count + 1,
-            state_changed_at_ms=now_ms,
-            reason="",
-        )
+        .values(state=DeliveryState.SENDING, attempt_id=bindparam("b_attempt"), lease_until_ms=bindparam("b_lease"))
+        .values(attempt_count=_DELIVERY.c.attempt_count + 1, state_changed_at_ms=now_ms, reason="")
     )
-    rows = [
-        {"b_delivery": row["delivery_id"], "b_attempt": row["id"], "b_lease": row["lease_until_ms"]} for row in attempts
-    ]
+    names = {"b_delivery": "delivery_id", "b_attempt": "id", "b_lease": "lease_until_ms"}
+    rows = [{parameter: attempt[name] for parameter, name in names.items()} for attempt in attempts]
     db.session.connection().execute(claim, rows)
 
 
@@ -73,11 +66,8 @@ def finish_attempt(attempt_id: str, outcome: str, now_ms: int, **details: Any) -
 
 def complete_attempt(delivery_id: int, attempt_id: str, to: str, now_ms: int, **changes: Any) -> bool:
     """Move a delivery that this attempt still owns. False if something else has moved it meanwhile."""
-    query = update(Delivery).where(
-        Delivery.id == delivery_id,
-        Delivery.attempt_id == attempt_id,
-        Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNKNOWN)),
-    )
+    query = update(Delivery).where(Delivery.id == delivery_id, Delivery.attempt_id == attempt_id)
+    query = query.where(Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNKNOWN)))
     return updated_count(query.values(state=to, state_changed_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
 
 
@@ -93,10 +83,7 @@ def postpone(delivery_ids: Sequence[int], until_ms: int) -> None:
 
 
 def defer(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
-    """Move bulk texts in a time zone to the end of its quiet hours, first in the queue first. Inside a transaction.
-
-    So a claim need not skip them again and again.
-    """
+    """Move a time zone’s next bulk texts to the end of its quiet hours, so that claims need not skip them again."""
     due = (
         select(Delivery.id)
         .join(Communication, Communication.id == Delivery.communication_id)
@@ -107,14 +94,10 @@ def defer(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
         .limit(limit)
         .with_for_update(skip_locked=True, of=Delivery)
     )
-    query = update(Delivery).where(
-        Delivery.id.in_(list(db.session.scalars(due))), Delivery.state == DeliveryState.READY
-    )
-    updated_count(
-        query.values(
-            state=DeliveryState.DEFERRED, reason=Reason.QUIET_HOURS, due_at_ms=until_ms, state_changed_at_ms=now_ms
-        )
-    )
+    ids = list(db.session.scalars(due))
+    query = update(Delivery).where(Delivery.id.in_(ids), Delivery.state == DeliveryState.READY)
+    deferred = {"state": DeliveryState.DEFERRED, "reason": Reason.QUIET_HOURS, "due_at_ms": until_ms}
+    updated_count(query.values(**deferred, state_changed_at_ms=now_ms))
 
 
 def skip_delivery(delivery_id: int, reason: str, now_ms: int) -> None:
@@ -122,21 +105,16 @@ def skip_delivery(delivery_id: int, reason: str, now_ms: int) -> None:
     db.session.execute(query.values(state=DeliveryState.SKIPPED, reason=reason, state_changed_at_ms=now_ms))
 
 
-def expire_leases(now_ms: int) -> int:
+def expire_leases(now_ms: int) -> None:
     """Messages past their lease may have been sent: they become unknown until evidence resolves them."""
-    query = update(Delivery).where(
-        Delivery.channel.in_(DELIVERY_CHANNELS),
-        Delivery.state == DeliveryState.SENDING,
-        Delivery.lease_until_ms < now_ms,
-    )
-    return updated_count(
-        query.values(state=DeliveryState.UNKNOWN, state_changed_at_ms=now_ms, due_at_ms=now_ms, lease_until_ms=None)
-    )
+    is_sending = (Delivery.channel.in_(DELIVERY_CHANNELS), Delivery.state == DeliveryState.SENDING)
+    changes = {"state": DeliveryState.UNKNOWN, "state_changed_at_ms": now_ms, "due_at_ms": now_ms}
+    query = update(Delivery).where(*is_sending, Delivery.lease_until_ms < now_ms)
+    updated_count(query.values(**changes, lease_until_ms=None))
 
 
 def retry_emails_now(now_ms: int) -> None:
     """Retry waiting emails at once when the mail server is back. Inside a transaction."""
-    waiting = update(Delivery).where(
-        Delivery.channel == "email", READY, Delivery.lane.in_(LANES), Delivery.due_at_ms > now_ms
-    )
-    db.session.execute(waiting.values(due_at_ms=now_ms))
+    waiting = (Delivery.channel == "email", READY, Delivery.lane.in_(LANES))
+    query = update(Delivery).where(*waiting, Delivery.due_at_ms > now_ms)
+    db.session.execute(query.values(due_at_ms=now_ms))

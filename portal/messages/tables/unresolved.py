@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import joinedload
 
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import DeliveryState
+from portal.core.rules.delivery_status import AWAITING_RECEIPT, DeliveryState
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
@@ -14,24 +14,18 @@ from portal.messages.tables.unsent_messages import LANES
 
 
 def due_unknown_deliveries(channel: str, due_ms: int, limit: int) -> list[Delivery]:
-    query = select(Delivery).where(
-        Delivery.channel == channel,
-        Delivery.state == DeliveryState.UNKNOWN,
-        Delivery.lane.in_(LANES),
-        Delivery.due_at_ms <= due_ms,
-    )
+    query = select(Delivery).where(*_unknown_on(channel), Delivery.due_at_ms <= due_ms)
     return list(db.session.scalars(query.order_by(Delivery.due_at_ms).limit(limit)))
+
+
+def _unknown_on(channel: str) -> tuple[ColumnElement[bool], ...]:
+    return (Delivery.channel == channel, Delivery.state == DeliveryState.UNKNOWN, Delivery.lane.in_(LANES))
 
 
 def deliveries_awaiting_receipt(due_ms: int, limit: int) -> list[Delivery]:
     """Accepted texts whose next status check is due."""
-    query = select(Delivery).where(
-        Delivery.channel == "sms",
-        Delivery.state.in_((DeliveryState.ACCEPTED, DeliveryState.SENT)),
-        Delivery.lane.in_(LANES),
-        Delivery.due_at_ms <= due_ms,
-        Delivery.provider_id.is_not(None),
-    )
+    accepted = (Delivery.channel == "sms", Delivery.state.in_(AWAITING_RECEIPT), Delivery.lane.in_(LANES))
+    query = select(Delivery).where(*accepted, Delivery.due_at_ms <= due_ms, Delivery.provider_id.is_not(None))
     return list(db.session.scalars(query.order_by(Delivery.due_at_ms).limit(limit)))
 
 
@@ -73,12 +67,7 @@ def provider_ids_by_delivery(delivery_ids: Sequence[int]) -> dict[int, set[str]]
 
 def has_recent_unknown(channel: str, since_ms: int) -> bool:
     """Whether the outcome of any message became unknown since then."""
-    query = select(Delivery.id).where(
-        Delivery.channel == channel,
-        Delivery.state == DeliveryState.UNKNOWN,
-        Delivery.lane.in_(LANES),
-        Delivery.state_changed_at_ms > since_ms,
-    )
+    query = select(Delivery.id).where(*_unknown_on(channel), Delivery.state_changed_at_ms > since_ms)
     return db.session.scalar(query.limit(1)) is not None
 
 
@@ -94,9 +83,8 @@ def not_sent_attempts(delivery_id: int) -> tuple[int, int]:
 
 def unrecognized_attempts(delivery_id: int, since_ms: int) -> tuple[int, int]:
     """The same for attempts since then that were rejected with an unrecognized error."""
-    return _count_and_first(
-        delivery_id, Attempt.outcome == AttemptOutcome.UNRECOGNIZED_ERROR, Attempt.started_at_ms > since_ms
-    )
+    is_unrecognized = Attempt.outcome == AttemptOutcome.UNRECOGNIZED_ERROR
+    return _count_and_first(delivery_id, is_unrecognized, Attempt.started_at_ms > since_ms)
 
 
 def rejection_count(delivery_id: int) -> int:
@@ -111,12 +99,9 @@ def _count_and_first(delivery_id: int, *conditions: ColumnElement[bool]) -> tupl
 
 def accepted_ids(account_sid: str, since_ms: int, until_ms: int) -> set[str]:
     """Twilio ids of the texts that were submitted for an account in that time."""
-    query = select(Attempt.provider_id).where(
-        Attempt.account_sid == account_sid,
-        Attempt.provider_id.is_not(None),
-        Attempt.slot_at_ms >= since_ms,
-        Attempt.slot_at_ms < until_ms,
-    )
+    accepted = (Attempt.account_sid == account_sid, Attempt.provider_id.is_not(None))
+    in_time = (Attempt.slot_at_ms >= since_ms, Attempt.slot_at_ms < until_ms)
+    query = select(Attempt.provider_id).where(*accepted, *in_time)
     return {provider_id for provider_id in db.session.scalars(query) if provider_id}
 
 
@@ -132,7 +117,7 @@ def unresolved_texts(limit: int, send_id: int | None = None) -> list[tuple[Deliv
     )
     if send_id is not None:
         query = query.where(Delivery.send_id == send_id)
-    return [(delivery, attempt) for delivery, attempt in db.session.execute(query)]
+    return list(db.session.execute(query))
 
 
 def unresolved_text(delivery_id: int, lock: bool = False) -> tuple[Delivery, Attempt] | None:

@@ -11,8 +11,6 @@ from portal.messages.tables.communications import Delivery
 
 LANES = tuple(Lane)
 """Named in queries so that they use all columns of the index on channel, state, lane and time."""
-
-
 READY = text("delivery.state = 'ready'")
 """A literal, so that both databases can use the partial index on queue positions, which holds ready messages only."""
 

@@ -43,10 +43,7 @@ _LABELS = {
 
 @dataclass(frozen=True)
 class Backlog:
-    """Texts that have not left yet, and their segments in total.
-
-    `zones` has the proportion of recipients by time zone, if known. `deferred` texts wait for quiet hours to end.
-    """
+    """Texts that have not left yet. `zones` has their proportions by time zone, if known; `deferred` are included."""
 
     texts: int
     segments: float
@@ -62,10 +59,7 @@ EMPTY_BACKLOG = Backlog(0, 0)
 
 @dataclass(frozen=True)
 class LaneContext:
-    """What else a send competes with: the urgent backlog leaves first, concurrent backlogs take turns with it.
-
-    `busy_us` is how long the slots of the sending numbers are already taken.
-    """
+    """The urgent backlog leaves first, concurrent ones take turns with the send. Slots are taken for `busy_us`."""
 
     urgent_backlog: Backlog = EMPTY_BACKLOG
     concurrent_backlogs: tuple[Backlog, ...] = ()
@@ -75,14 +69,12 @@ class LaneContext:
 
 @dataclass(frozen=True)
 class CompletionEstimate:
-    """When the last text leaves, and how many texts would leave after they expire."""
-
     last_text_at_ms: int
     expired_count: int
 
 
 def interleaved_segments(backlog: Backlog, others: Sequence[Backlog]) -> float:
-    """Segments of the others that leave before the last text of `backlog`, since they take turns text by text."""
+    """Segments of the others that leave before the last text of `backlog`."""
     return sum(other.segments * min(1.0, backlog.texts / other.texts) for other in others if other.texts)
 
 
@@ -93,8 +85,9 @@ def estimate_completion(
     begins_ms = now_ms + max(0, context.busy_us) / 1000 + context.urgent_backlog.segments * 1000 / rate
     others = [_to_simulated_backlog(other) for other in context.concurrent_backlogs if other.texts]
     deadline_ms = inf if expires_at_ms is None else expires_at_ms
-    result = simulate_lane(_to_simulated_backlog(backlog), others, begins_ms, rate, context.quiet_hours, deadline_ms)
-    return CompletionEstimate(max(now_ms, round(result.ends_ms - 1000 / rate)), round(result.remaining_at_deadline))
+    simulated = _to_simulated_backlog(backlog)
+    ends_ms, remaining = simulate_lane(simulated, others, begins_ms, rate, context.quiet_hours, deadline_ms)
+    return CompletionEstimate(max(now_ms, round(ends_ms - 1000 / rate)), round(remaining))
 
 
 def is_late(last_text_at_ms: int, created_at_ms: int) -> bool:

@@ -35,14 +35,6 @@ class SimulatedBacklog:
             self.texts[zone] *= max(0.0, 1 - share)
 
 
-@dataclass(frozen=True)
-class SimulationResult:
-    """`ends_ms` is when the last text has left."""
-
-    ends_ms: float
-    remaining_at_deadline: float
-
-
 def simulate_lane(
     backlog: SimulatedBacklog,
     others: Sequence[SimulatedBacklog],
@@ -50,8 +42,8 @@ def simulate_lane(
     rate: float,
     hours: QuietHours | None = None,
     deadline_ms: float = inf,
-) -> SimulationResult:
-    """Drain `backlog`, which takes turns with the `others`, at `rate` segments a second from `begins_ms`."""
+) -> tuple[float, float]:
+    """Drain `backlog` at `rate` segments a second. Return when it ends, and the texts that remain at the deadline."""
     backlogs = [backlog, *others]
     elapsed_ms = 0.0  # relative to the start, because floats are too coarse for milliseconds since 1970
     deadline_after_ms = deadline_ms - begins_ms
@@ -69,12 +61,10 @@ def simulate_lane(
         for item in active:
             item.remove_texts(texts_per_ms * interval_ms, quiet_zones)
         elapsed_ms += interval_ms
-    return SimulationResult(begins_ms + elapsed_ms, remaining)
+    return begins_ms + elapsed_ms, remaining
 
 
-def _quiet_zones(
-    backlogs: Sequence[SimulatedBacklog], hours: QuietHours | None, now_ms: float
-) -> tuple[Set[str], float]:
+def _quiet_zones(backlogs: list[SimulatedBacklog], hours: QuietHours | None, now_ms: float) -> tuple[Set[str], float]:
     """The zones in quiet hours, and the milliseconds until that set changes."""
     if hours is None:
         return frozenset(), inf

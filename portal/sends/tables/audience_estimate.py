@@ -24,10 +24,7 @@ class RoutingGroup:
 
 
 def routing_groups(audience: Mapping[str, Any]) -> list[RoutingGroup]:
-    """The whole audience, grouped.
-
-    If several phone numbers of an account receive SMS, the first usable one counts, or else the first one.
-    """
+    """If several phone numbers of an account receive texts, the first usable one counts, or else the first one."""
     phones = _phones_by_account(audience).subquery()
     enabled_phone, phone_state = aliased(PhoneNumber), aliased(PhoneState)
     properties = (
@@ -47,22 +44,16 @@ def routing_groups(audience: Mapping[str, Any]) -> list[RoutingGroup]:
         .outerjoin(phone_state, phone_state.number == enabled_phone.number)
         .group_by(*properties)
     )
-    rows = db.session.execute(query)
-    return [
-        RoutingGroup(count, timezone, _representative_phones(*map(bool, flags))) for count, timezone, *flags in rows
-    ]
+    rows = [(count, timezone, map(bool, flags)) for count, timezone, *flags in db.session.execute(query)]
+    return [RoutingGroup(count, timezone, _representative_phones(*flags)) for count, timezone, flags in rows]
 
 
 def sample_sms_enabled(audience: Mapping[str, Any], total: int, limit: int) -> list[Recipient]:
     """An evenly spread sample of the `total` recipients who have enabled a phone number for texts."""
-    is_enabled = (
-        select(PhoneNumber.id).where(PhoneNumber.account_id == Account.id, _is_sms_enabled(PhoneNumber)).exists()
-    )
+    enabled = select(PhoneNumber.id).where(PhoneNumber.account_id == Account.id, _is_sms_enabled(PhoneNumber))
     row_number = func.row_number().over(order_by=Account.id).label("row_number")
-    rows = in_audience(select(Account.id, row_number), audience).where(is_enabled).subquery()
-    step = max(1, -(-total // limit))
-    query = select(*RECIPIENT_COLUMNS).join(rows, rows.c.id == Account.id).where((rows.c.row_number - 1) % step == 0)
-    return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id))]
+    rows = in_audience(select(Account.id, row_number), audience).where(enabled.exists()).subquery()
+    return _recipients_in(rows, (rows.c.row_number - 1) % max(1, -(-total // limit)) == 0)
 
 
 def sample_recipients(audience: Mapping[str, Any], limit: int) -> list[Recipient]:
@@ -72,8 +63,12 @@ def sample_recipients(audience: Mapping[str, Any], limit: int) -> list[Recipient
     type_row = func.row_number().over(partition_by=Account.account_type, order_by=Account.id).label("type_row")
     rows = in_audience(select(Account.id, row_number, total, type_row), audience).subquery()
     is_sampled = rows.c.row_number * limit // rows.c.total != (rows.c.row_number - 1) * limit // rows.c.total
-    query = select(*RECIPIENT_COLUMNS).join(rows, rows.c.id == Account.id).where(is_sampled | (rows.c.type_row == 1))
-    return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id))]
+    return _recipients_in(rows, is_sampled | (rows.c.type_row == 1))
+
+
+def _recipients_in(rows: Any, condition: ColumnElement[bool]) -> list[Recipient]:
+    query = select(*RECIPIENT_COLUMNS).join(rows, rows.c.id == Account.id).where(condition).order_by(Account.id)
+    return [Recipient(*row) for row in db.session.execute(query)]
 
 
 def _phones_by_account(audience: Mapping[str, Any]) -> Any:
@@ -98,18 +93,13 @@ def _phones_by_account(audience: Mapping[str, Any]) -> Any:
 
 
 def _representative_phones(
-    has_phone: bool,
-    is_enabled: bool,
-    is_stopped: bool,
-    is_unreachable: bool,
-    is_any_stopped: bool,
-    is_enabled_elsewhere: bool,
+    has_phone: bool, is_enabled: bool, is_stopped: bool, is_unreachable: bool, any_stopped: bool, elsewhere: bool
 ) -> tuple[RecipientPhone, ...]:
     if not has_phone:
         return ()
     if is_enabled:
         return (RecipientPhone("", True, is_opted_out=is_stopped, is_unreachable=is_unreachable),)
-    return (RecipientPhone("", False, receives_sms_elsewhere=is_enabled_elsewhere, is_opted_out=is_any_stopped),)
+    return (RecipientPhone("", False, receives_sms_elsewhere=elsewhere, is_opted_out=any_stopped),)
 
 
 def _is_sms_enabled(phone: Any) -> ColumnElement[bool]:

@@ -10,6 +10,7 @@ from portal.content.tables.templates import TemplateVersion
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
 from portal.core.rules.delivery_status import UNSENT, DeliveryState
+from portal.core.rules.lanes import Lane
 from portal.core.statements import updated_count
 from portal.messages.tables.communications import Delivery
 from portal.messages.tables.transitions import DELIVERY_CHANNELS
@@ -52,6 +53,13 @@ class Send(Base):
     version: Mapped[TemplateVersion] = relationship()
     created_by: Mapped[Account | None] = relationship()
 
+    @property
+    def lane(self) -> Lane:
+        return Lane.URGENT if self.version.urgent else Lane.BULK
+
+
+_WITH_TEMPLATE = select(Send).options(joinedload(Send.version).joinedload(TemplateVersion.template))
+
 
 def sms_expires_at_ms(version: TemplateVersion, created_at_ms: int) -> int | None:
     """When the texts of a send expire; None if they do not."""
@@ -60,16 +68,13 @@ def sms_expires_at_ms(version: TemplateVersion, created_at_ms: int) -> int | Non
 
 def sends_before(before: int | None, limit: int) -> list[Send]:
     """Newest first, with their templates."""
-    query = select(Send).options(joinedload(Send.version).joinedload(TemplateVersion.template))
-    if before is not None:
-        query = query.where(Send.id < before)
+    query = _WITH_TEMPLATE if before is None else _WITH_TEMPLATE.where(Send.id < before)
     return list(db.session.scalars(query.order_by(Send.id.desc()).limit(limit)))
 
 
 def active_sends() -> list[Send]:
     """Oldest first, with their templates."""
-    query = select(Send).options(joinedload(Send.version).joinedload(TemplateVersion.template))
-    return list(db.session.scalars(query.where(Send.state.in_(ACTIVE_STATES)).order_by(Send.id)))
+    return list(db.session.scalars(_WITH_TEMPLATE.where(Send.state.in_(ACTIVE_STATES)).order_by(Send.id)))
 
 
 def send_ids_in_state(state: str) -> list[int]:
@@ -115,6 +120,4 @@ def finish_sends(now_ms: int) -> None:
         .exists()
     )
     query = update(Send).where(Send.state == SendState.SENDING, ~unsent)
-    db.session.execute(
-        query.values(state=SendState.DONE, finished_at_ms=now_ms), execution_options={"synchronize_session": False}
-    )
+    updated_count(query.values(state=SendState.DONE, finished_at_ms=now_ms))

@@ -1,7 +1,4 @@
-"""Bring the messages of a paused, resumed or cancelled send into its state, in batches.
-
-A send's messages are created in the order of their queue positions, so the order of their ids is the same.
-"""
+"""Bring the messages of a paused, resumed or cancelled send into its state, in batches: by id, as they were queued."""
 
 from typing import Any
 
@@ -23,14 +20,11 @@ ANY_TIME_MS = 2**53
 def move_deliveries(
     send_id: int, channel: str, state: str, target: str, now_ms: int, due_ms: int = ANY_TIME_MS, **changes: Any
 ) -> int:
-    """Move up to a chunk of the due messages in that state, next first; returns the count. Call in a transaction."""
+    """Move up to a chunk of the due messages, next first, and return the count. Inside a transaction."""
     query = _next_query(select(Delivery.id), send_id, channel, state, due_ms)
     ids = list(db.session.scalars(query.limit(CHUNK_SIZE).with_for_update(skip_locked=True)))
-    return updated_count(
-        update(Delivery)
-        .where(Delivery.id.in_(ids), Delivery.state == state)
-        .values(state=target, state_changed_at_ms=now_ms, **changes)
-    )
+    move = update(Delivery).where(Delivery.id.in_(ids), Delivery.state == state)
+    return updated_count(move.values(state=target, state_changed_at_ms=now_ms, **changes))
 
 
 def next_delivery(send_id: int, channel: str, state: str, due_ms: int = ANY_TIME_MS) -> tuple[int, int] | None:
@@ -57,12 +51,8 @@ def last_ready_position(send_id: int, channel: str, before_id: int | None = None
 
 def send_ids_with_deferred_texts(due_ms: int) -> list[int]:
     """Sends with deferred texts whose quiet hours end by `due_ms`."""
-    query = select(Delivery.send_id).where(
-        Delivery.channel == "sms",
-        Delivery.state == DeliveryState.DEFERRED,
-        Delivery.lane.in_(LANES),
-        Delivery.due_at_ms <= due_ms,
-    )
+    is_deferred = (Delivery.channel == "sms", Delivery.state == DeliveryState.DEFERRED)
+    query = select(Delivery.send_id).where(*is_deferred, Delivery.lane.in_(LANES), Delivery.due_at_ms <= due_ms)
     return [send_id for send_id in db.session.scalars(query.distinct()) if send_id is not None]
 
 
