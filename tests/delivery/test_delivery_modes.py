@@ -96,9 +96,9 @@ def attempts() -> list[tuple[Attempt, Delivery]]:
 def count(outcome: str | None = None) -> int:
     """Attempts with this outcome, or all."""
     query = select(func.count()).select_from(Attempt)
-    found = db.session.scalar(query if outcome is None else query.where(Attempt.outcome == outcome))
+    total = db.session.scalar(query if outcome is None else query.where(Attempt.outcome == outcome))
     db.session.remove()
-    return found or 0
+    return total or 0
 
 
 def timeline_text(delivery: Delivery) -> str:
@@ -179,10 +179,10 @@ def test_simulated_texts_are_counted_separately(
     scenario.configure_gateway(rate=5, EnableSmsTestMode="true")
     send_id = send_and_drain(2)
     db.session.remove()
-    found = progress.send_report(send_id, scenario.now_ms())
-    assert found.groups["sms"] == {"simulated": 2}
+    report = progress.send_report(send_id, scenario.now_ms())
+    assert report.groups["sms"] == {"simulated": 2}
     assert delivery_counts.group_counts_by_send([send_id])[send_id]["sms"] == {"simulated": 2}
-    assert "Texts: 2 simulated" in shell._as_text(found)
+    assert "Texts: 2 simulated" in shell._as_text(report)
     listed = communication_history.admin_page("", "simulated", "sms", send_id, None, 9, True)
     assert {len(listed), len(communication_history.admin_page("", "delivered", "sms", send_id, None, 9, True))} == {
         2,
@@ -245,20 +245,20 @@ def test_test_mode_explains_each_magic_number(sender: str, simulator: servers.Si
     insert_accounts_with_phones(list(RECIPIENT_NUMBERS))
     scenario.create_expanded_send()
     scenario.run_sms_worker()
-    found = {delivery.address: delivery for _, delivery in attempts()}
-    assert found.keys() == RECIPIENT_NUMBERS.keys()
+    deliveries = {delivery.address: delivery for _, delivery in attempts()}
+    assert deliveries.keys() == RECIPIENT_NUMBERS.keys()
     for number, meaning in RECIPIENT_NUMBERS.items():
-        words, _tone, detail = timeline.describe_state(found[number])
+        label, _tone, detail = timeline.describe_state(deliveries[number])
         code = MAGIC_SENDER_CODES[sender] or code_in(meaning)
-        assert words == ("Simulated: rejected" if code else "Simulated: accepted")
+        assert label == ("Simulated: rejected" if code else "Simulated: accepted")
         assert detail == (f"Simulated: {explain_error_code(code).sentence} (code {code})" if code else "")
     assert db.session.scalars(select(ConsentEvent)).all() == [], "a simulated STOP opts nobody out"
     assert paused_senders() == []
     assert_nothing_pending()
     set_switch("EnableSmsTestMode", "false")
     scenario.run_sms_worker(clock_ahead_ms=DAYS_MS)
-    asked = {call["account_sid"] for call in simulator.get("/simulator/log")["log"]}
-    assert asked == {servers.TEST_CREDENTIALS["AccountSid"]}, "simulated texts are never sent for real"
+    account_sids = {call["account_sid"] for call in simulator.get("/simulator/log")["log"]}
+    assert account_sids == {servers.TEST_CREDENTIALS["AccountSid"]}, "simulated texts are never sent for real"
 
 
 def code_in(meaning: str) -> str:
@@ -268,7 +268,7 @@ def code_in(meaning: str) -> str:
 
 def insert_accounts_with_phones(numbers: list[str]) -> None:
     """One account for each phone, enabled for texts."""
-    ids = [inbound_helpers.new_account(f"M-{place}") for place in range(len(numbers))]
+    ids = [inbound_helpers.new_account(f"M-{index}") for index in range(len(numbers))]
     with transaction() as session:
         for account_id, number in zip(ids, numbers, strict=True):
             session.add(PhoneNumber(account_id=account_id, number=number, receives_sms=True, created_at_ms=0))
@@ -298,8 +298,8 @@ def test_auto_replies_are_sent_only_in_live_mode(name: str) -> None:
     assert inbound_helpers.receive_text("HELP", REPLIED, scenario.now_ms())
     assert inbound_helpers.receive_text("STOP", INVITED, scenario.now_ms())
     set_switch(name, "true")
-    for words in ("HELP", "STOP", "START"):
-        assert inbound_helpers.receive_text(words, TRIED, scenario.now_ms()) is None
+    for keyword in ("HELP", "STOP", "START"):
+        assert inbound_helpers.receive_text(keyword, TRIED, scenario.now_ms()) is None
 
 
 @dataclasses.dataclass
@@ -395,13 +395,13 @@ def test_no_attempt_mixes_two_modes(app: Flask, simulator: servers.SimulatorClie
 def assert_simulator_log_matches(
     simulator: servers.SimulatorClient, records: list[tuple[Attempt, Delivery]], total: int
 ) -> None:
-    """Compare each request: account, sender, recipient and words; and each text is sent once."""
+    """Compare each request: account, sender, recipient and body; and each text is sent once."""
     calls = {call["sid"]: call for call in creates(simulator)}
     assert len(calls) == len(records) == len({delivery.id for _, delivery in records}) == total
     for attempt, delivery in records:
         call = calls[attempt.provider_id]
-        asked = (call["account_sid"], call["from"], call["to"], call["body"])
-        assert asked == (attempt.account_sid, attempt.sender, attempt.destination, delivery.body)
+        request = (call["account_sid"], call["from"], call["to"], call["body"])
+        assert request == (attempt.account_sid, attempt.sender, attempt.destination, delivery.body)
         assert f"/{attempt.account_sid}/" in call["path"]
         assert delivery.state == ("simulated" if attempt.mode in SIMULATED_MODES else "accepted")
 
@@ -409,18 +409,18 @@ def assert_simulator_log_matches(
 def test_wrong_token_pauses_the_lane_without_losing_texts(app: Flask, simulator: servers.SimulatorClient) -> None:
     create_bulk_send(500, rate=200)
     with worker_thread(app, scenario.run_sms_worker):
-        servers.wait_for(lambda: count("accepted") >= 100, "a part to have left")
+        servers.wait_for(lambda: count("accepted") >= 100, "some texts to be sent")
         set_switch("SmsGatewayAuthentication", json.dumps({**servers.LIVE_CREDENTIALS, "AuthToken": "wrong"}))
         reason = servers.wait_for(pause_reasons, "the lane to be paused")
     assert "20003" in reason
     refused = [call for call in creates(simulator) if call["status"] == 401]
     assert 1 <= len(refused) <= MAX_IN_FLIGHT
     assert count("account_fault") == len(refused)
-    left = len(simulator.accepted_texts())
-    assert scenario.count_states("sms") == {"accepted": left, "ready": 500 - left}
+    sent_count = len(simulator.accepted_texts())
+    assert scenario.count_states("sms") == {"accepted": sent_count, "ready": 500 - sent_count}
     assert {row.attempt_count for row in scenario.deliveries("sms") if row.state == "ready"} == {0}, "no attempt counts"
     scenario.run_sms_worker()
-    assert len(creates(simulator)) == left + len(refused), "a paused lane sends nothing"
+    assert len(creates(simulator)) == sent_count + len(refused), "a paused lane sends nothing"
     set_switch("SmsGatewayAuthentication", json.dumps(servers.LIVE_CREDENTIALS))
     assert pause_reasons() == ""
     drain_all()
@@ -440,15 +440,15 @@ def pause_reasons() -> str:
 def test_switching_the_feature_off_interrupts_a_send(app: Flask, simulator: servers.SimulatorClient) -> None:
     create_bulk_send(300, rate=200)
     with worker_thread(app, scenario.run_sms_worker):
-        servers.wait_for(lambda: count("accepted") >= 60, "a part to have left")
+        servers.wait_for(lambda: count("accepted") >= 60, "some texts to be sent")
         set_switch("EnableSmsNotifications", "false")
         off_ms = scenario.now_ms()
-    left = len(simulator.accepted_texts())
-    assert left < 300
+    sent_count = len(simulator.accepted_texts())
+    assert sent_count < 300
     assert all(call["at_ms"] <= off_ms + 1_000 for call in creates(simulator))
     scenario.run_sms_worker()
-    assert len(creates(simulator)) == left
-    assert scenario.count_states("sms") == {"accepted": left, "ready": 300 - left}
+    assert len(creates(simulator)) == sent_count
+    assert scenario.count_states("sms") == {"accepted": sent_count, "ready": 300 - sent_count}
     assert inbound_helpers.count_rows(Communication) == 300
     set_switch("EnableSmsNotifications", "true")
     drain_all()

@@ -107,9 +107,9 @@ def test_texts_behind_a_long_queue_for_a_busy_number_are_found() -> None:
 def test_later_send_alternates_on_a_slow_number() -> None:
     first = send_to_new_accounts(120, "A")
     with transaction() as session:
-        people = [row.address for row in scenario.deliveries("sms")]
+        phones = [row.address for row in scenario.deliveries("sms")]
         session.execute(
-            insert(PhoneState), [{"number": person, "preferred_sender": SENDING_NUMBERS[0]} for person in people[:100]]
+            insert(PhoneState), [{"number": phone, "preferred_sender": SENDING_NUMBERS[0]} for phone in phones[:100]]
         )
     lane = LaneDriver()
     lane.run_until_sent(60)
@@ -123,7 +123,7 @@ def test_later_send_alternates_on_a_slow_number() -> None:
 
 
 def test_slow_query_assigns_no_slot_in_the_past(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise each text would miss its slot and be claimed again for ever."""
+    """Otherwise each text would miss its slot and be claimed again forever."""
     send_to_new_accounts(40)
     now_us, next_candidates = [scenario.now_us() + 1_000_000], ready_queue.next_candidates
 
@@ -132,16 +132,16 @@ def test_slow_query_assigns_no_slot_in_the_past(monkeypatch: pytest.MonkeyPatch)
         return next_candidates(*arguments)
 
     monkeypatch.setattr(ready_queue, "next_candidates", slow)
-    found = record_and_claim([], 64, lambda: now_us[0])
-    assert found.claimed
-    assert min(claimed.slot_us for claimed in found.claimed) >= now_us[0]
+    cycle = record_and_claim([], 64, lambda: now_us[0])
+    assert cycle.claimed
+    assert min(claimed.slot_us for claimed in cycle.claimed) >= now_us[0]
 
 
 def test_second_test_text_waits_for_its_number() -> None:
     configure_three_numbers(rate=1, EnableSmsNotifications="false")
     account_id = inbound_helpers.new_account("S")
-    for words in ("One", "Two"):
-        test_messages.send_test_text(scenario.phone_number(1), words, account_id, scenario.now_ms())
+    for body in ("One", "Two"):
+        test_messages.send_test_text(scenario.phone_number(1), body, account_id, scenario.now_ms())
     now_us = scenario.now_us() + 1_000_000
     assert len(record_and_claim([], 64, lambda: now_us).claimed) == 1
     second = record_and_claim([], 64, lambda: now_us)
@@ -209,8 +209,8 @@ def test_other_numbers_continue_while_one_is_paused() -> None:
     forecast = progress.send_report(send_id, scenario.now_ms()).forecast
     assert forecast is not None
     assert forecast.block_reason is BlockReason.ONE_OF_SENDERS_PAUSED
-    found = record_and_claim([], 64, lambda: lane.now_us)
-    assert (found.claimed, found.next_claim_us) == ((), None), "resuming it enqueues a run"
+    cycle = record_and_claim([], 64, lambda: lane.now_us)
+    assert (cycle.claimed, cycle.next_claim_us) == ((), None), "resuming it enqueues a run"
 
 
 def test_only_the_unanswered_number_cools_down() -> None:
@@ -218,9 +218,10 @@ def test_only_the_unanswered_number_cools_down() -> None:
     silent = SENDING_NUMBERS[2]
     lane, results = LaneDriver(), list[SmsResult]()
     for _ in range(12):
-        found = record_and_claim(results, 64, lambda: lane.now_us)
+        cycle = record_and_claim(results, 64, lambda: lane.now_us)
         results = [
-            unanswered_result(one) if one.sender.sender_key == silent else accepted_result(one) for one in found.claimed
+            unanswered_result(text) if text.sender.sender_key == silent else accepted_result(text)
+            for text in cycle.claimed
         ]
         lane.now_us += 400_000
     is_cooling_down = {row.number: row.retry_at_us > lane.now_us for row in db.session.scalars(select(SendingNumber))}
@@ -242,9 +243,9 @@ def test_forecast_uses_the_combined_pace_of_all_numbers() -> None:
 def test_forecast_follows_the_busiest_number() -> None:
     lane_driver.create_many_accounts(90, "C")
     with transaction() as session:
-        people = list(session.scalars(select(PhoneNumber.number)))
+        phones = list(session.scalars(select(PhoneNumber.number)))
         session.execute(
-            insert(PhoneState), [{"number": person, "preferred_sender": SENDING_NUMBERS[0]} for person in people]
+            insert(PhoneState), [{"number": phone, "preferred_sender": SENDING_NUMBERS[0]} for phone in phones]
         )
     assert current_traffic(scenario.now_ms()).busiest_sender_share == 1, "before any text waits, by enabled phones"
     send_id = scenario.create_expanded_send(audience={"account_type": "C"})
@@ -266,10 +267,10 @@ def test_workers_pausing_different_numbers_do_not_deadlock(app: Flask) -> None:
             try:
                 for _ in range(15):
                     now_us += 400_000
-                    found = record_and_claim(results, 30, partial(int, now_us))
+                    cycle = record_and_claim(results, 30, partial(int, now_us))
                     results = [
-                        accepted_result(one) if one.sender.sender_key == SENDING_NUMBERS[0] else rejected_result(one)
-                        for one in found.claimed
+                        accepted_result(text) if text.sender.sender_key == SENDING_NUMBERS[0] else rejected_result(text)
+                        for text in cycle.claimed
                     ]
                     results = results[::turn]
                 record_and_claim(results, 0, lambda: now_us)

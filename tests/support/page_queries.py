@@ -29,8 +29,8 @@ def visible_text(page: str) -> str:
 
 def audit_entries(app: Flask) -> list[tuple[str, str]]:
     with app.app_context():
-        found = db.session.execute(select(AuditEntry.action, AuditEntry.subject).order_by(AuditEntry.id)).all()
-        return [(action, subject) for action, subject in found]
+        rows = db.session.execute(select(AuditEntry.action, AuditEntry.subject).order_by(AuditEntry.id)).all()
+        return [(action, subject) for action, subject in rows]
 
 
 def delivery_state(app: Flask, delivery_id: int) -> str:

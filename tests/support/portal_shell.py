@@ -1,4 +1,4 @@
-"""The `portal` command as somebody types it: a process, its exit code, and what it says where."""
+"""The `portal` command as somebody types it: a process, its exit code, and what it prints."""
 
 import os
 import pty
@@ -15,20 +15,19 @@ CLI_ACCOUNT_CSV_HEADER = "external_id,name,email,account_type,role,timezone,phon
 
 
 class PortalShell:
-    """Commands on one instance folder; other `PORTAL_*` variables of the caller do not reach them."""
+    """Commands on one instance folder; they do not inherit `PORTAL_*` variables."""
 
     def __init__(self, commands: CommandRunner, instance: Path, **variables: str) -> None:
         self.commands, self.instance = commands, instance
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
-        self.variables = {**kept, "PORTAL_INSTANCE": str(instance), **variables}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
+        self.variables = {**inherited, "PORTAL_INSTANCE": str(instance), **variables}
 
-    def run(self, *words: str, stdin_text: str = "", **variables: str) -> CommandResult:
-        return self.commands.run(words, {**self.variables, **variables}, stdin_text)
+    def run(self, *arguments: str, stdin_text: str = "", **variables: str) -> CommandResult:
+        return self.commands.run(arguments, {**self.variables, **variables}, stdin_text)
 
-    def run_in_new_process(self, *words: str) -> CommandResult:
-        """In a process of its own from the start."""
+    def run_in_new_process(self, *arguments: str) -> CommandResult:
         return subprocess.run(
-            servers.portal_command(*words),
+            servers.portal_command(*arguments),
             cwd=servers.ROOT,
             env=self.variables,
             stdin=subprocess.DEVNULL,
@@ -38,12 +37,12 @@ class PortalShell:
             check=False,
         )
 
-    def run_in_terminal(self, typed: str, *words: str) -> tuple[int, str]:
-        """Its exit code and everything it says, as somebody sees it who types this answer."""
+    def run_in_terminal(self, typed: str, *arguments: str) -> tuple[int, str]:
+        """Type an answer in a terminal; return the exit code and the output."""
         terminal, end = pty.openpty()
         os.write(terminal, typed.encode())
         command = subprocess.run(
-            servers.portal_command(*words),
+            servers.portal_command(*arguments),
             cwd=servers.ROOT,
             env=self.variables,
             stdin=end,
@@ -58,17 +57,17 @@ class PortalShell:
         return command.returncode, command.stdout
 
     def run_all(self, commands: Sequence[Sequence[str]]) -> list[CommandResult]:
-        return [self.run(*words) for words in commands]
+        return [self.run(*arguments) for arguments in commands]
 
-    def output_of(self, *words: str, **more: Any) -> str:
-        """What a command that was obeyed prints."""
-        answer = self.run(*words, **more)
-        assert answer.returncode == 0, answer.stderr
-        return answer.stdout.strip()
+    def output_of(self, *arguments: str, **options: Any) -> str:
+        """The output of a command that succeeds."""
+        result = self.run(*arguments, **options)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
 
-    def error_of(self, *words: str, **more: Any) -> str:
-        """The one sentence of a command that was refused."""
-        return only_error_line(self.run(*words, **more))
+    def error_of(self, *arguments: str, **options: Any) -> str:
+        """The error line of a command that fails."""
+        return only_error_line(self.run(*arguments, **options))
 
     def write_file(self, name: str, content: str | bytes) -> str:
         path = self.instance / name
@@ -76,28 +75,30 @@ class PortalShell:
         return str(path)
 
     def select_rows(self, query: str) -> list[tuple[Any, ...]]:
-        """What the database holds (SQLite)."""
+        """From the SQLite database."""
         with sqlite3.connect(self.instance / "portal.sqlite") as connection:
             return connection.execute(query).fetchall()
 
-    def add_template(self, key: str = "renewal", body: str = "Dear {{ name }}.", *options: str, **more: str) -> str:
-        written = self.write_file(f"{key}.md", body)
+    def add_template(
+        self, key: str = "renewal", body: str = "Dear {{ name }}.", *options: str, subject: str = "Due"
+    ) -> str:
+        path = self.write_file(f"{key}.md", body)
         return self.output_of(
-            *("templates", "create", key, "--name", "Renewal", "--subject", more.get("subject", "Due")),
-            *("--body-file", written, *options),
+            *("templates", "create", key, "--name", "Renewal", "--subject", subject),
+            *("--body-file", path, *options),
         )
 
     def import_accounts(self, *numbers: str, account_type: str = "Practitioner") -> str:
         lines = [f"{number},Person {number},{number}@example.org,{account_type}" for number in numbers]
-        written = self.write_file("people.csv", "\n".join(["external_id,name,email,account_type", *lines]))
-        return self.output_of("accounts", "import", written)
+        path = self.write_file("people.csv", "\n".join(["external_id,name,email,account_type", *lines]))
+        return self.output_of("accounts", "import", path)
 
 
-def only_error_line(answer: CommandResult) -> str:
-    """One sentence on stderr, nothing on stdout, an exit code that says no."""
-    lines = answer.stderr.strip().splitlines()
-    assert answer.returncode != 0
-    assert answer.stdout == ""
-    assert len(lines) == 1, answer.stderr
-    assert "Traceback" not in answer.stderr
+def only_error_line(result: CommandResult) -> str:
+    """The only line on stderr; stdout is empty and the exit code is not 0."""
+    lines = result.stderr.strip().splitlines()
+    assert result.returncode != 0
+    assert result.stdout == ""
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.stderr
     return lines[0]

@@ -33,9 +33,9 @@ class WebClient:
 
     def csrf_token(self) -> str:
         page = self.get("/MyAccount/PhoneNumbers", follow_redirects=True).text
-        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
-        assert found
-        return found.group(1)
+        match = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+        assert match
+        return match.group(1)
 
     def sign_in(self, name: str, password: str = PASSWORD, **fields: str) -> TestResponse:
         return self.post("/SignIn", email=name, password=password, **fields)

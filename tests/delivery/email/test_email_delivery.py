@@ -164,7 +164,7 @@ def test_rejection_explains_the_cause_and_the_remedy(simulator: servers.Simulato
 def test_server_refusing_to_relay_loses_no_email(
     simulator: servers.SimulatorClient,
 ) -> None:
-    """It answers 550 to every recipient, and means the portal."""
+    """The server answers 550 to every recipient: it rejects the portal."""
     scenario.create_more_accounts(22)
     scenario.create_expanded_send()
     simulator.set_faults(smtp=[{"kind": "550_relay"}])

@@ -46,8 +46,8 @@ class MemoryProvider:
         )
 
     def messages_to(self, _credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
-        shown = [message for message in self.messages if message.listed and message.at_ms + LIST_LAG_MS <= self.now_ms]
-        return (_provider_message(message) for message in reversed(shown) if message.to == to)
+        listed = [message for message in self.messages if message.listed and message.at_ms + LIST_LAG_MS <= self.now_ms]
+        return (_provider_message(message) for message in reversed(listed) if message.to == to)
 
     def inbound_messages(
         self, _credentials: Credentials, to_number: str = "", from_number: str = ""
