@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.support.fault_environment import LONG_RUN, FaultEnvironment
+from tests.faults.support.fault_environment import FaultEnvironment
 from tests.faults.support.fault_report import FaultReport
 from tests.faults.support.supervised_processes import ForkServerClient
+from tests.faults.support.timing import LONG_RUN
 
 _SEED = os.environ.get("FAULTS_SEED") or (str(random.randrange(1_000_000)) if LONG_RUN else "7")
 _REPORT = FaultReport(_SEED, write_every_scenario=LONG_RUN)

@@ -5,9 +5,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.faults.support.engine_marks import on_engine_in_short_run, on_engines
-from tests.faults.support.fault_environment import LONG_RUN, FaultEnvironment, now_ms
+from tests.faults.support.fault_environment import FaultEnvironment
 from tests.faults.support.fault_report import FaultReport
 from tests.faults.support.invariants import check_emails, check_ledger, check_transitions
+from tests.faults.support.timing import LONG_RUN, now_ms
 from tests.support import servers
 
 _OVERRIDE = "+14155550199"
@@ -16,16 +17,16 @@ _OVERRIDE = "+14155550199"
 @on_engine_in_short_run("sqlite")
 def test_no_text_is_claimed_after_the_stop_of_its_number(environment: FaultEnvironment, report: FaultReport) -> None:
     """Every third recipient texts STOP during the send; one texted START before it, which is delivered again later."""
-    audience = environment.create_recipients(300 if LONG_RUN else 42)
+    audience = environment.sends.create_recipients(300 if LONG_RUN else 42)
     environment.configure(rate=20 if LONG_RUN else 14)
-    send = environment.create_send(audience)
-    environment.wait_for_texts(5, "the first texts", send=send)
+    send = environment.sends.create(audience)
+    environment.progress.wait_for_texts(5, "the first texts", send=send)
     stopping = audience.phone_numbers[-1::-3]
     start_sid = environment.simulator.send_from_handset(stopping[0], "START")["sid"]
     for phone_number in stopping:
         environment.simulator.send_from_handset(phone_number, "STOP")
     environment.simulator.send_from_handset(stopping[0], "START", message_sid=start_sid)
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     environment.wait(
         lambda: _all_opted_out(environment, stopping),
         "every STOP to arrive, by webhook or from Twilio's message list",
@@ -36,7 +37,7 @@ def test_no_text_is_claimed_after_the_stop_of_its_number(environment: FaultEnvir
     texted = {text["to"] for text in environment.simulator.accepted_texts()}
     assert set(audience.phone_numbers) - set(stopping) <= texted
     assert environment.database.value("SELECT stopped_at_ms FROM phone_state WHERE number = :n", n=stopping[0])
-    states = environment.count_states(send)
+    states = environment.progress.count_states(send)
     assert set(states) <= {"delivered", "skipped", "opted_out"}, states
     check_emails(environment, send)
     check_transitions(environment, send)
@@ -70,18 +71,18 @@ def _texted_after_stop(environment: FaultEnvironment, phone_numbers: list[str]) 
 @on_engines("postgresql")
 def test_a_stop_known_only_to_twilio_counts_as_opted_out(environment: FaultEnvironment, report: FaultReport) -> None:
     """Twilio rejects the first text because of the STOP; the second send skips the number."""
-    audience = environment.create_recipients(3)
+    audience = environment.sends.create_recipients(3)
     stopped = audience.phone_numbers[0]
     environment.simulator.send_from_handset(stopped, "STOP", deliver=0)
-    send = environment.create_send(audience)
-    environment.wait_until_settled(send)
-    assert environment.count_states(send) == {"opted_out": 1, "delivered": 2}
-    assert environment.state_of_text(stopped) == "opted_out"
-    second = environment.create_send(audience)
-    environment.wait_until_settled(second)
-    assert environment.count_states(second) == {"skipped": 1, "delivered": 2}
+    send = environment.sends.create(audience)
+    environment.progress.wait_until_settled(send)
+    assert environment.progress.count_states(send) == {"opted_out": 1, "delivered": 2}
+    assert environment.progress.state_of_text(stopped) == "opted_out"
+    second = environment.sends.create(audience)
+    environment.progress.wait_until_settled(second)
+    assert environment.progress.count_states(second) == {"skipped": 1, "delivered": 2}
     assert not environment.simulator.texts_to(stopped)
-    report.add("14 STOP known only to Twilio", environment.engine, **environment.count_states(send))
+    report.add("14 STOP known only to Twilio", environment.engine, **environment.progress.count_states(send))
 
 
 @on_engine_in_short_run("postgresql")
@@ -89,9 +90,9 @@ def test_settings_changed_during_a_send_apply_to_every_later_claim(
     environment: FaultEnvironment, report: FaultReport
 ) -> None:
     """Override, test mode, and texts off. No text mixes two configurations."""
-    audience = environment.create_recipients(200 if LONG_RUN else 40)
+    audience = environment.sends.create_recipients(200 if LONG_RUN else 40)
     environment.configure(rate=2 * _TEXTS_PER_CHANGE, SmsOverrideNumber=_OVERRIDE)
-    send = environment.create_send(audience)
+    send = environment.sends.create(audience)
     changes: list[tuple[int, str]] = []
     for count, mode, name, value in _SETTING_CHANGES:
         environment.wait(partial(_has_attempted, environment, send, count), "texts to leave", send=send)
@@ -102,10 +103,13 @@ def test_settings_changed_during_a_send_apply_to_every_later_claim(
     environment.wait_for_scheduler_runs(2)
     assert _count_attempted(environment, send) == attempted, "a text left while texts were off"
     environment.change_setting("EnableSmsNotifications", True)
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     _check_modes(environment, send, changes)
     report.add(
-        "18 settings changed during a send", environment.engine, changes=len(changes), **environment.count_states(send)
+        "18 settings changed during a send",
+        environment.engine,
+        changes=len(changes),
+        **environment.progress.count_states(send),
     )
 
 
@@ -154,15 +158,15 @@ def _attempt_id_in(status_callback: str) -> str:
 def test_a_wrong_auth_token_pauses_the_send_until_it_is_corrected(
     environment: FaultEnvironment, report: FaultReport
 ) -> None:
-    audience = environment.create_recipients(40 if LONG_RUN else 30)
+    audience = environment.sends.create_recipients(40 if LONG_RUN else 30)
     environment.configure(rate=10 if LONG_RUN else 8)
-    send = environment.create_send(audience)
-    environment.wait_for_texts(3, "the first texts", send=send)
+    send = environment.sends.create(audience)
+    environment.progress.wait_for_texts(3, "the first texts", send=send)
     environment.change_setting("SmsGatewayAuthentication", {**servers.LIVE_CREDENTIALS, "AuthToken": "rotated-away"})
-    environment.wait(environment.is_sms_paused, "the sending number to pause", send=send)
+    environment.wait(environment.progress.is_sms_paused, "the sending number to pause", send=send)
     environment.configure()
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     texted = [text["to"] for text in environment.simulator.accepted_texts()]
-    assert environment.count_states(send) == {"delivered": len(audience.indexes)}
+    assert environment.progress.count_states(send) == {"delivered": len(audience.indexes)}
     assert sorted(texted) == sorted(audience.phone_numbers)
-    report.add("18 wrong token during a send", environment.engine, **environment.count_states(send))
+    report.add("18 wrong token during a send", environment.engine, **environment.progress.count_states(send))

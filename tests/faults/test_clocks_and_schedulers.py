@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 from tests.faults.support import skewed_clock
 from tests.faults.support.engine_marks import on_engine_in_short_run, on_engines
-from tests.faults.support.fault_environment import LONG_RUN, FaultEnvironment
+from tests.faults.support.fault_environment import FaultEnvironment
 from tests.faults.support.fault_report import FaultReport
 from tests.faults.support.invariants import DefectFound, check_invariants
+from tests.faults.support.timing import LONG_RUN
 
 HOUR = 3_600.0
 _NEW_YORK = ZoneInfo("America/New_York")
@@ -23,12 +24,12 @@ def test_a_clock_jump_of_an_hour_and_back_loses_no_text(environment: FaultEnviro
     clock = environment.folder / "clock"
     skewed_clock.set_clock_offset(clock, 0)
     _restart_with_clock(environment, clock)
-    audience = environment.create_recipients(300 if LONG_RUN else 50)
-    send = environment.create_send(audience)
+    audience = environment.sends.create_recipients(300 if LONG_RUN else 50)
+    send = environment.sends.create(audience)
     for count, offset in ((15, HOUR), (30, 0.0)) if LONG_RUN else ((8, HOUR), (20, 0.0)):
-        environment.wait_for_texts(count, "texts to leave", send=send)
+        environment.progress.wait_for_texts(count, "texts to leave", send=send)
         skewed_clock.set_clock_offset(clock, offset)
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     corrected = environment.log_output().count("clock moved backwards")
     outcome = check_invariants(environment, send, audience.phone_numbers, check_pace=not corrected)
     report.add("12 clock jumps an hour and back", environment.engine, corrected=corrected, **outcome.figures())
@@ -45,14 +46,14 @@ def test_a_send_across_the_end_of_daylight_saving_time_is_complete(
     _restart_with_clock(environment, clock)
     _clear_stored_times(environment)
     environment.configure(rate=10 if LONG_RUN else 8)
-    send, audience = environment.prepare_send(100 if LONG_RUN else 40)
+    send, audience = environment.sends.prepare(100 if LONG_RUN else 40)
     environment.start_process("sms", FAULTS_CLOCK=str(clock))
     environment.wait_until_idle()
     skewed_clock.set_clock_offset(clock, change - 4 - time.time())
     ready = f"send_id = {send} AND channel = 'sms' AND state = 'ready'"
     environment.database.update_unlocked(f"due_at_ms = {round((change - 4) * 1000)}", ready)
-    environment.enqueue_drain_jobs()
-    environment.wait_until_settled(send)
+    environment.sends.enqueue_drain_jobs()
+    environment.progress.wait_until_settled(send)
     slots = """SELECT min(a.slot_at_ms), max(a.slot_at_ms) FROM attempt a JOIN delivery d ON d.id = a.delivery_id
                WHERE d.send_id = :send AND d.channel = 'sms'"""
     first, last = environment.database.rows(slots, send=send)[0]
@@ -101,17 +102,17 @@ def test_a_scheduler_clock_five_minutes_ahead_releases_no_claimed_text(
     environment.start_process("scheduler", FAULTS_CLOCK=_clock_five_minutes_ahead(environment))
     environment.active_scheduler()
     environment.configure(rate=10)
-    audience = environment.create_recipients(30 if LONG_RUN else 20)
-    send = environment.create_send(audience)
+    audience = environment.sends.create_recipients(30 if LONG_RUN else 20)
+    send = environment.sends.create(audience)
     environment.wait(
-        lambda: environment.count_states(send) == {"delivered": len(audience.indexes)}, "the texts", send=send
+        lambda: environment.progress.count_states(send) == {"delivered": len(audience.indexes)}, "the texts", send=send
     )
     environment.supervisor.stop_for_good(*environment.supervisor.with_name("scheduler"))
     environment.database.execute(
         "UPDATE lease SET expires_at_ms = 0"
     )  # expires only in five minutes by the skewed clock
     environment.scale_processes()
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     outcome = check_invariants(environment, send, audience.phone_numbers)
     report.add("12 scheduler five minutes ahead", environment.engine, **outcome.figures())
 
@@ -124,13 +125,13 @@ def test_workers_with_different_clocks_share_one_pace(environment: FaultEnvironm
     environment.scale_processes(sms=1)
     environment.start_process("sms", FAULTS_CLOCK=_clock_five_minutes_ahead(environment))
     environment.wait_until_idle()
-    send = environment.create_send(environment.create_recipients(count))
-    environment.enqueue_drain_jobs(times=2)
+    send = environment.sends.create(environment.sends.create_recipients(count))
+    environment.sends.enqueue_drain_jobs(times=2)
     environment.wait(lambda: environment.simulator.count_texts() == count, "the texts", send=send)
     arrivals = [call["at_ms"] for call in environment.simulator.calls()]
     duration_ms = max(arrivals) - min(arrivals)
     environment.supervisor.stop_for_good(*environment.supervisor.with_name("sms"))
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     # four seconds; two independent paces would take two, a worker that waits for the other clock five minutes
     if not 3_000 < duration_ms < 120_000:
         raise DefectFound(f"{duration_ms} ms for {count} texts at {rate}/s")
@@ -147,12 +148,12 @@ def test_only_one_of_two_schedulers_runs_maintenance(environment: FaultEnvironme
     """Unknown outcomes are resolved once while both run, and after the active one is killed."""
     environment.scale_processes(scheduler=2)
     environment.simulator.set_faults(rules=[{"kind": "500_after", "probability": 0.3}], receipts={"drop": 1})
-    audience = environment.create_recipients(300 if LONG_RUN else 30)
-    send = environment.create_send(audience)
-    environment.wait_for_texts(10, "the first texts", send=send)
+    audience = environment.sends.create_recipients(300 if LONG_RUN else 30)
+    send = environment.sends.create(audience)
+    environment.progress.wait_for_texts(10, "the first texts", send=send)
     leader = environment.active_scheduler()
     environment.supervisor.signal_group(leader)
-    environment.wait_until_settled(send, seconds=180)
+    environment.progress.wait_until_settled(send, seconds=180)
     outcome = check_invariants(environment, send, audience.phone_numbers)
     assert outcome.unknown_outcomes
     report.add("22 two schedulers", environment.engine, **outcome.figures())

@@ -7,11 +7,12 @@ import requests
 
 from tests.faults.support.engine_marks import on_engine_in_short_run, on_engines
 from tests.faults.support.fault_databases import PostgresFaultDatabase
-from tests.faults.support.fault_environment import LONG_RUN, FaultEnvironment
+from tests.faults.support.fault_environment import FaultEnvironment
 from tests.faults.support.fault_report import FaultReport
 from tests.faults.support.http_actors import AdminSession
 from tests.faults.support.interruptible_proxy import InterruptibleProxy
 from tests.faults.support.invariants import DefectFound, check_invariants
+from tests.faults.support.timing import LONG_RUN
 
 LOCKED_SECONDS = 12 if LONG_RUN else 2
 _PAGE_TIMEOUT_SECONDS = 9
@@ -26,13 +27,13 @@ def test_pages_work_and_texts_wait_while_the_database_is_locked(
 ) -> None:
     """In the long form the lock lasts longer than the portal's own lock timeout."""
     admin = AdminSession(environment)
-    audience = environment.create_recipients(400 if LONG_RUN else 60)
+    audience = environment.sends.create_recipients(400 if LONG_RUN else 60)
     environment.simulator.set_faults(receipts={"drop": 1})
-    send = environment.create_send(audience)
-    environment.wait_for_texts(10, "the first texts", send=send)
+    send = environment.sends.create(audience)
+    environment.progress.wait_for_texts(10, "the first texts", send=send)
     with environment.database.locked():
         slowest = _read_pages_for(admin, LOCKED_SECONDS)
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     outcome = check_invariants(environment, send, audience.phone_numbers)
     report.add("6 database locked", environment.engine, seconds=LOCKED_SECONDS,
                pages=len(admin.response_seconds), slowest_page_s=slowest, **outcome.figures())  # fmt: skip
@@ -51,8 +52,8 @@ def _read_pages_for(admin: AdminSession, seconds: float) -> float:
 @on_engines("sqlite")
 def test_pages_work_while_callbacks_wait_for_the_database(environment: FaultEnvironment) -> None:
     admin = AdminSession(environment)
-    send = environment.create_send(environment.create_recipients(60))
-    environment.wait_for_texts(10, "the first texts", send=send)
+    send = environment.sends.create(environment.sends.create_recipients(60))
+    environment.progress.wait_for_texts(10, "the first texts", send=send)
     with environment.database.locked():
         deadline = time.monotonic() + 3
         try:
@@ -70,20 +71,20 @@ def test_a_send_survives_postgresql_crashes_and_lack_of_connections(
 ) -> None:
     """No page shows a stack trace meanwhile."""
     admin = AdminSession(environment)
-    audience = environment.create_recipients(600 if LONG_RUN else 60)
-    send = environment.create_send(audience)
+    audience = environment.sends.create_recipients(600 if LONG_RUN else 60)
+    send = environment.sends.create(audience)
     for crash in range(1, 4 if LONG_RUN else 2):
-        environment.wait_for_texts((20 if LONG_RUN else 10) * crash, "texts to leave", send=send)
+        environment.progress.wait_for_texts((20 if LONG_RUN else 10) * crash, "texts to leave", send=send)
         environment.database.restart()
         environment.expire_scheduler_lease()  # the scheduler may have restarted before the database
-    environment.wait_for_texts(70 if LONG_RUN else 30, "texts after the restart", send=send)
+    environment.progress.wait_for_texts(70 if LONG_RUN else 30, "texts after the restart", send=send)
     assert isinstance(environment.database, PostgresFaultDatabase)
     with environment.database.connections_exhausted() as connections:
         responses = [admin.get("/Admin/Sends") for _ in range(5)]
         time.sleep(0.5)
     assert all(response.status_code in (200, 500, 503) for response in responses)
     assert not any("Traceback" in response.text for response in responses)
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     environment.wait(environment.is_ready, "the portal to be ready again")
     assert admin.get("/Admin/Sends").status_code == 200
     outcome = check_invariants(environment, send, audience.phone_numbers)
@@ -93,9 +94,9 @@ def test_a_send_survives_postgresql_crashes_and_lack_of_connections(
 @on_engines("sqlite")
 def test_no_text_leaves_unrecorded_when_the_disk_is_full(environment: FaultEnvironment, report: FaultReport) -> None:
     """No process can write to files any more, so no claim can be committed."""
-    audience = environment.create_recipients(300 if LONG_RUN else 60)
-    send = environment.create_send(audience)
-    environment.wait_for_texts(10, "the first texts", send=send)
+    audience = environment.sends.create_recipients(300 if LONG_RUN else 60)
+    send = environment.sends.create(audience)
+    environment.progress.wait_for_texts(10, "the first texts", send=send)
     log_length = len(environment.log_output())
     previous_limit = _limit_file_size(environment, 0)
     try:
@@ -107,7 +108,7 @@ def test_no_text_leaves_unrecorded_when_the_disk_is_full(environment: FaultEnvir
         assert {text["to"] for text in environment.simulator.accepted_texts()} <= recorded
     finally:
         _limit_file_size(environment, previous_limit)
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     outcome = check_invariants(environment, send, audience.phone_numbers)
     report.add("7 disk full", environment.engine, **outcome.figures())
 
@@ -127,7 +128,7 @@ def test_texts_of_a_worker_cut_off_from_its_database_are_resolved(
     environment: FaultEnvironment, report: FaultReport
 ) -> None:
     """The connection is cut during the requests: Twilio's responses cannot be recorded, but callbacks confirm them."""
-    send, audience = environment.prepare_send(10)
+    send, audience = environment.sends.prepare(10)
     assert isinstance(environment.database, PostgresFaultDatabase)
     proxy = InterruptibleProxy(environment.database.socket)
     try:
@@ -138,12 +139,12 @@ def test_texts_of_a_worker_cut_off_from_its_database_are_resolved(
         environment.simulator.set_faults(latency_ms=500)
         environment.configure(rate=1000)
         for phone_number in audience.phone_numbers:
-            environment.make_due(phone_number, wake=False)
-        environment.enqueue_drain_jobs()
+            environment.sends.make_due(phone_number, wake=False)
+        environment.sends.enqueue_drain_jobs()
         environment.wait(environment.simulator.calls, "the first request", send=send)
         proxy.partition()
         environment.scale_processes()
-        environment.wait_until_settled(send)
+        environment.progress.wait_until_settled(send)
         confirmed = _confirmed_by_callback(environment, send)
         proxy.heal()
         environment.supervisor.stop_for_good(worker)

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 
 from tests.faults.support.engine_marks import FAULT_ENGINES, on_engine_in_short_run, on_engines
-from tests.faults.support.fault_environment import LONG_RUN, FaultEnvironment, MissedTiming, now_ms, require_timing
+from tests.faults.support.fault_environment import FaultEnvironment
 from tests.faults.support.fault_report import FaultReport
 from tests.faults.support.invariants import check_invariants, check_ledger
 from tests.faults.support.supervised_processes import SupervisedProcess
+from tests.faults.support.timing import LONG_RUN, MissedTiming, now_ms, require_timing
 
 TEXTS, KILLS = (3_000, 100) if LONG_RUN else (80, 8)
 _FAULT_RULES = [
@@ -25,14 +26,14 @@ _FAULT_RULES = [
 @on_engines(*FAULT_ENGINES)
 def test_processes_killed_at_random_send_every_text_once(environment: FaultEnvironment, report: FaultReport) -> None:
     randomness = environment.seeded_random("kills")
-    audience = environment.create_recipients(TEXTS)
+    audience = environment.sends.create_recipients(TEXTS)
     environment.simulator.set_faults(
         seed=randomness.randrange(1000), rules=_FAULT_RULES, list_stale_ms=600, receipts={"drop": 0.2}
     )
     started = time.monotonic()
-    send = environment.create_send(audience)
+    send = environment.sends.create(audience)
     killed = _kill_at_random(environment, send, randomness)
-    environment.wait_until_settled(send, seconds=300)
+    environment.progress.wait_until_settled(send, seconds=300)
     seconds = time.monotonic() - started
     outcome = check_invariants(environment, send, audience.phone_numbers)
     check_ledger(environment)
@@ -56,7 +57,7 @@ def _kill_at_random(environment: FaultEnvironment, send: int, randomness: random
 
 
 def _count_sent(environment: FaultEnvironment, send: int) -> int:
-    states = environment.count_states(send)
+    states = environment.progress.count_states(send)
     return sum(count for state, count in states.items() if state not in ("ready", "sending"))
 
 
@@ -65,15 +66,15 @@ def test_a_worker_killed_at_five_critical_moments_loses_nothing(
     environment: FaultEnvironment, report: FaultReport
 ) -> None:
     """Before the claim, between claim and request, during the request, before the result is recorded, and after."""
-    send, audience = environment.prepare_send((8 if LONG_RUN else 6) * len(_MOMENTS))
+    send, audience = environment.sends.prepare((8 if LONG_RUN else 6) * len(_MOMENTS))
     phone_numbers = iter(audience.phone_numbers)
     environment.scale_processes(sms=1)
     environment.simulator.set_faults(latency_ms=400, receipts={"drop": 1})
     killed = [_kill_at(moment, environment, phone_numbers) for moment in _MOMENTS]
     environment.simulator.set_faults(receipts={"drop": 1})
     for phone_number in phone_numbers:
-        environment.make_due(phone_number)
-    environment.wait_until_settled(send)
+        environment.sends.make_due(phone_number)
+    environment.progress.wait_until_settled(send)
     outcome = check_invariants(environment, send, audience.phone_numbers)
     report.add(
         "2 kill -9 at five points",
@@ -98,39 +99,39 @@ def _kill_at(
 def _before_the_claim(environment: FaultEnvironment, phone_number: str) -> None:
     make_due = f"UPDATE delivery SET due_at_ms = {now_ms()} WHERE address = '{phone_number}' AND state = 'ready'"
     with environment.database.locked(make_due):
-        environment.enqueue_drain_jobs()
+        environment.sends.enqueue_drain_jobs()
         environment.wait_until_busy()
         _kill_sms_workers(environment)
-    require_timing(environment.state_of_text(phone_number) == "ready")
+    require_timing(environment.progress.state_of_text(phone_number) == "ready")
 
 
 def _between_claim_and_request(environment: FaultEnvironment, phone_number: str) -> None:
     environment.database.execute("UPDATE sending_number SET next_free_at_us = :soon", soon=(now_ms() + 700) * 1000)
-    environment.make_due(phone_number)
-    environment.wait(lambda: environment.state_of_text(phone_number) == "sending", "the claim")
+    environment.sends.make_due(phone_number)
+    environment.wait(lambda: environment.progress.state_of_text(phone_number) == "sending", "the claim")
     _kill_sms_workers(environment)
     require_timing(not environment.simulator.calls(to=phone_number))
 
 
 def _during_the_request(environment: FaultEnvironment, phone_number: str) -> None:
-    environment.make_due(phone_number)
+    environment.sends.make_due(phone_number)
     environment.wait(lambda: environment.simulator.calls(to=phone_number), "the request")
     _kill_sms_workers(environment)
     require_timing(not environment.simulator.texts_to(phone_number))
 
 
 def _before_the_record(environment: FaultEnvironment, phone_number: str) -> None:
-    environment.make_due(phone_number)
+    environment.sends.make_due(phone_number)
     environment.wait(lambda: environment.simulator.calls(to=phone_number), "the request")
     with environment.database.locked():
         environment.wait(lambda: environment.simulator.calls(to=phone_number)[0]["status"] == 201, "the response")
         _kill_sms_workers(environment)
-    require_timing(environment.state_of_text(phone_number) == "sending")
+    require_timing(environment.progress.state_of_text(phone_number) == "sending")
 
 
 def _after_the_record(environment: FaultEnvironment, phone_number: str) -> None:
-    environment.make_due(phone_number)
-    environment.wait(lambda: environment.state_of_text(phone_number) == "accepted", "the record")
+    environment.sends.make_due(phone_number)
+    environment.wait(lambda: environment.progress.state_of_text(phone_number) == "accepted", "the record")
     _kill_sms_workers(environment)
 
 
@@ -158,19 +159,19 @@ def _slowest_recovery_seconds(environment: FaultEnvironment, killed: list[tuple[
 @on_engine_in_short_run("sqlite")
 def test_the_next_worker_resumes_an_interrupted_fan_out(environment: FaultEnvironment, report: FaultReport) -> None:
     """RQ still believes the job to be running, so the restarted worker must poll the database."""
-    audience = environment.create_recipients(30 if LONG_RUN else 10)
+    audience = environment.sends.create_recipients(30 if LONG_RUN else 10)
     environment.wait_until_idle("work")
     (worker,) = environment.supervisor.with_name("work")
     environment.supervisor.signal_group(worker, signal.SIGSTOP)
-    send = environment.create_send(audience)
+    send = environment.sends.create(audience)
     with environment.database.locked():
         environment.supervisor.signal_group(worker, signal.SIGCONT)
         environment.wait_until_busy("work")
         environment.supervisor.signal_group(worker)
     started = time.monotonic()
-    environment.wait_for_texts(1, "the first text", send=send)
+    environment.progress.wait_for_texts(1, "the first text", send=send)
     seconds = time.monotonic() - started
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     outcome = check_invariants(environment, send, audience.phone_numbers)
     report.add(
         "2 kill -9 during fan-out", environment.engine, seconds_until_the_first_text=seconds, **outcome.figures()
@@ -182,7 +183,7 @@ def test_a_worker_frozen_past_its_lease_sends_nothing_on_resume(
     environment: FaultEnvironment, report: FaultReport
 ) -> None:
     """Frozen during one request and before another; meanwhile another worker resolves both texts."""
-    send, audience = environment.prepare_send(20)
+    send, audience = environment.sends.prepare(20)
     environment.configure(rate=3)
     environment.scale_processes(sms=1)
     environment.simulator.set_faults(latency_ms=400, receipts={"drop": 1})
@@ -193,10 +194,10 @@ def test_a_worker_frozen_past_its_lease_sends_nothing_on_resume(
     )
     environment.simulator.set_faults(receipts={"drop": 1})
     for phone_number in audience.phone_numbers:
-        environment.make_due(phone_number, wake=False)
+        environment.sends.make_due(phone_number, wake=False)
     environment.configure()
     environment.scale_processes(sms=2)
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     environment.supervisor.signal_group(worker, signal.SIGCONT)
     (code,) = environment.supervisor.stop_for_good(worker)
     assert code == 0
@@ -209,11 +210,11 @@ def _freeze_between_claim_and_request(
 ) -> bool:
     """Freeze with one text in flight and the next claimed; False if the moment has passed and the worker continues."""
     environment.wait_until_idle()
-    environment.make_due(in_flight, wake=False)
-    environment.make_due(claimed)
+    environment.sends.make_due(in_flight, wake=False)
+    environment.sends.make_due(claimed)
     environment.wait(lambda: environment.simulator.calls(to=in_flight), "the first request")
     environment.supervisor.signal_group(worker, signal.SIGSTOP)
-    in_time = environment.state_of_text(claimed) == "sending" and not environment.simulator.calls(to=claimed)
+    in_time = environment.progress.state_of_text(claimed) == "sending" and not environment.simulator.calls(to=claimed)
     if not in_time:
         environment.supervisor.signal_group(worker, signal.SIGCONT)
     return in_time
@@ -227,17 +228,17 @@ def test_a_rolling_restart_of_workers_leaves_no_unknown_outcome(
     environment.scale_processes(sms=0)
     if not LONG_RUN:
         environment.configure(rate=20)
-    audience = environment.create_recipients(500 if LONG_RUN else 80)
+    audience = environment.sends.create_recipients(500 if LONG_RUN else 80)
     workers = [environment.start_process("sms", **_LONG_TIMEOUTS) for _ in range(4)]
-    send = environment.create_send(audience)
+    send = environment.sends.create(audience)
     stop_seconds: list[float] = []
     for position, worker in enumerate(workers, start=1):
-        environment.wait_for_texts((20 if LONG_RUN else 10) * position, "texts to leave", send=send)
+        environment.progress.wait_for_texts((20 if LONG_RUN else 10) * position, "texts to leave", send=send)
         environment.start_process("sms", **_LONG_TIMEOUTS)
         started = time.monotonic()
         assert environment.supervisor.stop_for_good(worker) == [0]
         stop_seconds.append(time.monotonic() - started)
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     outcome = check_invariants(environment, send, audience.phone_numbers)
     assert max(stop_seconds) < 60
     assert _count_unrecorded_attempts(environment, send) == 0
@@ -250,13 +251,13 @@ def test_a_rolling_restart_of_workers_leaves_no_unknown_outcome(
 @on_engine_in_short_run("sqlite")
 def test_a_graceful_stop_records_every_result(environment: FaultEnvironment, report: FaultReport) -> None:
     """Although the database is locked, Valkey is down and SIGTERM comes twice; for texts and emails."""
-    send, audience = environment.prepare_send(4)
+    send, audience = environment.sends.prepare(4)
     environment.scale_processes(sms=0, email=0)
     environment.simulator.set_faults(latency_ms=600, receipts={"drop": 1})
     workers = [environment.start_process("sms", **_LONG_TIMEOUTS), environment.start_process("email")]
     environment.wait_until_idle("sms")
     for phone_number in audience.phone_numbers:
-        environment.make_due(phone_number)
+        environment.sends.make_due(phone_number)
     environment.wait(lambda: environment.simulator.calls(to=audience.phone_numbers[-1]), "the requests")
     with environment.database.locked():
         environment.valkey.stop()
@@ -267,12 +268,12 @@ def test_a_graceful_stop_records_every_result(environment: FaultEnvironment, rep
             time.sleep(_LOCK_SECONDS)
     assert environment.supervisor.stop_for_good(*workers) == [0, 0]
     assert _count_unrecorded_attempts(environment, send) == 0
-    states = environment.count_states(send)
+    states = environment.progress.count_states(send)
     assert states == {"accepted": len(audience.phone_numbers)}, states
     environment.valkey.start()
     environment.simulator.set_faults()
     environment.scale_processes()
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     outcome = check_invariants(environment, send, audience.phone_numbers)
     report.add("4 stop while the database is locked", environment.engine, **outcome.figures())
 

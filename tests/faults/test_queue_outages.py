@@ -4,10 +4,12 @@ import contextlib
 import time
 
 from tests.faults.support.engine_marks import on_engine_in_short_run, on_engines
-from tests.faults.support.fault_environment import LONG_RUN, Audience, FaultEnvironment
+from tests.faults.support.fault_environment import FaultEnvironment
 from tests.faults.support.fault_report import FaultReport
 from tests.faults.support.http_actors import AdminSession
 from tests.faults.support.invariants import DefectFound, check_invariants, max_per_second
+from tests.faults.support.send_driver import Audience
+from tests.faults.support.timing import LONG_RUN
 
 OUTAGE_SECONDS = 60 if LONG_RUN else 2
 _DEADLINE_SECONDS = 15
@@ -20,17 +22,17 @@ def test_a_send_survives_a_flushed_killed_and_emptied_valkey(
 ) -> None:
     """Pages work during the outage, and a send created on them is kept."""
     admin = AdminSession(environment)
-    audience = environment.create_recipients(1_500 if LONG_RUN else 80)
-    send = environment.create_send(audience)
-    environment.wait_for_texts(10, "the first texts")
+    audience = environment.sends.create_recipients(1_500 if LONG_RUN else 80)
+    send = environment.sends.create(audience)
+    environment.progress.wait_for_texts(10, "the first texts")
     environment.valkey.run_redis_command("FLUSHALL")
-    environment.wait_for_texts(20, "more texts")
+    environment.progress.wait_for_texts(20, "more texts")
     environment.valkey.stop()
     _check_pages_during_outage(environment, admin, send)
-    later = _send_from_the_page(admin, environment.create_recipients(10))
+    later = _send_from_the_page(admin, environment.sends.create_recipients(10))
     environment.valkey.delete_data()
     environment.valkey.start()
-    environment.wait_until_settled(send, later, seconds=120)
+    environment.progress.wait_until_settled(send, later, seconds=120)
     environment.wait(environment.is_ready, "the portal to be ready again")
     outcome = check_invariants(environment, send, audience.phone_numbers)
     busiest = max_per_second([call["at_ms"] for call in environment.simulator.calls()])
@@ -76,18 +78,18 @@ def test_sends_continue_while_valkey_accepts_no_writes(environment: FaultEnviron
     for fault, (start_fault, end_fault) in _VALKEY_FAULTS.items():
         environment.wait(environment.is_ready, "the portal to be ready")
         running, later = (
-            environment.create_recipients(40 if LONG_RUN else 24),
-            environment.create_recipients(20 if LONG_RUN else 8),
+            environment.sends.create_recipients(40 if LONG_RUN else 24),
+            environment.sends.create_recipients(20 if LONG_RUN else 8),
         )
         environment.configure(rate=20)
         before = environment.simulator.count_texts()
-        send = environment.create_send(running)
-        environment.wait_for_texts(before + 5, "the first texts", send=send)
+        send = environment.sends.create(running)
+        environment.progress.wait_for_texts(before + 5, "the first texts", send=send)
         warnings = environment.log_output().lower().count("redis unavailable; polling")
         environment.valkey.run_redis_command(*start_fault)
         try:
-            second = environment.create_send(later)
-            environment.wait_until_settled(send, second)
+            second = environment.sends.create(later)
+            environment.progress.wait_until_settled(send, second)
             ready = admin.get("/readyz")
             assert (ready.status_code, ready.json()["redis"]) == (503, "failing")
             assert "The queue accepts no work." in admin.get("/SysAdmin/Queues").text
@@ -117,11 +119,11 @@ def test_texts_keep_leaving_while_valkey_is_down(environment: FaultEnvironment, 
     environment.valkey.stop()
     for worker in environment.supervisor.with_name("sms"):
         environment.supervisor.signal_group(worker)
-    send = environment.create_send(environment.create_recipients(40 if LONG_RUN else 24))
+    send = environment.sends.create(environment.sends.create_recipients(40 if LONG_RUN else 24))
     with contextlib.suppress(AssertionError):
-        environment.wait_for_texts(_TEXTS_WITHOUT_VALKEY, "texts to leave without Valkey", _DEADLINE_SECONDS)
+        environment.progress.wait_for_texts(_TEXTS_WITHOUT_VALKEY, "texts to leave without Valkey", _DEADLINE_SECONDS)
     count = environment.simulator.count_texts()
     environment.valkey.start()
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     if count < _TEXTS_WITHOUT_VALKEY:
         raise DefectFound(f"{count} texts left in {_DEADLINE_SECONDS} seconds without Valkey at {environment.rate:g}/s")

@@ -1,7 +1,7 @@
 """Scenario 21: the database is restored from a backup, and texts sent since then are not sent again."""
 
 from tests.faults.support.engine_marks import FAULT_ENGINES, on_engines
-from tests.faults.support.fault_environment import LONG_RUN, FaultEnvironment, now_ms
+from tests.faults.support.fault_environment import FaultEnvironment
 from tests.faults.support.fault_report import FaultReport
 from tests.faults.support.invariants import (
     check_emails,
@@ -10,6 +10,7 @@ from tests.faults.support.invariants import (
     delivery_timeline,
     measure_outcome,
 )
+from tests.faults.support.timing import LONG_RUN, now_ms
 
 _DAY_MS = 86_400_000
 _TIMESTAMP_COLUMNS = {
@@ -30,22 +31,22 @@ def test_texts_sent_after_the_backup_are_not_sent_again(environment: FaultEnviro
     On PostgreSQL Valkey remembers the later database; on SQLite it is emptied as well. Texts are looked up at Twilio;
     emails, which cannot be looked up, wait for an administrator.
     """
-    audience = environment.create_recipients(60 if LONG_RUN else 30)
+    audience = environment.sends.create_recipients(60 if LONG_RUN else 30)
     environment.configure(rate=8)
-    send = environment.create_send(audience)
-    environment.wait_for_texts(10 if LONG_RUN else 5, "the first texts", send=send)
+    send = environment.sends.create(audience)
+    environment.progress.wait_for_texts(10 if LONG_RUN else 5, "the first texts", send=send)
     environment.database.back_up_to("backup")
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     waiting = _restore_backup(environment, send)
-    environment.wait_until_texts_settled(send)
+    environment.progress.wait_until_texts_settled(send)
     outcome = measure_outcome(environment, send, audience.phone_numbers)
     assert not outcome.missing
     assert not outcome.duplicated, (
         f"on {environment.engine} texted again: {delivery_timeline(environment, outcome.duplicated[0])}"
     )
-    held = environment.count_states(send, "email").get("ready", 0)
+    held = environment.progress.count_states(send, "email").get("ready", 0)
     environment.database.execute("UPDATE lane SET paused_at_ms = NULL")
-    environment.wait_until_settled(send)
+    environment.progress.wait_until_settled(send)
     check_transitions(environment, send)
     check_emails(environment, send)
     check_ledger(environment)
@@ -63,7 +64,7 @@ def _restore_backup(environment: FaultEnvironment, send: int) -> int:
     environment.database.execute("DELETE FROM faults_journal", "UPDATE sending_number SET next_free_at_us = 0")
     newest = "SELECT max(created_at_ms) FROM delivery WHERE send_id = :send"
     assert environment.database.value(newest, send=send) < now_ms() - _DAY_MS // 2
-    waiting = environment.count_states(send)["ready"]
+    waiting = environment.progress.count_states(send)["ready"]
     if environment.engine == "sqlite":
         environment.valkey.run_redis_command("FLUSHALL")
     environment.scale_processes()

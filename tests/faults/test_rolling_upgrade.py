@@ -5,10 +5,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.faults.support.engine_marks import on_engine_in_short_run
-from tests.faults.support.fault_environment import LONG_RUN, FaultEnvironment
+from tests.faults.support.fault_environment import FaultEnvironment
 from tests.faults.support.fault_report import FaultReport
 from tests.faults.support.invariants import check_invariants
 from tests.faults.support.supervised_processes import SupervisedProcess
+from tests.faults.support.timing import LONG_RUN
 from tests.support import servers
 
 TEXTS, SLOW_RATE, RATE = (1_200, 20.0, 20.0) if LONG_RUN else (24, 1.0, 40.0)
@@ -36,12 +37,12 @@ def test_the_schema_is_upgraded_during_a_send(environment: FaultEnvironment, rep
     next_release = {"NEXT_MIGRATIONS": _next_migrations(environment)}
     environment.scale_processes(sms=1)
     environment.configure(rate=SLOW_RATE)
-    audience = environment.create_recipients(TEXTS)
+    audience = environment.sends.create_recipients(TEXTS)
     started = time.monotonic()
     upgraded = environment.start_process("sms", **next_release)
     environment.wait(lambda: "Run: portal db upgrade" in environment.log_output(), "the upgraded worker to wait")
     assert not _has_heartbeat(environment, upgraded)
-    send = environment.create_send(audience)
+    send = environment.sends.create(audience)
     environment.wait(lambda: _count_sent(environment, send) >= (TEXTS * 0.1 if LONG_RUN else 1), "texts to leave")
     _upgrade_from_two_hosts(environment, next_release)
     environment.wait(lambda: _has_heartbeat(environment, upgraded), "the upgraded worker to start")
@@ -49,7 +50,7 @@ def test_the_schema_is_upgraded_during_a_send(environment: FaultEnvironment, rep
     assert _count_sent(environment, send) < TEXTS, "every text had left before the upgrade"
     assert environment.is_ready(), "older processes must run on the newer schema"
     environment.configure(rate=RATE)
-    environment.wait_until_settled(send, seconds=300)
+    environment.progress.wait_until_settled(send, seconds=300)
     environment.supervisor.stop_for_good(upgraded)
     environment.run_portal_command("db", "downgrade", **next_release)
     outcome = check_invariants(environment, send, audience.phone_numbers)
@@ -71,7 +72,7 @@ def _upgrade_from_two_hosts(environment: FaultEnvironment, next_release: dict[st
 
 
 def _count_sent(environment: FaultEnvironment, send: int) -> int:
-    states = environment.count_states(send)
+    states = environment.progress.count_states(send)
     return sum(states.values()) - states.get("ready", 0) - states.get("sending", 0)
 
 

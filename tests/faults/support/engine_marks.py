@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.support.fault_environment import LONG_RUN
+from tests.faults.support.timing import LONG_RUN
 
 FAULT_ENGINES = ("sqlite", "postgresql")
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.core.rules.delivery_status import STATES
-from tests.faults.support.fault_environment import LEASE_SECONDS, FaultEnvironment
+from tests.faults.support.fault_environment import FaultEnvironment
+from tests.faults.support.timing import LEASE_SECONDS
 from tests.support import servers
 
 _MAX_SENDING_MS = {"sms": round(LEASE_SECONDS * 1000) + 60_000, "email": 300_000 + 60_000}
