@@ -1,1 +1,1 @@
-"""A fictional certification board with its people, templates and some history: something to look at and to learn on."""
+"""Demo data: a fictional certification board with accounts, templates and past sends."""

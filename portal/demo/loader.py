@@ -1,4 +1,4 @@
-"""Load the demo where there is nothing yet; a second time changes nothing and prints the sign-ins again."""
+"""Loads the demo into an empty database. Loading it again changes nothing."""
 
 import json
 from pathlib import Path
@@ -19,56 +19,39 @@ from portal.sends.tables.sends import Send
 from portal.settings import setting_changes
 
 PASSWORD = "maple-lantern-river"  # noqa: S105  printed on the screen: these accounts exist nowhere else
-_DEMO_FOLDER = Path(__file__).parent
-_FIRST_ACCOUNT_ID, _LAST_ACCOUNT_ID = "P-1001", "STAFF-2"
+_FOLDER = Path(__file__).parent
 _HISTORY_DAYS = 200
-
 _STAFF = (
     NewAccount("STAFF-1", "Robin Ellery", "admin@example.org", "Staff", "admin", "America/New_York", PASSWORD),
-    NewAccount(
-        _LAST_ACCOUNT_ID, "Sasha Lund", "sysadmin@example.org", "Staff", "sysadmin", "America/New_York", PASSWORD
-    ),
+    NewAccount("STAFF-2", "Sasha Lund", "sysadmin@example.org", "Staff", "sysadmin", "America/New_York", PASSWORD),
 )
+_FIRST_ACCOUNT_ID, _LAST_ACCOUNT_ID = "P-1001", _STAFF[-1].external_id
 _TEMPLATES = (
-    (
-        "renewal-due-60",
-        "Renewal due in 60 days",
-        "Your certification renewal is due on {{ data.expiry_date }}",
-        False,
-        True,
-    ),
-    ("exam-scheduled", "Exam scheduled", "Your exam is scheduled for {{ data.exam_date }}", True, True),
-    ("audit-selected", "Audit selected", "Your continuing education was selected for audit", False, True),
-    ("payment-received", "Payment received", "We received your payment of {{ data.amount }}", False, False),
-    (
-        "application-returned",
-        "Application returned",
-        "{{ first_name }}, your application needs another look",
-        False,
-        True,
-    ),
+    ("renewal-due-60", "Renewal due in 60 days", "Your certification renewal is due on {{ data.expiry_date }}"),
+    ("exam-scheduled", "Exam scheduled", "Your exam is scheduled for {{ data.exam_date }}"),
+    ("audit-selected", "Audit selected", "Your continuing education was selected for audit"),
+    ("payment-received", "Payment received", "We received your payment of {{ data.amount }}"),
+    ("application-returned", "Application returned", "{{ first_name }}, your application needs another look"),
 )
+"""Key, name and subject."""
+_URGENT_TEMPLATE, _EMAIL_ONLY_TEMPLATE = "exam-scheduled", "payment-received"
 _SETTINGS = {
     "SmsGatewayType": "Twilio",
-    "SmsGatewayAuthentication": {
-        "AccountSid": "AC00000000000000000000000000000001",
-        "AuthToken": "simulator-live-token",
-    },
+    "SmsGatewayAuthentication": {"AccountSid": f"AC{1:032}", "AuthToken": "simulator-live-token"},
     "SmsGatewaySettings": {"FromNumber": "+12025550100", "NumberType": "long_code"},
-    "TestSmsGatewayAuthentication": {
-        "AccountSid": "AC00000000000000000000000000000002",
-        "AuthToken": "simulator-test-token",
-    },
+    "TestSmsGatewayAuthentication": {"AccountSid": f"AC{2:032}", "AuthToken": "simulator-test-token"},
     "TestSmsGatewaySettings": {"FromNumber": "+15005550006"},
     "EnableSmsNotifications": "true",
 }
-"""The simulator's own credentials: they open nothing else."""
+"""Credentials of the simulator, which open nothing else."""
 
 
 def load_demo(now_ms: int) -> list[str]:
-    """The lines to print: who can sign in. Raises `Refused` where there are accounts that are not the demo's."""
+    """Return lines that say who can sign in. Raises `ActionRefused` if there are accounts not of the demo."""
     if find_by_external_id(_FIRST_ACCOUNT_ID) is None and db.session.scalar(select(Account.id).limit(1)) is not None:
-        raise ActionRefused("There are accounts here already, so the demo is not loaded: it would mix with them.")
+        raise ActionRefused(
+            "The database already has accounts, and the demo data would mix with them. Use an empty database."
+        )
     if find_by_external_id(_LAST_ACCOUNT_ID) is None:
         _load_missing(now_ms)
     return [
@@ -80,19 +63,20 @@ def load_demo(now_ms: int) -> list[str]:
 
 
 def _load_missing(now_ms: int) -> None:
-    """Each step only where it is not done: a start that was broken off goes on with the next one."""
-    opened_ms = now_ms - _HISTORY_DAYS * 86_400_000
+    """Skip what exists, so that an interrupted load is continued."""
+    created_at_ms = now_ms - _HISTORY_DAYS * 86_400_000
     for name, value in _SETTINGS.items():
         setting_changes.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, now_ms)
     if find_by_external_id(_FIRST_ACCOUNT_ID) is None:
-        account_import.import_accounts((_DEMO_FOLDER / "accounts.csv").read_bytes(), opened_ms)
+        account_import.import_accounts((_FOLDER / "accounts.csv").read_bytes(), created_at_ms)
     account_management.set_missing_passwords(PASSWORD)
-    for key, name, subject, urgent, sms in _TEMPLATES:
+    for key, name, subject in _TEMPLATES:
         if find_template(key) is None:
-            body = (_DEMO_FOLDER / "templates" / f"{key}.md").read_text("utf-8")
-            message_templates.create_template(TemplateDraft(key, name, subject, body, urgent, sms), None, opened_ms)
+            body = (_FOLDER / "templates" / f"{key}.md").read_text("utf-8")
+            draft = TemplateDraft(key, name, subject, body, key == _URGENT_TEMPLATE, key != _EMAIL_ONLY_TEMPLATE)
+            message_templates.create_template(draft, None, created_at_ms)
     if db.session.scalar(select(Send.id).limit(1)) is None:
         past_sends.load_past_sends(now_ms)
-    for new in _STAFF:
-        if find_by_external_id(new.external_id) is None:
-            account_management.create_account(new, opened_ms)
+    for account in _STAFF:
+        if find_by_external_id(account.external_id) is None:
+            account_management.create_account(account, created_at_ms)
