@@ -63,9 +63,8 @@ def install(root: Path, dev: bool) -> None:
 def is_installed(root: Path, lists: list[Path]) -> bool:
     if not (root / ".venv/bin/python").exists():
         return False
-    return all(
-        stamp(root, path).exists() and stamp(root, path).read_text() == fingerprint(root, path) for path in lists
-    )
+    stamps = {path: stamp(root, path) for path in lists}
+    return all(file.exists() and file.read_text() == fingerprint(root, path) for path, file in stamps.items())
 
 
 def stamp(root: Path, packages: Path) -> Path:
@@ -74,13 +73,8 @@ def stamp(root: Path, packages: Path) -> Path:
 
 def fingerprint(root: Path, packages: Path) -> str:
     """Changes when the packages, the folder or the venv's Python change."""
-    parts = [
-        _STAMP_VERSION.encode(),
-        str(root).encode(),
-        (root / ".venv/pyvenv.cfg").read_bytes(),
-        packages.read_bytes(),
-    ]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+    content = [(root / ".venv/pyvenv.cfg").read_bytes(), packages.read_bytes()]
+    return hashlib.sha256(b"\0".join([_STAMP_VERSION.encode(), str(root).encode(), *content])).hexdigest()
 
 
 def check_writable(folder: Path) -> None:
@@ -100,12 +94,8 @@ def ensure_venv(root: Path) -> Path:
     venv = root / ".venv"
     version_check = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
     try:
-        usable = (
-            subprocess.run([venv / "bin/python", "-c", version_check], capture_output=True, check=False).returncode == 0
-        )
-    except OSError:
-        usable = False
-    if not usable:
+        subprocess.run([venv / "bin/python", "-c", version_check], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
         make_venv(venv)
     return venv
 
@@ -155,9 +145,8 @@ def explain_pip_failure(output: str) -> str:
     if match := _NO_WHEEL_ERROR.search(output):
         machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
         return (
-            f"There is no prebuilt package of {match[1] or match[2]} for this machine ({machine}), "
-            "and setup compiles nothing: use Python 3.11 to 3.13 on Linux with glibc 2.28 or newer, or on macOS 11 "
-            "or newer."
+            f"There is no prebuilt package of {match[1] or match[2]} for this machine ({machine}), and setup compiles "
+            "nothing: use Python 3.11 to 3.13 on Linux with glibc 2.28 or newer, or on macOS 11 or newer."
         )
     last_line = [line for line in output.strip().splitlines() if line.strip()][-1:] or ["it gave no reason"]
     return f"pip could not install the packages: {last_line[0]}"

@@ -39,9 +39,8 @@ def npm_pack(name: str, version: str, folder: Path) -> bytes:
     command = ["npm", "pack", f"{name}@{version}", "--silent", "--pack-destination", str(folder)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode != 0:
-        raise VendorError(
-            f"npm could not fetch {name}@{version}: {(run.stderr.strip().splitlines() or ['no reason given'])[-1]}"
-        )
+        reason = (run.stderr.strip().splitlines() or ["it gave no reason"])[-1]
+        raise VendorError(f"npm could not fetch {name}@{version}: {reason}")
     return (folder / run.stdout.split()[-1]).read_bytes()
 
 

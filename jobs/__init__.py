@@ -1,1 +1,1 @@
-"""The RQ tasks, which take ids and call actions, the worker that runs them, and the scheduler."""
+"""The RQ tasks, the worker that runs them, and the scheduler."""

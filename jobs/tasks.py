@@ -1,4 +1,4 @@
-"""The tasks that can be enqueued by name (`gateways.queue`). Each takes ids only and calls one action."""
+"""The tasks that can be enqueued by name (`gateways.queue`). Arguments are ids only."""
 
 from collections.abc import Callable
 
@@ -36,7 +36,7 @@ def apply_send_control(send_id: int) -> None:
 
 
 def run_pending(queue: str) -> None:
-    """Do the pending work of a queue without a job. Rarer work is left to the scheduler."""
+    """Do the pending work of a queue without a job. The scheduler does rarer work."""
     _TASK_BY_QUEUE[queue]()
 
 

@@ -66,7 +66,7 @@ class AllowlistedJob(Job):  # type: ignore[misc]
 
 class PortalWorker(SimpleWorker):  # type: ignore[misc]
     redis_error: RedisError | None = None
-    """Why the worker stopped, if Redis was the reason."""
+    """The reason why the worker stopped, if it was Redis."""
 
     def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
         """Let the current job finish; it checks for shutdown several times a second.
@@ -119,52 +119,52 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
 
 def run_worker(name: str) -> int:
     """Process one queue until shutdown, with Redis or without it."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    shutdown.install_signal_handlers()
     with app().app_context():
         redis_url = settings().redis_url
-    heartbeat_stop = _start_heartbeat(name)
+    heartbeat_stop = Event()
+    # In a separate thread, so that a long job does not look like a dead worker.
+    Thread(target=_heartbeat_loop, args=(name, heartbeat_stop), daemon=True, name="heartbeat").start()
     try:
         _run_pending(name)  # the queue may still count a dead worker's job as running
         backoff_seconds = 0.0
         while not shutdown.is_shutdown_requested():
             _poll_database(name, redis_url, backoff_seconds)
             if not shutdown.is_shutdown_requested():
-                backoff_seconds = _next_backoff_seconds(backoff_seconds) if _consume_queue(name, redis_url) else 0.0
+                is_rejected = _consume_queue(name, redis_url)
+                next_seconds = min(_MAX_BACKOFF_SECONDS, max(_MIN_BACKOFF_SECONDS, 2 * backoff_seconds))
+                backoff_seconds = next_seconds if is_rejected else 0.0
     finally:
         heartbeat_stop.set()
     return 0
-
-
-def _next_backoff_seconds(last_seconds: float) -> float:
-    return min(_MAX_BACKOFF_SECONDS, max(_MIN_BACKOFF_SECONDS, 2 * last_seconds))
 
 
 def _consume_queue(name: str, redis_url: str) -> bool:
     """Process jobs until shutdown or a Redis error. Returns True if Redis rejected the worker but seems healthy."""
     started = time.monotonic()
     worker = _create_worker(name, redis_url)
-    startup_error: RedisError | None = None
     try:
         # Redis may know a worker of this name: this one before an outage, or a container's process before its restart
         worker.register_death()
         worker.work(logging_level="WARNING")
     except RedisError as error:
-        startup_error = error
+        worker.redis_error = worker.redis_error or error
     except StopRequested:
         pass  # a signal while RQ was already stopping
     finally:
         shutdown.install_signal_handlers()  # RQ replaced them and does not restore them
         shutdown.wait_for_shutdown(0.1)
-    redis_error = worker.redis_error or startup_error
-    lost_connection = (
-        isinstance(redis_error, RedisConnectionError | RedisTimeoutError) and time.monotonic() > started + 1
-    )
+    is_connection_error = isinstance(worker.redis_error, RedisConnectionError | RedisTimeoutError)
+    lost_connection = is_connection_error and time.monotonic() > started + 1
     return not (lost_connection or shutdown.is_shutdown_requested() or queue.queue_problem_now(redis_url))
 
 
 def _create_worker(name: str, redis_url: str) -> PortalWorker:
     return PortalWorker(
         [queue.open_queue(name, queue.connect_redis(redis_url))],
-        connection=_blocking_connection(redis_url),
+        # without a read timeout, because RQ waits for jobs with a blocking read
+        connection=Redis.from_url(redis_url, socket_connect_timeout=5),
         name=f"{name}-{socket.gethostname()}-{os.getpid()}",
         serializer=JSONSerializer,
         job_class=AllowlistedJob,
@@ -172,11 +172,6 @@ def _create_worker(name: str, redis_url: str) -> PortalWorker:
         maintenance_interval=60,
         log_job_description=False,
     )
-
-
-def _blocking_connection(redis_url: str) -> Redis:
-    """Without a read timeout, because RQ waits for jobs with a blocking read."""
-    return Redis.from_url(redis_url, socket_connect_timeout=5)
 
 
 def _poll_database(name: str, redis_url: str, backoff_seconds: float) -> None:
@@ -196,10 +191,8 @@ def _poll_database(name: str, redis_url: str, backoff_seconds: float) -> None:
 
 
 def _redis_problem(redis_url: str, retry_at: float) -> object:
-    return queue.queue_problem_now(redis_url) or (_REJECTED_BY_REDIS if time.monotonic() < retry_at else None)
-
-
-_REJECTED_BY_REDIS = "Redis accepted a write but rejected the worker."
+    rejected = "Redis accepted a write but rejected the worker." if time.monotonic() < retry_at else None
+    return queue.queue_problem_now(redis_url) or rejected
 
 
 def _run_pending(name: str) -> None:
@@ -207,16 +200,6 @@ def _run_pending(name: str) -> None:
         tasks.run_pending(name)
     except SQLAlchemyError:
         _log.exception("polling the database failed; will retry", queue=name)
-
-
-def _start_heartbeat(name: str) -> Event:
-    """Record heartbeats in a separate thread, so that a long job does not look like a dead worker.
-
-    Setting the returned event stops the thread.
-    """
-    stop = Event()
-    Thread(target=_heartbeat_loop, args=(name, stop), daemon=True, name="heartbeat").start()
-    return stop
 
 
 def _heartbeat_loop(name: str, stop: Event) -> None:
@@ -232,9 +215,3 @@ def _heartbeat_loop(name: str, stop: Event) -> None:
                 db.session.remove()
         if stop.wait(_HEARTBEAT_SECONDS):
             return
-
-
-def main(name: str) -> int:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    shutdown.install_signal_handlers()
-    return run_worker(name)

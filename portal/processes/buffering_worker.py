@@ -30,8 +30,6 @@ _SOCKET_TIMEOUT_SECONDS = 30
 """For threads, if a client does not read the response or the request only seemed complete."""
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
 _ERROR_RESPONSE = """HTTP/1.1 {status} {reason}\r
 Connection: close\r
 Content-Type: text/plain\r
@@ -245,9 +243,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         if data is None:
             return
         if not data:
-            self._stop_buffering(conn)
-            self.nr_conns -= 1
-            conn.close()
+            self._drop(conn)
             return
         conn.request.received += data
         self._process_buffer(conn)
@@ -264,9 +260,12 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
                 _try_send(conn.sock, _CONTINUE)
 
     def _time_out(self, conn: BufferedConnection) -> None:
-        self._stop_buffering(conn)
         if conn.request.received:
             _try_send(conn.sock, _TIMED_OUT)
+        self._drop(conn)
+
+    def _drop(self, conn: BufferedConnection) -> None:
+        self._stop_buffering(conn)
         self.nr_conns -= 1
         conn.close()
 

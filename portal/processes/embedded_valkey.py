@@ -20,7 +20,6 @@ from portal.processes import StartupError
 from portal.processes.program import Program
 
 _MAXMEMORY = "256mb"
-_PING_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _SHUTDOWN_SECONDS = 10.0
 _NO_RETRY = Retry(NoBackoff(), 0)  # redis-py's own retries would take four seconds
@@ -117,16 +116,9 @@ def _make_private_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-        raise StartupError(
-            f"{folder} belongs to another user: remove it, or choose another folder with PORTAL_INSTANCE."
-        )
+        raise StartupError(f"{folder} belongs to another user. Remove it, or set PORTAL_INSTANCE to another folder.")
     folder.chmod(0o700)
 
 
 def _client(socket: Path) -> redis.Redis:
-    return redis.Redis(
-        unix_socket_path=str(socket),
-        socket_timeout=_PING_SECONDS,
-        socket_connect_timeout=_PING_SECONDS,
-        retry=_NO_RETRY,
-    )
+    return redis.Redis(unix_socket_path=str(socket), socket_timeout=1, socket_connect_timeout=1, retry=_NO_RETRY)

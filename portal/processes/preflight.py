@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from portal.processes import StartupError
+from portal.processes import StartupError, is_process_running
 
 _LOCK_POLL_SECONDS = 0.1
 _PREVIOUS_RUN_SECONDS = 65.0  # longer than the orphan reaper of the previous run takes
@@ -58,10 +58,14 @@ def check_ports(*ports: Port) -> None:
         _check_port_free(port, numbers)
 
 
-def _check_port_free(port: Port, taken: list[int]) -> None:
+def is_listening(port: int) -> bool:
     with socket.socket() as client:
         client.settimeout(1)
-        is_busy = client.connect_ex(("127.0.0.1", port.number)) == 0
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _check_port_free(port: Port, taken: list[int]) -> None:
+    is_busy = is_listening(port.number)
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignores connections just closed
         try:
@@ -92,15 +96,15 @@ def _suggest_port(number: int, taken: list[int]) -> int:
 def lock_instance(instance: Path, report: Callable[[str], None], timeout_seconds: float = _PREVIOUS_RUN_SECONDS) -> int:
     """Lock the folder for this run; the returned descriptor holds the lock until its last holder ends.
 
-    If the holder was killed, its orphan reaper keeps the lock until the last child is gone, so that two data servers
-    never share an append-only file. This function waits for that.
+    If the holder was killed, this waits until its orphan reaper has ended the last child and releases the lock, so
+    that two data servers never share an append-only file.
     """
     descriptor = os.open(instance / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + timeout_seconds
     has_reported = False
     while not _try_lock(descriptor):
         holder = _lock_holder_pid(descriptor)
-        if _is_running(holder) or time.monotonic() > deadline:
+        if (holder > 0 and is_process_running(holder)) or time.monotonic() > deadline:
             os.close(descriptor)
             raise StartupError(
                 f"Another portal up (process {holder}) is already using {instance}. "
@@ -127,15 +131,3 @@ def _lock_holder_pid(descriptor: int) -> int:
     with contextlib.suppress(ValueError):
         return int(os.pread(descriptor, 20, 0))
     return 0
-
-
-def _is_running(pid: int) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 from portal.processes import StartupError
 
 _HEARTBEAT_SECONDS = 10.0
 _STALE_SECONDS = 60.0
-_ROOT = Path(__file__).resolve().parent.parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 _BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 _MACHINE_ID_FILE = Path("/etc/machine-id")
 _MOUNTS_FILE = Path("/proc/self/mounts")
@@ -41,9 +41,8 @@ class Host:
         """Same kernel; or same name and machine id, as after a reboot."""
         if self.boot_id and self.boot_id == other.boot_id:
             return True
-        return (self.name, self.machine_id) == (other.name, other.machine_id) and bool(
-            self.machine_id or not self.boot_id
-        )
+        is_same_name = (self.name, self.machine_id) == (other.name, other.machine_id)
+        return is_same_name and bool(self.machine_id or not self.boot_id)
 
 
 def current_host() -> Host:
@@ -66,10 +65,18 @@ def ensure_single_host(database_url: str) -> None:
 
 
 def record_host(database_url: str) -> None:
-    """Record that this host uses the database."""
-    database = database_file(database_url)
-    if database is not None:
-        _write_lock_file(_lock_file(database))
+    """Record atomically that this host uses the database.
+
+    Errors are ignored: in a read-only folder, the database fails itself.
+    """
+    if (database := database_file(database_url)) is None:
+        return
+    lock_file = _lock_file(database)
+    draft = lock_file.with_name(f"{lock_file.name}.{socket.gethostname()}-{os.getpid()}")
+    with contextlib.suppress(OSError):
+        draft.write_text(json.dumps(asdict(current_host())))
+        draft.chmod(0o644)
+        draft.replace(lock_file)
 
 
 def hold_host_lock(database_url: str, on_takeover: Callable[[], None]) -> None:
@@ -81,8 +88,8 @@ def hold_host_lock(database_url: str, on_takeover: Callable[[], None]) -> None:
 
 
 def _heartbeat_loop(database_url: str, on_takeover: Callable[[], None]) -> None:
-    never = Event()
-    while not never.wait(_HEARTBEAT_SECONDS):
+    while True:
+        time.sleep(_HEARTBEAT_SECONDS)
         try:
             ensure_single_host(database_url)
         except StartupError as error:
@@ -110,15 +117,6 @@ def _read_holder(lock_file: Path) -> tuple[Host | None, float]:
         return Host(**json.loads(lock_file.read_text())), time.time() - lock_file.stat().st_mtime
     except (OSError, ValueError, TypeError):
         return None, 0.0
-
-
-def _write_lock_file(lock_file: Path) -> None:
-    """Write atomically. Errors are ignored: in a read-only folder, the database fails itself."""
-    draft = lock_file.with_name(f"{lock_file.name}.{socket.gethostname()}-{os.getpid()}")
-    with contextlib.suppress(OSError):
-        draft.write_text(json.dumps(asdict(current_host())))
-        draft.chmod(0o644)
-        draft.replace(lock_file)
 
 
 def _check_file_system(database: Path) -> None:

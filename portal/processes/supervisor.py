@@ -53,8 +53,8 @@ class Supervisor:
     def __init__(
         self,
         environment: Mapping[str, str],
-        *,
         grace_seconds: float = 45.0,
+        *,
         backoff: Backoff | None = None,
         console: Console | None = None,
         inherited_fds: Iterable[int] = (),
@@ -139,9 +139,8 @@ class Supervisor:
         self._stopping = True
         if self._stop_requested_at is not None:
             self.console.print_line_raw("Stopping after the work in progress. Press Ctrl-C again to stop now.")
-        self._stop_sessions(
-            {pid for pid, program in self._sessions.items() if not program.stops_last}, self._grace_seconds
-        )
+        first = {pid for pid, program in self._sessions.items() if not program.stops_last}
+        self._stop_sessions(first, self._grace_seconds)
         self._force_stop = False  # the data server still needs a moment to save
         self._stop_sessions(set(self._sessions), min(self._grace_seconds, _FINAL_GRACE_SECONDS))
 
@@ -208,12 +207,10 @@ class Supervisor:
         self._notify_reaper(f"+{process.pid}")
         for pipe, captured in ((process.stdout, child.captured_lines is not None), (process.stderr, False)):
             if pipe is not None:
-                self._watch_output(child, LineReader(os.dup(pipe.fileno())), captured)
+                lines = LineReader(os.dup(pipe.fileno()))
                 pipe.close()
-
-    def _watch_output(self, child: _Child, lines: LineReader, captured: bool) -> None:
-        child.outputs.append(lines)
-        self._selector.register(lines.descriptor, selectors.EVENT_READ, (child, lines, captured))
+                child.outputs.append(lines)
+                self._selector.register(lines.descriptor, selectors.EVENT_READ, (child, lines, captured))
 
     def _handle_exit(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
         for key in list(self._selector.get_map().values()):
@@ -222,7 +219,8 @@ class Supervisor:
         child.process = None
         child.exit_code = process.returncode
         if child.restarts and not self._stopping and self._stop_requested_at is None:
-            self._schedule_restart(child, f"ended ({_describe_exit(process.returncode)})")
+            code = process.returncode
+            self._schedule_restart(child, f"ended ({f'signal {-code}' if code < 0 else f'exit code {code}'})")
 
     def _schedule_restart(self, child: _Child, reason: str) -> None:
         failed_quickly = time.monotonic() - child.started_at < _MIN_UPTIME_SECONDS
@@ -277,7 +275,3 @@ class Supervisor:
 
 def _ignore_signal(_signum: int, _frame: FrameType | None) -> None:
     """Without a handler, the signal would not reach the wake-up descriptor."""
-
-
-def _describe_exit(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"

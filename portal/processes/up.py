@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from portal.processes.supervisor import ShutdownRequested, Supervisor
 QUEUES = ("sms", "email", "work")
 _VALKEY_READY_SECONDS = 60.0  # reading a long append-only file takes a while
 _READY_SECONDS = 30.0
-_PORTAL_COMMAND = (sys.executable, "-m", "portal")
 
 
 @dataclass(frozen=True)
@@ -32,15 +30,12 @@ class LaunchPlan:
     simulator_port: int
     smtp_port: int
     environment: Mapping[str, str]
-    portal: tuple[str, ...]
+    portal: Sequence[str]
+    """The command that starts every child."""
 
     @property
     def uses_embedded_valkey(self) -> bool:
         return not self.environment.get("PORTAL_REDIS_URL")
-
-    @property
-    def simulator_url(self) -> str:
-        return f"http://127.0.0.1:{self.simulator_port}"
 
     def program(self, name: str, *arguments: str) -> Program:
         return Program(name, (*self.portal, *arguments))
@@ -53,21 +48,16 @@ def run_up(
     demo: bool,
     simulator_port: int | None = None,
     smtp_port: int | None = None,
-    portal: Sequence[str] = _PORTAL_COMMAND,
+    portal: Sequence[str] = (sys.executable, "-m", "portal"),
     grace_seconds: float = 45.0,
 ) -> int:
-    """Run until stopped. Returns 0 after a requested stop, or 1 with a sentence on stderr if it cannot run.
-
-    `portal` is the command that starts every child.
-    """
-    plan = _build_plan(environ, port, demo, simulator_port, smtp_port, tuple(portal))
+    """Run until stopped. Returns 0 after a requested stop, or 1 with a sentence on stderr if it cannot run."""
+    plan = _build_plan(environ, port, demo, simulator_port or port + 1, smtp_port or port + 2, portal)
     console = Console(sys.stdout)
     try:
         lock = _preflight(plan, console)
         try:
-            with Supervisor(
-                plan.environment, grace_seconds=grace_seconds, console=console, inherited_fds=(lock,)
-            ) as supervisor:
+            with Supervisor(plan.environment, grace_seconds, console=console, inherited_fds=(lock,)) as supervisor:
                 _run(plan, supervisor)
         finally:
             os.close(lock)
@@ -80,22 +70,17 @@ def run_up(
 
 
 def _build_plan(
-    env: Mapping[str, str],
-    port: int,
-    demo: bool,
-    simulator_port: int | None,
-    smtp_port: int | None,
-    portal: tuple[str, ...],
+    env: Mapping[str, str], port: int, demo: bool, simulator_port: int, smtp_port: int, portal: Sequence[str]
 ) -> LaunchPlan:
     instance = instance_folder(env)
-    simulator_port = simulator_port or port + 1
-    smtp_port = smtp_port or port + 2
     defaults = {} if is_production(env) else {"PORTAL_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     if demo:
-        defaults["PORTAL_TWILIO_API_URL"] = f"http://127.0.0.1:{simulator_port}"
-        defaults["PORTAL_SMTP_URL"] = f"smtp://127.0.0.1:{smtp_port}"
-        defaults["PORTAL_ORGANISATION"] = "Northfield Board"
-        defaults["PORTAL_MAIL_FROM"] = "Northfield Board <notifications@example.org>"
+        defaults |= {
+            "PORTAL_TWILIO_API_URL": f"http://127.0.0.1:{simulator_port}",
+            "PORTAL_SMTP_URL": f"smtp://127.0.0.1:{smtp_port}",
+            "PORTAL_ORGANISATION": "Northfield Board",
+            "PORTAL_MAIL_FROM": "Northfield Board <notifications@example.org>",
+        }
     configured = {name: value for name, value in env.items() if value}
     # Children would buffer their output to pipes, and RQ reads cron strings in local time.
     fixed = {"PORTAL_INSTANCE": str(instance), "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
@@ -138,12 +123,8 @@ def _run(plan: LaunchPlan, supervisor: Supervisor) -> None:
     _run_setup_step(supervisor, plan.program("db upgrade", "db", "upgrade"), "The database could not be upgraded")
     sign_ins: list[str] = []
     if plan.demo:
-        sign_ins = _run_setup_step(
-            supervisor,
-            plan.program("demo load", "demo", "load"),
-            "The demo data could not be loaded",
-            capture_output=True,
-        )
+        demo_load = plan.program("demo load", "demo", "load")
+        sign_ins = _run_setup_step(supervisor, demo_load, "The demo data could not be loaded", capture_output=True)
     for program in _programs_to_run(plan):
         supervisor.start(program)
     if not supervisor.wait_for(lambda: _is_ready(plan), _READY_SECONDS):
@@ -178,13 +159,13 @@ def _run_setup_step(
 
 
 def _programs_to_run(plan: LaunchPlan) -> list[Program]:
-    programs = [plan.program("web", "web", "--port", str(plan.port))]
-    # one queue for each process (docs/reliability.md#one-queue-per-worker)
-    programs += [plan.program(queue, "worker", queue) for queue in QUEUES]
-    programs.append(plan.program("scheduler", "scheduler"))
-    if plan.demo:
-        programs.insert(0, _simulator_program(plan))
-    return programs
+    return [
+        *([_simulator_program(plan)] if plan.demo else []),
+        plan.program("web", "web", "--port", str(plan.port)),
+        # one queue for each process (docs/reliability.md#one-queue-per-worker)
+        *(plan.program(queue, "worker", queue) for queue in QUEUES),
+        plan.program("scheduler", "scheduler"),
+    ]
 
 
 def _simulator_program(plan: LaunchPlan) -> Program:
@@ -195,7 +176,7 @@ def _simulator_program(plan: LaunchPlan) -> Program:
 
 
 def _is_ready(plan: LaunchPlan) -> bool:
-    return _is_healthy(plan.port) and (not plan.demo or _is_listening(plan.simulator_port))
+    return _is_healthy(plan.port) and (not plan.demo or preflight.is_listening(plan.simulator_port))
 
 
 def _is_healthy(port: int) -> bool:
@@ -209,17 +190,11 @@ def _is_healthy(port: int) -> bool:
         connection.close()
 
 
-def _is_listening(port: int) -> bool:
-    with socket.socket() as client:
-        client.settimeout(1)
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
 def _startup_message(plan: LaunchPlan, sign_ins: Sequence[str]) -> list[str]:
     lines = ["", f"  The portal    {plan.environment['PORTAL_PUBLIC_URL']}"]
     if plan.demo:
-        lines.append(f"  Handsets      {plan.simulator_url}/handsets")
-        lines.append(f"  Mailbox       {plan.simulator_url}/mailbox")
+        lines.append(f"  Handsets      http://127.0.0.1:{plan.simulator_port}/handsets")
+        lines.append(f"  Mailbox       http://127.0.0.1:{plan.simulator_port}/mailbox")
     else:
         lines += ["", "  Create the first account: portal accounts create --email you@example.org --role sysadmin"]
     lines += ["", *(f"  {line}" for line in sign_ins)] if sign_ins else []

@@ -15,7 +15,7 @@ def signal_itself(self):
     os.kill(os.getpid(), signal.SIGTERM)
 
 worker.PortalWorker.register_death = signal_itself
-sys.exit(worker.main("sms"))
+sys.exit(worker.run_worker("sms"))
 """
 
 
