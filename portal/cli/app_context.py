@@ -1,4 +1,4 @@
-"""What every command shares: the app around it, the clock, and one line on stderr when it is refused."""
+"""What commands share: the app context, input, and errors as one line on stderr."""
 
 import contextlib
 import functools
@@ -15,8 +15,7 @@ from portal.core.config import ConfigError, load_settings
 from portal.core.errors import ActionRefused
 from portal.core.rules import text_input
 from portal.core.rules.connection_errors import ErrorExplanation, explain_database_error
-from portal.processes import StartupError as StartupError
-from portal.processes import sqlite_host_lock
+from portal.processes import StartupError, sqlite_host_lock
 from portal.settings.rules.encryption import DecryptionError
 
 
@@ -28,7 +27,7 @@ class IdentifierParam(click.ParamType[str]):
 
 
 IDENTIFIER = IdentifierParam()
-"""An argument such as a key, a number or a name of a setting, without what nobody sees."""
+"""An argument such as a key, a phone number or the name of a setting, without invisible characters."""
 
 
 def exit_with_error(sentence: str) -> NoReturn:
@@ -36,32 +35,43 @@ def exit_with_error(sentence: str) -> NoReturn:
     sys.exit(1)
 
 
+def read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        exit_with_error(f"{path} cannot be read: {error.strerror}.")
+
+
+def read_file_or_stdin(path: Path) -> bytes:
+    """The file's content; `-` stands for stdin."""
+    return sys.stdin.buffer.read() if str(path) == "-" else read_file(path)
+
+
 def with_app_context(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Run inside the app; what is refused ends with one sentence and exit code 1."""
+    """Run the command in the app context. Expected errors end it with one sentence and exit code 1."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from portal import create_app
 
         try:
-            found = load_settings()
-            sqlite_host_lock.ensure_single_host(found.database_url)
-            with contextlib.suppress(DBAPIError):  # the command meets it too: the doctor reports it among other things
-                pooler_check.check_pooler(found.database_url)
-            with create_app(found).app_context():
+            settings = load_settings()
+            sqlite_host_lock.ensure_single_host(settings.database_url)
+            with contextlib.suppress(DBAPIError):  # the command fails with it too, and the doctor reports it
+                pooler_check.check_pooler(settings.database_url)
+            with create_app(settings).app_context():
                 return command(*args, **kwargs)
         except ActionRefused as error:
             exit_with_error(" ".join(error.message.split()))
         except (ConfigError, StartupError, DecryptionError) as error:
             exit_with_error(str(error))
         except DBAPIError as error:
-            exit_with_error(str(explain_connection_error(error, found.database_url)))
+            exit_with_error(str(explain_connection_error(error, settings.database_url)))
 
     return wrapped
 
 
 def explain_connection_error(error: DBAPIError, database_url: str) -> ErrorExplanation:
-    """Why the database cannot be used, and the way out."""
     database = sqlite_host_lock.database_file(database_url)
     if database is not None and "unable to open" in str(error.orig):
         return _explain_unopened_file(database)
@@ -69,14 +79,15 @@ def explain_connection_error(error: DBAPIError, database_url: str) -> ErrorExpla
 
 
 def _explain_unopened_file(database: Path) -> ErrorExplanation:
-    """SQLite has one sentence for all that keeps it from opening a file."""
-    folder = database.parent
-    if not folder.is_dir():
-        return ErrorExplanation(
-            f"The folder of the database, {folder}, is not there.", "Make it, or correct PORTAL_DATABASE_URL."
+    """SQLite has a single message for every cause."""
+    if not database.parent.is_dir():
+        cause, fix = (
+            f"The database folder {database.parent} does not exist.",
+            "Create it, or correct PORTAL_DATABASE_URL.",
         )
-    if database.is_dir():
-        return ErrorExplanation(f"{database} is a folder, and no database.", "Name a file in PORTAL_DATABASE_URL.")
-    return ErrorExplanation(
-        f"The database {database} cannot be opened.", "Give this user the right to read and write it and its folder."
-    )
+    elif database.is_dir():
+        cause, fix = f"{database} is a folder, not a database.", "Name a file in PORTAL_DATABASE_URL."
+    else:
+        cause = f"The database {database} cannot be opened."
+        fix = "Give this user permission to read and write it and its folder."
+    return ErrorExplanation(cause, fix)

@@ -1,15 +1,14 @@
-"""`portal consent`: verify the ledger, invite, opt a number out, import opt-outs, export evidence."""
+"""`portal consent`: verify the ledger, invite, opt out, import opt-outs, export evidence."""
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from portal.accounts.tables.accounts import find_by_external_id
 from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
-from portal.cli.account_commands import print_row_errors, print_warnings
-from portal.cli.app_context import IDENTIFIER, exit_with_error, with_app_context
+from portal.cli.account_commands import exit_with_row_errors, print_warnings
+from portal.cli.app_context import IDENTIFIER, exit_with_error, read_file_or_stdin, with_app_context
 from portal.consent import consent_export_files, invitations, manual_consent, opt_out_import
 from portal.consent.account_import import ImportRejected
 from portal.consent.consent_export import build_export
@@ -29,21 +28,19 @@ from portal.core.rules.time_format import start_of_day_ms
 
 @click.group(name="consent")
 def group() -> None:
-    """Opt-ins, opt-outs, and the ledger that proves them."""
+    """Record and export consent, and verify the ledger that proves it."""
 
 
 @group.command(name="verify")
-@click.option("--head", metavar="DIGEST", default="", help="A digest noted earlier, which must be in the chain.")
+@click.option("--head", metavar="DIGEST", default="", help="A digest noted earlier that must be in the chain.")
 @with_app_context
 def verify_ledger(head: str) -> None:
-    """Verify the whole chain. Exit code 1 if an event does not fit."""
+    """Verify the whole chain; exit code 1 if it is broken."""
     result = verify_chain(head)
     if result.first_break:
         exit_with_error(f"Event {result.first_break.event_id} does not fit: {result.first_break.reason}.")
     if result.known_event_id is None:
-        exit_with_error(
-            "The ledger is unbroken, but the digest you noted is not in it: it was rewritten or cut off since."
-        )
+        exit_with_error("The ledger is unbroken, but does not contain your digest: it was rewritten or cut off since.")
     events = f"{result.event_count:,} {'event' if result.event_count == 1 else 'events'}"
     click.echo(f"{events}, unbroken. Last digest {result.last_digest}")
     if result.known_event_id:
@@ -52,17 +49,15 @@ def verify_ledger(head: str) -> None:
 
 @group.command(name="opt-out")
 @click.argument("number")
-@click.option(
-    "--how", type=click.Choice(list(OPT_OUT_CHANNELS)), required=True, help="How the person asked to be opted out."
-)
-@click.option("--reason", required=True, help="What was said or written, by whom and when. It is kept as evidence.")
+@click.option("--how", type=click.Choice(list(OPT_OUT_CHANNELS)), required=True, help="How the person asked for it.")
+@click.option("--reason", required=True, help="Who said or wrote what, and when. It is kept as evidence.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_app_context
 def opt_out(number: str, how: str, reason: str, yes: bool) -> None:
-    """Opt a number out for somebody who asked by phone, by email or in another way, even while texts are off.
+    """Opt out a number for somebody who asked by phone, by email or in another way, even while texts are off.
 
-    Prints whose number it is and what ends, and asks for confirmation on a terminal. A number that is not in the list
-    of valid numbers is accepted if it is written in full, such as +14362345678.
+    Prints whose number it is and what ends, and asks for confirmation on a terminal. A number outside the known
+    ranges is accepted if it is written in full, such as +14362345678.
     """
     try:
         valid = manual_consent.check_opt_out(number, how, reason, confirmed_phone=number)
@@ -87,20 +82,20 @@ def opt_out(number: str, how: str, reason: str, yes: bool) -> None:
 @click.option("--yes", is_flag=True, help="The person has read this text and agrees.")
 @with_app_context
 def invite(external_id: str, number: str, yes: bool) -> None:
-    """Ask for texts at a number of an account. The phone gets an invitation, and START turns texts on.
+    """Request texts for a phone number of an account. The phone gets an invitation, and START turns texts on.
 
     Prints the text that the person agrees to. If the number is opted out, no invitation is sent: the request is kept,
-    and the command says what to text from that phone.
+    and the command prints what to text from that phone.
     """
     phone = _require_phone(external_id, number)
-    phone_id, prompt = phone.id, invitations.opt_in_prompt(phone.number)
+    prompt = invitations.opt_in_prompt(phone.number)
     click.echo(prompt.text, err=True)
     if name := invitations.displaced_account_of(phone, viewer_is_admin=True).name:
-        click.echo(f"START moves the texts from {name}, which then gets notifications by email only.", err=True)
+        click.echo(f"START moves the texts from {name}, who then gets notifications by email only.", err=True)
     if not yes and not (sys.stdin.isatty() and click.confirm("Has the person read this and agreed?", err=True)):
         exit_with_error("Nothing was done. Add --yes if the person has read this text and agrees.")
     try:
-        invitations.invite(phone_id, Actor(is_admin=True), prompt.version, now_ms())
+        invitations.invite(phone.id, Actor(is_admin=True), prompt.version, now_ms())
     except RequestRecorded as recorded:
         click.echo(f"{recorded.message} The request is kept for 30 days.")
     else:
@@ -111,64 +106,58 @@ def invite(external_id: str, number: str, yes: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @with_app_context
 def import_opt_outs_command(file: Path) -> None:
-    """Import opt-outs, all of them or none: one number a line, or a CSV.
+    """Import all opt-outs of a file, or none of them: one number a line, or a CSV file.
 
     \b
     Columns: phone,stopped_at,reason (only phone is required). - reads from stdin.
     """
     try:
-        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        exit_with_error(f"{file} cannot be read: {error.strerror}.")
-    try:
-        decoded = decode_csv(raw)
+        decoded = decode_csv(read_file_or_stdin(file))
         result = opt_out_import.import_opt_outs(decoded.text, SHELL_ACTOR, now_ms())
     except ImportRejected as error:
-        print_row_errors(error)
-        exit_with_error(error.message)
+        exit_with_row_errors(error)
     print_warnings([*decoded.warnings, *map(str, result.warnings)])
     click.echo(result.summary)
 
 
 @group.command()
-@click.option("--number", type=IDENTIFIER, default="", help="One number, such as +12025550100.")
+@click.option("--number", type=IDENTIFIER, default="", help="A phone number, such as +12025550100.")
+@click.option("--account", type=IDENTIFIER, default="", metavar="EXTERNAL_ID", help="An account number.")
 @click.option(
-    "--account", type=IDENTIFIER, default="", metavar="EXTERNAL_ID", help="One account, by its account number."
+    "--from", "since", type=IDENTIFIER, default="", metavar="DAY", help="First day (UTC), such as 2026-03-01."
 )
-@click.option(
-    "--from", "since", type=IDENTIFIER, default="", metavar="DAY", help="The first day, such as 2026-03-01, in UTC."
-)
-@click.option("--to", "until", type=IDENTIFIER, default="", metavar="DAY", help="The last day.")
+@click.option("--to", "until", type=IDENTIFIER, default="", metavar="DAY", help="Last day.")
 @click.option("--format", "file_format", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
 @with_app_context
 def export(number: str, account: str, since: str, until: str, file_format: str) -> None:
     """Write consent evidence to stdout: for a number, an account, a period, or the whole ledger."""
     if number and not is_e164(number):
         exit_with_error(f"Write the number with + and its country code, not {number!r}.")
+    account_id = _require_account_id(account) if account else None
+    since_ms, until_ms = _parse_day(since), _parse_day(until, days_later=1)
     ledger_filter = LedgerFilter(
-        number=number,
-        account_id=_require_account_id(account) if account else None,
-        since_ms=_parse_day(since),
-        until_ms=_parse_day(until, days_later=1),
-        since_day=since,
-        until_day=until,
+        number=number, account_id=account_id, since_ms=since_ms, until_ms=until_ms, since_day=since, until_day=until
     )
     parts = [number, account, f"from {since}" if since else "", f"to {until}" if until else ""]
     subject = " ".join(filter(None, parts)) or "the whole ledger"
     consent_export = build_export(ledger_filter, subject, file_format, "the command line", "UTC", now_ms())
     write = consent_export_files.export_csv if file_format == "csv" else consent_export_files.export_json
-    _write_lines(write(consent_export))
+    for line in write(consent_export):
+        sys.stdout.buffer.write(line.encode())
+    sys.stdout.flush()
 
 
 def _require_phone(external_id: str, number: str) -> PhoneNumber:
     e164 = _parse_number(number)
-    phones = [phone for phone in phones_of(_require_account_id(external_id)) if phone.number == e164]
-    return phones[0] if phones else exit_with_error(f"{number} is not on account {external_id}. Add it there first.")
+    phones = phones_of(_require_account_id(external_id))
+    return next((phone for phone in phones if phone.number == e164), None) or exit_with_error(
+        f"{number} is not on account {external_id}. Add it there first."
+    )
 
 
-def _parse_number(typed: str) -> str:
+def _parse_number(number: str) -> str:
     try:
-        return parse_search_phone(typed, settings().region) or to_e164(typed, settings().region)
+        return parse_search_phone(number, settings().region) or to_e164(number, settings().region)
     except PhoneError as error:
         exit_with_error(str(error))
 
@@ -183,9 +172,3 @@ def _parse_day(text: str, days_later: int = 0) -> int | None:
     if text and day_ms is None:
         exit_with_error(f"Write the day like 2026-03-01, not {text!r}.")
     return day_ms
-
-
-def _write_lines(lines: Iterable[str]) -> None:
-    for line in lines:
-        sys.stdout.buffer.write(line.encode())
-    sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""`portal db`, and what every process waits for before it begins: tables that it can work with."""
+"""`portal db`, and the wait of every process for tables that it can work with."""
 
 import time
 from collections.abc import Callable
@@ -23,19 +23,19 @@ _LOCK_NOT_AVAILABLE = "55P03"
 
 @click.group("db")
 def group() -> None:
-    """The database's tables."""
+    """Upgrade or downgrade the database's tables."""
 
 
 @group.command()
 @click.argument("revision", default="head")
 @with_app_context
 def upgrade(revision: str) -> None:
-    """Bring the tables up to date."""
+    """Upgrade the tables, by default to the newest revision."""
     from flask_migrate import upgrade as migrate_up
 
-    found = _stored_revision()
-    if revision == "head" and schema_version.is_newer_revision(found):
-        click.echo(f"The tables are of a newer version ({found}) than this one, which runs on them as they are.")
+    stored = _stored_revision()
+    if revision == "head" and schema_version.is_newer_revision(stored):
+        click.echo(f"The tables are from a newer version ({stored}). This version runs on them as they are.")
         return
     _retry_while_locked(lambda: migrate_up(directory=str(schema_version.MIGRATIONS), revision=revision))
 
@@ -44,7 +44,7 @@ def upgrade(revision: str) -> None:
 @click.argument("revision", default="-1")
 @with_app_context
 def downgrade(revision: str) -> None:
-    """Take the tables back, one step or to a revision."""
+    """Downgrade the tables, by one step or to a revision."""
     from flask_migrate import downgrade as migrate_down
 
     _stored_revision()
@@ -54,12 +54,14 @@ def downgrade(revision: str) -> None:
 @group.command()
 @with_app_context
 def mark_restored() -> None:
-    """Say that the database was put back from a copy: what waits in it is looked for before it leaves."""
+    """Declare that the database was restored from a backup, so that nothing in it is sent twice."""
     from portal.delivery.restore_guard import mark_restored
 
     mark_restored()
-    click.echo("Noted. Before anything leaves, the scheduler looks for waiting texts in Twilio's list; mail and sends "
-               "that were not expanded to their end wait until somebody resumes them.")  # fmt: skip
+    click.echo(
+        "Recorded. Before anything is sent, the scheduler looks for waiting texts in Twilio's list. Emails, and sends "
+        "whose fan-out had not finished, wait until somebody resumes them."
+    )
 
 
 def _stored_revision() -> str:
@@ -72,29 +74,29 @@ def _stored_revision() -> str:
 
 
 def _retry_while_locked(migrate: Callable[[], None]) -> None:
-    """A table in use is tried again soon: to wait for it longer would make everybody else wait behind us."""
-    for left in reversed(range(_MAX_ATTEMPTS)):
+    """Retry instead of waiting longer for a lock, because others would queue up behind us."""
+    for remaining in reversed(range(_MAX_ATTEMPTS)):
         try:
             migrate()
             return
         except OperationalError as error:
-            if not left or getattr(error.orig, "sqlstate", "") != _LOCK_NOT_AVAILABLE:
+            if not remaining or getattr(error.orig, "sqlstate", "") != _LOCK_NOT_AVAILABLE:
                 raise
             click.echo("A table is in use; trying again.", err=True)
 
 
 def wait_for_schema(settings: Settings) -> None:
-    """Until the database answers and its tables do for this version; says once what it waits for.
+    """Wait until the tables suit this version, printing each new problem once.
 
-    Raises `StartupError` where waiting helps nobody.
+    Raises `StartupError` if waiting does not help.
     """
-    said = ""
-    while lack := _schema_problem(settings):
-        if lack in (str(SHARED_POOLER_SESSIONS), schema_version.PRERELEASE_DATABASE):
-            raise StartupError(lack)
-        if lack != said:
-            click.echo(f"Waiting. {lack}", err=True)
-            said = lack
+    last_problem = ""
+    while problem := _schema_problem(settings):
+        if problem in (str(SHARED_POOLER_SESSIONS), schema_version.PRERELEASE_DATABASE):
+            raise StartupError(problem)
+        if problem != last_problem:
+            click.echo(f"Waiting. {problem}", err=True)
+            last_problem = problem
         time.sleep(_POLL_SECONDS)
 
 

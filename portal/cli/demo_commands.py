@@ -1,4 +1,4 @@
-"""`portal demo`: something to look at."""
+"""`portal demo`: demo data."""
 
 import click
 
@@ -9,12 +9,12 @@ from portal.demo import loader
 
 @click.group(name="demo")
 def group() -> None:
-    """A fictional certification board."""
+    """Demo data: a fictional certification board."""
 
 
 @group.command(name="load")
 @with_app_context
 def load_demo() -> None:
-    """Load it where there is nothing yet; prints who can sign in."""
+    """Load the demo data into an empty database and print who can sign in."""
     for line in loader.load_demo(now_ms()):
         click.echo(line)

@@ -1,4 +1,4 @@
-"""`portal keys`: the keys of secrets at rest."""
+"""`portal keys`: the keys that encrypt stored secrets."""
 
 import click
 
@@ -8,17 +8,14 @@ from portal.settings import key_rotation
 
 @click.group(name="keys")
 def group() -> None:
-    """Keys that encrypt stored secrets (PORTAL_ENCRYPTION_KEY, newest first)."""
+    """Rotate the keys that encrypt stored secrets (PORTAL_ENCRYPTION_KEY, newest first)."""
 
 
 @group.command()
 @with_app_context
 def rotate() -> None:
-    """Re-encrypt every stored secret with the newest key; then the older keys can be removed. Safe to repeat."""
+    """Re-encrypt every stored secret with the newest key, after which older keys can be removed. Safe to repeat."""
     result = key_rotation.rotate_keys()
+    secrets = f"{result.reencrypted} {'secret' if result.reencrypted == 1 else 'secrets'}"
     unchanged = result.total - result.reencrypted
-    click.echo(f"{_count_secrets(result.reencrypted)} re-encrypted with the newest key; {unchanged} had it already.")
-
-
-def _count_secrets(count: int) -> str:
-    return f"{count} secret{'' if count == 1 else 's'}"
+    click.echo(f"{secrets} re-encrypted with the newest key; {unchanged} already used it.")

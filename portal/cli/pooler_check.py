@@ -1,8 +1,7 @@
-"""Whether each connection to PostgreSQL keeps a session of its own, and the options that its address asks for.
+"""Checks that each connection to PostgreSQL has its own session and keeps the options in its URL.
 
-A pooler that shares connections between transactions (PgBouncer's pool_mode = transaction) answers everything, and
-loses time limits and locks without a word. It shows by what it does: another connection sees what was noted in our
-session.
+A pooler that shares sessions between transactions (PgBouncer's pool_mode = transaction) silently loses timeouts and
+locks. The check sets a variable in one session and looks for it in another.
 """
 
 import secrets
@@ -25,10 +24,11 @@ _SESSION_VARIABLE = "portal.session"
 
 
 def check_pooler(database_url: str) -> None:
-    """Raises `StartupError`; lets the driver's errors pass. Nothing to check on SQLite."""
+    """Raises `StartupError`, and the driver's errors. Does nothing for SQLite."""
     if database_url.startswith("sqlite"):
         return
-    engine = create_engine(database_url, poolclass=NullPool, **_connection_options(database_url))
+    options = {name: engine_options(database_url)[name] for name in ("connect_args", "hide_parameters")}
+    engine = create_engine(database_url, poolclass=NullPool, **options)
     with engine.connect() as connection:
         first: Any = connection.connection.driver_connection
         _check_options(first)
@@ -36,55 +36,48 @@ def check_pooler(database_url: str) -> None:
             raise StartupError(str(SHARED_POOLER_SESSIONS))
 
 
-def _connection_options(database_url: str) -> dict[str, Any]:
-    return {name: engine_options(database_url)[name] for name in ("connect_args", "hide_parameters")}
-
-
 def _check_options(connection: Any) -> None:
-    """A pooler may be told to drop what it does not know."""
+    """Poolers can be configured to drop options they do not know."""
     for name, value in startup_options(connection).items():
-        holds = _scalar(connection, "SELECT current_setting(%s, true)", name)
-        wanted = _scalar(connection, "SELECT set_config(%s, %s, true)", name, value)
+        actual = _scalar(connection, "SELECT current_setting(%s, true)", name)
+        expected = _scalar(connection, "SELECT set_config(%s, %s, true)", name, value)
         connection.rollback()
-        if holds != wanted:
+        if actual != expected:
             raise StartupError(
                 f"The pooler in PORTAL_DATABASE_URL drops the option {name} of that address. "
-                f"Take it out, and give it to the role instead: ALTER ROLE … SET {name} = …"
+                f"Remove it there, and set it for the role instead: ALTER ROLE … SET {name} = …"
             )
 
 
 def _is_behind_pooler(connection: Any) -> bool:
-    """PostgreSQL tells a client its process's number; a pooler makes one up, since the process may change."""
-    told = connection.info.backend_pid
-    serving = _scalar(connection, "SELECT pg_backend_pid()")
+    """A pooler announces an invented process id, because the server process may change."""
+    server_pid = _scalar(connection, "SELECT pg_backend_pid()")
     connection.rollback()
-    return bool(told != serving)
+    return bool(connection.info.backend_pid != server_pid)
 
 
 def _shares_sessions(engine: Engine, first: Any) -> bool:
-    """False as well where the pooler has no second connection to give: what waits for one cannot be told."""
-    token, found = secrets.token_hex(8), []
+    """Also False if the pooler has no second connection to give, because the check would wait for it forever."""
+    token, results = secrets.token_hex(8), []
     _scalar(first, f"SELECT set_config('{_SESSION_VARIABLE}', %s, false)", token)
     first.commit()
 
-    def look() -> None:
+    def check() -> None:
         with suppress(DBAPIError, psycopg.Error):
-            found.append(_session_is_shared(engine, first, token))
+            results.append(_session_is_shared(engine, first, token))
 
-    looking = Thread(target=look, daemon=True)
-    looking.start()
-    looking.join(_TIMEOUT_SECONDS)
-    return bool(found and found[0])
+    thread = Thread(target=check, daemon=True)
+    thread.start()
+    thread.join(_TIMEOUT_SECONDS)
+    return any(results)
 
 
 def _session_is_shared(engine: Engine, first: Any, token: str) -> bool:
-    """While another connection is in the middle of a transaction, it has ours, or we get another one."""
+    """While a second connection is in a transaction, does it have our session, or do we get a different one?"""
     for _ in range(_ATTEMPTS):
         with engine.connect() as second:
-            if (
-                _read_session_variable(second.connection.driver_connection) == token
-                or _read_session_variable(first) != token
-            ):
+            second_value = _read_session_variable(second.connection.driver_connection)
+            if second_value == token or _read_session_variable(first) != token:
                 return True
         first.rollback()
     return False

@@ -1,4 +1,4 @@
-"""`portal sends`: create, look at, wait for, pause, resume, cancel."""
+"""`portal sends`: create, show, wait for, pause, resume and cancel sends."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from portal.cli.account_commands import print_warnings
-from portal.cli.app_context import IDENTIFIER, exit_with_error, with_app_context
+from portal.cli.app_context import IDENTIFIER, exit_with_error, read_file, with_app_context
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.rules import csv_input
@@ -27,27 +27,30 @@ _POLL_SECONDS = 0.5
 
 @click.group(name="sends")
 def group() -> None:
-    """Templates going to people."""
+    """Create and control sends."""
 
 
 @group.command()
 @click.argument("template_key", type=IDENTIFIER)
-@click.option("--all", "everyone", is_flag=True, help="To everyone.")
-@click.option("--account-type", type=IDENTIFIER, help="To the accounts of one type.")
+@click.option("--all", "everyone", is_flag=True, help="Send to everyone.")
+@click.option("--account-type", type=IDENTIFIER, help="Send to the accounts of one type.")
 @click.option(
-    "--external-ids",
-    type=click.Path(path_type=Path),
-    help="To the account numbers in a file: one a line, or a column external_id.",
+    "--external-ids", "ids_file", type=click.Path(path_type=Path), help="Send to the account numbers in a file."
 )
-@click.option("--data", "pairs", multiple=True, metavar="NAME=VALUE", help="A value for the template's data.NAME.")
+@click.option("--data", "pairs", multiple=True, metavar="NAME=VALUE", help="Value of data.NAME in the template.")
 @with_app_context
 def create(
-    template_key: str, everyone: bool, account_type: str | None, external_ids: Path | None, pairs: tuple[str, ...]
+    template_key: str, everyone: bool, account_type: str | None, ids_file: Path | None, pairs: tuple[str, ...]
 ) -> None:
-    """Send a template; prints the send's id."""
-    audience = _parse_audience(everyone, account_type, external_ids)
+    """Send a template and print the id of the send.
+
+    The file of --external-ids has one account number a line, or is a CSV file with a column external_id.
+    """
+    audience = _parse_audience(everyone, account_type, ids_file)
     click.echo(send_creation.create_send(template_key, audience, _parse_data(pairs), None, now_ms()))
-    _print_mode_warning()
+    mode, route = app_settings.resolve_current_gateway().switches.mode, app_settings.email_route(now_ms())
+    if message_modes.is_redirected_or_simulated(mode, route):  # on stderr, because scripts read the id from stdout
+        click.echo(message_modes.describe_mode_effect(mode, route), err=True)
 
 
 @group.command()
@@ -55,23 +58,23 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
 @with_app_context
 def show(send_id: int, as_json: bool) -> None:
-    """Counts by channel and state, and when the last text leaves."""
+    """Show counts by channel and state, and when the last text leaves."""
     send_report = progress.send_report(send_id, now_ms())
     click.echo(json.dumps(_as_json(send_report), indent=2) if as_json else _as_text(send_report))
 
 
 @group.command()
 @click.argument("send_id", type=int)
-@click.option("--timeout", type=float, default=3600, show_default=True, help="Seconds to wait at most.")
+@click.option("--timeout", type=float, default=3600, show_default=True, help="Maximum seconds to wait.")
 @with_app_context
 def wait(send_id: int, timeout: float) -> None:
-    """Wait until every message of a send has left; exit code 1 when it takes longer or the send is cancelled."""
-    ends = time.monotonic() + timeout
+    """Wait until every message of a send has left; exit code 1 on timeout or if the send is cancelled."""
+    deadline = time.monotonic() + timeout
     while (send_report := progress.send_report(send_id, now_ms())).state != SendState.DONE:
         if send_report.state == SendState.CANCELED:
             exit_with_error(f"Send {send_id} was cancelled.")
         db.session.rollback()
-        if time.monotonic() > ends:
+        if time.monotonic() > deadline:
             exit_with_error(f"Send {send_id} is not done after {timeout:g} seconds: it is {send_report.state}.")
         time.sleep(_POLL_SECONDS)
     click.echo(_as_text(send_report))
@@ -81,7 +84,7 @@ def wait(send_id: int, timeout: float) -> None:
 @click.argument("send_id", type=int)
 @with_app_context
 def pause(send_id: int) -> None:
-    """Let nothing more of a send leave until it is resumed."""
+    """Hold back the rest of a send until it is resumed."""
     send_control.pause_send(send_id, None, now_ms())
     click.echo(f"Send {send_id} is paused.")
 
@@ -90,55 +93,46 @@ def pause(send_id: int) -> None:
 @click.argument("send_id", type=int)
 @with_app_context
 def resume(send_id: int) -> None:
-    """Let a paused send go on."""
+    """Resume a paused send."""
     send_control.resume_send(send_id, None, now_ms())
-    click.echo(f"Send {send_id} goes on.")
+    click.echo(f"Send {send_id} is resumed.")
 
 
 @group.command()
 @click.argument("send_id", type=int)
 @with_app_context
 def cancel(send_id: int) -> None:
-    """Cancel all of a send that still waits, for good. What has left has left."""
+    """Cancel a send for good. Messages that have left are not affected."""
     send_control.cancel_send(send_id, None, now_ms())
-    click.echo(f"Send {send_id} is cancelled. What has left has left.")
+    click.echo(f"Send {send_id} is cancelled. Messages that had left are not affected.")
 
 
-def _print_mode_warning() -> None:
-    """On stderr: the id stays alone on stdout for scripts."""
-    mode, route = app_settings.resolve_current_gateway().switches.mode, app_settings.email_route(now_ms())
-    if message_modes.is_redirected_or_simulated(mode, route):
-        click.echo(message_modes.describe_mode_effect(mode, route), err=True)
-
-
-def _parse_audience(everyone: bool, account_type: str | None, external_ids: Path | None) -> dict[str, Any]:
-    if sum([everyone, account_type is not None, external_ids is not None]) != 1:
+def _parse_audience(everyone: bool, account_type: str | None, ids_file: Path | None) -> dict[str, Any]:
+    if sum([everyone, account_type is not None, ids_file is not None]) != 1:
         exit_with_error("Choose one of --all, --account-type T or --external-ids FILE.")
     if everyone:
         return {"all": True}
     if account_type is not None:
         return {"account_type": account_type}
-    return {"external_ids": _read_external_ids(external_ids or Path())}
+    return {"external_ids": _read_external_ids(ids_file or Path())}
 
 
 def _read_external_ids(path: Path) -> list[str]:
+    raw = read_file(path)
     try:
-        raw = path.read_bytes()
-        found = csv_input.decode_csv(raw) if raw.strip() else DecodedFile("")
-        numbers = csv_input.read_values(found.text, "external_id")
-    except OSError as error:
-        exit_with_error(f"{path} cannot be read: {error.strerror}.")
+        decoded = csv_input.decode_csv(raw) if raw.strip() else DecodedFile("")
+        external_ids = csv_input.read_values(decoded.text, "external_id")
     except CsvError as error:
         exit_with_error(str(error))
-    print_warnings(found.warnings)
-    return numbers
+    print_warnings(decoded.warnings)
+    return external_ids
 
 
 def _parse_data(pairs: tuple[str, ...]) -> dict[str, str]:
     for pair in pairs:
         if "=" not in pair:
             exit_with_error(f"Write --data as NAME=VALUE, not {pair!r}.")
-    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _as_json(report: SendReport) -> dict[str, Any]:
@@ -156,29 +150,28 @@ def _as_json(report: SendReport) -> dict[str, Any]:
 
 
 def _forecast_json(report: SendReport) -> dict[str, Any]:
-    """`block_reason` says why there is no time, in a word; both are null when no text has still to leave."""
-    found = report.forecast
+    """The time is null if there is a `block_reason`; both are null if no text is left to send."""
+    forecast = report.forecast
     return {
         "last_text_at_ms": report.last_text_at_ms,
-        "block_reason": found.block_reason if found else None,
-        "texts": found.texts if found else 0,
-        "segments": found.segments if found else 0,
-        "segments_per_second": found.segments_per_second if found else None,
-        "is_late": bool(found and found.is_late and not found.expired_count),
-        "deferred": found.deferred if found else 0,
-        "sms_expires_at_ms": found.sms_expires_at_ms if found else None,
-        "expired": found.expired_count if found else 0,
+        "block_reason": forecast.block_reason if forecast else None,
+        "texts": forecast.texts if forecast else 0,
+        "segments": forecast.segments if forecast else 0,
+        "segments_per_second": forecast.segments_per_second if forecast else None,
+        "is_late": bool(forecast and forecast.is_late and not forecast.expired_count),
+        "deferred": forecast.deferred if forecast else 0,
+        "sms_expires_at_ms": forecast.sms_expires_at_ms if forecast else None,
+        "expired": forecast.expired_count if forecast else 0,
     }
 
 
 def _as_text(report: SendReport) -> str:
     state = "paused" if report.is_paused else report.state
     lines = [f"Send {report.id}: {state}, {report.recipients:,} recipients"]
-    for channel, words in (("email", "Emails"), ("sms", "Texts")):
-        parts = [
-            f"{number:,} {group_labels(channel)[group].lower()}" for group, number in report.groups[channel].items()
-        ]
-        lines.append(f"{words}: {', '.join(parts) or 'none'}")
+    for channel, heading in (("email", "Emails"), ("sms", "Texts")):
+        labels = group_labels(channel)
+        counts = [f"{count:,} {labels[group].lower()}" for group, count in report.groups[channel].items()]
+        lines.append(f"{heading}: {', '.join(counts) or 'none'}")
     if report.forecast:
         lines.append(_format_forecast(report.forecast))
     return "\n".join(lines)
@@ -187,12 +180,11 @@ def _as_text(report: SendReport) -> str:
 def _format_forecast(forecast: Forecast) -> str:
     if forecast.last_text_at_ms is None:
         return f"{forecast.block_reason.label if forecast.block_reason else ''}."
-    late = ", more than ten hours from now" if forecast.is_late and not forecast.expired_count else ""
+    notes = ", more than ten hours from now" if forecast.is_late and not forecast.expired_count else ""
     if forecast.expired_count:
-        late = f"; about {forecast.expired_count:,} would leave when they are of no use any more, and are not sent"
+        notes = f"; about {forecast.expired_count:,} would leave too late and are not sent"
     if forecast.deferred:
-        late += f"; {forecast.deferred:,} wait for the end of quiet hours"
-    if forecast.exhausted_limit:
-        limit = forecast.exhausted_limit
-        late += f"; {limit.sentence[0].lower()}{limit.sentence[1:-1]} (code {limit.code})"
-    return f"The last text leaves about {format_utc(forecast.last_text_at_ms)[:16].replace('T', ' ')} UTC{late}."
+        notes += f"; {forecast.deferred:,} wait for the end of quiet hours"
+    if limit := forecast.exhausted_limit:
+        notes += f"; {limit.sentence[0].lower()}{limit.sentence[1:-1]} (code {limit.code})"
+    return f"The last text leaves about {format_utc(forecast.last_text_at_ms)[:16].replace('T', ' ')} UTC{notes}."

@@ -1,11 +1,10 @@
-"""`portal templates`: what the template pages do, from a shell."""
+"""`portal templates`: create, preview and check templates."""
 
-import sys
 from pathlib import Path
 
 import click
 
-from portal.cli.app_context import exit_with_error, with_app_context
+from portal.cli.app_context import exit_with_error, read_file_or_stdin, with_app_context
 from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.content.rules.merge_comparison import COMPARISON_HELP
@@ -16,24 +15,22 @@ from portal.messages.rules.sms_labels import describe_sms
 
 @click.group(name="templates")
 def group() -> None:
-    """What notifications say."""
+    """Create, preview and check templates."""
 
 
 @group.command()
 @click.argument("key")
 @click.option("--name", required=True)
 @click.option("--subject", required=True)
-@click.option(
-    "--body-file", required=True, type=click.Path(path_type=Path), help="Markdown with merge fields; - reads stdin."
-)
+@click.option("--body-file", required=True, type=click.Path(path_type=Path), help="Markdown; - reads from stdin.")
 @click.option("--sms", is_flag=True, help="Also send a text with the subject and a link.")
-@click.option("--urgent", is_flag=True, help="Goes before other texts, and in quiet hours too.")
+@click.option("--urgent", is_flag=True, help="Send before other messages, and texts even in quiet hours.")
 @click.option(
-    "--sms-expiry-hours", default="", help="So long after the send a text is worth sending; without it, always."
+    "--sms-expiry-hours", default="", help="Stop sending texts this many hours after the send. Default: never."
 )
 @with_app_context
 def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent: bool, sms_expiry_hours: str) -> None:
-    """Create a template; prints its key."""
+    """Create a template and print its key."""
     draft = TemplateDraft(key, name, subject, _read_body(body_file), urgent, sms, sms_expiry_hours)
     message_templates.create_template(draft, None, now_ms())
     click.echo(draft.key)
@@ -43,38 +40,35 @@ def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent
 @click.argument("key")
 @with_app_context
 def preview(key: str) -> None:
-    """Show what people would get, with sample values, and what the text says otherwise than the subject."""
-    found = message_templates.preview_current_version(key)
-    for field, sentence in found.errors.items():
-        click.echo(f"{field}: {sentence}", err=True)
-    click.echo(f"{found.subject}\n\n{found.text}")
-    if found.sms:
-        click.echo(f"Text: {found.sms.text}\n{describe_sms(found.sms)}")
+    """Show the email and the text with sample values, and how the text differs from the subject."""
+    result = message_templates.preview_current_version(key)
+    for field, error in result.errors.items():
+        click.echo(f"{field}: {error}", err=True)
+    click.echo(f"{result.subject}\n\n{result.text}")
+    if result.sms:
+        click.echo(f"Text: {result.sms.text}\n{describe_sms(result.sms)}")
 
 
 @group.command()
 @with_app_context
 def check() -> None:
-    """Name the templates that can no longer be sent, such as for a filter that is gone; exit code 1 if there is one."""
-    found = message_templates.unusable_templates()
-    for key, sentence in found.items():
-        click.echo(f"{key}: {sentence}")
-    if found:
+    """List templates that can no longer be sent, such as for a removed filter; exit code 1 if there are any."""
+    unusable = message_templates.unusable_templates()
+    for key, reason in unusable.items():
+        click.echo(f"{key}: {reason}")
+    if unusable:
         raise SystemExit(1)
 
 
 @group.command()
 def filters() -> None:
-    """List the filters that templates have, and how they compare."""
-    for name, words in (FILTER_HELP | COMPARISON_HELP).items():
-        click.echo(f"{name:16}{words}")
+    """List the filters and comparisons that templates can use."""
+    for name, description in (FILTER_HELP | COMPARISON_HELP).items():
+        click.echo(f"{name:16}{description}")
 
 
 def _read_body(path: Path) -> str:
     try:
-        raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        return raw.decode("utf-8-sig")
-    except OSError as error:
-        exit_with_error(f"{path} cannot be read: {error.strerror}.")
+        return read_file_or_stdin(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         exit_with_error(f"{path} is not UTF-8.")

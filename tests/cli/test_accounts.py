@@ -7,15 +7,15 @@ from tests.support.portal_shell import CLI_ACCOUNT_CSV_HEADER, PortalShell, only
 REQUIRED_HEADER = "external_id,name,email,account_type"
 
 
-def error_lines(answer: CommandResult) -> list[str]:
+def error_lines(result: CommandResult) -> list[str]:
     """What an import that was refused says: its mistakes and, at the end, one sentence."""
-    assert answer.returncode == 1
-    assert answer.stdout == ""
-    assert "Traceback" not in answer.stderr
-    return answer.stderr.strip().splitlines()
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return result.stderr.strip().splitlines()
 
 
-def test_an_account_is_created_and_its_number_printed(shell: PortalShell) -> None:
+def test_create_prints_the_account_number(shell: PortalShell) -> None:
     given = shell.output_of("accounts", "create", "--email", "a@example.org", "--external-id", "S-1", "--role", "admin")
     made_up = shell.output_of("accounts", "create", "--email", "kim@example.org", "--password", "maple lantern river")
     assert given == "S-1"
@@ -45,20 +45,20 @@ REFUSED = {
 }
 
 
-def test_an_account_that_will_not_do_is_refused_with_the_rule(seeded_shell: PortalShell) -> None:
+def test_invalid_account_is_refused_with_the_rule(seeded_shell: PortalShell) -> None:
     before = seeded_shell.select_rows("SELECT count(*) FROM account")
-    answers = seeded_shell.run_all([("accounts", "create", *words) for words in REFUSED.values()])
-    assert [only_error_line(answer) for answer in answers] == list(REFUSED)
+    results = seeded_shell.run_all([("accounts", "create", *arguments) for arguments in REFUSED.values()])
+    assert [only_error_line(result) for result in results] == list(REFUSED)
     assert seeded_shell.select_rows("SELECT count(*) FROM account") == before
 
 
-def test_a_role_there_is_not_is_refused_with_the_ones_there_are(seeded_shell: PortalShell) -> None:
-    answer = seeded_shell.run("accounts", "create", "--email", "a@example.org", "--role", "boss")
-    assert answer.returncode == 2
-    assert "'boss' is not one of 'user', 'admin', 'sysadmin'" in answer.stderr.splitlines()[-1]
+def test_unknown_role_is_refused_with_the_valid_roles(seeded_shell: PortalShell) -> None:
+    result = seeded_shell.run("accounts", "create", "--email", "a@example.org", "--role", "boss")
+    assert result.returncode == 2
+    assert "'boss' is not one of 'user', 'admin', 'sysadmin'" in result.stderr.splitlines()[-1]
 
 
-def test_an_import_brings_people_their_numbers_and_the_evidence_of_their_opt_in(shell: PortalShell) -> None:
+def test_import_creates_accounts_with_numbers_and_opt_in_evidence(shell: PortalShell) -> None:
     lines = [
         CLI_ACCOUNT_CSV_HEADER,
         'P-1,"Rivera, Jordan",jordan@example.org,Practitioner,admin,America/New_York,(202) 555-0100,'
@@ -86,7 +86,7 @@ def test_an_import_brings_people_their_numbers_and_the_evidence_of_their_opt_in(
     assert "form 12" in text
 
 
-def test_of_two_accounts_with_one_number_the_newer_opt_in_holds_it(shell: PortalShell) -> None:
+def test_newest_opt_in_gets_the_texts_of_a_shared_number(shell: PortalShell) -> None:
     lines = [
         CLI_ACCOUNT_CSV_HEADER,
         "P-1,A,a@example.org,Provider,,,+12025550100,2026-01-01,web",
@@ -148,9 +148,9 @@ def test_import_with_errors_imports_nothing(seeded_shell: PortalShell) -> None:
     commands = [
         ("accounts", "import", seeded_shell.write_file(f"{name}.csv", content)) for name, (content, _) in FILES.items()
     ]
-    answers = dict(zip(FILES, seeded_shell.run_all(commands), strict=True))
-    for name, (_, said) in FILES.items():
-        assert [line for line in error_lines(answers[name]) if line != "Importing"] == said, name
+    results = dict(zip(FILES, seeded_shell.run_all(commands), strict=True))
+    for name, (_, output) in FILES.items():
+        assert [line for line in error_lines(results[name]) if line != "Importing"] == output, name
     assert seeded_shell.select_rows("SELECT external_id FROM account ORDER BY id") == before
     assert seeded_shell.select_rows("SELECT count(*) FROM phone_number") == [(0,)]
 
@@ -175,14 +175,14 @@ def test_import_with_errors_imports_nothing(seeded_shell: PortalShell) -> None:
 def test_spreadsheet_file_is_imported_with_warnings(
     shell: PortalShell, rows: str, encoding: str, warned: list[str]
 ) -> None:
-    answer = shell.run("accounts", "import", shell.write_file("p.csv", rows.encode(encoding)))
-    assert (answer.returncode, answer.stdout) == (0, "1 account imported.\n")
-    said = answer.stderr.splitlines()
-    assert [line.startswith(words) for line, words in zip(said, warned, strict=True)] == [True] * len(warned)
+    result = shell.run("accounts", "import", shell.write_file("p.csv", rows.encode(encoding)))
+    assert (result.returncode, result.stdout) == (0, "1 account imported.\n")
+    output = result.stderr.splitlines()
+    assert [line.startswith(start) for line, start in zip(output, warned, strict=True)] == [True] * len(warned)
     assert shell.select_rows("SELECT external_id, name FROM account") == [("P-4", "Zoë")]
 
 
-def test_a_file_that_cannot_be_read_is_refused_in_a_line(seeded_shell: PortalShell) -> None:
+def test_unreadable_file_is_refused_in_one_line(seeded_shell: PortalShell) -> None:
     missing, folder = seeded_shell.run_all(
         [
             ("accounts", "import", str(seeded_shell.instance / "no.csv")),
@@ -193,17 +193,17 @@ def test_a_file_that_cannot_be_read_is_refused_in_a_line(seeded_shell: PortalShe
     assert only_error_line(folder).endswith("cannot be read: Is a directory.")
 
 
-def test_a_file_refused_as_a_whole_is_refused_in_a_line(seeded_shell: PortalShell) -> None:
+def test_invalid_file_is_refused_in_one_line(seeded_shell: PortalShell) -> None:
     assert seeded_shell.error_of("accounts", "import", seeded_shell.write_file("empty.csv", "")).startswith(
         "The file is empty."
     )
 
 
-def test_one_account_is_counted_as_one(shell: PortalShell) -> None:
+def test_one_imported_account_is_counted_in_the_singular(shell: PortalShell) -> None:
     assert shell.import_accounts("P-1") == "1 account imported."
 
 
-def test_thousands_of_rows_are_imported_whole_or_not_at_all(shell: PortalShell) -> None:
+def test_large_file_is_imported_completely_or_not_at_all(shell: PortalShell) -> None:
     lines = [
         f"P-{place},Person {place},p{place}@example.org,Practitioner,,,+1415200{place:04d},2026-01-01,form"
         for place in range(2100)

@@ -24,12 +24,12 @@ NAMES = (
 )
 
 
-def test_a_new_portal_has_eleven_settings_and_none_is_set(shell: PortalShell) -> None:
+def test_new_portal_has_eleven_unset_settings(shell: PortalShell) -> None:
     assert shell.output_of("config", "show").splitlines() == [f"{name} is not set" for name in NAMES]
 
 
-def test_an_operator_sets_and_reads_settings_and_never_reads_a_secret(shell: PortalShell) -> None:
-    answers = [
+def test_show_prints_settings_but_no_secrets(shell: PortalShell) -> None:
+    results = [
         shell.output_of("config", "set", "EnableSmsNotifications", "TRUE"),
         shell.output_of(
             "config", "set", "SmsGatewayAuthentication", "-", stdin_text=json.dumps(servers.LIVE_CREDENTIALS) + "\n"
@@ -38,14 +38,14 @@ def test_an_operator_sets_and_reads_settings_and_never_reads_a_secret(shell: Por
             "config", "set", "SmsGatewaySettings", '{"FromNumber": "+12025550100", "SegmentsPerSecond": 3}'
         ),
     ]
-    assert answers[0] == "EnableSmsNotifications = true"
-    assert answers[1].startswith("SmsGatewayAuthentication = ")
-    shown = shell.output_of("config", "show")
-    assert "EnableSmsNotifications = true" in shown
-    assert 'SmsGatewaySettings = {"FromNumber": "+12025550100", "SegmentsPerSecond": 3}' in shown
+    assert results[0] == "EnableSmsNotifications = true"
+    assert results[1].startswith("SmsGatewayAuthentication = ")
+    output = shell.output_of("config", "show")
+    assert "EnableSmsNotifications = true" in output
+    assert 'SmsGatewaySettings = {"FromNumber": "+12025550100", "SegmentsPerSecond": 3}' in output
     one = json.loads(shell.output_of("config", "show", "SmsGatewayAuthentication"))
     assert one == {"AccountSid": servers.LIVE_CREDENTIALS["AccountSid"], "AuthToken": "••••oken"}
-    assert servers.LIVE_CREDENTIALS["AuthToken"] not in "".join([*answers, shown])
+    assert servers.LIVE_CREDENTIALS["AuthToken"] not in "".join([*results, output])
 
 
 def test_secret_is_encrypted_in_the_database(shell: PortalShell) -> None:
@@ -62,12 +62,12 @@ def test_secret_is_encrypted_in_the_database(shell: PortalShell) -> None:
     )
 
 
-def test_a_key_of_the_portals_own_is_readable_by_its_owner_alone(shell: PortalShell) -> None:
+def test_generated_key_file_is_private(shell: PortalShell) -> None:
     modes = {name: (shell.instance / name).stat().st_mode & 0o777 for name in ("secret_key", "encryption_key")}
     assert modes == {"secret_key": 0o600, "encryption_key": 0o600}
 
 
-def test_a_setting_that_will_not_do_is_refused_and_the_old_one_stands(shell: PortalShell) -> None:
+def test_invalid_value_is_refused_and_the_old_one_kept(shell: PortalShell) -> None:
     good = '{"FromNumber": "+12025550100"}'
     shell.output_of("config", "set", "SmsGatewaySettings", good)
     cases = [
@@ -81,29 +81,29 @@ def test_a_setting_that_will_not_do_is_refused_and_the_old_one_stands(shell: Por
         (("set", "SmsTimeout", "1"), "There is no setting 'SmsTimeout'. The settings are: EnableSmsNotifications, "),
         (("show", "SmsTimeout"), "There is no setting 'SmsTimeout'. The settings are: EnableSmsNotifications, "),
     ]
-    answers = shell.run_all([("config", *words) for words, _ in cases])
-    for answer, (words, said) in zip(answers, cases, strict=True):
-        assert only_error_line(answer).startswith(said), words
-        assert "the-secret" not in answer.stderr
+    results = shell.run_all([("config", *arguments) for arguments, _ in cases])
+    for result, (arguments, output) in zip(results, cases, strict=True):
+        assert only_error_line(result).startswith(output), arguments
+        assert "the-secret" not in result.stderr
     assert shell.output_of("config", "show", "SmsGatewaySettings") == good
     assert shell.select_rows("SELECT name FROM app_setting") == [("SmsGatewaySettings",)]
 
 
 def test_derived_number_type_is_shown_with_the_setting(shell: PortalShell) -> None:
-    told = "  NumberType: Toll-free number, inferred from the number\n  SegmentsPerSecond: 3, by the type of number\n"
+    notes = "  NumberType: Toll-free number, inferred from the number\n  SegmentsPerSecond: 3, by the type of number\n"
     toll_free = '{"FromNumber": "+18665550100"}'
-    set_so, shown = shell.run_all(
+    set_so, output = shell.run_all(
         [("config", "set", "SmsGatewaySettings", toll_free), ("config", "show", "SmsGatewaySettings")]
     )
-    assert (set_so.stderr, shown.stderr, shown.stdout.strip()) == (told, told, toll_free)
+    assert (set_so.stderr, output.stderr, output.stdout.strip()) == (notes, notes, toll_free)
 
 
-def test_a_secret_that_somebody_wrote_past_the_portal_is_refused_in_a_line(shell: PortalShell) -> None:
+def test_unencrypted_secret_in_the_table_is_refused_in_one_line(shell: PortalShell) -> None:
     shell.select_rows("INSERT INTO app_setting VALUES ('SmsGatewayAuthentication', '{}', 0, NULL, NULL)")
     assert "SmsGatewayAuthentication" in shell.error_of("config", "show")
 
 
-def test_a_switch_is_set_for_a_while_and_shows_until_when(shell: PortalShell) -> None:
+def test_switch_with_a_duration_shows_when_it_expires(shell: PortalShell) -> None:
     assert (
         shell.output_of("config", "set", "EnableSmsTestMode", "true", "--duration", "90m") == "EnableSmsTestMode = true"
     )
@@ -117,18 +117,18 @@ def test_a_switch_is_set_for_a_while_and_shows_until_when(shell: PortalShell) ->
 
 
 @pytest.mark.parametrize("duration", ["", "90", "m", "-1h", "1w", "1.5h", "0h", "999999d", "９h"])
-def test_a_while_that_is_none_is_refused_and_nothing_is_set(shell: PortalShell, duration: str) -> None:
+def test_invalid_duration_is_refused(shell: PortalShell, duration: str) -> None:
     shell.error_of("config", "set", "EnableSmsTestMode", "true", "--duration", duration)
     assert shell.select_rows("SELECT name FROM app_setting") == []
 
 
-def test_only_override_and_test_mode_end_by_themselves(shell: PortalShell) -> None:
+def test_only_override_and_test_mode_take_a_duration(shell: PortalShell) -> None:
     for name, value in (("EnableSmsNotifications", "true"), ("SmsOverrideNumber", "+12025550142")):
         assert "cannot turn itself off" in shell.error_of("config", "set", name, value, "--duration", "1h")
     assert "cannot have an end" in shell.error_of("config", "set", "EnableSmsTestMode", "false", "--duration", "1h")
 
 
-def test_the_shell_keeps_the_same_history_and_tells_it_without_secrets(shell: PortalShell) -> None:
+def test_history_lists_changes_without_secrets(shell: PortalShell) -> None:
     shell.output_of("config", "set", "SmsOverrideNumber", "+12025550100")
     shell.output_of("config", "set", "SmsOverrideNumber", "+12025550142")
     shell.output_of("config", "set", "SmsGatewayAuthentication", json.dumps(servers.LIVE_CREDENTIALS))
@@ -142,7 +142,7 @@ def test_the_shell_keeps_the_same_history_and_tells_it_without_secrets(shell: Po
     assert "There is no setting 'X'" in shell.error_of("config", "history", "X")
 
 
-def test_going_live_from_the_shell_is_said_and_not_asked(shell: PortalShell) -> None:
+def test_going_live_is_announced_without_a_question(shell: PortalShell) -> None:
     shell.output_of("config", "set", "SmsGatewayAuthentication", json.dumps(servers.LIVE_CREDENTIALS))
     shell.output_of("config", "set", "SmsGatewaySettings", '{"FromNumber": "+12025550100"}')
     live = shell.run("config", "set", "EnableSmsNotifications", "true")

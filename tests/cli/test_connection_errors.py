@@ -28,16 +28,16 @@ def error_for_url(command_runner: CommandRunner, dedicated_redis_url: str, tmp_p
         shell = PortalShell(
             command_runner, tmp_path, PORTAL_DATABASE_URL=url, PORTAL_REDIS_URL=dedicated_redis_url, **KEYS
         )
-        (said,) = {shell.error_of(*words) for words in COMMANDS}
-        assert PASSWORD not in said
-        assert "w0rd" not in said
-        return said
+        (output,) = {shell.error_of(*words) for words in COMMANDS}
+        assert PASSWORD not in output
+        assert "w0rd" not in output
+        return output
 
     return refused
 
 
 @pytest.mark.parametrize(
-    ("place", "said"),
+    ("address", "output"),
     [
         ("user:w0rd@127.0.0.1:1/portal", "Nothing listens at PORTAL_DATABASE_URL. Start PostgreSQL"),
         ("user:w0rd@nowhere.invalid/portal", "The host in PORTAL_DATABASE_URL is unknown."),
@@ -49,17 +49,17 @@ def error_for_url(command_runner: CommandRunner, dedicated_redis_url: str, tmp_p
         ("user:w0rd/w0rd@127.0.0.1/portal", "In its password write %40 for @"),
     ],
 )
-def test_a_server_that_is_not_there_is_named(error_for_url: Callable[[str], str], place: str, said: str) -> None:
-    assert said in error_for_url(f"postgresql://{place}")
+def test_unreachable_server_is_named(error_for_url: Callable[[str], str], address: str, output: str) -> None:
+    assert output in error_for_url(f"postgresql://{address}")
 
 
-def test_what_a_server_says_of_names_is_told(error_for_url: Callable[[str], str], postgres_server: str) -> None:
+def test_unknown_database_or_role_is_named(error_for_url: Callable[[str], str], postgres_server: str) -> None:
     assert "The server does not have the database" in error_for_url(database_url_for(postgres_server, "missing"))
     stranger = database_url_for(postgres_server, "postgres").replace("//postgres:", "//stranger:")
     assert "refuses the user or password in PORTAL_DATABASE_URL" in error_for_url(stranger)
 
 
-def test_a_wrong_password_and_certificates_are_told(
+def test_password_and_certificate_errors_are_explained(
     error_for_url: Callable[[str], str], postgres_server: str, tmp_path: Path
 ) -> None:
     """As PgBouncer has them, which speaks PostgreSQL's protocol through the same library."""
@@ -74,7 +74,7 @@ def test_a_wrong_password_and_certificates_are_told(
         assert "PostgreSQL requires TLS." in error_for_url(f"{url}?sslmode=disable")
 
 
-def test_what_is_not_postgresql_is_named(
+def test_server_that_is_not_postgresql_is_named(
     error_for_url: Callable[[str], str], simulator_process: servers.SimulatorClient
 ) -> None:
     url = simulator_process.url.replace("http://", "postgresql://user:w0rd@")
@@ -93,35 +93,35 @@ def _damage_database(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "name", "said"),
+    ("make", "name", "output"),
     [
-        (lambda _folder: None, "gone/it", "is not there. Make it, or correct PORTAL_DATABASE_URL."),
-        (lambda folder: (folder / "it").mkdir(), "it", "is a folder, and no database"),
+        (lambda _folder: None, "gone/it", "does not exist. Create it, or correct PORTAL_DATABASE_URL."),
+        (lambda folder: (folder / "it").mkdir(), "it", "is a folder, not a database"),
         (_write_garbage, "it", "is not a SQLite database"),
         (_damage_database, "it", "The database is corrupt."),
     ],
 )
-def test_a_file_that_cannot_be_opened_is_told_why(
-    error_for_url: Callable[[str], str], tmp_path: Path, make: Callable[[Path], None], name: str, said: str
+def test_unopened_database_file_is_explained(
+    error_for_url: Callable[[str], str], tmp_path: Path, make: Callable[[Path], None], name: str, output: str
 ) -> None:
     make(tmp_path)
-    assert said in error_for_url(f"sqlite:///{tmp_path / name}")
+    assert output in error_for_url(f"sqlite:///{tmp_path / name}")
 
 
-def test_a_folder_that_cannot_be_made_is_told(command_runner: CommandRunner, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_named(command_runner: CommandRunner, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    said = PortalShell(command_runner, tmp_path / "file" / "instance").error_of("config", "show")
-    assert "cannot be read or created (Not a directory). Give this user the right" in said
+    output = PortalShell(command_runner, tmp_path / "file" / "instance").error_of("config", "show")
+    assert "cannot be read or created (Not a directory). Give this user the right" in output
 
 
 @pytest.mark.parametrize("arguments", [("worker", "email"), ("web", "--port", "1")])
-def test_a_process_that_waits_says_for_what(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_waiting_process_says_what_it_waits_for(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """Once, and goes on by itself when it is mended."""
     variables = {"PORTAL_INSTANCE": str(tmp_path), "PORTAL_DATABASE_URL": "postgresql://u:w0rd@127.0.0.1:1/x", **KEYS}
     with _starting(arguments, variables) as process:
         assert process.stderr
-        said = process.stderr.readline()
-    assert said.startswith("Waiting. Nothing listens at PORTAL_DATABASE_URL. Start PostgreSQL")
+        output = process.stderr.readline()
+    assert output.startswith("Waiting. Nothing listens at PORTAL_DATABASE_URL. Start PostgreSQL")
 
 
 @contextlib.contextmanager
@@ -130,17 +130,17 @@ def _starting(arguments: tuple[str, ...], variables: dict[str, str]) -> Iterator
         yield process
 
 
-def test_the_doctor_reports_a_database_that_cannot_be_used(shell: PortalShell) -> None:
-    answer = shell.run("doctor", PORTAL_DATABASE_URL="postgresql://user:w0rd@127.0.0.1:1/portal", **KEYS)
-    assert "Nothing listens at PORTAL_DATABASE_URL." in " ".join(answer.stdout.split())
-    assert "w0rd" not in answer.stdout + answer.stderr
+def test_doctor_reports_an_unusable_database(shell: PortalShell) -> None:
+    result = shell.run("doctor", PORTAL_DATABASE_URL="postgresql://user:w0rd@127.0.0.1:1/portal", **KEYS)
+    assert "Nothing listens at PORTAL_DATABASE_URL." in " ".join(result.stdout.split())
+    assert "w0rd" not in result.stdout + result.stderr
 
 
-def test_the_doctor_tells_why_the_queue_cannot_be_used(shell: PortalShell) -> None:
-    answer = shell.run("doctor", PORTAL_REDIS_URL="redis://:w0rd@127.0.0.1:1/0")
-    said = " ".join(answer.stdout.split())
-    assert "Nothing listens at PORTAL_REDIS_URL." in said
-    assert "w0rd" not in answer.stdout + answer.stderr
+def test_doctor_explains_an_unusable_queue(shell: PortalShell) -> None:
+    result = shell.run("doctor", PORTAL_REDIS_URL="redis://:w0rd@127.0.0.1:1/0")
+    output = " ".join(result.stdout.split())
+    assert "Nothing listens at PORTAL_REDIS_URL." in output
+    assert "w0rd" not in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(
@@ -178,14 +178,14 @@ def test_the_doctor_tells_why_the_queue_cannot_be_used(shell: PortalShell) -> No
         ('server closed the connection unexpectedly', "closed the connection"),
     ],
 )  # fmt: skip
-def test_what_a_database_says_has_one_meaning(message: str, why: str) -> None:
+def test_each_database_error_has_one_explanation(message: str, why: str) -> None:
     assert why in explain_database_error(message).reason
 
 
 @pytest.mark.parametrize(
     "message", ["something new at postgresql://u:w0rd@db/x", "it says password=w0rd here\nand more"]
 )
-def test_what_nobody_knows_is_told_by_its_first_line_without_a_password(message: str) -> None:
+def test_unknown_error_is_quoted_without_the_password(message: str) -> None:
     for cause in (explain_database_error(message), explain_redis_error("Strange", message)):
         assert "w0rd" not in str(cause)
         assert "and more" not in str(cause)

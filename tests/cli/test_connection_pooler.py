@@ -54,12 +54,12 @@ def effective_limits(url: str) -> dict[str, str]:
     with engine.connect() as connection:
         connection.rollback()
         assert missing_timeouts(connection) == []
-        found = {name: connection.scalar(text(f"SHOW {name}")) for name in SESSION_TIMEOUTS if "timeout" in name}
+        timeouts = {name: connection.scalar(text(f"SHOW {name}")) for name in SESSION_TIMEOUTS if "timeout" in name}
     engine.dispose()
-    return found
+    return timeouts
 
 
-def test_every_process_works_through_a_pooler_that_keeps_sessions(pooled_server: str, shell_at_url: Any) -> None:
+def test_every_process_works_with_a_session_pooler(pooled_server: str, shell_at_url: Any) -> None:
     with through_pgbouncer(pooled_server) as url:
         _assert_every_process_works(shell_at_url(url))
 
@@ -71,15 +71,15 @@ def _assert_every_process_works(shell: PortalShell) -> None:
     kinds = [["worker", queue] for queue in QUEUES] + [["scheduler"], ["web", "--port", str(port), "--processes", "1"]]
     forker = ForkServerClient()
     try:
-        for words in kinds:
-            forker.start(words, shell.variables, shell.instance / "said")
+        for arguments in kinds:
+            forker.start(arguments, shell.variables, shell.instance / "said")
         servers.wait_for(lambda: servers.responds_ok(f"http://127.0.0.1:{port}/readyz"), "all of it to be ready", 90)
     finally:
         forker.close()
 
 
 @pytest.mark.parametrize("ignored", ["", "options,extra_float_digits"])
-def test_time_limits_hold_through_a_pooler_as_without_one(pooled_server: str, direct_url: str, ignored: str) -> None:
+def test_timeouts_apply_through_a_pooler(pooled_server: str, direct_url: str, ignored: str) -> None:
     with through_pgbouncer(pooled_server, ignore_startup_parameters=ignored or "extra_float_digits") as url:
         assert (
             effective_limits(url)
@@ -97,7 +97,7 @@ def test_time_limits_hold_through_a_pooler_as_without_one(pooled_server: str, di
         ("-c%20work_mem%3D8MB", "statement_timeout", "30s"),
     ],
 )
-def test_options_of_the_address_go_before_our_own(
+def test_options_in_the_url_override_ours(
     direct_url: str, shell_at_url: Any, options: str, name: str, value: str
 ) -> None:
     url = f"{direct_url}&options={options}"
@@ -105,12 +105,12 @@ def test_options_of_the_address_go_before_our_own(
     assert shell_at_url(url).output_of("db", "upgrade") == ""
 
 
-def test_options_that_a_pooler_refuses_or_drops_are_told(pooled_server: str, shell_at_url: Any) -> None:
-    asked = "?options=-c%20search_path%3Dportal"
+def test_options_that_a_pooler_drops_are_named(pooled_server: str, shell_at_url: Any) -> None:
+    options = "?options=-c%20search_path%3Dportal"
     with through_pgbouncer(pooled_server) as url:
-        assert "refuses a parameter in the URL. Remove it" in shell_at_url(url + asked).error_of("db", "upgrade")
+        assert "refuses a parameter in the URL. Remove it" in shell_at_url(url + options).error_of("db", "upgrade")
     with through_pgbouncer(pooled_server, ignore_startup_parameters="options") as url:
-        assert "drops the option search_path of that address" in shell_at_url(url + asked).error_of("db", "upgrade")
+        assert "drops the option search_path of that address" in shell_at_url(url + options).error_of("db", "upgrade")
 
 
 @contextlib.contextmanager
@@ -145,25 +145,31 @@ def background_load(url: str) -> Iterator[None]:
         {"pool_mode": "statement"},
     ],
 )
-def test_a_pooler_that_shares_connections_is_refused_at_every_start(
+def test_transaction_pooler_is_refused_at_every_start(
     pooled_server: str, shell_at_url: Any, settings: dict[str, str]
 ) -> None:
     with through_pgbouncer(pooled_server, **settings) as url:
         shell = shell_at_url(url)
-        for words in (("db", "upgrade"), ("worker", "sms"), ("scheduler",), ("web", "--port", "1"), ("config", "show")):
-            assert shell.error_of(*words).endswith(_SHARES), words
+        for arguments in (
+            ("db", "upgrade"),
+            ("worker", "sms"),
+            ("scheduler",),
+            ("web", "--port", "1"),
+            ("config", "show"),
+        ):
+            assert shell.error_of(*arguments).endswith(_SHARES), arguments
 
 
-def test_a_pooler_with_other_clients_is_known_too(pooled_server: str, shell_at_url: Any) -> None:
+def test_transaction_pooler_with_other_clients_is_refused(pooled_server: str, shell_at_url: Any) -> None:
     with through_pgbouncer(pooled_server, pool_mode="transaction") as url, background_load(url):
         assert shell_at_url(url).error_of("config", "show").endswith(_SHARES)
     with through_pgbouncer(pooled_server) as url, background_load(url):
         assert shell_at_url(url).output_of("db", "upgrade") == ""
 
 
-def test_a_pooler_with_one_connection_for_all_says_so_instead_of_hanging(pooled_server: str, shell_at_url: Any) -> None:
+def test_pooler_with_one_connection_does_not_hang_the_check(pooled_server: str, shell_at_url: Any) -> None:
     settings = {"default_pool_size": "1", "query_wait_timeout": "2"}
     with through_pgbouncer(pooled_server, **settings) as url, psycopg.connect(url) as holder:
         holder.execute("SELECT 1")
-        said = shell_at_url(url).error_of("config", "show")
-    assert "had no free connection" in said
+        output = shell_at_url(url).error_of("config", "show")
+    assert "had no free connection" in output

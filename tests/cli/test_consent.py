@@ -49,17 +49,17 @@ def test_number_is_opted_out_while_texts_are_off(shell: PortalShell) -> None:
 def test_opt_out_command_names_the_accounts_and_what_ends(shell: PortalShell) -> None:
     rows = f"P-1,Kim Lee,k@example.org,Practitioner,user,UTC,{NUMBER},2026-01-02,form\n"
     shell.output_of("accounts", "import", shell.write_file("people.csv", f"{CLI_ACCOUNT_CSV_HEADER}\n{rows}"))
-    said = shell.run("consent", "opt-out", NUMBER, "--how", "phone", "--reason", "Rang us").stderr
-    assert "Kim Lee, P-1, gets texts there now. They end, including those waiting to be sent." in said
-    said = shell.run("consent", "opt-out", "+14152000002", "--how", "phone", "--reason", "Rang us").stderr
-    assert "No account has this number." in said
+    output = shell.run("consent", "opt-out", NUMBER, "--how", "phone", "--reason", "Rang us").stderr
+    assert "Kim Lee, P-1, gets texts there now. They end, including those waiting to be sent." in output
+    output = shell.run("consent", "opt-out", "+14152000002", "--how", "phone", "--reason", "Rang us").stderr
+    assert "No account has this number." in output
 
 
 @pytest.mark.parametrize(("answer", "code", "out"), [("y", 0, [NUMBER]), ("n", 1, [])])
 def test_opt_out_is_confirmed_on_a_terminal(shell: PortalShell, answer: str, code: int, out: list[str]) -> None:
-    words = ("consent", "opt-out", NUMBER, "--how", "phone", "--reason", "Rang us")
-    ended, said = shell.run_in_terminal(f"{answer}\n", *words)
-    assert f"Opt out {NUMBER}? This cannot be undone [y/N]" in said
+    arguments = ("consent", "opt-out", NUMBER, "--how", "phone", "--reason", "Rang us")
+    ended, output = shell.run_in_terminal(f"{answer}\n", *arguments)
+    assert f"Opt out {NUMBER}? This cannot be undone [y/N]" in output
     assert ended == code
     assert stop_number(shell) == out
 
@@ -77,13 +77,13 @@ def test_invite_command_records_a_request_when_stopped(shell: PortalShell) -> No
     assert "Add --yes" in shell.run("consent", "invite", "P-1", NUMBER).stderr
     assert "is on its way" in shell.output_of("consent", "invite", "P-1", "(415) 200-0001", "--yes")
     import_opt_outs(shell, NUMBER)
-    said = shell.output_of("consent", "invite", "P-1", NUMBER, "--yes")
-    assert "text START from that phone to (202) 555-0100. The request is kept" in said
-    asked = list(csv.DictReader(io.StringIO(shell.output_of("consent", "export"))))
-    assert [row["kind"] for row in asked] == ["invited", "stop", "requested"]
-    assert (asked[2]["actor"], asked[2]["account_number"]) == ("Command line", "P-1")
-    assert asked[2]["text"] == asked[0]["text"] != ""
-    assert (asked[2]["wording"], asked[2]["wording_version"]) == (asked[0]["wording"], "0")
+    output = shell.output_of("consent", "invite", "P-1", NUMBER, "--yes")
+    assert "text START from that phone to (202) 555-0100. The request is kept" in output
+    rows = list(csv.DictReader(io.StringIO(shell.output_of("consent", "export"))))
+    assert [row["kind"] for row in rows] == ["invited", "stop", "requested"]
+    assert (rows[2]["actor"], rows[2]["account_number"]) == ("Command line", "P-1")
+    assert rows[2]["text"] == rows[0]["text"] != ""
+    assert (rows[2]["wording"], rows[2]["wording_version"]) == (rows[0]["wording"], "0")
 
 
 def test_invite_command_names_the_displaced_account(shell: PortalShell) -> None:
@@ -92,8 +92,8 @@ def test_invite_command_names_the_displaced_account(shell: PortalShell) -> None:
     row = f"P-2,Ann Oh,a@example.org,Practitioner,user,UTC,{OTHER},2026-01-02,form\n"
     rows = f"{row}P-3,Bo Li,b@example.org,Practitioner,user,UTC,{OTHER},,\n"
     shell.output_of("accounts", "import", shell.write_file("more.csv", f"{CLI_ACCOUNT_CSV_HEADER}\n{rows}"))
-    said = shell.run("consent", "invite", "P-3", OTHER, "--yes").stderr
-    assert "START moves the texts from Ann Oh, P-2, which then gets notifications by email only." in said
+    output = shell.run("consent", "invite", "P-3", OTHER, "--yes").stderr
+    assert "START moves the texts from Ann Oh, P-2, who then gets notifications by email only." in output
 
 
 @pytest.mark.parametrize(
@@ -109,18 +109,20 @@ def test_impossible_invite_command_is_refused(shell: PortalShell, account: str, 
     assert message in shell.error_of("consent", "invite", account, number, "--yes")
 
 
-@pytest.mark.parametrize(("number", "reason", "said"), [("12", "Rang", "no such number"), (NUMBER, " ", "Write down")])
-def test_invalid_opt_out_is_refused(shell: PortalShell, number: str, reason: str, said: str) -> None:
-    assert said in shell.error_of("consent", "opt-out", number, "--how", "email", "--reason", reason)
+@pytest.mark.parametrize(
+    ("number", "reason", "output"), [("12", "Rang", "no such number"), (NUMBER, " ", "Write down")]
+)
+def test_invalid_opt_out_is_refused(shell: PortalShell, number: str, reason: str, output: str) -> None:
+    assert output in shell.error_of("consent", "opt-out", number, "--how", "email", "--reason", reason)
     assert stop_number(shell) == []
 
 
 def test_unlisted_number_in_full_notation_is_opted_out(shell: PortalShell) -> None:
     command = ("--how", "email", "--reason", "Wrote on 3 March")
     assert shell.error_of("consent", "opt-out", "(436) 234-5678", *command).endswith("write it in full: +14362345678")
-    answer = shell.run("consent", "opt-out", "\u202a+1436\u200b2345678\u202c", *command)
-    assert (answer.returncode, answer.stdout.partition(" ")[0]) == (0, "+14362345678")
-    assert answer.stderr.startswith("Warning. +1 436-234-5678 is in no known range")
+    result = shell.run("consent", "opt-out", "\u202a+1436\u200b2345678\u202c", *command)
+    assert (result.returncode, result.stdout.partition(" ")[0]) == (0, "+14362345678")
+    assert result.stderr.startswith("Warning. +1 436-234-5678 is in no known range")
     assert stop_number(shell) == ["+14362345678"]
 
 
@@ -135,17 +137,17 @@ def test_opt_out_file_is_imported_and_chain_stays_valid(shell: PortalShell) -> N
 
 
 def test_opt_outs_are_read_from_stdin(shell: PortalShell) -> None:
-    said = shell.output_of(
+    output = shell.output_of(
         "consent", "import-opt-outs", "-", stdin_text=f"phone,stopped_at,reason\n{NUMBER},2026-01-02,by letter\n"
     )
-    assert said == "1 number was opted out."
+    assert output == "1 number was opted out."
     assert shell.select_rows("SELECT text, source, actor_id FROM consent_event") == [("by letter", "import", None)]
 
 
 def test_one_row_error_rejects_the_whole_file(shell: PortalShell) -> None:
-    answer = shell.run("consent", "import-opt-outs", shell.write_file("stops.txt", f"{NUMBER}\n555\n"))
-    assert (answer.returncode, answer.stdout) == (1, "")
-    assert answer.stderr.splitlines() == [
+    result = shell.run("consent", "import-opt-outs", shell.write_file("stops.txt", f"{NUMBER}\n555\n"))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [
         "Row 2, phone: There is no such number in US: check the digits, or start with + and the country code.",
         "Nothing was imported: 1 mistake found.",
     ]
@@ -180,7 +182,7 @@ def test_earlier_digest_is_found_in_the_chain(shell: PortalShell) -> None:
 def test_unknown_digest_is_refused(shell: PortalShell) -> None:
     import_opt_outs(shell, NUMBER)
     assert shell.error_of("consent", "verify", "--head", "f" * 64) == (
-        "The ledger is unbroken, but the digest you noted is not in it: it was rewritten or cut off since."
+        "The ledger is unbroken, but does not contain your digest: it was rewritten or cut off since."
     )
 
 
@@ -202,8 +204,8 @@ def test_export_of_a_number_is_written_to_stdout(shell: PortalShell) -> None:
     import_opt_outs(shell, NUMBER, "+14152000002")
     exported = shell.output_of("consent", "export", "--number", NUMBER)
     assert exported.startswith('\ufeff"event","number",')
-    found = list(csv.DictReader(io.StringIO(exported.removeprefix("\ufeff"))))
-    assert [(row["number"], row["description"]) for row in found] == [(NUMBER, "Opted out, from a file")]
+    rows = list(csv.DictReader(io.StringIO(exported.removeprefix("\ufeff"))))
+    assert [(row["number"], row["description"]) for row in rows] == [(NUMBER, "Opted out, from a file")]
     as_json = json.loads(shell.output_of("consent", "export", "--format", "json"))
     assert [one["event"]["number"] for one in as_json["events"]] == [NUMBER, "+14152000002"]
     assert as_json["subject"] == "the whole ledger"

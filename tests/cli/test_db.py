@@ -25,7 +25,7 @@ def shell_on_database_url(
     )
 
 
-def test_an_operator_takes_the_tables_down_and_up_again(shell_on_database_url: PortalShell) -> None:
+def test_tables_are_downgraded_and_upgraded(shell_on_database_url: PortalShell) -> None:
     shell_on_database_url.import_accounts("P-1")
     assert shell_on_database_url.output_of("db", "downgrade", "base") == ""
     assert shell_on_database_url.error_of("config", "show") == NOT_SET_UP
@@ -33,9 +33,7 @@ def test_an_operator_takes_the_tables_down_and_up_again(shell_on_database_url: P
     assert "imported" in shell_on_database_url.import_accounts("P-1")
 
 
-def test_an_operator_who_forgot_to_set_up_is_told_so_by_every_command(
-    command_runner: CommandRunner, tmp_path: Path
-) -> None:
+def test_every_command_reports_missing_tables(command_runner: CommandRunner, tmp_path: Path) -> None:
     shell = PortalShell(command_runner, tmp_path / "new")
     body, people = tmp_path / "body.md", tmp_path / "people.csv"
     body.write_text("Dear {{ name }}")
@@ -50,22 +48,22 @@ def test_an_operator_who_forgot_to_set_up_is_told_so_by_every_command(
         ("config", "set", "EnableSmsNotifications", "true"),
         ("demo", "load"),
     ]
-    assert {only_error_line(answer) for answer in shell.run_all(commands)} == {NOT_SET_UP}
+    assert {only_error_line(result) for result in shell.run_all(commands)} == {NOT_SET_UP}
     imported = shell.run("accounts", "import", str(people))
     assert imported.returncode == 1
     assert imported.stderr.splitlines()[-1] == NOT_SET_UP
 
 
-def test_tables_of_a_newer_version_are_left_alone_by_an_older_one(shell: PortalShell) -> None:
+def test_upgrade_leaves_newer_tables_alone(shell: PortalShell) -> None:
     with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     assert shell.output_of("db", "upgrade") == (
-        "The tables are of a newer version (9999) than this one, which runs on them as they are."
+        "The tables are from a newer version (9999). This version runs on them as they are."
     )
     assert "EnableSmsNotifications" in shell.output_of("config", "show")
 
 
-def test_a_command_on_older_tables_names_the_way_out(shell_on_database_url: PortalShell, database_url: str) -> None:
+def test_command_on_older_tables_says_how_to_upgrade(shell_on_database_url: PortalShell, database_url: str) -> None:
     _execute(database_url, "ALTER TABLE app_setting DROP COLUMN expires_at_ms")
     assert (
         shell_on_database_url.error_of("config", "show")
@@ -73,7 +71,7 @@ def test_a_command_on_older_tables_names_the_way_out(shell_on_database_url: Port
     )
 
 
-def test_a_revision_that_is_not_there_is_refused_in_a_line(shell: PortalShell) -> None:
+def test_unknown_revision_is_refused_in_one_line(shell: PortalShell) -> None:
     unknown, too_far, again = (
         shell.run("db", "upgrade", "nonsense"),
         shell.run("db", "downgrade", "0000"),
@@ -84,14 +82,14 @@ def test_a_revision_that_is_not_there_is_refused_in_a_line(shell: PortalShell) -
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
 
-def test_a_command_in_a_process_of_its_own_answers_the_same(shell: PortalShell) -> None:
+def test_command_in_its_own_process_prints_the_same(shell: PortalShell) -> None:
     for words in (("config", "show"), ("sends", "show", "7")):
         alone, forked = shell.run_in_new_process(*words), shell.run(*words)
         assert (alone.returncode, alone.stdout, alone.stderr) == (forked.returncode, forked.stdout, forked.stderr)
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "output"),
     [
         ({"PORTAL_ENV": "production", "PORTAL_SECRET_KEY": ""}, "Set PORTAL_SECRET_KEY"),
         ({"PORTAL_ENCRYPTION_KEY": "short"}, "PORTAL_ENCRYPTION_KEY must be"),
@@ -100,23 +98,19 @@ def test_a_command_in_a_process_of_its_own_answers_the_same(shell: PortalShell) 
         ({"PORTAL_PUBLIC_URL": "portal.example.org"}, "PORTAL_PUBLIC_URL must be a full URL"),
     ],
 )
-def test_a_wrong_environment_is_refused_with_the_name_of_the_variable(
-    shell: PortalShell, variables: dict[str, str], said: str
-) -> None:
+def test_invalid_environment_variable_is_named(shell: PortalShell, variables: dict[str, str], output: str) -> None:
     keys = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": KEY}
-    assert said in shell.error_of("config", "show", **{**keys, **variables})
+    assert output in shell.error_of("config", "show", **{**keys, **variables})
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://127.0.0.1/portal"])
-def test_an_address_that_names_no_database_is_refused_with_the_name_of_the_variable(
-    shell: PortalShell, url: str
-) -> None:
+def test_invalid_database_url_names_the_variable(shell: PortalShell, url: str) -> None:
     keys = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": KEY}
     assert "PORTAL_DATABASE_URL" in shell.error_of("config", "show", PORTAL_DATABASE_URL=url, **keys)
 
 
 @pytest.mark.parametrize("arguments", [("db", "upgrade"), ("db", "downgrade"), ("worker", "sms")])
-def test_a_database_from_before_the_first_release_is_refused(
+def test_prerelease_database_is_refused(
     shell_on_database_url: PortalShell, database_url: str, arguments: tuple[str, ...]
 ) -> None:
     shell_on_database_url.import_accounts("P-1")

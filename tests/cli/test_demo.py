@@ -10,7 +10,7 @@ def _count(shell: PortalShell, table: str) -> int:
         return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
-def test_the_demo_is_loaded_once_and_says_who_can_sign_in(shell: PortalShell) -> None:
+def test_demo_is_loaded_once_and_prints_sign_ins(shell: PortalShell) -> None:
     first = shell.output_of("demo", "load")
     counts = {table: _count(shell, table) for table in ("account", "template", "communication", "delivery")}
     assert shell.output_of("demo", "load") == first
@@ -19,7 +19,7 @@ def test_the_demo_is_loaded_once_and_says_who_can_sign_in(shell: PortalShell) ->
     assert counts["account"] == 40
 
 
-def test_a_demo_that_was_broken_off_is_completed(shell: PortalShell) -> None:
+def test_interrupted_demo_load_is_completed(shell: PortalShell) -> None:
     shell.output_of("demo", "load")
     with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
         connection.execute("DELETE FROM account WHERE external_id = 'STAFF-2'")
@@ -27,6 +27,6 @@ def test_a_demo_that_was_broken_off_is_completed(shell: PortalShell) -> None:
     assert _count(shell, "account") == 40
 
 
-def test_the_demo_does_not_mix_with_accounts_of_ones_own(shell: PortalShell) -> None:
+def test_demo_is_refused_beside_other_accounts(shell: PortalShell) -> None:
     shell.import_accounts("A-1")
     assert "would mix" in shell.error_of("demo", "load")

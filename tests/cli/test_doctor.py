@@ -28,10 +28,10 @@ class DoctorCommand:
         return self.shell.run("doctor", *options, **{**self.variables, **more})
 
     def json_report(self, *options: str, **more: str) -> dict[str, Any]:
-        answer = self.doctor("--json", *options, **more)
-        found = json.loads(answer.stdout)
-        assert answer.returncode == (1 if found["failing"] or found["error"] else 0)
-        return {**found, "by_name": {check["name"]: check for check in found["checks"]}}
+        result = self.doctor("--json", *options, **more)
+        report = json.loads(result.stdout)
+        assert result.returncode == (1 if report["failing"] or report["error"] else 0)
+        return {**report, "by_name": {check["name"]: check for check in report["checks"]}}
 
     def set(self, name: str, value: Any) -> None:
         self.shell.output_of("config", "set", name, value if isinstance(value, str) else json.dumps(value))
@@ -43,28 +43,28 @@ class DoctorCommand:
 
 @pytest.fixture
 def doctor_shell(shell: PortalShell, simulator: servers.SimulatorClient) -> DoctorCommand:
-    found = DoctorCommand(shell, simulator)
-    found.set("SmsGatewayAuthentication", servers.LIVE_CREDENTIALS)
-    found.set("SmsGatewaySettings", {"FromNumber": servers.FROM_NUMBER})
-    return found
+    command = DoctorCommand(shell, simulator)
+    command.set("SmsGatewayAuthentication", servers.LIVE_CREDENTIALS)
+    command.set("SmsGatewaySettings", {"FromNumber": servers.FROM_NUMBER})
+    return command
 
 
 def pause_sender(doctor_shell: DoctorCommand) -> list[str]:
     return [reason for (reason,) in doctor_shell.shell.select_rows("SELECT paused_reason FROM sending_number")]
 
 
-def test_it_prints_a_line_for_each_check_in_columns_and_exits_1_when_something_fails(
+def test_doctor_prints_checks_in_columns_and_exits_with_1_on_failure(
     doctor_shell: DoctorCommand,
 ) -> None:
-    answer = doctor_shell.doctor(COLUMNS="100")
-    assert (answer.returncode, answer.stderr) == (1, "")
-    lines = answer.stdout.splitlines()
+    result = doctor_shell.doctor(COLUMNS="100")
+    assert (result.returncode, result.stderr) == (1, "")
+    lines = result.stdout.splitlines()
     assert [line for line in lines if line and not line.startswith(" ")][:3] == ["Twilio", "Portal", "Mail"]
     assert max(map(len, lines)) <= 100
     starts = {line.index(word) for line, word in _verdict_lines(lines)}
     assert len(starts) == 1, "the reasons stand in one column"
     assert lines[-1] == "4 failing, 2 with a warning, 2 not checked, 18 ok"
-    assert "\x1b[" not in answer.stdout, "no colours where nobody sees them"
+    assert "\x1b[" not in result.stdout, "no colours where nobody sees them"
 
 
 def _verdict_lines(lines: list[str]) -> list[tuple[str, str]]:
@@ -72,19 +72,19 @@ def _verdict_lines(lines: list[str]) -> list[tuple[str, str]]:
     return [(line, word) for name, word in wanted.items() for line in lines if f"  {name}  " in line]
 
 
-def test_neither_secret_nor_number_is_printed(doctor_shell: DoctorCommand) -> None:
-    answer = doctor_shell.doctor()
-    said = answer.stdout + answer.stderr
-    assert "+1 ••• 0100" in said
-    assert servers.FROM_NUMBER[2:] not in said
-    assert servers.LIVE_CREDENTIALS["AuthToken"] not in said
+def test_doctor_prints_no_secrets_and_no_numbers(doctor_shell: DoctorCommand) -> None:
+    result = doctor_shell.doctor()
+    output = result.stdout + result.stderr
+    assert "+1 ••• 0100" in output
+    assert servers.FROM_NUMBER[2:] not in output
+    assert servers.LIVE_CREDENTIALS["AuthToken"] not in output
 
 
-def test_as_json_it_tells_the_same_to_a_script(doctor_shell: DoctorCommand) -> None:
-    found = doctor_shell.json_report()
-    assert (found["failing"], found["actions"], found["error"]) == (True, [], None)
-    assert len(found["checks"]) == 26
-    assert found["by_name"]["Credentials"] == {
+def test_doctor_prints_the_same_as_json(doctor_shell: DoctorCommand) -> None:
+    report = doctor_shell.json_report()
+    assert (report["failing"], report["actions"], report["error"]) == (True, [], None)
+    assert len(report["checks"]) == 26
+    assert report["by_name"]["Credentials"] == {
         "group": "Twilio",
         "name": "Credentials",
         "verdict": "ok",
@@ -94,7 +94,7 @@ def test_as_json_it_tells_the_same_to_a_script(doctor_shell: DoctorCommand) -> N
     }
 
 
-def test_nothing_failing_is_exit_code_0(doctor_shell: DoctorCommand) -> None:
+def test_doctor_exits_with_0_if_nothing_fails(doctor_shell: DoctorCommand) -> None:
     doctor_shell.doctor("--set-webhooks")
     for kind in ("worker:sms", "worker:email", "worker:work", "scheduler"):
         now_ms = time.time_ns() // 1_000_000
@@ -102,28 +102,28 @@ def test_nothing_failing_is_exit_code_0(doctor_shell: DoctorCommand) -> None:
     command = servers.portal_command("web", "--port", doctor_shell.url.rpartition(":")[2], "--processes", "1")
     with servers.running_process(command, {**doctor_shell.shell.variables, **doctor_shell.variables}):
         servers.wait_for(lambda: servers.responds_ok(f"{doctor_shell.url}/healthz"), "the portal to answer")
-        found = doctor_shell.json_report()
-    assert [check["name"] for check in found["checks"] if check["verdict"] == "failing"] == []
+        report = doctor_shell.json_report()
+    assert [check["name"] for check in report["checks"] if check["verdict"] == "failing"] == []
 
 
-def test_it_sets_our_addresses_at_twilio_first_when_told(doctor_shell: DoctorCommand) -> None:
+def test_set_webhooks_runs_before_the_checks(doctor_shell: DoctorCommand) -> None:
     assert doctor_shell.json_report()["by_name"]["Inbound address"]["verdict"] == "failing"
-    found = doctor_shell.json_report("--set-webhooks")
-    assert found["actions"] == ["Both addresses are set at Twilio."]
-    assert found["by_name"]["Inbound address"]["verdict"] == "ok"
+    report = doctor_shell.json_report("--set-webhooks")
+    assert report["actions"] == ["Both addresses are set at Twilio."]
+    assert report["by_name"]["Inbound address"]["verdict"] == "ok"
     assert doctor_shell.doctor("--set-webhooks").stdout.startswith("Both addresses are set at Twilio.\n")
 
 
-def test_addresses_that_cannot_be_set_are_refused_in_one_sentence(doctor_shell: DoctorCommand) -> None:
+def test_failed_set_webhooks_is_refused_in_one_sentence(doctor_shell: DoctorCommand) -> None:
     doctor_shell.set("SmsGatewayAuthentication", {**servers.LIVE_CREDENTIALS, "AuthToken": "another-token-of-ours"})
-    answer = doctor_shell.doctor("--set-webhooks")
-    assert answer.returncode == 1
-    assert answer.stdout == ""
-    assert answer.stderr.startswith("Nothing was set at Twilio.")
-    assert "20003" in answer.stderr
+    result = doctor_shell.doctor("--set-webhooks")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("Nothing was set at Twilio.")
+    assert "20003" in result.stderr
 
 
-def test_paused_lanes_go_on_only_when_nothing_fails_at_twilio(doctor_shell: DoctorCommand) -> None:
+def test_resume_requires_passing_twilio_checks(doctor_shell: DoctorCommand) -> None:
     columns = "number, next_free_at_us, paused_reason, paused_at_ms"
     row = f"INSERT INTO sending_number ({columns}) VALUES (?, 0, 'Suspended.', 1)"
     doctor_shell.write(row, servers.FROM_NUMBER)
@@ -134,15 +134,13 @@ def test_paused_lanes_go_on_only_when_nothing_fails_at_twilio(doctor_shell: Doct
     assert pause_sender(doctor_shell) == ["Suspended."]
     doctor_shell.simulator.set_faults()
     resumed = doctor_shell.json_report("--resume")
-    assert (resumed["actions"], resumed["error"]) == (["Sending goes on."], None)
+    assert (resumed["actions"], resumed["error"]) == (["Sending resumed."], None)
     assert resumed["by_name"]["Lanes"]["verdict"] == "ok"
     assert pause_sender(doctor_shell) == [""]
 
 
-def test_before_the_tables_are_there_it_says_so_and_breaks_nothing(
-    doctor_shell: DoctorCommand, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_doctor_reports_missing_tables(doctor_shell: DoctorCommand, tmp_path_factory: pytest.TempPathFactory) -> None:
     empty = tmp_path_factory.mktemp("empty")
-    found = doctor_shell.json_report(PORTAL_INSTANCE=str(empty))
-    assert found["by_name"]["Database"]["fix"] == "Run: portal db upgrade"
-    assert found["by_name"]["Credentials"]["verdict"] == "unknown"
+    report = doctor_shell.json_report(PORTAL_INSTANCE=str(empty))
+    assert report["by_name"]["Database"]["fix"] == "Run: portal db upgrade"
+    assert report["by_name"]["Credentials"]["verdict"] == "unknown"

@@ -24,24 +24,24 @@ def set_both_secrets(shell: PortalShell) -> None:
 def test_secrets_are_reencrypted_with_the_newest_key(shell: PortalShell) -> None:
     set_both_secrets(shell)
     before, keys = encrypted_values(shell), f"{NEW_KEY},{current_key(shell)}"
-    said = shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
-    assert said == "2 secrets re-encrypted with the newest key; 0 had it already."
+    output = shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
+    assert output == "2 secrets re-encrypted with the newest key; 0 already used it."
     assert set(encrypted_values(shell)).isdisjoint(before)
     assert "oken" in shell.output_of("config", "show", SECRET_SETTINGS[0], PORTAL_ENCRYPTION_KEY=NEW_KEY)
     assert "not in PORTAL_ENCRYPTION_KEY" in shell.error_of("config", "show", SECRET_SETTINGS[0])
 
 
-def test_a_second_time_changes_nothing(shell: PortalShell) -> None:
+def test_second_rotation_changes_nothing(shell: PortalShell) -> None:
     set_both_secrets(shell)
     keys = f"{NEW_KEY},{current_key(shell)}"
     shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
     before = encrypted_values(shell)
-    said = shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
-    assert said == "0 secrets re-encrypted with the newest key; 2 had it already."
+    output = shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
+    assert output == "0 secrets re-encrypted with the newest key; 2 already used it."
     assert encrypted_values(shell) == before
 
 
-def test_one_that_does_not_open_is_named_and_nothing_is_changed(shell: PortalShell) -> None:
+def test_undecryptable_secret_is_named_and_nothing_changes(shell: PortalShell) -> None:
     shell.output_of("config", "set", SECRET_SETTINGS[0], json.dumps(servers.LIVE_CREDENTIALS))
     lost = base64.b64encode(b"l" * 32).decode()
     shell.output_of(
@@ -52,19 +52,19 @@ def test_one_that_does_not_open_is_named_and_nothing_is_changed(shell: PortalShe
         PORTAL_ENCRYPTION_KEY=f"{lost},{current_key(shell)}",
     )
     before = encrypted_values(shell)
-    said = shell.error_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=f"{NEW_KEY},{current_key(shell)}")
+    output = shell.error_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=f"{NEW_KEY},{current_key(shell)}")
     assert (
-        said
+        output
         == f"{SECRET_SETTINGS[1]} was encrypted with a key that is not in PORTAL_ENCRYPTION_KEY. Nothing was changed."
     )
     assert encrypted_values(shell) == before
 
 
-def test_with_no_secret_there_is_nothing_to_do(shell: PortalShell) -> None:
-    assert shell.output_of("keys", "rotate") == "0 secrets re-encrypted with the newest key; 0 had it already."
+def test_rotation_without_secrets_does_nothing(shell: PortalShell) -> None:
+    assert shell.output_of("keys", "rotate") == "0 secrets re-encrypted with the newest key; 0 already used it."
 
 
-def test_a_rotation_is_no_change_of_a_setting(shell: PortalShell) -> None:
+def test_rotation_is_not_recorded_as_a_setting_change(shell: PortalShell) -> None:
     set_both_secrets(shell)
     before = shell.output_of("config", "history")
     shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=f"{NEW_KEY},{current_key(shell)}")

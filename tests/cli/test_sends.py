@@ -9,7 +9,7 @@ from tests.support.portal_shell import PortalShell, only_error_line
 DATA = ("--data", "fee=5 USD", "--data", "due_date=May 3")
 
 
-def test_a_send_is_created_and_only_its_number_printed(shell: PortalShell) -> None:
+def test_create_prints_only_the_send_id(shell: PortalShell) -> None:
     shell.import_accounts("P-1", "P-2")
     shell.add_template("due", "Dear {{ name }}, pay {{ data.fee }}.")
     ids = shell.write_file("ids.txt", "\ufeffP-1\r\n\r\n P-2 \nP-1\n")
@@ -18,8 +18,8 @@ def test_a_send_is_created_and_only_its_number_printed(shell: PortalShell) -> No
         ("sends", "create", "due", "--account-type", "Practitioner", "--data", "fee=5"),
         ("sends", "create", "due", "--external-ids", ids, "--data", "fee=5"),
     ]
-    answers = [shell.run(*words) for words in commands]
-    assert [(answer.returncode, answer.stdout, answer.stderr) for answer in answers] == [
+    results = [shell.run(*arguments) for arguments in commands]
+    assert [(result.returncode, result.stdout, result.stderr) for result in results] == [
         (0, "1\n", ""),
         (0, "2\n", ""),
         (0, "3\n", ""),
@@ -35,7 +35,7 @@ def test_a_send_is_created_and_only_its_number_printed(shell: PortalShell) -> No
     ]
 
 
-def test_a_send_is_shown_as_json_for_scripts_and_in_words_for_people(seeded_shell: PortalShell) -> None:
+def test_show_prints_text_or_json(seeded_shell: PortalShell) -> None:
     send_id = seeded_shell.output_of("sends", "create", "fee", "--all", *DATA)
     report = json.loads(seeded_shell.output_of("sends", "show", send_id, "--json"))
     assert report["id"] == int(send_id)
@@ -62,7 +62,7 @@ def test_a_send_is_shown_as_json_for_scripts_and_in_words_for_people(seeded_shel
     ]
 
 
-def test_waiting_ends_with_the_send_or_says_that_it_took_too_long(seeded_shell: PortalShell) -> None:
+def test_wait_ends_with_the_send_or_at_the_timeout(seeded_shell: PortalShell) -> None:
     send_id = seeded_shell.output_of("sends", "create", "fee", "--all", *DATA)
     late = seeded_shell.error_of("sends", "wait", send_id, "--timeout", "0.1")
     assert late == f"Send {send_id} is not done after 0.1 seconds: it is queued."
@@ -71,7 +71,7 @@ def test_waiting_ends_with_the_send_or_says_that_it_took_too_long(seeded_shell: 
     assert seeded_shell.output_of("sends", "wait", send_id).startswith(f"Send {send_id}: done, 3 recipients")
 
 
-def test_a_send_that_will_not_do_is_refused_with_what_is_missing(seeded_shell: PortalShell) -> None:
+def test_invalid_send_is_refused_with_the_reason(seeded_shell: PortalShell) -> None:
     ids, empty = seeded_shell.write_file("ids.txt", "P-1\nP-8\nP-9\n"), seeded_shell.write_file("empty.txt", " \n")
     many = seeded_shell.write_file("many.txt", "\n".join(f"X-{place}" for place in range(7)))
     latin, missing = seeded_shell.write_file("latin.txt", b"Zo\x81"), str(seeded_shell.instance / "no.txt")
@@ -101,35 +101,35 @@ def test_a_send_that_will_not_do_is_refused_with_what_is_missing(seeded_shell: P
         (("sends", "wait", "999999"), "There is no send 999999."),
     ]
     before = seeded_shell.select_rows("SELECT count(*) FROM send")
-    answers = seeded_shell.run_all([words for words, _ in cases])
-    assert [only_error_line(answer) for answer in answers] == [said for _, said in cases]
+    results = seeded_shell.run_all([arguments for arguments, _ in cases])
+    assert [only_error_line(result) for result in results] == [output for _, output in cases]
     assert seeded_shell.select_rows("SELECT count(*) FROM send") == before
 
 
-def test_a_portal_without_accounts_has_nobody_to_send_to(shell: PortalShell) -> None:
+def test_send_without_accounts_is_refused(shell: PortalShell) -> None:
     shell.add_template("due")
     assert shell.error_of("sends", "create", "due", "--all") == "There are no accounts to send to yet."
 
 
-def test_what_is_no_number_of_a_send_is_refused(seeded_shell: PortalShell) -> None:
-    answer = seeded_shell.run("sends", "show", "first")
-    assert answer.returncode == 2
-    assert "'first' is not a valid integer" in answer.stderr.splitlines()[-1]
+def test_invalid_send_id_is_refused(seeded_shell: PortalShell) -> None:
+    result = seeded_shell.run("sends", "show", "first")
+    assert result.returncode == 2
+    assert "'first' is not a valid integer" in result.stderr.splitlines()[-1]
 
 
-def test_a_send_prints_only_its_number_even_while_the_queue_is_away(seeded_shell: PortalShell) -> None:
+def test_create_prints_only_the_send_id_while_the_queue_is_down(seeded_shell: PortalShell) -> None:
     away = f"unix://{seeded_shell.instance / 'away.sock'}"
     assert seeded_shell.output_of("sends", "create", "fee", "--all", *DATA, PORTAL_REDIS_URL=away).isdigit()
 
 
-def test_values_that_the_template_cannot_take_are_refused_before_anything_is_sent(shell: PortalShell) -> None:
+def test_data_that_the_template_cannot_use_is_refused(shell: PortalShell) -> None:
     shell.import_accounts("P-1")
     shell.add_template("loop", "{% for i in (1..data.times) %}again {% endfor %}")
     refused = shell.error_of("sends", "create", "loop", "--all", "--data", "times=100000")
     assert "does too much" in refused
 
 
-def test_a_value_that_a_filter_cannot_read_is_refused_with_the_person_the_field_and_the_value(
+def test_unreadable_filter_value_is_refused_with_account_and_field(
     shell: PortalShell,
 ) -> None:
     shell.import_accounts("P-1", "P-2")
@@ -143,13 +143,14 @@ def test_a_value_that_a_filter_cannot_read_is_refused_with_the_person_the_field_
     assert shell.output_of(*create, "--data", "when=2027-05-28") == "1"
 
 
-def test_a_send_is_paused_resumed_and_cancelled_with_lines_in_the_audit_log(seeded_shell: PortalShell) -> None:
+def test_pause_resume_and_cancel_are_recorded_in_the_audit_log(seeded_shell: PortalShell) -> None:
     send_id = seeded_shell.output_of("sends", "create", "fee", "--all", *DATA)
     assert seeded_shell.output_of("sends", "pause", send_id) == f"Send {send_id} is paused."
     assert seeded_shell.output_of("sends", "show", send_id).startswith(f"Send {send_id}: paused, 0 recipients")
     assert json.loads(seeded_shell.output_of("sends", "show", send_id, "--json"))["paused"] is True
-    assert seeded_shell.output_of("sends", "resume", send_id) == f"Send {send_id} goes on."
-    assert seeded_shell.output_of("sends", "cancel", send_id) == f"Send {send_id} is cancelled. What has left has left."
+    assert seeded_shell.output_of("sends", "resume", send_id) == f"Send {send_id} is resumed."
+    cancelled = f"Send {send_id} is cancelled. Messages that had left are not affected."
+    assert seeded_shell.output_of("sends", "cancel", send_id) == cancelled
     lines = seeded_shell.select_rows(
         f"SELECT action, actor_id FROM audit_entry WHERE subject = 'send {send_id}' ORDER BY id"
     )
@@ -157,7 +158,7 @@ def test_a_send_is_paused_resumed_and_cancelled_with_lines_in_the_audit_log(seed
     assert seeded_shell.error_of("sends", "wait", send_id) == f"Send {send_id} was cancelled."
 
 
-def test_a_send_that_has_ended_or_does_not_exist_is_not_steered(seeded_shell: PortalShell) -> None:
+def test_finished_or_unknown_send_cannot_be_controlled(seeded_shell: PortalShell) -> None:
     send_id = seeded_shell.output_of("sends", "create", "fee", "--all", *DATA)
     seeded_shell.output_of("sends", "cancel", send_id)
     for verb in ("pause", "resume", "cancel"):
@@ -167,7 +168,7 @@ def test_a_send_that_has_ended_or_does_not_exist_is_not_steered(seeded_shell: Po
         assert "is not a valid integer" in seeded_shell.run("sends", verb, "x").stderr
 
 
-def test_showing_a_send_says_when_its_last_text_leaves_or_why_nobody_knows(shell: PortalShell) -> None:
+def test_show_forecasts_the_last_text_or_says_what_blocks_it(shell: PortalShell) -> None:
     people = ["external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"]
     people += [f"P-{n},Person {n},p{n}@example.org,T,user,UTC,+1415200000{n},2026-01-02,form" for n in range(5)]
     shell.output_of("accounts", "import", shell.write_file("people.csv", "\n".join(people)))
@@ -178,8 +179,8 @@ def test_showing_a_send_says_when_its_last_text_leaves_or_why_nobody_knows(shell
         "SmsGatewaySettings": sender,
         "EnableSmsNotifications": "true",
     }.items():
-        answer = shell.run("config", "set", name, value)
-        assert answer.returncode == 0, answer.stderr
+        result = shell.run("config", "set", name, value)
+        assert result.returncode == 0, result.stderr
     shell.add_template("due", "Dear {{ name }}.", "--sms")
     send_id = shell.output_of("sends", "create", "due", "--all")
     assert shell.output_of("sends", "show", send_id).splitlines()[-1] == "No worker for texts is running."

@@ -10,7 +10,7 @@ def arguments(
     return ("templates", "create", key, "--name", "Renewal", "--subject", subject, "--body-file", written)
 
 
-def test_a_template_is_created_and_its_key_printed(shell: PortalShell) -> None:
+def test_create_prints_the_template_key(shell: PortalShell) -> None:
     body = "# Renewal\r\n\r\nDear {{ first_name }}, pay {{ data.fee }}."
     assert (
         shell.add_template("renewal-due-60", body, "--sms", "--urgent", subject="Due, {{ name }}") == "renewal-due-60"
@@ -21,7 +21,7 @@ def test_a_template_is_created_and_its_key_printed(shell: PortalShell) -> None:
     ]
 
 
-def test_a_body_may_come_from_a_pipe(shell: PortalShell) -> None:
+def test_body_is_read_from_stdin(shell: PortalShell) -> None:
     options = ("--name", "Renewal", "--subject", "Due", "--body-file", "-")
     assert shell.output_of("templates", "create", "piped", *options, stdin_text="Dear {{ name }}, ça va?") == "piped"
     assert shell.select_rows("SELECT body, sms_enabled, urgent FROM template_version") == [
@@ -29,7 +29,7 @@ def test_a_body_may_come_from_a_pipe(shell: PortalShell) -> None:
     ]
 
 
-def test_a_template_is_previewed_with_what_its_text_has_instead_of_the_subject(shell: PortalShell) -> None:
+def test_preview_shows_characters_replaced_in_the_text(shell: PortalShell) -> None:
     shell.add_template(
         "due", "Dear {{ name }},\n\n- [Pay](https://e.org)", "--sms", subject="It’s due\u00ad – {{ data.fee }} ê"
     )
@@ -45,13 +45,13 @@ def test_a_template_is_previewed_with_what_its_text_has_instead_of_the_subject(s
     assert "date" in shell.output_of("templates", "filters")
 
 
-def test_templates_that_can_no_longer_be_sent_are_named(shell: PortalShell) -> None:
+def test_check_lists_unusable_templates(shell: PortalShell) -> None:
     shell.add_template("due")
     assert shell.output_of("templates", "check") == ""
     with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
         connection.execute("UPDATE template_version SET subject = '{{ name | escape }}'")
-    answer = shell.run("templates", "check")
-    assert (answer.returncode, answer.stdout.partition(" here")[0]) == (1, "due: Line 1: there is no filter “escape”")
+    result = shell.run("templates", "check")
+    assert (result.returncode, result.stdout.partition(" here")[0]) == (1, "due: Line 1: there is no filter “escape”")
 
 
 CASES: dict[str, dict[str, str | bytes]] = {
@@ -74,19 +74,19 @@ CASES: dict[str, dict[str, str | bytes]] = {
 }
 
 
-def test_a_template_that_will_not_do_is_refused_with_the_line_and_the_rule(seeded_shell: PortalShell) -> None:
+def test_invalid_template_is_refused_with_line_and_rule(seeded_shell: PortalShell) -> None:
     before = seeded_shell.select_rows("SELECT key FROM template")
-    answers = seeded_shell.run_all([arguments(seeded_shell, **case) for case in CASES.values()])  # type: ignore[arg-type]
-    assert [only_error_line(answer) for answer in answers] == list(CASES)
+    results = seeded_shell.run_all([arguments(seeded_shell, **case) for case in CASES.values()])  # type: ignore[arg-type]
+    assert [only_error_line(result) for result in results] == list(CASES)
     assert seeded_shell.select_rows("SELECT key FROM template") == before
 
 
-def test_a_body_file_that_cannot_be_read_is_refused_in_a_line(seeded_shell: PortalShell) -> None:
+def test_unreadable_body_file_is_refused_in_one_line(seeded_shell: PortalShell) -> None:
     missing = (*arguments(seeded_shell)[:-1], str(seeded_shell.instance / "no.md"))
     absent, latin = seeded_shell.run_all([missing, arguments(seeded_shell, body="Zoë".encode("latin-1"))])
     assert only_error_line(absent).endswith("no.md cannot be read: No such file or directory.")
     assert only_error_line(latin).endswith("is not UTF-8.")
 
 
-def test_arithmetic_without_a_result_is_refused_in_a_line(seeded_shell: PortalShell) -> None:
+def test_failing_arithmetic_is_refused_in_one_line(seeded_shell: PortalShell) -> None:
     assert only_error_line(seeded_shell.run(*arguments(seeded_shell, body="{{ 'inf' | plus: 1 | floor }}")))

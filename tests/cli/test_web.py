@@ -4,7 +4,7 @@ from tests.support.portal_shell import PortalShell
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5"])
-def test_a_web_server_for_other_machines_wants_its_proxies_counted(shell: PortalShell, host: str) -> None:
-    said = shell.error_of("web", "--host", host)
-    assert said.startswith(f"portal web --host {host} listens to other machines: put a proxy with TLS before it")
-    assert "PORTAL_TRUSTED_PROXIES" in said
+def test_public_web_server_requires_trusted_proxies(shell: PortalShell, host: str) -> None:
+    output = shell.error_of("web", "--host", host)
+    assert output.startswith(f"portal web --host {host} is open to other machines: put a proxy with TLS in front of it")
+    assert "PORTAL_TRUSTED_PROXIES" in output
