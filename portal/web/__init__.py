@@ -1,4 +1,4 @@
-"""The front door for browsers and for Twilio: blueprints by area, and what every page has in common."""
+"""The web app: pages for browsers, webhooks for Twilio."""
 
 import hashlib
 import hmac
@@ -64,7 +64,7 @@ _MAX_REQUEST_BYTES = 1024 * 1024
 
 
 def flask_config(settings: Settings) -> dict[str, Any]:
-    """Our settings as Flask and its extensions spell them."""
+    password_salt = hmac.new(settings.secret_key.encode(), b"password salt", hashlib.sha256).hexdigest()
     return {
         "PORTAL": settings,
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
@@ -75,16 +75,16 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
-        # A token is as good as the session it belongs to: a page may stay open all day.
+        # A CSRF token is valid as long as its session, because a page may stay open all day.
         "WTF_CSRF_TIME_LIMIT": None,
-        # It would compare the Referer with the Host that a proxy passes on; `public_address` checks the origin.
+        # `public_url` checks the origin: this would compare the Referer with the Host that a proxy sends.
         "WTF_CSRF_SSL_STRICT": False,
-        **sign_in_pages.security_config(_derive_secret(settings, "password salt")),
+        **sign_in_pages.security_config(password_salt),
     }
 
 
 def init_app(app: Flask) -> None:
-    """The guard comes before the CSRF check: a lost session is answered with the sign-in page, not a refusal."""
+    """Checks access before CSRF tokens, so that an expired session leads to the sign-in page and not to an error."""
     _trust_proxies(app)
     request_input.init_app(app)
     access.init_app(app)
@@ -101,11 +101,6 @@ def init_app(app: Flask) -> None:
 
 
 def _trust_proxies(app: Flask) -> None:
-    """The caller's address, for limits and the ledger, comes from our proxies; nothing else of theirs is believed."""
-    proxies = app.config["PORTAL"].trusted_proxies
-    if proxies:
+    """Trust proxies for the caller's address only, which throttling and the ledger use."""
+    if proxies := app.config["PORTAL"].trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
-
-
-def _derive_secret(settings: Settings, purpose: str) -> str:
-    return hmac.new(settings.secret_key.encode(), purpose.encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Who may enter: every view says so, and what says nothing is closed."""
+"""Access rules: every view declares who may see it, and the app does not start if one does not."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -23,23 +23,23 @@ _LIBRARY_VIEW_ACCESS = {
     "security.forgot_password": PUBLIC,
     "security.reset_password": PUBLIC,
 }
-"""Views of Flask and Flask-Security, which cannot say so themselves."""
+"""Views of Flask and Flask-Security, which cannot declare it themselves."""
 
 
 class MissingAccessRule(RuntimeError):
-    """A view that does not say who may enter."""
+    """A view does not declare who may see it."""
 
 
 def allow(role: str) -> Callable[[View], View]:
-    """Those with this role, or a higher one."""
+    """Restrict a view to accounts with this role or a higher one."""
     if role not in ROLES:
         raise ValueError(f"there is no role {role!r}")
-    return lambda view: _set_access(view, role)
+    return lambda view: _set_access(role, view)
 
 
 def public(view: View) -> View:
-    """Everybody, signed in or not."""
-    return _set_access(view, PUBLIC)
+    """Open a view to everybody, signed in or not."""
+    return _set_access(PUBLIC, view)
 
 
 def init_app(app: Flask) -> None:
@@ -47,18 +47,18 @@ def init_app(app: Flask) -> None:
 
 
 def require_access_rules(app: Flask) -> None:
-    """Raises `MissingAccessRule`, so that a forgotten declaration is found at start and not by a stranger."""
-    silent = sorted({rule.endpoint for rule in app.url_map.iter_rules() if not _access_of(app, rule.endpoint)})
-    if silent:
-        raise MissingAccessRule(f"These views do not say who may enter: {', '.join(silent)}.")
+    """Raises `MissingAccessRule`, so that a forgotten declaration is found when the app starts."""
+    undeclared = sorted({rule.endpoint for rule in app.url_map.iter_rules() if not _access_of(app, rule.endpoint)})
+    if undeclared:
+        raise MissingAccessRule(f"These views do not declare who may see them: {', '.join(undeclared)}.")
 
 
 def has_role(role: str) -> bool:
     return bool(current_user.is_authenticated) and ROLES.index(current_user.role) >= ROLES.index(role)
 
 
-def _set_access(view: View, who: str) -> View:
-    view.portal_access = who  # type: ignore[attr-defined]
+def _set_access(access: str, view: View) -> View:
+    view.portal_access = access  # type: ignore[attr-defined]
     return view
 
 
@@ -68,29 +68,25 @@ def _access_of(app: Flask, endpoint: str) -> str:
 
 def _enforce_access() -> ResponseReturnValue | None:
     if request.endpoint is None:
-        return None  # no such page: the answer is 404 for everybody
-    who = _access_of(current_app, request.endpoint)
-    if who == PUBLIC:
+        return None  # becomes a 404
+    access = _access_of(current_app, request.endpoint)
+    if access == PUBLIC:
         return None
-    if who == NOBODY:
-        abort(404)
-    if not current_user.is_authenticated:
+    if access != NOBODY and not current_user.is_authenticated:
         return _redirect_to_sign_in()
-    if not who or not has_role(who):
+    if access in ("", NOBODY) or not has_role(access):
         abort(404)
     return None
 
 
 def _redirect_to_sign_in() -> ResponseReturnValue:
-    address = url_for("security.login", next=_next_target())
-    if is_htmx_request():
-        return Response(status=401, headers={"HX-Redirect": address})
-    return redirect(address, 303)
+    url = url_for("security.login", next=_next_target())
+    return Response(status=401, headers={"HX-Redirect": url}) if is_htmx_request() else redirect(url, 303)
 
 
 def _next_target() -> str:
-    """Where to go after signing in: this page, or for a form the page it stands on. Only ever a path of our own."""
+    """Where to go after signing in: this page, or the page of the form or htmx request. Always a path of our own."""
     if request.method in ("GET", "HEAD") and not is_htmx_request():
         return request.full_path if request.query_string else request.path
-    standing_on = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
-    return safe_redirect_target(standing_on.path) if is_own_origin(standing_on.geturl()) else "/"
+    page = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
+    return safe_redirect_target(page.path) if is_own_origin(page.geturl()) else "/"

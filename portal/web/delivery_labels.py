@@ -1,4 +1,4 @@
-"""How a communication's deliveries read on a page."""
+"""Labels of a communication's deliveries on pages."""
 
 from dataclasses import dataclass, replace
 
@@ -15,34 +15,36 @@ _OTHER_ACCOUNT_REASONS = (Reason.STOPPED, Reason.OTHER_ACCOUNT_RECEIVES)
 
 @dataclass(frozen=True)
 class ChannelStatus:
-    """One channel: `label` with a `tone`, and `detail` for those who have to act on it.
-
-    `where_to` tells of a text that did not go to the number it was meant for.
-    """
-
     channel: str
     name: str
     label: str
     tone: str
     detail: str
+    """For whoever has to act on it."""
     delivery: Delivery
     rerouted_to: str = ""
+    """A sentence about a message that did not go to the address it was meant for."""
 
 
 def channel_statuses(communication: Communication, also_texts: bool = False) -> list[ChannelStatus]:
-    """Email, then the text while anything of SMS shows, or where it is asked for."""
-    shown = also_texts or is_sms_visible()
-    return [channel_status(delivery) for delivery in communication.deliveries if delivery.channel == "email" or shown]
+    """The email, then the text if SMS is visible or `also_texts` is set."""
+    with_texts = also_texts or is_sms_visible()
+    return [channel_status(row) for row in communication.deliveries if row.channel == "email" or with_texts]
 
 
 def channel_statuses_for_owner(communication: Communication) -> list[ChannelStatus]:
-    """As its person may read them: anybody can put a stranger's number on their account, so what that phone said, and
-    that another account gets its texts, is told to accounts only that have consented at every number of theirs."""
-    found = channel_statuses(communication)
+    """As the recipient may see them.
+
+    Anybody can add a stranger's phone number to their account. So only accounts that have consented for every number
+    of theirs learn that the phone sent STOP, or that another account gets its texts.
+    """
+    statuses = channel_statuses(communication)
     if has_consented_for_all_numbers(communication.account_id):
-        return found
-    unsaid = f"{Reason.NOT_OPTED_IN.label}."
-    return [replace(status, detail=unsaid) if _concerns_other_account(status.delivery) else status for status in found]
+        return statuses
+    neutral = f"{Reason.NOT_OPTED_IN.label}."
+    return [
+        replace(status, detail=neutral) if _reveals_other_account(status.delivery) else status for status in statuses
+    ]
 
 
 def build_timeline(communication: Communication) -> list[tuple[ChannelStatus, list[TimelineEntry]]]:
@@ -50,9 +52,9 @@ def build_timeline(communication: Communication) -> list[tuple[ChannelStatus, li
 
 
 def is_final(communication: Communication) -> bool:
-    """Nothing more is to be expected, so that a page can stop looking."""
-    found = [displayed_state(delivery.state, delivery.due_at_ms) for delivery in communication.deliveries]
-    return all(STATES[state].final or state == DeliveryState.NO_RECEIPT for state in found)
+    """Whether nothing more is expected, so that pages stop polling."""
+    states = [displayed_state(delivery.state, delivery.due_at_ms) for delivery in communication.deliveries]
+    return all(STATES[state].final or state == DeliveryState.NO_RECEIPT for state in states)
 
 
 def channel_status(delivery: Delivery) -> ChannelStatus:
@@ -61,6 +63,6 @@ def channel_status(delivery: Delivery) -> ChannelStatus:
     )
 
 
-def _concerns_other_account(delivery: Delivery) -> bool:
-    """Where no number of the account gets texts, so that the reason is one that holds for a number whoever has it."""
+def _reveals_other_account(delivery: Delivery) -> bool:
+    """Whether the reason concerns a number itself, whichever account has it."""
     return not delivery.address and delivery.reason in _OTHER_ACCOUNT_REASONS

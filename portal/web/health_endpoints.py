@@ -1,4 +1,4 @@
-"""How the product is: for load balancers, for start-up checks, for Prometheus."""
+"""Liveness, readiness and metrics for load balancers, start-up checks and Prometheus."""
 
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -32,10 +32,10 @@ def healthz() -> ResponseReturnValue:
 @blueprint.get("/readyz")
 @public
 def readyz() -> ResponseReturnValue:
-    checks = {"database": _database, "redis": _redis, "workers": _workers, "scheduler": _scheduler}
-    found = {name: "ok" if _succeeds(check) else "failing" for name, check in checks.items()}
-    ready = set(found.values()) == {"ok"}
-    return {**found, "mail_server": "ok" if _succeeds(_mail_server) else "down"}, 200 if ready else 503
+    """An unavailable mail server is reported but does not fail readiness: emails wait, and pages work."""
+    results = {name: "ok" if _succeeds(check) else "failing" for name, check in _READINESS_CHECKS.items()}
+    is_ready = set(results.values()) == {"ok"}
+    return {**results, "mail_server": "ok" if _succeeds(_is_mail_server_up) else "down"}, 200 if is_ready else 503
 
 
 @blueprint.get("/metrics")
@@ -56,30 +56,24 @@ def _succeeds(check: Callable[[], bool]) -> bool:
         return False
 
 
-def _database() -> bool:
-    return health.is_database_ready()
-
-
-def _redis() -> bool:
-    """It must take a write: one that is full or read-only answers, and takes no work."""
-    return health.queue_problem() is None
-
-
-def _workers() -> bool:
+def _are_workers_running() -> bool:
     return not provider_availability.missing_process_kinds(now_ms()) & set(WORKER_QUEUE_LABELS)
 
 
-def _scheduler() -> bool:
-    return SCHEDULER not in provider_availability.missing_process_kinds(now_ms())
-
-
-def _mail_server() -> bool:
-    """Told, but no reason to send visitors elsewhere: mail waits for its server, and pages work."""
+def _is_mail_server_up() -> bool:
     return mail_server_status.mail_server_status().down_since_ms is None
 
 
+_READINESS_CHECKS: dict[str, Callable[[], bool]] = {
+    "database": health.is_database_ready,
+    "redis": lambda: health.queue_problem() is None,
+    "workers": _are_workers_running,
+    "scheduler": lambda: SCHEDULER not in provider_availability.missing_process_kinds(now_ms()),
+}
+
+
 def _is_local_request() -> bool:
-    """A caller behind a proxy on this machine has a loopback address too, but the proxy says for whom it asks."""
+    """Callers behind a proxy on this machine have a loopback address too, but the proxy adds headers."""
     proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
     if urlsplit(f"//{original_netloc()}").hostname not in ("127.0.0.1", "localhost", "::1"):
         return False

@@ -1,5 +1,6 @@
-"""The frame of every page: the menu for each role, and banners about the mode and what is paused."""
+"""The frame of every page: the menu, and banners about the mode and about what is paused or down."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,6 @@ from portal.core.rules.phone import format_phone, mask_phone
 from portal.core.rules.routing import Mode, Switches
 from portal.delivery import mail_server_status
 from portal.delivery.email_claim import server_address
-from portal.delivery.mail_server_status import MailServerStatus
 from portal.gateways.rules.provider_codes import code_in_pause_reason, explain_error_code
 from portal.messages.rules.lane_labels import lane_label, override_opted_out_message
 from portal.messages.rules.message_modes import (
@@ -25,7 +25,7 @@ from portal.messages.rules.message_modes import (
 )
 from portal.messages.tables import communication_history, lane_state
 from portal.operations import health, webhook_rejections
-from portal.sends import provider_availability
+from portal.sends.provider_availability import is_provider_down
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
 from portal.settings.rules.configuration import Configuration
@@ -34,43 +34,40 @@ from portal.web.access import allow, has_role
 fragments = Blueprint("layout", __name__)
 
 
-@dataclass(frozen=True)
-class MenuItem:
-    """One menu entry; `path_prefix` is what the addresses of the page and its sub-pages begin with."""
-
-    label: str
-    endpoint: str
-    path_prefix: str
-
-
 _LANE_PAUSED = "Lane paused"
-_MENU_ITEMS = {
-    "user": (
-        MenuItem("My communications", "my_history.listing", "/MyAccount/CommunicationsHistory"),
-        MenuItem("My phone numbers", "my_numbers.listing", "/MyAccount/PhoneNumbers"),
+_MENUS = (
+    (
+        "Administration",
+        "admin",
+        {
+            "Sends": "admin_sends.listing",
+            "Templates": "admin_templates.listing",
+            "Content blocks": "admin_content.listing",
+            "Communications": "admin_communications.listing",
+            "Consent": "admin_consent.listing",
+            "Accounts": "admin_accounts.listing",
+        },
     ),
-    "admin": (
-        MenuItem("Sends", "admin_sends.listing", "/Admin/Sends"),
-        MenuItem("Templates", "admin_templates.listing", "/Admin/Automations/Templates"),
-        MenuItem("Content blocks", "admin_content.listing", "/Admin/ContentBlocks"),
-        MenuItem("Communications", "admin_communications.listing", "/Admin/Communications"),
-        MenuItem("Consent", "admin_consent.listing", "/Admin/Consent"),
-        MenuItem("Accounts", "admin_accounts.listing", "/Admin/Accounts"),
+    (
+        "System",
+        "sysadmin",
+        {
+            "AppConfig": "sysadmin_config.listing",
+            "Test harness": "sysadmin_harness.page",
+            "Queues": "sysadmin_queues.page",
+            "Audit log": "sysadmin_audit.page",
+        },
     ),
-    "sysadmin": (
-        MenuItem("AppConfig", "sysadmin_config.listing", "/SysAdmin/AppConfig"),
-        MenuItem("Test harness", "sysadmin_harness.page", "/SysAdmin/SmsNotificationsTestHarness"),
-        MenuItem("Queues", "sysadmin_queues.page", "/SysAdmin/Queues"),
-        MenuItem("Audit log", "sysadmin_audit.page", "/SysAdmin/AuditLog"),
-    ),
-}
+    ("My account", "user", {"My communications": "my_history.listing", "My phone numbers": "my_numbers.listing"}),
+)
+"""Heading, role, and the endpoints of the pages by their labels."""
 
 
 @dataclass(frozen=True)
 class Banner:
     """`setting` is the cause; it expires at `until_ms`, and `after_end` says what follows.
 
-    Without a setting, `page_url` (labelled `page_label`) is where to fix it. `code` is Twilio's error code, if any.
+    `page_url` (labelled `page_label`) is where to fix anything else. `code` is Twilio's error code, if any.
     """
 
     tone: str
@@ -120,23 +117,16 @@ def is_sms_visible() -> bool:
 
 def banners() -> list[Banner]:
     """The mode in force, then everything that is paused or down, with the reason."""
-    found = [_mode_banner(current_configuration(), current_gateway().switches), *_email_override_banners()]
-    if is_sms_visible():
-        found += _stopped_override_banners()
-        found += [_paused_sender_banner(sender, reason) for sender, reason in app_settings.paused_sending_numbers()]
-        found += [_limited_sender_banner(*resting) for resting in app_settings.limited_sending_numbers(now_ms())]
-        found += _provider_down_banners()
-        found += _rejected_webhook_banners()
-    found += [
-        _paused_lane_banner(row)
-        for row in lane_state.all_lanes()
-        if row.paused_at_ms is not None and _is_lane_visible(row)
+    return [
+        _mode_banner(current_configuration(), current_gateway().switches),
+        *_email_override_banners(),
+        *(_sms_banners() if is_sms_visible() else ()),
+        *_paused_lane_banners(),
+        *_outage_banners(),
     ]
-    return found + _mail_down_banners(mail_server_status.mail_server_status()) + _queue_down_banners()
 
 
 def current_email_route() -> EmailRoute:
-    """Where emails go at this request."""
     return current_configuration().email_route(now_ms())
 
 
@@ -147,113 +137,73 @@ def describe_outcome(emails: int, texts: int) -> str:
     )
 
 
-def _email_override_banners() -> list[Banner]:
-    """None while emails go to their recipients."""
+def _email_override_banners() -> Iterator[Banner]:
     route, setting = current_email_route(), "EnableEmailOverride"
-    if not route.override_on:
-        return []
     if route.has_no_destination:
-        words = "The email override is on and has no address that mail can go to, so emails wait. None is lost."
-        return [Banner("bad", "Email override without an address", words, "EmailOverrideAddress")]
-    words = "Every email goes there instead of to the person’s own address; mails about passwords go to their owner."
-    label, then = (
-        f"Email override → {mask_email_address(route.address or '')}",
-        "Emails go to the people themselves then.",
-    )
-    until_ms = current_configuration().expires_at_ms_by_name.get(setting)
-    return [Banner("wait", label, words, setting, until_ms, then if until_ms else "")]
+        text = "The email override is on but has no usable address, so emails wait. None is lost."
+        yield Banner("bad", "Email override without an address", text, "EmailOverrideAddress")
+    elif route.override_on:
+        label = f"Email override → {mask_email_address(route.address or '')}"
+        text = "Every email goes there instead of to the person’s own address, except emails about passwords."
+        until_ms = current_configuration().expires_at_ms_by_name.get(setting)
+        yield Banner("wait", label, text, setting, until_ms, "Emails then go to the people themselves.")
 
 
-def _stopped_override_banners() -> list[Banner]:
-    """None unless the override number opted out."""
-    number = app_settings.opted_out_override(current_gateway().switches)
-    if number is None:
-        return []
-    return [Banner("bad", "Override number stopped", override_opted_out_message(number), "SmsOverrideNumber")]
-
-
-def _provider_down_banners() -> list[Banner]:
-    """None while the provider answers."""
-    credentials, sender = current_gateway().credentials, current_gateway().sender
-    if not (
-        credentials
-        and sender
-        and provider_availability.is_provider_down(sender.sender_assignment.sender_keys, now_ms())
-    ):
-        return []
-    words = "Texts wait. None is lost: one is tried now and then until it answers."
-    href = url_for("sysadmin_harness.page", _anchor="doctor")
-    return [Banner("bad", f"{credentials.provider} does not answer", words, page_url=href, page_label="Diagnostics")]
-
-
-def _rejected_webhook_banners() -> list[Banner]:
-    """None while webhook calls are accepted, nor for calls a stranger may have forged."""
-    href = url_for("sysadmin_harness.page", _anchor="doctor")
-    return [
-        Banner("bad", "Webhooks refused", one.message, page_url=href, page_label="Diagnostics")
-        for one in webhook_rejections.open_rejections(now_ms())
-    ]
-
-
-def _mail_down_banners(mail_server: MailServerStatus) -> list[Banner]:
-    """None while the mail server accepts mail."""
-    if mail_server.down_since_ms is None:
-        return []
-    words = "It takes no mail, so emails wait. None is lost: it is tried again by itself."
-    return [
-        Banner(
-            "bad",
-            "Mail server away",
-            words,
-            page_url=url_for("sysadmin_queues.page", _anchor="mail"),
-            page_label="Queues",
+def _sms_banners() -> Iterator[Banner]:
+    """Everything that holds back texts, except paused lanes."""
+    if override_number := app_settings.opted_out_override(current_gateway().switches):
+        text = override_opted_out_message(override_number)
+        yield Banner("bad", "Override number stopped", text, "SmsOverrideNumber")
+    for number, reason in app_settings.paused_sending_numbers():
+        text = (
+            f"Nothing leaves from {_sender_label(number)}: {reason.rstrip('.')}. A system administrator can resume it."
         )
-    ]
+        yield _diagnostics_banner(_LANE_PAUSED, text, code_in_pause_reason(reason))
+    for number, code, until_ms in app_settings.limited_sending_numbers(now_ms()):
+        reason = explain_error_code(code).sentence
+        text = f"Nothing leaves from {_sender_label(number)}: {reason} Texts wait, and none is lost."
+        yield _queues_banner("Limit used up", text, "senders", "wait", until_ms, code)
+    credentials, sender = current_gateway().credentials, current_gateway().sender
+    if credentials and sender and is_provider_down(sender.sender_assignment.sender_keys, now_ms()):
+        text = "Texts wait. None is lost: one is tried from time to time until it answers."
+        yield _diagnostics_banner(f"{credentials.provider} does not answer", text)
+    for rejection in webhook_rejections.open_rejections(now_ms()):
+        yield _diagnostics_banner("Webhooks refused", rejection.message)
 
 
-def _queue_down_banners() -> list[Banner]:
-    """None while the queue accepts work."""
-    problem = health.cached_queue_problem()
-    if problem is None:
-        return []
-    words = f"{problem.reason} Sends go on: workers look into the database by themselves."
-    return [Banner("bad", "Queue away", words, page_url=url_for("sysadmin_queues.page"), page_label="Queues")]
+def _paused_lane_banners() -> Iterator[Banner]:
+    for row in lane_state.all_lanes():
+        if row.paused_at_ms is not None and (row.channel != "sms" or is_sms_visible()):
+            cause = "by hand" if row.paused_by_id else "by the portal or from the command line"
+            text = f"Nothing in it leaves. It was paused {cause}. A system administrator can resume it."
+            yield _queues_banner(f"{_LANE_PAUSED}: {lane_label(row.channel, row.lane)}", text)
 
 
-def _paused_sender_banner(sender: str, reason: str) -> Banner:
-    """Paused by an account error; the diagnostics page checks Twilio and resumes."""
-    words = f"Nothing leaves from {_sender_label(sender)}: {reason.rstrip('.')}. A system administrator can resume it."
-    href = url_for("sysadmin_harness.page", _anchor="doctor")
-    return Banner(
-        "bad", _LANE_PAUSED, words, page_url=href, page_label="Diagnostics", code=code_in_pause_reason(reason)
-    )
+def _outage_banners() -> Iterator[Banner]:
+    if mail_server_status.mail_server_status().down_since_ms is not None:
+        text = "Emails wait, and none is lost. The portal tries again by itself."
+        yield _queues_banner("Mail server down", text, "mail")
+    if problem := health.cached_queue_problem():
+        yield _queues_banner("Queue down", f"{problem.reason} Sending continues: workers poll the database.")
 
 
-def _limited_sender_banner(sender: str, code: str, until_ms: int) -> Banner:
-    """A used-up limit; sending resumes by itself."""
-    why = explain_error_code(code).sentence
-    words = f"Nothing leaves from {_sender_label(sender)}: {why} Texts wait, and none is lost."
-    href = url_for("sysadmin_queues.page", _anchor="senders")
-    return Banner("wait", "Limit used up", words, until_ms=until_ms, page_url=href, page_label="Queues", code=code)
+def _diagnostics_banner(label: str, text: str, code: str = "") -> Banner:
+    url = url_for("sysadmin_harness.page", _anchor="doctor")
+    return Banner("bad", label, text, page_url=url, page_label="Diagnostics", code=code)
 
 
-def _paused_lane_banner(row: lane_state.LaneState) -> Banner:
-    """Paused by hand, or because the database was restored."""
-    why = "by hand" if row.paused_by_id else "by the portal or from the shell"
-    label = f"{_LANE_PAUSED}: {lane_label(row.channel, row.lane)}"
-    words = f"None of them leaves. It was paused {why}; a system administrator can resume it."
-    return Banner("bad", label, words, page_url=url_for("sysadmin_queues.page"), page_label="Queues")
-
-
-def _is_lane_visible(row: lane_state.LaneState) -> bool:
-    return row.channel != "sms" or is_sms_visible()
+def _queues_banner(
+    label: str, text: str, anchor: str | None = None, tone: str = "bad", until_ms: int | None = None, code: str = ""
+) -> Banner:
+    url = url_for("sysadmin_queues.page", _anchor=anchor)
+    return Banner(tone, label, text, until_ms=until_ms, page_url=url, page_label="Queues", code=code)
 
 
 def _template_context() -> dict[str, Any]:
     return {
         "organisation": settings().organisation,
         "menus": _menus,
-        "is_current": lambda item: request.path.startswith(item.path_prefix),
+        "is_current": lambda endpoint: request.path.startswith(url_for(endpoint)),
         "replies_to_review_count": inbound_messages.count_replies_to_review,
         "unread_count": lambda: communication_history.unread_count(current_user.id, is_sms_visible()),
         "is_sms_visible": is_sms_visible,
@@ -264,46 +214,42 @@ def _template_context() -> dict[str, Any]:
     }
 
 
-def _menus() -> list[tuple[str, tuple[MenuItem, ...]]]:
-    groups = (("Administration", "admin"), ("System", "sysadmin"), ("My account", "user"))
-    return [(heading, _MENU_ITEMS[role]) for heading, role in groups if has_role(role)]
+def _menus() -> list[tuple[str, dict[str, str]]]:
+    return [(heading, pages) for heading, role, pages in _MENUS if has_role(role)]
 
 
-def _mode_banner(found: Configuration, switches: Switches) -> Banner:
+def _mode_banner(configuration: Configuration, switches: Switches) -> Banner:
     if switches.mode == Mode.OFF:
-        return Banner("off", "SMS off", "Everything goes by email only.", "EnableSmsNotifications")
+        return Banner("off", "SMS off", "Messages go by email only.", "EnableSmsNotifications")
     if not switches.configured:
-        missing = next(iter(found.missing_settings(now_ms())), "")
-        return Banner("bad", "SMS not set up", "The gateway's settings are incomplete, so no text leaves.", missing)
+        missing = next(iter(configuration.missing_settings(now_ms())), "")
+        return Banner("bad", "SMS not set up", "The gateway settings are incomplete, so no text leaves.", missing)
     if switches.mode in (Mode.TEST, Mode.TEST_OVERRIDE):
-        return _with_end_time(found, Banner("wait", "Test mode", _test_mode_text(switches), "EnableSmsTestMode"))
+        to = f", addressed to {mask_phone(switches.override_number)}" if switches.override_number else ""
+        text = f"Texts use test credentials{to}, so none reaches a phone. {_email_route_text()}"
+        return _with_end_time(configuration, Banner("wait", "Test mode", text, "EnableSmsTestMode"))
     if switches.mode == Mode.OVERRIDE:
-        words = f"Every text goes there instead of to the person’s own number. {_email_route_text()}"
+        text = f"Every text goes there instead of to the person’s own number. {_email_route_text()}"
         label = f"Override → {mask_phone(switches.override_number or '')}"
-        return _with_end_time(found, Banner("wait", label, words, "EnableSmsOverrideNumber"))
-    if not app_settings.is_simulated(found):
+        return _with_end_time(configuration, Banner("wait", label, text, "EnableSmsOverrideNumber"))
+    if not app_settings.is_simulated(configuration):
         return Banner("ok", "Live", f"Texts reach real phones. {_email_route_text()}", "EnableSmsNotifications")
-    where = urlsplit(settings().twilio_api_url).netloc
     emails = "" if current_email_route().override_on else f" Emails go to the mail server at {server_address()}."
-    words = f"Texts go to {where} instead of Twilio, so no real phone rings.{emails}"
-    return Banner("wait", "Simulator", words, "EnableSmsNotifications")
-
-
-def _test_mode_text(switches: Switches) -> str:
-    to = f", addressed to {mask_phone(switches.override_number)}" if switches.override_number else ""
-    return f"Texts are made with test credentials{to}; no real text leaves. {_email_route_text()}"
+    text = f"Texts go to {urlsplit(settings().twilio_api_url).netloc} instead of Twilio and reach no phone.{emails}"
+    return Banner("wait", "Simulator", text, "EnableSmsNotifications")
 
 
 def _email_route_text() -> str:
-    """A rehearsal of texts is none of emails: people take one for the other."""
+    """Where emails go, so that nobody takes a test of texts for one of emails too."""
     return describe_mode_effect(Mode.LIVE, current_email_route()).partition(";")[0] + "."
 
 
-def _with_end_time(found: Configuration, words: Banner) -> Banner:
+def _with_end_time(configuration: Configuration, banner: Banner) -> Banner:
     """Add when the setting expires, and a warning if texts go live then."""
-    until_ms = found.expires_at_ms_by_name.get(words.setting)
-    live = until_ms is not None and found.is_sms_live(until_ms) and not app_settings.is_simulated(found)
-    return replace(words, until_ms=until_ms, after_end="Texts go LIVE then." if live else "")
+    until_ms = configuration.expires_at_ms_by_name.get(banner.setting)
+    is_live = until_ms is not None and configuration.is_sms_live(until_ms)
+    warns = is_live and not app_settings.is_simulated(configuration)
+    return replace(banner, until_ms=until_ms, after_end="Texts go LIVE then." if warns else "")
 
 
 def _sender_label(sender: str) -> str:

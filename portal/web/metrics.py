@@ -1,4 +1,4 @@
-"""What Prometheus reads: how many deliveries stand where, and how long the oldest has waited."""
+"""Metrics for Prometheus."""
 
 from collections.abc import Iterator
 
@@ -19,8 +19,12 @@ class PortalCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         yield self._delivery_counts()
         yield self._oldest_waiting()
-        yield self._mail_server()
-        yield self._queue()
+        is_mail_down = mail_server_status.mail_server_status().down_since_ms is not None
+        yield GaugeMetricFamily(
+            "portal_mail_server_down", "1 while the mail server accepts no mail.", int(is_mail_down)
+        )
+        is_queue_down = health.cached_queue_problem() is not None
+        yield GaugeMetricFamily("portal_queue_down", "1 while the queue (Redis) accepts no writes.", int(is_queue_down))
         yield self._conflicting_reports()
         yield from self._rejected_webhooks()
 
@@ -31,38 +35,29 @@ class PortalCollector(Collector):
         return family
 
     def _oldest_waiting(self) -> GaugeMetricFamily:
-        words = "Age of the oldest delivery that may leave now and has not."
-        family = GaugeMetricFamily("portal_oldest_waiting_seconds", words, labels=["channel"])
-        oldest = oldest_waiting_ms(self._now_ms)
-        ages = {channel: (self._now_ms - at_ms) / 1000 for channel, at_ms in oldest.items()}
+        description = "Age of the oldest delivery that is due and has not left."
+        family = GaugeMetricFamily("portal_oldest_waiting_seconds", description, labels=["channel"])
+        oldest_ms = oldest_waiting_ms(self._now_ms)
         for channel in ("email", "sms"):
-            family.add_metric([channel], ages.get(channel, 0.0))
+            family.add_metric([channel], (self._now_ms - oldest_ms.get(channel, self._now_ms)) / 1000)
         return family
 
     def _conflicting_reports(self) -> GaugeMetricFamily:
-        words = "Texts of which things are told that cannot all be true, by the audit log's name of the kind."
-        family = GaugeMetricFamily("portal_conflicting_reports", words, labels=["kind"])
-        found = count_by_action(list(ReportConflict))
+        description = "Texts with reports that cannot all be true, by kind of conflict as in the audit log."
+        family = GaugeMetricFamily("portal_conflicting_reports", description, labels=["kind"])
+        counts = count_by_action(list(ReportConflict))
         for kind in ReportConflict:
-            family.add_metric([kind.value], found.get(kind.value, 0))
+            family.add_metric([kind.value], counts.get(kind.value, 0))
         return family
 
     def _rejected_webhooks(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        words = "Calls to a webhook refused for their signature, by likely cause, and whether they name what is ours."
-        family = CounterMetricFamily("portal_webhooks_rejected", words, labels=["webhook", "cause", "names_us"])
-        found = webhook_rejections.all_rejections(self._now_ms)
-        for one in found:
-            ours = "yes" if one.rejection.names_us else "no"
-            family.add_metric([one.endpoint, one.rejection.cause.value, ours], one.call_count)
+        description = "Webhook calls with an invalid signature, by likely cause and by whether they name our account."
+        family = CounterMetricFamily("portal_webhooks_rejected", description, labels=["webhook", "cause", "names_us"])
+        rejections = webhook_rejections.all_rejections(self._now_ms)
+        for rejection in rejections:
+            names_us = "yes" if rejection.rejection.names_us else "no"
+            family.add_metric([rejection.endpoint, rejection.rejection.cause.value, names_us], rejection.call_count)
         yield family
-        words = "1 while calls that concern us are refused and none is believed."
-        alarming = any(one.needs_attention(self._now_ms) for one in found)
-        yield GaugeMetricFamily("portal_webhooks_rejection_active", words, value=int(alarming))
-
-    def _mail_server(self) -> GaugeMetricFamily:
-        away = mail_server_status.mail_server_status().down_since_ms is not None
-        return GaugeMetricFamily("portal_mail_server_down", "1 while the mail server takes no mail.", value=int(away))
-
-    def _queue(self) -> GaugeMetricFamily:
-        away = health.cached_queue_problem() is not None
-        return GaugeMetricFamily("portal_queue_down", "1 while the queue (Redis) takes no writes.", value=int(away))
+        description = "1 while webhook calls that concern us are rejected and none is accepted."
+        is_active = any(rejection.needs_attention(self._now_ms) for rejection in rejections)
+        yield GaugeMetricFamily("portal_webhooks_rejection_active", description, value=int(is_active))

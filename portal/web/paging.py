@@ -1,4 +1,4 @@
-"""Lists page by page: asked for one row more than fits, a page knows whether an older one follows."""
+"""Keyset paging. Queries fetch one row more than fits on a page, to know whether another page follows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +15,12 @@ Row = TypeVar("Row", bound=HasId)
 
 @dataclass(frozen=True)
 class Page(Generic[Row]):
-    """`next_before` is the id that the next page comes before; None on the last. `is_first` is true on the first."""
+    """`next_before` is the id that the next page starts before; None on the last page."""
 
     rows: list[Row]
     next_before: int | None
     is_first: bool
 
 
-def paginate(found: Sequence[Row], size: int, before: int | None) -> Page[Row]:
-    rows = list(found[:size])
-    return Page(rows, rows[-1].id if len(found) > size else None, before is None)
+def paginate(rows: Sequence[Row], size: int, before: int | None) -> Page[Row]:
+    return Page(list(rows[:size]), rows[size - 1].id if len(rows) > size else None, before is None)

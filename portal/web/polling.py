@@ -1,8 +1,10 @@
-"""How often a page looks again: eager at first, patient later."""
+"""How often a page polls: more often while its subject is new."""
 
-_INTERVALS = ((60_000, 2), (600_000, 5), (3_600_000, 15))
+_SECONDS_BY_MAX_AGE_MS = ((60_000, 2), (600_000, 5), (3_600_000, 15))
 _MAX_INTERVAL_SECONDS = 60
 
 
 def poll_interval_seconds(age_ms: int) -> int:
-    return next((seconds for until_ms, seconds in _INTERVALS if age_ms < until_ms), _MAX_INTERVAL_SECONDS)
+    return next(
+        (seconds for max_age_ms, seconds in _SECONDS_BY_MAX_AGE_MS if age_ms < max_age_ms), _MAX_INTERVAL_SECONDS
+    )

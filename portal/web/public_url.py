@@ -1,7 +1,7 @@
-"""The address that people see is that of the settings, whatever a proxy or a caller says.
+"""The portal's address is the configured one, whatever a proxy or a caller sends.
 
-Proxies differ in what they pass on: nginx sends its upstream as Host unless told otherwise, a balancer may lose the
-scheme, a caller may say anything. So neither decides where a redirect leads or which origin a form may come from.
+Proxies differ in what they pass on: nginx sends its upstream's name as Host by default, load balancers may lose the
+scheme, and callers may send anything. So neither decides where a redirect leads or which origins may send forms.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,18 +18,18 @@ from portal.core.production_checks import is_loopback
 Origin = tuple[str, str, int]
 _PORTS = {"http": 80, "https": 443}
 _WEBHOOK_PREFIX = "/webhooks/"
-"""Called without a session; their signature says who calls."""
+"""Webhooks have no session; their signature identifies the caller."""
 _MAX_LOGGED_LENGTH = 200
 _ORIGINAL_HOST_KEY = "portal.called_host"
 _log = structlog.get_logger(__name__)
 
 
 class CrossOriginRequest(BadRequest):
-    """A form was sent from a page at another address than the portal's own."""
+    """A form was sent from a page that is not at the portal's own address."""
 
 
 class PublicUrlMiddleware:
-    """A WSGI app to which every request seems to have come at the public address."""
+    """Makes every request look as if it had come to the public URL."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]], public_url: str) -> None:
         scheme, host, port = _parse_origin(public_url) or ("http", "localhost", 80)
@@ -53,39 +53,32 @@ def init_app(app: Flask) -> None:
 
 
 def original_netloc() -> str:
-    """Host and port by which the caller, or a proxy before us, asked: a clue at most, since callers choose it."""
+    """Host and port in the request of the caller or the proxy. Do not trust it: callers choose it."""
     return str(request.environ.get(_ORIGINAL_HOST_KEY, ""))
 
 
 def is_own_origin(address: str) -> bool:
-    """Whether an address or an origin is on the portal's own; `null` and what is no address are not."""
+    """Whether a URL or an origin belongs to the portal; False for `null` and invalid URLs."""
     own, other = _parse_origin(settings().public_url), _parse_origin(address)
     if own is None or other is None:
         return False
-    return own == other or (_is_loopback_origin(own) and _is_loopback_origin(other) and own[::2] == other[::2])
+    return own == other or (is_loopback(own[1]) and is_loopback(other[1]) and own[::2] == other[::2])
 
 
 def _check_origin() -> None:
-    """Browsers name the origin of every form; only what is no browser sends neither header, and it has no session."""
+    """Browsers send the origin of every form. Other clients may send neither header, but they have no session."""
     if request.method in ("GET", "HEAD", "OPTIONS", "TRACE") or request.path.startswith(_WEBHOOK_PREFIX):
         return
-    told = request.headers.get("Origin") or request.headers.get("Referer")
-    from_elsewhere = request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
-    if from_elsewhere or (told and not is_own_origin(told)):
-        _log.warning(
-            "form rejected: foreign origin",
-            origin=ascii(told)[:_MAX_LOGGED_LENGTH],
-            public_url=settings().public_url,
-        )
+    origin = request.headers.get("Origin") or request.headers.get("Referer")
+    is_foreign = request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+    if is_foreign or (origin and not is_own_origin(origin)):
+        logged_origin = ascii(origin)[:_MAX_LOGGED_LENGTH]
+        _log.warning("form rejected: foreign origin", origin=logged_origin, public_url=settings().public_url)
         raise CrossOriginRequest
 
 
-def _is_loopback_origin(origin: Origin) -> bool:
-    return is_loopback(origin[1])
-
-
 def _parse_origin(address: str) -> Origin | None:
-    """Scheme, host and port as browsers compare them: in lower case, IDNA, with the port that a scheme implies."""
+    """Scheme, host and port as browsers compare them: lower case, IDNA, with the default port of the scheme."""
     try:
         parts = urlsplit(address)
         host = (parts.hostname or "").encode("idna").decode() if ":" not in (parts.hostname or "") else parts.hostname

@@ -1,4 +1,4 @@
-"""Where to go next, as a form or an address says it: only ever a path of our own."""
+"""Redirect targets from forms and query strings. Only paths of the portal are accepted."""
 
 import re
 from urllib.parse import urlsplit
@@ -7,9 +7,9 @@ _UNSAFE = re.compile(r"[\x00-\x20\\\x7f-\xa0]")
 
 
 def safe_redirect_target(target: str) -> str:
-    """The path that is wanted, else the start page.
+    """The target if it is a safe path, otherwise the start page.
 
-    Browsers read backslashes as slashes and drop controls, so neither may stand in it; two slashes would begin a host.
+    Browsers read backslashes as slashes and drop control characters; two slashes at the start would begin a host.
     """
     if not target.startswith("/") or target.startswith("//") or _UNSAFE.search(target):
         return "/"

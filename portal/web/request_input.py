@@ -1,4 +1,4 @@
-"""Reading what came in: ids that a database can hold, words without what nobody sees."""
+"""Reads ids and text from requests, cleaned for the database."""
 
 import re
 from typing import Any
@@ -26,7 +26,7 @@ def init_app(app: Flask) -> None:
 
 
 def query_text(name: str) -> str:
-    """A word or words of the query, in one line."""
+    """A parameter of the query string, as one line of at most 200 characters."""
     return text_input.clean_line(request.args.get(name, "")[:2_000])[:200]
 
 
@@ -39,17 +39,17 @@ def parse_id(text: str) -> int | None:
 
 
 def form_text(name: str) -> str:
-    """What was typed into a field, as it was typed but for what no database keeps."""
+    """A form field as typed, without characters that databases cannot store."""
     return text_input.clean_for_storage(request.form.get(name, ""))
 
 
 def form_code(name: str) -> str:
-    """A key, a number, a token or the like, without what nobody sees."""
+    """A key, phone number or token from a form field, without invisible characters."""
     return text_input.clean_code(request.form.get(name, ""))
 
 
 def unconfirmed_number(error: InvalidInput) -> str:
-    """The number (E.164) that a form must ask about before it is taken; empty when there is none."""
+    """The number (E.164) that the person must confirm; "" if there is none."""
     return error.phone_number if isinstance(error, NumberUnconfirmed) else ""
 
 

@@ -1,4 +1,4 @@
-"""Headers of every answer, and files of `static/` by their hash."""
+"""Headers of every response, and cache-busting hashes for static files."""
 
 import hashlib
 from functools import lru_cache
@@ -17,7 +17,7 @@ EMAIL_PREVIEW_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; sandbox; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'"
 )
-"""For a mail shown in a frame of ours: its own styles, and nothing that runs, loads or leads anywhere."""
+"""For an email shown in a frame: its own styles, but no scripts, requests or navigation."""
 _YEAR_SECONDS = 365 * 24 * 3600
 
 
@@ -41,10 +41,10 @@ def _set_headers(response: Response) -> Response:
 
 
 def _static_cache_control() -> str:
-    """With its hash an address always means the same bytes; without, the browser asks again."""
+    """A URL with the right hash may be cached forever; without it, the browser must revalidate."""
     path = Path(current_app.static_folder or "") / str((request.view_args or {}).get("filename", ""))
-    known = path.is_file() and request.args.get("v") == _content_hash(path, path.stat().st_mtime_ns)
-    return f"public, max-age={_YEAR_SECONDS}, immutable" if known else "no-cache"
+    is_current = path.is_file() and request.args.get("v") == _content_hash(path, path.stat().st_mtime_ns)
+    return f"public, max-age={_YEAR_SECONDS}, immutable" if is_current else "no-cache"
 
 
 def _add_content_hash(endpoint: str, values: dict[str, Any]) -> None:

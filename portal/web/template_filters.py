@@ -1,7 +1,7 @@
-"""How values look on a page: times in the reader's zone, numbers with separators, phone numbers to read."""
+"""Template filters: times in the reader's time zone, numbers, phone numbers, Markdown."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from portal.core.rules.routing import Reason
 from portal.core.rules.time_zones import timezone_or_utc
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
+_NEAR_DAYS = {-1: "yesterday", 0: "today", 1: "tomorrow"}
 
 
 def init_app(app: Flask) -> None:
@@ -40,40 +41,34 @@ def init_app(app: Flask) -> None:
 
 
 def relative_time(at_ms: int, day: str = "") -> Markup:
-    """A `<time>`: relative words to read, the absolute time with its zone on hover.
+    """A `<time>` element with the relative time, and the absolute time on hover.
 
-    Of what is known by its `day` alone (2026-03-01) that day, wherever it is read.
+    If only the `day` (2026-03-01) is known, it is that day in every time zone.
     """
     if day:
-        found = date.fromisoformat(day)
-        return Markup('<time datetime="{}">{} {:%B %Y}</time>').format(day, found.day, found)
+        parsed = date.fromisoformat(day)
+        return Markup('<time datetime="{}">{} {:%B %Y}</time>').format(day, parsed.day, parsed)
     return _time_element(at_ms, format_relative_time(at_ms, now_ms(), current_time_zone()))
 
 
 def clock_time(at_ms: int) -> Markup:
-    """A `<time>` to look forward to: “14:32”, from half a day on “tomorrow at 09:10”."""
-    moment = datetime.fromtimestamp(at_ms / 1000, current_time_zone())
-    is_near = abs(at_ms - now_ms()) < 12 * _HOUR_MS
-    return _time_element(
-        at_ms, f"{moment:%H:%M}" if is_near else format_relative_time(at_ms, now_ms(), current_time_zone())
-    )
+    """A `<time>` element for the future: “14:32”, or “tomorrow at 09:10” if it is 12 hours away or more."""
+    if abs(at_ms - now_ms()) >= 12 * _HOUR_MS:
+        return relative_time(at_ms)
+    return _time_element(at_ms, f"{datetime.fromtimestamp(at_ms / 1000, current_time_zone()):%H:%M}")
 
 
 def format_relative_time(at_ms: int, now: int, zone: ZoneInfo) -> str:
     """“3 minutes ago”, “yesterday at 14:32”, “in 2 minutes”, “3 March at 09:00”."""
-    away_ms = abs(now - at_ms)
-    if away_ms < _HOUR_MS:
-        return _format_minutes(away_ms, at_ms > now)
+    distance_ms = abs(now - at_ms)
+    if distance_ms < _HOUR_MS:
+        return _format_minutes(distance_ms, at_ms > now)
     moment, today = datetime.fromtimestamp(at_ms / 1000, zone), datetime.fromtimestamp(now / 1000, zone).date()
-    clock = f"{moment:%H:%M}"
-    if moment.date() == today:
-        return f"today at {clock}"
-    if moment.date() == today - timedelta(days=1):
-        return f"yesterday at {clock}"
-    if moment.date() == today + timedelta(days=1):
-        return f"tomorrow at {clock}"
+    days_ahead = (moment.date() - today).days
+    if days_ahead in _NEAR_DAYS:
+        return f"{_NEAR_DAYS[days_ahead]} at {moment:%H:%M}"
     day = f"{moment.day} {moment:%B}"
-    return f"{day} at {clock}" if moment.year == today.year else f"{day} {moment.year}"
+    return f"{day} at {moment:%H:%M}" if moment.year == today.year else f"{day} {moment.year}"
 
 
 def intcomma(value: int) -> str:
@@ -86,16 +81,16 @@ def count_noun(count: int, one: str, many: str = "") -> str:
 
 
 def international_phone(value: str) -> str:
-    """With its country code, whichever country it is of: for whoever checks its digits."""
+    """Always with the country code, for people who check every digit."""
     return phone.format_phone(value, "")
 
 
 def html_attributes(attributes: Mapping[str, Any]) -> Markup:
-    """Of an element: true is the bare name, false and none are no attribute at all, for `required="False"` requires."""
-    said = {name: value for name, value in attributes.items() if value is not False and value is not None}
+    """True becomes a bare name. False and None are left out, because `required="False"` would mean required."""
     return Markup(" ").join(
         Markup("{}").format(name) if value is True else Markup('{}="{}"').format(name, value)
-        for name, value in said.items()
+        for name, value in attributes.items()
+        if value is not False and value is not None
     )
 
 
@@ -104,8 +99,8 @@ def display_phone(value: str) -> str:
 
 
 def body_html(source: str) -> Markup:
-    """A communication's Markdown as HTML, cleaned by `content.rules.markdown`."""
-    return Markup(markdown.to_html(source))  # noqa: S704  cleaned a moment ago
+    """Markdown as HTML."""
+    return Markup(markdown.to_html(source))  # noqa: S704  sanitised by to_html
 
 
 def reason_label(reason: str) -> str:
@@ -113,28 +108,28 @@ def reason_label(reason: str) -> str:
 
 
 def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
-    """The subject as one send uses it: its own values filled in, what differs by person as [full name].
+    """The subject with the data of a send, and placeholders such as [full name] for what differs by recipient.
 
-    As it was written where it cannot be filled in (any more): the page is there to say so.
+    If it cannot be filled in, the subject as it is in the template.
     """
-    values = merge_fields.as_samples({name: f"[{words.lower()}]" for name, words in ACCOUNT_FIELDS.items()})
+    values = merge_fields.as_samples({name: f"[{label.lower()}]" for name, label in ACCOUNT_FIELDS.items()})
     try:
         return merge_fields.render_subject(version.subject, {**values, "data": dict(data)})
     except merge_fields.MergeError:
         return version.subject
 
 
-def _time_element(at_ms: int, words: str) -> Markup:
+def _time_element(at_ms: int, text: str) -> Markup:
     moment = datetime.fromtimestamp(at_ms / 1000, current_time_zone())
     absolute = f"{moment:%A} {moment.day} {moment:%B %Y, %H:%M:%S %Z}"
     iso = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, absolute, words)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, absolute, text)
 
 
-def _format_minutes(away_ms: int, is_future: bool) -> str:
-    if away_ms < _MINUTE_MS:
+def _format_minutes(distance_ms: int, is_future: bool) -> str:
+    if distance_ms < _MINUTE_MS:
         return "in less than a minute" if is_future else "just now"
-    minutes = count_noun(away_ms // _MINUTE_MS, "minute")
+    minutes = count_noun(distance_ms // _MINUTE_MS, "minute")
     return f"in {minutes}" if is_future else f"{minutes} ago"
 
 

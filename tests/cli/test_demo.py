@@ -27,6 +27,6 @@ def test_interrupted_demo_load_is_completed(shell: PortalShell) -> None:
     assert _count(shell, "account") == 40
 
 
-def test_demo_is_refused_beside_other_accounts(shell: PortalShell) -> None:
+def test_demo_is_refused_if_there_are_other_accounts(shell: PortalShell) -> None:
     shell.import_accounts("A-1")
     assert "would mix" in shell.error_of("demo", "load")

@@ -13,7 +13,7 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 
 @pytest.mark.parametrize(
-    ("away_ms", "words"),
+    ("away_ms", "label"),
     [
         (-5_000, "just now"),
         (-61_000, "1 minute ago"),
@@ -29,16 +29,16 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
         (DAY, "tomorrow at 14:30"),
     ],
 )
-def test_times_read_as_a_person_would_say_them(away_ms: int, words: str) -> None:
-    assert format_relative_time(NOW + away_ms, NOW, NEW_YORK) == words
+def test_times_are_relative_and_readable(away_ms: int, label: str) -> None:
+    assert format_relative_time(NOW + away_ms, NOW, NEW_YORK) == label
 
 
-def test_today_is_the_readers_today() -> None:
+def test_today_follows_the_readers_time_zone() -> None:
     assert format_relative_time(NOW - 15 * HOUR, NOW, NEW_YORK) == "yesterday at 23:30"
     assert format_relative_time(NOW - 15 * HOUR, NOW, ZoneInfo("UTC")) == "today at 03:30"
 
 
-def test_counts_have_separators_and_their_words() -> None:
+def test_counts_have_separators_and_nouns() -> None:
     assert count_noun(1, "text") == "1 text"
     assert count_noun(1_204, "person gets", "people get") == "1,204 people get"
 

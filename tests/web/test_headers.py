@@ -21,86 +21,82 @@ EXPECTED_EMAIL_POLICY = (
 
 
 @pytest.mark.parametrize("path", ["/SignIn", "/MyAccount/PhoneNumbers", "/nowhere", "/healthz"])
-def test_every_answer_lets_a_browser_run_and_load_our_own_files_only(number_owner: WebClient, path: str) -> None:
+def test_every_response_restricts_browsers_to_our_own_files(number_owner: WebClient, path: str) -> None:
     headers = number_owner.get(path).headers
     assert headers["Content-Security-Policy"] == EXPECTED_POLICY
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
 
 
-def test_what_one_saw_signed_in_is_not_kept_by_browser_or_proxy(number_owner: WebClient) -> None:
+def test_signed_in_pages_are_not_cached(number_owner: WebClient) -> None:
     assert number_owner.get("/MyAccount/PhoneNumbers").headers["Cache-Control"] == "private, no-store"
 
 
-def test_static_files_are_kept_for_a_year_by_their_hash_and_asked_for_again_without(visitor: WebClient) -> None:
-    found = re.search(r'href="(/static/portal\.css\?v=[0-9a-f]{12})"', visitor.get("/SignIn").text)
-    assert found
-    assert "max-age=31536000, immutable" in visitor.get(found.group(1)).headers["Cache-Control"]
+def test_static_files_are_cached_only_with_their_hash(visitor: WebClient) -> None:
+    match = re.search(r'href="(/static/portal\.css\?v=[0-9a-f]{12})"', visitor.get("/SignIn").text)
+    assert match
+    assert "max-age=31536000, immutable" in visitor.get(match.group(1)).headers["Cache-Control"]
     assert visitor.get("/static/portal.css").headers["Cache-Control"] == "no-cache"
 
 
-def test_a_mail_shown_in_a_frame_can_run_and_load_nothing(
-    admin: WebClient, sent_communications: dict[str, int]
-) -> None:
+def test_framed_email_cannot_run_or_load_anything(admin: WebClient, sent_communications: dict[str, int]) -> None:
     policy = admin.get(f"/Admin/Communications/{sent_communications['P-1']}/email").headers["Content-Security-Policy"]
     assert policy == EXPECTED_EMAIL_POLICY
 
 
-def test_a_form_without_its_token_is_refused_in_plain_words(number_owner: WebClient) -> None:
-    answer = number_owner.post_without_token("/MyAccount/PhoneNumbers", {"number": "+12025550177"})
-    assert answer.status_code == 400
-    assert "open too long" in answer.text
+def test_form_without_a_csrf_token_is_refused_in_plain_words(number_owner: WebClient) -> None:
+    response = number_owner.post_without_token("/MyAccount/PhoneNumbers", {"number": "+12025550177"})
+    assert response.status_code == 400
+    assert "open too long" in response.text
     assert "555-0177" not in number_owner.get("/MyAccount/PhoneNumbers").text
 
 
-def test_an_error_reaches_htmx_as_a_notice_that_leaves_the_page_as_it_is(admin: WebClient) -> None:
-    answer = admin.get("/Admin/Sends/12345/progress", headers={"HX-Request": "true"})
-    assert answer.status_code == 404
-    assert answer.headers["HX-Retarget"] == "#notice"
-    assert "<html" not in answer.text
+def test_htmx_gets_errors_as_a_notice_above_the_page(admin: WebClient) -> None:
+    response = admin.get("/Admin/Sends/12345/progress", headers={"HX-Request": "true"})
+    assert response.status_code == 404
+    assert response.headers["HX-Retarget"] == "#notice"
+    assert "<html" not in response.text
 
 
-def test_more_than_a_megabyte_is_refused(number_owner: WebClient) -> None:
-    answer = number_owner.post_without_token("/MyAccount/PhoneNumbers", {"number": "1" * 1_100_000})
-    assert answer.status_code == 413
-    assert "1 MB" in answer.text
+def test_request_over_a_megabyte_is_refused(number_owner: WebClient) -> None:
+    response = number_owner.post_without_token("/MyAccount/PhoneNumbers", {"number": "1" * 1_100_000})
+    assert response.status_code == 413
+    assert "1 MB" in response.text
 
 
-def test_a_missing_file_is_not_remembered_as_missing(visitor: WebClient) -> None:
-    answer = visitor.get("/static/gone.css?v=123")
-    assert answer.status_code == 404
-    assert answer.headers["Cache-Control"] == "private, no-store"
+def test_missing_static_file_is_not_cached(visitor: WebClient) -> None:
+    response = visitor.get("/static/gone.css?v=123")
+    assert response.status_code == 404
+    assert response.headers["Cache-Control"] == "private, no-store"
 
 
-def test_a_database_that_does_not_answer_shows_a_page_of_ours(
-    number_owner: WebClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unavailable_database_shows_our_error_page(number_owner: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OperationalError("SELECT", {}, Exception("secret detail"))
 
     monkeypatch.setattr(SQLAlchemyUserDatastore, "find_user", fail)
     for headers in ({}, {"HX-Request": "true"}):
-        answer = number_owner.get("/MyAccount/PhoneNumbers", headers=headers)
-        assert answer.status_code == 500
-        assert "Something went wrong on our side" in answer.text
-        assert "secret" not in answer.text
+        response = number_owner.get("/MyAccount/PhoneNumbers", headers=headers)
+        assert response.status_code == 500
+        assert "Something went wrong on our side" in response.text
+        assert "secret" not in response.text
 
 
-def test_a_fault_of_ours_shows_no_trace(
+def test_server_error_shows_no_stack_trace(
     web_app: object, number_owner: WebClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr("portal.messages.tables.communication_history.account_page", fail)
-    answer = number_owner.get("/MyAccount/CommunicationsHistory")
-    assert answer.status_code == 500
-    assert "secret" not in answer.text
-    assert "Something went wrong on our side" in answer.text
+    response = number_owner.get("/MyAccount/CommunicationsHistory")
+    assert response.status_code == 500
+    assert "secret" not in response.text
+    assert "Something went wrong on our side" in response.text
 
 
 @pytest.mark.parametrize(("proxies", "seen"), [("0", "127.0.0.1"), ("1", "203.0.113.7"), ("2", "198.51.100.9")])
-def test_the_callers_address_is_believed_of_our_own_proxies_only(proxies: str, seen: str, tmp_path: Path) -> None:
+def test_caller_address_is_taken_from_trusted_proxies_only(proxies: str, seen: str, tmp_path: Path) -> None:
     app = create_app(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_TRUSTED_PROXIES": proxies}))
     heard: list[str] = []
     app.before_request_funcs.setdefault(None, []).insert(0, lambda: heard.append(request.remote_addr or ""))

@@ -8,47 +8,42 @@ from portal.web import health_endpoints
 from tests.support.web_client import WebClient
 
 
-def test_readyz_names_every_part_that_fails(web_app: Flask, visitor: WebClient) -> None:
-    answer = visitor.get("/readyz")
-    assert answer.status_code == 503
+def test_readyz_names_every_failing_part(web_app: Flask, visitor: WebClient) -> None:
+    response = visitor.get("/readyz")
+    assert response.status_code == 503
     failing = dict.fromkeys(("redis", "scheduler", "workers"), "failing")
-    assert answer.json == {**failing, "database": "ok", "mail_server": "ok"}
+    assert response.json == {**failing, "database": "ok", "mail_server": "ok"}
 
 
-def test_readyz_is_content_when_every_part_gave_a_sign_of_life(web_app: Flask, visitor: WebClient) -> None:
+def test_readiness_checks_pass_with_fresh_heartbeats(web_app: Flask, visitor: WebClient) -> None:
     with web_app.app_context():
         for kind in ("worker:sms", "worker:email", "worker:work", "scheduler"):
             db.session.add(Heartbeat(name=kind, kind=kind, at_ms=now_ms() - 20_000))
         db.session.commit()
-        found = {
-            "workers": health_endpoints._workers(),
-            "scheduler": health_endpoints._scheduler(),
-            "database": health_endpoints._database(),
-        }
-    assert found == {"workers": True, "scheduler": True, "database": True}
+        checks = health_endpoints._READINESS_CHECKS
+        assert all(checks[name]() for name in ("workers", "scheduler", "database"))
 
 
-def test_tables_that_this_version_cannot_work_with_count_as_no_database(web_app: Flask, visitor: WebClient) -> None:
+def test_older_tables_fail_the_database_check(web_app: Flask, visitor: WebClient) -> None:
     expected = {"0001": "failing", "a later one": "ok"}
     for revision, verdict in expected.items():
         with web_app.app_context():
             db.session.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
             db.session.commit()
-        found = visitor.get("/readyz").json
-        assert found
-        assert found["database"] == verdict
+        checks = visitor.get("/readyz").json
+        assert checks
+        assert checks["database"] == verdict
 
 
-def test_a_worker_that_was_silent_for_a_minute_counts_as_gone(web_app: Flask) -> None:
+def test_processes_silent_for_a_minute_fail_the_checks(web_app: Flask) -> None:
     with web_app.app_context():
         for kind in ("worker:sms", "worker:email", "worker:work", "scheduler"):
             db.session.add(Heartbeat(name=kind, kind=kind, at_ms=now_ms() - 61_000))
         db.session.commit()
-        assert not health_endpoints._workers()
-        assert not health_endpoints._scheduler()
+        assert not any(health_endpoints._READINESS_CHECKS[name]() for name in ("workers", "scheduler"))
 
 
-def test_metrics_are_for_this_machine_and_for_sysadmins(
+def test_metrics_are_limited_to_this_machine_and_sysadmins(
     visitor: WebClient, admin: WebClient, sysadmin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     here = visitor.client.get("/metrics", base_url="http://127.0.0.1")
@@ -61,5 +56,5 @@ def test_metrics_are_for_this_machine_and_for_sysadmins(
     assert sysadmin.get("/metrics", environ_overrides=afar).status_code == 200
 
 
-def test_a_proxy_on_this_machine_does_not_make_the_world_local(visitor: WebClient) -> None:
+def test_metrics_are_closed_to_callers_behind_a_local_proxy(visitor: WebClient) -> None:
     assert visitor.get("/metrics", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 404

@@ -53,14 +53,14 @@ class Forms(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self._inside = found.get("method") == "post"
+            self._inside = attributes.get("method") == "post"
             if self._inside:
-                self.forms.append((found.get("action", ""), {}))
-        elif self._inside and "name" in found and tag in ("input", "select", "textarea", "button"):
-            hidden = found.get("type") == "hidden"
-            self.forms[-1][1].setdefault(found["name"], found.get("value", "") if hidden else "")
+                self.forms.append((attributes.get("action", ""), {}))
+        elif self._inside and "name" in attributes and tag in ("input", "select", "textarea", "button"):
+            hidden = attributes.get("type") == "hidden"
+            self.forms[-1][1].setdefault(attributes["name"], attributes.get("value", "") if hidden else "")
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
@@ -81,7 +81,7 @@ def addresses(app: Flask) -> Iterator[str]:
 
 
 def _filled(rule: Rule) -> str:
-    return re.sub(r"<(\w+:|[^<>]*\):)?(\w+)>", lambda found: _value(found[1] or "", found[2]), rule.rule)
+    return re.sub(r"<(\w+:|[^<>]*\):)?(\w+)>", lambda match: _value(match[1] or "", match[2]), rule.rule)
 
 
 def _value(converter: str, name: str) -> str:
@@ -90,9 +90,9 @@ def _value(converter: str, name: str) -> str:
 
 def save_page(folder: Path, where: str, page: str) -> None:
     """One file for each page that differs by more than its token."""
-    said = re.sub(r'name="csrf_token" value="[^"]+"', 'name="csrf_token" value="x"', page)
-    whole = said if "<!doctype" in said[:200].lower() else _wrapped(said)
-    name = hashlib.sha256(said.encode()).hexdigest()[:12]
+    html = re.sub(r'name="csrf_token" value="[^"]+"', 'name="csrf_token" value="x"', page)
+    whole = html if "<!doctype" in html[:200].lower() else _wrapped(html)
+    name = hashlib.sha256(html.encode()).hexdigest()[:12]
     if not any(folder.glob(f"{name}*")):
         (folder / f"{name}{re.sub(r'[^0-9A-Za-z]+', '-', where)[:80]}.html").write_text(whole, encoding="utf-8")
 
@@ -102,26 +102,26 @@ def _wrapped(fragment: str) -> str:
     return FRAGMENT.replace("{}", around.replace("{}", fragment))
 
 
-def visit_every_page(visitor: WebClient, app: Flask, folder: Path, who: str, send_forms: bool) -> None:
+def visit_every_page(visitor: WebClient, app: Flask, folder: Path, role: str, send_forms: bool) -> None:
     """Every address; then every form, sent with nothing typed into it: that is where errors show."""
     forms: dict[str, dict[str, str]] = {}
     for address in addresses(app):
-        answer = visitor.get(address)
-        assert answer.status_code != 500, address
-        if answer.mimetype == "text/html" and answer.text:
-            save_page(folder, f"{who}{address}", answer.text)
-            forms |= {action or address: fields for action, fields in Forms(answer.text).forms}
+        response = visitor.get(address)
+        assert response.status_code != 500, address
+        if response.mimetype == "text/html" and response.text:
+            save_page(folder, f"{role}{address}", response.text)
+            forms |= {action or address: fields for action, fields in Forms(response.text).forms}
     for action, fields in forms.items() if send_forms else ():
         if "SignOut" in action or "logout" in action:
             continue
-        answer = visitor.post_without_token(action.removeprefix(PUBLIC_URL), fields)
-        assert answer.status_code != 500, action
-        if answer.mimetype == "text/html" and answer.text and answer.status_code != 302:
-            save_page(folder, f"{who}-sent-{action}", answer.text)
+        response = visitor.post_without_token(action.removeprefix(PUBLIC_URL), fields)
+        assert response.status_code != 500, action
+        if response.mimetype == "text/html" and response.text and response.status_code != 302:
+            save_page(folder, f"{role}-sent-{action}", response.text)
 
 
 @pytest.mark.skipif(JAVA is None or not VNU_JAR.exists(), reason="needs Java and vnu.jar (bin/test_tools.py)")
-def test_every_page_is_html_as_the_standard_has_it(
+def test_every_page_is_valid_html(
     web_app: Flask,
     visitor: WebClient,
     number_owner: WebClient,
@@ -135,8 +135,8 @@ def test_every_page_is_html_as_the_standard_has_it(
     for texts in ("off", "on"):
         if texts == "on":
             request.getfixturevalue("sms_enabled")
-        for who, person in people.items():
-            visit_every_page(person, web_app, html_folder, f"{texts}-{who}", texts == "on")
+        for role, person in people.items():
+            visit_every_page(person, web_app, html_folder, f"{texts}-{role}", texts == "on")
     pages = sorted(html_folder.glob("*.html"))
     assert len(pages) > 100
     assert [page.name for page in pages if re.search(r'="(?:False|True|None)"', page.read_text())] == []
@@ -147,21 +147,20 @@ def problems(folder: Path) -> list[str]:
     assert JAVA is not None
     command = [JAVA, "-jar", str(VNU_JAR), "--format", "json", "--exit-zero-always", "--skip-non-html", str(folder)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=110, check=True)
-    told = json.loads(run.stderr or run.stdout)["messages"]
-    found = [one for one in told if not IGNORED_MESSAGES.search(one["message"])]
-    return sorted(
-        {f"{Path(one['url']).name[12:]}: {one['message']} ({one.get('extract', '').strip()[:150]})" for one in found}
-    )
+    messages = json.loads(run.stderr or run.stdout)["messages"]
+    return sorted({_describe(message) for message in messages if not IGNORED_MESSAGES.search(message["message"])})
 
 
-def test_no_attribute_is_printed_for_what_is_false_or_missing() -> None:
+def _describe(message: dict[str, str]) -> str:
+    return f"{Path(message['url']).name[12:]}: {message['message']} ({message.get('extract', '').strip()[:150]})"
+
+
+def test_false_and_missing_attributes_are_omitted() -> None:
     given = {"required": False, "list": None, "autofocus": True, "rows": 0, "title": '"><b>', "data-x": "False"}
     assert html_attributes(given) == 'autofocus rows="0" title="&#34;&gt;&lt;b&gt;" data-x="False"'
 
 
-def test_a_file_of_opt_outs_needs_no_pasting_and_the_sign_in_notice_may_be_emptied(
-    admin: WebClient, sms_enabled: None
-) -> None:
+def test_optional_textareas_are_not_required(admin: WebClient, sms_enabled: None) -> None:
     pasted = re.search(r'<textarea[^>]*name="text"[^>]*>', admin.get("/Admin/Consent/Import/OptOuts").text)
     assert pasted
     assert "required" not in pasted[0]

@@ -24,7 +24,7 @@ pasted = pytest.mark.parametrize("form", PASTED)
 
 
 @pasted
-def test_a_pasted_name_signs_in(web_app: Flask, visitor: WebClient, form: str) -> None:
+def test_sign_in_ignores_invisible_characters(web_app: Flask, visitor: WebClient, form: str) -> None:
     with web_app.app_context():
         set_missing_passwords(PASSWORD)
     for name in ("P-1", "owner@example.org"):
@@ -32,24 +32,24 @@ def test_a_pasted_name_signs_in(web_app: Flask, visitor: WebClient, form: str) -
 
 
 @pasted
-def test_a_pasted_search_finds(admin: WebClient, sent_communications: dict[str, int], form: str) -> None:
-    for path, words in (("/Admin/Accounts", "owner@example.org"), ("/Admin/Accounts", "(202)\u2007555-0101")):
-        page = admin.get(path, query_string={"q": form.format(words)}).text
+def test_search_ignores_invisible_characters(admin: WebClient, sent_communications: dict[str, int], form: str) -> None:
+    for path, query in (("/Admin/Accounts", "owner@example.org"), ("/Admin/Accounts", "(202)\u2007555-0101")):
+        page = admin.get(path, query_string={"q": form.format(query)}).text
         assert "Olive Owner" in page
         assert "Stan Stranger" not in page
 
 
 @pasted
-def test_a_pasted_number_is_added_with_its_label(web_app: Flask, number_owner: WebClient, form: str) -> None:
+def test_pasted_number_is_added_with_its_label(web_app: Flask, number_owner: WebClient, form: str) -> None:
     typed = {"number": form.format("(202)\u202f555\u00a00177"), "label": form.format("My\u3000phone")}
     assert number_owner.post("/MyAccount/PhoneNumbers", **typed).status_code == 303
     with web_app.app_context():
-        found = db.session.scalars(select(PhoneNumber).where(PhoneNumber.number == "+12025550177")).one()
-        assert found.label == "My phone"
+        phone = db.session.scalars(select(PhoneNumber).where(PhoneNumber.number == "+12025550177")).one()
+        assert phone.label == "My phone"
 
 
 @pasted
-def test_a_pasted_number_is_opted_out(web_app: Flask, admin: WebClient, sms_enabled: None, form: str) -> None:
+def test_pasted_number_is_opted_out(web_app: Flask, admin: WebClient, sms_enabled: None, form: str) -> None:
     typed = {"number": form.format("+12025550101"), "channel": "phone", "reason": form.format("Said so.")}
     typed["confirmed"] = form.format("+12025550101")
     assert admin.post("/Admin/Consent/OptOut", **typed).status_code == 303
@@ -58,7 +58,7 @@ def test_a_pasted_number_is_opted_out(web_app: Flask, admin: WebClient, sms_enab
 
 
 @pasted
-def test_pasted_account_numbers_are_an_audience(
+def test_pasted_account_numbers_form_an_audience(
     admin: WebClient, sent_communications: dict[str, int], form: str
 ) -> None:
     typed = {
@@ -70,14 +70,14 @@ def test_pasted_account_numbers_are_an_audience(
 
 
 @pasted
-def test_a_pasted_time_zone_is_saved(web_app: Flask, number_owner: WebClient, form: str) -> None:
+def test_pasted_time_zone_is_saved(web_app: Flask, number_owner: WebClient, form: str) -> None:
     assert number_owner.post("/MyAccount/TimeZone", timezone=form.format("Europe/Vienna")).status_code == 303
     with web_app.app_context():
         assert db.session.scalars(select(Account).where(Account.external_id == "P-1")).one().timezone == "Europe/Vienna"
 
 
 @pasted
-def test_a_pasted_setting_is_saved(web_app: Flask, sysadmin: WebClient, sms_enabled: None, form: str) -> None:
+def test_pasted_setting_is_saved(web_app: Flask, sysadmin: WebClient, sms_enabled: None, form: str) -> None:
     token, sid, number = "0123456789abcdef" * 2, "AC" + "1" * 32, "+12025550142"
     typed = {"AccountSid": form.format(sid), "AuthToken": form.format(token)}
     assert sysadmin.post("/SysAdmin/AppConfig/TestSmsGatewayAuthentication", **typed).status_code == 303
@@ -96,7 +96,7 @@ def test_a_pasted_setting_is_saved(web_app: Flask, sysadmin: WebClient, sms_enab
 
 
 @pasted
-def test_a_pasted_value_is_shown_as_it_is_sent(
+def test_pasted_value_is_shown_as_it_will_be_sent(
     admin: WebClient, sent_communications: dict[str, int], form: str
 ) -> None:
     typed = {"key": "due", "name": "Due", "subject": "Due {{ data.when }}", "body": "x"}

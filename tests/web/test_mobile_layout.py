@@ -20,11 +20,11 @@ BODIES = {"emoji": "😀" * 1_600, "families": "👩‍👩‍👧‍👦" * 140
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    found = find_program("chromium")
-    if found is None:
+    executable = find_program("chromium")
+    if executable is None:
         pytest.skip("no Chromium here")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         yield browser
         browser.close()
 
@@ -34,12 +34,12 @@ def phone_page(chromium: Browser, admin: WebClient) -> Iterator[Page]:
     """A phone in an administrator's hand."""
     context = chromium.new_context(viewport={"width": 390, "height": 844})
 
-    def answer(route: Route) -> None:
-        asked = urlsplit(route.request.url)
-        found = admin.get(f"{asked.path}?{asked.query}")
-        route.fulfill(status=found.status_code, content_type=found.content_type, body=found.data)
+    def serve(route: Route) -> None:
+        url = urlsplit(route.request.url)
+        response = admin.get(f"{url.path}?{url.query}")
+        route.fulfill(status=response.status_code, content_type=response.content_type, body=response.data)
 
-    context.route("**/*", answer)
+    context.route("**/*", serve)
     yield context.new_page()
     context.close()
 
@@ -64,7 +64,7 @@ def overflowing_elements(page: Page, path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_a_reply_of_any_length_fits_a_phone(
+def test_long_reply_fits_a_phone_screen(
     web_app: Flask, sms_enabled: None, admin: WebClient, phone_page: Page, body: str
 ) -> None:
     texts(web_app, BODIES[body], NUMBER)
@@ -74,7 +74,7 @@ def test_a_reply_of_any_length_fits_a_phone(
 
 
 @pytest.mark.parametrize("sender", [LONG, "WWWWWWWWWW" * 7, "😀" * 64])
-def test_a_sender_of_any_length_fits_a_phone(
+def test_long_sender_fits_a_phone_screen(
     web_app: Flask, sms_enabled: None, admin: WebClient, phone_page: Page, sender: str
 ) -> None:
     texts(web_app, "who is this?", sender)

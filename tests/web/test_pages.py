@@ -34,31 +34,31 @@ SMS_WORDS = re.compile(r"\bSMS\b|\btexts?\b|\btexted\b", re.IGNORECASE)
 
 
 @pytest.mark.parametrize("path", ["/SignIn", "/ForgotPassword", "/nowhere"])
-def test_pages_for_everybody_are_sound(visitor: WebClient, path: str) -> None:
+def test_public_pages_are_valid(visitor: WebClient, path: str) -> None:
     assert find_page_problems(visitor.get(path).text) == []
 
 
 @pytest.mark.parametrize("path", OWN)
-def test_own_pages_are_sound_and_full(
+def test_account_pages_are_valid_and_complete(
     number_owner: WebClient, sent_communications: dict[str, int], sms_enabled: None, path: str
 ) -> None:
-    answer = number_owner.get(path)
-    assert answer.status_code == 200
-    assert find_page_problems(answer.text) == []
+    response = number_owner.get(path)
+    assert response.status_code == 200
+    assert find_page_problems(response.text) == []
 
 
 @pytest.mark.parametrize("path", ADMIN)
-def test_pages_of_admins_are_sound_with_texts_on(
+def test_admin_pages_are_valid_with_texts_on(
     admin: WebClient, sms_enabled: None, sent_communications: dict[str, int], path: str
 ) -> None:
-    answer = admin.get(path)
-    assert answer.status_code == 200
-    assert find_page_problems(answer.text) == []
-    assert "Texts reach real phones." in answer.text
+    response = admin.get(path)
+    assert response.status_code == 200
+    assert find_page_problems(response.text) == []
+    assert "Texts reach real phones." in response.text
 
 
 @pytest.mark.parametrize("path", ADMIN)
-def test_while_texts_are_off_admins_see_nothing_of_them_but_the_strip(
+def test_admins_see_only_the_banner_while_texts_are_off(
     admin: WebClient, sent_communications: dict[str, int], path: str
 ) -> None:
     page = admin.get(path).text
@@ -67,7 +67,7 @@ def test_while_texts_are_off_admins_see_nothing_of_them_but_the_strip(
     assert SMS_WORDS.findall(_without_banners(page)) == []
 
 
-def test_while_texts_are_off_the_fate_of_a_text_cannot_be_searched_for(
+def test_text_states_are_not_searchable_while_texts_are_off(
     web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     search = "/Admin/Communications?group=skipped"
@@ -77,13 +77,13 @@ def test_while_texts_are_off_the_fate_of_a_text_cannot_be_searched_for(
 
 
 @pytest.mark.parametrize("path", OWN)
-def test_while_texts_are_off_users_see_nothing_of_them(
+def test_users_see_nothing_about_texts_while_they_are_off(
     number_owner: WebClient, sent_communications: dict[str, int], path: str
 ) -> None:
     assert SMS_WORDS.findall(_words(number_owner.get(path).text)) == []
 
 
-def test_one_reads_ones_own_communication_and_it_counts_as_read(
+def test_opening_a_communication_marks_it_as_read(
     web_app: Flask, number_owner: WebClient, sent_communications: dict[str, int]
 ) -> None:
     listing = number_owner.get("/MyAccount/CommunicationsHistory").text
@@ -95,21 +95,21 @@ def test_one_reads_ones_own_communication_and_it_counts_as_read(
 
 
 @pytest.mark.parametrize("headers", [{"Sec-Purpose": "prefetch"}, {"Purpose": "prefetch"}])
-def test_a_browser_that_fetches_ahead_has_not_read(
+def test_prefetching_does_not_mark_as_read(
     number_owner: WebClient, sent_communications: dict[str, int], headers: dict[str, str]
 ) -> None:
     number_owner.get(f"/MyAccount/CommunicationsHistory/{sent_communications['P-1']}", headers=headers)
     assert ">New<" in number_owner.get("/MyAccount/CommunicationsHistory").text
 
 
-def test_a_stranger_gets_404_for_somebody_elses_communication(
+def test_communication_of_another_account_is_404(
     other_user: WebClient, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     assert other_user.get(f"/MyAccount/CommunicationsHistory/{sent_communications['P-1']}").status_code == 404
     assert admin.get(f"/MyAccount/CommunicationsHistory/{sent_communications['P-1']}").status_code == 404
 
 
-def test_the_link_of_a_text_leads_its_owner_to_the_full_notification(
+def test_short_link_opens_the_full_notification(
     web_app: Flask, number_owner: WebClient, visitor: WebClient, sent_communications: dict[str, int]
 ) -> None:
     link = f"/c/{_token(web_app, sent_communications['P-1'])}"
@@ -117,18 +117,18 @@ def test_the_link_of_a_text_leads_its_owner_to_the_full_notification(
     assert visitor.get(link).location == f"/SignIn?next={link}"
 
 
-def test_a_stranger_gets_404_for_somebody_elses_link_just_as_for_one_that_never_was(
+def test_link_of_another_account_is_404_like_an_unknown_link(
     web_app: Flask, other_user: WebClient, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     link = f"/c/{_token(web_app, sent_communications['P-1'])}"
-    for who in (other_user, admin):
-        known, unknown = who.get(link), who.get("/c/NeverWas")
+    for role in (other_user, admin):
+        known, unknown = role.get(link), role.get("/c/NeverWas")
         assert known.status_code == unknown.status_code == 404
         assert _TOKEN.sub("", known.text.replace(link, "/c/NeverWas")) == _TOKEN.sub("", unknown.text)
-        assert who.get("/c/%00").status_code == 404
+        assert role.get("/c/%00").status_code == 404
 
 
-def test_a_number_is_added_labelled_and_removed(number_owner: WebClient) -> None:
+def test_phone_number_is_added_labelled_and_removed(number_owner: WebClient) -> None:
     path = "/MyAccount/PhoneNumbers"
     assert number_owner.post(path, number="(202) 555-0142", label="work").status_code == 303
     page = number_owner.get(path).text
@@ -141,25 +141,23 @@ def test_a_number_is_added_labelled_and_removed(number_owner: WebClient) -> None
     assert "(202) 555-0142" not in number_owner.get(path).text
 
 
-def test_a_mistyped_number_is_named_at_its_field_and_what_was_typed_is_kept(number_owner: WebClient) -> None:
-    answer = number_owner.post("/MyAccount/PhoneNumbers", number="12ab", label="my <phone>")
-    assert answer.status_code == 422
-    assert 'value="12ab"' in answer.text
-    assert "my &lt;phone&gt;" in answer.text
-    assert 'aria-invalid="true"' in answer.text
-    assert find_page_problems(answer.text) == []
+def test_invalid_number_is_explained_and_the_input_kept(number_owner: WebClient) -> None:
+    response = number_owner.post("/MyAccount/PhoneNumbers", number="12ab", label="my <phone>")
+    assert response.status_code == 422
+    assert 'value="12ab"' in response.text
+    assert "my &lt;phone&gt;" in response.text
+    assert 'aria-invalid="true"' in response.text
+    assert find_page_problems(response.text) == []
 
 
-def test_a_stranger_can_neither_label_nor_remove_somebody_elses_number(
-    number_owner: WebClient, other_user: WebClient
-) -> None:
+def test_number_of_another_account_cannot_be_changed(number_owner: WebClient, other_user: WebClient) -> None:
     number_id = re.findall(r"/PhoneNumbers/(\d+)/remove", number_owner.get("/MyAccount/PhoneNumbers").text)[0]
     for verb in ("label", "remove"):
         assert other_user.post(f"/MyAccount/PhoneNumbers/{number_id}/{verb}", label="x").status_code == 404
     assert "(202) 555-0101" in number_owner.get("/MyAccount/PhoneNumbers").text
 
 
-def test_an_admin_keeps_the_numbers_of_an_account_and_of_no_other(web_app: Flask, admin: WebClient) -> None:
+def test_admin_changes_numbers_of_the_chosen_account_only(web_app: Flask, admin: WebClient) -> None:
     with web_app.app_context():
         first, second = find_by_external_id("P-1"), find_by_external_id("P-2")
         assert first
@@ -173,15 +171,15 @@ def test_an_admin_keeps_the_numbers_of_an_account_and_of_no_other(web_app: Flask
     assert admin.post(f"{own}/numbers/{number_id}/remove").status_code == 303
 
 
-def test_live_search_gets_the_list_alone(admin: WebClient) -> None:
-    answer = admin.get("/Admin/Accounts?q=olive", headers={"HX-Request": "true"})
-    assert answer.text.lstrip().startswith('<section id="accounts"')
-    assert "Olive Owner" in answer.text
-    assert "Stan Stranger" not in answer.text
-    assert "HX-Request" in answer.headers["Vary"]
+def test_live_search_returns_only_the_list(admin: WebClient) -> None:
+    response = admin.get("/Admin/Accounts?q=olive", headers={"HX-Request": "true"})
+    assert response.text.lstrip().startswith('<section id="accounts"')
+    assert "Olive Owner" in response.text
+    assert "Stan Stranger" not in response.text
+    assert "HX-Request" in response.headers["Vary"]
 
 
-def test_a_template_is_written_and_every_save_makes_a_version(admin: WebClient) -> None:
+def test_every_save_of_a_template_makes_a_version(admin: WebClient) -> None:
     fields = {"key": "renewal", "name": "Renewal", "subject": "Renew, {{ first_name }}", "body": "**Now**"}
     made = admin.post("/Admin/Automations/Templates/new", **fields)
     assert made.status_code == 303
@@ -194,7 +192,7 @@ def test_a_template_is_written_and_every_save_makes_a_version(admin: WebClient) 
     assert admin.get(f"{made.location}/versions/3").status_code == 404
 
 
-def test_nobody_overwrites_a_version_that_was_saved_meanwhile(web_app: Flask, admin: WebClient) -> None:
+def test_concurrent_save_of_a_template_is_refused(web_app: Flask, admin: WebClient) -> None:
     fields = {"key": "renewal", "name": "Renewal", "subject": "One", "body": "Body"}
     path = admin.post("/Admin/Automations/Templates/new", **fields).location
     admin.post(path, **{**fields, "subject": "Two", "base_version": "1"})
@@ -208,15 +206,15 @@ def test_nobody_overwrites_a_version_that_was_saved_meanwhile(web_app: Flask, ad
 
 def test_template_error_names_its_field_and_line(admin: WebClient) -> None:
     fields = {"key": "Bad Key", "name": "", "subject": "Hi {{ nam }}", "body": "one\n{{ name | nothing }}"}
-    answer = admin.post("/Admin/Automations/Templates/new", **fields)
-    assert answer.status_code == 422
-    assert "no merge field “nam”" in answer.text
-    assert "Line 2" in answer.text
-    assert "{{ name | nothing }}" in answer.text
-    assert find_page_problems(answer.text) == []
+    response = admin.post("/Admin/Automations/Templates/new", **fields)
+    assert response.status_code == 422
+    assert "no merge field “nam”" in response.text
+    assert "Line 2" in response.text
+    assert "{{ name | nothing }}" in response.text
+    assert find_page_problems(response.text) == []
 
 
-def test_the_preview_shows_the_email_and_what_the_text_weighs(admin: WebClient, sms_enabled: None) -> None:
+def test_preview_shows_the_email_and_the_size_of_the_text(admin: WebClient, sms_enabled: None) -> None:
     fields = {"subject": "Hello {{ first_name }} ☎", "body": "<script>alert(1)</script> **yes**", "sms_enabled": "yes"}
     token = admin.csrf_token()
     path = "/Admin/Automations/Templates/preview"
@@ -232,7 +230,7 @@ def test_the_preview_shows_the_email_and_what_the_text_weighs(admin: WebClient, 
     assert "**yes**" in whole
 
 
-def test_the_preview_says_what_the_text_has_instead_of_the_subject(admin: WebClient, sms_enabled: None) -> None:
+def test_preview_shows_characters_replaced_in_the_text(admin: WebClient, sms_enabled: None) -> None:
     words = "Dr. O’Neill’s renewal is due: send the form, the fee and both references before January 20, 2027 –"
     fields = {"subject": f"{words}\u00a0soon\u200b 🎉", "body": "x", "sms_enabled": "yes"}
     page = " ".join(admin.post("/Admin/Automations/Templates/preview", **fields).text.split())
@@ -242,7 +240,7 @@ def test_the_preview_says_what_the_text_has_instead_of_the_subject(admin: WebCli
     assert "shortened" not in page
 
 
-def test_a_field_that_may_be_left_blank_says_so_and_is_not_required(admin: WebClient, sms_enabled: None) -> None:
+def test_optional_field_is_labelled_and_not_required(admin: WebClient, sms_enabled: None) -> None:
     body = "{{ data.fee | default: 'none' }} {{ data.due }}"
     admin.post("/Admin/Automations/Templates/new", key="fee", name="Fee", subject="Fee", body=body)
     page = admin.get("/Admin/Sends/new?template=fee").text
@@ -250,16 +248,16 @@ def test_a_field_that_may_be_left_blank_says_so_and_is_not_required(admin: WebCl
     (due,) = re.findall(r'<input id="field-data.due"[^>]*>', page)
     assert ("required" in fee, "required" in due) == (False, True)
     assert "Optional." in page
-    answer = admin.post(
+    response = admin.post(
         "/Admin/Sends/confirm", **{"template": "fee", "audience_type": "all", "data.fee": "5 USD", "data.due": ""}
     )
-    assert 'id="field-data.due-error"' in answer.text
-    assert "The template needs a value for “due”." in answer.text
-    assert "5 USD" in answer.text
-    assert find_page_problems(answer.text) == []
+    assert 'id="field-data.due-error"' in response.text
+    assert "The template needs a value for “due”." in response.text
+    assert "5 USD" in response.text
+    assert find_page_problems(response.text) == []
 
 
-def test_a_value_that_a_filter_cannot_read_is_named_at_its_field(admin: WebClient, sms_enabled: None) -> None:
+def test_unreadable_filter_value_is_named_at_its_field(admin: WebClient, sms_enabled: None) -> None:
     body = "{{ data.when | date: '%B %-d, %Y' }}"
     admin.post("/Admin/Automations/Templates/new", key="due", name="Due", subject="Due", body=body)
     for path in ("/Admin/Sends/confirm", "/Admin/Sends"):
@@ -268,7 +266,7 @@ def test_a_value_that_a_filter_cannot_read_is_named_at_its_field(admin: WebClien
         assert "“May 2027”, given for data.when, is not a complete date." in page
 
 
-def test_a_template_of_an_earlier_release_that_cannot_be_filled_in_any_more_is_named(
+def test_template_that_can_no_longer_be_filled_in_is_named(
     web_app: Flask, admin: WebClient, sms_enabled: None, sent_communications: dict[str, int]
 ) -> None:
     with web_app.app_context():
@@ -282,7 +280,7 @@ def test_a_template_of_an_earlier_release_that_cannot_be_filled_in_any_more_is_n
     assert "The template has an error. Correct it first. Line 1: there is no filter “escape” here" in page
 
 
-def test_while_texts_are_off_saving_a_template_keeps_its_switch(
+def test_saving_a_template_keeps_its_sms_setting_while_texts_are_off(
     web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     fields = {"name": "Notice", "subject": "New words", "body": "Body", "base_version": "1"}
@@ -292,7 +290,7 @@ def test_while_texts_are_off_saving_a_template_keeps_its_switch(
         assert (template.current_version, template.versions[0].sms_enabled) == (2, True)
 
 
-def test_a_send_is_looked_at_first_and_a_double_click_sends_once(
+def test_send_is_confirmed_first_and_a_double_click_sends_once(
     web_app: Flask, admin: WebClient, sms_enabled: None, sent_communications: dict[str, int]
 ) -> None:
     page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="all").text
@@ -308,35 +306,33 @@ def test_a_send_is_looked_at_first_and_a_double_click_sends_once(
     assert admin.get(first.location).status_code == 200
 
 
-def test_a_send_of_a_template_that_changed_meanwhile_is_looked_at_again(
+def test_send_is_confirmed_again_if_the_template_changed(
     web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    answer = admin.post("/Admin/Sends", template="notice", audience_type="all", version_id="99", request_key="k")
-    assert "The template has changed." in answer.text
+    response = admin.post("/Admin/Sends", template="notice", audience_type="all", version_id="99", request_key="k")
+    assert "The template has changed." in response.text
     with web_app.app_context():
         assert db.session.scalar(select(func.count(Send.id))) == 1
 
 
-def test_an_audience_that_does_not_exist_is_named_and_what_was_typed_is_kept(
-    admin: WebClient, sent_communications: dict[str, int]
-) -> None:
-    answer = admin.post(
+def test_unknown_audience_is_named_and_the_input_kept(admin: WebClient, sent_communications: dict[str, int]) -> None:
+    response = admin.post(
         "/Admin/Sends/confirm", template="notice", audience_type="external_ids", external_ids="P-1\nP-99"
     )
-    assert answer.status_code == 422
-    assert "P-99" in answer.text
-    assert "P-1\nP-99" in answer.text.replace("\r", "")
-    assert find_page_problems(answer.text) == []
+    assert response.status_code == 422
+    assert "P-99" in response.text
+    assert "P-1\nP-99" in response.text.replace("\r", "")
+    assert find_page_problems(response.text) == []
 
 
-def test_chosen_accounts_are_counted_once_each(admin: WebClient, sent_communications: dict[str, int]) -> None:
+def test_repeated_account_numbers_are_counted_once(admin: WebClient, sent_communications: dict[str, int]) -> None:
     page = admin.post(
         "/Admin/Sends/confirm", template="notice", audience_type="external_ids", external_ids=" P-1 \r\n\r\nP-2, P-1"
     ).text
     assert "Send 2 emails<" in page
 
 
-def test_progress_looks_again_by_itself_until_there_is_nothing_more_to_expect(
+def test_progress_polls_until_nothing_more_is_expected(
     web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     fragment = admin.get("/Admin/Sends/1/progress").text
@@ -354,16 +350,14 @@ def test_progress_looks_again_by_itself_until_there_is_nothing_more_to_expect(
 
 
 @pytest.mark.parametrize("q", ["\x00", "%", "_", "'", "a" * 5000, "ñ", "<b>"])
-def test_odd_searches_find_nothing_and_break_nothing(admin: WebClient, q: str) -> None:
+def test_unusual_searches_return_no_results(admin: WebClient, q: str) -> None:
     for path in ("/Admin/Accounts", "/Admin/Communications"):
-        answer = admin.get(path, query_string={"q": q, "group": q, "channel": q, "type": q, "page": q, "before": q})
-        assert answer.status_code == 200
-        assert "<b>" not in answer.text
+        response = admin.get(path, query_string={"q": q, "group": q, "channel": q, "type": q, "page": q, "before": q})
+        assert response.status_code == 200
+        assert "<b>" not in response.text
 
 
-def test_names_of_people_are_never_markup(
-    web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
-) -> None:
+def test_names_are_escaped(web_app: Flask, admin: WebClient, sent_communications: dict[str, int]) -> None:
     with web_app.app_context():
         db.session.scalars(select(Account).where(Account.external_id == "P-1")).one().name = "<img src=x onerror=y>"
         db.session.commit()
@@ -373,9 +367,9 @@ def test_names_of_people_are_never_markup(
 
 def _token(app: Flask, communication_id: int) -> str:
     with app.app_context():
-        found = db.session.get(Communication, communication_id)
-        assert found
-        return found.token
+        row = db.session.get(Communication, communication_id)
+        assert row
+        return row.token
 
 
 def _without_banners(page: str) -> str:
@@ -387,18 +381,18 @@ def _words(page: str) -> str:
     return re.sub(r"<[^>]*>", " ", page)
 
 
-def test_whoever_has_two_accounts_can_sign_out_and_open_the_link_with_the_other(
+def test_link_of_ones_other_account_offers_to_sign_out(
     web_app: Flask, other_user: WebClient, sent_communications: dict[str, int]
 ) -> None:
     link = f"/c/{_token(web_app, sent_communications['P-1'])}"
     page = other_user.get(link)
     assert "You are signed in as Stan Stranger, P-2" in page.text
     assert f'action="/SignOut?next={link}"' in page.text.replace("%2F", "/")
-    answer = other_user.post(f"/SignOut?next={link}")
-    assert answer.headers["Location"].endswith(link)
+    response = other_user.post(f"/SignOut?next={link}")
+    assert response.headers["Location"].endswith(link)
 
 
-def test_back_and_reload_after_sending_lead_to_the_same_send(
+def test_back_and_reload_after_sending_show_the_same_send(
     admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     form = {"template": "notice", "audience_type": "all", "form_id": "one-form"}
@@ -412,16 +406,14 @@ def test_back_and_reload_after_sending_lead_to_the_same_send(
     assert first.headers["Location"] == again.headers["Location"] != other.headers["Location"]
 
 
-def test_the_confirmation_shows_the_words_one_of_them_will_get(
-    admin: WebClient, sent_communications: dict[str, int]
-) -> None:
+def test_confirmation_shows_the_message_of_one_recipient(admin: WebClient, sent_communications: dict[str, int]) -> None:
     page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="external_ids", external_ids="P-1").text
     assert "What Olive Owner receives" in page
     assert "Hello <strong>Olive Owner</strong>." in page
 
 
 @pytest.mark.parametrize("typed", ["(202) 555-0101", "2025550101", "+12025550101", "555-0101"])
-def test_whoever_calls_about_a_text_is_found_by_the_phone_number(
+def test_communications_are_found_by_phone_number(
     admin: WebClient, sent_communications: dict[str, int], typed: str
 ) -> None:
     accounts = admin.client.get("/Admin/Accounts", query_string={"q": typed}, base_url=PUBLIC_URL).text

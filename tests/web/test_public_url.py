@@ -30,17 +30,15 @@ REFUSED = "This form came from another address"
     ],
     ids=str,
 )
-def test_a_form_from_elsewhere_says_what_the_operator_must_set(
-    number_owner: WebClient, headers: dict[str, str]
-) -> None:
-    answer = number_owner.post_without_token(
+def test_form_from_another_origin_says_what_to_configure(number_owner: WebClient, headers: dict[str, str]) -> None:
+    response = number_owner.post_without_token(
         FORM, {"csrf_token": number_owner.csrf_token(), "number": "+12025550177"}, **headers
     )
-    assert answer.status_code == 400
-    assert REFUSED in answer.text
-    assert PUBLIC_URL in answer.text
-    assert "PORTAL_PUBLIC_URL" in answer.text
-    assert "evil" not in answer.text
+    assert response.status_code == 400
+    assert REFUSED in response.text
+    assert PUBLIC_URL in response.text
+    assert "PORTAL_PUBLIC_URL" in response.text
+    assert "evil" not in response.text
     assert "555-0177" not in number_owner.get(FORM).text
 
 
@@ -55,21 +53,21 @@ def test_a_form_from_elsewhere_says_what_the_operator_must_set(
     ids=str,
 )
 @pytest.mark.parametrize("host", ["portal.example.org", "127.0.0.1:8000", "portal.example.org:8443", "upstream"])
-def test_a_form_of_our_own_is_taken_whatever_host_a_proxy_names(
+def test_own_form_is_accepted_whatever_host_a_proxy_sends(
     web_app: Flask, number_owner: WebClient, headers: dict[str, str], host: str
 ) -> None:
     portal = web_app.wsgi_app
     web_app.wsgi_app = lambda environ, start: portal(environ | {"HTTP_HOST": host}, start)  # type: ignore[assignment, method-assign]
-    answer = number_owner.post_without_token(
+    response = number_owner.post_without_token(
         FORM, {"csrf_token": number_owner.csrf_token(), "number": "not a number"}, **headers
     )
-    assert answer.status_code == 422
+    assert response.status_code == 422
 
 
-def test_a_form_of_our_own_without_its_token_is_still_refused(number_owner: WebClient) -> None:
-    answer = number_owner.post_without_token(FORM, {"number": "+12025550177"}, Origin=PUBLIC_URL)
-    assert answer.status_code == 400
-    assert "open too long" in answer.text
+def test_own_form_without_a_csrf_token_is_refused(number_owner: WebClient) -> None:
+    response = number_owner.post_without_token(FORM, {"number": "+12025550177"}, Origin=PUBLIC_URL)
+    assert response.status_code == 400
+    assert "open too long" in response.text
 
 
 @pytest.mark.parametrize(
@@ -97,11 +95,11 @@ def test_origins_are_compared_as_browsers_do(tmp_path: Path, public_url: str, ad
     "path", ["//static", "//SignIn", "/Admin/Accounts", "/SignIn", "/static", "/nowhere", "//a//b"]
 )
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8443", "evil.example/x", "", "a b"])
-def test_no_answer_repeats_the_callers_host(web_app: Flask, path: str, host: str) -> None:
-    answer = web_app.test_client().get(path, headers={"Host": host, "X-Forwarded-Host": "evil.example"})
-    assert "evil" not in answer.text
-    assert "evil" not in str(answer.headers)
-    assert answer.status_code < 500
+def test_no_response_repeats_the_callers_host(web_app: Flask, path: str, host: str) -> None:
+    response = web_app.test_client().get(path, headers={"Host": host, "X-Forwarded-Host": "evil.example"})
+    assert "evil" not in response.text
+    assert "evil" not in str(response.headers)
+    assert response.status_code < 500
 
 
 @pytest.mark.parametrize(
@@ -119,14 +117,14 @@ def test_no_answer_repeats_the_callers_host(web_app: Flask, path: str, host: str
         *("https://portal.example.org/", "", "evil", "///evil.example", "\\\\\\evil.example", "/%09/\u00a0evil"),
     ],
 )
-def test_no_target_leads_to_another_site(wanted: str) -> None:
+def test_unsafe_redirect_targets_are_replaced(wanted: str) -> None:
     assert safe_redirect_target(wanted) == "/"
 
 
 @pytest.mark.parametrize(
     "wanted", ["/x?y=1", "/c/abc", "/%09/evil", "/MyAccount/PhoneNumbers?next=https://evil.example"]
 )
-def test_a_path_of_our_own_is_kept(wanted: str) -> None:
+def test_own_path_is_a_safe_redirect_target(wanted: str) -> None:
     assert safe_redirect_target(wanted) == wanted
 
 
@@ -150,7 +148,7 @@ def test_a_path_of_our_own_is_kept(wanted: str) -> None:
         *(("POST", "/webhooks/twilio/status"), ("GET", "/Admin/Sends"), ("TRACE", "/SignIn")),
     ],
 )
-def test_every_answer_closes_objects_bases_forms_and_frames(web_app: Flask, method: str, path: str) -> None:
+def test_every_response_restricts_objects_bases_forms_and_frames(web_app: Flask, method: str, path: str) -> None:
     headers = web_app.test_client().open(path, method=method, base_url=PUBLIC_URL).headers
     policy = headers["Content-Security-Policy"]
     for directive in ("object-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"):

@@ -32,9 +32,7 @@ def owner_has_password(web_app: Flask) -> None:
         db.session.commit()
 
 
-def test_guessing_passwords_gets_slower_and_the_right_one_waits_too(
-    visitor: WebClient, owner_has_password: None
-) -> None:
+def test_failed_sign_ins_delay_even_the_right_password(visitor: WebClient, owner_has_password: None) -> None:
     for _ in range(6):
         assert visitor.sign_in("P-1", "wrong horse battery").status_code == 200
     refused = visitor.sign_in("P-1")
@@ -42,7 +40,7 @@ def test_guessing_passwords_gets_slower_and_the_right_one_waits_too(
     assert "Wait" in refused.text
 
 
-def test_signing_in_forgets_the_tries_before(visitor: WebClient, owner_has_password: None, web_app: Flask) -> None:
+def test_signing_in_resets_the_failed_attempts(visitor: WebClient, owner_has_password: None, web_app: Flask) -> None:
     for _ in range(3):
         visitor.sign_in("P-1", "wrong horse battery")
     assert visitor.sign_in("P-1").status_code in (302, 303)
@@ -55,15 +53,15 @@ def test_signing_in_forgets_the_tries_before(visitor: WebClient, owner_has_passw
 
 
 @pytest.mark.parametrize(("times", "seconds"), [(5, 0), (6, 2), (7, 4), (10, 32), (40, 900)])
-def test_each_try_too_many_costs_twice_the_last(times: int, seconds: int) -> None:
+def test_each_further_failure_doubles_the_delay(times: int, seconds: int) -> None:
     assert backoff_ms("name", times, 1_000_000, 1_000_000) == seconds * 1000
 
 
-def test_after_an_hour_the_tries_are_forgotten() -> None:
+def test_failed_attempts_expire_after_an_hour() -> None:
     assert backoff_ms("name", 40, 0, 3_600_001) == 0
 
 
-def test_a_copied_cookie_does_not_outlive_signing_out(
+def test_copied_cookie_is_invalid_after_signing_out(
     visitor: WebClient, owner_has_password: None, web_app: Flask
 ) -> None:
     visitor.sign_in("P-1")
@@ -76,31 +74,31 @@ def test_a_copied_cookie_does_not_outlive_signing_out(
     assert thief.get("/MyAccount/CommunicationsHistory", base_url=PUBLIC_URL).status_code == 303
 
 
-def test_nobody_is_remembered_and_nobody_gets_a_bearer_token(visitor: WebClient, owner_has_password: None) -> None:
+def test_sign_in_issues_no_remember_cookie_and_no_token(visitor: WebClient, owner_has_password: None) -> None:
     visitor.sign_in("P-1", remember="y")
     assert visitor.client.get_cookie("remember_token", domain="portal.example.org") is None
-    answer = visitor.post_without_token("/SignIn?include_auth_token", {"email": "P-1", "password": "x"})
-    assert answer.status_code == 400
+    response = visitor.post_without_token("/SignIn?include_auth_token", {"email": "P-1", "password": "x"})
+    assert response.status_code == 400
     assert visitor.client.post("/SignIn", json={"email": "P-1"}, base_url=PUBLIC_URL).status_code == 400
 
 
-def test_a_password_nobody_could_type_is_refused_before_it_is_hashed(visitor: WebClient) -> None:
+def test_overlong_password_is_refused_before_hashing(visitor: WebClient) -> None:
     assert visitor.sign_in("P-1", "x" * 5_000).status_code == 413
 
 
-def test_two_reset_mails_in_a_row_are_one(
+def test_repeated_reset_requests_send_one_email(
     visitor: WebClient, owner_has_password: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mails: list[object] = []
     monkeypatch.setattr(sign_in_pages, "send_mail", lambda *mail: mails.append(mail))
-    answers = [visitor.post("/ForgotPassword", email="P-1") for _ in range(3)]
-    assert all("have sent a link" in answer.text for answer in answers)
-    for answer in answers:
-        answer.close()
+    responses = [visitor.post("/ForgotPassword", email="P-1") for _ in range(3)]
+    assert all("have sent a link" in response.text for response in responses)
+    for response in responses:
+        response.close()
     assert len(mails) == 1
 
 
-def test_a_strangers_number_tells_its_new_holder_nothing(web_app: Flask) -> None:
+def test_adding_a_strangers_number_reveals_nothing(web_app: Flask) -> None:
     with web_app.app_context():
         stranger = db.session.scalars(select(Account).where(Account.external_id == "P-2")).one()
         number = db.session.get_one(PhoneNumber, add_number(stranger.id, "+12025550101", "", 1))
@@ -108,7 +106,7 @@ def test_a_strangers_number_tells_its_new_holder_nothing(web_app: Flask) -> None
         assert "another account" in number_status(number, "us", 2, to_admin=True).label
 
 
-def test_of_two_saves_of_one_version_the_second_is_told(web_app: Flask) -> None:
+def test_second_save_of_one_version_is_refused(web_app: Flask) -> None:
     draft = message_templates.TemplateDraft("notice", "Notice", "Subject", "Body")
     with web_app.app_context():
         template_id = message_templates.create_template(draft, None, 1)
@@ -129,12 +127,12 @@ def test_of_two_saves_of_one_version_the_second_is_told(web_app: Flask) -> None:
         + "{% endfor %}",
     ],
 )
-def test_a_template_that_works_too_hard_is_refused(source: str) -> None:
+def test_expensive_template_is_refused(source: str) -> None:
     with pytest.raises(MergeError, match="does too much"):
         check_template(source)
 
 
-def test_a_log_tells_an_exception_by_its_kind_and_place_never_by_its_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logged_exception_omits_its_message(capsys: pytest.CaptureFixture[str]) -> None:
     handlers = logging.getLogger().handlers
     try:
         logging_setup.configure("json")

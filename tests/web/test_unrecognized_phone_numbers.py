@@ -30,12 +30,12 @@ def stored_numbers(app: Flask) -> list[str]:
 def test_form_asks_to_confirm_an_unlisted_number(
     web_app: Flask, number_owner: WebClient, typed: str, number: str, shown: str
 ) -> None:
-    asked = number_owner.post("/MyAccount/PhoneNumbers", number=typed, label="Mobile")
-    assert asked.status_code == 422
-    assert find_page_problems(asked.text) == []
-    assert f'name="confirmed_phone" value="{number}"' in asked.text
-    assert f"<strong>{shown}</strong>" in asked.text
-    assert 'value="Mobile"' in asked.text
+    prompt = number_owner.post("/MyAccount/PhoneNumbers", number=typed, label="Mobile")
+    assert prompt.status_code == 422
+    assert find_page_problems(prompt.text) == []
+    assert f'name="confirmed_phone" value="{number}"' in prompt.text
+    assert f"<strong>{shown}</strong>" in prompt.text
+    assert 'value="Mobile"' in prompt.text
     assert stored_numbers(web_app) == []
     done = number_owner.post("/MyAccount/PhoneNumbers", number=typed, label="Mobile", confirmed_phone=number)
     assert done.status_code == 303
@@ -43,9 +43,9 @@ def test_form_asks_to_confirm_an_unlisted_number(
 
 
 def test_confirmation_counts_for_that_number_only(web_app: Flask, number_owner: WebClient) -> None:
-    answer = number_owner.post("/MyAccount/PhoneNumbers", number="+1 436 234 5679", confirmed_phone="+14362345678")
-    assert answer.status_code == 422
-    assert 'value="+14362345679"' in answer.text
+    response = number_owner.post("/MyAccount/PhoneNumbers", number="+1 436 234 5679", confirmed_phone="+14362345678")
+    assert response.status_code == 422
+    assert 'value="+14362345679"' in response.text
     assert stored_numbers(web_app) == []
 
 
@@ -54,11 +54,11 @@ def test_manual_opt_out_asks_to_confirm(
     web_app: Flask, admin: WebClient, sms_enabled: None, typed: str, number: str, shown: str
 ) -> None:
     form = {"number": typed, "channel": "phone", "reason": "Said so <b>."}
-    asked = admin.post("/Admin/Consent/OptOut", **form)
-    assert asked.status_code == 422
-    assert find_page_problems(asked.text) == []
-    assert shown in asked.text
-    assert "Said so &lt;b&gt;." in asked.text
+    prompt = admin.post("/Admin/Consent/OptOut", **form)
+    assert prompt.status_code == 422
+    assert find_page_problems(prompt.text) == []
+    assert shown in prompt.text
+    assert "Said so &lt;b&gt;." in prompt.text
     ends = admin.post("/Admin/Consent/OptOut", **form, confirmed_phone=number)
     assert (ends.status_code, f'name="confirmed" value="{number}"' in ends.text) == (200, True)
     assert admin.post("/Admin/Consent/OptOut", **form | {"number": number}, confirmed=number).status_code == 303
@@ -71,9 +71,9 @@ def test_test_text_asks_to_confirm(
     web_app: Flask, sysadmin: WebClient, sms_enabled: None, typed: str, number: str, shown: str
 ) -> None:
     page = "/SysAdmin/SmsNotificationsTestHarness/texts"
-    asked = sysadmin.post(page, number=typed, body="Is it there?")
-    assert asked.status_code == 422
-    assert f'name="confirmed_phone" value="{number}"' in asked.text
+    prompt = sysadmin.post(page, number=typed, body="Is it there?")
+    assert prompt.status_code == 422
+    assert f'name="confirmed_phone" value="{number}"' in prompt.text
     assert sysadmin.post(page, number=typed, body="Is it there?", confirmed_phone=number).status_code == 303
     with web_app.app_context():
         sysadmin_account = find_by_external_id("S-1")
@@ -94,9 +94,9 @@ def test_test_text_asks_to_confirm(
     ],
 )
 def test_letters_outside_vanity_numbers_are_never_digits(web_app: Flask, number_owner: WebClient, typed: str) -> None:
-    asked = number_owner.post("/MyAccount/PhoneNumbers", number=typed)
-    assert asked.status_code == 422
-    assert "confirmed_phone" not in asked.text
+    prompt = number_owner.post("/MyAccount/PhoneNumbers", number=typed)
+    assert prompt.status_code == 422
+    assert "confirmed_phone" not in prompt.text
     assert stored_numbers(web_app) == []
     with pytest.raises(PhoneError):
         to_e164(typed, "US", confirmed="+12025550100")

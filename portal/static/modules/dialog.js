@@ -1,23 +1,23 @@
-// A link that htmx answers into the page's <dialog> opens it; what is sent from there and answered elsewhere closes it.
-// Escape, the Cancel button and focus are the browser's own; without JavaScript the link leads to a plain page.
+// A link that htmx loads into the page's <dialog> opens it; a request from the dialog with a target outside closes it.
+// Escape, the Cancel button and focus are left to the browser. Without JavaScript, the link leads to a plain page.
 const dialog = document.getElementById("dialog");
-let returnTo = "";
-let pressed = null;
-let shown = null;
+let focusId = "";
+let pressedElement = null;
+let openContent = null;
 
 const idOf = (target) => (typeof target === "string" ? target.replace("#", "") : (target?.id ?? ""));
 
 function open(opener) {
   if (!dialog.open) {
-    returnTo = opener.id;
+    focusId = opener.id;
     dialog.showModal();
   }
-  shown = dialog.firstElementChild;
+  openContent = dialog.firstElementChild;
   dialog.querySelector("[autofocus]")?.focus();
 }
 
-function close(focusOn) {
-  returnTo = focusOn;
+function close(nextFocusId) {
+  focusId = nextFocusId;
   dialog.close();
 }
 
@@ -32,28 +32,28 @@ document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
   else if (source?.getAttribute("hx-target") === "#dialog") location.assign(source.href);
 });
 
-// The link may have been replaced meanwhile, so it is found again by its id. The browser tells of the closing a moment
-// later: whoever opened the dialog again by then keeps it, and what has come for the next opening stays.
+// The link may have been replaced in the meantime, so it is looked up by its id. The close event comes a moment late:
+// if the dialog is open again by then, or has new content, it is left alone.
 dialog.addEventListener("close", () => {
-  if (dialog.open || dialog.firstElementChild !== shown) return;
+  if (dialog.open || dialog.firstElementChild !== openContent) return;
   dialog.replaceChildren();
-  const place = document.getElementById(returnTo);
-  place?.focus();
-  place?.scrollIntoView({ block: "nearest" });
+  const element = document.getElementById(focusId);
+  element?.focus();
+  element?.scrollIntoView({ block: "nearest" });
 });
 
-// The dialog itself is what lies behind its content. Letting go there after marking words inside is no wish to leave.
-dialog.addEventListener("pointerdown", (event) => { pressed = event.target; });
+// A click on the backdrop has the dialog itself as its target. Releasing there after selecting text does not close it.
+dialog.addEventListener("pointerdown", (event) => { pressedElement = event.target; });
 dialog.addEventListener("click", (event) => {
-  if (event.target === dialog && pressed === dialog) dialog.close();
+  if (event.target === dialog && pressedElement === dialog) dialog.close();
 });
 
-// A link that looks like a button answers the space bar like one.
+// A link with the role of a button reacts to the space bar like one.
 document.addEventListener("keydown", (event) => {
   if (event.key !== " " || !event.target.matches?.('a[role="button"]')) return;
   event.preventDefault();
   event.target.click();
 });
 
-// Filled before this module had come.
+// The content arrived before this module was loaded.
 if (dialog.firstElementChild) open(document.activeElement);

@@ -1,4 +1,4 @@
-// Buttons that write a merge field at the caret of the field that was typed in last.
+// Buttons that insert a merge field at the caret of the input that had focus last.
 for (const group of document.querySelectorAll("[data-insert-into]")) {
   group.hidden = false;
   const form = group.closest("form");

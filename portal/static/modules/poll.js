@@ -1,5 +1,5 @@
-// A fragment that polls waits while its page is hidden: nobody is reading it.
-// This stands in for a trigger filter, which would need eval and so a weaker content security policy.
+// Fragments do not poll while their page is hidden, because nobody reads it.
+// htmx's own trigger filters need eval, which the content security policy forbids.
 document.addEventListener("htmx:before:request", (event) => {
   const trigger = event.target.getAttribute?.("hx-trigger") ?? "";
   if (document.hidden && trigger.startsWith("every ")) event.preventDefault();

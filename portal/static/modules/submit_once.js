@@ -1,4 +1,4 @@
-// A form that is on its way is not sent again by an impatient click; the server refuses the second one as well.
+// A second click does not submit a form again while it is being sent. The server rejects duplicates too.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.method !== "post") return;
@@ -10,7 +10,7 @@ document.addEventListener("submit", (event) => {
   event.submitter?.setAttribute("aria-busy", "true");
 });
 
-// Back from the next page the browser shows this one as it was left.
+// The Back button may restore this page from the cache, with its forms still marked as sent.
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   for (const form of document.querySelectorAll("form[data-sent]")) {

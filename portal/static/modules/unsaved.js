@@ -1,4 +1,4 @@
-// Leaving a form with something typed in it asks first: what was typed would be lost.
+// The browser asks before it leaves a form with unsaved input.
 const form = document.querySelector("form[data-unsaved]");
 let dirty = false;
 

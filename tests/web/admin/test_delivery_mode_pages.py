@@ -99,7 +99,7 @@ SIMULATED_OUTCOMES = [
     ),
     (
         {"EmailOverrideAddress": "rehearsals@example.org", "EnableEmailOverride": "true"},
-        ["Texts reach real phones.", "Email override → r•••@example.org", "mails about passwords go to their owner"],
+        ["Texts reach real phones.", "Email override → r•••@example.org", "except emails about passwords"],
         "Send 1 email to the override address; 1 text for real",
     ),
     (
