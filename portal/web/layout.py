@@ -35,32 +35,24 @@ fragments = Blueprint("layout", __name__)
 
 
 _LANE_PAUSED = "Lane paused"
-_MENUS = (
-    (
-        "Administration",
-        "admin",
-        {
-            "Sends": "admin_sends.listing",
-            "Templates": "admin_templates.listing",
-            "Content blocks": "admin_content.listing",
-            "Communications": "admin_communications.listing",
-            "Consent": "admin_consent.listing",
-            "Accounts": "admin_accounts.listing",
-        },
-    ),
-    (
-        "System",
-        "sysadmin",
-        {
-            "AppConfig": "sysadmin_config.listing",
-            "Test harness": "sysadmin_harness.page",
-            "Queues": "sysadmin_queues.page",
-            "Audit log": "sysadmin_audit.page",
-        },
-    ),
-    ("My account", "user", {"My communications": "my_history.listing", "My phone numbers": "my_numbers.listing"}),
-)
-"""Heading, role, and the endpoints of the pages by their labels."""
+_MENUS = {
+    ("Administration", "admin"): {
+        "Sends": "admin_sends.listing",
+        "Templates": "admin_templates.listing",
+        "Content blocks": "admin_content.listing",
+        "Communications": "admin_communications.listing",
+        "Consent": "admin_consent.listing",
+        "Accounts": "admin_accounts.listing",
+    },
+    ("System", "sysadmin"): {
+        "AppConfig": "sysadmin_config.listing",
+        "Test harness": "sysadmin_harness.page",
+        "Queues": "sysadmin_queues.page",
+        "Audit log": "sysadmin_audit.page",
+    },
+    ("My account", "user"): {"My communications": "my_history.listing", "My phone numbers": "my_numbers.listing"},
+}
+"""By heading and role, the endpoints of the pages by their labels."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +207,7 @@ def _template_context() -> dict[str, Any]:
 
 
 def _menus() -> list[tuple[str, dict[str, str]]]:
-    return [(heading, pages) for heading, role, pages in _MENUS if has_role(role)]
+    return [(heading, pages) for (heading, role), pages in _MENUS.items() if has_role(role)]
 
 
 def _mode_banner(configuration: Configuration, switches: Switches) -> Banner:
