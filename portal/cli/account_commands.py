@@ -30,23 +30,17 @@ def group() -> None:
 @click.option("--external-id", type=IDENTIFIER, help="Account number. By default, a new one is generated.")
 @click.option("--account-type", "--type", "account_type", default="Staff", show_default=True)
 @click.option("--role", type=click.Choice(ROLES), default="user", show_default=True)
-@click.option("--timezone", default="UTC", show_default=True, help="For example America/New_York.")
+@click.option("--timezone", "zone", default="UTC", show_default=True, help="For example America/New_York.")
 @click.option("--password", help="If omitted, a terminal asks for it. The person can also set one by email.")
 @with_app_context
 def create(
-    email: str,
-    name: str | None,
-    external_id: str | None,
-    account_type: str,
-    role: str,
-    timezone: str,
-    password: str | None,
+    email: str, name: str | None, external_id: str | None, account_type: str, role: str, zone: str, password: str | None
 ) -> None:
     """Create an account and print its account number."""
     if password is None and sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     external_id = external_id or f"A-{token_hex(4)}"
-    account = NewAccount(external_id, name or email.partition("@")[0], email, account_type, role, timezone, password)
+    account = NewAccount(external_id, name or email.partition("@")[0], email, account_type, role, zone, password)
     account_management.create_account(account, now_ms())
     click.echo(external_id)
 

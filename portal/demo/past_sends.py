@@ -50,7 +50,9 @@ def load_past_sends(now_ms: int) -> None:
         accounts = list(session.scalars(select(Account).order_by(Account.id)))
         for key, days, data, count in _PAST_SENDS:
             _add_past_send(key, accounts[:count], data, now_ms - days * _DAY_MS)
-        _add_opt_out(accounts[-1], now_ms - 10 * _DAY_MS)
+        stopped_at_ms = now_ms - 10 * _DAY_MS
+        number = _route_texts(accounts[-1:], True)[0][1].phone or "+12025550131"
+        recording.record(number, EventKind.STOP, "handset", stopped_at_ms, stopped_at_ms, text="STOP")
 
 
 def _add_past_send(key: str, accounts: Sequence[Account], data: dict[str, str], at_ms: int) -> None:
@@ -182,9 +184,3 @@ def _add_row(table: type[Row], **values: Any) -> Row:
     db.session.add(row)
     db.session.flush()
     return row
-
-
-def _add_opt_out(account: Account, at_ms: int) -> None:
-    """One number sent STOP, so that the demo shows a text skipped for it."""
-    number = _route_texts([account], True)[0][1].phone or "+12025550131"
-    recording.record(number, EventKind.STOP, "handset", at_ms, at_ms, text="STOP")

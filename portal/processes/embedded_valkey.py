@@ -92,23 +92,13 @@ def _binary_path() -> Path:
 
 
 def _server_options(data: Path, socket: Path) -> tuple[str, ...]:
-    settings = {
-        "port": "0",
-        "unixsocket": str(socket),
-        "unixsocketperm": "700",
-        "dir": str(data),
-        "appendonly": "yes",
-        "appendfsync": "everysec",
-        "save": "",
-        "maxmemory": _MAXMEMORY,
-        "maxmemory-policy": "noeviction",
-        "daemonize": "no",
-        "loglevel": "notice",
-        # keeps its system tuning warnings off the console
-        "logfile": str(data / "valkey.log"),
-        "always-show-logo": "no",
-    }
-    return tuple(argument for name, value in settings.items() for argument in (f"--{name}", value))
+    options = (
+        "--port 0 --unixsocketperm 700 --daemonize no --loglevel notice --always-show-logo no "
+        f"--maxmemory {_MAXMEMORY} --maxmemory-policy noeviction --appendonly yes --appendfsync everysec"
+    )
+    # the log file keeps Valkey's warnings about system tuning off the console
+    paths = ("--unixsocket", str(socket), "--dir", str(data), "--logfile", str(data / "valkey.log"))
+    return (*options.split(), "--save", "", *paths)
 
 
 def _make_private_folder(folder: Path) -> None:
