@@ -8,7 +8,7 @@ REQUIRED_HEADER = "external_id,name,email,account_type"
 
 
 def error_lines(result: CommandResult) -> list[str]:
-    """What an import that was refused says: its mistakes and, at the end, one sentence."""
+    """The errors of a refused import: one line for each row error, then one sentence."""
     assert result.returncode == 1
     assert result.stdout == ""
     assert "Traceback" not in result.stderr

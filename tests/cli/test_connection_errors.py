@@ -1,4 +1,4 @@
-"""Why a server cannot be used is told as it is, by every command, with the way out and without a password."""
+"""Every command explains why a server cannot be used and what to do, without showing a password."""
 
 import contextlib
 import sqlite3
@@ -17,12 +17,12 @@ from tests.support.portal_shell import PortalShell
 
 KEYS = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}
 COMMANDS = (("db", "upgrade"), ("config", "show"), ("accounts", "create", "--email", "a@example.org"))
-"""One of each kind; all others go the same way."""
+"""One of each kind; the others use the same code."""
 
 
 @pytest.fixture
 def error_for_url(command_runner: CommandRunner, dedicated_redis_url: str, tmp_path: Path) -> Callable[[str], str]:
-    """The one sentence in which commands refuse an address."""
+    """The error that every command prints for a database URL."""
 
     def refused(url: str) -> str:
         shell = PortalShell(
@@ -62,7 +62,7 @@ def test_unknown_database_or_role_is_named(error_for_url: Callable[[str], str], 
 def test_password_and_certificate_errors_are_explained(
     error_for_url: Callable[[str], str], postgres_server: str, tmp_path: Path
 ) -> None:
-    """As PgBouncer has them, which speaks PostgreSQL's protocol through the same library."""
+    """With the messages of PgBouncer, which uses PostgreSQL's protocol."""
     with pgbouncer(postgres_server, "postgres", **TLS_SETTINGS) as url:
         assert "refuses the user or password" in error_for_url(url.replace(PASSWORD, "w0rd"))
         verified = f"{url}?sslmode=verify-full&sslrootcert"
@@ -116,7 +116,7 @@ def test_folder_that_cannot_be_created_is_named(command_runner: CommandRunner, t
 
 @pytest.mark.parametrize("arguments", [("worker", "email"), ("web", "--port", "1")])
 def test_waiting_process_says_what_it_waits_for(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """Once, and goes on by itself when it is mended."""
+    """It says so once, and continues when the problem is fixed."""
     variables = {"PORTAL_INSTANCE": str(tmp_path), "PORTAL_DATABASE_URL": "postgresql://u:w0rd@127.0.0.1:1/x", **KEYS}
     with _starting(arguments, variables) as process:
         assert process.stderr

@@ -1,4 +1,4 @@
-"""Poolers before PostgreSQL: one that keeps sessions works, one that shares connections is refused with words."""
+"""The portal works with a session pooler and refuses a transaction pooler."""
 
 import contextlib
 import threading
@@ -25,7 +25,7 @@ _SHARES = "Set pool_mode = session for this database, or use the PostgreSQL serv
 
 @pytest.fixture(scope="module")
 def pooled_server(postgres_server: str) -> Iterator[str]:
-    """The tests' own server, with a database for these tests."""
+    """A PostgreSQL server with a database for these tests."""
     execute_as_admin(postgres_server, "CREATE DATABASE through_pgbouncer")
     yield postgres_server
     execute_as_admin(postgres_server, "DROP DATABASE through_pgbouncer WITH (FORCE)")
@@ -42,14 +42,14 @@ def through_pgbouncer(server: str, **settings: str) -> contextlib.AbstractContex
 
 @pytest.fixture
 def shell_at_url(command_runner: CommandRunner, dedicated_redis_url: str, tmp_path: Path) -> Any:
-    """A shell on the database of an address."""
+    """A shell for a database URL."""
     return lambda url: PortalShell(
         command_runner, tmp_path, PORTAL_DATABASE_URL=url, PORTAL_REDIS_URL=dedicated_redis_url, **KEYS
     )
 
 
 def effective_limits(url: str) -> dict[str, str]:
-    """The limits of a connection to this address, as it has them in a later transaction."""
+    """The timeouts of a connection to this URL in a later transaction."""
     engine = create_engine(url, **engine_options(url))
     with engine.connect() as connection:
         connection.rollback()
@@ -115,7 +115,7 @@ def test_options_that_a_pooler_drops_are_named(pooled_server: str, shell_at_url:
 
 @contextlib.contextmanager
 def background_load(url: str) -> Iterator[None]:
-    """Somebody else's transactions, so that the pooler hands connections around."""
+    """Runs transactions of other clients, so that the pooler switches connections."""
     ended = threading.Event()
 
     def work() -> None:

@@ -16,7 +16,7 @@ KEY = base64.b64encode(b"k" * 32).decode()
 def shell_on_database_url(
     command_runner: CommandRunner, database_url: str, dedicated_redis_url: str, tmp_path: Path
 ) -> PortalShell:
-    """A shell on a migrated database of either engine, named by its address."""
+    """A shell for the URL of a migrated database on either engine."""
     folder = tmp_path / "instance"
     folder.mkdir()
     keys = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": KEY}
@@ -120,7 +120,7 @@ def test_prerelease_database_is_refused(
 
 
 def _execute(database_url: str, statement: str) -> int:
-    """How many rows the statement changed."""
+    """Returns the number of changed rows."""
     engine = create_engine(database_url)
     with engine.begin() as connection:
         changed = connection.execute(text(statement)).rowcount

@@ -1,4 +1,4 @@
-"""The demo: loaded once, whole, and never into somebody's own accounts."""
+"""`portal demo load`."""
 
 import sqlite3
 

@@ -1,4 +1,4 @@
-"""`portal doctor` as an operator or a script runs it: lines to read, exit codes, JSON, and what it can mend."""
+"""`portal doctor`: output as text and JSON, exit codes, and repairs."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ from tests.support.portal_shell import PortalShell
 
 
 class DoctorCommand:
-    """A shell whose portal has the simulator as its Twilio and as its mail server."""
+    """A shell whose portal uses the simulator as Twilio and as its mail server."""
 
     def __init__(self, shell: PortalShell, simulator: servers.SimulatorClient) -> None:
         self.shell, self.simulator = shell, simulator

@@ -1,4 +1,4 @@
-"""Every page, for every role, with texts on and off, empty and with what is wrong in it, before an HTML checker."""
+"""Checks the HTML of every page for every role, with texts on and off, empty and with errors."""
 
 import hashlib
 import json
@@ -40,11 +40,11 @@ ROW = re.compile(r"\s*<(?:tr|tbody|td|th)\b")
 IGNORED_MESSAGES = re.compile(
     r"Attribute “hx-[\w-]+” not allowed|The “(?:align|cellpadding|cellspacing)” attribute on the “table” element"
 )
-"""htmx's attributes are its own; mail programs know tables better than CSS."""
+"""htmx adds attributes of its own, and email clients support tables better than CSS."""
 
 
 class Forms(HTMLParser):
-    """The POST forms of a page: where each goes, and its fields with what they hold."""
+    """The POST forms of a page: action and field values."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def _value(converter: str, name: str) -> str:
 
 
 def save_page(folder: Path, where: str, page: str) -> None:
-    """One file for each page that differs by more than its token."""
+    """Save one file for each page that differs by more than its CSRF token."""
     html = re.sub(r'name="csrf_token" value="[^"]+"', 'name="csrf_token" value="x"', page)
     whole = html if "<!doctype" in html[:200].lower() else _wrapped(html)
     name = hashlib.sha256(html.encode()).hexdigest()[:12]
@@ -103,7 +103,7 @@ def _wrapped(fragment: str) -> str:
 
 
 def visit_every_page(visitor: WebClient, app: Flask, folder: Path, role: str, send_forms: bool) -> None:
-    """Every address; then every form, sent with nothing typed into it: that is where errors show."""
+    """Visit every page, then submit every form without input, which shows its errors."""
     forms: dict[str, dict[str, str]] = {}
     for address in addresses(app):
         response = visitor.get(address)

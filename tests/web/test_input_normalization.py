@@ -1,4 +1,4 @@
-"""What people paste: characters that nobody sees and odd spaces change nothing, in whatever field they come."""
+"""Invisible characters and unusual spaces in pasted input make no difference in any field."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Whatever a stranger texts, the pages that show it fit a phone: a real browser, fed by the test client."""
+"""Pages that show an inbound text fit a phone screen. A real browser gets its pages from the test client."""
 
 import time
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def phone_page(chromium: Browser, admin: WebClient) -> Iterator[Page]:
-    """A phone in an administrator's hand."""
+    """A page with the size of a phone screen, signed in as an administrator."""
     context = chromium.new_context(viewport={"width": 390, "height": 844})
 
     def serve(route: Route) -> None:
@@ -51,7 +51,7 @@ def texts(app: Flask, body: str, sender: str) -> None:
 
 
 def overflowing_elements(page: Page, path: str) -> list[str]:
-    """What reaches beyond the right edge of the screen; nothing when the page does not scroll sideways."""
+    """Elements beyond the right edge of the screen; empty if the page does not scroll sideways."""
     page.goto(f"{PUBLIC_URL}{path}")
     assert page.locator("li, article").count()
     return list(

@@ -377,7 +377,7 @@ def _without_banners(page: str) -> str:
 
 
 def _words(page: str) -> str:
-    """What a person reads: no tags, no attributes."""
+    """The visible text, without tags and attributes."""
     return re.sub(r"<[^>]*>", " ", page)
 
 

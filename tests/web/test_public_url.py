@@ -1,4 +1,4 @@
-"""Where a form may come from, and what an answer says of the caller's Host: nothing."""
+"""Forms are accepted from the public URL only, and no response repeats the caller's Host header."""
 
 from pathlib import Path
 

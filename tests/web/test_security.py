@@ -1,4 +1,4 @@
-"""Guessing, flooding, copied cookies, and what must not stand in a log."""
+"""Password guessing, flooding, copied cookies, and secrets in logs."""
 
 import json
 import logging

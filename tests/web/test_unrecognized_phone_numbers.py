@@ -1,4 +1,4 @@
-"""A number that is in no list, or spelled with letters, is taken once a person has confirmed its digits."""
+"""Unlisted numbers and vanity numbers are accepted once a person has confirmed their digits."""
 
 import pytest
 from flask import Flask
