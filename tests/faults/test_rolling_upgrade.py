@@ -46,7 +46,7 @@ def test_the_schema_is_upgraded_during_a_send(environment: FaultEnvironment, rep
     environment.wait(lambda: _count_sent(environment, send) >= (TEXTS * 0.1 if LONG_RUN else 1), "texts to leave")
     _upgrade_from_two_hosts(environment, next_release)
     environment.wait(lambda: _has_heartbeat(environment, upgraded), "the upgraded worker to start")
-    assert environment.run_portal_command("db", "upgrade").endswith("which runs on them as they are.")
+    assert environment.run_portal_command("db", "upgrade").endswith("This version runs on them as they are.")
     assert _count_sent(environment, send) < TEXTS, "every text had left before the upgrade"
     assert environment.is_ready(), "older processes must run on the newer schema"
     environment.configure(rate=RATE)

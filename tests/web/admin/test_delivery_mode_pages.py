@@ -89,7 +89,7 @@ SIMULATED_OUTCOMES = [
     ({}, ["Live", "Texts reach real phones."], "Send 1 email and 1 text"),
     (
         {"EnableSmsTestMode": "true"},
-        ["no real text leaves. Emails leave for real."],
+        ["so none reaches a phone. Emails leave for real."],
         "Send 1 email for real; 1 text simulated",
     ),
     (
