@@ -1,1 +1,1 @@
-"""The `portal` command, a module for each command group."""
+"""The `portal` command: one module per command group."""

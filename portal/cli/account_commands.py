@@ -31,7 +31,9 @@ def group() -> None:
 @click.option("--account-type", "--type", "account_type", default="Staff", show_default=True)
 @click.option("--role", type=click.Choice(ROLES), default="user", show_default=True)
 @click.option("--timezone", "zone", default="UTC", show_default=True, help="For example America/New_York.")
-@click.option("--password", help="If omitted, a terminal asks for it. The person can also set one by email.")
+@click.option(
+    "--password", help="If omitted, you are asked for it on a terminal. The person can also set one by email."
+)
 @with_app_context
 def create(
     email: str, name: str | None, external_id: str | None, account_type: str, role: str, zone: str, password: str | None
@@ -49,7 +51,7 @@ def create(
 @click.argument("file", type=click.Path(path_type=Path))
 @with_app_context
 def import_file(file: Path) -> None:
-    """Import all accounts of a CSV file, or none of them.
+    """Import the accounts in a CSV file: all of them or, if any row has an error, none.
 
     \b
     Columns: external_id,name,email,account_type,role,timezone,phone,
@@ -64,7 +66,7 @@ def import_file(file: Path) -> None:
 
 
 def _import_with_progress(raw: bytes) -> ImportResult:
-    """On a terminal, the first half of a progress bar is for checking the rows, the second for importing them."""
+    """On a terminal, show a progress bar: its first half for checking the rows, its second for importing them."""
     if not sys.stderr.isatty():
         return account_import.import_accounts(raw, now_ms())
     with click.progressbar(length=200, label="Importing", file=sys.stderr) as bar:
@@ -82,7 +84,7 @@ def exit_with_row_errors(error: ImportRejected) -> NoReturn:
 
 
 def print_warnings(warnings: Sequence[str]) -> None:
-    _print_limited([f"Warning. {warning}" for warning in warnings])
+    _print_limited([f"Warning: {warning}" for warning in warnings])
 
 
 def _print_limited(sentences: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
-"""Read inbound texts from Twilio's list: the order of texts that came close together, and texts without a webhook.
+"""Read Twilio's list of inbound texts, to order texts that arrived close together and to find those without a webhook.
 
-A webhook can be lost (docs/twilio.md#webhook-retries). This finds a STOP that arrived during an outage.
+Webhooks can be lost (docs/twilio.md#webhook-retries), so this also finds a STOP that arrived during an outage.
 """
 
 from collections import defaultdict
@@ -37,7 +37,7 @@ _OVERLAP_MS = 600_000
 _INITIAL_LOOKBACK_MS = 86_400_000
 _LOOKBACK_MS = 600_000
 _LIST_LAG_MS = 5_000
-"""A text that Twilio's list does not show by then keeps its order of arrival, until the list shows it after all."""
+"""How long Twilio's list may lag. A text still missing then keeps its order of arrival until the list shows it."""
 _BATCH_SIZE = 50
 
 _log = structlog.get_logger(__name__)
@@ -64,7 +64,7 @@ def resolve_uncertain_order(clock: Callable[[], int]) -> None:
 
 
 def fetch_missed_inbound(clock: Callable[[], int]) -> None:
-    """Read Twilio's list on from the cursor and store texts without a webhook. Raises `ProviderUnavailable`."""
+    """Read Twilio's list from the cursor onwards and store texts that had no webhook. Raises `ProviderUnavailable`."""
     now_ms = clock()
     read_to = sync_cursor(_CURSOR_NAME)
     credentials, own_numbers = live_credentials(), _own_numbers()
@@ -132,7 +132,7 @@ def _merge(listed: Sequence[ProviderMessage], now_ms: int) -> None:
 
 
 def _is_in_order(listed: Sequence[ProviderMessage]) -> bool:
-    """Return whether the handset's texts are stored in the list's order, all of them confirmed."""
+    """Return whether the handset's texts are stored in the list's order and are all confirmed."""
     ids = [message.provider_id for message in listed]
     messages = inbound_messages.messages_from(listed[0].from_number)
     stored = [message for message in messages if message.provider_id in ids]
@@ -152,7 +152,7 @@ def _accept_arrival_order(from_number: str, received_until_ms: int, now_ms: int)
 
 
 def _recompute_sender(from_number: str, now_ms: int) -> None:
-    """A new order may leave another START to review. Decisions already made are kept."""
+    """Recompute after a reordering: a different START may now need review. Keep decisions already made."""
     db.session.expire_all()
     if from_number.startswith("+"):
         for message in inbound_messages.messages_from(from_number)[-_BATCH_SIZE:]:

@@ -1,4 +1,4 @@
-"""Record events in the consent ledger, and update the phone number's state and the people concerned.
+"""Record events in the consent ledger, update the phone number's state, and notify the people concerned.
 
 Everything runs inside the caller's transaction, under the ledger's lock.
 """
@@ -53,7 +53,7 @@ def imported_event(row_number: int, day: str, now_ms: int, **columns: Any) -> di
 def recompute(number: str, now_ms: int) -> None:
     """Derive the state of a number from all its events, store it, and notify the people concerned.
 
-    The caller holds the ledger's lock, or it would overwrite what somebody else wrote meanwhile.
+    The caller must hold the ledger's lock, or it could overwrite a concurrent change.
     """
     events = ledger.events_of(number)
     state = derive_state(events)
@@ -69,7 +69,7 @@ def recompute(number: str, now_ms: int) -> None:
 
 
 def recompute_many(numbers: Sequence[str], now_ms: int) -> None:
-    """Recompute thousands of numbers with few queries. Only those that concern people are recomputed one by one."""
+    """Recompute thousands of numbers with few queries, and one by one only those about which to notify somebody."""
     previous = recipients_by_number(numbers)
     phone_states, assignments = [], []
     for number, events in ledger.events_by_number(numbers).items():
@@ -87,7 +87,7 @@ def recompute_many(numbers: Sequence[str], now_ms: int) -> None:
 
 
 def record_reported_stop(delivery_id: int, attempt_id: str, now_ms: int) -> None:
-    """Record the STOP that Twilio reports by 21610 and no webhook brought (docs/twilio.md#blocked-send)."""
+    """Record a STOP that only Twilio's error 21610 reports, without a webhook (docs/twilio.md#blocked-send)."""
     attempt = db.session.get_one(Attempt, attempt_id)
     ledger.lock_ledger()
     if not is_stopped(attempt.destination):
@@ -117,7 +117,7 @@ def record_unreachable(delivery: Delivery, attempt_id: str, code: str, now_ms: i
 
 
 def _notify(number: str, previous_id: int | None, state: ConsentState, events: list[LedgerEvent], now_ms: int) -> None:
-    """Notify the account that loses the texts, even if they have waited for a decision since."""
+    """Notify the account that loses the texts, even if a pending decision had already stopped them."""
     event_id, displaced_id = state.enabled_by_event_id, state.displaced_id if previous_id is None else previous_id
     if event_id is not None and displaced_id not in (None, state.recipient_id) and state.recipient_id is not None:
         consent_notifications.send_email(consent_notifications.DISPLACED, displaced_id, number, event_id, now_ms)
@@ -139,7 +139,7 @@ def _phone_state_row(number: str, state: ConsentState) -> dict[str, Any]:
 def _flag_for_review(event_id: int | None) -> None:
     """Let an administrator decide on a START that gave the texts to nobody (docs/consent-rules.md#whom-start-means).
 
-    If a phone sends START again and again, only the last one can be decided.
+    If a phone sends START several times, only the last one is up for review.
     """
     message = ledger.inbound_message_of(event_id) if event_id is not None else None
     if message is not None and message.order_confirmed:
@@ -148,10 +148,10 @@ def _flag_for_review(event_id: int | None) -> None:
 
 
 def _needs_welcome(state: ConsentState, events: Sequence[LedgerEvent], now_ms: int) -> bool:
-    """Only a recent START is welcomed, not an imported opt-in or a move (docs/consent-rules.md#welcome).
+    """Welcome only after a recent START, not an imported opt-in or a move (docs/consent-rules.md#welcome).
 
-    An old START can become the one that enabled the texts when an older STOP is imported. One from before the database
-    was restored from a backup was welcomed then.
+    Importing an older STOP can make an old START the one that enabled the texts. A START from before the database was
+    restored from a backup already had its welcome.
     """
     started_ms = next(
         (event.at_ms for event in events if event.id == state.enabled_by_event_id and event.kind == EventKind.START), 0
@@ -161,7 +161,7 @@ def _needs_welcome(state: ConsentState, events: Sequence[LedgerEvent], now_ms: i
 
 
 def recipient_for_start(number: str, at_ms: int, cannot_clear_stop: bool = False) -> int | None:
-    """Return the account that a START at this time would give the texts to; None if nobody newly gets them."""
+    """Return the account that a START at this time would give the texts to; None if it enables nobody."""
     accounts, events = ledger.accounts_with_number_at(number, at_ms), ledger.events_of(number)
     state = state_after(events, EventKind.START, at_ms, account_ids=accounts, cannot_clear_stop=cannot_clear_stop)
     return state.recipient_id if state.enabled_by_event_id == HYPOTHETICAL_ID else None

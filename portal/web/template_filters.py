@@ -43,7 +43,7 @@ def init_app(app: Flask) -> None:
 def relative_time(at_ms: int, day: str = "") -> Markup:
     """A `<time>` element with the relative time, and the absolute time on hover.
 
-    If only the `day` (2026-03-01) is known, it is that day in every time zone.
+    If only the `day` (2026-03-01) is known, show that day in every time zone.
     """
     if day:
         parsed = date.fromisoformat(day)
@@ -81,12 +81,12 @@ def count_noun(count: int, one: str, many: str = "") -> str:
 
 
 def international_phone(value: str) -> str:
-    """Always with the country code, for people who check every digit."""
+    """Format a number with its country code in every region, for people who check every digit."""
     return phone.format_phone(value, "")
 
 
 def html_attributes(attributes: Mapping[str, Any]) -> Markup:
-    """True becomes a bare name. False and None are left out, because `required="False"` would mean required."""
+    """Render True as a bare name; leave out False and None, because `required="False"` would mean required."""
     return Markup(" ").join(
         Markup("{}").format(name) if value is True else Markup('{}="{}"').format(name, value)
         for name, value in attributes.items()
@@ -108,9 +108,9 @@ def reason_label(reason: str) -> str:
 
 
 def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
-    """The subject with the data of a send, and placeholders such as [full name] for what differs by recipient.
+    """Return the subject with the send's data, and placeholders such as [full name] for what differs by recipient.
 
-    If it cannot be filled in, the subject as it is in the template.
+    If it cannot be rendered, return it as written in the template.
     """
     values = merge_fields.as_samples({name: f"[{label.lower()}]" for name, label in ACCOUNT_FIELDS.items()})
     try:

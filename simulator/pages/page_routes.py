@@ -1,4 +1,4 @@
-"""The routes of the pages."""
+"""Routes of the simulator's pages."""
 
 from aiohttp import web
 

@@ -163,12 +163,12 @@ def test_import_with_errors_imports_nothing(seeded_shell: PortalShell) -> None:
         (
             f"{REQUIRED_HEADER}\nP-4,Zoë,z@example.org,T\n",
             "cp1252",
-            ["Warning. The file is not UTF-8, so it was read as Windows"],
+            ["Warning: The file is not UTF-8, so it was read as Windows"],
         ),
         (
             f"{REQUIRED_HEADER},phone\nP-4,Zoë,z@example.org,T,+1 436 234 5678\n",
             "utf-8",
-            ["Warning. Row 2, phone: +1 436-234-5678 is in no known range"],
+            ["Warning: Row 2, phone: +1 436-234-5678 is in no known range"],
         ),
     ],
 )

@@ -122,7 +122,7 @@ def test_unlisted_number_in_full_notation_is_opted_out(shell: PortalShell) -> No
     assert shell.error_of("consent", "opt-out", "(436) 234-5678", *command).endswith("write it in full: +14362345678")
     result = shell.run("consent", "opt-out", "\u202a+1436\u200b2345678\u202c", *command)
     assert (result.returncode, result.stdout.partition(" ")[0]) == (0, "+14362345678")
-    assert result.stderr.startswith("Warning. +1 436-234-5678 is in no known range")
+    assert result.stderr.startswith("Warning: +1 436-234-5678 is in no known range")
     assert stop_number(shell) == ["+14362345678"]
 
 

@@ -50,7 +50,7 @@ def test_bad_item_does_not_fail_the_others() -> None:
     assert sorted(committed) == [item for item in range(2 * MAX_GROUP_SIZE) if item != 13]
 
 
-def test_error_is_raised_in_the_thread_of_the_item() -> None:
+def test_error_is_raised_in_the_submitting_thread() -> None:
     def work(_items: Sequence[int]) -> None:
         raise ValueError("full")
 

@@ -1,4 +1,4 @@
-"""While a provider does not answer, few texts are sent, so that few outcomes are unknown."""
+"""A provider that does not answer gets few texts, so that few outcomes are unknown."""
 
 import itertools
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tests.support import scenario, servers
 
 
 def create_calls(simulator: servers.SimulatorClient) -> list[object]:
-    """Every request to send that the simulator received."""
+    """Return the requests to send that the simulator received."""
     return [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
 
 
@@ -29,7 +29,7 @@ def test_only_consecutive_failures_count() -> None:
     assert count_unanswered_calls(7, []) == 7
 
 
-def test_unanswering_provider_gets_few_texts(simulator: servers.SimulatorClient) -> None:
+def test_unresponsive_provider_gets_few_texts(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(rate=20)
     scenario.create_accounts(60, with_sms=60)
     scenario.add_template()
@@ -91,7 +91,7 @@ def test_hung_call_does_not_block_the_lane(app: Flask, simulator: servers.Simula
     assert max(later - earlier for earlier, later in itertools.pairwise(slots)) < 3_000
 
 
-def test_one_text_a_minute_probes_an_unanswering_provider(simulator: servers.SimulatorClient) -> None:
+def test_one_text_a_minute_probes_an_unresponsive_provider(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(rate=20)
     scenario.create_accounts(60, with_sms=60)
     scenario.add_template()

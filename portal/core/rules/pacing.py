@@ -1,7 +1,7 @@
 """Slots: when each text of a batch may be sent, so that a sending number never exceeds its rate.
 
-The rate is in segments per second, as carriers count. Times are whole microseconds since 1970. Idle time earns no
-credit: the next slot is never before now, so a pause is not followed by a burst.
+Rates are in segments per second, the unit that carriers count. Times are whole microseconds since 1970. Idle time earns
+no credit: the next slot is never before now, so a pause is not followed by a burst.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class SlotPlan:
 
 
 def plan_slots(next_free_us: int, now_us: int, horizon_us: int, rate: float, segments: Sequence[int]) -> SlotPlan:
-    """Assign slots to the texts in order until a slot would be after the horizon. `segments` has each text's count."""
+    """Assign slots to texts in order until a slot would be after the horizon. `segments` has the count of each text."""
     free = max(next_free_us, now_us)
     slots: list[int] = []
     for count in segments:
@@ -37,13 +37,13 @@ def plan_slots(next_free_us: int, now_us: int, horizon_us: int, rate: float, seg
 
 
 def max_reservation_us(rate: float, horizon_us: int) -> int:
-    """How far ahead a sender can be reserved: the horizon and one longest text.
+    """How far ahead a sender can be reserved: the horizon plus one text of maximum length.
 
-    A later reservation comes from a clock set back or a wrong rate, and must not block the lane.
+    A later reservation comes from a wrong rate or a clock that was set back, and must not block the lane.
     """
     return horizon_us + round(_MAX_SEGMENTS * MICROSECONDS_PER_SECOND / rate)
 
 
 def batch_limit(horizon_us: int, rate: float, limit: int) -> int:
-    """How many one-segment texts fit in the horizon, at most `limit`: a claim reads no more rows."""
+    """How many rows a claim reads: as many one-segment texts as fit in the horizon, up to `limit`."""
     return max(1, min(limit, int(horizon_us * rate / MICROSECONDS_PER_SECOND) + 1))

@@ -8,18 +8,18 @@ LANE_NAMES: dict[int, str] = {Lane.URGENT: "urgent", Lane.BULK: "bulk"}
 
 
 def lane_label(channel: str, lane: int) -> str:
-    """“urgent texts”"""
+    """For example “urgent texts”."""
     return f"{LANE_NAMES[lane]} {CHANNELS[channel]}"
 
 
 def override_opted_out_message(number: str) -> str:
     """Say why no text can go to the override number, and how to fix it."""
     fix = "Text START from that phone, or choose another number."
-    return f"{mask_phone(number)} replied STOP, so no text may go there. {fix}"
+    return f"{mask_phone(number)} replied STOP, so it may not be texted. {fix}"
 
 
 def lane_key(channel: str, lane: int) -> str:
-    """“sms urgent”: the name of a lane in the audit log."""
+    """The name of a lane in the audit log, such as “sms urgent”."""
     return f"{channel} {LANE_NAMES[lane]}"
 
 

@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 
 class NameField(StringField):  # type: ignore[misc]
-    """Without NUL characters, which PostgreSQL rejects."""
+    """A text field that drops NUL characters, which PostgreSQL rejects."""
 
     def process_formdata(self, values: list[str]) -> None:
         super().process_formdata([value.replace("\x00", "").strip() for value in values])
@@ -57,7 +57,7 @@ def sign_in() -> ResponseReturnValue:
 
 
 def choose_account() -> ResponseReturnValue:
-    """Offers only accounts whose password the same browser entered within the last five minutes."""
+    """Offer only accounts whose password this browser entered in the last five minutes."""
     offered = _offered_accounts()
     if not offered:
         session.pop(_CHOICE_SESSION_KEY, None)
@@ -81,7 +81,7 @@ def _authenticate(form: SignInForm) -> tuple[int, ...]:
 
 
 def _offer_accounts(account_ids: tuple[int, ...], target: str) -> ResponseReturnValue:
-    """Keep the accounts' identities, which change with a new password, so that an old password cannot be used."""
+    """Store the accounts' `fs_uniquifier`, which changes with the password, so that an old password no longer works."""
     identities = db.session.scalars(select(Account.fs_uniquifier).where(Account.id.in_(account_ids)))
     session[_CHOICE_SESSION_KEY] = {"identities": sorted(identities), "at": int(time.time()), "next": target}
     return redirect(url_for("sign_in_choice.choose"))

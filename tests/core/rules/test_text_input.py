@@ -40,9 +40,9 @@ def test_letters_are_composed() -> None:
         pytest.param("ක\u0dca\u200dර", id="a Sinhala conjunct"),
         pytest.param("क\u094d\u200cष", id="a Hindi word without the ligature"),
         pytest.param("👨\u200d👩\u200d👧", id="a family"),
-        pytest.param("👩🏽\u200d🚀 ❤\ufe0f\u200d🔥 🙂\u200d↔\ufe0f", id="emoji with tones and variants"),
+        pytest.param("👩🏽\u200d🚀 ❤\ufe0f\u200d🔥 🙂\u200d↔\ufe0f", id="emoji with skin tones and variants"),
         pytest.param("1\ufe0f\u20e3", id="a keycap"),
-        pytest.param("葛\U000e0100城", id="a Han character's variant"),
+        pytest.param("葛\U000e0100城", id="a Han variation sequence"),
         pytest.param("🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", id="the flag of Scotland"),
     ],
 )
@@ -55,15 +55,15 @@ def test_meaningless_joiner_or_variant_is_removed(name: str) -> None:
     assert text_input.clean_line(name) == "Jordan"
 
 
-def test_code_has_no_joiners() -> None:
+def test_joiners_are_removed_from_codes() -> None:
     assert text_input.clean_code("V\u200d-\u200c2001 ❤\ufe0f") == "V-2001 ❤"
 
 
-def test_lines_keep_tabs_and_get_line_feeds() -> None:
+def test_lines_keep_tabs_and_end_in_line_feeds() -> None:
     assert text_input.clean_lines("\r\na\tb  c\r\nd\re\u2028f") == "\na\tb  c\nd\ne\nf"
 
 
-def test_csv_keeps_its_line_ends_only() -> None:
+def test_csv_keeps_only_its_line_endings() -> None:
     assert text_input.clean_csv('a,"b\rc"\r\n\ufeffd\u2028e,f\u200b') == 'a,"b\rc"\r\nd e,f'
 
 

@@ -42,7 +42,7 @@ class ForkServerClient:
         self._request({})
 
     def exit_code(self, pid: int) -> int | None:
-        """The exit code as of the last poll; None while it runs, negative if a signal ended it."""
+        """The exit code as of the last poll; None while the process runs, negative if a signal ended it."""
         return self._exit_codes.get(pid)
 
     def _request(self, request: dict[str, Any]) -> int | None:
@@ -57,14 +57,14 @@ class ForkServerClient:
         return pid
 
     def close(self) -> None:
-        """Also kills every process that it started."""
+        """Kill the fork server, and with it every process it started."""
         self._process.kill()
         self._process.wait(10)
 
 
 @dataclass
 class SupervisedProcess:
-    """A process that is restarted whenever it ends, while `should_run`."""
+    """A process that the supervisor restarts whenever it ends, while `should_run` is true."""
 
     name: str
     arguments: list[str]
@@ -76,7 +76,7 @@ class SupervisedProcess:
 
 
 class RestartingSupervisor:
-    """Restarts ended processes, whatever their exit code, like systemd's `Restart=always`."""
+    """Restarts processes that end, whatever their exit code, like systemd's `Restart=always`."""
 
     def __init__(
         self, forker: ForkServerClient, on_restart: Callable[[SupervisedProcess], None] = lambda _process: None
@@ -105,19 +105,19 @@ class RestartingSupervisor:
             return [process for process in self._processes if process.should_run]
 
     def signal_group(self, process: SupervisedProcess, signum: int = signal.SIGKILL) -> None:
-        """Signal the whole process group, as systemd does, including gunicorn's workers. The process is restarted."""
+        """Signal the whole process group, as systemd does, including gunicorn's workers. It is then restarted."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signum)
 
     def resume_all(self) -> None:
-        """Resume processes that a failed test has left stopped."""
+        """Resume processes that a failed test left suspended."""
         for process in self.all_running():
             self.signal_group(process, signal.SIGCONT)
 
     def stop_for_good(
         self, *processes: SupervisedProcess, signum: int = signal.SIGTERM, seconds: float = 60.0
     ) -> list[int]:
-        """Stop without restart; returns the exit codes. Fails if a process does not stop in time, and kills it."""
+        """Stop processes without restart; return their exit codes. If one does not stop in time, kill it and fail."""
         for process in processes:
             process.should_run = False
             self.signal_group(process, signum)

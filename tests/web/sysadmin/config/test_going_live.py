@@ -152,7 +152,7 @@ def test_banner_names_a_stopped_override_number(
     assert "Text START from that phone, or choose another number." in banner
     assert f'href="{path("SmsOverrideNumber")}"' in banner
     page = save(sysadmin, "EnableSmsOverrideNumber", value="true")
-    assert "so no text may go there" in page
+    assert "so it may not be texted" in page
     assert find_page_problems(page) == []
     save(sysadmin, "EnableSmsNotifications", value="false")
     assert "Override number stopped" not in admin.get("/Admin/Mode").text
