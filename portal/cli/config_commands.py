@@ -27,7 +27,7 @@ def group() -> None:
 @click.argument("name", required=False, type=IDENTIFIER)
 @with_app_context
 def show(name: str | None) -> None:
-    """Show all settings, or one. Of a secret, only the last four characters are shown."""
+    """Show all settings, or one. Only the last four characters of a secret are shown."""
     display_values, expiries = app_settings.display_values(), app_settings.configuration().expires_at_ms_by_name
     if name is not None:
         click.echo(display_values[_require_setting(name)])
@@ -42,10 +42,12 @@ def show(name: str | None) -> None:
 @group.command(name="set")
 @click.argument("name", type=IDENTIFIER)
 @click.argument("value")
-@click.option("--duration", metavar="TIME", help="For overrides and test mode: turn off again after 90m, 4h or 2d.")
+@click.option(
+    "--duration", metavar="TIME", help="Turn an override or test mode off again after, for example, 90m, 4h or 2d."
+)
 @with_app_context
 def set_value(name: str, value: str, duration: str | None) -> None:
-    """Change a setting; it takes effect within a second. The value - reads from stdin."""
+    """Change a setting; it takes effect within a second. With - as the value, it is read from stdin."""
     text, at_ms = sys.stdin.read() if value == "-" else value, now_ms()
     until_ms = at_ms + _duration_ms(duration) if duration is not None else None
     live_ms = setting_changes.change_setting(SettingUpdate(name, None, at_ms, expires_at_ms=until_ms), text)
@@ -62,7 +64,7 @@ def set_value(name: str, value: str, duration: str | None) -> None:
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @with_app_context
 def history(name: str | None, limit: int) -> None:
-    """List changes, newest first: when, who, the setting, and its old and new value (of a secret: "changed")."""
+    """List changes, newest first: when, who, the setting, and its old and new value ("changed" for a secret)."""
     name = _require_setting(name) if name is not None else ""
     entries = [*setting_history.expired_switches(now_ms(), name), *setting_history.history_entries(limit, name)]
     for entry in sorted(entries, key=lambda entry: -entry.at_ms)[:limit]:
@@ -72,7 +74,7 @@ def history(name: str | None, limit: int) -> None:
 
 
 def _print_derived_values(name: str) -> None:
-    """The values of omitted keys go to stderr, so that what stdout shows can be set again."""
+    """Print the values of omitted keys to stderr, so that the output on stdout can be set again."""
     for key, value in app_settings.configuration().derived_values(name, now_ms()).items():
         click.echo(f"  {key}: {value}", err=True)
 

@@ -28,19 +28,21 @@ from portal.core.rules.time_format import start_of_day_ms
 
 @click.group(name="consent")
 def group() -> None:
-    """Record and export consent, and verify the ledger that proves it."""
+    """Record and export consent, and verify the ledger that is its evidence."""
 
 
 @group.command(name="verify")
-@click.option("--head", metavar="DIGEST", default="", help="A digest noted earlier that must be in the chain.")
+@click.option("--head", metavar="DIGEST", default="", help="A digest that you noted earlier; it must be in the chain.")
 @with_app_context
 def verify_ledger(head: str) -> None:
-    """Verify the whole chain; exit code 1 if it is broken."""
+    """Verify the ledger's whole hash chain; exit code 1 if it is broken."""
     result = verify_chain(head)
     if result.first_break:
         exit_with_error(f"Event {result.first_break.event_id} does not fit: {result.first_break.reason}.")
     if result.known_event_id is None:
-        exit_with_error("The ledger is unbroken, but does not contain your digest: it was rewritten or cut off since.")
+        exit_with_error(
+            "The ledger is unbroken, but does not contain your digest: it was rewritten or truncated since then."
+        )
     events = f"{result.event_count:,} {'event' if result.event_count == 1 else 'events'}"
     click.echo(f"{events}, unbroken. Last digest {result.last_digest}")
     if result.known_event_id:
@@ -56,7 +58,7 @@ def verify_ledger(head: str) -> None:
 def opt_out(number: str, how: str, reason: str, yes: bool) -> None:
     """Opt out a number for somebody who asked by phone, by email or in another way, even while texts are off.
 
-    Prints whose number it is and what ends, and asks for confirmation on a terminal. A number outside the known
+    Prints whose number it is and which texts end, and asks for confirmation on a terminal. A number outside the known
     ranges is accepted if it is written in full, such as +14362345678.
     """
     try:
@@ -67,7 +69,7 @@ def opt_out(number: str, how: str, reason: str, yes: bool) -> None:
             click.echo(sentence, err=True)
         question = f"Opt out {valid.number}? This cannot be undone"
         if not yes and sys.stdin.isatty() and not click.confirm(question, err=True):
-            exit_with_error("Nothing was done.")
+            exit_with_error("Nothing was changed.")
         manual_consent.opt_out(valid.number, valid.channel, valid.reason, SHELL_ACTOR, now_ms(), valid.number)
     except NumberUnconfirmed as error:
         exit_with_error(f"{error.message} If they are right, write it in full: {error.phone_number}")
@@ -79,7 +81,7 @@ def opt_out(number: str, how: str, reason: str, yes: bool) -> None:
 @group.command()
 @click.argument("external_id", type=IDENTIFIER)
 @click.argument("number", type=IDENTIFIER)
-@click.option("--yes", is_flag=True, help="The person has read this text and agrees.")
+@click.option("--yes", is_flag=True, help="Confirm that the person has read the printed text and agrees.")
 @with_app_context
 def invite(external_id: str, number: str, yes: bool) -> None:
     """Request texts for a phone number of an account. The phone gets an invitation, and START turns texts on.
@@ -93,7 +95,7 @@ def invite(external_id: str, number: str, yes: bool) -> None:
     if name := invitations.displaced_account_of(phone, viewer_is_admin=True).name:
         click.echo(f"START moves the texts from {name}, who then gets notifications by email only.", err=True)
     if not yes and not (sys.stdin.isatty() and click.confirm("Has the person read this and agreed?", err=True)):
-        exit_with_error("Nothing was done. Add --yes if the person has read this text and agrees.")
+        exit_with_error("Nothing was changed. Add --yes if the person has read this text and agrees.")
     try:
         invitations.invite(phone.id, Actor(is_admin=True), prompt.version, now_ms())
     except RequestRecorded as recorded:
@@ -106,7 +108,7 @@ def invite(external_id: str, number: str, yes: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @with_app_context
 def import_opt_outs_command(file: Path) -> None:
-    """Import all opt-outs of a file, or none of them: one number a line, or a CSV file.
+    """Import the opt-outs in a file (one number per line, or CSV): all of them or, if a row has an error, none.
 
     \b
     Columns: phone,stopped_at,reason (only phone is required). - reads from stdin.
@@ -121,12 +123,12 @@ def import_opt_outs_command(file: Path) -> None:
 
 
 @group.command()
-@click.option("--number", type=IDENTIFIER, default="", help="A phone number, such as +12025550100.")
-@click.option("--account", type=IDENTIFIER, default="", metavar="EXTERNAL_ID", help="An account number.")
+@click.option("--number", type=IDENTIFIER, default="", help="Only this phone number, such as +12025550100.")
+@click.option("--account", type=IDENTIFIER, default="", metavar="EXTERNAL_ID", help="Only this account number.")
 @click.option(
     "--from", "since", type=IDENTIFIER, default="", metavar="DAY", help="First day (UTC), such as 2026-03-01."
 )
-@click.option("--to", "until", type=IDENTIFIER, default="", metavar="DAY", help="Last day.")
+@click.option("--to", "until", type=IDENTIFIER, default="", metavar="DAY", help="Last day (UTC).")
 @click.option("--format", "file_format", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
 @with_app_context
 def export(number: str, account: str, since: str, until: str, file_format: str) -> None:

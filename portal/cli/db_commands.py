@@ -1,4 +1,4 @@
-"""`portal db`, and the wait of every process for tables that it can work with."""
+"""`portal db`, and waiting for a suitable schema, as every process does when it starts."""
 
 import time
 from collections.abc import Callable
@@ -23,14 +23,14 @@ _LOCK_NOT_AVAILABLE = "55P03"
 
 @click.group("db")
 def group() -> None:
-    """Upgrade or downgrade the database's tables."""
+    """Upgrade or downgrade the database schema."""
 
 
 @group.command()
 @click.argument("revision", default="head")
 @with_app_context
 def upgrade(revision: str) -> None:
-    """Upgrade the tables, by default to the newest revision."""
+    """Upgrade the schema, by default to the newest revision."""
     from flask_migrate import upgrade as migrate_up
 
     stored = _stored_revision()
@@ -44,7 +44,7 @@ def upgrade(revision: str) -> None:
 @click.argument("revision", default="-1")
 @with_app_context
 def downgrade(revision: str) -> None:
-    """Downgrade the tables, by one step or to a revision."""
+    """Downgrade the schema, by one step or to a given revision."""
     from flask_migrate import downgrade as migrate_down
 
     _stored_revision()
@@ -86,7 +86,7 @@ def _retry_while_locked(migrate: Callable[[], None]) -> None:
 
 
 def wait_for_schema(settings: Settings) -> None:
-    """Wait until the tables suit this version, printing each new problem once.
+    """Wait until the schema suits this version, printing each new problem once.
 
     Raises `StartupError` if waiting does not help.
     """

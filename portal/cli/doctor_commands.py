@@ -1,4 +1,4 @@
-"""`portal doctor`: checks everything that sending needs, and says how to fix what fails."""
+"""`portal doctor`: check everything that sending needs, and say how to fix what fails."""
 
 import json
 import shutil
@@ -19,9 +19,9 @@ _MAX_COLUMNS = 110
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
-@click.option("--set-webhooks", is_flag=True, help="First set the webhook addresses of the live sender at Twilio.")
-@click.option("--resume", is_flag=True, help="Resume paused lanes if no check of Twilio fails.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@click.option("--set-webhooks", is_flag=True, help="First set the live sender's webhook addresses at Twilio.")
+@click.option("--resume", is_flag=True, help="Resume paused lanes if no Twilio check fails.")
 @with_app_context
 def doctor(as_json: bool, set_webhooks: bool, resume: bool) -> None:
     """Check Twilio, the portal and the mail server; exit code 1 if a check fails."""

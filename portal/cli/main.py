@@ -42,7 +42,7 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def portal() -> None:
-    """Notifications by email, and by text to those who asked for texts."""
+    """Send notifications by email, and by text to people who asked for texts."""
 
 
 @portal.command()
@@ -50,8 +50,8 @@ def portal() -> None:
     "--demo", is_flag=True, help="Add demo data, simulated phones and a mailbox. Nothing leaves this machine."
 )
 @click.option("--port", type=int, default=8000, show_default=True)
-@click.option("--simulator-port", type=int, help="By default, the port after the portal's.")
-@click.option("--smtp-port", type=int, help="By default, the port after that.")
+@click.option("--simulator-port", type=int, help="By default, --port plus 1.")
+@click.option("--smtp-port", type=int, help="By default, --port plus 2.")
 def up(demo: bool, port: int, simulator_port: int | None, smtp_port: int | None) -> None:
     """Start everything on this machine. Ctrl-C stops it and keeps the data."""
     from portal.processes.up import run_up
@@ -61,7 +61,7 @@ def up(demo: bool, port: int, simulator_port: int | None, smtp_port: int | None)
 
 @portal.command()
 @click.option("--port", type=int, default=8000, show_default=True)
-@click.option("--host", default="127.0.0.1", show_default=True, help="In a container behind a proxy: 0.0.0.0.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="In a container behind a proxy, use 0.0.0.0.")
 @click.option("--processes", type=int, default=2, show_default=True)
 @click.option("--threads", type=int, default=24, show_default=True)
 def web(port: int, host: str, processes: int, threads: int) -> None:
@@ -75,13 +75,13 @@ def web(port: int, host: str, processes: int, threads: int) -> None:
             *("--worker-class", "portal.processes.buffering_worker.BufferingWorker"),
             *("--config", "python:portal.processes.gunicorn_hooks", "--log-level", "warning", "--no-control-socket"),
             *("--workers", str(processes), "--threads", str(threads), "--timeout", "60", "--graceful-timeout", "10"),
-            "--forwarded-allow-ips=",  # from proxies, only the caller's address is believed (PORTAL_TRUSTED_PROXIES)
+            "--forwarded-allow-ips=",  # of what proxies send, trust only the caller's address (PORTAL_TRUSTED_PROXIES)
         ],
     )
 
 
 def _prepare_web(settings: Settings, host: str) -> int:
-    """Requires trusted proxies beyond loopback, because throttling and the ledger need the callers' addresses."""
+    """Beyond loopback, require trusted proxies, because throttling and the ledger need the callers' addresses."""
     from portal.cli import db_commands
 
     sqlite_host_lock.ensure_single_host(settings.database_url)
@@ -105,7 +105,7 @@ def worker(queue: str) -> None:
 
 @portal.command()
 def scheduler() -> None:
-    """Run the scheduler: wakes workers for overdue work, resolves unknown outcomes, polls Twilio."""
+    """Run the scheduler, which wakes workers for overdue work, resolves unknown outcomes and polls Twilio."""
     from jobs.scheduler import run_scheduler
 
     sys.exit(_run_with_settings(_with_host_lock(run_scheduler)))
@@ -140,6 +140,6 @@ def _run_with_settings(process: Callable[[Settings], int]) -> int:
 
 
 def main() -> None:
-    """The umask keeps files private, because the database holds phone numbers."""
+    """Set a umask that keeps files private, because the database holds phone numbers."""
     os.umask(0o077)
     portal(prog_name="portal")

@@ -50,14 +50,14 @@ def _check_options(connection: Any) -> None:
 
 
 def _is_behind_pooler(connection: Any) -> bool:
-    """A pooler announces an invented process id, because the server process may change."""
+    """Compare process ids: a pooler makes one up for the client, because the server process may change."""
     server_pid = _scalar(connection, "SELECT pg_backend_pid()")
     connection.rollback()
     return bool(connection.info.backend_pid != server_pid)
 
 
 def _shares_sessions(engine: Engine, first: Any) -> bool:
-    """Also False if the pooler has no second connection to give, because the check would wait for it forever."""
+    """Return False too if the pooler has no second connection to give: the check would wait for it forever."""
     token, results = secrets.token_hex(8), []
     _scalar(first, f"SELECT set_config('{_SESSION_VARIABLE}', %s, false)", token)
     first.commit()
@@ -73,7 +73,7 @@ def _shares_sessions(engine: Engine, first: Any) -> bool:
 
 
 def _session_is_shared(engine: Engine, first: Any, token: str) -> bool:
-    """While a second connection is in a transaction, does it have our session, or do we get a different one?"""
+    """While a second connection is in a transaction, check whether it has our session or we get a different one."""
     for _ in range(_ATTEMPTS):
         with engine.connect() as second:
             second_value = _read_session_variable(second.connection.driver_connection)

@@ -37,14 +37,14 @@ def group() -> None:
 @click.option(
     "--external-ids", "ids_file", type=click.Path(path_type=Path), help="Send to the account numbers in a file."
 )
-@click.option("--data", "pairs", multiple=True, metavar="NAME=VALUE", help="Value of data.NAME in the template.")
+@click.option("--data", "pairs", multiple=True, metavar="NAME=VALUE", help="The value of data.NAME in the template.")
 @with_app_context
 def create(
     template_key: str, everyone: bool, account_type: str | None, ids_file: Path | None, pairs: tuple[str, ...]
 ) -> None:
     """Send a template and print the id of the send.
 
-    The file of --external-ids has one account number a line, or is a CSV file with a column external_id.
+    The --external-ids file has one account number per line, or is a CSV file with an external_id column.
     """
     audience = _parse_audience(everyone, account_type, ids_file)
     click.echo(send_creation.create_send(template_key, audience, _parse_data(pairs), None, now_ms()))
@@ -55,7 +55,7 @@ def create(
 
 @group.command()
 @click.argument("send_id", type=int)
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @with_app_context
 def show(send_id: int, as_json: bool) -> None:
     """Show counts by channel and state, and when the last text leaves."""
@@ -84,7 +84,7 @@ def wait(send_id: int, timeout: float) -> None:
 @click.argument("send_id", type=int)
 @with_app_context
 def pause(send_id: int) -> None:
-    """Hold back the rest of a send until it is resumed."""
+    """Pause a send: hold back its remaining messages until it is resumed."""
     send_control.pause_send(send_id, None, now_ms())
     click.echo(f"Send {send_id} is paused.")
 

@@ -22,9 +22,11 @@ def group() -> None:
 @click.argument("key")
 @click.option("--name", required=True)
 @click.option("--subject", required=True)
-@click.option("--body-file", required=True, type=click.Path(path_type=Path), help="Markdown; - reads from stdin.")
+@click.option(
+    "--body-file", required=True, type=click.Path(path_type=Path), help="A Markdown file; - reads from stdin."
+)
 @click.option("--sms", is_flag=True, help="Also send a text with the subject and a link.")
-@click.option("--urgent", is_flag=True, help="Send before other messages, and texts even in quiet hours.")
+@click.option("--urgent", is_flag=True, help="Send ahead of other messages, and send texts even in quiet hours.")
 @click.option(
     "--sms-expiry-hours", default="", help="Stop sending texts this many hours after the send. Default: never."
 )
@@ -52,7 +54,7 @@ def preview(key: str) -> None:
 @group.command()
 @with_app_context
 def check() -> None:
-    """List templates that can no longer be sent, such as for a removed filter; exit code 1 if there are any."""
+    """List templates that can no longer be sent, say because a filter was removed; exit code 1 if there are any."""
     unusable = message_templates.unusable_templates()
     for key, reason in unusable.items():
         click.echo(f"{key}: {reason}")

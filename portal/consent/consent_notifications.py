@@ -48,7 +48,7 @@ _EMAILS = {
     DECISION_PENDING: (
         "Texts to {phone} are on hold until it is clear whose it is",
         "More than one account has had {phone}, and it is not clear which of them should get its texts. "
-        "Nothing is texted there until that phone answers a request with START, or an administrator decides. "
+        "That phone gets no texts until it replies START to an invitation, or an administrator decides. "
         "You still get every notification by email.\n\n"
         "To get texts for this account, ask for them on your [phone numbers page]({url}).",
     ),

@@ -52,7 +52,7 @@ def resolve_inbound_order(message_id: int, clock: Callable[[], int]) -> None:
         if from_number:
             _resolve_order_of(from_number, clock)
     except ProviderUnavailable as error:
-        _log.warning("inbound order lookup failed; the next maintenance run tries again", error=str(error))
+        _log.warning("inbound order lookup failed; will retry", error=str(error))
 
 
 def resolve_uncertain_order(clock: Callable[[], int]) -> None:

@@ -132,9 +132,9 @@ def _detail(number: str, state: ConsentState, start_is_ambiguous: bool) -> str:
     if state.stopped_at_ms is not None:
         note = " An administrator would then decide which account gets the texts." if start_is_ambiguous else ""
         advice = f"only a text with the word START from that phone to {sending_number_label(number)} does.{note}"
-        return f"Nothing is texted to this number, whichever account has it. No button undoes that: {advice}"
+        return f"This number gets no texts, whichever account has it. You cannot undo that here: {advice}"
     if state.unreachable_at_ms is not None:
-        return "Nothing is texted to this number until somebody who has it on their account confirms it."
+        return "This number gets no texts until somebody who has it on their account confirms it."
     if state.recipient_id is not None:
         return ""
     if state.unassigned_start_id is not None:

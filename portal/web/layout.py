@@ -52,7 +52,7 @@ _MENUS = {
     },
     ("My account", "user"): {"My communications": "my_history.listing", "My phone numbers": "my_numbers.listing"},
 }
-"""By heading and role, the endpoints of the pages by their labels."""
+"""Page endpoints by label, for each heading and role."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def current_gateway() -> GatewayConfig:
 
 
 def is_sms_visible() -> bool:
-    """While texts are off pages hide them; administrators still see consent (docs/consent-rules.md#feature-switch)."""
+    """While texts are off, pages hide them, but administrators see consent (docs/consent-rules.md#feature-switch)."""
     return current_gateway().switches.feature_on
 
 
@@ -123,7 +123,7 @@ def current_email_route() -> EmailRoute:
 
 
 def describe_outcome(emails: int, texts: int) -> str:
-    """The effect of sending so many now, for buttons and confirmations."""
+    """Describe the effect of sending this many messages now, for buttons and confirmations."""
     return describe_send_effect(
         emails, texts if is_sms_visible() else 0, current_gateway().switches.mode, current_email_route()
     )
@@ -145,19 +145,19 @@ def _sms_banners() -> Iterator[Banner]:
     """Everything that holds back texts, except paused lanes."""
     if override_number := app_settings.opted_out_override(current_gateway().switches):
         text = override_opted_out_message(override_number)
-        yield Banner("bad", "Override number stopped", text, "SmsOverrideNumber")
+        yield Banner("bad", "Override number opted out", text, "SmsOverrideNumber")
     for number, reason in app_settings.paused_sending_numbers():
         text = (
-            f"Nothing leaves from {_sender_label(number)}: {reason.rstrip('.')}. A system administrator can resume it."
+            f"Nothing is sent from {_sender_label(number)}: {reason.rstrip('.')}. A system administrator can resume it."
         )
         yield _diagnostics_banner(_LANE_PAUSED, text, code_in_pause_reason(reason))
     for number, code, until_ms in app_settings.limited_sending_numbers(now_ms()):
         reason = explain_error_code(code).sentence
-        text = f"Nothing leaves from {_sender_label(number)}: {reason} Texts wait, and none is lost."
-        yield _queues_banner("Limit used up", text, "senders", "wait", until_ms, code)
+        text = f"Nothing is sent from {_sender_label(number)}: {reason} Texts wait, and none is lost."
+        yield _queues_banner("Limit reached", text, "senders", "wait", until_ms, code)
     credentials, sender = current_gateway().credentials, current_gateway().sender
     if credentials and sender and is_provider_down(sender.sender_assignment.sender_keys, now_ms()):
-        text = "Texts wait. None is lost: one is tried from time to time until it answers."
+        text = "Texts wait, and none is lost. The portal tries one from time to time until it gets an answer."
         yield _diagnostics_banner(f"{credentials.provider} does not answer", text)
     for rejection in webhook_rejections.open_rejections(now_ms()):
         yield _diagnostics_banner("Webhooks refused", rejection.message)
@@ -167,7 +167,7 @@ def _paused_lane_banners() -> Iterator[Banner]:
     for row in lane_state.all_lanes():
         if row.paused_at_ms is not None and (row.channel != "sms" or is_sms_visible()):
             cause = "by hand" if row.paused_by_id else "by the portal or from the command line"
-            text = f"Nothing in it leaves. It was paused {cause}. A system administrator can resume it."
+            text = f"Nothing in this lane is sent. It was paused {cause}. A system administrator can resume it."
             yield _queues_banner(f"{_LANE_PAUSED}: {lane_label(row.channel, row.lane)}", text)
 
 
@@ -215,7 +215,7 @@ def _mode_banner(configuration: Configuration, switches: Switches) -> Banner:
         return Banner("off", "SMS off", "Messages go by email only.", "EnableSmsNotifications")
     if not switches.configured:
         missing = next(iter(configuration.missing_settings(now_ms())), "")
-        return Banner("bad", "SMS not set up", "The gateway settings are incomplete, so no text leaves.", missing)
+        return Banner("bad", "SMS not set up", "The gateway settings are incomplete, so no texts are sent.", missing)
     if switches.mode in (Mode.TEST, Mode.TEST_OVERRIDE):
         to = f", addressed to {mask_phone(switches.override_number)}" if switches.override_number else ""
         text = f"Texts use test credentials{to}, so none reaches a phone. {_email_route_text()}"
@@ -232,7 +232,7 @@ def _mode_banner(configuration: Configuration, switches: Switches) -> Banner:
 
 
 def _email_route_text() -> str:
-    """Where emails go, so that nobody takes a test of texts for one of emails too."""
+    """Say where emails go, so that nobody mistakes a test of texts for a test of emails too."""
     return describe_mode_effect(Mode.LIVE, current_email_route()).partition(";")[0] + "."
 
 

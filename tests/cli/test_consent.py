@@ -182,7 +182,7 @@ def test_earlier_digest_is_found_in_the_chain(shell: PortalShell) -> None:
 def test_unknown_digest_is_refused(shell: PortalShell) -> None:
     import_opt_outs(shell, NUMBER)
     assert shell.error_of("consent", "verify", "--head", "f" * 64) == (
-        "The ledger is unbroken, but does not contain your digest: it was rewritten or cut off since."
+        "The ledger is unbroken, but does not contain your digest: it was rewritten or truncated since then."
     )
 
 

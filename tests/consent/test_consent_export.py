@@ -202,7 +202,7 @@ def test_auto_replies_are_recorded_and_exported() -> None:
     assert answers[1]
     rows = csv_rows(make_export(number=UNUSED))
     assert [(row["kind"], row["auto_reply"]) for row in rows] == [("help", answers[0]), ("stop", answers[1])]
-    assert [row["auto_reply_wording"] for row in rows] == ["SMS → Answer to HELP", "SMS → Answer to STOP"]
+    assert [row["auto_reply_wording"] for row in rows] == ["SMS → Reply to HELP", "SMS → Reply to STOP"]
     assert {row["auto_reply_wording_version"] for row in rows} == {"0"}
     events = json.loads("".join(export_json(make_export("json", number=UNUSED))))["events"]
     assert [event["auto_reply"]["text"] for event in events] == answers[:2]

@@ -13,7 +13,7 @@ from portal.core.transaction import transaction
 from portal.messages.tables.communications import Delivery
 
 QUEUES_PATH, AUDIT_LOG_PATH = "/SysAdmin/Queues", "/SysAdmin/AuditLog"
-UNKNOWN_TEXTS_PATH = "/Admin/UnknownTexts"
+UNRESOLVED_TEXTS_PATH = "/Admin/UnknownTexts"
 
 
 @contextmanager

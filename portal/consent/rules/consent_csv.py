@@ -43,7 +43,7 @@ class OptInRow:
 
 
 def read_opt_outs(text: str, region: str, now_ms: int) -> CsvResult[OptOutRow]:
-    """Read one phone number a line, or a CSV whose header names `OPT_OUT_COLUMNS` (only phone is required).
+    """Read one phone number per line, or a CSV whose header names `OPT_OUT_COLUMNS` (only phone is required).
 
     Raises `CsvError` if the text as a whole cannot be read.
     """
@@ -84,7 +84,7 @@ def _phone_cell(cells: CsvRow, region: str) -> str:
     """A spreadsheet may have put an apostrophe before the plus."""
     text = cells["phone"].strip(" '\"")
     if any(mark in text for mark in ",;\t|"):
-        cells.add_error("phone", "Write one number a line, or name the columns in row 1: phone,stopped_at,reason.")
+        cells.add_error("phone", "Write one number per line, or name the columns in row 1: phone,stopped_at,reason.")
         return ""
     return parse_phone_cell(cells, "phone", text, region)
 

@@ -103,7 +103,7 @@ def describe_effect(before: ConsentState, after: ConsentState) -> str:
     """Say what an event changed, or return "" if nothing; “{}” stands for the account that gets the texts."""
     was_stopped = before.stopped_at_ms is not None
     if after.stopped_at_ms is not None:
-        return "" if was_stopped else "Nothing is texted there from now on."
+        return "" if was_stopped else "No more texts go to this number."
     if after.recipient_id is not None and (was_stopped or after.recipient_id != before.recipient_id):
         return "Texts go to {} from now on."
     if after.unassigned_start_id not in (None, before.unassigned_start_id):

@@ -166,7 +166,7 @@ _ALL_BLOCKS = (
     ContentBlock(
         STOP_REPLY,
         "SMS",
-        "Answer to STOP",
+        "Reply to STOP",
         "sms",
         "The only text allowed after STOP. Used only if Twilio does not reply itself.",
         content_block_defaults.STOP_REPLY,
@@ -175,7 +175,7 @@ _ALL_BLOCKS = (
     ContentBlock(
         HELP_REPLY,
         "SMS",
-        "Answer to HELP",
+        "Reply to HELP",
         "sms",
         "The reply to HELP and INFO. Used only if Twilio does not reply itself.",
         content_block_defaults.HELP_REPLY,

@@ -19,7 +19,7 @@ _NUMBER_TYPES = {
 }
 _MAX_ADDITIONAL_NUMBERS = 9
 _ADDITIONAL_NUMBERS_HELP = (
-    "Optional, one on a line. Texts are also sent from these numbers, each at the rate below. Recipients who texted "
+    "Optional, one per line. Texts are also sent from these numbers, each at the rate below. Recipients who texted "
     "START to a number keep getting texts from it; all others are distributed evenly, and each always gets them from "
     "the same number. To replace a number, put the new one in its place, so that no other recipient changes."
 )

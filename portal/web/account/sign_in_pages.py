@@ -151,7 +151,7 @@ def _run_after_response(task: Callable[[], None]) -> None:
             try:
                 task()
             except Exception:
-                _log.exception("task after response failed")
+                _log.exception("after-response task failed")
             finally:
                 db.session.remove()
 

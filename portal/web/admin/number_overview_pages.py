@@ -54,7 +54,7 @@ def opt_out() -> ResponseReturnValue:
         manual_consent.opt_out(number, valid.channel, valid.reason, current_actor(), now_ms(), number)
     except InvalidInput as error:
         return _render_opt_out_form(values, error.errors, unconfirmed_number(error))
-    flash(f"{display_phone(number)} is opted out. Nothing is texted there any more.", "info")
+    flash(f"{display_phone(number)} is opted out and gets no more texts.", "info")
     return redirect(url_for("admin_numbers.show_overview", number=number), 303)
 
 

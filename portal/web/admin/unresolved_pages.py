@@ -12,7 +12,7 @@ from portal.web.access import allow, has_role
 from portal.web.layout import is_sms_visible
 from portal.web.request_input import form_text, query_id
 
-pages = Blueprint("admin_unknowns", __name__, url_prefix="/Admin/UnknownTexts")
+pages = Blueprint("admin_unresolved", __name__, url_prefix="/Admin/UnknownTexts")
 _MAX_ROWS = 200
 _DECISION_MESSAGES = {
     "sent": "The text is marked as sent.",

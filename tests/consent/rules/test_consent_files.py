@@ -82,7 +82,7 @@ def test_opt_out_row_errors_name_the_row_and_the_fix(line: str, sentence: str) -
 
 def test_line_with_several_cells_explains_named_columns() -> None:
     assert opt_out_errors("2025550101, by email") == [
-        "Row 1, phone: Write one number a line, or name the columns in row 1: phone,stopped_at,reason."
+        "Row 1, phone: Write one number per line, or name the columns in row 1: phone,stopped_at,reason."
     ]
 
 

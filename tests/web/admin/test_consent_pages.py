@@ -74,7 +74,7 @@ def test_administrators_manage_consent_while_texts_are_off(
         assert (sysadmin.get(path).status_code, number_owner.get(path).status_code) == (200, 404), path
     for path in FILES:
         assert "digest" in admin.get(path).text, path
-    assert "Texts are switched off, so nothing is texted." in admin.get(LEDGER).text
+    assert "Texts are switched off, so none are sent." in admin.get(LEDGER).text
     assert 'href="/Admin/Consent"' in admin.get("/Admin/Accounts").text
     assert "Consent" not in number_owner.get("/MyAccount/PhoneNumbers").text
 
@@ -231,7 +231,7 @@ def test_auto_reply_is_in_the_history_and_the_print_page(
     for path in (f"{LEDGER}/Numbers/{NEW}", f"{LEDGER}/Evidence/print?number=%2B12025550166"):
         page = admin.get(path).text
         assert "you are opted out and will get no more texts" in page, path
-        assert "SMS → Answer to STOP, version 0" in page, path
+        assert "SMS → Reply to STOP, version 0" in page, path
 
 
 def test_export_file_name_does_not_contain_the_number(admin: WebClient, consent_history: None) -> None:

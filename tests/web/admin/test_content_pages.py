@@ -46,8 +46,8 @@ def test_menu_links_to_content_blocks(admin: WebClient) -> None:
 def test_list_shows_purpose_version_and_author_by_group(admin: WebClient, sms_enabled: None) -> None:
     save(admin, WELCOME_TEXT, "Hello")
     page = page_text(admin.get(URL).text)
-    assert page.index("MyAccount") < page.index("SMS Opt-in Confirmation Prompt") < page.index("Answer to STOP")
-    assert page.index("Answer to STOP") < page.index("SignIn") < page.index("Sign-in Notice")
+    assert page.index("MyAccount") < page.index("SMS Opt-in Confirmation Prompt") < page.index("Reply to STOP")
+    assert page.index("Reply to STOP") < page.index("SignIn") < page.index("Sign-in Notice")
     assert "The welcome text, sent immediately after START." in page
     assert "Version 1" in page
     assert "by Name of A-1" in page

@@ -26,7 +26,7 @@ def test_exhausted_limit_is_shown_with_its_end(
     sentence = str(escape(explain_error_code(code).sentence))
     link = f'href="https://www.twilio.com/docs/api/errors/{code}"'
     banners, queues, send = (admin.get("/Admin/Mode").text, sysadmin.get(QUEUES).text, admin.get("/Admin/Sends/1").text)
-    banner = f"Limit used up Nothing leaves from (202) 555-0199: {sentence} Texts wait, and none is lost."
+    banner = f"Limit reached Nothing is sent from (202) 555-0199: {sentence} Texts wait, and none is lost."
     assert banner in visible_text(banners)
     assert "It ends" in visible_text(banners)
     assert f"Waiting {sentence} Code {code} . Sending resumes" in visible_text(queues)

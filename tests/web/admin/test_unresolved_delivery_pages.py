@@ -16,7 +16,7 @@ from portal.messages.tables.delivery_counts import delivery_counts, group_counts
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import (
     QUEUES_PATH,
-    UNKNOWN_TEXTS_PATH,
+    UNRESOLVED_TEXTS_PATH,
     app_transaction,
     audit_entries,
     delivery_state,
@@ -40,7 +40,7 @@ def set_last_seen(app: Flask, settle_windows_ago: float) -> None:
 
 
 def decide(visitor: WebClient, delivery_id: int, how: str, word: str, attempt: str = "attempt-1") -> TestResponse:
-    return visitor.post(f"{UNKNOWN_TEXTS_PATH}/{delivery_id}/{how}", **{how: word, "attempt": attempt})
+    return visitor.post(f"{UNRESOLVED_TEXTS_PATH}/{delivery_id}/{how}", **{how: word, "attempt": attempt})
 
 
 def test_unresolved_text_is_listed_with_its_reason(web_app: Flask, sysadmin: WebClient, unknown_text_id: int) -> None:
@@ -48,7 +48,7 @@ def test_unresolved_text_is_listed_with_its_reason(web_app: Flask, sysadmin: Web
     assert "Olive Owner P-1" in page
     assert "No answer within 15 seconds." in page
     assert "Check Twilio now" in page
-    sysadmin.post(f"{UNKNOWN_TEXTS_PATH}/{unknown_text_id}/look")
+    sysadmin.post(f"{UNRESOLVED_TEXTS_PATH}/{unknown_text_id}/look")
     with web_app.app_context():
         assert db.session.get_one(Delivery, unknown_text_id).due_at_ms <= now_ms()
     assert delivery_state(web_app, unknown_text_id) == "unknown"
@@ -59,15 +59,15 @@ def test_no_decision_while_twilio_may_still_answer(
     web_app: Flask, admin: WebClient, unknown_text_id: int, how: str, word: str
 ) -> None:
     set_last_seen(web_app, 1.9)
-    page = visible_text(admin.get(f"{UNKNOWN_TEXTS_PATH}/{unknown_text_id}").text)
+    page = visible_text(admin.get(f"{UNRESOLVED_TEXTS_PATH}/{unknown_text_id}").text)
     assert "If Twilio has no answer, you can decide in" in page
     assert "Count as sent" not in page
     decide(admin, unknown_text_id, how, word)
-    assert "It is too early to decide" in admin.get(UNKNOWN_TEXTS_PATH).text
+    assert "It is too early to decide" in admin.get(UNRESOLVED_TEXTS_PATH).text
     assert delivery_state(web_app, unknown_text_id) == "unknown"
     assert audit_entries(web_app) == []
     set_last_seen(web_app, 2.1)
-    assert "Twilio is asked about it repeatedly" in visible_text(admin.get(UNKNOWN_TEXTS_PATH).text)
+    assert "Twilio is asked about it repeatedly" in visible_text(admin.get(UNRESOLVED_TEXTS_PATH).text)
     decide(admin, unknown_text_id, how, word)
     assert delivery_state(web_app, unknown_text_id) != "unknown"
 
@@ -95,8 +95,8 @@ def test_text_of_another_account_waits_one_settle_window(
 def test_decision_needs_a_typed_word_and_is_audited(
     web_app: Flask, admin: WebClient, foreign_account_text_id: int, how: str, word: str, state: str, action: str
 ) -> None:
-    address = f"{UNKNOWN_TEXTS_PATH}/{foreign_account_text_id}"
-    assert f'href="{address}"' in admin.get(UNKNOWN_TEXTS_PATH).text
+    address = f"{UNRESOLVED_TEXTS_PATH}/{foreign_account_text_id}"
+    assert f'href="{address}"' in admin.get(UNRESOLVED_TEXTS_PATH).text
     assert "the person gets the same text twice" in admin.get(address).text
     for typed in ("", word.lower(), "\x00", "x" * 5_000):
         response = decide(admin, foreign_account_text_id, how, typed)
@@ -107,7 +107,7 @@ def test_decision_needs_a_typed_word_and_is_audited(
     assert decide(admin, foreign_account_text_id, how, word).status_code == 303
     assert delivery_state(web_app, foreign_account_text_id) == state
     assert decide(admin, foreign_account_text_id, how, word).status_code == 303
-    assert "resolved in the meantime" in admin.get(UNKNOWN_TEXTS_PATH).text
+    assert "resolved in the meantime" in admin.get(UNRESOLVED_TEXTS_PATH).text
     assert audit_entries(web_app) == [(action, f"text {foreign_account_text_id}")]
     assert "administrator" in visible_text(admin.get("/Admin/Communications/1").text)
     assert admin.get(address).status_code == 404
@@ -118,14 +118,14 @@ def test_decision_about_an_earlier_attempt_changes_nothing(
     web_app: Flask, admin: WebClient, foreign_account_text_id: int, attempt: str
 ) -> None:
     decide(admin, foreign_account_text_id, "resend", "RESEND", attempt)
-    assert "resolved in the meantime" in admin.get(UNKNOWN_TEXTS_PATH).text
+    assert "resolved in the meantime" in admin.get(UNRESOLVED_TEXTS_PATH).text
     assert delivery_state(web_app, foreign_account_text_id) == "unknown"
 
 
 def test_evidence_that_arrives_before_the_decision_wins(
     web_app: Flask, admin: WebClient, foreign_account_text_id: int
 ) -> None:
-    assert admin.get(f"{UNKNOWN_TEXTS_PATH}/{foreign_account_text_id}").status_code == 200
+    assert admin.get(f"{UNRESOLVED_TEXTS_PATH}/{foreign_account_text_id}").status_code == 200
     with web_app.app_context():
         record_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", NOW_MS)
     decide(admin, foreign_account_text_id, "resend", "RESEND")
@@ -148,20 +148,20 @@ def test_only_administrators_see_the_unresolved_texts_of_a_send(
 ) -> None:
     page = admin.get("/Admin/Sends/1").text
     assert "1 text: outcome not known yet." in visible_text(page)
-    assert f'href="{UNKNOWN_TEXTS_PATH}?send=1"' in page
-    assert "Olive Owner" in admin.get(f"{UNKNOWN_TEXTS_PATH}?send=1").text
-    assert "Olive Owner" not in admin.get(f"{UNKNOWN_TEXTS_PATH}?send=2").text
-    for address in (UNKNOWN_TEXTS_PATH, f"{UNKNOWN_TEXTS_PATH}/{unknown_text_id}"):
+    assert f'href="{UNRESOLVED_TEXTS_PATH}?send=1"' in page
+    assert "Olive Owner" in admin.get(f"{UNRESOLVED_TEXTS_PATH}?send=1").text
+    assert "Olive Owner" not in admin.get(f"{UNRESOLVED_TEXTS_PATH}?send=2").text
+    for address in (UNRESOLVED_TEXTS_PATH, f"{UNRESOLVED_TEXTS_PATH}/{unknown_text_id}"):
         assert find_page_problems(admin.get(address).text) == []
         assert (number_owner.get(address).status_code, visitor.get(address).status_code) == (404, 303)
     for how in ("look", "resend"):
-        assert number_owner.post(f"{UNKNOWN_TEXTS_PATH}/{unknown_text_id}/{how}").status_code == 404
+        assert number_owner.post(f"{UNRESOLVED_TEXTS_PATH}/{unknown_text_id}/{how}").status_code == 404
 
 
 def test_unresolved_texts_are_hidden_while_texts_are_off(
     admin: WebClient, sysadmin: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    assert (admin.get(UNKNOWN_TEXTS_PATH).status_code, sysadmin.get(UNKNOWN_TEXTS_PATH).status_code) == (404, 200)
+    assert (admin.get(UNRESOLVED_TEXTS_PATH).status_code, sysadmin.get(UNRESOLVED_TEXTS_PATH).status_code) == (404, 200)
 
 
 def test_missing_final_status_is_shown_until_a_receipt_arrives(

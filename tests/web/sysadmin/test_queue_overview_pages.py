@@ -17,7 +17,7 @@ from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import (
     AUDIT_LOG_PATH,
     QUEUES_PATH,
-    UNKNOWN_TEXTS_PATH,
+    UNRESOLVED_TEXTS_PATH,
     app_transaction,
     audit_entries,
     visible_text,
@@ -80,7 +80,7 @@ def test_pages_are_valid_while_texts_are_being_sent(
         db.session.add(SendingNumber(number="+12025550199", paused_reason="20003: wrong", paused_at_ms=NOW_MS))
     for address in (
         QUEUES_PATH,
-        f"{UNKNOWN_TEXTS_PATH}/{foreign_account_text_id}",
+        f"{UNRESOLVED_TEXTS_PATH}/{foreign_account_text_id}",
         AUDIT_LOG_PATH,
         "/Admin/Sends",
         "/Admin/Sends/1",

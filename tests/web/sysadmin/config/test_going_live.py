@@ -142,20 +142,20 @@ def test_banner_names_a_stopped_override_number(
     web_app: Flask, sysadmin: WebClient, admin: WebClient, all_settings_set: None
 ) -> None:
     save(sysadmin, "EnableSmsOverrideNumber", value="true")
-    assert "Override number stopped" not in sysadmin.get("/Admin/Mode").text
+    assert "Override number opted out" not in sysadmin.get("/Admin/Mode").text
     with web_app.app_context(), transaction():
         record(
             str(app_settings.configuration().values["SmsOverrideNumber"]), EventKind.STOP, "handset", now_ms(), now_ms()
         )
     banner = sysadmin.get("/Admin/Mode").text
-    assert '<strong class="tag" data-tone="bad">Override number stopped</strong>' in banner
+    assert '<strong class="tag" data-tone="bad">Override number opted out</strong>' in banner
     assert "Text START from that phone, or choose another number." in banner
     assert f'href="{path("SmsOverrideNumber")}"' in banner
     page = save(sysadmin, "EnableSmsOverrideNumber", value="true")
     assert "so it may not be texted" in page
     assert find_page_problems(page) == []
     save(sysadmin, "EnableSmsNotifications", value="false")
-    assert "Override number stopped" not in admin.get("/Admin/Mode").text
+    assert "Override number opted out" not in admin.get("/Admin/Mode").text
 
 
 @pytest.mark.parametrize(
