@@ -93,7 +93,7 @@ def _stopped_status(phone: PhoneNumber, stopped_ms: int, sending_number: str, no
 def _requested_status(phone: PhoneNumber, request_ms: int, sending_number: str, now_ms: int) -> NumberStatus:
     detail = f"Text START from {_display_phone(phone)} to {sending_number}. No texts are sent until then."
     pending = now_ms - request_ms < POLLING_WINDOW_MS
-    return NumberStatus("Asked for, waiting for START", "wait", request_ms, detail, pending=pending)
+    return NumberStatus("Requested, waiting for START", "wait", request_ms, detail, pending=pending)
 
 
 def _invited_status(

@@ -43,7 +43,7 @@ def test_number_is_opted_out_while_texts_are_off(shell: PortalShell) -> None:
     assert stop_number(shell) == [NUMBER]
     (event,) = csv.DictReader(io.StringIO(shell.output_of("consent", "export").removeprefix("\ufeff")))
     assert (event["kind"], event["text"], event["actor"]) == ("stop", "Rang us", "Command line")
-    assert "Asked for by: phone call." in event["notes"]
+    assert "Requested by: phone call." in event["notes"]
 
 
 def test_opt_out_command_names_the_accounts_and_what_ends(shell: PortalShell) -> None:

@@ -89,7 +89,7 @@ def event_notes(detail: Mapping[str, Any]) -> list[str]:
         "interpreted": INTERPRETED_NOTE,
         "cannot_clear_stop": "YES at a toll-free number: only START or UNSTOP clears a STOP there.",
         "source": "Fetched from Twilio's list: its webhook never arrived." if is_from_list else "",
-        "channel": f"Asked for by: {OPT_OUT_CHANNELS.get(channel, channel).lower()}.",
+        "channel": f"Requested by: {OPT_OUT_CHANNELS.get(channel, channel).lower()}.",
         "error_code": f"{explain_error_code(code, '').sentence} (code {code})",
         "day": "Only the day is known.",
         "row": f"Row {detail.get('row')} of the file.",

@@ -239,7 +239,7 @@ def test_request_at_a_stopped_number_is_answered_by_start(
         assert event.text == content_blocks.render_block(content_block_checks.OPT_IN_PROMPT, NUMBER).text
         assert event.account_id == account_id("P-2")
         assert event.actor_id == account_id("A-1" if by == "administrator" else "P-2")
-    assert "Asked for, waiting for START" in other_user.get(LIST).text
+    assert "Requested, waiting for START" in other_user.get(LIST).text
     receive_start(web_app)
     assert "Enabled for texts" in other_user.get(LIST).text
 

@@ -44,7 +44,7 @@ def test_number_is_opted_out_manually(web_app: Flask, admin: WebClient, consent_
     page = admin.get(NUMBER).text
     assert "(202) 555-0101 is opted out." in page
     assert "Opted out by an administrator: “A letter of “today” &amp; more”" in page
-    assert "Asked for by: letter." in page
+    assert "Requested by: letter." in page
 
 
 @pytest.mark.parametrize(
