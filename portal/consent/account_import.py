@@ -41,7 +41,7 @@ class ImportRejected(ActionRefused):
 
 @dataclass(frozen=True)
 class ImportResult:
-    """How many accounts were created, and what to check although it was imported."""
+    """How many accounts the import created, and warnings about what to check."""
 
     count: int
     warnings: list[str]
@@ -97,7 +97,7 @@ def _insert_chunk(rows: Sequence[AccountRow], recipients: dict[str, int], now_ms
 
 
 def _recipient_rows(rows: Sequence[AccountRow]) -> dict[str, int]:
-    """Map numbers to the row that gets their texts: the newest opt-in, unless somebody gets them or STOP was sent."""
+    """Map numbers to the row that gets their texts: the newest opt-in, unless somebody has them or sent STOP."""
     opted_in = [row for row in reversed(rows) if row.opted_in_at_ms is not None]
     newest = {row.phone: row for row in sorted(opted_in, key=lambda row: row.opted_in_at_ms or 0)}
     taken = set(db.session.scalars(select(PhoneNumber.number).where(PhoneNumber.receives_sms == True)))  # noqa: E712
@@ -107,7 +107,7 @@ def _recipient_rows(rows: Sequence[AccountRow]) -> dict[str, int]:
 
 
 def _superseded_numbers(newest: dict[str, AccountRow]) -> set[str]:
-    """Numbers whose opt-in is outdated: another account got the number since, or a later event gives it no texts."""
+    """Numbers whose opt-in is outdated: another account added the number since, or a later event ended its texts."""
     events_by_number = ledger.events_by_number(list(newest))
     opt_ins = [ExternalOptIn(number, None, row.email, row.opted_in_at_ms or 0) for number, row in newest.items()]
     superseded = {opt_in.number for opt_in in possibly_reassigned(opt_ins, events_by_number)}
@@ -131,7 +131,7 @@ def _phone_values(row: AccountRow, account_id: int, recipients: dict[str, int], 
 
 
 def _event_values(row: AccountRow, account_id: int, recipients: dict[str, int], now_ms: int) -> dict[str, Any]:
-    """An opt-in that does not bring the texts here is still kept as evidence."""
+    """Keep an opt-in as evidence even if it does not give the texts to this account."""
     return recording.imported_event(
         row.row_number,
         row.opted_in_day,

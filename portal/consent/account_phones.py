@@ -58,7 +58,7 @@ def remove_number(number_id: int, account_id: int, actor: Actor, now_ms: int) ->
 
 
 def confirm_number(number_id: int, account_id: int, actor: Actor, now_ms: int) -> None:
-    """Record that the number is right although a text could not be delivered, so that it is texted again."""
+    """Record that the number is right although a text could not be delivered, so that it gets texts again."""
     with transaction():
         row = _require_own_phone(number_id, account_id)
         columns = {"account_id": account_id, **actor.ledger_columns}

@@ -81,7 +81,7 @@ class SentText:
 
 @dataclass(frozen=True)
 class ConsentExport:
-    """`subject` says what the export is about, `last_id` up to which event it goes. `time_zone` is the reader's."""
+    """`subject` says what the export is about, `last_id` is the last event in it. `time_zone` is the reader's."""
 
     subject: str
     filter: LedgerFilter

@@ -90,7 +90,7 @@ def send_text(
 
 
 def send_email(kind: str, account_id: int, number: str, event_id: int, now_ms: int) -> None:
-    """The emails are about texts, so none leaves while texts are off (docs/consent-rules.md#feature-switch)."""
+    """Send an email about texts, but not while texts are off (docs/consent-rules.md#feature-switch)."""
     values = {"phone": _display_phone(number), "url": f"{settings().public_url}/MyAccount/PhoneNumbers"}
     subject, body = (text.format(**values) for text in _EMAILS[kind])
     communication_id = _create_communication(account_id, kind, subject, body, event_id, now_ms)
@@ -110,7 +110,7 @@ def _skip_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> R
 
 
 def _repeat_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:
-    """Do not welcome a machine that sends STOP and START in turn for ever. Invitations are asked for by a person."""
+    """Do not keep welcoming a machine that alternates STOP and START. A person asks for each invitation."""
     if kind != TextKind.WELCOME:
         return None
     welcome_times_ms = text_times_since(account_id, number, kind, now_ms - auto_reply_limits.DAY_MS)

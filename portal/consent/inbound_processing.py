@@ -31,7 +31,7 @@ from portal.settings.live_gateway import live_sender
 from portal.settings.tables.sending_numbers import SendingNumber
 
 REORDER_WINDOW_MS = 120_000
-"""Webhooks overtake each other by seconds, so a text that arrived longer ago than this is certainly older."""
+"""Webhooks overtake each other only by seconds, so a text that arrived longer ago than this is certainly older."""
 _EVENT_KINDS = {
     ReplyCategory.STOP: EventKind.STOP,
     ReplyCategory.START: EventKind.START,
@@ -206,9 +206,9 @@ def _auto_reply(message_id: int, text: InboundText, category: ReplyCategory, was
 
 
 def _no_reply_reason(block: str, text: InboundText, category: ReplyCategory, was_stopped: bool, now_ms: int) -> str:
-    """Not during a rehearsal, since an answer goes to a real phone, and once only after STOP.
+    """Return why not to reply: unless live, since a reply goes to a real phone; and to STOP only once.
 
-    Under the ledger's lock, so that two webhooks at the same time are not both answered.
+    Call under the ledger's lock, so that two simultaneous webhooks are not both answered.
     """
     gateway = app_settings.resolve_current_gateway()
     if gateway.switches.mode is not Mode.LIVE or gateway.sender is None:

@@ -1,4 +1,4 @@
-"""Ask for texts at a number: the request in the ledger and the invitation, both or neither.
+"""Request texts for a number: record the request and send the invitation, both or neither.
 
 A stopped number cannot be texted. The ledger keeps the request, and START answers it
 (docs/consent-rules.md#requests-while-stopped).

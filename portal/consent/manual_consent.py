@@ -35,7 +35,7 @@ class OptOut:
 
 
 def check_opt_out(phone: str, channel: str, reason: str, confirmed_phone: str = "") -> OptOut:
-    """Write nothing. `confirmed_phone` is a number whose digits a person has confirmed.
+    """Check an opt-out without recording it. `confirmed_phone` is a number whose digits a person has confirmed.
 
     Raises `InvalidInput` (fields `number`, `channel` and `reason`) or `NumberUnconfirmed`.
     """
@@ -114,7 +114,7 @@ def _apply_decision(message: InboundMessage, decision: str, account_id: int | No
 
 
 def _record_opt_out(message: InboundMessage, actor: Actor, now_ms: int) -> None:
-    """It counts from when the text was sent, so a later START stands.
+    """Record the opt-out as of when the text was sent, so that a later START stands.
 
     The MessageSid goes into `detail`, because the ledger holds each `message_sid` only once.
     """

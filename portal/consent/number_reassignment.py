@@ -1,4 +1,4 @@
-"""Opt-ins given elsewhere whose number may have a new owner since (docs/consent-rules.md#paper)."""
+"""Opt-ins given elsewhere whose number may have changed hands since (docs/consent-rules.md#paper)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

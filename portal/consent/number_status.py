@@ -124,7 +124,7 @@ def _is_reply_to_invitation(stopped_ms: int, invitation: Delivery | None) -> boo
 
 
 def _newest_invitation(phone: PhoneNumber) -> Delivery | None:
-    """The text of the account's newest invitation of this number."""
+    """The text of the account's newest invitation to this number."""
     query = select(Delivery).join(Communication).join(ConsentEvent, ConsentEvent.id == Communication.consent_event_id)
     query = query.where(Communication.kind == TextKind.INVITATION, ConsentEvent.kind == EventKind.INVITED)
     query = query.where(ConsentEvent.number == phone.number, ConsentEvent.account_id == phone.account_id)

@@ -77,7 +77,7 @@ def plan_opt_ins(text: str, now_ms: int) -> OptInImportPlan:
 
 
 def import_opt_ins(text: str, actor: Actor, now_ms: int) -> OptInImportPlan:
-    """Record the opt-ins and return what was done; nothing is texted. Raises as `plan_opt_ins` does."""
+    """Record the opt-ins and return what was done; no texts are sent. Raises as `plan_opt_ins` does."""
     result = _read(text, now_ms)
     with transaction() as session:
         ledger.lock_ledger()

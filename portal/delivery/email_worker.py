@@ -29,7 +29,7 @@ from portal.sends.tables import sends
 DRAIN_SECONDS = 20.0
 BACKOFF_SECONDS = (10, 30, 60, 300, 900, 1_800)
 MAX_EMAIL_ATTEMPTS = 60
-"""About a day with the back-off above, as mail servers themselves retry (RFC 5321 4.5.4.1 asks for days)."""
+"""About a day with the back-off above. Mail servers themselves retry for days (RFC 5321 4.5.4.1)."""
 
 _MAX_SENDER_REJECTIONS = 7
 """About fifty minutes, for rejections that concern us rather than the recipient: somebody may fix the cause."""
@@ -40,7 +40,7 @@ _RECORD_EVERY_SECONDS = 1.0
 _CLAIM_VALID_MS = 1_000
 """An email claimed longer ago is released: a pause and urgent emails take effect within a second."""
 _MIN_LEASE_LEFT_MS = 150_000
-"""An email is not started with less of its lease left: a slow server may take minutes."""
+"""Do not start an email with less of its lease left: a slow server may take minutes."""
 
 _log = structlog.get_logger(__name__)
 
@@ -125,7 +125,7 @@ def _record_with_retry(sent: list[EmailResult]) -> None:
 
 
 def _compose_and_send(item: ClaimedEmail, gateway: SmtpGateway) -> Outcome | ReleasedEmail:
-    """Compose outside any transaction. A database error is not the email’s fault; any other error fails only it."""
+    """Compose outside any transaction. A database error is not the email’s fault; other errors fail only this email."""
     try:
         mail = build_mail(db.session.get_one(Delivery, item.delivery_id), item.sent_to)
     except TRANSIENT_DATABASE_ERRORS as error:
@@ -167,7 +167,7 @@ def _complete(item: ClaimedEmail, to: DeliveryState, at_ms: int, **changes: Any)
 
 
 def _back_to_ready(item: ClaimedEmail, at_ms: int, delay_ms: int = 0) -> None:
-    """The attempt does not count: waiting for the server is no retry. When it is back, waiting ends at once."""
+    """The attempt does not count, since waiting for the server is no retry. The wait ends once the server is back."""
     attempts = Delivery.attempt_count - 1
     _complete(item, DeliveryState.READY, at_ms, due_at_ms=at_ms + delay_ms, attempt_count=attempts)
 

@@ -1,4 +1,4 @@
-"""What the scheduler does each round. Calls to Twilio are separate: nothing else must wait for them."""
+"""What the scheduler does each round. Calls to Twilio are separate, so that nothing else waits for them."""
 
 from collections.abc import Callable
 

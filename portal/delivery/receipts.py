@@ -25,7 +25,7 @@ from portal.settings.tables.sending_numbers import clear_unrecognized_failures
 _ORPHAN_BATCH_SIZE = 200
 _ORPHAN_AGE_MS = 86_400_000
 _UNREACHABLE_WINDOW_MS = 30 * 86_400_000
-"""Unreachable texts count for this long."""
+"""How long an undeliverable text counts towards treating its number as unreachable."""
 RECEIPT_CHECK_DELAY_MS = 600_000
 """Fetch a text's status after ten minutes without a receipt (docs/reliability.md#missing-receipts)."""
 

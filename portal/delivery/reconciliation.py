@@ -28,7 +28,7 @@ _BATCH_SIZE = 50
 _RECHECK_DELAY_MS = 15_000
 _FETCH_RETRY_MS = 120_000
 _LOOK_BACK_MS = 6 * 3_600_000
-"""How much older than its attempt a message may appear: the token decides, this only ends the paging."""
+"""How much older than its attempt a message may appear: the token identifies it; this only ends the paging."""
 _LINKLESS_LOOK_BACK_MS = 30_000
 """An older text with the same words is a different one."""
 _MAX_NOT_FOUND, _RETRY_WINDOW_MS = 20, 86_400_000
@@ -47,7 +47,7 @@ class _BodyHidden(Exception):
 
 
 def reconcile_unknown_texts(clock: Callable[[], int]) -> None:
-    """Raises `ProviderUnavailable` if Twilio does not answer: asking about the others would only take longer."""
+    """Raises `ProviderUnavailable` if Twilio does not answer: asking about the other texts would only waste time."""
     credentials = live_credentials()
     for attempt, body in _due_attempts(clock()):
         if attempt.mode in SIMULATED_MODES:
@@ -71,7 +71,7 @@ def requeue_unknown_emails(now_ms: int) -> None:
 
 
 def fetch_missing_receipts(clock: Callable[[], int]) -> None:
-    """Raises `ProviderUnavailable`. A check of an account that cannot be asked counts, or it would never end."""
+    """Raises `ProviderUnavailable`. A check counts even if the account cannot be queried, or it would never end."""
     credentials = live_credentials()
     due = [
         (delivery.id, delivery.provider_id or "", unresolved.current_attempt(delivery).account_sid)
@@ -151,7 +151,7 @@ def _record_matches(attempt: Attempt, matches: Sequence[ProviderMessage], now_ms
 
 
 def _requeue_or_expire(attempt: Attempt, now_ms: int) -> None:
-    """The text certainly did not arrive: resend it, but not for ever."""
+    """The text certainly did not arrive: resend it, but not forever."""
     with transaction():
         misses, first_ms = unresolved.not_found_attempts(attempt.delivery_id)
         is_expired = misses + 1 >= _MAX_NOT_FOUND and now_ms - first_ms > _RETRY_WINDOW_MS

@@ -22,13 +22,13 @@ from portal.settings import app_settings
 _MIN_CLOCK_STEP_MS = 60_000
 """Clocks are adjusted by seconds now and then; a larger step means that the clock was wrong."""
 _LEEWAY_MS = 1_000
-"""Slots are slightly in the future, and a lease should rather end late than early."""
+"""Slots are slightly in the future, and it is better for a lease to end late than early."""
 _LONG_AGO_MS = 1
 _log = structlog.get_logger(__name__)
 
 
 def check_for_restore(now_ms: int) -> None:
-    """Run each round by the scheduler. After a restart, workers send nothing before the first check."""
+    """The scheduler runs this each round. After a restart, workers send nothing before the first check."""
     redis_url = settings().redis_url
     database_ms, redis_ms = sync_cursor(_CURSOR_NAME), queue.load_value(redis_url, _CURSOR_NAME)
     if is_restored(database_ms, redis_ms, now_ms):

@@ -30,7 +30,7 @@ from portal.settings.rules.app_config import SendRoute
 from portal.settings.tables.sending_numbers import SendingNumber, lock_all_senders, lock_senders_by_key
 
 _TRANSACTION_TIMEOUT_SECONDS = 10
-"""A cycle takes milliseconds; while a worker that is cut off holds the sender’s row, the whole lane waits."""
+"""A cycle takes milliseconds. While a worker that lost its connection holds the sender’s row, the whole lane waits."""
 _DUPLICATE_WAIT_MS = 2_000
 _DEFER_BATCH_SIZE = 250
 """Texts that one claim defers: this locks SQLite for some 10 ms."""

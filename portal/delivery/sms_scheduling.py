@@ -29,7 +29,7 @@ class SenderCapacity:
 
     @property
     def cooldown_ends_us(self) -> int:
-        """While the provider does not answer, or a limit is used up."""
+        """When the number may send again after an outage or a used-up limit."""
         return max(self.row.retry_at_us, self.row.limit_resets_at_ms * 1000)
 
     @property
@@ -53,7 +53,7 @@ class SenderCapacity:
         return batch_limit(HORIZON_US, self.sender.segments_per_second, capacity)
 
     def assign_slots(self, texts: list[WaitingText], now_us: int, lead_time_us: int) -> list[tuple[WaitingText, int]]:
-        """As far as the horizon reaches. Advances the row."""
+        """Assign slots as far as the horizon reaches, and advance the row."""
         first_us = max(self.row.next_free_at_us, now_us + lead_time_us)
         segments = [text.segments for text in texts]
         plan = plan_slots(first_us, now_us, HORIZON_US, self.sender.segments_per_second, segments)

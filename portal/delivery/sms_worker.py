@@ -35,7 +35,7 @@ DRAIN_SECONDS = 20.0
 _HAND_OVER_US = 1_000_000
 _MAX_SLOT_WAIT_US = HORIZON_US + 1_000_000
 _FINAL_CALLS_GRACE_US = HORIZON_US + 500_000
-"""How long a run that is over waits for its last calls, some with slots yet to come, without claiming more. If one
+"""How long a finished run waits for its last calls, some with slots yet to come, without claiming more. If one
 hangs, the run continues: the lane must not stand still for as long as a call may take."""
 _MAX_RUN_EXTENSIONS = 5
 _MAX_QUEUED_US = 800_000
@@ -199,7 +199,7 @@ class SmsWorkerRun:
             self._active_calls.remove(claimed.attempt_id)
 
     def _is_too_late(self, claimed: ClaimedText) -> bool:
-        """If nearly all requests are busy, the lane is below its rate, so a late text crowds no other."""
+        """If nearly all requests are busy, the lane is below its rate, so a late text does not crowd out others."""
         now_us, claimed_us = self._clock(), claimed.claimed_at_us
         is_saturated = len(self._active_calls) >= _NEARLY_SATURATED
         latest_us = claimed_us + _MAX_QUEUED_US if is_saturated else claimed.slot_us + _max_lateness_us(claimed)
@@ -210,7 +210,7 @@ class SmsWorkerRun:
 
 
 def _max_lateness_us(claimed: ClaimedText) -> int:
-    """A text that is later takes a new slot: sending it now would crowd the second it falls into."""
+    """A text that is later than this takes a new slot: sending it now would exceed the rate in that second."""
     return round(max(10_000.0, min(200_000.0, 1_000_000 / claimed.sender.segments_per_second)))
 
 

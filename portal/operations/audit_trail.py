@@ -14,7 +14,7 @@ _LINK_KEYS = ("communication", "attempt")
 
 @dataclass(frozen=True)
 class AuditLine:
-    """`subject` is stored and unlabelled; `detail` is further text."""
+    """`subject` is stored and unlabelled; `detail` is additional text."""
 
     at_ms: int
     actor_name: str
@@ -79,7 +79,7 @@ def _change_line(change: setting_history.SettingHistoryEntry) -> AuditLine:
 
 
 def _format_detail(detail: dict[str, Any]) -> str:
-    """Leaves out times in milliseconds, ids for links, and empty lists."""
+    """Leave out times in milliseconds, ids for links, and empty lists."""
     return ", ".join(
         f"{key.replace('_', ' ')} {_format_value(value)}"
         for key, value in detail.items()

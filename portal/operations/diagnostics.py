@@ -27,7 +27,7 @@ class DiagnosticsReport:
 
 
 def run_diagnostics(clock: Clock) -> DiagnosticsReport:
-    """Takes about eight seconds at most, whatever does not answer."""
+    """Takes at most about eight seconds, even if nothing answers."""
     at_ms = clock()
     tasks = [*twilio_checks.twilio_check_tasks(clock), *local_checks.local_check_tasks(clock)]
     return DiagnosticsReport(tuple(run_checks(tasks)), at_ms)

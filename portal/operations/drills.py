@@ -99,7 +99,7 @@ def _send(drill: Drill, phone_number: str, actor_id: int, now_ms: int) -> int:
 
 
 def _count_arrived(delivery: Delivery, is_over: bool) -> int | None:
-    """Asks the simulator's phone. Clears all faults if the drill is over."""
+    """Ask the simulator how many texts the phone got. Clear all faults if the drill is over."""
     api_url, phone_number, body = settings().twilio_api_url, delivery.address, delivery.body
     db.session.rollback()
     try:
@@ -112,7 +112,7 @@ def _count_arrived(delivery: Delivery, is_over: bool) -> int | None:
 
 
 def _check_receipt_soon(delivery: Delivery, now_ms: int) -> None:
-    """Let the maintenance fetch the status of the text now instead of after ten minutes."""
+    """Let maintenance fetch the status of the text now instead of after ten minutes."""
     if now_ms - delivery.state_changed_at_ms > _RECEIPT_CHECK_DELAY_MS:
         with transaction() as session:
             is_unconfirmed = Delivery.state.in_(_UNCONFIRMED_STATES)

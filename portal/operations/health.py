@@ -18,5 +18,5 @@ def queue_problem() -> ErrorExplanation | None:
 
 
 def cached_queue_problem() -> ErrorExplanation | None:
-    """`queue_problem` of the last seconds, cheap enough for every page."""
+    """`queue_problem` as of a few seconds ago, cheap enough for every page."""
     return queue.cached_problem(settings().redis_url)

@@ -40,8 +40,8 @@ class LaneStatus:
 @dataclass(frozen=True)
 class SenderStatus:
     """Rates are in segments per second: the permitted `rate`, None for a number not in use, and the `current_rate` of
-    the last ten seconds. `next_free_at_ms` may be past. `retry_at_ms` and `down_since_ms` are None while the provider
-    answers. `limit` blocks the number until `sender.limit_resets_at_ms`.
+    the last ten seconds. `next_free_at_ms` may be in the past. `retry_at_ms` and `down_since_ms` are None while the
+    provider answers. `limit` blocks the number until `sender.limit_resets_at_ms`.
     """
 
     sender: SendingNumber

@@ -185,7 +185,7 @@ def _validate(number_input: str, body: str, sender: str, confirmed_number: str) 
 
 
 def _parse_number(number_input: str, confirmed_number: str) -> str:
-    """Magic numbers, which are no valid phone numbers, are accepted in test mode."""
+    """Accept magic numbers, which are not valid phone numbers, in test mode."""
     is_test_mode = app_settings.resolve_current_gateway().switches.test_mode
     if is_test_mode and is_e164(number_input) and is_magic_number(number_input):
         return number_input

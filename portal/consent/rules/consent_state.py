@@ -170,7 +170,7 @@ def _request(state: ConsentState, event: LedgerEvent) -> ConsentState:
 
 
 def _stop(state: ConsentState, event: LedgerEvent) -> ConsentState:
-    """STOP answers invitations, unless Twilio reported it: it is older then. Requests made while stopped stay open.
+    """STOP answers invitations, except one that Twilio reported, which is older. Requests made while stopped stay open.
 
     A number that is already stopped keeps its earlier time.
     """
@@ -273,7 +273,7 @@ def _reachable(state: ConsentState) -> ConsentState:
 
 
 def _assign(state: ConsentState, account_id: int, event: LedgerEvent) -> ConsentState:
-    """Displace whoever had the texts, even if they have waited for a decision since."""
+    """Displace whoever had the texts, even if a pending decision had already stopped them."""
     displaced_id = state.displaced_id if state.recipient_id is None else state.recipient_id
     return replace(
         state,

@@ -55,7 +55,7 @@ class Classification:
 
 
 def classify_reply(body: str, opt_out_type: str = "") -> Classification:
-    """`opt_out_type` is Twilio's own reading of the text, if it sends one; it wins."""
+    """`opt_out_type` is Twilio's own reading of the text, if it sends one, and takes precedence."""
     twilio_category = _CATEGORY_BY_KEYWORD.get(opt_out_type.strip().lower())
     category = twilio_category or _CATEGORY_BY_KEYWORD.get(normalise_keyword(body))
     if category is not None:

@@ -1,4 +1,4 @@
-"""What turns the meaning of the words of an opt-out: a question how to opt out, texts to keep, a joke."""
+"""What changes the meaning of opt-out words: a question about how to opt out, texts to keep, a joke."""
 
 import re
 
@@ -38,7 +38,7 @@ _OTHER_NUMBER = re.compile(
     r"|\b(?:it'?s|mine(?:'?s| is)?|new(?: one| number)? is|use|should be"
     r"|correct(?: one| number)? is|add|and text) number\b"
 )
-"""Texts that are to go to another number or another person."""
+"""Texts that should go to another number or person."""
 _KEEP_TEXTS = re.compile(
     r"(?:^|[,.;!-]\s*|\b(?:but|and|please|just|to|want to|i will|ill) )keep (?:the |my |getting |sending )*"
     r"(?:texts?|sms|text messages)\b"

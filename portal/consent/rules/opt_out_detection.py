@@ -1,8 +1,8 @@
 """Opt-outs in people's own words (docs/consent-rules.md#revocation-in-own-words).
 
 Each clause becomes a string of letters, one for the role of each word (`opt_out_vocabulary`), and is compared with the
-patterns below. A negation, or a clause about anything but the texts, is no opt-out: a person reads it. The same holds
-for a question, unless it asks how to end the texts.
+patterns below. A negation, or a clause about anything but the texts, is not an opt-out: a person reads it. The same
+holds for a question, unless it asks how to end the texts.
 """
 
 import re
@@ -32,7 +32,7 @@ _PHONE_NUMBER = re.compile(r"\+?\(?\d(?:[\s().-]{0,2}\d){9,13}\b")
 _APOSTROPHES = re.compile(r"['’‘´`ʼ]")
 _ELISION = re.compile(r"\b([cdjlmnt]|qu)'(?=[a-z]{2})")
 _LEETSPEAK = str.maketrans("013457", "oieast")
-"""Digits that people write for letters."""
+"""Digits that people write in place of letters."""
 _NON_WORD = re.compile(r"[^a-z0-9]+")
 _SPACED_LETTERS = re.compile(r"\b[a-z](?: [a-z]){2,}\b")
 _PRONOUN = re.compile(r"(?P<verb>[a-z]{4,}?)(?P<pronoun>me|nos|l[aeo]s?)")
@@ -76,18 +76,18 @@ _OPT_OUT = re.compile(
 The lines in order: to stop, to leave, to remove, not to want, no more, not to contact, no interest, no consent.
 """
 _WEAK_OPT_OUT = re.compile(r"[wpmi]*s+[pimwse]*|r|[pm]*y[pi]*|g+p*t*|g+d[p]*|g+e[pm]*|gwi|g+mt|[pm]*gj")
-"""An opt-out on its own that may mean something else beside other words: “cancel it”, “no messages”."""
+"""An opt-out on its own, which may mean something else next to other words: “cancel it”, “no messages”."""
 _UNAMBIGUOUS = re.compile(
     r"(?:[^q].*)?(?:sp*[kt].*|sp*d[mp]*t.*|sd[mp]*|S|es"
     r"|r[mptoi]+f?[tpm]*l.*|r[moi]+f[tpm]+|rm|rm+f[^N]*[tkl].*|z[mp]*a[^x]*|wu|gm+[gem]*(?:[kc]|d[gem]*[th]).*)"
     r"|(?:q[^x]*)?kms[pi]*|g[ge]*km.*"
 )
-"""So plain that it counts whatever else the text says, in the same clause too."""
+"""So clear that it counts whatever else the text says, even in the same clause."""
 _OPT_OUT_IN_SHORT_CLAUSE = re.compile(
     r"^(?!v)(?:[wpmtje]*[suS]|[^gv]*y"
     r"|.*(?:r[pt]*m|r[mptoi]+f?l|g[gm]*w[gvmepd]*[tp]|g+e|g[gem]*[kct]|g[gem]*dm?t|g[gm]*j))"
 )
-"""In a clause without a word about anything else."""
+"""An opt-out only in a clause that mentions nothing else."""
 _BARE_STOP = re.compile(r"(?:please )?(?:stop|alto|paren|arret|arretez)(?: please| it| now)?")
 _NEUTRAL_CLAUSE = (
     r"no|non|or .*|(?:way )?(?:too|so) many .*|(?!.*\b(?:lol|haha|lmao|jk|laugh)\b)"
@@ -95,7 +95,7 @@ _NEUTRAL_CLAUSE = (
     r"|este|esta|esto|no es|ya|yo|no soy|soy|je?|ce"
     r"|sent from|get outlook|why .*(?:texting|messaging|contacting|sending|getting|receiving)|(?:use |by )?e ?mail)\b.*"
 )
-"""A clause that takes nothing from an opt-out beside it: about the person, the texts, or added by a mail program."""
+"""A clause that does not weaken an opt-out next to it: about the person or the texts, or added by an email client."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def _role_of_word(word: str) -> str:
 
 
 def _role_with_pronoun(word: str) -> str:
-    """“Deténganlos”, “bórrenme”: Spanish writes the pronoun behind the verb without a space, as do hurried people."""
+    """“Deténganlos”, “bórrenme”: Spanish attaches the pronoun to the verb, as do people in a hurry."""
     match = _PRONOUN.fullmatch(word)
     role = _ROLES.get(match["verb"], "") if match else ""
     return {"s": "s", "r": "rm" if match and match["pronoun"] == "me" else "r"}.get(role, "")

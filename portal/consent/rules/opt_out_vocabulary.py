@@ -1,8 +1,8 @@
 """The words of an opt-out in English, Spanish and French, each under its role in a sentence.
 
-`opt_out_detection` writes a sentence as one letter a word and compares the letters with a few patterns, so that it also
-reads a wording that nobody listed. Words are in lower case without accents; apostrophes and doubled letters make no
-difference. A word that is not listed has the role `OTHER_ROLE`: the sentence says something else.
+`opt_out_detection` writes a sentence as one letter per word and compares the letters with a few patterns, so that it
+also recognises wordings that nobody listed. Words are in lower case without accents; apostrophes and doubled letters
+make no difference. A word that is not listed has the role `OTHER_ROLE`: the sentence says something else.
 """
 
 OTHER_ROLE = "x"
@@ -15,7 +15,7 @@ WORD_ROLES: dict[str, str] = {
         detener detenga detengan detengase detenganse desactivar desactive desactiven desactiva arret arrete arretez
         arreter cesser cessez cesse annuler annulez annule desactivez desactiver
     """,
-    # S: ends the texts so plainly that it counts beside anything else
+    # S: ends the texts so clearly that it counts next to anything else
     "S": "pleasestop",
     # u: ends texts and nothing else
     "u": """

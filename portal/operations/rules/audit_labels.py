@@ -31,7 +31,7 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "database_restored": ("Databases restored", "Held back waiting messages: {} was restored from a backup"),
     "texts_reconciled": ("Days reconciled", "Compared the texts of {} with Twilio’s list"),
 }
-"""For each action the label of the filter, and the sentence about one entry with a place for its subject."""
+"""By action: the label of the filter, and a sentence about one entry with a placeholder for its subject."""
 ACTION_LABELS = {action: label for action, (label, _) in _ACTIONS.items()}
 ACTION_TEMPLATES = {action: template for action, (_, template) in _ACTIONS.items()}
 

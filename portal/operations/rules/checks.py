@@ -69,7 +69,7 @@ def unknown_results(specs: Iterable[CheckSpec], reason: str) -> list[CheckResult
 
 
 def group_checks(checks: Sequence[CheckResult]) -> list[tuple[CheckGroup, list[CheckResult]]]:
-    """Within a group failing first, then in the given order. Empty groups are left out."""
+    """Put failing checks first in each group, then keep the given order. Leave out empty groups."""
     groups = [(name, sorted((check for check in checks if check.group == name), key=_severity)) for name in GROUPS]
     return [(name, results) for name, results in groups if results]
 
@@ -94,7 +94,7 @@ def resume_blocker(checks: Iterable[CheckResult]) -> str | None:
 
 
 def merge_sender_checks(results: Sequence[tuple[str, CheckResult]]) -> CheckResult:
-    """Merge the results of one check for several sending numbers: the worst verdict, with the reason of each such."""
+    """Merge one check’s results for several sending numbers: the worst verdict, with the reasons of all with it."""
     worst = min((check for _, check in results), key=_severity)
     if {check.reason for _, check in results} == {worst.reason}:
         return worst

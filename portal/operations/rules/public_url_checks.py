@@ -46,7 +46,7 @@ def check_public_url(url: str, simulated: bool) -> CheckResult:
 
 
 def is_public_host(host: str) -> bool:
-    """Whether the name allows that the host is reachable from the internet."""
+    """Whether the name allows the host to be reachable from the internet."""
     try:
         return ip_address(host).is_global
     except ValueError:
