@@ -58,7 +58,7 @@ def test_unknown_role_is_refused_with_the_valid_roles(seeded_shell: PortalShell)
     assert "'boss' is not one of 'user', 'admin', 'sysadmin'" in result.stderr.splitlines()[-1]
 
 
-def test_import_creates_accounts_with_numbers_and_opt_in_evidence(shell: PortalShell) -> None:
+def test_import_creates_accounts_numbers_and_opt_ins(shell: PortalShell) -> None:
     lines = [
         CLI_ACCOUNT_CSV_HEADER,
         'P-1,"Rivera, Jordan",jordan@example.org,Practitioner,admin,America/New_York,(202) 555-0100,'

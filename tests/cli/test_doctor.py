@@ -53,7 +53,7 @@ def pause_sender(doctor_shell: DoctorCommand) -> list[str]:
     return [reason for (reason,) in doctor_shell.shell.select_rows("SELECT paused_reason FROM sending_number")]
 
 
-def test_doctor_prints_checks_in_columns_and_exits_with_1_on_failure(
+def test_failing_doctor_prints_columns_and_exits_with_1(
     doctor_shell: DoctorCommand,
 ) -> None:
     result = doctor_shell.doctor(COLUMNS="100")

@@ -129,7 +129,7 @@ def test_data_that_the_template_cannot_use_is_refused(shell: PortalShell) -> Non
     assert "does too much" in refused
 
 
-def test_unreadable_filter_value_is_refused_with_account_and_field(
+def test_unreadable_filter_value_names_account_and_field(
     shell: PortalShell,
 ) -> None:
     shell.import_accounts("P-1", "P-2")

@@ -279,7 +279,7 @@ def test_importing_an_older_stop_does_not_resend_the_welcome() -> None:
     assert inbound_helpers.texts_of_kind("welcome") == []
 
 
-def test_event_of_a_day_is_found_by_that_day_only() -> None:
+def test_event_of_a_day_is_found_only_by_that_day() -> None:
     inbound_helpers.new_account("P-1")
     import_opt_ins(opt_in_csv(f"P-1,{NUMBER},2025-01-01,Form"), SHELL_ACTOR, scenario.now_ms())
     import_opt_outs("phone,stopped_at\n+14152000009,2025-01-01T03:00:00Z", SHELL_ACTOR, scenario.now_ms())

@@ -141,7 +141,7 @@ def test_text_missing_at_the_provider_is_sent_again(person: int, simulator: serv
     assert bodies(simulator) == [content_block_text(content_block_checks.WELCOME_TEXT)]
 
 
-def test_older_identical_text_is_no_match(person: int, simulator: servers.SimulatorClient) -> None:
+def test_older_identical_text_is_not_a_match(person: int, simulator: servers.SimulatorClient) -> None:
     message = {
         "to": NUMBER,
         "body": content_block_text(content_block_checks.WELCOME_TEXT),
@@ -155,7 +155,7 @@ def test_older_identical_text_is_no_match(person: int, simulator: servers.Simula
     assert inbound_helpers.texts_of_kind("welcome") == [(NUMBER, "ready", "")]
 
 
-def test_different_text_to_the_same_number_is_no_match(person: int, simulator: servers.SimulatorClient) -> None:
+def test_different_text_to_the_same_number_is_not_a_match(person: int, simulator: servers.SimulatorClient) -> None:
     message = {"to": NUMBER, "body": f"{content_block_text(content_block_checks.WELCOME_TEXT)} And more."}
     inbound_helpers.receive_text("START", NUMBER, NOW)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])

@@ -173,7 +173,7 @@ def test_start_to_a_former_sending_number_counts(simulator: servers.SimulatorCli
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
 
 
-def test_start_counts_at_numbers_of_our_messaging_service_only() -> None:
+def test_start_counts_only_at_our_messaging_services_numbers() -> None:
     configure_sender(MessagingServiceSid="MG" + "a" * 32)
     receive_text("STOP")
     receive_text("START", after_minutes=5, To="+12025550177", MessagingServiceSid="MG" + "b" * 32)

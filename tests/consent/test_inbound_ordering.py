@@ -169,7 +169,7 @@ def test_yes_overtaking_stop_does_not_reopen_toll_free(simulator: servers.Simula
 @pytest.mark.one_engine
 @pytest.mark.parametrize("arrived", [["STOP", "YES"], ["YES", "STOP"]])
 @pytest.mark.parametrize(("sent", "holder", "asks"), [(["STOP", "YES"], None, ["YES"]), (["YES", "STOP"], "A", [])])
-def test_toll_free_yes_depends_on_sent_order_only(
+def test_toll_free_yes_depends_only_on_sent_order(
     simulator: servers.SimulatorClient, arrived: list[str], sent: list[str], holder: str | None, asks: list[str]
 ) -> None:
     configure_number_type("toll_free")

@@ -90,7 +90,7 @@ def test_restored_emails_wait_until_resumed(simulator: servers.SimulatorClient) 
     assert scenario.count_states("email") == {"handed_off": 5}
 
 
-def test_empty_redis_with_a_recent_database_is_no_restore(
+def test_empty_redis_with_a_recent_database_is_not_a_restore(
     simulator: servers.SimulatorClient,
 ) -> None:
     scenario.create_expanded_send()

@@ -88,7 +88,7 @@ def test_yes_to_a_toll_free_number_keeps_the_preferred_sender() -> None:
 
 
 @pytest.mark.parametrize(("code", "paused"), [("30002", SENDING_NUMBERS), ("30034", SENDING_NUMBERS[:1])])
-def test_account_fault_in_a_receipt_pauses_the_numbers_it_affects(code: str, paused: list[str]) -> None:
+def test_account_fault_receipt_pauses_affected_numbers(code: str, paused: list[str]) -> None:
     send_to_new_accounts(9)
     now_us = scenario.now_us() + 1_000_000
     claimed = next(

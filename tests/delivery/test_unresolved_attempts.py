@@ -176,7 +176,7 @@ def test_late_acceptance_of_a_requeued_text_still_counts(simulator: servers.Simu
     assert scenario.count_states("sms") == {"accepted": 1}
 
 
-def test_list_of_another_account_is_no_evidence(simulator: servers.SimulatorClient) -> None:
+def test_list_of_another_account_is_not_evidence(simulator: servers.SimulatorClient) -> None:
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
     scenario.run_sms_worker()
     other = json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": "another account's"})

@@ -135,7 +135,7 @@ def test_the_dialog_works_by_keyboard_and_shows_errors(
     expect_focus(page, opener)
 
 
-def test_a_dialog_reopened_before_its_close_event_keeps_its_content(
+def test_dialog_reopened_while_closing_keeps_its_content(
     open_signed_in_window: OpenSignedInWindow,
 ) -> None:
     page = open_signed_in_window("V-2011")

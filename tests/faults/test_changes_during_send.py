@@ -86,7 +86,7 @@ def test_a_stop_known_only_to_twilio_counts_as_opted_out(environment: FaultEnvir
 
 
 @on_engine_in_short_run("postgresql")
-def test_settings_changed_during_a_send_apply_to_every_later_claim(
+def test_settings_changed_during_a_send_apply_to_later_claims(
     environment: FaultEnvironment, report: FaultReport
 ) -> None:
     """Override, test mode, and texts off. No text mixes two configurations."""
@@ -155,9 +155,7 @@ def _attempt_id_in(status_callback: str) -> str:
 
 
 @on_engines("sqlite")
-def test_a_wrong_auth_token_pauses_the_send_until_it_is_corrected(
-    environment: FaultEnvironment, report: FaultReport
-) -> None:
+def test_wrong_auth_token_pauses_a_send_until_corrected(environment: FaultEnvironment, report: FaultReport) -> None:
     audience = environment.sends.create_recipients(40 if LONG_RUN else 30)
     environment.configure(rate=10 if LONG_RUN else 8)
     send = environment.sends.create(audience)

@@ -36,9 +36,7 @@ def test_a_clock_jump_of_an_hour_and_back_loses_no_text(environment: FaultEnviro
 
 
 @on_engines("sqlite")
-def test_a_send_across_the_end_of_daylight_saving_time_is_complete(
-    environment: FaultEnvironment, report: FaultReport
-) -> None:
+def test_send_across_the_end_of_daylight_saving_completes(environment: FaultEnvironment, report: FaultReport) -> None:
     """The processes run in New York time, where the hour from one to two then happens twice."""
     clock = environment.folder / "autumn"
     change = _next_clock_change()
@@ -94,9 +92,7 @@ def _restart_with_clock(environment: FaultEnvironment, clock: Path) -> None:
 
 
 @on_engines("postgresql")
-def test_a_scheduler_clock_five_minutes_ahead_releases_no_claimed_text(
-    environment: FaultEnvironment, report: FaultReport
-) -> None:
+def test_fast_scheduler_clock_releases_no_claimed_text(environment: FaultEnvironment, report: FaultReport) -> None:
     """Two hosts share a PostgreSQL. By the scheduler's clock every lease has expired; each text still leaves once."""
     environment.scale_processes(scheduler=0)
     environment.start_process("scheduler", FAULTS_CLOCK=_clock_five_minutes_ahead(environment))

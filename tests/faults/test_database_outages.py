@@ -66,9 +66,7 @@ def test_pages_work_while_callbacks_wait_for_the_database(environment: FaultEnvi
 
 
 @on_engines("postgresql")
-def test_a_send_survives_postgresql_crashes_and_lack_of_connections(
-    environment: FaultEnvironment, report: FaultReport
-) -> None:
+def test_send_survives_crashed_or_exhausted_postgresql(environment: FaultEnvironment, report: FaultReport) -> None:
     """No page shows a stack trace meanwhile."""
     admin = AdminSession(environment)
     audience = environment.sends.create_recipients(600 if LONG_RUN else 60)
@@ -124,9 +122,7 @@ def _limit_file_size(environment: FaultEnvironment, size: int) -> int:
 
 
 @on_engines("postgresql")
-def test_texts_of_a_worker_cut_off_from_its_database_are_resolved(
-    environment: FaultEnvironment, report: FaultReport
-) -> None:
+def test_texts_of_a_worker_without_database_are_resolved(environment: FaultEnvironment, report: FaultReport) -> None:
     """The connection is cut during the requests: Twilio's responses cannot be recorded, but callbacks confirm them."""
     send, audience = environment.sends.prepare(10)
     assert isinstance(environment.database, PostgresFaultDatabase)

@@ -108,9 +108,7 @@ def _most_attempts(environment: FaultEnvironment, send: int) -> int:
 
 
 @on_engine_in_short_run("sqlite")
-def test_the_circuit_breaker_opens_for_a_provider_that_answers_500(
-    environment: FaultEnvironment, report: FaultReport
-) -> None:
+def test_circuit_breaker_opens_if_the_provider_answers_500(environment: FaultEnvironment, report: FaultReport) -> None:
     """Every attempt during an outage leaves an unknown outcome, so texts wait and one probe per minute is sent."""
     environment.simulator.set_faults(rules=[{"kind": "500_before"}])
     audience = environment.sends.create_recipients(80 if LONG_RUN else 40)

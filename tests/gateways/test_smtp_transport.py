@@ -173,7 +173,7 @@ def send_three_emails() -> None:
 
 
 @pytest.mark.parametrize("code", ["portal", "compose"])
-def test_portal_error_is_no_signal_about_the_mail_server(code: str) -> None:
+def test_portal_error_says_nothing_about_the_mail_server(code: str) -> None:
     assert mail_server_status.server_signal(NotSent("The portal failed.", code=code)) is ServerSignal.NONE
 
 

@@ -230,7 +230,7 @@ def test_render_error_of_one_account_does_not_stop_the_others(simulator: servers
     assert report.state == "done"
 
 
-def test_audience_may_exceed_the_limit_of_sql_parameters(
+def test_audience_may_exceed_the_sql_parameter_limit(
     simulator: servers.SimulatorClient,
 ) -> None:
     scenario.configure_gateway()

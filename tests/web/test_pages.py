@@ -280,7 +280,7 @@ def test_template_that_can_no_longer_be_filled_in_is_named(
     assert "The template has an error. Correct it first. Line 1: there is no filter “escape” here" in page
 
 
-def test_saving_a_template_keeps_its_sms_setting_while_texts_are_off(
+def test_saving_with_texts_off_keeps_the_sms_setting(
     web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     fields = {"name": "Notice", "subject": "New words", "body": "Body", "base_version": "1"}

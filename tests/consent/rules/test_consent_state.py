@@ -386,7 +386,7 @@ def test_stop_reported_by_twilio_predates_the_invitation(code: str, holder: int 
     )
 
 
-def test_undecided_recipient_is_displaced_by_the_next_only() -> None:
+def test_only_the_next_recipient_displaces_an_undecided_one() -> None:
     undecided = [
         event_after_history(EventKind.START, account_ids={A}, at_ms=1),
         event_after_history(EventKind.ADDED, B, at_ms=2),

@@ -154,7 +154,7 @@ OTHER_COMMANDS = [
 ]
 
 
-def test_ending_something_else_is_no_opt_out() -> None:
+def test_ending_something_else_is_not_an_opt_out() -> None:
     bodies = [command.format(verb, thing) for command in OTHER_COMMANDS for verb in END_VERBS for thing in OTHER_THINGS]
     assert [body for body in bodies if classify_reply(body).category == "stop"] == []
 

@@ -64,14 +64,14 @@ def test_code_determines_the_resend_advice(code: str, advice: ResendAdvice) -> N
     assert "Look up" not in explanation.remedy
 
 
-def test_only_codes_of_texts_not_accepted_are_retried_automatically() -> None:
+def test_only_codes_for_unaccepted_texts_are_retried() -> None:
     automatic = [code for code, entry in CODES.items() if entry.resend_advice is ResendAdvice.AUTOMATIC]
     assert automatic == ["20429", "21611"]
     assert automatic == [code for code, entry in CODES.items() if entry.retry_policy is RetryPolicy.LATER]
 
 
 @pytest.mark.parametrize("code", ["21408", "21608"])
-def test_fault_of_one_destination_says_that_other_texts_go_on(code: str) -> None:
+def test_fault_of_one_destination_says_other_texts_continue(code: str) -> None:
     assert "go on" in explain_error_code(code).sentence
 
 

@@ -75,7 +75,7 @@ def test_success_resets_the_failure_count() -> None:
     assert count_smtp_failures(0, [failing, failing, ServerSignal.WORKS, failing, ServerSignal.NONE]) == 1
 
 
-def test_unreachable_server_reaches_the_failure_threshold_at_once() -> None:
+def test_unreachable_server_reaches_the_threshold_at_once() -> None:
     assert count_smtp_failures(0, [ServerSignal.DOWN]) == SMTP_FAILURE_THRESHOLD
     assert count_smtp_failures(SMTP_FAILURE_THRESHOLD, [ServerSignal.DOWN]) == SMTP_FAILURE_THRESHOLD + 1
     assert smtp_cooldown_ms(SMTP_FAILURE_THRESHOLD - 1) == 0

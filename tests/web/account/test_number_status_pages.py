@@ -56,7 +56,7 @@ pytestmark = pytest.mark.usefixtures("number_without_history")
         ("p-2@example.org", "admin", "START moves them from Olive Owner, P-1, which"),
     ],
 )
-def test_displaced_account_is_named_to_those_allowed_only(
+def test_displaced_account_is_named_only_to_those_allowed(
     web_app: Flask, other_user: WebClient, admin: WebClient, email: str, viewer: str, expected: str
 ) -> None:
     record_enabled(web_app, HOUR_MS)

@@ -67,7 +67,7 @@ def test_opt_out_page_names_the_accounts_and_what_ends(
     assert ledger_kinds(web_app) == before
 
 
-def test_confirmation_holds_for_the_confirmed_number_only(
+def test_confirmation_holds_only_for_the_confirmed_number(
     web_app: Flask, admin: WebClient, consent_history: None
 ) -> None:
     page = admin.post(OPT_OUT, number=NEW, channel="phone", reason="Rang us", confirmed=OWNERS)
