@@ -126,7 +126,7 @@ def redis_socket(instance: Path) -> Path:
 
 
 def _database_url(url: str) -> str:
-    """Accepts `postgres://` too; SQLAlchemy 2.1 uses psycopg 3 for `postgresql://`."""
+    """Accept `postgres://` too; SQLAlchemy 2.1 uses psycopg 3 for `postgresql://`."""
     url = re.sub(r"\Apostgres://", "postgresql://", url)
     if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
         raise ConfigError("PORTAL_DATABASE_URL must begin with sqlite:/// or postgresql://.")

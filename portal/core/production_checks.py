@@ -50,7 +50,7 @@ def _secret_key_problems(text: str) -> Iterator[str]:
 
 
 def _encryption_key_problems(text: str) -> Iterator[str]:
-    """Checks the newest key only: older ones, which `portal keys rotate` needs, no longer encrypt anything."""
+    """Check only the newest key: older ones, which `portal keys rotate` needs, no longer encrypt anything."""
     if not text:
         yield f"Set PORTAL_ENCRYPTION_KEY: every process must share it. {NEW_KEY_HELP}"
         return

@@ -54,7 +54,7 @@ def apply_to_deliveries(
 
 
 def apply_all_pending(clock: Callable[[], int]) -> None:
-    """Finish what a worker that died has left."""
+    """Finish what a worker left when it died."""
     send_ids = state_sync.out_of_sync_send_ids()
     db.session.rollback()
     for send_id in send_ids:

@@ -1,4 +1,4 @@
-"""Reads ids and text from requests, cleaned for the database."""
+"""Read ids and text from requests, cleaned for the database."""
 
 import re
 from typing import Any

@@ -31,7 +31,7 @@ def fold_for_search(text: str) -> str:
 
 
 def build_search_text(*texts: str) -> str:
-    """The text a search looks through: each value folded, one on a line."""
+    """The text a search looks through: each value folded, one per line."""
     return "\n".join(fold_for_search(text) for text in texts)
 
 

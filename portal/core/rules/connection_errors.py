@@ -1,4 +1,4 @@
-"""Explains connection errors of Redis and the database: the reason, and how to fix it.
+"""Explain connection errors of Redis and the database: the reason, and how to fix it.
 
 The tables match messages of the servers and their client libraries. An unknown error is shown by its first line. No
 explanation contains a password: the tables quote nothing, and `redacted_first_line` removes credentials from URLs.

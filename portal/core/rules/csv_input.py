@@ -1,4 +1,4 @@
-"""Reads CSV files as any spreadsheet writes them, row by row, and reports every error by its cell.
+"""Read CSV files as any spreadsheet writes them, row by row, and reports every error by its cell.
 
 Accepted are: cells separated by commas, semicolons, tabs or bars, a first line `sep=;`, blank lines, empty trailing
 columns and cells, any line ending, quoted line endings; UTF-8 with or without a byte order mark, UTF-16 with one, and
@@ -136,7 +136,7 @@ def read_table(
 
 
 def read_list(text: str, column: str, read_row: Callable[[CsvRow], Row]) -> CsvResult[Row]:
-    """Read one value a line, quoted or not, as the only column. Raises `CsvError`."""
+    """Read one value per line, quoted or not, as the only column. Raises `CsvError`."""
     lines = _split_sep_line(text)[0].splitlines()
     if len(lines) > MAX_CSV_ROWS and sum(not _is_blank([line]) for line in lines) > MAX_CSV_ROWS:
         raise _too_many_rows()

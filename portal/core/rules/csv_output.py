@@ -1,4 +1,4 @@
-"""Writes CSV (RFC 4180) that every spreadsheet opens and in which none runs a formula."""
+"""Write CSV (RFC 4180) that every spreadsheet opens without running any formula in it."""
 
 import csv
 import io

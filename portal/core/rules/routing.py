@@ -1,4 +1,4 @@
-"""Decides whether a text is sent, and if not, why (docs/consent-rules.md#one-decision).
+"""Decide whether to send a text, and if not, why (docs/consent-rules.md#one-decision).
 
 Preview, fan-out, the final check before sending, and history all use this decision.
 """

@@ -1,4 +1,4 @@
-"""Assigns recipients evenly to several sending numbers, each recipient always to the same one."""
+"""Assign recipients evenly to several sending numbers, each recipient always to the same one."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass

@@ -81,7 +81,7 @@ def interleaved_segments(backlog: Backlog, others: Sequence[Backlog]) -> float:
 def estimate_completion(
     backlog: Backlog, context: LaneContext, rate: float, now_ms: int, expires_at_ms: int | None = None
 ) -> CompletionEstimate:
-    """`rate` is in segments a second."""
+    """`rate` is in segments per second."""
     begins_ms = now_ms + max(0, context.busy_us) / 1000 + context.urgent_backlog.segments * 1000 / rate
     others = [_to_simulated_backlog(other) for other in context.concurrent_backlogs if other.texts]
     deadline_ms = inf if expires_at_ms is None else expires_at_ms

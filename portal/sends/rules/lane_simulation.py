@@ -43,7 +43,7 @@ def simulate_lane(
     hours: QuietHours | None = None,
     deadline_ms: float = inf,
 ) -> tuple[float, float]:
-    """Drain `backlog` at `rate` segments a second. Return when it ends, and the texts that remain at the deadline."""
+    """Drain `backlog` at `rate` segments per second. Return when it ends, and the texts that remain at the deadline."""
     backlogs = [backlog, *others]
     elapsed_ms = 0.0  # relative to the start, because floats are too coarse for milliseconds since 1970
     deadline_after_ms = deadline_ms - begins_ms

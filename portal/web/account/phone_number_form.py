@@ -86,7 +86,7 @@ class PhoneNumberRow:
 class NumberRemoval:
     """The effects of removing a number from the account.
 
-    `has_open_request`: the account asked for texts there. `other_phones` are listed for administrators only. Texts are
+    `has_open_request`: the account asked for texts there. `other_phones` are listed only for administrators. Texts are
     not mentioned unless `shows_sms`.
     """
 
@@ -138,7 +138,7 @@ def find_row(number_context: NumberContext, number_id: int) -> PhoneNumberRow | 
 
 
 def stop_help_text(number_context: NumberContext) -> str:
-    """How to stop texts and get help, in Markdown, on the person's own page only."""
+    """How to stop texts and get help, in Markdown; only on the person's own page."""
     if not number_context.is_own or not is_sms_visible():
         return ""
     return content_blocks.render_block(content_block_checks.STOP_HELP_INFO).markdown

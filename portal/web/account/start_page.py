@@ -20,7 +20,7 @@ def start_page() -> ResponseReturnValue:
 @pages.get("/c/<token>")
 @allow("user")
 def short_link(token: str) -> ResponseReturnValue:
-    """For the owner only. Another person's link gets the same response as one that does not exist."""
+    """Redirect only the owner. Another person's link gets the same response as one that does not exist."""
     communication = communication_history.find_by_token(text_input.clean_code(token))
     if communication is None or communication.account_id != current_user.id:
         return render_template("my_account/not_yours.html"), 404
