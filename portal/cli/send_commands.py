@@ -187,4 +187,4 @@ def _format_forecast(forecast: Forecast) -> str:
         notes += f"; {forecast.deferred:,} wait for the end of quiet hours"
     if limit := forecast.exhausted_limit:
         notes += f"; {limit.sentence[0].lower()}{limit.sentence[1:-1]} (code {limit.code})"
-    return f"The last text leaves about {format_utc(forecast.last_text_at_ms)[:16].replace('T', ' ')} UTC{notes}."
+    return f"The last text leaves at about {format_utc(forecast.last_text_at_ms)[:16].replace('T', ' ')} UTC{notes}."

@@ -60,7 +60,7 @@ def import_accounts(
     if errors := [*result.errors, *_existing_account_errors(rows), *_undeliverable_email_errors(rows)]:
         raise ImportRejected(errors, result.stopped_at_row)
     if not rows:
-        raise ActionRefused("The file has a header and no rows. Nothing was imported.")
+        raise ActionRefused("The file has a header but no rows. Nothing was imported.")
     with transaction():
         ledger.lock_ledger()
         recipients = _recipient_rows(rows)

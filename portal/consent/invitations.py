@@ -83,7 +83,7 @@ def stopped_number_message(phone: PhoneNumber) -> str | None:
     if not is_stopped(phone.number):
         return None
     advice = f"To turn texts on, text START from that phone to {sending_number_label(phone.number)}."
-    return f"This number replied STOP, so nothing can be texted to it. {advice}"
+    return f"This number replied STOP, so we cannot text it. {advice}"
 
 
 def displaced_account_of(phone: PhoneNumber, viewer_is_admin: bool) -> DisplacedAccount:

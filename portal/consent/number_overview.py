@@ -139,4 +139,4 @@ def _detail(number: str, state: ConsentState, start_is_ambiguous: bool) -> str:
         return ""
     if state.unassigned_start_id is not None:
         return "Choose below which account gets its texts."
-    return "Only an invitation is texted to this number until it replies START."
+    return "This number gets only an invitation until it replies START."

@@ -110,7 +110,7 @@ def _invited_status(
     pending, display = now_ms - invited_ms < POLLING_WINDOW_MS, _display_phone(phone)
     if group in (StateGroup.WAITING, StateGroup.SENDING):
         return NumberStatus("Invitation on its way", "wait", invited_ms, f"It is going to {display}.", pending=pending)
-    detail = f"Reply START from {display}, or text START to {sending_number}. Nothing else is texted before that."
+    detail = f"Reply START from {display}, or text START to {sending_number}. It gets no other texts until then."
     return NumberStatus("Invitation sent, waiting for START", "wait", invited_ms, detail, "invite", pending)
 
 

@@ -173,7 +173,7 @@ def _paused_lane_banners() -> Iterator[Banner]:
 
 def _outage_banners() -> Iterator[Banner]:
     if mail_server_status.mail_server_status().down_since_ms is not None:
-        text = "Emails wait, and none is lost. The portal tries again by itself."
+        text = "Emails wait, and none is lost. The portal keeps trying."
         yield _queues_banner("Mail server down", text, "mail")
     if problem := health.cached_queue_problem():
         yield _queues_banner("Queue down", f"{problem.reason} Sending continues: workers poll the database.")

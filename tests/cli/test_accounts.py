@@ -125,7 +125,7 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
         f"{REQUIRED_HEADER}\nP-4,A,a@example.org,T,more\n",
         ["Row 2, whole row: There are 5 cells for 4 columns.", "Nothing was imported: 1 mistake found."],
     ),
-    "header alone": (CLI_ACCOUNT_CSV_HEADER, ["The file has a header and no rows. Nothing was imported."]),
+    "header alone": (CLI_ACCOUNT_CSV_HEADER, ["The file has a header but no rows. Nothing was imported."]),
     "empty": ("", [f"The file is empty. Its first row must name the columns: {CLI_ACCOUNT_CSV_HEADER}."]),
     "wrong header": (
         "id,name,email,account_type\nP-4,A,a@example.org,T\n",

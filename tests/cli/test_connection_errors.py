@@ -39,7 +39,7 @@ def error_for_url(command_runner: CommandRunner, dedicated_redis_url: str, tmp_p
 @pytest.mark.parametrize(
     ("address", "output"),
     [
-        ("user:w0rd@127.0.0.1:1/portal", "Nothing listens at PORTAL_DATABASE_URL. Start PostgreSQL"),
+        ("user:w0rd@127.0.0.1:1/portal", "Nothing is listening at PORTAL_DATABASE_URL. Start PostgreSQL"),
         ("user:w0rd@nowhere.invalid/portal", "The host in PORTAL_DATABASE_URL is unknown."),
         ("user:w0rd@/portal?host=/nowhere", "The socket in PORTAL_DATABASE_URL does not exist."),
         ("user:w0rd@127.0.0.1:1/portal?sslmode=banana", "has an unknown or invalid option"),
@@ -121,7 +121,7 @@ def test_waiting_process_says_what_it_waits_for(tmp_path: Path, arguments: tuple
     with _starting(arguments, variables) as process:
         assert process.stderr
         output = process.stderr.readline()
-    assert output.startswith("Waiting. Nothing listens at PORTAL_DATABASE_URL. Start PostgreSQL")
+    assert output.startswith("Waiting. Nothing is listening at PORTAL_DATABASE_URL. Start PostgreSQL")
 
 
 @contextlib.contextmanager
@@ -132,14 +132,14 @@ def _starting(arguments: tuple[str, ...], variables: dict[str, str]) -> Iterator
 
 def test_doctor_reports_an_unusable_database(shell: PortalShell) -> None:
     result = shell.run("doctor", PORTAL_DATABASE_URL="postgresql://user:w0rd@127.0.0.1:1/portal", **KEYS)
-    assert "Nothing listens at PORTAL_DATABASE_URL." in " ".join(result.stdout.split())
+    assert "Nothing is listening at PORTAL_DATABASE_URL." in " ".join(result.stdout.split())
     assert "w0rd" not in result.stdout + result.stderr
 
 
 def test_doctor_explains_an_unusable_queue(shell: PortalShell) -> None:
     result = shell.run("doctor", PORTAL_REDIS_URL="redis://:w0rd@127.0.0.1:1/0")
     output = " ".join(result.stdout.split())
-    assert "Nothing listens at PORTAL_REDIS_URL." in output
+    assert "Nothing is listening at PORTAL_REDIS_URL." in output
     assert "w0rd" not in result.stdout + result.stderr
 
 

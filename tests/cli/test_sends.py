@@ -189,4 +189,4 @@ def test_show_forecasts_the_last_text_or_says_what_blocks_it(shell: PortalShell)
     forecast = json.loads(shell.output_of("sends", "show", send_id, "--json"))["forecast"]
     assert (forecast["texts"], forecast["segments_per_second"]) == (5, 0.25)
     assert forecast["last_text_at_ms"] - time.time() * 1000 == pytest.approx(16_000, abs=3_000)
-    assert shell.output_of("sends", "show", send_id).splitlines()[-1].startswith("The last text leaves about 20")
+    assert shell.output_of("sends", "show", send_id).splitlines()[-1].startswith("The last text leaves at about 20")

@@ -152,7 +152,7 @@ def test_opt_in_enables_texts_and_adds_the_number() -> None:
     assert (event.kind, event.text, event.actor_id) == ("opt_in", "Paper form 7", account_id)
     phone = db.session.scalars(select(PhoneNumber)).one()
     assert phone.receives_sms_since_ms == event.occurred_at_ms == 1_769_936_400_000
-    assert inbound_helpers.texts_of_kind("welcome") == [], "nothing is texted"
+    assert inbound_helpers.texts_of_kind("welcome") == [], "no texts are sent"
 
 
 def test_opt_in_import_clears_no_stop() -> None:

@@ -126,7 +126,7 @@ _REFUSES_PING: dict[str, tuple[QueueFault, str]] = {
     ),
     "no such database": (at_url("redis://127.0.0.1:{port}/99"), "does not have the database"),
     "no TLS there": (at_url("rediss://127.0.0.1:{port}/0"), "TLS handshake with Redis failed"),
-    "nothing listens": (at_url("redis://:s3cret@127.0.0.1:1/0"), "Nothing listens"),
+    "nothing listens": (at_url("redis://:s3cret@127.0.0.1:1/0"), "Nothing is listening"),
     "no socket": (at_url("unix:///nowhere/valkey.sock"), "socket in PORTAL_REDIS_URL does not exist"),
     "no such host": (at_url("redis://:s3cret@nowhere.invalid:6379/0"), "host in PORTAL_REDIS_URL is unknown"),
     "frozen": (frozen, "did not answer in time"),

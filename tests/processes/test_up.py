@@ -203,7 +203,7 @@ def test_redis_error_does_not_show_the_password(
     url = f"redis://rq:s3cret@127.0.0.1:{ports[2]}/0"
     assert start_up("plain", PORTAL_REDIS_URL=url).wait(20) == 1
     assert process_sandbox.output() == (
-        "Nothing listens at PORTAL_REDIS_URL. Start Redis or Valkey, or correct the URL. "
+        "Nothing is listening at PORTAL_REDIS_URL. Start Redis or Valkey, or correct the URL. "
         "Or remove PORTAL_REDIS_URL to use the embedded server.\n"
     )
 

@@ -72,7 +72,7 @@ _REDIS: Sequence[ErrorPattern] = (
     (r"Protocol Error|InvalidResponse", "The server at PORTAL_REDIS_URL is not Redis.", "Check host and port."),
     (r"Name or service not known|[Nn]o address associated|Temporary failure in name resolution|nodename nor servname",
      "The host in PORTAL_REDIS_URL is unknown.", _UNKNOWN_HOST_FIX.format(variable="PORTAL_REDIS_URL")),
-    (r"[Cc]onnection refused|Error 111|Error 61\b", "Nothing listens at PORTAL_REDIS_URL.",
+    (r"[Cc]onnection refused|Error 111|Error 61\b", "Nothing is listening at PORTAL_REDIS_URL.",
      "Start Redis or Valkey, or correct the URL."),
     (r"No such file or directory|Error 2 connecting to unix", "The socket in PORTAL_REDIS_URL does not exist.",
      "Start Redis or Valkey, or correct the path."),
@@ -170,7 +170,7 @@ _DATABASE: Sequence[ErrorPattern] = (
     # connection
     (r"failed to resolve host|could not translate host name|Name or service not known|nodename nor servname",
      "The host in PORTAL_DATABASE_URL is unknown.", _UNKNOWN_HOST_FIX.format(variable="PORTAL_DATABASE_URL")),
-    (r"[Cc]onnection refused", "Nothing listens at PORTAL_DATABASE_URL.",
+    (r"[Cc]onnection refused", "Nothing is listening at PORTAL_DATABASE_URL.",
      "Start PostgreSQL, or correct host and port."),
     (r"on socket .* failed: No such file", "The socket in PORTAL_DATABASE_URL does not exist.",
      "Start PostgreSQL, or correct its folder (?host=)."),

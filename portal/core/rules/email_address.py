@@ -71,7 +71,7 @@ def parse_mailbox(text: str) -> Mailbox:
         raise EmailAddressError("The name is not in UTF-8.")
     address = to_wire_format(address, public_domain=False)
     if needs_smtputf8(address):
-        raise EmailAddressError("The part before the @ may contain ASCII characters only.")
+        raise EmailAddressError("The part before the @ may contain only ASCII characters.")
     return Mailbox(name, address)
 
 

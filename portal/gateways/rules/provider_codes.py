@@ -102,7 +102,7 @@ _CHECK_CONSOLE = "Check in Twilio's console that it is ready."
 _REPORT = "Report this: the portal should not send it."
 _CHECK_WEBHOOK = "Run the gateway diagnostics. The text itself is on its way."
 _TRIAL_ACCOUNT = (
-    "The account may only text verified phone numbers, and this is not one; others go on.",
+    "The account may only text verified phone numbers, and this is not one; other texts are still sent.",
     "Upgrade the Twilio account, or verify the number there.",
 )
 _ACCOUNT = _account_fault("The account or its API key lacks a permission at Twilio.", _CONTACT_TWILIO)
@@ -189,10 +189,10 @@ _TABLE: tuple[tuple[str, ProviderCode], ...] = (
     ("30640", _permanent("Twilio's Compliance Toolkit blocked it: the phone number is on a do-not-text list.",
                          "Use email only.")),
     # the country
-    ("21408", _permanent("Texts to this country are not enabled; others go on.",
+    ("21408", _permanent("Texts to this country are not enabled; other texts are still sent.",
                          "Enable it in Twilio's geo permissions.", ResendAdvice.AFTER_FIX)),
     ("21215 30018 30040 30041 30043",
-     _permanent("Texts to this country or carrier need a sender that is registered there; others go on.",
+     _permanent("Texts to this country or carrier need a sender that is registered there; other texts are still sent.",
                 "Register one with Twilio.", ResendAdvice.AFTER_FIX)),
     # the text
     ("21605 30019", _permanent("The text is too long.", "Shorten it.", ResendAdvice.AFTER_FIX)),

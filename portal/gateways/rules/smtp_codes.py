@@ -56,7 +56,7 @@ _DESCRIPTIONS: dict[str, tuple[str, str, bool]] = {
     "7.8": ("The mail server does not accept our sign-in.", "Correct user and password in PORTAL_SMTP_URL.", True),
     "7.9": ("The mail server requires another sign-in method.", "Have the mail server's administrator allow it.", True),
     **dict.fromkeys(
-        ("7.124", "7.129", "7.133", "7.134"), ("The mailbox accepts email from certain senders only.", _ASK, False)
+        ("7.124", "7.129", "7.133", "7.134"), ("The mailbox accepts email only from certain senders.", _ASK, False)
     ),
     "7.26": ("The recipient's server could not verify that the email is ours.", _REPUTATION, True),
     "421": ("The mail server does not accept email at the moment.", _OURS, True),

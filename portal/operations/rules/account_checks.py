@@ -49,7 +49,7 @@ def check_account(response: TwilioAccountInfo | TwilioApiError) -> CheckResult:
     if response.status != "active":
         return ACCOUNT.failing(f"The account is {response.status or 'not active'}.", "Resolve this with Twilio.")
     if response.kind == "Trial":
-        return ACCOUNT.warning("It is a trial account and can text verified numbers only.", "Upgrade it at Twilio.")
+        return ACCOUNT.warning("It is a trial account and can text only verified numbers.", "Upgrade it at Twilio.")
     return ACCOUNT.ok("It is active.")
 
 
@@ -104,7 +104,7 @@ def check_webhook_token(token_count: int) -> CheckResult:
     return WEBHOOK_TOKEN.failing(
         "No AuthToken is set. Twilio signs webhooks with it, never with an API key, so START, STOP and receipts are "
         "all refused.",
-        "Add AuthToken to SmsGatewayAuthentication, beside the API key.",
+        "Add AuthToken to SmsGatewayAuthentication, alongside the API key.",
     )
 
 
@@ -169,11 +169,11 @@ def check_keyword_answers(sender: SenderSettings, actual_type: str) -> CheckResu
         )
     if actual_type == "short_code" and keywords:
         return KEYWORD_ANSWERS.failing(
-            f"Twilio answers nothing for a short code, but TwilioAnswers says it answers {keywords}: nobody would.",
+            f"Twilio does not reply for a short code, but TwilioAnswers says it replies to {keywords}: nobody would.",
             'Set "TwilioAnswers": [] in SmsGatewaySettings.',
         )
     if actual_type == "short_code":
-        return KEYWORD_ANSWERS.ok("Twilio answers nothing for a short code; the portal answers.")
+        return KEYWORD_ANSWERS.ok("Twilio does not reply for a short code; the portal does.")
     missing = sorted({"STOP", "HELP"} - sender.auto_replied_keywords)
     if missing:
         return KEYWORD_ANSWERS.warning(

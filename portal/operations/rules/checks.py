@@ -134,7 +134,7 @@ def check_quiet_hours(hours: str, simulated: bool) -> CheckResult:
     if hours:
         return QUIET_HOURS_CHECK.ok(f"From {hours} local time, only urgent texts and replies to requests are sent.")
     if simulated:
-        return QUIET_HOURS_CHECK.ok("None are set, and no real phone is texted.")
+        return QUIET_HOURS_CHECK.ok("None are set, and no texts reach real phones.")
     return QUIET_HOURS_CHECK.warning("None are set: texts are sent all night.", "Set PORTAL_QUIET_HOURS=21:00-08:00.")
 
 

@@ -71,7 +71,7 @@ def _explain_no_response(error: str, url: str) -> tuple[str, str]:
     explanations = {
         "name": (f"There is no host {host}.", "Add it to the DNS, or correct PORTAL_PUBLIC_URL."),
         "connection": (
-            f"Nothing listens at {label}.",
+            f"Nothing is listening at {label}.",
             f"Start the proxy, or correct PORTAL_PUBLIC_URL. {_TRY_FROM_OUTSIDE}",
         ),
         "certificate": (

@@ -26,7 +26,7 @@ _ENDPOINT_LABELS = {
     "status": "Receipts",
     "unknown_webhook": "Calls to a webhook that the portal does not have",
 }
-_UNRELATED_CALLS_FIX = "If texts and receipts arrive, a stranger is trying the webhooks, and there is nothing to do."
+_UNRELATED_CALLS_FIX = "If texts and receipts arrive, a stranger is trying the webhooks, and no action is needed."
 
 
 class RejectionCause(StrEnum):

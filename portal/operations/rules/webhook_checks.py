@@ -58,7 +58,7 @@ def check_toll_free(states: Sequence[str] | TwilioApiError) -> CheckResult:
     if _PENDING.intersection(states):
         return REGISTRATION.warning(
             "The verification of the toll-free number is under review; until then texts are rejected (code 30032).",
-            "Wait for Twilio, and text nothing urgent until then.",
+            "Wait for Twilio, and send no urgent texts until then.",
         )
     problem = "was rejected" if states else "was never requested"
     return REGISTRATION.failing(
@@ -76,7 +76,7 @@ def check_campaign(states: Sequence[str] | TwilioApiError) -> CheckResult:
     if _PENDING.intersection(states):
         return REGISTRATION.warning(
             "The messaging service's 10DLC campaign is under review; until then US carriers reject texts (code 30034).",
-            "Wait for the registry, and text nothing urgent until then.",
+            "Wait for the registry, and send no urgent texts until then.",
         )
     cause = "Its 10DLC campaign failed" if states else "The messaging service has no 10DLC campaign"
     return REGISTRATION.failing(f"{cause}, so US carriers reject texts (code 30034).", f"Register one. {_CONSOLE_FIX}")

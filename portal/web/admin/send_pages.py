@@ -99,7 +99,7 @@ def progress(send_id: int) -> str:
 @pages.post("/<id:send_id>/pause")
 @allow("admin")
 def pause(send_id: int) -> ResponseReturnValue:
-    return _control(send_id, send_control.pause_send, "The send is paused. Nothing more is sent after about a second.")
+    return _control(send_id, send_control.pause_send, "The send is paused. Sending stops within about a second.")
 
 
 @pages.post("/<id:send_id>/resume")

@@ -132,7 +132,7 @@ def test_foreign_response_at_the_public_address_is_explained(
 @pytest.mark.usefixtures("short_timeouts")
 def test_unresponsive_public_address_is_explained(healthy_portal: Flask) -> None:
     change_settings(healthy_portal, public_url=f"http://127.0.0.1:{servers.free_port()}")
-    assert "Nothing listens" in run_checks_by_name()["Signature round trip"].reason
+    assert "Nothing is listening" in run_checks_by_name()["Signature round trip"].reason
     with stub_servers.silent_server() as port:
         change_settings(healthy_portal, public_url=f"http://127.0.0.1:{port}")
         assert "firewall" in run_checks_by_name()["Signature round trip"].reason

@@ -31,7 +31,7 @@ def test_number_page_shows_accounts_status_and_history(admin: WebClient, consent
     assert "Olive Owner" in page
     assert "Stan Stranger" in page
     stopped = admin.get(f"{LEDGER}/Numbers/{OTHER}").text
-    assert "No button undoes that: only a text with the word" in stopped
+    assert "You cannot undo that here: only a text with the word" in stopped
     assert "/Move/" not in stopped
     assert "who is this &lt;b&gt;?" in stopped
 
