@@ -52,10 +52,10 @@ class UnresolvedText:
     def unresolved_reason(self) -> str:
         """Why no evidence has resolved it."""
         if not self.is_provider_queryable:
-            return "It was sent from another Twilio account than the current one, so the portal cannot ask about it."
+            return "It was sent from a Twilio account other than the current one, so the portal cannot ask about it."
         if self.delivery.reason:
             return f"{self.delivery.reason}."
-        return "Twilio is asked about it repeatedly, and no answer has resolved it."
+        return "The portal asks Twilio about it repeatedly, but no answer has resolved it."
 
 
 def list_unresolved_texts(limit: int, send_id: int | None = None) -> list[UnresolvedText]:

@@ -54,7 +54,7 @@ def start_drill(key: str, actor_id: int, now_ms: int) -> int:
     if drill is None or not is_available():
         raise ActionRefused("Drills need the simulator, which is not the gateway here.")
     if app_settings.resolve_current_gateway().switches.mode not in (Mode.LIVE, Mode.OFF):
-        raise ActionRefused("Turn test mode and override off first: the text of a drill has to reach its phone.")
+        raise ActionRefused("Turn off test mode and the override first: the text of a drill has to reach its phone.")
     previous = _latest_drill()
     if previous and not test_messages.is_over(previous):
         raise ActionRefused("A drill is already running. Wait until it ends.")

@@ -62,7 +62,7 @@ def test_only_one_drill_runs_at_a_time(actor_id: int) -> None:
 
 def test_drill_is_refused_in_test_mode(actor_id: int) -> None:
     setting_changes.set_setting("EnableSmsTestMode", "true", None, scenario.now_ms())
-    with pytest.raises(ActionRefused, match="Turn test mode and override off"):
+    with pytest.raises(ActionRefused, match="Turn off test mode and the override"):
         drills.start_drill("lost", actor_id, scenario.now_ms())
 
 

@@ -63,7 +63,7 @@ _ISSUES = {
     "sender": WordingIssue(
         "who sends",
         "It does not say who is sending.",
-        "People take a text without a name for fraud, and reviewers look for the sender and the program.",
+        "People mistake a text without a name for fraud, and reviewers look for the sender and the program.",
     ),
     "purpose": WordingIssue(
         "purpose",

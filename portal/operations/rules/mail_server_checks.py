@@ -18,7 +18,7 @@ _STEP_FAILURES = {
         "Enable STARTTLS on the server, or use smtps:// in PORTAL_SMTP_URL. The certificate must be for that host, "
         "from an authority that this machine trusts or that ?ca=FILE names.",
     ),
-    "login": ("The server refused our sign-in ({message}).", "Correct user and password in PORTAL_SMTP_URL."),
+    "login": ("The server refused our sign-in ({message}).", "Correct the user and password in PORTAL_SMTP_URL."),
     "sender": ("The server refused our address ({message}).", "Correct PORTAL_MAIL_FROM, or let the server accept it."),
 }
 """The reason and the fix if a step fails, in the order of `MAIL_CHECKS`."""
@@ -68,7 +68,7 @@ def _check_login(probe: SmtpProbe) -> CheckResult:
     if probe.offers_login:
         return SMTP_LOGIN.warning(
             "The server offers a sign-in, and none is configured: it may refuse to relay our email.",
-            "If it does, add user and password to PORTAL_SMTP_URL.",
+            "If it does, add a user and password to PORTAL_SMTP_URL.",
         )
     return SMTP_LOGIN.ok("None is configured, and the server asks for none.")
 

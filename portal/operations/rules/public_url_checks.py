@@ -76,7 +76,7 @@ def _explain_no_response(error: str, url: str) -> tuple[str, str]:
         ),
         "certificate": (
             f"The certificate of {host} is not trusted, so Twilio does not call it.",
-            "Install one of a public authority, with the whole chain.",
+            "Install one from a public authority, with the whole chain.",
         ),
         "time-out": (
             f"{label} did not answer in time: a firewall drops the call, or all web threads are busy.",
@@ -97,11 +97,11 @@ def _explain_status(status: int, location: str, url: str) -> tuple[str, str]:
         return (
             "The call arrived, but its signature was refused.",
             "Every process needs the same PORTAL_PUBLIC_URL and encryption key, the AuthToken must be the account's, "
-            "and the proxy must pass path and query on unchanged.",
+            "and the proxy must pass on the path and query unchanged.",
         )
     if status in (401, 404, 405, 421):
         return (
             f"{label} answered {status}: the server there does not pass /webhooks/ on to the portal.",
-            "Let the proxy pass every path on, without a sign-in of its own.",
+            "Let the proxy pass on every path, without a sign-in of its own.",
         )
     return f"{label} answered {status}.", "Check the logs of the proxy and of portal web."

@@ -47,14 +47,14 @@ _CAUSE_TEXTS = {
     ),
     RejectionCause.UNSIGNED: (
         "the signature is missing: a proxy removes the header X-Twilio-Signature, or the caller is not Twilio",
-        "Let the proxy pass every header on.",
+        "Let the proxy pass on every header.",
     ),
     RejectionCause.ADDRESS: (
         "Twilio called {detail}, which does not match PORTAL_PUBLIC_URL",
         "Set PORTAL_PUBLIC_URL to the address that Twilio calls, or set ours at Twilio: portal doctor --set-webhooks",
     ),
     RejectionCause.SHARED_KEY: (
-        "Twilio signs with a shared key, but the portal checks with the account's AuthToken only",
+        "Twilio signs with a shared key, but the portal checks only with the account's AuthToken",
         "In Twilio's webhook settings, remove the shared key from the rule for the portal's addresses.",
     ),
     RejectionCause.OTHER_ACCOUNT: (

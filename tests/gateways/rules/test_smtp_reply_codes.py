@@ -35,7 +35,7 @@ def test_enhanced_code_is_used_if_its_class_matches_the_reply(reply: int, messag
         ("5.1.1", "There is no such mailbox."),
         ("5.2.2", "The mailbox is full."),
         ("4.2.2", "The mailbox is full."),
-        ("5.3.4", "The mail is too big for the mail server."),
+        ("5.3.4", "The email is too big for the mail server."),
         ("5.7.1", "The mail server rejected it by its own policy."),
         ("5.7.99", "The mail server rejected it by its own policy."),
         ("5.1.99", "Something is wrong with the address."),

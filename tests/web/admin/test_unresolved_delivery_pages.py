@@ -67,7 +67,7 @@ def test_no_decision_while_twilio_may_still_answer(
     assert delivery_state(web_app, unknown_text_id) == "unknown"
     assert audit_entries(web_app) == []
     set_last_seen(web_app, 2.1)
-    assert "Twilio is asked about it repeatedly" in visible_text(admin.get(UNRESOLVED_TEXTS_PATH).text)
+    assert "The portal asks Twilio about it repeatedly" in visible_text(admin.get(UNRESOLVED_TEXTS_PATH).text)
     decide(admin, unknown_text_id, how, word)
     assert delivery_state(web_app, unknown_text_id) != "unknown"
 
