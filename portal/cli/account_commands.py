@@ -51,7 +51,7 @@ def create(
 @click.argument("file", type=click.Path(path_type=Path))
 @with_app_context
 def import_file(file: Path) -> None:
-    """Import the accounts in a CSV file: all of them or, if any row has an error, none.
+    """Import the accounts in a CSV file. If a row has an error, none is imported.
 
     \b
     Columns: external_id,name,email,account_type,role,timezone,phone,

@@ -28,14 +28,14 @@ from portal.core.rules.time_format import start_of_day_ms
 
 @click.group(name="consent")
 def group() -> None:
-    """Record and export consent, and verify the ledger that is its evidence."""
+    """Record and export consent, and verify its ledger."""
 
 
 @group.command(name="verify")
 @click.option("--head", metavar="DIGEST", default="", help="A digest that you noted earlier; it must be in the chain.")
 @with_app_context
 def verify_ledger(head: str) -> None:
-    """Verify the ledger's whole hash chain; exit code 1 if it is broken."""
+    """Verify the ledger's whole hash chain. Exits with 1 if it is broken."""
     result = verify_chain(head)
     if result.first_break:
         exit_with_error(f"Event {result.first_break.event_id} does not fit: {result.first_break.reason}.")
@@ -108,7 +108,7 @@ def invite(external_id: str, number: str, yes: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @with_app_context
 def import_opt_outs_command(file: Path) -> None:
-    """Import the opt-outs in a file (one number per line, or CSV): all of them or, if a row has an error, none.
+    """Import the opt-outs in a file. It has one number per line, or is a CSV. If a row has an error, none is imported.
 
     \b
     Columns: phone,stopped_at,reason (only phone is required). - reads from stdin.

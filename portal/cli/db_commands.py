@@ -54,7 +54,7 @@ def downgrade(revision: str) -> None:
 @group.command()
 @with_app_context
 def mark_restored() -> None:
-    """Declare that the database was restored from a backup, so that nothing in it is sent twice."""
+    """Declare the database restored from a backup. Then nothing in it is sent twice."""
     from portal.delivery.restore_guard import mark_restored
 
     mark_restored()

@@ -24,7 +24,7 @@ _MAX_COLUMNS = 110
 @click.option("--resume", is_flag=True, help="Resume paused lanes if no Twilio check fails.")
 @with_app_context
 def doctor(as_json: bool, set_webhooks: bool, resume: bool) -> None:
-    """Check Twilio, the portal and the mail server; exit code 1 if a check fails."""
+    """Check Twilio, the portal and the mail server. Exits with 1 if a check fails."""
     actions = [diagnostics.set_webhooks()] if set_webhooks else []
     report, refusal = diagnostics.resume_sending(now_ms) if resume else (diagnostics.run_diagnostics(now_ms), None)
     if resume and refusal is None:

@@ -8,13 +8,13 @@ from portal.settings import key_rotation
 
 @click.group(name="keys")
 def group() -> None:
-    """Rotate the keys that encrypt stored secrets (PORTAL_ENCRYPTION_KEY, newest first)."""
+    """Rotate the keys that encrypt stored secrets. PORTAL_ENCRYPTION_KEY lists them, newest first."""
 
 
 @group.command()
 @with_app_context
 def rotate() -> None:
-    """Re-encrypt every stored secret with the newest key, after which older keys can be removed. Safe to repeat."""
+    """Re-encrypt every stored secret with the newest key. Then older keys can be removed. Safe to repeat."""
     result = key_rotation.rotate_keys()
     secrets = f"{result.reencrypted} {'secret' if result.reencrypted == 1 else 'secrets'}"
     unchanged = result.total - result.reencrypted

@@ -105,7 +105,7 @@ def worker(queue: str) -> None:
 
 @portal.command()
 def scheduler() -> None:
-    """Run the scheduler, which wakes workers for overdue work, resolves unknown outcomes and polls Twilio."""
+    """Run the scheduler. It wakes workers for overdue work, resolves unknown outcomes and polls Twilio."""
     from jobs.scheduler import run_scheduler
 
     sys.exit(_run_with_settings(_with_host_lock(run_scheduler)))
@@ -114,7 +114,7 @@ def scheduler() -> None:
 @portal.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def simulator(arguments: tuple[str, ...]) -> None:
-    """Run the simulator, which stands in for Twilio and the mail server in demos and tests."""
+    """Run the simulator. It stands in for Twilio and the mail server in demos and tests."""
     os.execv(sys.executable, [sys.executable, "-m", "simulator", *arguments])
 
 

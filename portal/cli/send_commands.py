@@ -68,7 +68,7 @@ def show(send_id: int, as_json: bool) -> None:
 @click.option("--timeout", type=float, default=3600, show_default=True, help="Maximum seconds to wait.")
 @with_app_context
 def wait(send_id: int, timeout: float) -> None:
-    """Wait until every message of a send has left; exit code 1 on timeout or if the send is cancelled."""
+    """Wait until every message of a send has left. Exits with 1 on timeout or if the send is cancelled."""
     deadline = time.monotonic() + timeout
     while (send_report := progress.send_report(send_id, now_ms())).state != SendState.DONE:
         if send_report.state == SendState.CANCELED:
@@ -84,7 +84,7 @@ def wait(send_id: int, timeout: float) -> None:
 @click.argument("send_id", type=int)
 @with_app_context
 def pause(send_id: int) -> None:
-    """Pause a send: hold back its remaining messages until it is resumed."""
+    """Pause a send. Its remaining messages wait until it is resumed."""
     send_control.pause_send(send_id, None, now_ms())
     click.echo(f"Send {send_id} is paused.")
 

@@ -42,7 +42,7 @@ def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent
 @click.argument("key")
 @with_app_context
 def preview(key: str) -> None:
-    """Show the email and the text with sample values, and how the text differs from the subject."""
+    """Show the email and text with sample values. Also says how the text differs from the subject."""
     result = message_templates.preview_current_version(key)
     for field, error in result.errors.items():
         click.echo(f"{field}: {error}", err=True)
@@ -54,7 +54,7 @@ def preview(key: str) -> None:
 @group.command()
 @with_app_context
 def check() -> None:
-    """List templates that can no longer be sent, say because a filter was removed; exit code 1 if there are any."""
+    """List templates that can no longer be sent. Exits with 1 if there are any, say because a filter was removed."""
     unusable = message_templates.unusable_templates()
     for key, reason in unusable.items():
         click.echo(f"{key}: {reason}")
