@@ -64,7 +64,7 @@ def set_value(name: str, value: str, duration: str | None) -> None:
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @with_app_context
 def history(name: str | None, limit: int) -> None:
-    """List changes, newest first. Each has the time, who, the setting, and old and new value (not of a secret)."""
+    """List changes, newest first. Each has its time, author, setting, and old and new value ("changed" for secrets)."""
     name = _require_setting(name) if name is not None else ""
     entries = [*setting_history.expired_switches(now_ms(), name), *setting_history.history_entries(limit, name)]
     for entry in sorted(entries, key=lambda entry: -entry.at_ms)[:limit]:
