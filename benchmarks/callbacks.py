@@ -14,7 +14,7 @@ from benchmarks import targets
 from benchmarks.environment import FROM, PUBLIC_URL, SID, TOKEN, fresh_portal, queue_texts, serve_app
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
-from portal.messages.tables import bulk_updates, transitions
+from portal.messages.tables import attempts as attempt_rows
 from portal.messages.tables.communications import Delivery, Receipt
 from simulator.webhooks.signature import sign
 
@@ -76,7 +76,7 @@ def _create_accepted_texts() -> list[str]:
         }
         for delivery_id in db.session.scalars(ready)
     ]
-    transitions.start_attempts(attempts, now)
+    attempt_rows.start_attempts(attempts, now)
     accepted = [
         {
             "delivery_id": attempt["delivery_id"],
@@ -87,7 +87,7 @@ def _create_accepted_texts() -> list[str]:
         }
         for attempt in attempts
     ]
-    bulk_updates.accept_many(accepted, DeliveryState.ACCEPTED, now, now)
+    attempt_rows.accept_many(accepted, DeliveryState.ACCEPTED, now, now)
     db.session.commit()
     return [str(attempt["id"]) for attempt in attempts]
 

@@ -60,3 +60,10 @@ def updated_count(query: Update) -> int:
     """Execute the update and return how many rows it changed."""
     result = cast(CursorResult[Any], db.session.execute(query, execution_options={"synchronize_session": False}))
     return result.rowcount
+
+
+def updated_count_many(query: Update, rows: Sequence[dict[str, Any]]) -> int:
+    """Execute the update of a table once for each row of parameters; return how many rows that changed in all."""
+    if not rows:
+        return 0
+    return cast(CursorResult[Any], db.session.connection().execute(query, list(rows))).rowcount

@@ -12,7 +12,7 @@ from portal.delivery.tables import mail_server, ready_queue
 from portal.delivery.tables.mail_server import MailServer
 from portal.gateways.smtp import parse_url
 from portal.messages.rules.message_modes import EmailRoute
-from portal.messages.tables import lane_state, transitions, unsent_messages
+from portal.messages.tables import attempts, lane_state, transitions, unsent_messages
 from portal.settings import app_settings
 
 MAX_BATCH_SIZE = 20
@@ -51,7 +51,7 @@ def _claim(server: MailServer, at_ms: int, limit: int, route: EmailRoute) -> lis
     probe_cooldown_ms = smtp_cooldown_ms(server.consecutive_failures)
     waiting = ready_queue.waiting_emails(at_ms, 1 if probe_cooldown_ms else limit, lane_state.running_lanes("email"))
     for state in (DeliveryState.PAUSED, DeliveryState.CANCELED):
-        transitions.apply_send_state([row.id for row, target in waiting if target == state], state, at_ms)
+        transitions.follow_send([row.id for row, target in waiting if target == state], state, at_ms)
     deliveries = [row for row, target in waiting if target == DeliveryState.READY]
     if probe_cooldown_ms and deliveries:
         server.retry_at_ms = at_ms + probe_cooldown_ms
@@ -62,7 +62,7 @@ def _claim(server: MailServer, at_ms: int, limit: int, route: EmailRoute) -> lis
         ClaimedEmail(row.id, secrets.token_urlsafe(12), at_ms, lease_ms, failures, route.destination_for(row.address))
         for row in deliveries
     ]
-    transitions.start_attempts([_attempt_row(item, route) for item in claimed], at_ms)
+    attempts.start_attempts([_attempt_row(item, route) for item in claimed], at_ms)
     return claimed
 
 

@@ -22,7 +22,7 @@ from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, R
 from portal.gateways.smtp import SERVER_DOWN, SmtpGateway
 from portal.messages import restore_check
 from portal.messages.rules.attempt_outcome import AttemptOutcome
-from portal.messages.tables import transitions, unresolved
+from portal.messages.tables import attempts, transitions, unresolved
 from portal.messages.tables.communications import Delivery
 from portal.sends.tables import sends
 
@@ -150,47 +150,47 @@ def record_email_results(sent: list[EmailResult], at_ms: int) -> None:
 def _record(item: ClaimedEmail, outcome: Outcome | ReleasedEmail, at_ms: int) -> None:
     if isinstance(outcome, ReleasedEmail):
         _back_to_ready(item, at_ms, outcome.delay_ms)
-        transitions.finish_attempt(item.attempt_id, AttemptOutcome.RELEASED, at_ms)
+        attempts.finish_attempt(item.attempt_id, AttemptOutcome.RELEASED, at_ms)
     elif isinstance(outcome, NotSent) and outcome.code == SERVER_DOWN:
         _back_to_ready(item, at_ms)
         details = {"detail": outcome.message, "http_status": outcome.http_status}
-        transitions.finish_attempt(item.attempt_id, AttemptOutcome.NOT_SENT, at_ms, **details)
+        attempts.finish_attempt(item.attempt_id, AttemptOutcome.NOT_SENT, at_ms, **details)
     elif isinstance(outcome, Accepted):
         _complete(item, DeliveryState.HANDED_OFF, at_ms, provider_id=outcome.provider_id, reason="")
-        transitions.finish_attempt(item.attempt_id, AttemptOutcome.ACCEPTED, at_ms, provider_id=outcome.provider_id)
+        attempts.finish_attempt(item.attempt_id, AttemptOutcome.ACCEPTED, at_ms, provider_id=outcome.provider_id)
     else:
         _record_failure(item, outcome, at_ms)
 
 
 def _complete(item: ClaimedEmail, to: DeliveryState, at_ms: int, **changes: Any) -> None:
-    transitions.complete_attempt(item.delivery_id, item.attempt_id, to, at_ms, **changes)
+    transitions.complete(item.delivery_id, item.attempt_id, to, at_ms, **changes)
 
 
 def _back_to_ready(item: ClaimedEmail, at_ms: int, delay_ms: int = 0) -> None:
     """The attempt does not count, since waiting for the server is no retry. The wait ends once the server is back."""
-    attempts = Delivery.attempt_count - 1
-    _complete(item, DeliveryState.READY, at_ms, due_at_ms=at_ms + delay_ms, attempt_count=attempts)
+    attempt_count = Delivery.attempt_count - 1
+    _complete(item, DeliveryState.READY, at_ms, due_at_ms=at_ms + delay_ms, attempt_count=attempt_count)
 
 
 def _record_failure(item: ClaimedEmail, outcome: _FailedOutcome, at_ms: int) -> None:
-    attempts = db.session.get_one(Delivery, item.delivery_id, populate_existing=True).attempt_count
+    attempt_count = db.session.get_one(Delivery, item.delivery_id, populate_existing=True).attempt_count
     code = "" if isinstance(outcome, Unknown) else outcome.code
     is_failing = mail_server_status.server_signal(outcome) is ServerSignal.FAILING
     is_sender_rejected = is_failing and isinstance(outcome, Rejected | NotSent)
     if is_sender_rejected and smtp_cooldown_ms(item.failures):
         _back_to_ready(item, at_ms, _RETRY_AFTER_PROBE_MS)
-    elif _is_retried(item, outcome, attempts, is_sender_rejected):
-        _complete(item, DeliveryState.READY, at_ms, due_at_ms=at_ms + email_backoff_ms(attempts))
+    elif _is_retried(item, outcome, attempt_count, is_sender_rejected):
+        _complete(item, DeliveryState.READY, at_ms, due_at_ms=at_ms + email_backoff_ms(attempt_count))
     else:
         to = DeliveryState.EXPIRED if isinstance(outcome, NotSent | Unknown) else DeliveryState.REJECTED
         _complete(item, to, at_ms, error_code=code, reason="" if code else outcome.message)
     result = AttemptOutcome.REJECTED if isinstance(outcome, Rejected) else AttemptOutcome.NOT_SENT
     details = {"detail": outcome.message, "http_status": outcome.http_status, "error_code": code}
-    transitions.finish_attempt(item.attempt_id, result, at_ms, **details)
+    attempts.finish_attempt(item.attempt_id, result, at_ms, **details)
 
 
-def _is_retried(item: ClaimedEmail, outcome: _FailedOutcome, attempts: int, is_sender_rejected: bool) -> bool:
+def _is_retried(item: ClaimedEmail, outcome: _FailedOutcome, attempt_count: int, is_sender_rejected: bool) -> bool:
     """A rejection that concerns the recipient is final at once (RFC 5321 4.2.1)."""
     if isinstance(outcome, NotSent | Unknown):
-        return attempts < MAX_EMAIL_ATTEMPTS
+        return attempt_count < MAX_EMAIL_ATTEMPTS
     return is_sender_rejected and unresolved.rejection_count(item.delivery_id) + 1 < _MAX_SENDER_REJECTIONS

@@ -13,7 +13,7 @@ from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, NotSent, Outcome, Rejected
 from portal.gateways.rules.smtp_codes import PORTAL_ERROR_CODES, is_sender_fault
 from portal.gateways.smtp import SERVER_DOWN
-from portal.messages.tables import transitions
+from portal.messages.tables import unsent_messages
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def record_server_signals(outcomes: Sequence[Outcome], now_ms: int) -> None:
         return
     cooldown_ms = smtp_cooldown_ms(failures)
     if smtp_cooldown_ms(row.consecutive_failures) and not cooldown_ms:
-        transitions.retry_emails_now(now_ms)
+        unsent_messages.retry_emails_now(now_ms)
     messages = [outcome.message for outcome in outcomes if not isinstance(outcome, Accepted)]
     row.consecutive_failures = failures
     row.retry_at_ms = now_ms + cooldown_ms if cooldown_ms else 0
@@ -70,5 +70,5 @@ def retry_mail_server_now(now_ms: int) -> None:
     with transaction():
         row = mail_server.lock_mail_server(server_address())
         row.retry_at_ms = min(row.retry_at_ms, now_ms)
-        transitions.retry_emails_now(now_ms)
+        unsent_messages.retry_emails_now(now_ms)
     queue.enqueue(settings().redis_url, "drain_email")

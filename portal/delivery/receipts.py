@@ -18,7 +18,7 @@ from portal.gateways.rules import provider_codes
 from portal.gateways.rules.provider_codes import RetryPolicy, explain_error_code
 from portal.messages import conflicting_reports
 from portal.messages.conflicting_reports import DeliveryReport
-from portal.messages.tables import bulk_updates, receipt_matching, transitions
+from portal.messages.tables import attempts, receipt_matching, transitions
 from portal.messages.tables.communications import Attempt, Delivery, Receipt
 from portal.settings.tables.sending_numbers import clear_unrecognized_failures
 
@@ -78,8 +78,8 @@ def _apply(receipts: Sequence[Receipt], now_ms: int) -> None:
     attempts = receipt_matching.attempts_for(receipts)
     matched = [(receipt, attempts[receipt.id]) for receipt in receipts if receipt.id in attempts]
     ids = [attempt.delivery_id for _, attempt in matched]
-    bulk_updates.lock_deliveries(ids)
-    before = bulk_updates.delivery_states(ids) if any(receipt.error_code for receipt, _ in matched) else {}
+    transitions.lock_deliveries(ids)
+    before = transitions.delivery_states(ids) if any(receipt.error_code for receipt, _ in matched) else {}
     by_state = _group_by_state(matched)
     conflicting = [*_advance_deliveries(by_state, now_ms), *_confirm_attempts(matched, now_ms)]
     receipt_matching.mark_receipts_applied([(receipt.id, attempt.delivery_id) for receipt, attempt in matched])
@@ -115,7 +115,7 @@ def _advance_deliveries(by_state: Mapping[str, _MatchedReceipts], now_ms: int) -
     unmoved: list[tuple[Receipt, Attempt]] = []
     for state, pairs in by_state.items():
         rows = [(attempt.delivery_id, receipt.provider_id, receipt.error_code) for receipt, attempt in pairs]
-        if bulk_updates.advance_many(rows, state, now_ms, now_ms + RECEIPT_CHECK_DELAY_MS) < len(rows):
+        if transitions.report_many(rows, state, now_ms, now_ms + RECEIPT_CHECK_DELAY_MS) < len(rows):
             unmoved += [pair for pair in pairs if STATES[state].final or pair[1].provider_id is None]
     return unmoved
 
@@ -138,7 +138,7 @@ def _confirm_attempts(matched: _MatchedReceipts, now_ms: int) -> _MatchedReceipt
         provider_ids.setdefault(attempt.id, attempt.provider_id or receipt.provider_id)
     unconfirmed = {attempt.id for _, attempt in matched if attempt.provider_id is None}
     pairs = [(attempt_id, provider_ids[attempt_id]) for attempt_id in sorted(unconfirmed)]
-    is_only_one = bulk_updates.confirm_accepted(pairs, now_ms)
+    is_only_one = attempts.confirm_accepted(pairs, now_ms)
     return [
         (receipt, attempt)
         for receipt, attempt in matched
@@ -189,9 +189,9 @@ def apply_provider_status(delivery: Delivery, message: ProviderMessage, now_ms: 
     """
     provider_id, code = message.provider_id, message.error_code
     state = state_for_receipt(message.status, code) or DeliveryState.ACCEPTED
-    accepted = transitions.advance_delivery(delivery.id, DeliveryState.ACCEPTED, now_ms, provider_id=provider_id)
-    advanced = transitions.advance_delivery(delivery.id, state, now_ms, provider_id=provider_id, error_code=code)
-    is_only_one = not attempt_id or bulk_updates.confirm_accepted([(attempt_id, provider_id)], now_ms)
+    accepted = transitions.report(delivery.id, DeliveryState.ACCEPTED, now_ms, provider_id=provider_id)
+    advanced = transitions.report(delivery.id, state, now_ms, provider_id=provider_id, error_code=code)
+    is_only_one = not attempt_id or attempts.confirm_accepted([(attempt_id, provider_id)], now_ms)
     moved = accepted or advanced
     if not is_only_one or (not moved and (attempt_id or STATES[state].final)):
         conflicting_reports.record_conflicts([DeliveryReport(delivery.id, state, provider_id, code)], now_ms)

@@ -19,7 +19,7 @@ from portal.gateways.rules.provider_schema import Credentials
 from portal.messages import conflicting_reports
 from portal.messages.rules import sms_segments
 from portal.messages.rules.attempt_outcome import AttemptOutcome
-from portal.messages.tables import transitions, unresolved
+from portal.messages.tables import attempts, transitions, unresolved
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.settings.app_settings import live_credentials
 from portal.settings.live_gateway import message_created_ms
@@ -67,7 +67,7 @@ def requeue_unknown_emails(now_ms: int) -> None:
             state = DeliveryState.EXPIRED if is_expired else DeliveryState.READY
             retry = {"due_at_ms": now_ms + email_backoff_ms(delivery.attempt_count)}
             changes = {"reason": "The mail server never confirmed it"} if is_expired else retry
-            transitions.complete_attempt(delivery.id, delivery.attempt_id or "", state, now_ms, **changes)
+            transitions.complete(delivery.id, delivery.attempt_id or "", state, now_ms, **changes)
 
 
 def fetch_missing_receipts(clock: Callable[[], int]) -> None:
@@ -159,8 +159,8 @@ def _requeue_or_expire(attempt: Attempt, now_ms: int) -> None:
         wait_seconds = _NOT_FOUND_BACKOFF_SECONDS[min(misses, len(_NOT_FOUND_BACKOFF_SECONDS) - 1)]
         retry = {"due_at_ms": now_ms + wait_seconds * 1000}
         changes = {"reason": "Twilio never received it"} if is_expired else retry
-        if transitions.complete_attempt(attempt.delivery_id, attempt.id, state, now_ms, **changes):
-            transitions.finish_attempt(attempt.id, AttemptOutcome.NOT_FOUND, now_ms)
+        if transitions.complete(attempt.delivery_id, attempt.id, state, now_ms, **changes):
+            attempts.finish_attempt(attempt.id, AttemptOutcome.NOT_FOUND, now_ms)
 
 
 def _recheck_later(attempt: Attempt, now_ms: int, settle_windows: int = 0, **changes: Any) -> None:
@@ -168,7 +168,7 @@ def _recheck_later(attempt: Attempt, now_ms: int, settle_windows: int = 0, **cha
     settle_ms = round(settings().sms_unknown_seconds * 1000)
     changes["due_at_ms"] = now_ms + (settle_windows * settle_ms or min(_RECHECK_DELAY_MS, settle_ms // 4))
     with transaction():
-        transitions.complete_attempt(attempt.delivery_id, attempt.id, DeliveryState.UNKNOWN, now_ms, **changes)
+        transitions.complete(attempt.delivery_id, attempt.id, DeliveryState.UNKNOWN, now_ms, **changes)
 
 
 def _fetch_status(delivery_id: int, provider_id: str, credentials: Credentials, clock: Callable[[], int]) -> None:

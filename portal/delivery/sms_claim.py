@@ -22,7 +22,7 @@ from portal.delivery.sms_scheduling import ClaimBatch, SenderCapacity, SenderPoo
 from portal.delivery.tables.ready_queue import WaitingText
 from portal.gateways.outcomes import Accepted, NotSent, UnrecognizedError
 from portal.gateways.rules.provider_schema import Credentials, SenderSettings
-from portal.messages.tables import lane_state, transitions, unsent_messages
+from portal.messages.tables import attempts, lane_state, transitions, unsent_messages
 from portal.messages.tables.communications import Attempt
 from portal.sends.deferred_texts import quiet_hours_lookup
 from portal.settings import app_settings
@@ -141,7 +141,7 @@ def _claim(
     read_us = clock()
     assigned = pool.assign_slots(texts, read_us, lead_time_us)
     claimed = tuple(_build_claim(text, member, slot_us, route, read_us) for member, text, slot_us in assigned)
-    transitions.start_attempts([_attempt_row(attempt, now_ms) for attempt in claimed], now_ms)
+    attempts.start_attempts([_attempt_row(attempt, now_ms) for attempt in claimed], now_ms)
     _advance_lanes([text for _, text, _ in assigned], batch.first_skipped)
     if only_tests and not batch.sender_keys:
         return ClaimCycle((), None)
@@ -153,7 +153,7 @@ def _apply_send_states(waiting: list[WaitingText], now_ms: int) -> list[WaitingT
     for state in (DeliveryState.PAUSED, DeliveryState.CANCELED):
         ids = [text.delivery_id for text in waiting if text.target_state == state]
         if ids:
-            transitions.apply_send_state(ids, state, now_ms)
+            transitions.follow_send(ids, state, now_ms)
     return [text for text in waiting if text.target_state == DeliveryState.READY]
 
 
@@ -185,7 +185,7 @@ def _skip_if_blocked(text: WaitingText, mode: Mode, now_ms: int) -> bool:
     if routing.crosses_test_mode(text.requested_mode, mode):
         reason = Reason.MODE_CHANGED
     if reason is not None:
-        transitions.skip_delivery(text.delivery_id, reason, now_ms)
+        transitions.skip(text.delivery_id, reason, now_ms)
     return reason is not None
 
 
@@ -195,14 +195,14 @@ def _postpone_duplicates(texts: list[WaitingText], route: SendRoute, now_ms: int
     if not linkless:
         return texts
     phones = [_destination(text, route) for text in linkless]
-    in_flight = transitions.duplicates_in_flight(phones, route.credentials.account_sid)
+    in_flight = attempts.duplicates_in_flight(phones, route.credentials.account_sid)
     postponed: list[int] = []
     for phone, text in zip(phones, linkless, strict=True):
         key = (phone, text.body)
         if key in in_flight:
             postponed.append(text.delivery_id)
         in_flight.add(key)
-    transitions.postpone(postponed, now_ms + _DUPLICATE_WAIT_MS)
+    unsent_messages.postpone(postponed, now_ms + _DUPLICATE_WAIT_MS)
     return [text for text in texts if text.delivery_id not in postponed]
 
 

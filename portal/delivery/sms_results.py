@@ -15,7 +15,7 @@ from portal.gateways.rules.provider_codes import OPTED_OUT, TOO_MANY_REQUESTS, C
 from portal.messages import conflicting_reports
 from portal.messages.conflicting_reports import DeliveryReport
 from portal.messages.rules.attempt_outcome import AttemptOutcome
-from portal.messages.tables import bulk_updates, transitions, unresolved
+from portal.messages.tables import attempts, transitions, unresolved
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.settings.tables import sending_numbers
 
@@ -75,10 +75,10 @@ def concerns_sender(result: SmsResult) -> bool:
 
 def record_results(results: Sequence[SmsResult], now_ms: int) -> None:
     """Inside a transaction. A guarded update that changes nothing was overtaken by better evidence."""
-    bulk_updates.lock_deliveries(result.delivery_id for result in results)
+    transitions.lock_deliveries(result.delivery_id for result in results)
     _record_accepted(results, now_ms)
     released = [result for result in results if isinstance(result.outcome, ReleasedText)]
-    bulk_updates.release_claims([(result.delivery_id, result.attempt_id) for result in released], now_ms)
+    attempts.release_claims([(result.delivery_id, result.attempt_id) for result in released], now_ms)
     for result in sorted(results, key=lambda result: isinstance(result.outcome, AccountFault)):
         # lock sending numbers after the ledger, as receipts do: the same order prevents deadlocks
         if not isinstance(result.outcome, Accepted | ReleasedText):
@@ -131,7 +131,7 @@ def _record_accepted(results: Sequence[SmsResult], now_ms: int) -> None:
             if isinstance(result.outcome, Accepted) and (result.mode in SIMULATED_MODES) is simulated
         ]
         state = DeliveryState.SIMULATED if simulated else DeliveryState.ACCEPTED
-        is_consistent = bulk_updates.accept_many(rows, state, now_ms, now_ms + RECEIPT_CHECK_DELAY_MS)
+        is_consistent = attempts.accept_many(rows, state, now_ms, now_ms + RECEIPT_CHECK_DELAY_MS)
         if not (is_consistent or simulated):
             reports = [DeliveryReport(row["delivery_id"], state, row["provider_id"]) for row in rows]
             conflicting_reports.record_conflicts(reports, now_ms)
@@ -187,11 +187,11 @@ def _finish_attempt(result: SmsResult, kind: AttemptOutcome, outcome: _FailedOut
     details = {"detail": outcome.message, "http_status": outcome.http_status, "error_code": code}
     if result.kind == TextKind.TEST:  # its page shows the response verbatim
         details["provider_response"] = outcome.provider_response
-    transitions.finish_attempt(result.attempt_id, kind, now_ms, **details)
+    attempts.finish_attempt(result.attempt_id, kind, now_ms, **details)
 
 
 def _complete(result: SmsResult, to: DeliveryState, now_ms: int, **changes: Any) -> bool:
-    return transitions.complete_attempt(result.delivery_id, result.attempt_id, to, now_ms, **changes)
+    return transitions.complete(result.delivery_id, result.attempt_id, to, now_ms, **changes)
 
 
 def _back_to_ready(result: SmsResult, code: str, next_at_ms: int, now_ms: int, count_attempt: bool = True) -> bool:

@@ -12,7 +12,7 @@ from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.messages.rules.attempt_outcome import AttemptOutcome
-from portal.messages.tables import transitions, unresolved
+from portal.messages.tables import attempts, transitions, unresolved
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.settings.app_settings import live_credentials
 
@@ -101,8 +101,8 @@ def _apply_decision(delivery: Delivery, attempt_id: str, decision: str, now_ms: 
         NOT_SENT: {"to": DeliveryState.EXPIRED, "reason": note},
         RESEND: {"to": DeliveryState.READY, "reason": "", "due_at_ms": now_ms},
     }
-    transitions.complete_attempt(delivery.id, attempt_id, now_ms=now_ms, **changes[decision])
-    transitions.finish_attempt(attempt_id, AttemptOutcome.UNKNOWN, now_ms, detail=note)
+    transitions.complete(delivery.id, attempt_id, now_ms=now_ms, **changes[decision])
+    attempts.finish_attempt(attempt_id, AttemptOutcome.UNKNOWN, now_ms, detail=note)
 
 
 def _lock_unresolved(delivery_id: int) -> tuple[Delivery, Attempt]:

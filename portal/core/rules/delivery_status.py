@@ -147,10 +147,11 @@ def state_for_receipt(status: str, error_code: str) -> DeliveryState | None:
 
 
 def can_transition(current: str, to: str) -> bool:
+    """Whether evidence that the state is now `to` moves a delivery: only forward, and never out of a final state."""
     state = STATES[current]
     return not state.final and STATES[to].rank > state.rank
 
 
-def states_before(to: str) -> tuple[str, ...]:
-    """The states that may change to `to`, for the WHERE clause of a guarded update."""
-    return tuple(name for name in STATES if can_transition(name, to))
+def states_before(to: str) -> tuple[DeliveryState, ...]:
+    """The states from which evidence may move a delivery to `to`."""
+    return tuple(state.name for state in _STATES if can_transition(state.name, to))

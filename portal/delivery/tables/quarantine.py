@@ -9,7 +9,7 @@ from portal.core.extensions import db
 from portal.core.rules.delivery_status import UNSENT, WAITING
 from portal.core.rules.routing import Mode
 from portal.messages.rules.attempt_outcome import AttemptOutcome
-from portal.messages.tables import bulk_updates
+from portal.messages.tables import transitions
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.sends.tables.sends import FANNING_OUT_STATES, Send
 
@@ -41,7 +41,7 @@ def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
     ]
     if attempts:
         db.session.execute(insert(Attempt), attempts)
-        bulk_updates.mark_unresolved([(attempt["delivery_id"], attempt["id"]) for attempt in attempts], now_ms)
+        transitions.quarantine([(attempt["delivery_id"], attempt["id"]) for attempt in attempts], now_ms)
     return len(attempts)
 
 

@@ -1,85 +1,100 @@
-"""Claim, complete and reschedule deliveries. Every change of state is guarded by the state it starts from."""
+"""Every change of a delivery's state, guarded by the states that `messages.rules.delivery_transitions` permits.
 
-from collections.abc import Sequence
+A guarded update that changes no row was overtaken by another event.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Table, Update, bindparam, or_, select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import DeliveryState, states_before
+from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.lanes import Lane
 from portal.core.rules.routing import Reason, TextKind
-from portal.core.statements import updated_count
-from portal.messages.rules.attempt_outcome import AttemptOutcome
-from portal.messages.tables.communications import Attempt, Communication, Delivery
-from portal.messages.tables.unsent_messages import LANES, READY
+from portal.core.statements import updated_count, updated_count_many
+from portal.messages.rules.delivery_transitions import DeliveryEvent, source_states
+from portal.messages.tables.communications import Communication, Delivery
+from portal.messages.tables.unsent_messages import READY
 
 DELIVERY_CHANNELS = ("email", "sms")
 _DELIVERY = cast(Table, Delivery.__table__)
-_ATTEMPT = cast(Table, Attempt.__table__)
 
 
-def duplicates_in_flight(phones: Sequence[str], account_sid: str) -> set[tuple[str, str]]:
-    """(phone, body) of the account’s texts to these phones whose outcome is not known yet."""
-    query = (
-        select(Attempt.destination, Delivery.body)
-        .join(Delivery, Delivery.attempt_id == Attempt.id)
-        .where(Attempt.destination.in_(phones), Attempt.account_sid == account_sid)
-        .where(Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNKNOWN)))
-    )
-    return set(db.session.execute(query))
+def lock_deliveries(delivery_ids: Iterable[int]) -> None:
+    """Lock rows in order of id, so that workers never deadlock. SQLite has a single writer anyway."""
+    if db.session.get_bind().dialect.name != "sqlite":
+        ids = sorted(set(delivery_ids))
+        db.session.execute(select(Delivery.id).where(Delivery.id.in_(ids)).order_by(Delivery.id).with_for_update())
 
 
-def apply_send_state(delivery_ids: Sequence[int], to: str, now_ms: int) -> None:
-    """Pause or cancel claimed messages whose send changed after they were queued. Inside a transaction."""
-    query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == DeliveryState.READY)
-    updated_count(query.values(state=to, state_changed_at_ms=now_ms))
+def delivery_states(delivery_ids: Iterable[int]) -> dict[int, str]:
+    query = select(Delivery.id, Delivery.state).where(Delivery.id.in_(set(delivery_ids)))
+    return {delivery_id: state for delivery_id, state in db.session.execute(query)}
 
 
-def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
-    """Insert the attempts and lease their deliveries, before anything is sent."""
-    if not attempts:
-        return
-    db.session.execute(insert(Attempt), list(attempts))
-    claim = (
-        update(_DELIVERY)
-        .where(_DELIVERY.c.id == bindparam("b_delivery"))
-        .values(state=DeliveryState.SENDING, attempt_id=bindparam("b_attempt"), lease_until_ms=bindparam("b_lease"))
-        .values(attempt_count=_DELIVERY.c.attempt_count + 1, state_changed_at_ms=now_ms, reason="")
+def claim(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
+    """Lease the deliveries to their attempts (rows with `delivery_id`, `id` and `lease_until_ms`)."""
+    statement = _move_each(DeliveryEvent.CLAIM, DeliveryState.SENDING).values(
+        attempt_id=bindparam("b_attempt"),
+        lease_until_ms=bindparam("b_lease"),
+        attempt_count=_DELIVERY.c.attempt_count + 1,
+        state_changed_at_ms=now_ms,
+        reason="",
     )
     names = {"b_delivery": "delivery_id", "b_attempt": "id", "b_lease": "lease_until_ms"}
-    rows = [{parameter: attempt[name] for parameter, name in names.items()} for attempt in attempts]
-    db.session.connection().execute(claim, rows)
+    updated_count_many(statement, [{key: row[name] for key, name in names.items()} for row in attempts])
 
 
-def finish_attempt(attempt_id: str, outcome: str, now_ms: int, **details: Any) -> None:
-    """Record the outcome of an attempt. Evidence that it was accepted is never overwritten.
+def release(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
+    """Make claimed messages that were not sent ready again, without counting the attempt (delivery and attempt id)."""
+    statement = (
+        _move_each(DeliveryEvent.RELEASE, DeliveryState.READY)
+        .where(_DELIVERY.c.attempt_id == bindparam("b_attempt"))
+        .values(state_changed_at_ms=now_ms, lease_until_ms=None, due_at_ms=now_ms)
+        .values(attempt_count=_DELIVERY.c.attempt_count - 1)
+    )
+    updated_count_many(statement, _pair_parameters(pairs))
 
-    Write the delivery’s row first: receipts lock the two rows in that order, so there is no deadlock.
-    """
-    query = update(Attempt).where(Attempt.id == attempt_id)
-    if outcome != AttemptOutcome.ACCEPTED:
-        query = query.where(Attempt.provider_id.is_(None))
-    updated_count(query.values(outcome=outcome, finished_at_ms=now_ms, **details))
 
-
-def complete_attempt(delivery_id: int, attempt_id: str, to: str, now_ms: int, **changes: Any) -> bool:
+def complete(delivery_id: int, attempt_id: str, to: str, now_ms: int, **changes: Any) -> bool:
     """Move a delivery that this attempt still owns. False if something else has moved it meanwhile."""
-    query = update(Delivery).where(Delivery.id == delivery_id, Delivery.attempt_id == attempt_id)
-    query = query.where(Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNKNOWN)))
-    return updated_count(query.values(state=to, state_changed_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
+    statement = _move(DeliveryEvent.COMPLETE, to, now_ms).where(
+        Delivery.id == delivery_id, Delivery.attempt_id == attempt_id
+    )
+    return updated_count(statement.values(lease_until_ms=None, **changes)) > 0
 
 
-def advance_delivery(delivery_id: int, to: str, now_ms: int, **changes: Any) -> bool:
+def report(delivery_id: int, to: str, now_ms: int, **changes: Any) -> bool:
     """Move a delivery forward on evidence from the provider. False if its state is as far already, or final."""
-    query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state.in_(states_before(to)))
-    return updated_count(query.values(state=to, state_changed_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
+    statement = _move(DeliveryEvent.REPORT, to, now_ms).where(Delivery.id == delivery_id)
+    return updated_count(statement.values(lease_until_ms=None, **changes)) > 0
 
 
-def postpone(delivery_ids: Sequence[int], until_ms: int) -> None:
-    query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == DeliveryState.READY)
-    updated_count(query.values(due_at_ms=until_ms))
+def report_many(rows: Sequence[tuple[int, str, str]], to: str, now_ms: int, next_at_ms: int) -> int:
+    """`report` for many (delivery id, Twilio id, error code). Return how many moved."""
+    names, times = ("b_delivery", "b_provider", "b_code"), {"b_now": now_ms, "b_next": next_at_ms}
+    return updated_count_many(_report_each(to), [dict(zip(names, row, strict=True)) | times for row in rows])
+
+
+@cache
+def _report_each(to: str) -> Update:
+    """Cached for each state: at hundreds of receipts a second, building it is a good part of the work."""
+    return (
+        _move_each(DeliveryEvent.REPORT, to)
+        .values(state_changed_at_ms=bindparam("b_now"), lease_until_ms=None, due_at_ms=bindparam("b_next"))
+        .values(provider_id=bindparam("b_provider"), error_code=bindparam("b_code"))
+    )
+
+
+def follow_send(
+    delivery_ids: Sequence[int], to: str, now_ms: int, source: str = DeliveryState.READY, **changes: Any
+) -> int:
+    """Move messages in the state `source` because their send or its quiet hours changed. Return how many moved."""
+    statement = _move(DeliveryEvent.FOLLOW_SEND, to, now_ms).where(Delivery.state == source)
+    return updated_count(statement.where(Delivery.id.in_(delivery_ids)).values(**changes))
 
 
 def defer(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
@@ -95,26 +110,44 @@ def defer(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
         .with_for_update(skip_locked=True, of=Delivery)
     )
     ids = list(db.session.scalars(due))
-    query = update(Delivery).where(Delivery.id.in_(ids), Delivery.state == DeliveryState.READY)
-    deferred = {"state": DeliveryState.DEFERRED, "reason": Reason.QUIET_HOURS, "due_at_ms": until_ms}
-    updated_count(query.values(**deferred, state_changed_at_ms=now_ms))
+    statement = _move(DeliveryEvent.DEFER, DeliveryState.DEFERRED, now_ms).where(Delivery.id.in_(ids))
+    updated_count(statement.values(reason=Reason.QUIET_HOURS, due_at_ms=until_ms))
 
 
-def skip_delivery(delivery_id: int, reason: str, now_ms: int) -> None:
-    query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state == DeliveryState.READY)
-    db.session.execute(query.values(state=DeliveryState.SKIPPED, reason=reason, state_changed_at_ms=now_ms))
+def skip(delivery_id: int, reason: str, now_ms: int) -> None:
+    statement = _move(DeliveryEvent.SKIP, DeliveryState.SKIPPED, now_ms).where(Delivery.id == delivery_id)
+    updated_count(statement.values(reason=reason))
 
 
 def expire_leases(now_ms: int) -> None:
     """Messages past their lease may have been sent: they become unknown until evidence resolves them."""
-    is_sending = (Delivery.channel.in_(DELIVERY_CHANNELS), Delivery.state == DeliveryState.SENDING)
-    changes = {"state": DeliveryState.UNKNOWN, "state_changed_at_ms": now_ms, "due_at_ms": now_ms}
-    query = update(Delivery).where(*is_sending, Delivery.lease_until_ms < now_ms)
-    updated_count(query.values(**changes, lease_until_ms=None))
+    statement = _move(DeliveryEvent.LEASE_EXPIRES, DeliveryState.UNKNOWN, now_ms).where(
+        Delivery.channel.in_(DELIVERY_CHANNELS), Delivery.lease_until_ms < now_ms
+    )
+    updated_count(statement.values(due_at_ms=now_ms, lease_until_ms=None))
 
 
-def retry_emails_now(now_ms: int) -> None:
-    """Retry waiting emails at once when the mail server is back. Inside a transaction."""
-    waiting = (Delivery.channel == "email", READY, Delivery.lane.in_(LANES))
-    query = update(Delivery).where(*waiting, Delivery.due_at_ms > now_ms)
-    db.session.execute(query.values(due_at_ms=now_ms))
+def quarantine(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
+    """Make waiting messages that may have been sent unknown. Pairs are delivery and attempt ids."""
+    statement = (
+        _move_each(DeliveryEvent.QUARANTINE, DeliveryState.UNKNOWN)
+        .values(attempt_id=bindparam("b_attempt"))
+        .values(state_changed_at_ms=now_ms, due_at_ms=now_ms)
+    )
+    updated_count_many(statement, _pair_parameters(pairs))
+
+
+def _move(event: DeliveryEvent, to: str, now_ms: int) -> Update:
+    sources = source_states(event, to)
+    guard = Delivery.state == sources[0] if len(sources) == 1 else Delivery.state.in_(sources)
+    return update(Delivery).where(guard).values(state=to, state_changed_at_ms=now_ms)
+
+
+def _move_each(event: DeliveryEvent, to: str) -> Update:
+    """For executemany, which cannot expand an IN. Its parameter `b_delivery` is the delivery's id."""
+    states: list[ColumnElement[bool]] = [_DELIVERY.c.state == state for state in source_states(event, to)]
+    return update(_DELIVERY).where(_DELIVERY.c.id == bindparam("b_delivery"), or_(*states)).values(state=to)
+
+
+def _pair_parameters(pairs: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
+    return [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.lanes import Lane
+from portal.core.statements import updated_count
 from portal.messages.tables.communications import Delivery
 
 LANES = tuple(Lane)
@@ -27,3 +28,15 @@ def _first_due_ms(channel: str, lane: int) -> int | None:
         Delivery.channel == channel, Delivery.state == DeliveryState.READY, Delivery.lane == lane
     )
     return db.session.scalar(query.order_by(Delivery.due_at_ms).limit(1))
+
+
+def postpone(delivery_ids: Sequence[int], until_ms: int) -> None:
+    query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == DeliveryState.READY)
+    updated_count(query.values(due_at_ms=until_ms))
+
+
+def retry_emails_now(now_ms: int) -> None:
+    """Retry waiting emails at once when the mail server is back. Inside a transaction."""
+    waiting = (Delivery.channel == "email", READY, Delivery.lane.in_(LANES))
+    query = update(Delivery).where(*waiting, Delivery.due_at_ms > now_ms)
+    db.session.execute(query.values(due_at_ms=now_ms))

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import exists, or_, select
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
-from portal.core.statements import updated_count
+from portal.messages.tables import transitions
 from portal.messages.tables.communications import Delivery
 from portal.messages.tables.transitions import DELIVERY_CHANNELS
 from portal.messages.tables.unsent_messages import LANES
@@ -23,8 +23,7 @@ def move_deliveries(
     """Move up to a chunk of the due messages, next first, and return the count. Inside a transaction."""
     query = _next_query(select(Delivery.id), send_id, channel, state, due_ms)
     ids = list(db.session.scalars(query.limit(CHUNK_SIZE).with_for_update(skip_locked=True)))
-    move = update(Delivery).where(Delivery.id.in_(ids), Delivery.state == state)
-    return updated_count(move.values(state=target, state_changed_at_ms=now_ms, **changes))
+    return transitions.follow_send(ids, target, now_ms, state, **changes)
 
 
 def next_delivery(send_id: int, channel: str, state: str, due_ms: int = ANY_TIME_MS) -> tuple[int, int] | None:

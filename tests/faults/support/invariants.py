@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.core.rules.delivery_status import STATES
+from portal.messages.rules.delivery_transitions import TRANSITIONS
 from tests.faults.support.fault_environment import FaultEnvironment
 from tests.faults.support.timing import LEASE_SECONDS
 from tests.support import servers
@@ -15,6 +16,9 @@ _MAX_SENDING_MS = {"sms": round(LEASE_SECONDS * 1000) + 60_000, "email": 300_000
 
 _ALLOWED_REGRESSIONS = {("sending", "ready"), ("unknown", "ready"), ("ready", "paused"), ("paused", "ready")}
 """The permitted transitions to a lower rank: nothing was sent, or a lookup proved that."""
+
+
+_PERMITTED = {(source, target) for change in TRANSITIONS for source in change.sources for target in change.targets}
 
 
 class DefectFound(AssertionError):
@@ -106,6 +110,7 @@ def check_transitions(environment: FaultEnvironment, send: int) -> None:
     entered_at_ms: dict[int, int] = {}
     for delivery, channel, at_ms, old, new in environment.database.rows(query, send=send):
         assert not STATES[old].final, f"I6 on {environment.engine}: delivery {delivery} went from {old} to {new}"
+        assert (old, new) in _PERMITTED, f"I6 on {environment.engine}: delivery {delivery} went from {old} to {new}"
         is_forward = STATES[new].rank > STATES[old].rank
         assert is_forward or (old, new) in _ALLOWED_REGRESSIONS, (
             f"I6 on {environment.engine}: delivery {delivery} moved back from {old} to {new}"
