@@ -10,41 +10,33 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
-import structlog
-
 from portal.core.clock import now_us
 from portal.core.context import settings
 from portal.core.database_retry import TRANSIENT_DATABASE_ERRORS, retry_on_database_error
-from portal.core.rules.routing import SIMULATED_MODES, TextKind
 from portal.core.transaction import transaction
 from portal.delivery.rules.concurrency_limit import ConcurrencyLimit
+from portal.delivery.sms_call import SmsCaller
 from portal.delivery.sms_claim import ClaimCycle, ClaimedText, record_and_claim
-from portal.delivery.sms_results import ReleasedText, SmsResult, blocks_sender
+from portal.delivery.sms_outcome import SmsResult
 from portal.delivery.sms_scheduling import HORIZON_US
 from portal.gateways import queue
-from portal.gateways.outcomes import NotSent, Outcome, Unknown
-from portal.gateways.provider import MAX_IN_FLIGHT, OutgoingText, SmsGateway
+from portal.gateways.outcomes import NotSent
+from portal.gateways.provider import MAX_IN_FLIGHT, SmsGateway
 from portal.gateways.registry import sms_gateway
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS
 from portal.messages import restore_check
 from portal.sends.tables import sends
 
-_log = structlog.get_logger(__name__)
-
 DRAIN_SECONDS = 20.0
 _HAND_OVER_US = 1_000_000
-_MAX_SLOT_WAIT_US = HORIZON_US + 1_000_000
 _FINAL_CALLS_GRACE_US = HORIZON_US + 500_000
 """How long a finished run waits for its last calls, some with slots yet to come, without claiming more. If one
 hangs, the run continues: the lane must not stand still for as long as a call may take."""
 _MAX_RUN_EXTENSIONS = 5
-_MAX_QUEUED_US = 800_000
-"""A text that waits longer for a free request is claimed again: after a STOP none may be sent for over a second."""
 _INITIAL_LEAD_TIME_US = 30_000
 _MAX_LEAD_TIME_US = HORIZON_US // 2
 _RESULT_BATCH_SECONDS = 0.02
 _SWITCH_INTERVAL_SECONDS = 0.0005
-_NEARLY_SATURATED = MAX_IN_FLIGHT * 3 // 4
 _MAX_WAIT_SECONDS = 1.0
 _concurrency_limit = ConcurrencyLimit(MAX_IN_FLIGHT)
 """Shared by the runs of this process."""
@@ -62,21 +54,18 @@ class SmsWorkerRun:
         concurrency_limit: ConcurrencyLimit | None = None,
     ) -> None:
         """`concurrency_limit` carries over what earlier runs learned."""
-        self._gateway = gateway
         self._clock = clock
+        self._caller = SmsCaller(gateway, clock, round(settings().sms_timeout_seconds * 1000))
         self._should_stop = should_stop
         self._seconds_us = round(seconds * 1_000_000)
         self._ends_us = clock() + self._seconds_us
         self._last_end_us = self._ends_us + (_MAX_RUN_EXTENSIONS - 1) * self._seconds_us
-        self._timeout_ms = round(settings().sms_timeout_seconds * 1000)
         self._results: SimpleQueue[SmsResult] = SimpleQueue()
         self._unrecorded: list[SmsResult] = []
         self._in_flight = 0
         self._lead_time_us = _INITIAL_LEAD_TIME_US
         self._concurrency_limit = concurrency_limit or ConcurrencyLimit(MAX_IN_FLIGHT)
         self._help_requested = False
-        self._sender_blocked_at_us: dict[str, int] = {}
-        self._active_calls: set[str] = set()
 
     def run(self) -> bool:
         """Return whether texts are left that are due at once, so that another run is needed."""
@@ -101,7 +90,7 @@ class SmsWorkerRun:
             cycle = self._record_and_claim(capacity)
             for claimed in cycle.claimed:
                 self._in_flight += 1
-                pool.submit(self._send, claimed)
+                pool.submit(self._call, claimed)
             self._update_lead_time(cycle)
             if capacity:
                 next_us = cycle.next_claim_us
@@ -109,6 +98,10 @@ class SmsWorkerRun:
             if not self._in_flight and (self._is_stopping() or not self._is_before(next_us, self._ends_us)):
                 return self._is_before(next_us, self._clock() + _HAND_OVER_US)
             self._collect_results(cycle.next_claim_us)
+
+    def _call(self, claimed: ClaimedText) -> None:
+        """In its own thread. Whatever happens, exactly one result is returned."""
+        self._results.put(self._caller.send(claimed))
 
     def _flush_results(self) -> None:
         """Record the results of requests in flight when a run breaks off; otherwise they would be lost."""
@@ -170,48 +163,6 @@ class SmsWorkerRun:
 
     def _is_stopping(self) -> bool:
         return self._should_stop() or self._clock() >= self._ends_us
-
-    def _send(self, claimed: ClaimedText) -> None:
-        """In its own thread. Whatever happens, exactly one result is returned."""
-        try:
-            outcome = self._call_provider(claimed)
-        except Exception as error:  # the text may have been sent: its result must not be lost
-            _log.exception("unexpected error from the SMS gateway", attempt=claimed.attempt_id)
-            outcome = Unknown(f"The call ended unexpectedly ({type(error).__name__}).")
-        mode, sender_key = claimed.mode, claimed.sender.sender_key
-        if blocks_sender(outcome) and mode not in SIMULATED_MODES:
-            self._sender_blocked_at_us[sender_key] = self._clock()
-        result = SmsResult(claimed.attempt_id, claimed.delivery_id, mode, sender_key, outcome, claimed.kind)
-        self._results.put(result)
-
-    def _call_provider(self, claimed: ClaimedText) -> Outcome | ReleasedText:
-        wait_us = claimed.slot_us - self._clock()
-        if wait_us > _MAX_SLOT_WAIT_US:
-            return ReleasedText()
-        time.sleep(max(0.0, wait_us / 1_000_000))
-        if self._is_too_late(claimed):
-            return ReleasedText()
-        text = OutgoingText(claimed.sent_to, claimed.body, claimed.attempt_id, claimed.validity_seconds)
-        self._active_calls.add(claimed.attempt_id)
-        try:
-            return self._gateway.submit_message(claimed.credentials, claimed.sender, text)
-        finally:
-            self._active_calls.remove(claimed.attempt_id)
-
-    def _is_too_late(self, claimed: ClaimedText) -> bool:
-        """If nearly all requests are busy, the lane is below its rate, so a late text does not crowd out others."""
-        now_us, claimed_us = self._clock(), claimed.claimed_at_us
-        is_saturated = len(self._active_calls) >= _NEARLY_SATURATED
-        latest_us = claimed_us + _MAX_QUEUED_US if is_saturated else claimed.slot_us + _max_lateness_us(claimed)
-        is_lease_ending = now_us // 1000 > claimed.lease_until_ms - self._timeout_ms
-        # once the number is blocked, what was claimed before would only be rejected
-        was_blocked = claimed_us <= self._sender_blocked_at_us.get(claimed.sender.sender_key, 0)
-        return now_us > latest_us or is_lease_ending or (was_blocked and claimed.kind != TextKind.TEST)
-
-
-def _max_lateness_us(claimed: ClaimedText) -> int:
-    """A text that is later than this takes a new slot: sending it now would exceed the rate in that second."""
-    return round(max(10_000.0, min(200_000.0, 1_000_000 / claimed.sender.segments_per_second)))
 
 
 def drain_sms(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:

@@ -22,7 +22,7 @@ from portal.core.rules.delivery_status import STATES, displayed_state
 from portal.core.transaction import transaction
 from portal.delivery import maintenance, receipts, reconciliation, unresolved_deliveries
 from portal.delivery.sms_claim import ClaimedText, record_and_claim
-from portal.delivery.sms_results import ReleasedText, SmsResult
+from portal.delivery.sms_outcome import ReleasedText, SmsResult
 from portal.gateways import registry
 from portal.gateways.outcomes import AccountFault, NotSent, Rejected, Unknown
 from portal.gateways.provider import OutgoingText

@@ -15,7 +15,7 @@ from portal.core.rules.routing import TextKind
 from portal.core.rules.sender_assignment import SenderAssignment
 from portal.core.transaction import transaction
 from portal.delivery.sms_claim import record_and_claim
-from portal.delivery.sms_results import SmsResult
+from portal.delivery.sms_outcome import SmsResult
 from portal.delivery.tables import ready_queue
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.operations import test_messages

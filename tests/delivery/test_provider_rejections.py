@@ -13,7 +13,7 @@ from portal.core.transaction import transaction
 from portal.delivery.receipts import record_receipt
 from portal.delivery.rules.provider_quotas import cooldown_ends_ms
 from portal.delivery.sms_claim import ClaimedText, record_and_claim
-from portal.delivery.sms_results import SmsResult
+from portal.delivery.sms_outcome import SmsResult
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
 from portal.gateways.provider import OutgoingText
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, Cooldown, explain_error_code

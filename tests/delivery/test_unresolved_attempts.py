@@ -11,9 +11,9 @@ from portal.consent.tables.ledger import ConsentEvent
 from portal.core import audit_log
 from portal.core.extensions import db
 from portal.delivery import maintenance, reconciliation
+from portal.delivery.sms_call import SmsCaller
 from portal.delivery.sms_claim import ClaimedText, record_and_claim
-from portal.delivery.sms_results import ReleasedText, SmsResult
-from portal.delivery.sms_worker import SmsWorkerRun
+from portal.delivery.sms_outcome import ReleasedText, SmsResult
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Unknown
 from portal.gateways.twilio_messages import TwilioGateway, _parse_response
 from portal.messages.tables.communications import Attempt
@@ -141,10 +141,9 @@ def test_text_with_an_expired_lease_becomes_unknown(monkeypatch: pytest.MonkeyPa
 
 def test_worker_past_its_slot_does_not_send(simulator: servers.SimulatorClient) -> None:
     claimed = _claim_and_crash()
-    late = SmsWorkerRun(
-        TwilioGateway(simulator.url, "http://127.0.0.1:9", 2), clock=lambda: claimed.slot_us + 10_000_000
-    )
-    assert late._call_provider(claimed) == ReleasedText()
+    gateway = TwilioGateway(simulator.url, "http://127.0.0.1:9", 2)
+    late = SmsCaller(gateway, clock=lambda: claimed.slot_us + 10_000_000, timeout_ms=2_000)
+    assert late.send(claimed).outcome == ReleasedText()
     assert simulator.accepted_texts() == []
 
 

@@ -14,7 +14,7 @@ from portal.core.transaction import transaction
 from portal.delivery import reconciliation, unresolved_deliveries
 from portal.delivery.receipts import _store_receipts, apply_provider_status, record_receipt
 from portal.delivery.sms_claim import ClaimedText, record_and_claim
-from portal.delivery.sms_results import SmsResult
+from portal.delivery.sms_outcome import SmsResult
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown
 from portal.gateways.provider import ProviderMessage
 from portal.messages import timeline

@@ -19,7 +19,7 @@ from portal.core.rules.lanes import Lane
 from portal.core.transaction import transaction
 from portal.delivery import email_claim, sms_worker
 from portal.delivery.sms_claim import record_and_claim
-from portal.delivery.sms_results import SmsResult
+from portal.delivery.sms_outcome import SmsResult
 from portal.gateways.outcomes import Accepted, NotSent
 from portal.messages import lane_control
 from portal.sends import fan_out, progress, send_control, send_creation

@@ -9,7 +9,7 @@ from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.core.extensions import db
 from portal.delivery.sms_claim import ClaimedText, record_and_claim
-from portal.delivery.sms_results import SmsResult
+from portal.delivery.sms_outcome import SmsResult
 from portal.gateways.outcomes import Accepted
 from portal.messages.tables.communications import Delivery
 from tests.support import scenario

@@ -11,7 +11,7 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.delivery import maintenance
 from portal.delivery.sms_claim import ClaimedText
-from portal.delivery.sms_results import SmsResult
+from portal.delivery.sms_outcome import SmsResult
 from portal.gateways.outcomes import Accepted, AccountFault, Unknown
 from portal.messages.tables.communications import Attempt
 from portal.settings.tables.sending_numbers import SendingNumber

@@ -43,8 +43,8 @@ class Transition:
 
 
 _CLAIMS = ("delivery.email_claim", "delivery.sms_claim")
-_SEND_STATE = (*_CLAIMS, "sends.tables.state_sync")
-_RESULTS = ("delivery.email_worker", "delivery.reconciliation", "delivery.sms_results")
+_SEND_STATE = ("delivery.claim_policies", "delivery.email_claim", "sends.tables.state_sync")
+_RESULTS = ("delivery.email_worker", "delivery.reconciliation", "delivery.sms_failures")
 _REPORTED = (
     _ACCEPTED,
     DeliveryState.SENT,
@@ -73,8 +73,8 @@ TRANSITIONS = (
         ("consent.consent_notifications", "operations.test_messages", "sends.fan_out"),
     ),
     Transition(DeliveryEvent.CLAIM, (_READY,), (_SENDING,), _CLAIMS),
-    Transition(DeliveryEvent.SKIP, (_READY,), (DeliveryState.SKIPPED,), ("delivery.sms_claim",)),
-    Transition(DeliveryEvent.DEFER, (_READY,), (_DEFERRED,), ("delivery.sms_claim",)),
+    Transition(DeliveryEvent.SKIP, (_READY,), (DeliveryState.SKIPPED,), ("delivery.claim_policies",)),
+    Transition(DeliveryEvent.DEFER, (_READY,), (_DEFERRED,), ("delivery.claim_policies",)),
     Transition(DeliveryEvent.FOLLOW_SEND, (_READY, _DEFERRED), (_PAUSED,), _SEND_STATE),
     Transition(DeliveryEvent.FOLLOW_SEND, (_READY, _DEFERRED, _PAUSED), (_CANCELED,), _SEND_STATE),
     Transition(DeliveryEvent.FOLLOW_SEND, (_PAUSED, _DEFERRED), (_READY,), _SEND_STATE),
