@@ -57,7 +57,7 @@ class SmsCaller:
             self._active_calls.remove(claimed.attempt_id)
 
     def _is_too_late(self, claimed: ClaimedText) -> bool:
-        """If nearly all requests are busy, the lane is below its rate, so a late text crowds no other."""
+        """If nearly all requests are busy, the lane is below its rate, so a late text does not crowd out others."""
         now_us, claimed_us = self._clock(), claimed.claimed_at_us
         is_saturated = len(self._active_calls) >= _NEARLY_SATURATED
         latest_us = claimed_us + _MAX_QUEUED_US if is_saturated else claimed.slot_us + _max_lateness_us(claimed)
@@ -68,5 +68,5 @@ class SmsCaller:
 
 
 def _max_lateness_us(claimed: ClaimedText) -> int:
-    """A text that is later takes a new slot: sending it now would crowd the second it falls into."""
+    """A text that is later than this takes a new slot: sending it now would exceed the rate in that second."""
     return round(max(10_000.0, min(200_000.0, 1_000_000 / claimed.sender.segments_per_second)))
