@@ -21,6 +21,7 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.csv_input import RowError
 from portal.core.rules.email_address import needs_smtputf8
+from portal.core.statements import refresh_statistics
 from portal.core.transaction import transaction
 
 _CHUNK_SIZE = 1_000
@@ -68,6 +69,7 @@ def import_accounts(
             chunk = rows[start : start + _CHUNK_SIZE]
             _insert_chunk(chunk, recipients, now_ms)
             progress("Importing", start + len(chunk), len(rows))
+        refresh_statistics(Account, PhoneNumber)
     return ImportResult(len(rows), [*file.warnings, *map(str, result.warnings)])
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, Update
+from sqlalchemy import CursorResult, Table, Update, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase
 
@@ -54,6 +54,15 @@ def upsert_many(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], un
 def _insert(table: type[DeclarativeBase]) -> Any:
     dialect = db.session.get_bind().dialect.name
     return (sqlite if dialect == "sqlite" else postgresql).insert(cast(Table, table.__table__))
+
+
+def refresh_statistics(*tables: type[DeclarativeBase]) -> None:
+    """Have PostgreSQL count the rows of tables that grew at once. Until its autovacuum does, it plans for a few rows.
+
+    With such a plan, a query over all of an audience may take minutes.
+    """
+    if db.session.get_bind().dialect.name == "postgresql":
+        db.session.execute(text(f"ANALYZE {', '.join(table.__tablename__ for table in tables)}"))
 
 
 def updated_count(query: Update) -> int:

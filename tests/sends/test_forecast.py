@@ -116,7 +116,9 @@ def test_segments_are_estimated_from_an_even_sample(monkeypatch: pytest.MonkeyPa
 def test_render_error_of_one_account_does_not_break_the_plan() -> None:
     scenario.add_template("loop", body="{% for i in (1..external_id) %}x{% endfor %}")
     lane_driver.create_many_accounts(3)
-    db.session.execute(update(Account).where(Account.external_id == "C-0").values(external_id="99999"))
+    db.session.execute(
+        update(Account).where(Account.external_id == "C-0").values(external_id="99999", external_id_folded="99999")
+    )
     db.session.commit()
     plan = send_creation.plan_send("loop", EVERYONE, {}, now_ms())
     assert (plan.emails, plan.texts, plan.sample_recipient) == (3, 3, "C-1")

@@ -8,6 +8,7 @@ from sqlalchemy import insert, select
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.core.extensions import db
+from portal.core.statements import refresh_statistics
 from portal.delivery.sms_claim import ClaimedText, record_and_claim
 from portal.delivery.sms_outcome import SmsResult
 from portal.gateways.outcomes import Accepted
@@ -109,5 +110,6 @@ def create_many_accounts(total: int, prefix: str = "C", sms_every: int = 1) -> l
         if index % sms_every == 0
     ]
     db.session.execute(insert(PhoneNumber), phones)
+    refresh_statistics(Account, PhoneNumber)
     db.session.commit()
     return ids

@@ -68,12 +68,12 @@ def test_provider_outage_shows_on_every_admin_page(
     with app_transaction(web_app):
         db.session.add(SendingNumber(number="+12025550199", next_free_at_us=0, paused_reason="", down_since_ms=1))
     for page in (admin.get("/Admin/Sends").text, admin.get("/Admin/Accounts").text):
-        assert "Twilio does not answer Texts wait. None is lost" in visible_text(page)
+        assert "Twilio does not answer Texts wait, and none is lost." in visible_text(page)
         assert find_page_problems(page) == []
     assert "The SMS gateway is not responding, so the time of the last text is not known." in visible_text(
         admin.get("/Admin/Sends/1").text
     )
-    assert "Not reached The gateway has not answered since" in visible_text(sysadmin.get("/SysAdmin/Queues").text)
+    assert "Not reachable The provider has not answered since" in visible_text(sysadmin.get("/SysAdmin/Queues").text)
     assert "does not answer" not in number_owner.get("/MyAccount/CommunicationsHistory").text
     with app_transaction(web_app):
         delivery = db.session.get_one(Delivery, ready_text_id)

@@ -40,7 +40,7 @@ def test_recipient_sees_why_a_text_is_deferred(number_owner: WebClient, deferred
 
 def test_queue_overview_counts_deferred_texts(sysadmin: WebClient, deferred_text_id: int) -> None:
     page = sysadmin.get("/SysAdmin/Queues").text
-    assert "1 for the end of quiet hours" in page
+    assert "and 1 until quiet hours end" in page
     assert find_page_problems(page) == []
 
 
