@@ -1,7 +1,7 @@
 """Opt-ins of imported accounts: always kept as evidence, and texts only if no later event is against it."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, text
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
@@ -91,3 +91,12 @@ def assert_state_matches_ledger(number: str) -> None:
     holder = recording.consent_state_of(number).recipient_id
     held = select(PhoneNumber.account_id).where(PhoneNumber.number == number, PhoneNumber.receives_sms == True)  # noqa: E712
     assert db.session.scalars(held).one_or_none() == holder
+
+
+def test_postgresql_plans_for_imported_accounts_at_once() -> None:
+    rows = [(f"P-{index}", scenario.phone_number(index), "2026-01-02") for index in range(300)]
+    import_opted_in_accounts(*rows)
+    if db.engine.name == "postgresql":
+        query = text("SELECT relname, reltuples FROM pg_class WHERE relname IN ('account', 'phone_number')")
+        assert dict(db.session.execute(query).all()) == {"account": 300, "phone_number": 300}
+    assert db.session.scalar(select(func.count(PhoneNumber.id))) == 300
