@@ -20,7 +20,8 @@ from portal.processes.supervisor import ShutdownRequested, Supervisor
 
 QUEUES = ("sms", "email", "work")
 _VALKEY_READY_SECONDS = 60.0  # reading a long append-only file takes a while
-_READY_SECONDS = 30.0
+_READY_SECONDS = 120.0
+"""On a busy or slow machine, the first start may take a minute."""
 
 
 @dataclass(frozen=True)
