@@ -10,7 +10,8 @@ from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.gateways.rules.provider_schema import SenderSettings
 from portal.gateways.rules.twilio_resources import TwilioApiError
-from portal.gateways.twilio_account import AccountError, TwilioAccount
+from portal.gateways.twilio_account import TwilioAccount
+from portal.gateways.twilio_http import RequestFailed
 from portal.operations import local_checks, twilio_checks, twilio_snapshot
 from portal.operations.check_runner import Clock, run_checks
 from portal.operations.rules.account_checks import describe_api_error
@@ -82,6 +83,6 @@ def _set_webhooks(sender: SenderSettings, account: TwilioAccount, urls: tuple[st
             account.set_service_webhooks(config.sid, *urls)
         else:
             account.set_number_webhooks(config.sid, sender.from_number, *urls)
-    except AccountError as error:
+    except RequestFailed as error:
         return describe_api_error(error.error)
     return None

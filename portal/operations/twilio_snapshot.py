@@ -20,7 +20,8 @@ from portal.gateways.rules.twilio_resources import (
     reported_number_type,
 )
 from portal.gateways.rules.webhook_round_trip import INBOUND_WEBHOOK_PATH, STATUS_WEBHOOK_PATH
-from portal.gateways.twilio_account import AccountError, TwilioAccount
+from portal.gateways.twilio_account import TwilioAccount
+from portal.gateways.twilio_http import RequestFailed
 from portal.operations.rules.checks import CheckResult
 from portal.operations.rules.public_url_checks import check_public_url, is_public_host
 from portal.settings import app_settings
@@ -99,7 +100,7 @@ def fetch_sender(sender: SenderSettings, account: TwilioAccount) -> SenderSnapsh
 def call_or_error(request: Callable[[], T]) -> T | TwilioApiError:
     try:
         return request()
-    except AccountError as error:
+    except RequestFailed as error:
         return error.error
 
 

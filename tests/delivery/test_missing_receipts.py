@@ -4,14 +4,12 @@ import json
 from collections.abc import Callable
 
 import pytest
-import urllib3
 from sqlalchemy import delete
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import LAST_RECEIPT_CHECK_MS
 from portal.delivery import reconciliation
 from portal.delivery.receipts import record_receipt
-from portal.gateways import twilio_messages
 from portal.gateways.provider import ProviderUnavailable
 from portal.messages import timeline
 from portal.messages.tables.communications import Delivery
@@ -115,13 +113,6 @@ def test_message_missing_at_twilio_does_not_block_other_checks(
         check_receipts_after(after_ms)
         assert fetch_call_count(simulator) == 2 * (index + 1), "one round checks both"
     assert displayed_states() == [NO_RECEIPT] * 2
-
-
-def test_404_from_a_proxy_is_not_an_answer_from_twilio() -> None:
-    html = urllib3.HTTPResponse(b"<html>404 Not Found</html>", status=404)
-    assert not twilio_messages._is_missing(html)
-    with pytest.raises(ProviderUnavailable):
-        twilio_messages._parse_page(html)
 
 
 def test_receipt_after_the_last_check_still_counts() -> None:
