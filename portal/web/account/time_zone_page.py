@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
@@ -10,70 +10,42 @@ from portal.accounts.account_management import set_timezone
 from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.context import settings
-from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.time_zones import timezone_choices, timezone_or_utc
 from portal.web.access import allow
+from portal.web.account.time_zone_form import TimeZoneForm
 from portal.web.layout import is_sms_visible
-from portal.web.request_input import form_code
 
 pages = Blueprint("time_zones", __name__)
 
 
-@pages.get("/MyAccount/TimeZone")
+@pages.route("/MyAccount/TimeZone", methods=["GET", "POST"])
 @allow("user")
-def show_own() -> ResponseReturnValue:
-    return _page(current_user, own=True)
+def own() -> ResponseReturnValue:
+    return _page(current_user, url_for("my_history.listing"), own=True)
 
 
-@pages.post("/MyAccount/TimeZone")
-@allow("user")
-def change_own() -> ResponseReturnValue:
-    return _change(current_user, own=True)
-
-
-@pages.get("/Admin/Accounts/<id:account_id>/TimeZone")
+@pages.route("/Admin/Accounts/<id:account_id>/TimeZone", methods=["GET", "POST"])
 @allow("admin")
-def show_for_account(account_id: int) -> ResponseReturnValue:
-    return _page(_account(account_id), own=False)
+def for_account(account_id: int) -> ResponseReturnValue:
+    account = db.session.get(Account, account_id) or abort(404)
+    return _page(account, url_for("admin_accounts.profile", account_id=account.id), own=False)
 
 
-@pages.post("/Admin/Accounts/<id:account_id>/TimeZone")
-@allow("admin")
-def change_for_account(account_id: int) -> ResponseReturnValue:
-    return _change(_account(account_id), own=False)
-
-
-def _account(account_id: int) -> Account:
-    return db.session.get(Account, account_id) or abort(404)
-
-
-def _change(account: Account, own: bool) -> ResponseReturnValue:
-    timezone = form_code("timezone")
-    try:
-        set_timezone(account.id, timezone, current_user.id, now_ms())
-    except InvalidInput as error:
-        return _page(account, own, timezone, error.errors)
-    flash("Time zone saved.", "info")
-    return redirect(_back_url(account, own), 303)
-
-
-def _back_url(account: Account, own: bool) -> str:
-    return url_for("my_history.listing") if own else url_for("admin_accounts.profile", account_id=account.id)
-
-
-def _page(
-    account: Account, own: bool, submitted: str = "", errors: dict[str, str] | None = None
-) -> ResponseReturnValue:
+def _page(account: Account, back_url: str, own: bool) -> ResponseReturnValue:
+    form = TimeZoneForm(obj=None if request.method == "POST" else account)
+    if form.validate_on_submit():
+        set_timezone(account.id, form.timezone.data, current_user.id, now_ms())
+        flash("Time zone saved.", "info")
+        return redirect(back_url, 303)
     page = render_template(
         "time_zone.html",
         account=account,
+        form=form,
         own=own,
-        back_url=_back_url(account, own),
-        value=submitted if errors else account.timezone,
+        back_url=back_url,
         local_time=datetime.fromtimestamp(now_ms() / 1000, timezone_or_utc(account.timezone)).strftime("%A, %H:%M"),
         cities=timezone_choices(),
         quiet_hours=settings().quiet_hours if is_sms_visible() else None,
-        errors=errors or {},
     )
-    return page, 422 if errors else 200
+    return page, 422 if form.errors else 200

@@ -1,0 +1,61 @@
+"""The base of every form class: cleaned text, and one error for each field.
+
+The CSRF token is checked before a view runs (`csrf` in `portal.core.extensions`).
+"""
+
+from typing import Any, Self
+
+from flask import request
+from flask_wtf import FlaskForm
+from wtforms import PasswordField, SelectField, StringField, TelField
+
+from portal.core.context import settings
+from portal.core.errors import InvalidInput, NumberUnconfirmed
+from portal.core.rules import text_input
+from portal.core.rules.phone import example_phone
+
+
+class PortalForm(FlaskForm):  # type: ignore[misc]
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]
+        def wrap_formdata(self, form: Any, formdata: Any) -> Any:
+            """Flask-WTF would read a JSON body as a form."""
+            return None if request.is_json else super().wrap_formdata(form, formdata)
+
+        def bind_field(self, form: Any, unbound_field: Any, options: dict[str, Any]) -> Any:
+            """Clean all text but passwords, before the field's own filters."""
+            kind = unbound_field.field_class
+            if issubclass(kind, StringField | SelectField) and not issubclass(kind, PasswordField):
+                options["filters"] = (_clean_text, *unbound_field.kwargs.get("filters", ()))
+            return unbound_field.bind(form=form, **options)
+
+    @property
+    def error_messages(self) -> dict[str, str]:
+        return {name: messages[0] for name, messages in self.errors.items()}
+
+    def with_errors(self, error: InvalidInput) -> Self:
+        """This form, with what an action refused as the errors of its fields."""
+        for name, message in error.errors.items():
+            self[name].errors = [message]
+        return self
+
+
+class PhoneForm(PortalForm):
+    """`number_to_confirm` is an unusual number that is accepted once a person confirms its digits."""
+
+    number = TelField("Phone number")
+    confirmed_phone = StringField(filters=[text_input.clean_code])
+    number_to_confirm = ""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        example = example_phone(settings().region)
+        self.number.description = f"Such as {example}. For other countries, start with + and the country code."
+
+    def with_errors(self, error: InvalidInput) -> Self:
+        self.number_to_confirm = error.phone_number if isinstance(error, NumberUnconfirmed) else ""
+        return super().with_errors(error)
+
+
+def _clean_text(value: Any) -> str:
+    """Empty for a missing field, and for a file in its place."""
+    return text_input.clean_for_storage(value) if isinstance(value, str) else ""
