@@ -38,6 +38,11 @@ def parse_id(text: str) -> int | None:
     return int(text) if _ID.match(text) else None
 
 
+def parse_version(text: str) -> int:
+    """The number of a version, from 0; -1, which is no version, for anything else."""
+    return 0 if text == "0" else parse_id(text) or -1
+
+
 def form_text(name: str) -> str:
     """A form field as typed, without characters that databases cannot store."""
     return text_input.clean_for_storage(request.form.get(name, ""))

@@ -15,9 +15,9 @@ from portal.content.content_blocks import RenderedBlock
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.web.account import phone_number_form
-from portal.web.account.phone_number_form import NumberContext, display_phone
+from portal.web.account.phone_number_form import InvitationForm, NumberContext, display_phone
 from portal.web.layout import is_sms_visible
-from portal.web.request_input import form_text, is_htmx_request, query_text
+from portal.web.request_input import is_htmx_request, query_text
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def invite(number_context: NumberContext, number_id: int) -> ResponseReturnValue
     phone = _phone_or_404(number_context, number_id)
     prompt = _prompt_base(number_context, phone)
     try:
-        invitations.invite(number_id, number_context.actor, _prompt_version(), now_ms())
+        invitations.invite(number_id, number_context.actor, InvitationForm().version.data, now_ms())
     except invitations.WordingChanged as error:
         prompt = replace(prompt, wording=invitations.opt_in_prompt(phone.number), error=error.message)
     except invitations.RequestRecorded as error:
@@ -108,12 +108,6 @@ def _prompt_base(number_context: NumberContext, phone: PhoneNumber) -> Invitatio
         is_stopped=is_stopped(phone.number),
         displaced_account=invitations.displaced_account_of(phone, viewer_is_admin=not number_context.is_own),
     )
-
-
-def _prompt_version() -> int:
-    """-1, which is no version, for anything but a number."""
-    version = form_text("version")
-    return int(version) if version.isascii() and version.isdecimal() and len(version) < 10 else -1
 
 
 def _render_prompt(number_context: NumberContext, prompt: InvitationPrompt, status: int) -> ResponseReturnValue:

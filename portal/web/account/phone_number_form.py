@@ -1,11 +1,13 @@
-"""The form for an account's phone numbers, on the person's own page and on the Account Profile."""
+"""The forms for an account's phone numbers, on the person's own page and on the Account Profile."""
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flask import url_for
 from flask_security import current_user
+from wtforms import HiddenField, StringField
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, other_phones_with, phones_of
@@ -19,15 +21,30 @@ from portal.core.actor import Actor
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
-from portal.core.rules.phone import example_phone, format_phone
+from portal.core.rules.phone import format_phone
 from portal.settings.live_gateway import sending_number_label
 from portal.web.access import has_role
+from portal.web.base_form import PhoneForm, PortalForm
 from portal.web.current_actor import current_actor
 from portal.web.layout import is_sms_visible
 from portal.web.polling import poll_interval_seconds
-from portal.web.request_input import form_code, form_text, unconfirmed_number
+from portal.web.request_input import parse_version
 
 _HOUR_MS = 3_600_000
+
+
+class NewNumberForm(PhoneForm):
+    label = StringField("Label (optional)")
+
+
+class InvitationForm(PortalForm):
+    """`version` is that of the wording that the person saw."""
+
+    version = HiddenField(filters=[parse_version])
+
+
+class NumberLabelForm(PortalForm):
+    label = StringField("Label")
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,7 @@ class PhoneNumberRow:
     """`status` is None while texts are off. The page polls every `poll_seconds`."""
 
     phone: PhoneNumber
+    label_form: NumberLabelForm
     status: NumberStatus | None
     other_phones: list[PhoneNumber]
     since_prefix: str = ""
@@ -98,33 +116,31 @@ class NumberRemoval:
 
 
 @dataclass(frozen=True)
-class PhoneNumbersForm:
-    """`errors` is keyed by field, `label_errors` by number id, and `values` is the rejected input.
+class PhoneNumberForms:
+    """All numbers, each with the form of its label, and the form that adds one.
 
     `stop_help_text` is Markdown, empty while texts are off.
     """
 
     number_context: NumberContext
     rows: list[PhoneNumberRow]
-    region: str
-    example: str
-    stop_help_text: str = ""
-    values: dict[str, str] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
-    label_errors: dict[int, str] = field(default_factory=dict)
-    number_to_confirm: str = ""
-    """A number to be added once somebody confirms its digits."""
+    new_number: NewNumberForm
+    stop_help_text: str
 
     @property
     def has_errors(self) -> bool:
-        return bool(self.errors or self.label_errors)
+        return any(form.errors for form in (self.new_number, *(row.label_form for row in self.rows)))
 
 
-def build_form(number_context: NumberContext, **changes: dict[str, str] | dict[int, str]) -> PhoneNumbersForm:
-    rows = _build_rows(phones_of(number_context.account.id))
-    region = settings().region
-    form = PhoneNumbersForm(number_context, rows, region, example_phone(region), stop_help_text(number_context))
-    return replace(form, **changes)  # type: ignore[arg-type]
+def build_forms(
+    number_context: NumberContext,
+    new_number: NewNumberForm | None = None,
+    label_forms: Mapping[int, NumberLabelForm] | None = None,
+) -> PhoneNumberForms:
+    """`new_number` and `label_forms`, by number id, are rejected input; the other forms are as before any input."""
+    rows = _build_rows(phones_of(number_context.account.id), label_forms or {})
+    new_number = new_number or NewNumberForm(formdata=None)
+    return PhoneNumberForms(number_context, rows, new_number, stop_help_text(number_context))
 
 
 def find_phone(number_context: NumberContext, number_id: int) -> PhoneNumber | None:
@@ -134,7 +150,7 @@ def find_phone(number_context: NumberContext, number_id: int) -> PhoneNumber | N
 def find_row(number_context: NumberContext, number_id: int) -> PhoneNumberRow | None:
     """None for a number of another account, as for one that does not exist."""
     phone = find_phone(number_context, number_id)
-    return _build_rows([phone])[0] if phone else None
+    return _build_rows([phone], {})[0] if phone else None
 
 
 def stop_help_text(number_context: NumberContext) -> str:
@@ -144,15 +160,13 @@ def stop_help_text(number_context: NumberContext) -> str:
     return content_blocks.render_block(content_block_checks.STOP_HELP_INFO).markdown
 
 
-def submit_new_number(number_context: NumberContext) -> PhoneNumbersForm | None:
-    """None if the number was added; else the form with the input and its errors."""
-    values = {"number": form_text("number"), "label": form_text("label")}
-    account_id, confirmed = number_context.account.id, form_code("confirmed_phone")
+def submit_new_number(number_context: NumberContext) -> PhoneNumberForms | None:
+    """None if the number was added; else the forms with the input and its errors."""
+    form, account_id = NewNumberForm(), number_context.account.id
     try:
-        account_phones.add_number(account_id, values["number"], values["label"], now_ms(), confirmed)
+        account_phones.add_number(account_id, form.number.data, form.label.data, now_ms(), form.confirmed_phone.data)
     except InvalidInput as error:
-        form = build_form(number_context, values=values, errors=error.errors)
-        return replace(form, number_to_confirm=unconfirmed_number(error))
+        return build_forms(number_context, form.with_errors(error))
     return None
 
 
@@ -161,11 +175,12 @@ def number_added_message(number_context: NumberContext) -> str:
     return f"{message} To get texts there too, choose “Enable texts…” next to it." if is_sms_visible() else message
 
 
-def submit_label(number_context: NumberContext, number_id: int) -> PhoneNumbersForm | None:
+def submit_label(number_context: NumberContext, number_id: int) -> PhoneNumberForms | None:
+    form = NumberLabelForm()
     try:
-        account_phones.relabel_number(number_id, number_context.account.id, form_text("label"))
+        account_phones.relabel_number(number_id, number_context.account.id, form.label.data)
     except InvalidInput as error:
-        return build_form(number_context, label_errors={number_id: error.message})
+        return build_forms(number_context, label_forms={number_id: form.with_errors(error)})
     return None
 
 
@@ -194,13 +209,14 @@ def display_phone(number: str) -> str:
     return format_phone(number, settings().region)
 
 
-def _build_rows(phones: list[PhoneNumber]) -> list[PhoneNumberRow]:
+def _build_rows(phones: list[PhoneNumber], label_forms: Mapping[int, NumberLabelForm]) -> list[PhoneNumberRow]:
     is_admin, now = has_role("admin"), now_ms()
     rows = []
     for phone in phones:
         others = other_phones_with(phone.number, phone.account_id) if is_admin else []
         status = number_status(phone, sending_number_label(phone.number), now, is_admin) if is_sms_visible() else None
-        rows.append(PhoneNumberRow(phone, status, others, *_poll_schedule(status, now)))
+        label_form = label_forms.get(phone.id) or NumberLabelForm(formdata=None, label=phone.label)
+        rows.append(PhoneNumberRow(phone, label_form, status, others, *_poll_schedule(status, now)))
     return rows
 
 

@@ -7,7 +7,7 @@ from flask_security import current_user
 from portal.accounts.tables.phone_numbers import phones_of
 from portal.web.access import allow
 from portal.web.account import opt_in_pages, phone_number_form
-from portal.web.account.phone_number_form import NumberContext, PhoneNumbersForm
+from portal.web.account.phone_number_form import NumberContext, PhoneNumberForms
 
 pages = Blueprint("my_numbers", __name__, url_prefix="/MyAccount/PhoneNumbers")
 
@@ -15,7 +15,7 @@ pages = Blueprint("my_numbers", __name__, url_prefix="/MyAccount/PhoneNumbers")
 @pages.get("")
 @allow("user")
 def listing() -> ResponseReturnValue:
-    return _render_form(phone_number_form.build_form(_context()))
+    return _render_forms(phone_number_form.build_forms(_context()))
 
 
 @pages.post("")
@@ -23,7 +23,7 @@ def listing() -> ResponseReturnValue:
 def add_number() -> ResponseReturnValue:
     rejected = phone_number_form.submit_new_number(_context())
     if rejected:
-        return _render_form(rejected)
+        return _render_forms(rejected)
     return _redirect_with_message(phone_number_form.number_added_message(_context()))
 
 
@@ -37,7 +37,7 @@ def show_number(number_id: int) -> ResponseReturnValue:
 @allow("user")
 def relabel_number(number_id: int) -> ResponseReturnValue:
     rejected = phone_number_form.submit_label(_context(), _own_id_or_404(number_id))
-    return _render_form(rejected) if rejected else _redirect_with_message("Label saved.")
+    return _render_forms(rejected) if rejected else _redirect_with_message("Label saved.")
 
 
 @pages.get("/<id:number_id>/remove")
@@ -83,8 +83,8 @@ def _own_id_or_404(number_id: int) -> int:
     return number_id
 
 
-def _render_form(form: PhoneNumbersForm) -> ResponseReturnValue:
-    return render_template("my_account/phone_numbers.html", form=form), 422 if form.has_errors else 200
+def _render_forms(forms: PhoneNumberForms) -> ResponseReturnValue:
+    return render_template("my_account/phone_numbers.html", forms=forms), 422 if forms.has_errors else 200
 
 
 def _redirect_with_message(message: str) -> ResponseReturnValue:

@@ -11,7 +11,7 @@ from portal.core.rules.delivery_status import DeliveryState
 from portal.messages.tables import communication_history
 from portal.web.access import allow
 from portal.web.account import opt_in_pages, phone_number_form
-from portal.web.account.phone_number_form import NumberContext, PhoneNumbersForm
+from portal.web.account.phone_number_form import NumberContext, PhoneNumberForms
 from portal.web.delivery_labels import CHANNEL_LABELS, ChannelStatus, channel_status, channel_statuses
 from portal.web.layout import is_sms_visible
 from portal.web.request_input import is_htmx_request, query_id, query_text
@@ -47,15 +47,15 @@ def listing() -> ResponseReturnValue:
 @pages.get("/<id:account_id>")
 @allow("admin")
 def profile(account_id: int) -> ResponseReturnValue:
-    return _profile(phone_number_form.build_form(_number_context(account_id)))
+    return _profile(phone_number_form.build_forms(_number_context(account_id)))
 
 
 @pages.post("/<id:account_id>/numbers")
 @allow("admin")
 def add_number(account_id: int) -> ResponseReturnValue:
     context = _number_context(account_id)
-    if form := phone_number_form.submit_new_number(context):
-        return _profile(form)
+    if rejected := phone_number_form.submit_new_number(context):
+        return _profile(rejected)
     return _redirect_to_profile(account_id, phone_number_form.number_added_message(context))
 
 
@@ -68,8 +68,8 @@ def show_number(account_id: int, number_id: int) -> ResponseReturnValue:
 @pages.post("/<id:account_id>/numbers/<id:number_id>/label")
 @allow("admin")
 def relabel_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    form = phone_number_form.submit_label(_number_context(account_id), _own_number_or_404(account_id, number_id))
-    return _profile(form) if form else _redirect_to_profile(account_id, "Label saved.")
+    rejected = phone_number_form.submit_label(_number_context(account_id), _own_number_or_404(account_id, number_id))
+    return _profile(rejected) if rejected else _redirect_to_profile(account_id, "Label saved.")
 
 
 @pages.get("/<id:account_id>/numbers/<id:number_id>/remove")
@@ -116,20 +116,20 @@ def _own_number_or_404(account_id: int, number_id: int) -> int:
     return number_id
 
 
-def _profile(form: PhoneNumbersForm) -> ResponseReturnValue:
-    account = form.number_context.account
+def _profile(forms: PhoneNumberForms) -> ResponseReturnValue:
+    account = forms.number_context.account
     communications = communication_history.account_page(account.id, None, _RECENT_COUNT, is_sms_visible())
     recent = [(item, {status.channel: status for status in channel_statuses(item)}) for item in communications]
     channels = {channel: name for channel, name in CHANNEL_LABELS.items() if channel == "email" or is_sms_visible()}
     page = render_template(
         "admin/accounts/profile.html",
         account=account,
-        form=form,
+        forms=forms,
         recent=recent,
         channels=channels,
         failed_email=_last_failed_email(account),
     )
-    return page, 422 if form.has_errors else 200
+    return page, 422 if forms.has_errors else 200
 
 
 def _last_failed_email(account: Account) -> ChannelStatus | None:
