@@ -7,7 +7,6 @@ import structlog
 from flask import Response, abort, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user, login_user
-from flask_wtf import FlaskForm
 from sqlalchemy import select
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import DataRequired
@@ -17,9 +16,10 @@ from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.web.account import known_devices
+from portal.web.base_form import PortalForm
 from portal.web.redirect_targets import safe_redirect_target
+from portal.web.request_input import parse_id
 
-NAME_LABEL = "Email or account number"
 _CHOICE_SESSION_KEY, _CHOICE_SECONDS = "accounts_to_choose", 300
 _WRONG_CREDENTIALS = (
     "The email or account number and the password do not match. If several accounts share your email, "
@@ -28,17 +28,19 @@ _WRONG_CREDENTIALS = (
 _log = structlog.get_logger(__name__)
 
 
-class NameField(StringField):  # type: ignore[misc]
-    """A text field that drops NUL characters, which PostgreSQL rejects."""
+class NameForm(PortalForm):
+    email = StringField(
+        "Email or account number", [DataRequired("Enter your email or account number.")], filters=[str.strip]
+    )
 
-    def process_formdata(self, values: list[str]) -> None:
-        super().process_formdata([value.replace("\x00", "").strip() for value in values])
 
-
-class SignInForm(FlaskForm):  # type: ignore[misc]
-    email = NameField(NAME_LABEL, validators=[DataRequired("Enter your email or account number.")])
+class SignInForm(NameForm):
     password = PasswordField("Password", validators=[DataRequired("Enter your password.")])
     next = HiddenField()
+
+
+class AccountChoiceForm(PortalForm):
+    account = HiddenField(filters=[parse_id])
 
 
 def sign_in() -> ResponseReturnValue:
@@ -65,7 +67,8 @@ def choose_account() -> ResponseReturnValue:
         return redirect(url_for("security.login"))
     if request.method == "GET":
         return render_template("security/choose_account.html", accounts=offered)
-    chosen = next((account for account in offered if str(account.id) == request.form.get("account")), None)
+    account_id = AccountChoiceForm().account.data
+    chosen = next((account for account in offered if account.id == account_id), None)
     if chosen is None:
         return render_template("security/choose_account.html", accounts=offered, error="Choose an account."), 422
     return _start_session(chosen.id, safe_redirect_target(session.pop(_CHOICE_SESSION_KEY)["next"]))

@@ -27,7 +27,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import user_logged_in, user_logged_out
 from flask_security import SQLAlchemyUserDatastore
 from flask_security.recoverable import reset_password_token_status
-from flask_wtf import FlaskForm
 from wtforms import PasswordField
 from wtforms.validators import DataRequired, EqualTo
 
@@ -45,7 +44,8 @@ from portal.core.extensions import db, security
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import send_mail, sender_domain
 from portal.web.access import public
-from portal.web.account.sign_in_form import NAME_LABEL, NameField, choose_account, sign_in
+from portal.web.account.sign_in_form import NameForm, choose_account, sign_in
+from portal.web.base_form import PortalForm
 
 account_choice_pages = Blueprint("sign_in_choice", __name__)
 account_choice_pages.add_url_rule("/SignIn/Account", "choose", public(choose_account), methods=["GET", "POST"])
@@ -55,11 +55,7 @@ _MAX_FIELD_LENGTH = 512
 _log = structlog.get_logger(__name__)
 
 
-class ForgotPasswordForm(FlaskForm):  # type: ignore[misc]
-    email = NameField(NAME_LABEL, validators=[DataRequired("Enter your email or account number.")])
-
-
-class NewPasswordForm(FlaskForm):  # type: ignore[misc]
+class NewPasswordForm(PortalForm):
     password = PasswordField("New password", validators=[DataRequired("Enter a new password.")])
     password_confirm = PasswordField(
         "Confirm new password",
@@ -72,7 +68,7 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]
 
 def forgot_password() -> ResponseReturnValue:
     """The response and its timing are the same for every name: accounts are looked up after it is sent."""
-    form = ForgotPasswordForm()
+    form = NameForm()
     if form.validate_on_submit():
         if wait_ms := password_reset.reset_wait_ms(request.remote_addr or "", now_ms()):
             abort(429, description=f"Wait {wait_ms // 1000 + 1:,} seconds, then try again.")
