@@ -17,14 +17,14 @@ from portal.consent.rules.consent_labels import OPT_OUT_CHANNELS
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
-from portal.core.rules.phone import example_phone, is_e164, parse_search_phone
+from portal.core.rules.phone import is_e164, parse_search_phone
 from portal.web.access import allow
+from portal.web.admin.opt_out_form import OptOutForm
 from portal.web.current_actor import current_actor
-from portal.web.request_input import form_code, form_text, query_text, unconfirmed_number
+from portal.web.request_input import query_text
 from portal.web.template_filters import display_phone
 
 pages = Blueprint("admin_numbers", __name__, url_prefix="/Admin/Consent")
-_FIELDS = ("number", "channel", "reason")
 
 
 @pages.get("/Numbers/<number>")
@@ -37,23 +37,23 @@ def show_overview(number: str) -> str:
 @pages.get("/OptOut")
 @allow("admin")
 def opt_out_form() -> ResponseReturnValue:
-    return _render_opt_out_form({"number": query_text("number"), "channel": "", "reason": ""}, {})
+    return _render_opt_out_form(OptOutForm(number=query_text("number")))
 
 
 @pages.post("/OptOut")
 @allow("admin")
 def opt_out() -> ResponseReturnValue:
     """The first POST shows whose number it is and what ends; the second, which confirms that number, opts it out."""
-    values = {name: form_text(name) for name in _FIELDS}
-    confirmed = form_code("confirmed_phone") or form_code("confirmed")
+    form = OptOutForm()
+    confirmed = form.confirmed_phone.data or form.confirmed.data
     try:
-        valid = manual_consent.check_opt_out(values["number"], values["channel"], values["reason"], confirmed)
+        valid = manual_consent.check_opt_out(form.number.data, form.channel.data, form.reason.data, confirmed)
         number = valid.number
-        if form_code("confirmed") != number:
+        if form.confirmed.data != number:
             return _render_opt_out_confirmation(valid)
         manual_consent.opt_out(number, valid.channel, valid.reason, current_actor(), now_ms(), number)
     except InvalidInput as error:
-        return _render_opt_out_form(values, error.errors, unconfirmed_number(error))
+        return _render_opt_out_form(form.with_errors(error))
     flash(f"{display_phone(number)} is opted out and gets no more texts.", "info")
     return redirect(url_for("admin_numbers.show_overview", number=number), 303)
 
@@ -105,15 +105,7 @@ def _render_opt_out_confirmation(opt_out: OptOut) -> str:
     )
 
 
-def _render_opt_out_form(values: dict[str, str], errors: dict[str, str], unconfirmed: str = "") -> ResponseReturnValue:
-    page = render_template(
-        "admin/consent/opt_out.html",
-        values=values,
-        errors=errors,
-        unconfirmed=unconfirmed,
-        channels=OPT_OUT_CHANNELS,
-        example=example_phone(settings().region),
-        is_stopped=is_stopped(parse_search_phone(values["number"], settings().region)),
-        max_length=manual_consent.MAX_REASON_LENGTH,
-    )
-    return page, 422 if errors else 200
+def _render_opt_out_form(form: OptOutForm) -> ResponseReturnValue:
+    is_number_stopped = is_stopped(parse_search_phone(form.number.data, settings().region))
+    page = render_template("admin/consent/opt_out.html", form=form, is_stopped=is_number_stopped)
+    return page, 422 if form.errors else 200
