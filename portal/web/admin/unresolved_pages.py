@@ -7,10 +7,10 @@ from flask_security import current_user
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.delivery import unresolved_deliveries
-from portal.delivery.unresolved_deliveries import CONFIRMATION_WORDS
 from portal.web.access import allow, has_role
+from portal.web.admin.unresolved_form import DecisionForm
 from portal.web.layout import is_sms_visible
-from portal.web.request_input import form_text, query_id
+from portal.web.request_input import query_id
 
 pages = Blueprint("admin_unresolved", __name__, url_prefix="/Admin/UnknownTexts")
 _MAX_ROWS = 200
@@ -39,7 +39,7 @@ def listing() -> str:
 @pages.get("/<id:delivery_id>")
 @allow("admin")
 def one(delivery_id: int) -> ResponseReturnValue:
-    return _page(delivery_id, {})
+    return _page(delivery_id, DecisionForm())
 
 
 @pages.post("/<id:delivery_id>/look")
@@ -56,20 +56,19 @@ def check_now(delivery_id: int) -> ResponseReturnValue:
 @pages.post("/<id:delivery_id>/<any(sent, not_sent, resend):how>")
 @allow("admin")
 def decide(delivery_id: int, how: str) -> ResponseReturnValue:
-    typed, attempt_id = form_text(how), form_text("attempt")
+    form, author_id = DecisionForm(), current_user.id
     try:
-        unresolved_deliveries.resolve_manually(delivery_id, how, typed, attempt_id, current_user.id, now_ms())
+        unresolved_deliveries.resolve_manually(delivery_id, how, form[how].data, form.attempt.data, author_id, now_ms())
         flash(_DECISION_MESSAGES[how], "info")
     except InvalidInput as error:
-        return _page(delivery_id, error.errors)
+        return _page(delivery_id, DecisionForm(formdata=None).with_errors(error))
     except ActionRefused as error:
         flash(error.message, "error")
     return redirect(url_for(".listing"), 303)
 
 
-def _page(delivery_id: int, errors: dict[str, str]) -> ResponseReturnValue:
+def _page(delivery_id: int, form: DecisionForm) -> ResponseReturnValue:
     unresolved = unresolved_deliveries.find_unresolved_text(delivery_id) or abort(404)
-    values = {"unresolved": unresolved, "errors": errors, "confirmations": CONFIRMATION_WORDS}
     can_decide = unresolved.can_be_resolved(now_ms())
-    page = render_template("admin/unresolved/one.html", can_decide=can_decide, **values)
-    return page, 422 if errors else 200
+    page = render_template("admin/unresolved/one.html", unresolved=unresolved, form=form, can_decide=can_decide)
+    return page, 422 if form.errors else 200
