@@ -18,9 +18,10 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.phone import is_e164
 from portal.web.access import allow
+from portal.web.admin.reply_review_form import ReplyDecisionForm
 from portal.web.current_actor import current_actor
 from portal.web.paging import paginate
-from portal.web.request_input import form_text, is_htmx_request, parse_id, query_id, query_text
+from portal.web.request_input import is_htmx_request, query_id, query_text
 
 pages = Blueprint("admin_replies", __name__, url_prefix="/Admin/Consent/Replies")
 _PAGE_SIZE = 20
@@ -64,15 +65,16 @@ def confirm_opt_out(message_id: int) -> str:
 @allow("admin")
 def decide(message_id: int) -> ResponseReturnValue:
     """htmx gets the reply back with the decision and who made it."""
+    form = ReplyDecisionForm()
     try:
-        decide_reply(message_id, form_text("decision"), current_actor(), now_ms(), parse_id(form_text("account_id")))
+        decide_reply(message_id, form.decision.data, current_actor(), now_ms(), form.account_id.data)
         problem = ""
     except ActionRefused as error:
         problem = error.message
     if is_htmx_request():
         reply = _review_or_404(message_id)
         return render_template("admin/consent/_decided.html", reply=reply, problem=problem, swapped=True)
-    flash(problem or f"Decided: {DECISION_LABELS[form_text('decision')].lower()}.", "error" if problem else "info")
+    flash(problem or f"Decided: {DECISION_LABELS[form.decision.data].lower()}.", "error" if problem else "info")
     return redirect(url_for("admin_replies.listing"), 303)
 
 
