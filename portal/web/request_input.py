@@ -58,9 +58,5 @@ def unconfirmed_number(error: InvalidInput) -> str:
     return error.phone_number if isinstance(error, NumberUnconfirmed) else ""
 
 
-def is_checked(name: str) -> bool:
-    return bool(request.form.get(name))
-
-
 def is_htmx_request() -> bool:
     return request.headers.get("HX-Request") == "true"

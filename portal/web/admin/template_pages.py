@@ -1,26 +1,23 @@
 """Administration → automations → templates: edit with a preview, and show older versions."""
 
-from dataclasses import replace
-
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.content import message_templates
-from portal.content.message_templates import TemplateDraft, VersionConflict, draft_of, edit_conflict_message
+from portal.content.message_templates import VersionConflict, draft_of, edit_conflict_message
 from portal.content.rules.merge_comparison import COMPARISON_HELP
 from portal.content.rules.merge_fields import ACCOUNT_FIELDS
 from portal.content.rules.merge_filters import FILTER_HELP
-from portal.content.tables.templates import Template, current_template_versions, find_template_version
+from portal.content.tables.templates import Template, current_template_versions
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.web.access import allow
-from portal.web.layout import is_sms_visible
-from portal.web.request_input import form_text, is_checked, is_htmx_request, parse_id
+from portal.web.admin.template_form import TemplateForm
+from portal.web.request_input import is_htmx_request
 
 pages = Blueprint("admin_templates", __name__, url_prefix="/Admin/Automations/Templates")
-_EMPTY = TemplateDraft(key="", name="", subject="", body="")
 
 
 @pages.get("")
@@ -32,17 +29,17 @@ def listing() -> str:
 @pages.get("/new")
 @allow("admin")
 def new() -> ResponseReturnValue:
-    return _editor(None, _EMPTY, {})
+    return _editor(None, TemplateForm())
 
 
 @pages.post("/new")
 @allow("admin")
 def create() -> ResponseReturnValue:
-    draft = _draft(None)
+    form = TemplateForm()
     try:
-        template_id = message_templates.create_template(draft, current_user.id, now_ms())
+        template_id = message_templates.create_template(form.draft(None), current_user.id, now_ms())
     except InvalidInput as error:
-        return _editor(None, draft, error.errors)
+        return _editor(None, form.with_errors(error))
     return _saved(template_id, "The template is saved.")
 
 
@@ -50,22 +47,23 @@ def create() -> ResponseReturnValue:
 @allow("admin")
 def edit(template_id: int) -> ResponseReturnValue:
     template = _template(template_id)
-    return _editor(template, draft_of(find_template_version(template)), {})
+    return _editor(template, TemplateForm.of(template))
 
 
 @pages.post("/<id:template_id>")
 @allow("admin")
 def save(template_id: int) -> ResponseReturnValue:
     template = _template(template_id)
-    draft, base_version = _draft(template), form_text("base_version")
-    if base_version != str(template.current_version):
-        return _conflict_page(template, draft)
+    form, base_version = TemplateForm(), template.current_version
+    if form.base_version.data != base_version:
+        return _conflict_page(template, form)
+    draft = form.draft(template)
     try:
-        number = message_templates.save_template(template_id, draft, current_user.id, now_ms(), parse_id(base_version))
+        number = message_templates.save_template(template_id, draft, current_user.id, now_ms(), base_version)
     except InvalidInput as error:
-        return _editor(_template(template_id), draft, error.errors)
+        return _editor(_template(template_id), form.with_errors(error))
     except VersionConflict:
-        return _conflict_page(_template(template_id), draft)
+        return _conflict_page(_template(template_id), form)
     return _saved(template_id, f"Version {number:,} is saved. New sends use it.")
 
 
@@ -73,11 +71,12 @@ def save(template_id: int) -> ResponseReturnValue:
 @allow("admin")
 def preview() -> ResponseReturnValue:
     """htmx gets only the preview; without JavaScript the whole editor is rendered."""
-    template = db.session.get(Template, parse_id(form_text("template_id")) or 0)
-    draft = _draft(template)
+    form = TemplateForm()
+    template = db.session.get(Template, form.template_id.data or 0)
     if is_htmx_request():
-        return render_template("admin/templates/_preview.html", preview=message_templates.preview_template(draft))
-    return _editor(template, draft, {}, 200)
+        preview = message_templates.preview_template(form.draft(template))
+        return render_template("admin/templates/_preview.html", preview=preview)
+    return _editor(template, form)
 
 
 @pages.get("/<id:template_id>/versions/<id:number>")
@@ -93,41 +92,22 @@ def _template(template_id: int) -> Template:
     return db.session.get(Template, template_id) or abort(404)
 
 
-def _draft(template: Template | None) -> TemplateDraft:
-    """The submitted form. While texts are hidden, the settings for texts do not change."""
-    draft = TemplateDraft(
-        key=template.key if template else form_text("key"),
-        name=form_text("name"),
-        subject=form_text("subject"),
-        body=form_text("body"),
-        urgent=form_text("priority") == "urgent",
-        sms_enabled=is_checked("sms_enabled"),
-        sms_expiry_hours=form_text("sms_expiry_hours"),
-    )
-    if is_sms_visible():
-        return draft
-    current = draft_of(find_template_version(template)) if template else _EMPTY
-    return replace(draft, sms_enabled=current.sms_enabled, sms_expiry_hours=current.sms_expiry_hours)
-
-
-def _editor(
-    template: Template | None, draft: TemplateDraft, errors: dict[str, str], status: int | None = None
-) -> ResponseReturnValue:
+def _editor(template: Template | None, form: TemplateForm) -> ResponseReturnValue:
     page = render_template(
         "admin/templates/editor.html",
         template=template,
-        draft=draft,
-        errors=errors,
-        preview=message_templates.preview_template(draft),
+        form=form,
+        preview=message_templates.preview_template(form.draft(template)),
         merge_fields=ACCOUNT_FIELDS,
         filters=FILTER_HELP,
         comparisons=COMPARISON_HELP,
     )
-    return page, status or (422 if errors else 200)
+    return page, 422 if form.errors else 200
 
 
-def _conflict_page(template: Template, draft: TemplateDraft) -> ResponseReturnValue:
-    return _editor(template, draft, {"base_version": edit_conflict_message(template.current_version)})
+def _conflict_page(template: Template, form: TemplateForm) -> ResponseReturnValue:
+    conflict = InvalidInput({"base_version": edit_conflict_message(template.current_version)})
+    return _editor(template, form.with_errors(conflict))
 
 
 def _saved(template_id: int, message: str) -> ResponseReturnValue:
