@@ -13,11 +13,11 @@ from portal.content.tables.content_versions import ContentVersion, block_version
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.web.access import allow
+from portal.web.admin.content_block_form import ContentBlockForm, RestoreForm
 from portal.web.layout import is_sms_visible
-from portal.web.request_input import form_text, is_htmx_request, parse_id
+from portal.web.request_input import is_htmx_request
 
 pages = Blueprint("admin_content", __name__, url_prefix="/Admin/ContentBlocks")
-_UNREADABLE_VERSION = -1
 
 
 @pages.get("")
@@ -37,21 +37,22 @@ def listing() -> str:
 @allow("admin")
 def edit(key: str) -> ResponseReturnValue:
     current_version = _versions(_block(key))[0]
-    return _editor(key, current_version.text, current_version.number)
+    return _editor(key, ContentBlockForm(text=current_version.text, base_version=str(current_version.number)))
 
 
 @pages.post("/<key>")
 @allow("admin")
 def save(key: str) -> ResponseReturnValue:
     _block(key)
-    text, base_version = form_text("text"), _base_version()
+    form = ContentBlockForm()
+    base_version = form.base_version.data
     try:
-        number = content_blocks.save_block(key, text, current_user.id, now_ms(), base_version)
+        number = content_blocks.save_block(key, form.text.data, current_user.id, now_ms(), base_version)
     except InvalidInput as error:
-        return _editor(key, text, base_version, error.errors)
+        return _editor(key, form.with_errors(error))
     except VersionConflict:
-        current_version = _versions(_block(key))[0]
-        return _editor(key, text, current_version.number, {"text": edit_conflict_message(current_version.number)})
+        form.base_version.data = current_number = _versions(_block(key))[0].number
+        return _editor(key, form.with_errors(InvalidInput({"text": edit_conflict_message(current_number)})))
     return _saved(key, number, base_version)
 
 
@@ -59,11 +60,11 @@ def save(key: str) -> ResponseReturnValue:
 @allow("admin")
 def preview(key: str) -> ResponseReturnValue:
     """htmx gets only the preview; without JavaScript the whole editor is rendered."""
-    block, text = _block(key), form_text("text")
+    block, form = _block(key), ContentBlockForm()
     if is_htmx_request():
-        block_preview = content_blocks.preview_block(key, text)
+        block_preview = content_blocks.preview_block(key, form.text.data)
         return render_template("admin/content/_preview.html", block=block, preview=block_preview)
-    return _editor(key, text, _base_version())
+    return _editor(key, form)
 
 
 @pages.get("/<key>/versions/0", defaults={"number": 0})
@@ -79,7 +80,7 @@ def version(key: str, number: int) -> ResponseReturnValue:
 def restore(key: str, number: int) -> ResponseReturnValue:
     """Version 0 resets the block to the default."""
     _find_version(_versions(_block(key)), number)
-    base_version = _base_version()
+    base_version = RestoreForm().base_version.data
     try:
         new_number = content_blocks.restore_version(key, number, current_user.id, now_ms(), base_version)
     except VersionConflict as error:
@@ -108,25 +109,17 @@ def _find_version(versions: list[ContentVersion], number: int) -> ContentVersion
     return next((version for version in versions if version.number == number), None) or abort(404)
 
 
-def _base_version() -> int:
-    """The version that the edit is based on; an invalid value matches no version."""
-    text = form_text("base_version")
-    return 0 if text == "0" else parse_id(text) or _UNREADABLE_VERSION
-
-
-def _editor(key: str, text: str, base_version: int, errors: dict[str, str] | None = None) -> ResponseReturnValue:
+def _editor(key: str, form: ContentBlockForm) -> ResponseReturnValue:
     block = _block(key)
     page = render_template(
         "admin/content/editor.html",
         block=block,
-        text=text,
-        base_version=base_version,
+        form=form,
         versions=_versions(block),
-        errors=errors or {},
-        preview=content_blocks.preview_block(key, text),
+        preview=content_blocks.preview_block(key, form.text.data),
         fields={name: label for name, label in BLOCK_FIELDS.items() if block.is_sms or not name.endswith("_number")},
     )
-    return page, 422 if errors else 200
+    return page, 422 if form.errors else 200
 
 
 def _version_page(key: str, number: int, problem: str = "") -> ResponseReturnValue:
