@@ -15,11 +15,10 @@ from portal.consent.rules.consent_csv import OPT_IN_COLUMNS, OPT_OUT_COLUMNS
 from portal.core.actor import Actor
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
-from portal.core.rules import text_input
-from portal.core.rules.csv_input import MAX_CSV_ROWS, DecodedFile, RowError, decode_csv
+from portal.core.rules.csv_input import MAX_CSV_ROWS, RowError
 from portal.web.access import allow
+from portal.web.admin.consent_import_form import ConsentImportForm
 from portal.web.current_actor import current_actor
-from portal.web.request_input import form_text
 
 pages = Blueprint("admin_imports", __name__, url_prefix="/Admin/Consent/Import")
 _MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -41,7 +40,7 @@ class ImportKind:
 class ImportPreview:
     """A plan to confirm by the digest of its text, or the errors; and warnings in either case."""
 
-    text: str = ""
+    form: ConsentImportForm
     warnings: tuple[str, ...] = ()
     plan: Any = None
     digest: str = ""
@@ -77,35 +76,29 @@ def opt_ins_page() -> ResponseReturnValue:
 @pages.errorhandler(413)
 def _file_too_large(_error: Exception) -> ResponseReturnValue:
     kind = _OPT_INS if request.endpoint == _OPT_INS.endpoint else _OPT_OUTS
-    page, _status = _page(kind, ImportPreview(error="The file is larger than 16 MB. Split it and import its parts."))
+    problem = "The file is larger than 16 MB. Split it and import its parts."
+    page, _status = _page(kind, ImportPreview(ConsentImportForm(formdata=None), error=problem))
     return page, 413
 
 
 def _handle_import(kind: ImportKind) -> ResponseReturnValue:
+    form = ConsentImportForm()
     if request.method == "GET":
-        return _page(kind, ImportPreview())
-    file = DecodedFile("")
+        return _page(kind, ImportPreview(form))
+    warnings: tuple[str, ...] = ()
     try:
-        file = _uploaded_text()
-        if form_text("confirmed") == _digest(file.text):
-            result = kind.run(file.text, current_actor(), now_ms())
+        warnings = form.read_file()
+        text = form.text.data
+        if form.confirmed.data == _digest(text):
+            result = kind.run(text, current_actor(), now_ms())
             flash(result.summary, "info")
             return redirect(url_for("admin_consent.listing"), 303)
-        plan = kind.preview(file.text, now_ms())
-        warnings = (*file.warnings, *map(str, plan.warnings))
-        return _page(kind, ImportPreview(file.text, warnings, plan, _digest(file.text)))
+        plan = kind.preview(text, now_ms())
+        return _page(kind, ImportPreview(form, (*warnings, *map(str, plan.warnings)), plan, _digest(text)))
     except ImportRejected as error:
-        return _page(kind, ImportPreview(file.text, file.warnings, error=error.message, row_errors=error.row_errors))
+        return _page(kind, ImportPreview(form, warnings, error=error.message, row_errors=error.row_errors))
     except ActionRefused as error:
-        return _page(kind, ImportPreview(file.text or form_text("text"), file.warnings, error=error.message))
-
-
-def _uploaded_text() -> DecodedFile:
-    """The chosen file, else the pasted text. Raises `ActionRefused`."""
-    upload = request.files.get("file")
-    if upload is not None and upload.filename:
-        return decode_csv(upload.read())
-    return DecodedFile(text_input.clean_csv(form_text("text").replace("\r\n", "\n")))
+        return _page(kind, ImportPreview(form, warnings, error=error.message))
 
 
 def _digest(text: str) -> str:
