@@ -3,10 +3,11 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+from wtforms import HiddenField, RadioField, SelectField, StringField, TextAreaField
+
+from portal.accounts.tables.accounts import account_types
 from portal.content.message_templates import data_fields, required_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import TemplateVersion, find_template, find_template_version
@@ -14,44 +15,85 @@ from portal.core.clock import now_ms
 from portal.core.rules import csv_input, text_input
 from portal.core.rules.csv_input import CsvError
 from portal.sends.send_creation import SendPlan, plan_send
-from portal.web.request_input import form_text
+from portal.web.base_form import PortalForm
+
+_AUDIENCES = {
+    "all": "Everyone with an account",
+    "account_type": "Everyone with one account type",
+    "external_ids": "Individual accounts",
+}
 
 
-@dataclass(frozen=True)
-class SendForm:
-    """`audience_type` is “all”, “account_type” or “external_ids”."""
+class SendForm(PortalForm):
+    """`send_form` adds the fields of the values. `audience` has no default, so that without one nobody is sent to."""
 
     version: TemplateVersion
-    fields: tuple[str, ...]
-    required: tuple[str, ...]
-    audience_type: str = "all"
-    account_type: str = ""
-    external_ids_text: str = ""
-    data: Mapping[str, str] = field(default_factory=dict)
-    form_id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    template = HiddenField()
+    form_id = HiddenField(filters=[lambda text: text[:40] or secrets.token_urlsafe(12)])
+    version_id = HiddenField()
+    audience = RadioField("Who should receive it?", name="audience_type", choices=_AUDIENCES, validate_choice=False)
+    account_type = SelectField("Account type", choices=account_types, validate_choice=False)
+    external_ids = TextAreaField("Account numbers", description="Enter one account number on each line.")
+
+    @property
+    def value_fields(self) -> list[Any]:
+        return [field for field in self if field.name.startswith("data.")]
+
+    @property
+    def values(self) -> dict[str, str]:
+        return {field.name.removeprefix("data."): field.data for field in self.value_fields}
 
     @property
     def request_key(self) -> str:
         """Equal for equal values of one form, so that Back, reload and a double click lead to the same send."""
-        values = [self.key, self.audience_type, self.account_type, self.external_ids_text, sorted(self.data.items())]
-        return f"{self.form_id}:{hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]}"
+        audience = (self.audience.data, self.account_type.data, self.external_ids.data)
+        values = [self.key, *audience, sorted(self.values.items())]
+        return f"{self.form_id.data}:{hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]}"
 
     @property
     def key(self) -> str:
         return self.version.template.key
 
     @property
-    def audience(self) -> dict[str, Any]:
+    def chosen_audience(self) -> dict[str, Any]:
         """As `portal.sends` stores it."""
-        if self.audience_type == "account_type":
-            return {"account_type": self.account_type}
-        if self.audience_type == "external_ids":
-            return {"external_ids": _external_ids(self.external_ids_text)}
-        return {"all": True} if self.audience_type == "all" else {}
+        if self.audience.data == "account_type":
+            return {"account_type": self.account_type.data}
+        if self.audience.data == "external_ids":
+            return {"external_ids": _external_ids(self.external_ids.data)}
+        return {"all": True} if self.audience.data == "all" else {}
 
     def plan(self) -> SendPlan:
         """Raises `InvalidInput`."""
-        return plan_send(self.key, self.audience, self.data, now_ms())
+        return plan_send(self.key, self.chosen_audience, self.values, now_ms())
+
+
+def send_form(template_key: str, **initial: str) -> SendForm | None:
+    """The submitted form, or one with the `initial` values. None if there is no template with this key."""
+    template = find_template(template_key)
+    return None if template is None else _form_for(find_template_version(template), initial)
+
+
+def submitted_send_form() -> SendForm | None:
+    return send_form(SendForm().template.data)
+
+
+def _form_for(version: TemplateVersion, initial: dict[str, str]) -> SendForm:
+    class VersionForm(SendForm):
+        """Has a field for each value of this version."""
+
+    required = _required(version)
+    for name in data_fields(version):
+        value_field = StringField(
+            name.replace("_", " ").capitalize(),
+            filters=[text_input.clean_lines, str.strip],
+            description="" if name in required else "Optional.",
+            render_kw={"required": name in required},
+        )
+        setattr(VersionForm, f"data.{name}", value_field)
+    form = VersionForm(data=initial)
+    form.version = version
+    return form
 
 
 def _external_ids(text: str) -> list[str]:
@@ -63,32 +105,9 @@ def _external_ids(text: str) -> list[str]:
     return list(dict.fromkeys(external_id for value in values for external_id in value.split()))
 
 
-def blank_send_form(template_key: str) -> SendForm | None:
-    """None if there is no template with this key."""
-    template = find_template(template_key)
-    if template is None:
-        return None
-    version = find_template_version(template)
-    return SendForm(version, data_fields(version), _required(version))
-
-
 def _required(version: TemplateVersion) -> tuple[str, ...]:
     """Empty for a template with an error, which the plan reports."""
     try:
         return required_fields(version)
     except MergeError:
         return ()
-
-
-def submitted_send_form() -> SendForm | None:
-    form = blank_send_form(form_text("template"))
-    if form is None:
-        return None
-    return replace(
-        form,
-        audience_type=form_text("audience_type"),
-        account_type=form_text("account_type"),
-        external_ids_text=form_text("external_ids"),
-        data={name: text_input.clean_lines(form_text(f"data.{name}")).strip() for name in form.fields},
-        form_id=form_text("form_id")[:40] or form.form_id,
-    )

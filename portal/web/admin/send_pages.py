@@ -8,7 +8,6 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.accounts.tables.accounts import account_types
 from portal.content.tables.templates import current_template_versions
 from portal.core.audit_log import latest_entry_about
 from portal.core.clock import now_ms
@@ -23,12 +22,11 @@ from portal.sends.send_creation import create_send
 from portal.sends.send_preview import SEGMENT_SAMPLE_SIZE
 from portal.sends.tables.sends import ACTIVE_STATES, Send, sends_before
 from portal.web.access import allow
-from portal.web.admin import send_form
-from portal.web.admin.send_form import SendForm
+from portal.web.admin.send_form import SendForm, send_form, submitted_send_form
 from portal.web.layout import is_sms_visible
 from portal.web.paging import paginate
 from portal.web.polling import poll_interval_seconds
-from portal.web.request_input import form_text, query_id, query_text
+from portal.web.request_input import query_id, query_text
 from portal.web.template_filters import count_noun
 
 pages = Blueprint("admin_sends", __name__, url_prefix="/Admin/Sends")
@@ -49,18 +47,18 @@ def listing() -> str:
 @allow("admin")
 def new() -> ResponseReturnValue:
     key = query_text("template")
-    form = send_form.blank_send_form(key)
+    form = send_form(key, audience="all")
     if form is None:
         problem = f"There is no template with the key “{key}”." if key else ""
         return render_template("admin/sends/choose.html", versions=current_template_versions(), problem=problem)
-    return _form_page(form, {})
+    return _form_page(form)
 
 
 @pages.post("/new")
 @allow("admin")
 def edit() -> ResponseReturnValue:
     """Return from the confirmation to the form with all values."""
-    return _form_page(_submitted_form(), {}, 200)
+    return _form_page(_submitted_form())
 
 
 @pages.post("/confirm")
@@ -73,14 +71,14 @@ def confirm() -> ResponseReturnValue:
 @allow("admin")
 def create() -> ResponseReturnValue:
     form, author_id = _submitted_form(), current_user.id
-    if form_text("version_id") != str(form.version.id):
+    if form.version_id.data != str(form.version.id):
         flash("The template has changed. Check the new numbers, then send.", "error")
         return _confirmation_page(form)
     request_key = f"page:{author_id}:{form.request_key}"
     try:
-        send_id = create_send(form.key, form.audience, form.data, author_id, now_ms(), request_key)
+        send_id = create_send(form.key, form.chosen_audience, form.values, author_id, now_ms(), request_key)
     except InvalidInput as error:
-        return _form_page(_submitted_form(), error.errors)
+        return _form_page(_submitted_form().with_errors(error))
     return redirect(url_for("admin_sends.show", send_id=send_id), 303)
 
 
@@ -167,19 +165,18 @@ def _send(send_id: int) -> Send:
 
 
 def _submitted_form() -> SendForm:
-    return send_form.submitted_send_form() or abort(404)
+    return submitted_send_form() or abort(404)
 
 
-def _form_page(form: SendForm, errors: dict[str, str], status: int | None = None) -> ResponseReturnValue:
-    page = render_template("admin/sends/new.html", form=form, errors=errors, account_types=account_types())
-    return page, status or (422 if errors else 200)
+def _form_page(form: SendForm) -> ResponseReturnValue:
+    return render_template("admin/sends/new.html", form=form), 422 if form.errors else 200
 
 
 def _confirmation_page(form: SendForm) -> ResponseReturnValue:
     try:
         plan = form.plan()
     except InvalidInput as error:
-        return _form_page(form, error.errors)
+        return _form_page(form.with_errors(error))
     return render_template("admin/sends/confirm.html", form=form, plan=plan, sample_size=SEGMENT_SAMPLE_SIZE)
 
 
