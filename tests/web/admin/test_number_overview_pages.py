@@ -42,7 +42,7 @@ def test_number_is_opted_out_manually(web_app: Flask, admin: WebClient, consent_
     assert response.location.endswith(NUMBER)
     assert is_stopped(web_app, OWNERS)
     page = admin.get(NUMBER).text
-    assert "(202) 555-0101 is opted out." in page
+    assert "(202) 555-0101 is opted out and gets no more texts." in page
     assert "Opted out by an administrator: “A letter of “today” &amp; more”" in page
     assert "Requested by: letter." in page
 
