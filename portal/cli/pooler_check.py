@@ -9,7 +9,6 @@ from contextlib import suppress
 from threading import Thread
 from typing import Any
 
-import psycopg
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -58,6 +57,8 @@ def _is_behind_pooler(connection: Any) -> bool:
 
 def _shares_sessions(engine: Engine, first: Any) -> bool:
     """Return False too if the pooler has no second connection to give: the check would wait for it forever."""
+    import psycopg  # only here, because it takes 8 MB, and nobody else needs it with SQLite
+
     token, results = secrets.token_hex(8), []
     _scalar(first, f"SELECT set_config('{_SESSION_VARIABLE}', %s, false)", token)
     first.commit()
