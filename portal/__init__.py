@@ -13,7 +13,7 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
 
     Raises `ConfigError` if the settings are invalid.
     """
-    # Imported here: the supervisor is in this package too, and uses less memory without Flask.
+    # Imported here, so that `portal up` reports a problem of the machine before it waits for Flask.
     from flask import Flask
 
     import portal.tables  # noqa: F401  registers all tables

@@ -1,6 +1,7 @@
 """The `portal` command, which also starts every process of the product."""
 
 import os
+import runpy
 import signal
 import sys
 from collections.abc import Callable
@@ -54,9 +55,14 @@ def portal() -> None:
 @click.option("--smtp-port", type=int, help="By default, --port plus 2.")
 def up(demo: bool, port: int, simulator_port: int | None, smtp_port: int | None) -> None:
     """Start everything on this machine. Ctrl-C stops it and keeps the data."""
+    from portal.cli import preload
     from portal.processes.up import run_up
 
-    sys.exit(run_up(os.environ, port=port, demo=demo, simulator_port=simulator_port, smtp_port=smtp_port))
+    # the system libraries of macOS do not survive a fork without exec
+    prepare = preload.prepare if sys.platform == "linux" else None
+    sys.exit(
+        run_up(os.environ, port=port, demo=demo, simulator_port=simulator_port, smtp_port=smtp_port, prepare=prepare)
+    )
 
 
 @portal.command()
@@ -68,15 +74,12 @@ def web(port: int, host: str, processes: int, threads: int) -> None:
     """Run the web server. It has no TLS, so put a proxy in front of it."""
     _run_with_settings(lambda settings: _prepare_web(settings, host))
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    os.execv(
-        sys.executable,
-        [
-            *(sys.executable, "-m", "gunicorn", "portal:create_app()", "--bind", address, "--chdir", str(_ROOT)),
-            *("--worker-class", "portal.processes.buffering_worker.BufferingWorker"),
-            *("--config", "python:portal.processes.gunicorn_hooks", "--log-level", "warning", "--no-control-socket"),
-            *("--workers", str(processes), "--threads", str(threads), "--timeout", "60", "--graceful-timeout", "10"),
-            "--forwarded-allow-ips=",  # of what proxies send, trust only the caller's address (PORTAL_TRUSTED_PROXIES)
-        ],
+    _run_module(
+        *("gunicorn", "jobs.app:app()", "--bind", address, "--chdir", str(_ROOT)),
+        *("--worker-class", "portal.processes.buffering_worker.BufferingWorker"),
+        *("--config", "python:portal.processes.gunicorn_hooks", "--log-level", "warning", "--no-control-socket"),
+        *("--workers", str(processes), "--threads", str(threads), "--timeout", "60", "--graceful-timeout", "10"),
+        "--forwarded-allow-ips=",  # of what proxies send, trust only the caller's address (PORTAL_TRUSTED_PROXIES)
     )
 
 
@@ -115,7 +118,15 @@ def scheduler() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def simulator(arguments: tuple[str, ...]) -> None:
     """Run the simulator. It stands in for Twilio and the mail server in demos and tests."""
-    os.execv(sys.executable, [sys.executable, "-m", "simulator", *arguments])
+    _run_module("simulator", *arguments)
+
+
+def _run_module(module: str, *arguments: str) -> None:
+    """Run `python -m module` in place of this process, or within it if `portal up` has imported the module already."""
+    if module not in sys.modules:
+        os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _with_host_lock(process: Callable[[], int]) -> Callable[[Settings], int]:

@@ -1,4 +1,4 @@
-"""Supervised programs, their restart delays, and the parent-death signal."""
+"""Supervised programs, their restart delays, and what happens in a child between fork and exec."""
 
 import ctypes
 import os
@@ -17,6 +17,8 @@ class Program:
     command: tuple[str, ...]
     stops_last: bool = False
     """Stop it after all others, because they need it."""
+    run: Callable[[], object] | None = None
+    """Called in a fork of the supervisor instead of executing the command, which then is only the process title."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,10 @@ class Backoff:
         return min(self.max_seconds, self.initial_seconds * 2.0 ** min(quick_exits - 1, 30))
 
 
-def die_with_parent(parent: int) -> Callable[[], None] | None:
-    """On Linux, a `preexec_fn` that sends the child SIGTERM when we die, even by SIGKILL; it survives exec."""
+def die_with_parent(parent: int) -> None:
+    """On Linux, called in the child before exec: it gets SIGTERM when we die, even by SIGKILL."""
     if _LIBC is None:
-        return None
-    libc = _LIBC
-
-    def before_exec() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # we died before the call, so no signal would come
-            os._exit(1)
-
-    return before_exec
+        return
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:  # we died before the call, so no signal would come
+        os._exit(1)

@@ -14,10 +14,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType
 from typing import Self
 
-from portal.processes import orphan_reaper
+from portal.processes import forked_child, orphan_reaper
 from portal.processes.console import Console, LineReader
 from portal.processes.program import Backoff, Program, die_with_parent
 
@@ -94,12 +95,15 @@ class Supervisor:
                 if self._reaper.stdin:
                     self._reaper.stdin.close()
                 self._reaper.wait(_FINAL_GRACE_SECONDS)
-            signal.set_wakeup_fd(self._old_wakeup)
-            for signum, handler in self._old_handlers.items():
-                signal.signal(signum, handler)  # type: ignore[arg-type]  # typeshed lacks a type for old handlers
+            self._restore_signals()
             self._selector.close()
             self._wakeup_reader.close()
             self._wakeup_writer.close()
+
+    def _restore_signals(self) -> None:
+        signal.set_wakeup_fd(self._old_wakeup)
+        for signum, handler in self._old_handlers.items():
+            signal.signal(signum, handler)  # type: ignore[arg-type]  # typeshed lacks a type for old handlers
 
     def start(self, program: Program) -> None:
         """Start the program, and restart it whenever it ends."""
@@ -194,7 +198,8 @@ class Supervisor:
                 stderr=subprocess.STDOUT if child.captured_lines is None else subprocess.PIPE,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=die_with_parent(os.getpid()),  # safe with one thread, see above
+                restore_signals=child.program.run is None,
+                preexec_fn=partial(self._before_exec, child.program, os.getpid()),  # safe with one thread, see above
             )
         except OSError as error:  # out of memory or processes: temporary
             child.last_line = str(error)
@@ -209,6 +214,13 @@ class Supervisor:
                 pipe.close()
                 child.outputs.append(lines)
                 self._selector.register(lines.descriptor, selectors.EVENT_READ, (child, lines, captured))
+
+    def _before_exec(self, program: Program, supervisor: int) -> None:
+        """Runs in the child."""
+        die_with_parent(supervisor)
+        if program.run is not None:
+            self._restore_signals()
+            forked_child.run(program.run, program.command)
 
     def _handle_exit(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
         for key in list(self._selector.get_map().values()):

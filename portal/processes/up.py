@@ -3,7 +3,7 @@
 import http.client
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,13 +34,17 @@ class LaunchPlan:
     environment: Mapping[str, str]
     portal: Sequence[str]
     """The command that starts every child."""
+    prepare: Callable[..., Callable[[], object]] | None
+    """Returns a function that runs a command; the children are then forks of this process (ADR 31)."""
 
     @property
     def uses_embedded_valkey(self) -> bool:
         return not self.environment.get("PORTAL_REDIS_URL")
 
     def program(self, name: str, *arguments: str) -> Program:
-        return Program(name, (*self.portal, *arguments))
+        if self.prepare is None:
+            return Program(name, (*self.portal, *arguments))
+        return Program(name, ("portal", *arguments), run=self.prepare(self.environment, *arguments))
 
 
 def run_up(
@@ -51,10 +55,11 @@ def run_up(
     simulator_port: int | None = None,
     smtp_port: int | None = None,
     portal: Sequence[str] = (sys.executable, "-m", "portal"),
+    prepare: Callable[..., Callable[[], object]] | None = None,
     grace_seconds: float = 45.0,
 ) -> int:
     """Run until stopped. Returns 0 after a requested stop, or 1 with a sentence on stderr if it cannot run."""
-    plan = _build_plan(environ, port, demo, simulator_port or port + 1, smtp_port or port + 2, portal)
+    plan = _build_plan(environ, port, demo, simulator_port or port + 1, smtp_port or port + 2, portal, prepare)
     console = Console(sys.stdout)
     try:
         lock = _preflight(plan, console)
@@ -72,7 +77,13 @@ def run_up(
 
 
 def _build_plan(
-    env: Mapping[str, str], port: int, demo: bool, simulator_port: int, smtp_port: int, portal: Sequence[str]
+    env: Mapping[str, str],
+    port: int,
+    demo: bool,
+    simulator_port: int,
+    smtp_port: int,
+    portal: Sequence[str],
+    prepare: Callable[..., Callable[[], object]] | None,
 ) -> LaunchPlan:
     instance = instance_folder(env)
     defaults = {} if is_production(env) else {"PORTAL_PUBLIC_URL": f"http://127.0.0.1:{port}"}
@@ -86,7 +97,8 @@ def _build_plan(
     configured = {name: value for name, value in env.items() if value}
     # Children would buffer their output to pipes, and RQ reads cron strings in local time.
     fixed = {"PORTAL_INSTANCE": str(instance), "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
-    return LaunchPlan(instance, port, demo, simulator_port, smtp_port, defaults | configured | fixed, portal)
+    environment = defaults | configured | fixed
+    return LaunchPlan(instance, port, demo, simulator_port, smtp_port, environment, portal, prepare)
 
 
 def _preflight(plan: LaunchPlan, console: Console) -> int:
@@ -122,6 +134,8 @@ def _check_redis(url: str) -> None:
 def _run(plan: LaunchPlan, supervisor: Supervisor) -> None:
     if plan.uses_embedded_valkey:
         _start_valkey(plan, supervisor)
+    if plan.demo:
+        supervisor.start(_simulator_program(plan))
     _run_setup_step(supervisor, plan.program("db upgrade", "db", "upgrade"), "The database could not be upgraded")
     sign_ins: list[str] = []
     if plan.demo:
@@ -162,8 +176,7 @@ def _run_setup_step(
 
 def _programs_to_run(plan: LaunchPlan) -> list[Program]:
     return [
-        *([_simulator_program(plan)] if plan.demo else []),
-        plan.program("web", "web", "--port", str(plan.port)),
+        plan.program("web", "web", "--port", str(plan.port), *(("--processes", "1") if plan.demo else ())),
         # one queue for each process (docs/reliability.md#one-queue-per-worker)
         *(plan.program(queue, "worker", queue) for queue in QUEUES),
         plan.program("scheduler", "scheduler"),

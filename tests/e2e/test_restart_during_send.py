@@ -88,11 +88,11 @@ def stop_sms_worker(instance: Path) -> None:
     """Send SIGTERM to an SMS worker of this instance."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            command = (folder / "cmdline").read_text().split("\0")
+            command = (folder / "cmdline").read_text().rstrip("\0").split("\0")
             environ = (folder / "environ").read_bytes()
         except OSError:
             continue
-        if command[-3:-1] == ["worker", "sms"] and str(instance).encode() in environ:
+        if command[-2:] == ["worker", "sms"] and str(instance).encode() in environ:
             os.kill(int(folder.name), signal.SIGTERM)
             return
     raise AssertionError("no SMS worker is running")

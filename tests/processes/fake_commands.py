@@ -31,6 +31,10 @@ def crash(name: str) -> None:
     sys.exit(3)
 
 
+def finish(_name: str) -> None:
+    print("one line")
+
+
 def ignore_sigterm(name: str) -> None:
     """Ignores SIGTERM, and so does its child in another process group."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -93,6 +97,7 @@ def load_demo() -> None:
 
 MISBEHAVIOURS = {
     "crash": crash,
+    "finish": finish,
     "ignore_sigterm": ignore_sigterm,
     "rq_worker": rq_worker,
     "sleeper": sleep_until_stopped,

@@ -7,23 +7,34 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.processes.conftest import IsAlive, ProcessSandbox, WaitFor
 
 FAKE_PROGRAMS = str(Path(__file__).with_name("fake_commands.py"))
 SUPERVISE = f"""
 import os, sys
+from functools import partial
 from portal.processes.program import Backoff, Program
 from portal.processes.supervisor import Supervisor
+from tests.processes import fake_commands
 
 grace, *programs = sys.argv[1:]
 with Supervisor(os.environ, grace_seconds=float(grace), backoff=Backoff(0.02, 0.1)) as supervisor:
     for program in programs:
         kind, name = program.split()
         command = (sys.executable, "-u", {FAKE_PROGRAMS!r}, kind, name)
-        supervisor.start(Program(name, command, stops_last=name == "data"))
+        run = partial(fake_commands.main, [kind, name]) if os.environ["STARTED_BY"] == "fork" else None
+        supervisor.start(Program(name, command, stops_last=name == "data", run=run))
     supervisor.run()
 print("clean end")
 """
+
+
+@pytest.fixture(autouse=True, params=["exec", "fork"])
+def started_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs with children that execute a program, and with children that are forks of the supervisor."""
+    monkeypatch.setenv("STARTED_BY", request.param)
 
 
 def test_killed_child_is_restarted(process_sandbox: ProcessSandbox, eventually: WaitFor) -> None:
@@ -42,7 +53,7 @@ def test_crash_loop_is_reported_with_the_last_output(process_sandbox: ProcessSan
 
 
 def test_child_that_exits_cleanly_is_restarted(process_sandbox: ProcessSandbox, eventually: WaitFor) -> None:
-    process_sandbox.run_python(SUPERVISE.replace('"-u"', '"-c", "print(\'one line\')"'), "5", "sleeper brief")
+    process_sandbox.run_python(SUPERVISE, "5", "finish brief")
     eventually(lambda: process_sandbox.output().count("one line") >= 3, "three runs")
     assert "brief       | one line" in process_sandbox.output()
     assert "brief ended (exit code 0)" in process_sandbox.output()

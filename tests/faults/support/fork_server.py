@@ -10,12 +10,11 @@ import ctypes
 import gc
 import json
 import os
-import runpy
 import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import jobs.scheduler
 import jobs.tasks
@@ -96,16 +95,7 @@ def _run_as_child(request: dict[str, Any]) -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     skewed_clock.apply_clock_offset()
     next_release.use_next_migrations()
-    os.execv = _exec_in_process  # type: ignore[assignment]
     os._exit(run_portal.run_portal(request["arguments"]))
-
-
-def _exec_in_process(_python: str, command: list[str]) -> NoReturn:
-    """Replaces `os.execv` for `portal web`, which runs `python -m gunicorn` and would import everything again."""
-    _, _, module, *arguments = command
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-    raise SystemExit
 
 
 if __name__ == "__main__":
