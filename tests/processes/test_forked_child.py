@@ -16,6 +16,9 @@ from portal.processes.program import Program
 from portal.processes.supervisor import Supervisor
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE)
+# a test run in the background passes on that it ignores these
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 def describe(name):
     links = Path("/proc/self/fd").iterdir()
