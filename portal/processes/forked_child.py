@@ -1,5 +1,6 @@
 """Runs a function in a child that `subprocess` has forked, instead of executing a program (ADR 31)."""
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -16,7 +17,7 @@ def run(function: Callable[[], object], title: Sequence[str]) -> NoReturn:
     """End this process with the exit code of the function, and without any clean-up that belongs to the parent."""
     exit_code = 1
     try:
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # `subprocess` then reports to the parent that the child runs
+        _close_descriptors()  # `subprocess` then reports to the parent that the child runs
         _set_process_title(title)
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -25,6 +26,14 @@ def run(function: Callable[[], object], title: Sequence[str]) -> NoReturn:
         sys.stdout.flush()
     finally:
         os._exit(exit_code)
+
+
+def _close_descriptors() -> None:
+    """All but the streams: one by one, because the limit may be a billion or none."""
+    for descriptor in [int(link.name) for link in Path("/proc/self/fd").iterdir()]:
+        if descriptor > 2:
+            with contextlib.suppress(OSError):  # the one that listed the folder
+                os.close(descriptor)
 
 
 def _call(function: Callable[[], object]) -> int:
