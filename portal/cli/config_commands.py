@@ -11,8 +11,8 @@ from portal.core.clock import now_ms
 from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.settings import app_settings, setting_changes, setting_history
 from portal.settings.rules.app_config import DEFINITIONS
-from portal.settings.rules.configuration import channel_of_setting
 from portal.settings.setting_changes import SettingUpdate
+from portal.settings.tables.setting_values import history_entries
 
 _DURATION = re.compile(r"([0-9]{1,6})([mhd])\Z")
 _MILLISECONDS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -55,7 +55,7 @@ def set_value(name: str, value: str, duration: str | None) -> None:
     _print_derived_values(name)
     if live_ms is not None:
         when = "from now on" if live_ms <= at_ms else f"from {_iso(live_ms)} on"
-        live_label = CHANNEL_LABELS[channel_of_setting(name)].live_label.replace("’", "'")
+        live_label = CHANNEL_LABELS[DEFINITIONS[name].channel].live_label.replace("’", "'")
         click.echo(f"{live_label} {when}. {setting_changes.waiting_message(name)}".strip(), err=True)
 
 
@@ -66,16 +66,16 @@ def set_value(name: str, value: str, duration: str | None) -> None:
 def history(name: str | None, limit: int) -> None:
     """List changes, newest first. Each has its time, author, setting, and old and new value ("changed" for secrets)."""
     name = _require_setting(name) if name is not None else ""
-    entries = [*setting_history.expired_switches(now_ms(), name), *setting_history.history_entries(limit, name)]
+    entries = [*setting_history.expired_switches(now_ms(), name), *history_entries(limit, name)]
     for entry in sorted(entries, key=lambda entry: -entry.at_ms)[:limit]:
         until = f" until {_iso(entry.expires_at_ms)}" if entry.expires_at_ms else ""
-        change = f"{entry.before or 'not set'} -> {entry.after}{until}"
+        change = f"{entry.old_value or 'not set'} -> {entry.new_value}{until}"
         click.echo("\t".join([_iso(entry.at_ms), entry.changed_by, entry.name, change]))
 
 
 def _print_derived_values(name: str) -> None:
     """Print the values of omitted keys to stderr, so that the output on stdout can be set again."""
-    for key, value in app_settings.configuration().derived_values(name, now_ms()).items():
+    for key, value in app_settings.configuration().derived_values(name).items():
         click.echo(f"  {key}: {value}", err=True)
 
 

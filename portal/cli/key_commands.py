@@ -15,7 +15,6 @@ def group() -> None:
 @with_app_context
 def rotate() -> None:
     """Re-encrypt every stored secret with the newest key. Then older keys can be removed. Safe to repeat."""
-    result = key_rotation.rotate_keys()
-    secrets = f"{result.reencrypted} {'secret' if result.reencrypted == 1 else 'secrets'}"
-    unchanged = result.total - result.reencrypted
+    reencrypted, unchanged = key_rotation.rotate_keys()
+    secrets = f"{reencrypted} {'secret' if reencrypted == 1 else 'secrets'}"
     click.echo(f"{secrets} re-encrypted with the newest key; {unchanged} already used it.")

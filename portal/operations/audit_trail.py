@@ -7,6 +7,8 @@ from portal.core import audit_log
 from portal.core.audit_log import AuditEntry
 from portal.operations.rules.audit_labels import describe_action
 from portal.settings import setting_history
+from portal.settings.tables import setting_values
+from portal.settings.tables.setting_values import SettingChange
 
 SETTING_CHANGED = "setting_changed"
 _LINK_KEYS = ("communication", "attempt")
@@ -45,7 +47,7 @@ def read_audit_page(
     """
     has_changes = action in ("", SETTING_CHANGED)
     entries = [] if action == SETTING_CHANGED else audit_log.audit_page_before(before.entry_id, size + 1, action)
-    changes = setting_history.history_entries(size + 1, "", before.change_id) if has_changes else []
+    changes = setting_values.history_entries(size + 1, "", before.change_id) if has_changes else []
     rows = [(entry.id, _entry_line(entry)) for entry in entries]
     rows += [(change.id, _change_line(change)) for change in changes]
     rows.sort(key=lambda row: -row[1].at_ms)
@@ -73,8 +75,8 @@ def _entry_line(entry: AuditEntry) -> AuditLine:
     )
 
 
-def _change_line(change: setting_history.SettingHistoryEntry) -> AuditLine:
-    detail = f"{change.before or 'not set'} → {change.after}"
+def _change_line(change: SettingChange) -> AuditLine:
+    detail = f"{change.old_value or 'not set'} → {change.new_value}"
     return AuditLine(change.at_ms, change.changed_by, SETTING_CHANGED, change.name, detail)
 
 

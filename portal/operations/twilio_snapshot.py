@@ -79,8 +79,8 @@ def load_gateway_setup() -> GatewaySetup:
     config, at_ms = app_settings.configuration(), now_ms()
     return GatewaySetup(
         provider=config.provider,
-        live=config.with_test_mode(False).gateway(at_ms),
-        test=config.with_test_mode(True).gateway(at_ms),
+        live=config.with_value("EnableSmsTestMode", False).gateway(at_ms),
+        test=config.with_value("EnableSmsTestMode", True).gateway(at_ms),
         test_mode=config.gateway(at_ms).switches.test_mode,
         read_errors=config.read_errors,
     )

@@ -16,7 +16,7 @@ from portal.core.rules.routing import Switches
 from portal.gateways import registry
 from portal.gateways.rules.provider_schema import Credentials
 from portal.messages.rules.message_modes import EmailRoute
-from portal.settings.rules import app_config, encryption
+from portal.settings.rules import encryption
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig
 from portal.settings.rules.configuration import Configuration
 from portal.settings.rules.encryption import DecryptionError
@@ -62,7 +62,7 @@ def email_route(at_ms: int) -> EmailRoute:
 
 def live_gateway() -> GatewayConfig:
     """The gateway outside test mode, which gets replies and receipts (docs/twilio.md#test-credentials)."""
-    return configuration().with_test_mode(False).gateway(clock.now_ms())
+    return configuration().with_value("EnableSmsTestMode", False).gateway(clock.now_ms())
 
 
 def display_values() -> dict[str, str]:
@@ -103,8 +103,7 @@ def forget_signing_tokens() -> None:
 
 def live_credentials() -> Credentials | None:
     """The credentials outside test mode. Reads only the settings it needs, because every webhook waits for it."""
-    partial = configuration("SmsGatewayType", "SmsGatewayAuthentication")
-    return app_config.live_credentials(partial.values, partial.provider_schemas)
+    return configuration("SmsGatewayType", "SmsGatewayAuthentication").credentials()
 
 
 def opted_out_override(switches: Switches) -> str | None:

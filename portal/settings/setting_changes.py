@@ -10,7 +10,7 @@ from portal.accounts.tables.phone_numbers import is_stopped
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
-from portal.core.rules import text_input
+from portal.core.rules import email_address, text_input
 from portal.core.rules.setting_error import SettingError
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
@@ -21,16 +21,10 @@ from portal.messages.tables import delivery_counts, unsent_messages
 from portal.settings.app_settings import configuration, forget_signing_tokens, is_simulated
 from portal.settings.rules import encryption
 from portal.settings.rules.app_config import DEFINITIONS
-from portal.settings.rules.configuration import (
-    Configuration,
-    channel_of_setting,
-    check_expiry,
-    goes_live_at_ms,
-    liveness_check,
-)
+from portal.settings.rules.configuration import Configuration, check_expiry, goes_live_at_ms
 from portal.settings.rules.setting_conflicts import check_conflicts
 from portal.settings.tables.sending_numbers import resume_senders
-from portal.settings.tables.setting_values import AppSetting, SettingChange, lock_settings
+from portal.settings.tables.setting_values import AppSetting, SettingChange, lock_settings, switch_expiry
 
 LIVE_CONFIRMATION = "LIVE"
 """What somebody types to confirm that messages may reach people."""
@@ -92,7 +86,7 @@ def change_setting(change: SettingUpdate, text: str | Callable[[Configuration], 
         live_ms = _goes_live_at_ms(before, after, change)
         is_confirmed = change.confirmation is None or text_input.clean_code(change.confirmation) == LIVE_CONFIRMATION
         if live_ms is not None and not is_confirmed:
-            channel = channel_of_setting(change.name)
+            channel = DEFINITIONS[change.name].channel
             raise LiveConfirmationRequired(live_ms, delivery_counts.count_waiting(channel), channel)
         _record_history(before, after, change)
         _store(after, change)
@@ -105,7 +99,7 @@ def change_setting(change: SettingUpdate, text: str | Callable[[Configuration], 
 
 def waiting_message(name: str) -> str:
     """What happens to waiting messages when this setting goes live; "" if none are waiting."""
-    channel = channel_of_setting(name)
+    channel = DEFINITIONS[name].channel
     return CHANNEL_LABELS[channel].waiting_notice(delivery_counts.count_waiting(channel))
 
 
@@ -118,22 +112,18 @@ def _check_override_address(change: SettingUpdate, text: str | Callable[[Configu
     """Check outside any transaction that the mail server accepts the letters of an override address."""
     if change.name != "EmailOverrideAddress":
         return
-    current = configuration()
-    new_text = text if isinstance(text, str) else text(current)
+    address = text_input.clean_code(text if isinstance(text, str) else text(configuration()))
     db.session.rollback()
-    try:
-        address = str(current.parse(change.name, new_text) or "")
-    except SettingError as error:
-        raise InvalidSetting(change.name, error) from error
-    if problem := smtputf8_check.smtputf8_problem([address]):
+    if problem := email_address.address_problem(address) or smtputf8_check.smtputf8_problem([address]):
         raise InvalidSetting(change.name, SettingError.for_key(f"{change.name}: {problem}"))
 
 
 def _goes_live_at_ms(before: Configuration, after: Configuration, change: SettingUpdate) -> int | None:
     """None for texts if the gateway is a simulator. The mail server may always be a real one."""
-    if channel_of_setting(change.name) == "sms" and is_simulated(after):
+    channel = DEFINITIONS[change.name].channel
+    if channel == "sms" and is_simulated(after):
         return None
-    return goes_live_at_ms(before, after, change.now_ms, liveness_check(change.name))
+    return goes_live_at_ms(before, after, change.now_ms, channel)
 
 
 def _validated_update(before: Configuration, change: SettingUpdate, text: str) -> Configuration:
@@ -160,13 +150,13 @@ def _record_history(before: Configuration, after: Configuration, change: Setting
     """Record a change of value or expiry, and before it the expiry of the switch if that has passed meanwhile."""
     name, expiry_ms = change.name, before.expires_at_ms_by_name.get(change.name)
     if expiry_ms is not None and expiry_ms <= change.now_ms:
-        db.session.add(SettingChange(name=name, source="expiry", old_value="true", new_value="false", at_ms=expiry_ms))
+        db.session.add(switch_expiry(name, expiry_ms))
         expiry_ms = None
     entry = SettingChange(
         name=name,
         source=change.source,
-        old_value=before.history_value(name, before, change.now_ms),
-        new_value=after.history_value(name, before, change.now_ms),
+        old_value=before.display_value(name, change.now_ms, before),
+        new_value=after.display_value(name, change.now_ms, before),
         expires_at_ms=change.expires_at_ms,
         at_ms=change.now_ms,
         changed_by_id=change.author_id,

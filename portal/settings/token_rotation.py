@@ -1,7 +1,6 @@
 """Replace the auth token without losing webhooks: both the new and the old token are accepted for a while."""
 
 import json
-from typing import Any
 
 from portal.core.errors import ActionRefused
 from portal.core.rules.setting_error import SettingError
@@ -15,7 +14,7 @@ def rotate_auth_token(change: SettingUpdate, token: str) -> None:
     """Use the new token at once, and accept webhooks signed with either. Raises `InvalidSetting`, `ActionRefused`."""
 
     def with_new_token(current: Configuration) -> str:
-        value = _value(current, change.name)
+        value = current.json_object(change.name)
         if AUTH_TOKEN_KEY not in value:
             raise ActionRefused(f"{change.name} has no {AUTH_TOKEN_KEY} to replace. Set the credentials first.")
         if token in ("", value[AUTH_TOKEN_KEY]):
@@ -31,14 +30,9 @@ def drop_previous_token(change: SettingUpdate) -> None:
     """Accept only the new token from now on. Raises `ActionRefused`."""
 
     def without_previous(current: Configuration) -> str:
-        value = _value(current, change.name)
+        value = current.json_object(change.name)
         if PREVIOUS_TOKEN_KEY not in value:
             raise ActionRefused(f"{change.name} has no previous token.")
         return json.dumps({key: item for key, item in value.items() if key != PREVIOUS_TOKEN_KEY})
 
     change_setting(change, without_previous)
-
-
-def _value(current: Configuration, name: str) -> dict[str, Any]:
-    value = current.values.get(name)
-    return value if isinstance(value, dict) else {}

@@ -239,7 +239,7 @@ def _email_route_text() -> str:
 def _with_end_time(configuration: Configuration, banner: Banner) -> Banner:
     """Add when the setting expires, and a warning if texts go live then."""
     until_ms = configuration.expires_at_ms_by_name.get(banner.setting)
-    is_live = until_ms is not None and configuration.is_sms_live(until_ms)
+    is_live = until_ms is not None and configuration.is_live("sms", until_ms)
     warns = is_live and not app_settings.is_simulated(configuration)
     return replace(banner, until_ms=until_ms, after_end="Texts go LIVE then." if warns else "")
 

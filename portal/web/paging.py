@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 
 class HasId(Protocol):
     @property
-    def id(self) -> int: ...
+    def id(self) -> Any: ...
 
 
 Row = TypeVar("Row", bound=HasId)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from portal.core.rules.setting_error import SettingError, quote_input
@@ -51,22 +52,46 @@ class SettingField:
 
     def requirement_error(self, value: Any) -> str:
         """What the value must be but is not; "" if it is valid."""
-        return _CHECKS_BY_KIND[self.kind](self, value) or self.check_value(value)
+        return self._kind_error(value) or self.check_value(value)
+
+    def _kind_error(self, value: Any) -> str:
+        if self.kind == "number":
+            is_number = isinstance(value, int | float) and not isinstance(value, bool) and value == value
+            return "" if is_number else "must be a number."
+        if self.kind == "text_list":
+            is_list = isinstance(value, list) and 0 < len(value) <= _MAX_LIST_ITEMS and not any(map(_text_error, value))
+            return "" if is_list else f"must be a list of at most {_MAX_LIST_ITEMS} texts, or be left out."
+        if self.kind == "choice_list":
+            is_list = isinstance(value, list) and all(isinstance(item, str) and item in self.choices for item in value)
+            return "" if is_list else f"must be a list of some of {', '.join(self.choices)}, or []."
+        if error := _text_error(value):
+            return error
+        if self.kind == "choice" and value not in self.choices:
+            return f"must be one of {', '.join(self.choices)}."
+        if self.is_secret and not value.isascii():
+            return "must be the secret itself, or empty to keep the stored one."
+        return ""
 
 
 @dataclass(frozen=True)
 class SettingSchema:
-    """`cross_field_rules` returns errors by key for rules that involve several keys. `example` is a valid value."""
+    """`cross_field_rules` returns errors by key for rules that involve several keys."""
 
     fields: tuple[SettingField, ...]
-    example: Mapping[str, Any]
     cross_field_rules: Callable[[Mapping[str, Any]], dict[str, str]] = no_rules
     derived_values: Callable[[Mapping[str, Any]], dict[str, str]] = no_rules
     """Describes the defaults of keys that a valid value leaves out, by key."""
 
-    def parse(self, name: str, text: str, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    @property
+    def secrets(self) -> set[str]:
+        return {key.name for key in self.fields if key.is_secret}
+
+    def parse(self, name: str, text: str, stored: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
         """Parse JSON. A secret that is empty or masked keeps its stored value. Raises `SettingError`."""
-        value = self._with_stored_secrets(_parse_json_object(name, text), stored or {})
+        value = parse_json_object(name, text)
+        for key in self.secrets & stored.keys():
+            if value.get(key) in ("", mask_secret(str(stored[key]))):
+                value[key] = stored[key]
         self.check(name, value)
         return value
 
@@ -93,17 +118,25 @@ class SettingSchema:
         return True
 
     def masked_values(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """The value with secrets masked. An unknown key may hold a secret, so it is masked too."""
-        public = self._public_keys()
-        return {name: item if name in public else mask_secret(str(item)) for name, item in value.items()}
+        return self._hide_secrets(value, lambda _name, item: mask_secret(str(item)))
 
     def masked_for_history(self, value: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         """The value for the history: of a secret it only says whether it differs from the `other` value's."""
-        public = self._public_keys()
-        return {
-            name: item if name in public else MASK if item == other.get(name) else "changed"
-            for name, item in value.items()
-        }
+        return self._hide_secrets(value, lambda name, item: MASK if item == other.get(name) else "changed")
+
+    def without_secrets(self, text: str) -> str | None:
+        """The JSON input without its secrets, to show it again; None if it cannot be parsed."""
+        if not self.secrets:
+            return text
+        try:
+            return json.dumps(self._hide_secrets(parse_json_object("", text), lambda _name, _item: ""))
+        except SettingError:
+            return None
+
+    def _hide_secrets(self, value: Mapping[str, Any], hidden: Callable[[str, Any], str]) -> dict[str, Any]:
+        """An unknown key may hold a secret, so it is hidden too."""
+        public = {key.name for key in self.fields} - self.secrets
+        return {name: item if name in public else hidden(name, item) for name, item in value.items()}
 
     def parse_form(self, fields: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
         """The value from form fields: text by key, or a list for a list of choices. Empty fields are left out."""
@@ -118,43 +151,15 @@ class SettingSchema:
 
     def provided_secrets(self, value: Mapping[str, Any]) -> set[str]:
         """The keys of secrets that are neither empty nor masked."""
-        secrets = {key.name: value.get(key.name) for key in self.fields if key.is_secret}
-        return {name for name, item in secrets.items() if isinstance(item, str) and item and MASK not in item}
-
-    def provided_secrets_in_json(self, text: str) -> set[str]:
-        """`provided_secrets` of JSON; empty if it cannot be parsed."""
-        try:
-            return self.provided_secrets(_parse_json_object("", text))
-        except SettingError:
-            return set()
-
-    def without_secrets(self, text: str) -> str | None:
-        """The JSON input without its secrets, to show it again; None if it cannot be parsed."""
-        public = self._public_keys()
-        if len(public) == len(self.fields):
-            return text
-        try:
-            value = _parse_json_object("", text)
-        except SettingError:
-            return None
-        return json.dumps({name: item if name in public else "" for name, item in value.items()})
-
-    def _public_keys(self) -> set[str]:
-        return {key.name for key in self.fields if not key.is_secret}
-
-    def _with_stored_secrets(self, value: dict[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-        secrets = {key.name for key in self.fields if key.is_secret and key.name in stored}
-        return {
-            name: stored[name] if name in secrets and item in ("", mask_secret(stored[name])) else item
-            for name, item in value.items()
-        }
+        return {name for name in self.secrets if isinstance(item := value.get(name), str) and item and MASK not in item}
 
 
 def mask_secret(secret: str) -> str:
     return f"{MASK}{secret[-4:] if len(secret) > _MAX_FULLY_MASKED_LENGTH else ''}"
 
 
-def _parse_json_object(name: str, text: str) -> dict[str, Any]:
+def parse_json_object(name: str, text: str) -> dict[str, Any]:
+    """Raises `SettingError`."""
     if len(text) > _MAX_SETTING_LENGTH:
         raise SettingError.for_key(f"{name} is too long: at most {_MAX_SETTING_LENGTH:,} characters.")
     try:
@@ -191,13 +196,13 @@ def _split_list(raw: Any) -> list[str]:
 
 
 def _parse_number_input(raw: Any) -> Any:
-    """Other text is returned unchanged, for `_check_number` to refuse."""
+    """Other text is returned unchanged, for the schema to refuse."""
     if not _NUMBER.match(str(raw)):
         return raw
     return float(raw) if "." in raw else int(raw)
 
 
-def _check_text(_key: SettingField, value: Any) -> str:
+def _text_error(value: Any) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
         return "must be text and not empty."
     if value != value.strip():
@@ -205,41 +210,4 @@ def _check_text(_key: SettingField, value: Any) -> str:
     return f"is too long: at most {_MAX_TEXT_LENGTH} characters." if len(value) > _MAX_TEXT_LENGTH else ""
 
 
-def _check_secret(key: SettingField, value: Any) -> str:
-    return _check_text(key, value) or (
-        "" if value.isascii() else "must be the secret itself, or empty to keep the stored one."
-    )
-
-
-def _check_number(_key: SettingField, value: Any) -> str:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and value == value
-    return "" if is_number else "must be a number."
-
-
-def _check_choice(key: SettingField, value: Any) -> str:
-    return _check_text(key, value) or ("" if value in key.choices else f"must be one of {', '.join(key.choices)}.")
-
-
-def _check_text_list(key: SettingField, value: Any) -> str:
-    is_valid = (
-        isinstance(value, list)
-        and 0 < len(value) <= _MAX_LIST_ITEMS
-        and not any(_check_text(key, item) for item in value)
-    )
-    return "" if is_valid else f"must be a list of at most {_MAX_LIST_ITEMS} texts, or be left out."
-
-
-def _check_choice_list(key: SettingField, value: Any) -> str:
-    is_valid = isinstance(value, list) and all(isinstance(item, str) and item in key.choices for item in value)
-    return "" if is_valid else f"must be a list of some of {', '.join(key.choices)}, or []."
-
-
-_CHECKS_BY_KIND = {
-    "text": _check_text,
-    "secret": _check_secret,
-    "number": _check_number,
-    "choice": _check_choice,
-    "choice_list": _check_choice_list,
-    "text_list": _check_text_list,
-}
 _FORM_PARSERS: Mapping[str, Callable[[Any], Any]] = {"number": _parse_number_input, "text_list": _split_list}

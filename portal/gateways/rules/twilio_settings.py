@@ -159,12 +159,10 @@ TWILIO_SCHEMA = ProviderSchema(
     name="Twilio",
     credentials_schema=SettingSchema(
         fields=_CREDENTIAL_FIELDS,
-        example={"AccountSid": "AC" + "0" * 32, "AuthToken": "0" * 32},
         cross_field_rules=_check_credentials,
     ),
     sender_schema=SettingSchema(
         fields=_SENDER_FIELDS,
-        example={"FromNumber": "+12025550100"},
         cross_field_rules=lambda value: _check_senders(value) or _check_number_type(value),
         derived_values=_derived_values,
     ),

@@ -1,29 +1,28 @@
-"""All settings together and over time: when switches expire, and when messages go live."""
+"""All settings together and over time: the gateway they describe, when switches expire, and when messages go live."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from portal.core.rules.routing import Mode
+from portal.core.rules.email_address import address_problem
+from portal.core.rules.routing import Mode, Switches
 from portal.core.rules.setting_error import SettingError
-from portal.core.rules.setting_schema import SettingSchema
-from portal.gateways.rules.provider_schema import ProviderSchema
+from portal.core.rules.setting_schema import MASK, SettingSchema
+from portal.core.rules.text_input import clean_code, clean_lines
+from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 from portal.messages.rules.message_modes import EmailRoute
-from portal.settings.rules.app_config import (
-    DEFINITIONS,
-    GatewayConfig,
-    display_value,
-    parse_setting,
-    resolve_email_route,
-    resolve_gateway,
-    schema_for,
-)
+from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig, text_problem
+
+_MAX_DURATION_MS = 366 * 86_400_000
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The stored values, when switches expire (milliseconds since 1970), and why unreadable values cannot be read."""
+    """The stored values, when switches expire (milliseconds since 1970), and why unreadable values cannot be read.
+
+    The first of the `provider_schemas` is the default.
+    """
 
     provider_schemas: Mapping[str, ProviderSchema]
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -35,36 +34,80 @@ class Configuration:
         expired = {name: False for name, expiry_ms in self.expires_at_ms_by_name.items() if expiry_ms <= at_ms}
         return {**self.values, **expired}
 
+    def json_object(self, name: str) -> dict[str, Any]:
+        """The value of a JSON setting; empty if there is none."""
+        value = self.values.get(name)
+        return value if isinstance(value, dict) else {}
+
     @property
     def provider(self) -> str:
         """The selected provider's name, even if it is unknown."""
         return str(self.values.get("SmsGatewayType") or next(iter(self.provider_schemas)))
 
-    def gateway(self, at_ms: int) -> GatewayConfig:
-        return resolve_gateway(self.values_at(at_ms), self.provider_schemas)
-
-    def email_route(self, at_ms: int) -> EmailRoute:
-        return resolve_email_route(self.values_at(at_ms))
-
-    def with_test_mode(self, on: bool) -> "Configuration":
-        return self.with_value("EnableSmsTestMode", on)
-
-    def is_sms_live(self, at_ms: int) -> bool:
-        """Texts are sent, and reach people's own phones."""
-        route = self.gateway(at_ms).send_route
-        return route is not None and route.mode is Mode.LIVE
-
-    def is_email_live(self, at_ms: int) -> bool:
-        """Emails go to people's own addresses."""
-        return not self.email_route(at_ms).override_on
-
     def schema(self, name: str) -> SettingSchema | None:
-        return schema_for(name, self.values, self.provider_schemas)
+        """The schema of a JSON setting for the selected provider; None for other settings."""
+        if (provider := self.provider_schemas.get(self.provider)) is None:
+            return None
+        schemas = {"authentication": provider.credentials_schema, "sender": provider.sender_schema}
+        return schemas.get(DEFINITIONS[name].kind)
+
+    def parse(self, name: str, text: str) -> Any:
+        """Parse the text of one setting. Raises `SettingError`."""
+        if name not in DEFINITIONS:
+            message = f"There is no setting {name[:40]!r}. The settings are: {', '.join(DEFINITIONS)}."
+            raise SettingError.for_key(message)
+        definition, schema = DEFINITIONS[name], self.schema(name)
+        if schema is not None:
+            return schema.parse(name, clean_lines(text).strip(), self.json_object(name))
+        if definition.is_json:
+            names = " or ".join(self.provider_schemas)
+            message = f"The format of {name} depends on the gateway: set SmsGatewayType to {names} first."
+            raise SettingError.for_key(message)
+        text = clean_code(text)
+        if problem := text_problem(definition.kind, text, self.provider_schemas):
+            raise SettingError.for_key(f"{name}{problem}")
+        return text.lower() == "true" if definition.kind == "flag" else text
 
     def is_usable(self, name: str) -> bool:
         """False for a value that was written for another provider, or directly into the database."""
         value, schema = self.values.get(name), self.schema(name)
         return value is None or not DEFINITIONS[name].is_json or (schema is not None and schema.is_valid(value))
+
+    def credentials(self, name: str = "SmsGatewayAuthentication") -> Credentials | None:
+        """None if they are missing or unusable."""
+        if not self.json_object(name) or not self.is_usable(name):
+            return None
+        provider = self.provider_schemas[self.provider]
+        return replace(provider.build_credentials(self.values[name]), provider=provider.name)
+
+    def sender(self, name: str = "SmsGatewaySettings") -> SenderSettings | None:
+        """None if it is missing or unusable."""
+        if not self.json_object(name) or not self.is_usable(name):
+            return None
+        return self.provider_schemas[self.provider].build_sender_settings(self.values[name])
+
+    def gateway(self, at_ms: int) -> GatewayConfig:
+        """Test mode selects the credentials and sender; the override only changes the destination."""
+        values = self.values_at(at_ms)
+        test_mode, override_on = bool(values.get("EnableSmsTestMode")), bool(values.get("EnableSmsOverrideNumber"))
+        prefix = "Test" if test_mode else ""
+        credentials = self.credentials(f"{prefix}SmsGatewayAuthentication")
+        sender = self.sender(f"{prefix}SmsGatewaySettings")
+        override_number = values.get("SmsOverrideNumber") if override_on else None
+        switches = Switches(
+            feature_on=bool(values.get("EnableSmsNotifications")),
+            test_mode=test_mode,
+            override_number=override_number,
+            configured=credentials is not None and sender is not None and bool(override_number or not override_on),
+        )
+        return GatewayConfig(switches, credentials, sender)
+
+    def email_route(self, at_ms: int) -> EmailRoute:
+        """An invalid override address counts as none, so that emails wait."""
+        values = self.values_at(at_ms)
+        address = values.get("EmailOverrideAddress")
+        usable = isinstance(address, str) and address_problem(address) is None
+        return EmailRoute(bool(values.get("EnableEmailOverride")), address if usable else None)
 
     def missing_settings(self, at_ms: int) -> list[str]:
         """The settings that are missing or unusable, so that no text can be sent."""
@@ -76,17 +119,30 @@ class Configuration:
         unusable = [name for name in required if not values.get(name) or not self.is_usable(name)]
         return unusable if self.provider in self.provider_schemas else ["SmsGatewayType", *unusable]
 
-    def display_value(self, name: str, at_ms: int) -> str:
-        return display_value(name, self.values_at(at_ms).get(name), self.schema(name))
+    def display_value(self, name: str, at_ms: int, other: "Configuration | None" = None) -> str:
+        """The value as text, with only the last four characters of a secret.
 
-    def derived_values(self, name: str, at_ms: int) -> dict[str, str]:
+        History shows it beside the `other` configuration's, without any part of a secret.
+        """
+        value, schema = self.values_at(at_ms).get(name), self.schema(name)
+        if value is None:
+            return ""
+        if DEFINITIONS[name].kind == "flag":
+            return "true" if value else "false"
+        if not isinstance(value, dict):
+            return str(value)
+        if schema is None:
+            masked: dict[str, Any] = dict.fromkeys(value, MASK)
+        elif other is None:
+            masked = schema.masked_values(value)
+        else:
+            masked = schema.masked_for_history(value, other.json_object(name))
+        return json.dumps(masked, ensure_ascii=False)
+
+    def derived_values(self, name: str) -> dict[str, str]:
         """The effective values of keys that were left out, as text."""
-        schema, value = self.schema(name), self.values_at(at_ms).get(name)
+        schema, value = self.schema(name), self.json_object(name)
         return schema.derived_values(value) if schema is not None and value and self.is_usable(name) else {}
-
-    def parse(self, name: str, text: str) -> Any:
-        """Raises `SettingError`."""
-        return parse_setting(name, text, self.values, self.provider_schemas)
 
     def with_value(self, name: str, value: Any, expires_at_ms: int | None = None) -> "Configuration":
         expiries = {key: expiry_ms for key, expiry_ms in self.expires_at_ms_by_name.items() if key != name}
@@ -95,66 +151,31 @@ class Configuration:
         errors = {key: error for key, error in self.read_errors.items() if key != name}
         return replace(self, values={**self.values, name: value}, expires_at_ms_by_name=expiries, read_errors=errors)
 
-    def history_value(self, name: str, other: "Configuration", at_ms: int) -> str:
-        """The value as history records it next to the other configuration's: without any part of a secret."""
-        schema, value, other_value = self.schema(name), self.values.get(name), other.values.get(name)
-        if schema is None or not isinstance(value, dict):
-            return self.display_value(name, at_ms)
-        masked = schema.masked_for_history(value, other_value if isinstance(other_value, dict) else {})
-        return json.dumps(masked, ensure_ascii=False)
+    def is_live(self, channel: str, at_ms: int) -> bool:
+        """Messages of the channel are sent, and reach people's own phones or addresses."""
+        if channel == "email":
+            return not self.email_route(at_ms).override_on
+        route = self.gateway(at_ms).send_route
+        return route is not None and route.mode is Mode.LIVE
+
+    def live_from_ms(self, channel: str, now_ms: int) -> int | None:
+        """When messages of the channel are live, from now on or once a switch expires; None if they never are."""
+        upcoming = sorted(expiry_ms for expiry_ms in self.expires_at_ms_by_name.values() if expiry_ms > now_ms)
+        return next((at_ms for at_ms in (now_ms, *upcoming) if self.is_live(channel, at_ms)), None)
+
+    def could_go_live(self, name: str, now_ms: int) -> bool:
+        """Whether a change of the setting could make messages of its channel go live, now or later."""
+        definition = DEFINITIONS[name]
+        return definition.can_go_live and not self.is_live(definition.channel, now_ms)
 
 
-_MAX_DURATION_MS = 366 * 86_400_000
-IsLive = Callable[[Configuration, int], bool]
-"""Whether messages of a channel reach people at a given time."""
+def goes_live_at_ms(before: Configuration, after: Configuration, now_ms: int, channel: str = "sms") -> int | None:
+    """When messages first go live because of the change; None if they do not.
 
-
-def channel_of_setting(name: str) -> str:
-    """The one channel that a setting controls."""
-    return "email" if name in ("EnableEmailOverride", "EmailOverrideAddress") else "sms"
-
-
-def liveness_check(name: str) -> IsLive:
-    return Configuration.is_email_live if channel_of_setting(name) == "email" else Configuration.is_sms_live
-
-
-def goes_live_at_ms(
-    before: Configuration, after: Configuration, now_ms: int, is_live: IsLive = Configuration.is_sms_live
-) -> int | None:
-    """When messages first go live because of the change, now or at an expiry; None if they do not."""
-    expiries = (*before.expires_at_ms_by_name.values(), *after.expires_at_ms_by_name.values())
-    for at_ms in sorted({now_ms, *(expiry_ms for expiry_ms in expiries if expiry_ms > now_ms)}):
-        if is_live(after, at_ms) and not is_live(before, at_ms):
-            return at_ms
-    return None
-
-
-def goes_live_on_expiry_at_ms(configuration: Configuration, now_ms: int) -> int | None:
-    """When texts go live because a switch expires; None if they do not, or are live already."""
-    if configuration.is_sms_live(now_ms):
-        return None
-    upcoming = sorted(expiry_ms for expiry_ms in configuration.expires_at_ms_by_name.values() if expiry_ms > now_ms)
-    return next((expiry_ms for expiry_ms in upcoming if configuration.is_sms_live(expiry_ms)), None)
-
-
-def could_go_live(before: Configuration, name: str, now_ms: int) -> bool:
-    """Whether any value of the setting could make messages of its channel go live, now or later."""
-    return any(
-        goes_live_at_ms(before, before.with_value(name, value, expires_at_ms), now_ms, liveness_check(name)) is not None
-        for value, expires_at_ms in _candidate_values(before, name, now_ms)
-    )
-
-
-def _candidate_values(before: Configuration, name: str, now_ms: int) -> list[tuple[Any, int | None]]:
-    definition, schema = DEFINITIONS[name], before.schema(name)
-    if definition.kind == "flag":
-        expiring = [(True, now_ms + 1)] if definition.can_expire else []
-        return [(True, None), (False, None), *expiring]
-    if definition.kind == "gateway":
-        return [(provider, None) for provider in before.provider_schemas]
-    if definition.kind == "phone_number":
-        return [(before.values.get(name) or "+12025550100", None)]
-    return [(schema.example, None)] if schema else []
+    Expiries end overrides and test mode, so what is live stays live.
+    """
+    live_ms = after.live_from_ms(channel, now_ms)
+    return None if live_ms is None or before.is_live(channel, live_ms) else live_ms
 
 
 def check_expiry(name: str, value: Any, expires_at_ms: int | None, now_ms: int) -> None:
@@ -164,12 +185,12 @@ def check_expiry(name: str, value: Any, expires_at_ms: int | None, now_ms: int) 
     problem = ""
     if not DEFINITIONS[name].can_expire:
         names = ", ".join(key for key, definition in DEFINITIONS.items() if definition.can_expire)
-        problem = f"{name} cannot turn itself off; only {names} can."
+        problem = f"cannot turn itself off; only {names} can."
     elif not value:
-        problem = f"{name} is being turned off, so it cannot have an end."
+        problem = "is being turned off, so it cannot have an end."
     elif expires_at_ms <= now_ms:
-        problem = f"{name} must end in the future."
+        problem = "must end in the future."
     elif expires_at_ms - now_ms > _MAX_DURATION_MS:
-        problem = f"{name} must end within a year, or have no end."
+        problem = "must end within a year, or have no end."
     if problem:
-        raise SettingError.for_key(problem, "expires_at")
+        raise SettingError.for_key(f"{name} {problem}", "expires_at")

@@ -26,34 +26,26 @@ def encrypt_secret(text: str, name: str, key: bytes, nonce: bytes) -> str:
 
 def decrypt_secret(token: str, name: str, keys: tuple[bytes, ...]) -> str:
     """Raises `DecryptionError`."""
-    version, token_key_id, raw = _split_token(token, name)
-    for key in keys:
-        if version == "v1" and key_id(key) == token_key_id:
-            return _decrypt_with_key(raw, name, key)
-    raise DecryptionError(f"{name} was encrypted with a key that is not in PORTAL_ENCRYPTION_KEY.")
+    version, _, rest = token.partition(".")
+    token_key_id, _, payload = rest.partition(".")
+    try:
+        raw = base64.b64decode(payload, validate=True)
+    except ValueError:
+        raw = b""
+    if len(raw) <= _NONCE_BYTES:
+        raise DecryptionError(f"{name} is not stored encrypted. Set it again.")
+    key = next((key for key in keys if version == "v1" and key_id(key) == token_key_id), None)
+    if key is None:
+        raise DecryptionError(f"{name} was encrypted with a key that is not in PORTAL_ENCRYPTION_KEY.")
+    try:
+        return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], name.encode()).decode()
+    except InvalidTag as error:
+        raise DecryptionError(f"{name} cannot be decrypted: the stored value was changed.") from error
 
 
 def is_encrypted_with(token: str, key: bytes) -> bool:
     return token.startswith(f"v1.{key_id(key)}.")
 
 
-def _split_token(token: str, name: str) -> tuple[str, str, bytes]:
-    try:
-        version, token_key_id, payload = token.split(".", 2)
-        raw = base64.b64decode(payload, validate=True)
-    except ValueError as error:
-        raise DecryptionError(f"{name} is not stored encrypted. Set it again.") from error
-    if len(raw) <= _NONCE_BYTES:
-        raise DecryptionError(f"{name} is not stored encrypted. Set it again.")
-    return version, token_key_id, raw
-
-
 def key_id(key: bytes) -> str:
     return hashlib.sha256(b"portal key id" + key).hexdigest()[:8]
-
-
-def _decrypt_with_key(raw: bytes, name: str, key: bytes) -> str:
-    try:
-        return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], name.encode()).decode()
-    except InvalidTag as error:
-        raise DecryptionError(f"{name} cannot be decrypted: the stored value was changed.") from error

@@ -1,9 +1,8 @@
 """The stored AppConfig settings and the history of their changes."""
 
 from functools import cache
-from typing import NamedTuple
 
-from sqlalchemy import ForeignKey, Index, Select, Text, func, select, text, update
+from sqlalchemy import ForeignKey, Index, Row, Select, Text, func, select, text, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
@@ -28,7 +27,7 @@ class AppSetting(Base):
 class SettingChange(Base):
     """An append-only history. `source` is page, cli, or expiry for a switch that turned itself off.
 
-    The values come from `Configuration.history_value` and contain no part of a secret.
+    The values come from `Configuration.display_value` and contain no part of a secret.
     """
 
     __tablename__ = "setting_change"
@@ -43,24 +42,25 @@ class SettingChange(Base):
     at_ms: Mapped[int] = mapped_column(Millis)
     changed_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
 
-    changed_by: Mapped[Account | None] = relationship()
+    author: Mapped[Account | None] = relationship()
+
+    @property
+    def changed_by(self) -> str:
+        if self.source == "expiry":
+            return "Expired automatically"
+        return self.author.name if self.author else "The command line"
 
 
-class StoredSetting(NamedTuple):
-    """A row of `app_setting` as plain values, never from a session's identity map."""
-
-    name: str
-    value: str
-    changed_at_ms: int
-    expires_at_ms: int | None
+def switch_expiry(name: str, at_ms: int) -> SettingChange:
+    return SettingChange(name=name, source="expiry", old_value="true", new_value="false", at_ms=at_ms)
 
 
-def stored_settings(*names: str) -> dict[str, StoredSetting]:
-    """The named settings, or all of them.
+def stored_settings(*names: str) -> dict[str, Row[str, str, int, int | None]]:
+    """The named settings, or all of them: their `name`, `value`, `changed_at_ms` and `expires_at_ms`.
 
     Every webhook and every claim reads them, so the query bypasses the ORM session, which would double its time.
     """
-    return {row.name: StoredSetting(*row) for row in db.session.connection().execute(_settings_query(names))}
+    return {row.name: row for row in db.session.connection().execute(_settings_query(names))}
 
 
 @cache
@@ -80,9 +80,9 @@ def lock_settings() -> None:
         db.session.execute(text("LOCK TABLE app_setting IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def setting_changes(limit: int, name: str = "", before_id: int | None = None) -> list[SettingChange]:
+def history_entries(limit: int, name: str = "", before_id: int | None = None) -> list[SettingChange]:
     """Changes of one setting or of all, newest first."""
-    query = select(SettingChange).options(joinedload(SettingChange.changed_by)).order_by(SettingChange.id.desc())
+    query = select(SettingChange).options(joinedload(SettingChange.author)).order_by(SettingChange.id.desc())
     if name:
         query = query.where(SettingChange.name == name)
     if before_id is not None:
@@ -90,11 +90,11 @@ def setting_changes(limit: int, name: str = "", before_id: int | None = None) ->
     return list(db.session.scalars(query.limit(limit)))
 
 
-def latest_setting_changes() -> list[SettingChange]:
-    """The newest change of each setting."""
+def latest_history_entries() -> dict[str, SettingChange]:
+    """The newest change of each setting that has one."""
     newest = select(func.max(SettingChange.id)).group_by(SettingChange.name)
-    query = select(SettingChange).options(joinedload(SettingChange.changed_by)).where(SettingChange.id.in_(newest))
-    return list(db.session.scalars(query))
+    query = select(SettingChange).options(joinedload(SettingChange.author)).where(SettingChange.id.in_(newest))
+    return {row.name: row for row in db.session.scalars(query)}
 
 
 def gateway_changed_ms() -> int:

@@ -11,7 +11,7 @@ from flask import request
 from portal.core.errors import InvalidInput
 from portal.core.rules import text_input
 from portal.core.rules.setting_error import SettingError
-from portal.core.rules.setting_schema import SettingField, SettingSchema
+from portal.core.rules.setting_schema import SettingField, SettingSchema, parse_json_object
 from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.settings import setting_changes
 from portal.settings.rules.app_config import DEFINITIONS, SettingDefinition
@@ -152,7 +152,10 @@ def _submitted_secrets(schema: SettingSchema | None) -> set[str]:
     if schema is None:
         return set()
     if _is_json_input():
-        return schema.provided_secrets_in_json(form_text("json_text"))
+        try:
+            return schema.provided_secrets(parse_json_object("", form_text("json_text")))
+        except SettingError:
+            return set()
     return schema.provided_secrets(_submitted_fields(schema))
 
 

@@ -8,11 +8,9 @@ from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.settings import app_settings, setting_changes, setting_history, token_rotation
-from portal.settings.rules import configuration
-from portal.settings.rules.app_config import DEFINITIONS
-from portal.settings.rules.configuration import channel_of_setting, could_go_live, liveness_check
+from portal.settings.rules.app_config import DEFINITIONS, GROUPS
 from portal.settings.setting_changes import SettingUpdate
-from portal.settings.setting_history import SettingHistoryEntry
+from portal.settings.tables.setting_values import SettingChange, history_entries
 from portal.web.access import allow
 from portal.web.paging import Page, paginate
 from portal.web.request_input import form_code, query_id
@@ -21,13 +19,6 @@ from portal.web.sysadmin.config_form import SettingForm, form_from_stored
 from portal.web.template_filters import current_time_zone, format_relative_time
 
 pages = Blueprint("sysadmin_config", __name__, url_prefix="/SysAdmin/AppConfig")
-GROUPS = {
-    "Text messages": ("EnableSmsNotifications",),
-    "Gateway": ("SmsGatewayType", "SmsGatewayAuthentication", "SmsGatewaySettings"),
-    "Override": ("EnableSmsOverrideNumber", "SmsOverrideNumber"),
-    "Email override": ("EnableEmailOverride", "EmailOverrideAddress"),
-    "Test mode": ("EnableSmsTestMode", "TestSmsGatewayAuthentication", "TestSmsGatewaySettings"),
-}
 _PAGE_SIZE = 20
 
 
@@ -41,10 +32,9 @@ def listing() -> str:
         at_ms=at_ms,
         gateway=config.gateway(at_ms),
         groups=GROUPS,
-        definitions=DEFINITIONS,
         latest_changes=setting_history.latest_entries(at_ms),
         is_simulated=app_settings.is_simulated(config),
-        live_at_ms=configuration.goes_live_on_expiry_at_ms(config, at_ms),
+        live_from_ms=config.live_from_ms("sms", at_ms),
         page=_history(at_ms),
     )
 
@@ -91,10 +81,10 @@ def _known_setting_or_404(name: str) -> str:
     return name if name in DEFINITIONS else abort(404)
 
 
-def _history(at_ms: int, name: str = "") -> Page[SettingHistoryEntry]:
+def _history(at_ms: int, name: str = "") -> Page[SettingChange]:
     """The first page also has the expiries, which are not recorded."""
     before = query_id("before")
-    page = paginate(setting_history.history_entries(_PAGE_SIZE + 1, name, before), _PAGE_SIZE, before)
+    page = paginate(history_entries(_PAGE_SIZE + 1, name, before), _PAGE_SIZE, before)
     if before is None:
         page.rows.extend(setting_history.expired_switches(at_ms, name))
         page.rows.sort(key=lambda entry: -entry.at_ms)
@@ -104,7 +94,8 @@ def _history(at_ms: int, name: str = "") -> Page[SettingHistoryEntry]:
 def _editor(form: SettingForm, token_errors: dict[str, str] | None = None) -> ResponseReturnValue:
     config, at_ms, name = app_settings.configuration(), now_ms(), form.definition.name
     value = config.values.get(name)
-    is_simulated = channel_of_setting(name) == "sms" and app_settings.is_simulated(config)
+    channel = DEFINITIONS[name].channel
+    is_simulated = channel == "sms" and app_settings.is_simulated(config)
     page = render_template(
         "sysadmin/config/edit.html",
         form=form,
@@ -117,10 +108,10 @@ def _editor(form: SettingForm, token_errors: dict[str, str] | None = None) -> Re
         time_zone=current_time_zone(),
         token_errors=token_errors or {},
         is_simulated=is_simulated,
-        channel=CHANNEL_LABELS[channel_of_setting(name)],
-        needs_confirmation=not is_simulated and could_go_live(config, name, at_ms),
-        waiting_message=setting_changes.waiting_message(name) if could_go_live(config, name, at_ms) else "",
-        goes_live_on_expiry=not is_simulated and liveness_check(name)(config.with_value(name, True, at_ms), at_ms),
+        channel=CHANNEL_LABELS[channel],
+        needs_confirmation=not is_simulated and config.could_go_live(name, at_ms),
+        waiting_message=setting_changes.waiting_message(name) if config.could_go_live(name, at_ms) else "",
+        goes_live_on_expiry=not is_simulated and config.with_value(name, True, at_ms).is_live(channel, at_ms),
         page=_history(at_ms, name),
     )
     return page, 422 if form.errors or token_errors else 200
@@ -139,10 +130,10 @@ def _hint(form: SettingForm) -> str:
 def _saved(name: str, live_ms: int | None) -> ResponseReturnValue:
     config, at_ms = app_settings.configuration(), now_ms()
     sentences = [f"{name} saved."]
-    channel, expires_at_ms = CHANNEL_LABELS[channel_of_setting(name)], config.expires_at_ms_by_name.get(name, 0)
+    channel, expires_at_ms = CHANNEL_LABELS[DEFINITIONS[name].channel], config.expires_at_ms_by_name.get(name, 0)
     if expires_at_ms > at_ms:
         sentences.append(f"It ends {format_relative_time(expires_at_ms, at_ms, current_time_zone())}.")
-        if liveness_check(name)(config, expires_at_ms):
+        if config.is_live(DEFINITIONS[name].channel, expires_at_ms):
             sentences.append(f"{channel.plural.capitalize()} then go LIVE and reach {channel.recipients_emphasized}.")
     if live_ms is not None and live_ms <= at_ms:
         sentences += [f"{channel.live_label} from now on.", setting_changes.waiting_message(name)]

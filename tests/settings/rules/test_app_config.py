@@ -6,8 +6,8 @@ import pytest
 from portal.core.rules.routing import Mode
 from portal.core.rules.setting_error import SettingError
 from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
-from portal.settings.rules import app_config
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig
+from portal.settings.rules.configuration import Configuration
 
 SID = "AC" + "0123456789abcdef" * 2
 KEY = "SK" + "0123456789abcdef" * 2
@@ -40,15 +40,15 @@ ON: dict[str, Any] = {
 
 
 def parse(name: str, text: str, **stored: Any) -> Any:
-    return app_config.parse_setting(name, text, stored, PROVIDERS)
+    return Configuration(PROVIDERS, stored).parse(name, text)
 
 
 def gateway_from(values: dict[str, Any]) -> GatewayConfig:
-    return app_config.resolve_gateway(values, PROVIDERS)
+    return Configuration(PROVIDERS, values).gateway(0)
 
 
 def displayed(name: str, value: Any) -> str:
-    return app_config.display_value(name, value, app_config.schema_for(name, {}, PROVIDERS))
+    return Configuration(PROVIDERS, {name: value}).display_value(name, 0)
 
 
 def authentication(**changes: Any) -> str:
@@ -348,10 +348,8 @@ def test_sending_numbers_of_mixed_types_are_refused() -> None:
     mixed = {"FromNumber": TOLL_FREE[0], "MoreNumbers": [TOLL_FREE[1], LONG[0]]}
     assert gateway_from({**ON, "SmsGatewaySettings": mixed}).sender is None
     with pytest.raises(SettingError, match="toll-free or not"):
-        app_config.parse_setting("SmsGatewaySettings", json.dumps(mixed), ON, PROVIDERS)
-    alike = app_config.parse_setting(
-        "SmsGatewaySettings", json.dumps({**mixed, "MoreNumbers": TOLL_FREE[1:3]}), ON, PROVIDERS
-    )
+        parse("SmsGatewaySettings", json.dumps(mixed), **ON)
+    alike = parse("SmsGatewaySettings", json.dumps({**mixed, "MoreNumbers": TOLL_FREE[1:3]}), **ON)
     sender_settings = gateway_from({**ON, "SmsGatewaySettings": alike}).sender
     assert sender_settings is not None
     assert sender_settings.total_segments_per_second == 9.0

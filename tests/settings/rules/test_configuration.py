@@ -5,13 +5,7 @@ import pytest
 from portal.core.rules.routing import Mode
 from portal.core.rules.setting_error import SettingError
 from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
-from portal.settings.rules.configuration import (
-    Configuration,
-    check_expiry,
-    could_go_live,
-    goes_live_at_ms,
-    goes_live_on_expiry_at_ms,
-)
+from portal.settings.rules.configuration import Configuration, check_expiry, goes_live_at_ms
 
 NOW, HOUR = 1_790_000_000_000, 3_600_000
 LATER = NOW + HOUR
@@ -47,7 +41,7 @@ def test_each_switch_expires_at_its_own_time() -> None:
     config = settings({TEST: LATER, OVERRIDE: LATER + HOUR}, EnableSmsTestMode=True, EnableSmsOverrideNumber=True)
     modes = [config.gateway(at_ms).switches.mode for at_ms in (NOW, LATER, LATER + HOUR)]
     assert modes == [Mode.TEST_OVERRIDE, Mode.OVERRIDE, Mode.LIVE]
-    assert goes_live_on_expiry_at_ms(config, NOW) == LATER + HOUR
+    assert config.live_from_ms("sms", NOW) == LATER + HOUR
 
 
 def test_changed_setting_loses_its_expiry() -> None:
@@ -89,13 +83,13 @@ def test_going_live_is_detected_now_and_at_expiry(
     before: Configuration, name: str, value: Any, expires_at_ms: int | None, live_ms: int | None
 ) -> None:
     assert goes_live_at_ms(before, before.with_value(name, value, expires_at_ms), NOW) == live_ms
-    assert live_ms is None or could_go_live(before, name, NOW)
+    assert live_ms is None or before.could_go_live(name, NOW)
 
 
 @pytest.mark.parametrize("name", ["SmsOverrideNumber", "TestSmsGatewaySettings", "TestSmsGatewayAuthentication"])
 def test_settings_that_cannot_go_live_need_no_confirmation(name: str) -> None:
     for before in (settings(), settings(EnableSmsTestMode=True), settings(EnableSmsNotifications=False)):
-        assert not could_go_live(before, name, NOW)
+        assert not before.could_go_live(name, NOW)
 
 
 def test_invalid_expiry_is_rejected() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from portal.core.rules.setting_error import SettingError
 from portal.core.rules.setting_schema import MASK, mask_secret
 from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
-from portal.settings.rules import app_config
+from portal.settings.rules.configuration import Configuration
 from tests.support.invalid_inputs import INVALID_VALUES, VALID_VALUES
 
 PROVIDERS = {"Twilio": TWILIO_SCHEMA}
@@ -28,7 +28,7 @@ def test_each_setting_rejects_thirty_invalid_inputs(name: str) -> None:
     assert len(set(INVALID_VALUES[name])) >= 30
     for text in INVALID_VALUES[name]:
         with pytest.raises(SettingError) as raised:
-            app_config.parse_setting(name, text, {}, PROVIDERS)
+            Configuration(PROVIDERS).parse(name, text)
         message = str(raised.value)
         assert message.startswith(name), text
         assert len(message.encode()) < 500, text
@@ -36,13 +36,13 @@ def test_each_setting_rejects_thirty_invalid_inputs(name: str) -> None:
 
 @pytest.mark.parametrize("name", VALID_VALUES)
 def test_valid_values_are_accepted(name: str) -> None:
-    assert app_config.parse_setting(name, VALID_VALUES[name], {}, PROVIDERS) is not None
+    assert Configuration(PROVIDERS).parse(name, VALID_VALUES[name]) is not None
 
 
 @given(st.sampled_from(sorted(VALID_VALUES)), st.text() | st.recursive(st.none() | st.text(), st.lists).map(json.dumps))
 def test_arbitrary_input_is_accepted_or_rejected(name: str, text: str) -> None:
     with contextlib.suppress(SettingError):
-        app_config.parse_setting(name, text, {}, PROVIDERS)
+        Configuration(PROVIDERS).parse(name, text)
 
 
 def test_each_invalid_key_has_its_own_error() -> None:

@@ -75,7 +75,6 @@ PROVIDER = Provider(
                 SettingField("AccountName", "AccountName"),
                 SettingField("ApiKey", "ApiKey", "The key of the account.", "secret", check_value=_check_api_key),
             ),
-            example={"AccountName": "north", "ApiKey": "fake-key-0"},
             cross_field_rules=_require("AccountName", "ApiKey"),
         ),
         sender_schema=SettingSchema(
@@ -83,7 +82,6 @@ PROVIDER = Provider(
                 SettingField("SenderId", "SenderId"),
                 SettingField("MessagesPerMinute", "Messages per minute", kind="number"),
             ),
-            example={"SenderId": "sender-1"},
             cross_field_rules=_require("SenderId"),
         ),
         build_credentials=lambda value: Credentials(value["AccountName"], value["AccountName"], value["ApiKey"]),
