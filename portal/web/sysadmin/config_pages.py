@@ -13,9 +13,8 @@ from portal.settings.setting_changes import SettingUpdate
 from portal.settings.tables.setting_values import SettingChange, history_entries
 from portal.web.access import allow
 from portal.web.paging import Page, paginate
-from portal.web.request_input import form_code, query_id
-from portal.web.sysadmin import config_form
-from portal.web.sysadmin.config_form import SettingForm, form_from_stored
+from portal.web.request_input import query_id
+from portal.web.sysadmin.config_form import EXPIRY_CHOICES, SettingForm, TokenForm, setting_form
 from portal.web.template_filters import current_time_zone, format_relative_time
 
 pages = Blueprint("sysadmin_config", __name__, url_prefix="/SysAdmin/AppConfig")
@@ -42,16 +41,21 @@ def listing() -> str:
 @pages.get("/<name>")
 @allow("sysadmin")
 def edit(name: str) -> ResponseReturnValue:
-    return _editor(form_from_stored(app_settings.configuration(), _known_setting_or_404(name), now_ms()))
+    return _editor(setting_form(app_settings.configuration(), _known_setting_or_404(name), now_ms()))
 
 
 @pages.post("/<name>")
 @allow("sysadmin")
 def change(name: str) -> ResponseReturnValue:
+    at_ms = now_ms()
+    form = setting_form(app_settings.configuration(), _known_setting_or_404(name), at_ms, is_submitted=True)
     try:
-        live_ms = config_form.save_submitted_setting(_known_setting_or_404(name), current_user.id, now_ms())
+        expires_at_ms, confirmation = form.expires_at_ms(at_ms), form.confirmation.data
+        update = SettingUpdate(name, current_user.id, at_ms, "page", expires_at_ms, confirmation)
+        live_ms = setting_changes.change_setting(update, form.entered_text)
     except InvalidInput as error:
-        return _editor(config_form.form_from_errors(app_settings.configuration(), name, now_ms(), error))
+        form.reject(error, app_settings.configuration(), at_ms)
+        return _editor(form)
     return _saved(name, live_ms)
 
 
@@ -59,12 +63,12 @@ def change(name: str) -> ResponseReturnValue:
 @allow("sysadmin")
 def replace_token(name: str) -> ResponseReturnValue:
     """Webhooks signed with the old token are accepted until it is removed."""
-    update = SettingUpdate(_known_setting_or_404(name), current_user.id, now_ms(), "page")
+    update, token_form = SettingUpdate(_known_setting_or_404(name), current_user.id, now_ms(), "page"), TokenForm()
     try:
-        token_rotation.rotate_auth_token(update, form_code("token"))
+        token_rotation.rotate_auth_token(update, token_form.token.data)
     except ActionRefused as error:
-        form = form_from_stored(app_settings.configuration(), name, now_ms())
-        return _editor(form, {"token": error.message})
+        token_form.token.errors = [error.message]
+        return _editor(setting_form(app_settings.configuration(), name, now_ms()), token_form)
     flash("The new token is in use. Webhooks signed with the old token are accepted until you remove it.", "info")
     return redirect(url_for(".edit", name=name), 303)
 
@@ -91,22 +95,21 @@ def _history(at_ms: int, name: str = "") -> Page[SettingChange]:
     return page
 
 
-def _editor(form: SettingForm, token_errors: dict[str, str] | None = None) -> ResponseReturnValue:
-    config, at_ms, name = app_settings.configuration(), now_ms(), form.definition.name
-    value = config.values.get(name)
-    channel = DEFINITIONS[name].channel
+def _editor(form: SettingForm, token_form: TokenForm | None = None) -> ResponseReturnValue:
+    config, at_ms, name, channel = app_settings.configuration(), now_ms(), form.definition.name, form.definition.channel
     is_simulated = channel == "sms" and app_settings.is_simulated(config)
+    token_form = token_form or TokenForm(formdata=None)
     page = render_template(
         "sysadmin/config/edit.html",
         form=form,
+        token_form=token_form,
         config=config,
         at_ms=at_ms,
-        stored=form.schema.masked_values(value) if form.schema and isinstance(value, dict) else {},
+        stored=form.schema.masked_values(config.json_object(name)) if form.schema else {},
         providers={provider: provider for provider in config.provider_schemas},
         hint=_hint(form),
-        expiry_choices=config_form.EXPIRY_CHOICES,
+        expiry_choices=EXPIRY_CHOICES,
         time_zone=current_time_zone(),
-        token_errors=token_errors or {},
         is_simulated=is_simulated,
         channel=CHANNEL_LABELS[channel],
         needs_confirmation=not is_simulated and config.could_go_live(name, at_ms),
@@ -114,7 +117,7 @@ def _editor(form: SettingForm, token_errors: dict[str, str] | None = None) -> Re
         goes_live_on_expiry=not is_simulated and config.with_value(name, True, at_ms).is_live(channel, at_ms),
         page=_history(at_ms, name),
     )
-    return page, 422 if form.errors or token_errors else 200
+    return page, 422 if form.errors or token_form.errors else 200
 
 
 def _hint(form: SettingForm) -> str:
@@ -122,8 +125,7 @@ def _hint(form: SettingForm) -> str:
         return "true or false, as on the command line."
     if form.schema is None:
         return "As on the command line."
-    has_secrets = any(key.is_secret for key in form.schema.fields)
-    secret_hint = " A secret that is left empty or masked does not change." if has_secrets else ""
+    secret_hint = " A secret that is left empty or masked does not change." if form.schema.secrets else ""
     return f"As on the command line. The keys are {', '.join(key.name for key in form.schema.fields)}.{secret_hint}"
 
 
