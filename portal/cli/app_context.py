@@ -16,7 +16,6 @@ from portal.core.errors import ActionRefused
 from portal.core.rules import text_input
 from portal.core.rules.connection_errors import ErrorExplanation, explain_database_error
 from portal.processes import StartupError, sqlite_host_lock
-from portal.settings.rules.encryption import DecryptionError
 
 
 class IdentifierParam(click.ParamType[str]):
@@ -63,7 +62,7 @@ def with_app_context(command: Callable[..., Any]) -> Callable[..., Any]:
                 return command(*args, **kwargs)
         except ActionRefused as error:
             exit_with_error(" ".join(error.message.split()))
-        except (ConfigError, StartupError, DecryptionError) as error:
+        except (ConfigError, StartupError) as error:
             exit_with_error(str(error))
         except DBAPIError as error:
             exit_with_error(str(explain_connection_error(error, settings.database_url)))

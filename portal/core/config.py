@@ -12,10 +12,12 @@ import re
 import secrets
 import ssl
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import phonenumbers
@@ -31,31 +33,106 @@ class ConfigError(ValueError):
     """A setting is missing or invalid; the message names it and how to fix it."""
 
 
+def _http_url(name: str, text: str) -> str:
+    url = text.rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ConfigError(f"{name} must be a full URL such as https://portal.example.org, not {url!r}.")
+    return url
+
+
+def _smtp_url(name: str, url: str) -> str:
+    try:
+        ca_file = smtp_url.parse_smtp_url(url).ca_file
+        if ca_file:
+            ssl.create_default_context(cafile=ca_file)
+    except smtp_url.SmtpUrlError as error:
+        raise ConfigError(str(error)) from error
+    except OSError as error:
+        raise ConfigError(f"{name}: ca must be a file of certificates in PEM, and {ca_file} cannot be read.") from error
+    return url
+
+
+def _mail_from(name: str, text: str) -> str:
+    try:
+        email_address.parse_mailbox(text)
+    except email_address.EmailAddressError as error:
+        message = f"{name} cannot be used: {error} Write it like Example Office <notices@example.org>."
+        raise ConfigError(message) from error
+    return text
+
+
+def _log_format(name: str, text: str) -> str:
+    if text not in ("text", "json"):
+        raise ConfigError(f"{name} must be one of text, json, not {text!r}.")
+    return text
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ConfigError(f"{name} must be a number of seconds, not {text!r}.") from error
+    if not 0 < value < 86_400:
+        raise ConfigError(f"{name} must be more than 0 and less than 86,400 seconds.")
+    return value
+
+
+def _quiet_hours(name: str, text: str) -> tuple[time, time] | None:
+    text = text.strip()
+    if text.lower() == "off":
+        return None
+    try:
+        begin, end = (time.fromisoformat(part.strip().zfill(2)) for part in text.split("-") if part.strip())
+    except ValueError as error:
+        raise ConfigError(f"{name} must be two times such as 21:00-08:00, or off, not {text!r}.") from error
+    if begin == end or begin.tzinfo or end.tzinfo:
+        raise ConfigError(f"{name} must be two different times of day, not {text!r}.")
+    return begin, end
+
+
+def _integer(name: str, text: str, minimum: int = 1) -> int:
+    if not text.isdecimal() or not minimum <= int(text) < 1_000_000:
+        raise ConfigError(f"{name} must be a whole number of at least {minimum}, not {text!r}.")
+    return int(text)
+
+
+def _variable(name: str, default: str, parse: Callable[[str, str], Any], is_secret: bool = False) -> Any:
+    """The field of an environment variable. `parse` gets its name and text; an empty one has the default."""
+
+    def read(env: Mapping[str, str]) -> Any:
+        return parse(name, env.get(name) or default)
+
+    return field(repr=not is_secret, metadata={"read": read})
+
+
 @dataclass(frozen=True)
 class Settings:
+    """`load_settings` reads the fields that have no variable here: their defaults depend on other variables."""
+
     instance: Path
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     secret_key: str = field(repr=False)
     encryption_keys: tuple[bytes, ...] = field(repr=False)
-    public_url: str
-    twilio_api_url: str
-    smtp_url: str = field(repr=False)
-    mail_from: str
-    log_format: str
-    region: str
-    organisation: str
     sms_countries: tuple[str, ...]
     """Where invitations may be sent, as ISO 3166 codes; by default the organisation's own region."""
-    invitations_per_day: int
-    quiet_hours: tuple[time, time] | None
+    public_url: str = _variable("PORTAL_PUBLIC_URL", "http://127.0.0.1:8000", _http_url)
+    twilio_api_url: str = _variable("PORTAL_TWILIO_API_URL", TWILIO_API_URL, _http_url)
+    smtp_url: str = _variable("PORTAL_SMTP_URL", "smtp://127.0.0.1:25", _smtp_url, is_secret=True)
+    mail_from: str = _variable("PORTAL_MAIL_FROM", "Notifications <notifications@localhost.localdomain>", _mail_from)
+    log_format: str = _variable("PORTAL_LOG_FORMAT", "text", _log_format)
+    region: str = _variable("PORTAL_REGION", "US", lambda _name, text: text.upper())
+    organisation: str = _variable("PORTAL_ORGANISATION", "Notification portal", lambda _name, text: text)
+    invitations_per_day: int = _variable("PORTAL_INVITATIONS_PER_DAY", "500", _integer)
+    quiet_hours: tuple[time, time] | None = _variable("PORTAL_QUIET_HOURS", "off", _quiet_hours)
     """Local begin and end of quiet hours; None if there are none."""
-    trusted_proxies: int
+    trusted_proxies: int = _variable("PORTAL_TRUSTED_PROXIES", "0", partial(_integer, minimum=0))
     """Proxies in front of the web process: the count of X-Forwarded-For addresses that are trusted."""
-    sms_timeout_seconds: float
-    sms_lease_seconds: float
-    sms_unknown_seconds: float
-    maintenance_interval_seconds: float
+    sms_timeout_seconds: float = _variable("PORTAL_SMS_TIMEOUT", "15", _seconds)
+    sms_lease_seconds: float = _variable("PORTAL_SMS_LEASE", "60", _seconds)
+    sms_unknown_seconds: float = _variable("PORTAL_SMS_SETTLE", "300", _seconds)
+    maintenance_interval_seconds: float = _variable("PORTAL_MAINTENANCE_INTERVAL", "5", _seconds)
 
     @property
     def secure_cookies(self) -> bool:
@@ -75,21 +152,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         redis_url=_redis_url(env.get("PORTAL_REDIS_URL") or f"unix://{redis_socket(instance)}"),
         secret_key=_key(env, "PORTAL_SECRET_KEY", instance, may_generate),
         encryption_keys=_encryption_keys(_key(env, "PORTAL_ENCRYPTION_KEY", instance, may_generate)),
-        public_url=_http_url(env, "PORTAL_PUBLIC_URL", "http://127.0.0.1:8000"),
-        twilio_api_url=_http_url(env, "PORTAL_TWILIO_API_URL", TWILIO_API_URL),
-        smtp_url=_smtp_url(env),
-        mail_from=_mail_from(env),
-        log_format=_choice(env, "PORTAL_LOG_FORMAT", ("text", "json")),
-        region=(env.get("PORTAL_REGION") or "US").upper(),
-        organisation=env.get("PORTAL_ORGANISATION") or "Notification portal",
         sms_countries=_countries(env),
-        invitations_per_day=_integer(env, "PORTAL_INVITATIONS_PER_DAY", 500),
-        quiet_hours=_quiet_hours(env),
-        trusted_proxies=_integer(env, "PORTAL_TRUSTED_PROXIES", 0, minimum=0),
-        sms_timeout_seconds=_seconds(env, "PORTAL_SMS_TIMEOUT", 15),
-        sms_lease_seconds=_seconds(env, "PORTAL_SMS_LEASE", 60),
-        sms_unknown_seconds=_seconds(env, "PORTAL_SMS_SETTLE", 300),
-        maintenance_interval_seconds=_seconds(env, "PORTAL_MAINTENANCE_INTERVAL", 5),
+        **{variable.name: variable.metadata["read"](env) for variable in fields(Settings) if variable.metadata},
     )
     _check_sms_timing(settings)
     return settings
@@ -204,58 +268,6 @@ def _encryption_keys(text: str) -> tuple[bytes, ...]:
     return keys
 
 
-def _http_url(env: Mapping[str, str], name: str, default: str) -> str:
-    url = (env.get(name) or default).rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ConfigError(f"{name} must be a full URL such as https://portal.example.org, not {url!r}.")
-    return url
-
-
-def _smtp_url(env: Mapping[str, str]) -> str:
-    url = env.get("PORTAL_SMTP_URL") or "smtp://127.0.0.1:25"
-    try:
-        ca_file = smtp_url.parse_smtp_url(url).ca_file
-        if ca_file:
-            ssl.create_default_context(cafile=ca_file)
-    except smtp_url.SmtpUrlError as error:
-        raise ConfigError(str(error)) from error
-    except OSError as error:
-        raise ConfigError(
-            f"PORTAL_SMTP_URL: ca must be a file of certificates in PEM, and {ca_file} cannot be read."
-        ) from error
-    return url
-
-
-def _mail_from(env: Mapping[str, str]) -> str:
-    text = env.get("PORTAL_MAIL_FROM") or "Notifications <notifications@localhost.localdomain>"
-    try:
-        email_address.parse_mailbox(text)
-    except email_address.EmailAddressError as error:
-        raise ConfigError(
-            f"PORTAL_MAIL_FROM cannot be used: {error} Write it like Example Office <notices@example.org>."
-        ) from error
-    return text
-
-
-def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
-    value = env.get(name) or choices[0]
-    if value not in choices:
-        raise ConfigError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
-    return value
-
-
-def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
-    text = env.get(name) or str(default)
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise ConfigError(f"{name} must be a number of seconds, not {text!r}.") from error
-    if not 0 < value < 86_400:
-        raise ConfigError(f"{name} must be more than 0 and less than 86,400 seconds.")
-    return value
-
-
 def _countries(env: Mapping[str, str]) -> tuple[str, ...]:
     text = env.get("PORTAL_SMS_COUNTRIES") or env.get("PORTAL_REGION") or "US"
     countries = tuple(part.strip().upper() for part in text.split(",") if part.strip())
@@ -263,26 +275,6 @@ def _countries(env: Mapping[str, str]) -> tuple[str, ...]:
     if unknown or not countries:
         raise ConfigError(f"PORTAL_SMS_COUNTRIES must be ISO country codes such as US,CA, not {text!r}.")
     return countries
-
-
-def _quiet_hours(env: Mapping[str, str]) -> tuple[time, time] | None:
-    text = (env.get("PORTAL_QUIET_HOURS") or "off").strip()
-    if text.lower() == "off":
-        return None
-    try:
-        begin, end = (time.fromisoformat(part.strip().zfill(2)) for part in text.split("-") if part.strip())
-    except ValueError as error:
-        raise ConfigError(f"PORTAL_QUIET_HOURS must be two times such as 21:00-08:00, or off, not {text!r}.") from error
-    if begin == end or begin.tzinfo or end.tzinfo:
-        raise ConfigError(f"PORTAL_QUIET_HOURS must be two different times of day, not {text!r}.")
-    return begin, end
-
-
-def _integer(env: Mapping[str, str], name: str, default: int, minimum: int = 1) -> int:
-    text = env.get(name) or str(default)
-    if not text.isdecimal() or not minimum <= int(text) < 1_000_000:
-        raise ConfigError(f"{name} must be a whole number of at least {minimum}, not {text!r}.")
-    return int(text)
 
 
 def _check_sms_timing(settings: Settings) -> None:

@@ -22,6 +22,7 @@ from portal.operations.rules.rejection_reasons import check_signatures
 from portal.sends import provider_availability
 from portal.sends.deferred_texts import configured_quiet_hours
 from portal.settings import app_settings
+from portal.settings.tables import sending_numbers
 
 LANES_CHECK_TASK = CheckTask((checks.LANES,), lambda: [_lanes_check()])
 
@@ -46,8 +47,9 @@ def local_check_tasks(clock: Clock) -> list[CheckTask]:
 
 
 def _lanes_check() -> CheckResult:
-    limited = [(sender, code) for sender, code, _ in app_settings.limited_sending_numbers(now_ms())]
-    return checks.check_lanes(app_settings.paused_sending_numbers(), limited)
+    paused = [(sender.number, sender.paused_reason) for sender in sending_numbers.paused_senders()]
+    limited = [(sender.number, sender.limit_code) for sender in sending_numbers.rate_limited_senders(now_ms())]
+    return checks.check_lanes(paused, limited)
 
 
 def _mode_check() -> CheckResult:

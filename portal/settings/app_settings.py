@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -12,15 +11,14 @@ from flask import current_app
 from portal.accounts.tables.phone_numbers import is_stopped
 from portal.core import clock
 from portal.core.context import settings
+from portal.core.errors import ActionRefused
 from portal.core.rules.routing import Switches
 from portal.gateways import registry
 from portal.gateways.rules.provider_schema import Credentials
 from portal.messages.rules.message_modes import EmailRoute
-from portal.settings.rules import encryption
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig
 from portal.settings.rules.configuration import Configuration
-from portal.settings.rules.encryption import DecryptionError
-from portal.settings.tables.sending_numbers import paused_senders, rate_limited_senders
+from portal.settings.rules.encryption import DecryptionError, decrypt_secret
 from portal.settings.tables.setting_values import stored_settings
 
 _TOKEN_CACHE_KEY, _TOKEN_CACHE_SECONDS = "recent signing tokens", 0.25
@@ -34,17 +32,12 @@ def configuration(*names: str) -> Configuration:
     read_errors: dict[str, str] = {}
     for name, row in stored.items():
         try:
-            values[name] = json.loads(_decrypted_json(name, row.value, settings().encryption_keys))
+            is_secret, keys = DEFINITIONS[name].is_secret, settings().encryption_keys
+            values[name] = json.loads(decrypt_secret(row.value, name, keys) if is_secret else row.value)
         except DecryptionError as error:
             read_errors[name] = str(error)
     expiries = {name: row.expires_at_ms for name, row in stored.items() if row.expires_at_ms is not None}
     return Configuration(registry.provider_schemas(), values, expiries, read_errors)
-
-
-@lru_cache(maxsize=32)
-def _decrypted_json(name: str, stored: str, keys: tuple[bytes, ...]) -> str:
-    """Cached, because every webhook needs it."""
-    return encryption.decrypt_secret(stored, name, keys) if DEFINITIONS[name].is_secret else stored
 
 
 def resolve_current_gateway(at_ms: int | None = None) -> GatewayConfig:
@@ -66,13 +59,10 @@ def live_gateway() -> GatewayConfig:
 
 
 def display_values() -> dict[str, str]:
-    """Every setting in the order of the definitions, secrets masked.
-
-    Raises `DecryptionError` if a secret cannot be read.
-    """
+    """Every setting, secrets masked. Raises `ActionRefused` if a secret cannot be read."""
     current, now_ms = configuration(), clock.now_ms()
     if current.read_errors:
-        raise DecryptionError(" ".join(current.read_errors.values()))
+        raise ActionRefused(" ".join(current.read_errors.values()))
     return {name: current.display_value(name, now_ms) for name in DEFINITIONS}
 
 
@@ -114,13 +104,3 @@ def opted_out_override(switches: Switches) -> str | None:
 def is_simulated(current: Configuration) -> bool:
     """Whether the gateway is a simulator, which reaches no real phone."""
     return registry.is_simulated(current.provider)
-
-
-def paused_sending_numbers() -> list[tuple[str, str]]:
-    """Each number and the reason why it is paused."""
-    return [(sender.number, sender.paused_reason) for sender in paused_senders()]
-
-
-def limited_sending_numbers(now_ms: int) -> list[tuple[str, str, int]]:
-    """Each rate-limited number, Twilio's error code, and until when."""
-    return [(sender.number, sender.limit_code, sender.limit_resets_at_ms) for sender in rate_limited_senders(now_ms)]

@@ -30,14 +30,6 @@ LIVE_CONFIRMATION = "LIVE"
 """What somebody types to confirm that messages may reach people."""
 
 
-class InvalidSetting(InvalidInput):
-    """`errors` is keyed by the setting's name, `errors_by_key` by the keys inside its JSON."""
-
-    def __init__(self, name: str, error: SettingError) -> None:
-        super().__init__({name: str(error)})
-        self.errors_by_key = error.errors_by_key
-
-
 class LiveConfirmationRequired(InvalidInput):
     """Nothing was changed: messages of `channel` would go live at `live_at_ms`, and nobody has confirmed that.
 
@@ -45,10 +37,7 @@ class LiveConfirmationRequired(InvalidInput):
     """
 
     def __init__(self, live_at_ms: int, waiting_count: int = 0, channel: str = "sms") -> None:
-        labels = CHANNEL_LABELS[channel]
-        effect = f"{labels.plural.capitalize()} would reach {labels.recipients}."
-        sentences = [effect, labels.waiting_notice(waiting_count), f"Type {LIVE_CONFIRMATION} to confirm."]
-        super().__init__({"confirmation": " ".join(filter(None, sentences))})
+        super().__init__({"confirmation": f"Type {LIVE_CONFIRMATION} to confirm."})
         self.live_at_ms, self.waiting_count, self.channel = live_at_ms, waiting_count, channel
 
 
@@ -76,7 +65,7 @@ def change_setting(change: SettingUpdate, text: str | Callable[[Configuration], 
     """Return when messages of the setting's channel go live because of the change; None if they do not.
 
     `text` may be a function of the stored settings, which are locked meanwhile. A changed gateway resumes paused
-    sending numbers. Raises `InvalidSetting`, `LiveConfirmationRequired`.
+    sending numbers. Raises `SettingError`, `LiveConfirmationRequired`.
     """
     _check_override_address(change, text)
     with transaction():
@@ -115,7 +104,7 @@ def _check_override_address(change: SettingUpdate, text: str | Callable[[Configu
     address = text_input.clean_code(text if isinstance(text, str) else text(configuration()))
     db.session.rollback()
     if problem := email_address.address_problem(address) or smtputf8_check.smtputf8_problem([address]):
-        raise InvalidSetting(change.name, SettingError.for_key(f"{change.name}: {problem}"))
+        raise SettingError.for_key(change.name, f": {problem}")
 
 
 def _goes_live_at_ms(before: Configuration, after: Configuration, change: SettingUpdate) -> int | None:
@@ -127,14 +116,11 @@ def _goes_live_at_ms(before: Configuration, after: Configuration, change: Settin
 
 
 def _validated_update(before: Configuration, change: SettingUpdate, text: str) -> Configuration:
-    try:
-        value = before.parse(change.name, text)
-        check_expiry(change.name, value, change.expires_at_ms, change.now_ms)
-        after = before.with_value(change.name, value, change.expires_at_ms)
-        check_conflicts(change.name, after.values)
-        _check_override(change.name, after)
-    except SettingError as error:
-        raise InvalidSetting(change.name, error) from error
+    value = before.parse(change.name, text)
+    check_expiry(change.name, value, change.expires_at_ms, change.now_ms)
+    after = before.with_value(change.name, value, change.expires_at_ms)
+    check_conflicts(change.name, after.values)
+    _check_override(change.name, after)
     return after
 
 
@@ -143,7 +129,7 @@ def _check_override(name: str, after: Configuration) -> None:
     number = str(after.values.get("SmsOverrideNumber") or "")
     is_switched_on = name == "EnableSmsOverrideNumber" and after.values[name]
     if number and (name == "SmsOverrideNumber" or is_switched_on) and is_stopped(number):
-        raise SettingError.for_key(f"{name}: {override_opted_out_message(number)}")
+        raise SettingError.for_key(name, f": {override_opted_out_message(number)}")
 
 
 def _record_history(before: Configuration, after: Configuration, change: SettingUpdate) -> None:

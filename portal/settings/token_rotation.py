@@ -5,13 +5,13 @@ import json
 from portal.core.errors import ActionRefused
 from portal.core.rules.setting_error import SettingError
 from portal.settings.rules.configuration import Configuration
-from portal.settings.setting_changes import InvalidSetting, SettingUpdate, change_setting
+from portal.settings.setting_changes import SettingUpdate, change_setting
 
 AUTH_TOKEN_KEY, PREVIOUS_TOKEN_KEY = "AuthToken", "PreviousAuthToken"
 
 
 def rotate_auth_token(change: SettingUpdate, token: str) -> None:
-    """Use the new token at once, and accept webhooks signed with either. Raises `InvalidSetting`, `ActionRefused`."""
+    """Use the new token at once, and accept webhooks signed with either. Raises `SettingError`, `ActionRefused`."""
 
     def with_new_token(current: Configuration) -> str:
         value = current.json_object(change.name)
@@ -19,8 +19,8 @@ def rotate_auth_token(change: SettingUpdate, token: str) -> None:
             raise ActionRefused(f"{change.name} has no {AUTH_TOKEN_KEY} to replace. Set the credentials first.")
         if token in ("", value[AUTH_TOKEN_KEY]):
             reason = "is already in use" if token else "is empty. Enter the new one"
-            problem = f'{change.name}: "{AUTH_TOKEN_KEY}" {reason}.'
-            raise InvalidSetting(change.name, SettingError.for_key(problem, AUTH_TOKEN_KEY))
+            problem = f': "{AUTH_TOKEN_KEY}" {reason}.'
+            raise SettingError.for_key(change.name, problem, AUTH_TOKEN_KEY)
         return json.dumps({**value, AUTH_TOKEN_KEY: token, PREVIOUS_TOKEN_KEY: value[AUTH_TOKEN_KEY]})
 
     change_setting(change, with_new_token)

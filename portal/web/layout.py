@@ -29,6 +29,7 @@ from portal.sends.provider_availability import is_provider_down
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
 from portal.settings.rules.configuration import Configuration
+from portal.settings.tables import sending_numbers
 from portal.web.access import allow, has_role
 
 fragments = Blueprint("layout", __name__)
@@ -146,15 +147,14 @@ def _sms_banners() -> Iterator[Banner]:
     if override_number := app_settings.opted_out_override(current_gateway().switches):
         text = override_opted_out_message(override_number)
         yield Banner("bad", "Override number opted out", text, "SmsOverrideNumber")
-    for number, reason in app_settings.paused_sending_numbers():
-        text = (
-            f"Nothing is sent from {_sender_label(number)}: {reason.rstrip('.')}. A system administrator can resume it."
-        )
-        yield _diagnostics_banner(_LANE_PAUSED, text, code_in_pause_reason(reason))
-    for number, code, until_ms in app_settings.limited_sending_numbers(now_ms()):
-        reason = explain_error_code(code).sentence
-        text = f"Nothing is sent from {_sender_label(number)}: {reason} Texts wait, and none is lost."
-        yield _queues_banner("Limit reached", text, "senders", "wait", until_ms, code)
+    for paused in sending_numbers.paused_senders():
+        reason = paused.paused_reason.rstrip(".")
+        text = f"Nothing is sent from {_sender_label(paused.number)}: {reason}. A system administrator can resume it."
+        yield _diagnostics_banner(_LANE_PAUSED, text, code_in_pause_reason(paused.paused_reason))
+    for limited in sending_numbers.rate_limited_senders(now_ms()):
+        reason = explain_error_code(limited.limit_code).sentence
+        text = f"Nothing is sent from {_sender_label(limited.number)}: {reason} Texts wait, and none is lost."
+        yield _queues_banner("Limit reached", text, "senders", "wait", limited.limit_resets_at_ms, limited.limit_code)
     credentials, sender = current_gateway().credentials, current_gateway().sender
     if credentials and sender and is_provider_down(sender.sender_assignment.sender_keys, now_ms()):
         text = "Texts wait, and none is lost. The portal tries one from time to time until it gets an answer."

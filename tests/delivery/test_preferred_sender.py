@@ -14,12 +14,13 @@ from portal.consent.rules.consent_state import MessageSource
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
+from portal.core.rules.setting_error import SettingError
 from portal.core.transaction import transaction
 from portal.delivery.receipts import record_receipt
 from portal.delivery.sms_claim import record_and_claim
 from portal.operations import diagnostics
 from portal.settings.live_gateway import sending_number_label
-from portal.settings.setting_changes import InvalidSetting, set_setting
+from portal.settings.setting_changes import set_setting
 from portal.settings.tables.sending_numbers import paused_senders
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.lane_driver import LaneDriver
@@ -145,13 +146,13 @@ def test_diagnostics_cover_every_sending_number(app: Flask) -> None:
 
 
 def test_sending_number_settings_are_validated() -> None:
-    with pytest.raises(InvalidSetting, match="must differ from the numbers of SmsGatewaySettings"):
+    with pytest.raises(SettingError, match="must differ from the numbers of SmsGatewaySettings"):
         set_setting("SmsOverrideNumber", SENDING_NUMBERS[2], None, scenario.now_ms())
     set_setting("SmsOverrideNumber", "+12025550188", None, scenario.now_ms())
     override_among_them = json.dumps({"FromNumber": SENDING_NUMBERS[0], "MoreNumbers": ["+12025550188"]})
-    with pytest.raises(InvalidSetting, match='"MoreNumbers" must differ from SmsOverrideNumber') as refused:
+    with pytest.raises(SettingError, match='"MoreNumbers" must differ from SmsOverrideNumber') as refused:
         set_setting("SmsGatewaySettings", override_among_them, None, scenario.now_ms())
     assert list(refused.value.errors_by_key) == ["MoreNumbers"]
     several = json.dumps({"FromNumber": "+15005550006", "MoreNumbers": [SENDING_NUMBERS[1]]})
-    with pytest.raises(InvalidSetting, match="In test mode, texts come from one number"):
+    with pytest.raises(SettingError, match="In test mode, texts come from one number"):
         set_setting("TestSmsGatewaySettings", several, None, scenario.now_ms())

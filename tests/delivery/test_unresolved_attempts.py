@@ -17,7 +17,8 @@ from portal.delivery.sms_outcome import ReleasedText, SmsResult
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Unknown
 from portal.gateways.twilio_messages import TwilioGateway, _parse_response
 from portal.messages.tables.communications import Attempt
-from portal.settings import app_settings, setting_changes
+from portal.settings import setting_changes
+from portal.settings.tables.sending_numbers import paused_senders
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -103,7 +104,7 @@ def test_wrong_credentials_pause_the_lane(simulator: servers.SimulatorClient) ->
     scenario.run_sms_worker()
     row = scenario.deliveries("sms")[0]
     assert (row.state, row.attempt_count) == ("ready", 0)
-    assert app_settings.paused_sending_numbers()[0][0] == servers.FROM_NUMBER
+    assert paused_senders()[0].number == servers.FROM_NUMBER
     scenario.run_sms_worker()
     assert simulator.accepted_texts() == []
     scenario.configure_gateway()
@@ -198,7 +199,7 @@ def test_late_fault_of_old_credentials_pauses_nothing(
     claimed = _claim_and_crash()
     scenario.configure_gateway()
     record_and_claim([_result(claimed, AccountFault("20003", "No"))], 0, scenario.now_us)
-    assert app_settings.paused_sending_numbers() == []
+    assert paused_senders() == []
 
 
 @pytest.mark.one_engine

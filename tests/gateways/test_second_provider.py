@@ -16,6 +16,7 @@ from portal.gateways.registry import sms_gateway
 from portal.messages.tables.communications import Attempt
 from portal.settings import app_settings
 from portal.settings.setting_changes import set_setting
+from portal.settings.tables.sending_numbers import paused_senders
 from tests.support import scenario, servers
 from tests.support.fakes import fake_provider
 from tests.support.fakes.fake_provider import API_KEY, REJECTED_NUMBER, SENT_TEXTS, UNKNOWN_OUTCOME_NUMBER
@@ -87,7 +88,7 @@ def test_account_fault_pauses_the_sender_until_it_is_fixed() -> None:
     create_send(3)
     drain()
     assert SENT_TEXTS == []
-    assert [(sender, reason) for sender, reason in app_settings.paused_sending_numbers()] == [
+    assert [(sender.number, sender.paused_reason) for sender in paused_senders()] == [
         ("sender-7", "invalid-key: The API key is not valid.")
     ]
     set_setting(

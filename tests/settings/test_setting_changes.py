@@ -22,12 +22,12 @@ from portal.core.config import TWILIO_API_URL, Settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.routing import Mode
+from portal.core.rules.setting_error import SettingError
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Attempt
 from portal.settings import app_settings, setting_history, token_rotation
 from portal.settings.key_rotation import rotate_keys
 from portal.settings.setting_changes import (
-    InvalidSetting,
     LiveConfirmationRequired,
     SettingUpdate,
     change_setting,
@@ -180,10 +180,10 @@ def test_expiry_precedes_the_next_change_in_history() -> None:
 def test_sending_number_cannot_be_the_override_number(sender: str) -> None:
     configure_gateway()
     own = app_settings.configuration().values[sender]["FromNumber"]
-    with pytest.raises(InvalidSetting, match=f"must differ from the numbers of {sender}") as raised:
+    with pytest.raises(SettingError, match=f"must differ from the numbers of {sender}") as raised:
         set_setting("SmsOverrideNumber", own, None, NOW)
     assert set(raised.value.errors_by_key) == {""}
-    with pytest.raises(InvalidSetting, match="must differ from SmsOverrideNumber") as raised:
+    with pytest.raises(SettingError, match="must differ from SmsOverrideNumber") as raised:
         set_setting(sender, '{"FromNumber": "+12025550142"}', None, NOW)
     assert set(raised.value.errors_by_key) == {"FromNumber"}
     assert app_settings.configuration().values[sender] == {"FromNumber": own}
@@ -196,7 +196,7 @@ def test_stopped_number_is_rejected_as_override() -> None:
         record("+12025550142", EventKind.STOP, "handset", NOW, NOW)
         record("+12025550143", EventKind.STOP, "handset", NOW, NOW)
     for name, value in ((OVERRIDE, "true"), ("SmsOverrideNumber", "+12025550143")):
-        with pytest.raises(InvalidSetting, match="Text START from that phone, or choose another"):
+        with pytest.raises(SettingError, match="Text START from that phone, or choose another"):
             set_setting(name, value, None, NOW)
     set_setting(OVERRIDE, "false", None, NOW)
     set_setting("SmsOverrideNumber", "+12025550144", None, NOW)

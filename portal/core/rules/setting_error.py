@@ -3,19 +3,25 @@
 import json
 from collections.abc import Mapping
 
+from portal.core.errors import InvalidInput
+
 _MAX_QUOTE_LENGTH = 40
 
 
-class SettingError(ValueError):
-    """`errors_by_key` has a sentence for each invalid key; the key "" stands for the setting as a whole."""
+class SettingError(InvalidInput):
+    """`errors_by_key` has a sentence for each invalid key; the key "" stands for the setting as a whole.
 
-    def __init__(self, errors_by_key: Mapping[str, str]) -> None:
-        super().__init__(" ".join(errors_by_key.values()))
+    `errors` is keyed by the setting's name.
+    """
+
+    def __init__(self, name: str, errors_by_key: Mapping[str, str]) -> None:
+        super().__init__({name: " ".join(errors_by_key.values())})
         self.errors_by_key = dict(errors_by_key)
 
     @classmethod
-    def for_key(cls, message: str, key: str = "") -> "SettingError":
-        return cls({key: message})
+    def for_key(cls, name: str, problem: str, key: str = "") -> "SettingError":
+        """`problem` follows the name in the sentence."""
+        return cls(name, {key: f"{name}{problem}"})
 
 
 def quote_input(text: str) -> str:

@@ -20,14 +20,6 @@ _MAX_LIST_ITEMS = 20
 _MAX_SETTING_LENGTH = 10_000
 
 
-def accept_any(_value: Any) -> str:
-    return ""
-
-
-def no_rules(_value: Mapping[str, Any]) -> dict[str, str]:
-    return {}
-
-
 @dataclass(frozen=True)
 class SettingField:
     """A key of the setting and the form field that edits it.
@@ -41,7 +33,7 @@ class SettingField:
     help: str = ""
     kind: str = "text"
     choices: Mapping[str, str] = field(default_factory=dict)
-    check_value: Callable[[Any], str] = accept_any
+    check_value: Callable[[Any], str] = lambda _value: ""
     required_with: str = ""
     live_only: bool = False
     """Not used in test mode."""
@@ -78,8 +70,8 @@ class SettingSchema:
     """`cross_field_rules` returns errors by key for rules that involve several keys."""
 
     fields: tuple[SettingField, ...]
-    cross_field_rules: Callable[[Mapping[str, Any]], dict[str, str]] = no_rules
-    derived_values: Callable[[Mapping[str, Any]], dict[str, str]] = no_rules
+    cross_field_rules: Callable[[Mapping[str, Any]], dict[str, str]] = lambda _value: {}
+    derived_values: Callable[[Mapping[str, Any]], dict[str, str]] = lambda _value: {}
     """Describes the defaults of keys that a valid value leaves out, by key."""
 
     @property
@@ -107,7 +99,7 @@ class SettingSchema:
         if not errors:
             errors = {key: f"{name}{error}" for key, error in self.cross_field_rules(value).items()}
         if errors:
-            raise SettingError(errors)
+            raise SettingError(name, errors)
 
     def is_valid(self, value: Any) -> bool:
         """Whether a stored value can be used: it may have been written for another provider."""
@@ -161,19 +153,19 @@ def mask_secret(secret: str) -> str:
 def parse_json_object(name: str, text: str) -> dict[str, Any]:
     """Raises `SettingError`."""
     if len(text) > _MAX_SETTING_LENGTH:
-        raise SettingError.for_key(f"{name} is too long: at most {_MAX_SETTING_LENGTH:,} characters.")
+        raise SettingError.for_key(name, f" is too long: at most {_MAX_SETTING_LENGTH:,} characters.")
     try:
         value = json.loads(text, object_pairs_hook=_reject_duplicate_keys)
     except json.JSONDecodeError as error:
-        message = f"{name} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        raise SettingError.for_key(message) from error
+        problem = f" is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        raise SettingError.for_key(name, problem) from error
     except _DuplicateKeyError as error:
-        raise SettingError.for_key(f"{name} has the key {quote_input(str(error))} twice.", str(error)) from error
+        raise SettingError.for_key(name, f" has the key {quote_input(str(error))} twice.", str(error)) from error
     except (ValueError, RecursionError) as error:
-        message = f"{name} is not valid JSON: it is nested too deeply, or it has an invalid number."
-        raise SettingError.for_key(message) from error
+        problem = " is not valid JSON: it is nested too deeply, or it has an invalid number."
+        raise SettingError.for_key(name, problem) from error
     if not isinstance(value, dict):
-        raise SettingError.for_key(f"{name} must be a JSON object such as {{...}}.")
+        raise SettingError.for_key(name, " must be a JSON object such as {...}.")
     return value
 
 

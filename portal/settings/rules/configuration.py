@@ -55,17 +55,17 @@ class Configuration:
         """Parse the text of one setting. Raises `SettingError`."""
         if name not in DEFINITIONS:
             message = f"There is no setting {name[:40]!r}. The settings are: {', '.join(DEFINITIONS)}."
-            raise SettingError.for_key(message)
+            raise SettingError(name, {"": message})
         definition, schema = DEFINITIONS[name], self.schema(name)
         if schema is not None:
             return schema.parse(name, clean_lines(text).strip(), self.json_object(name))
         if definition.is_json:
             names = " or ".join(self.provider_schemas)
             message = f"The format of {name} depends on the gateway: set SmsGatewayType to {names} first."
-            raise SettingError.for_key(message)
+            raise SettingError(name, {"": message})
         text = clean_code(text)
         if problem := text_problem(definition.kind, text, self.provider_schemas):
-            raise SettingError.for_key(f"{name}{problem}")
+            raise SettingError.for_key(name, problem)
         return text.lower() == "true" if definition.kind == "flag" else text
 
     def is_usable(self, name: str) -> bool:
@@ -185,12 +185,12 @@ def check_expiry(name: str, value: Any, expires_at_ms: int | None, now_ms: int) 
     problem = ""
     if not DEFINITIONS[name].can_expire:
         names = ", ".join(key for key, definition in DEFINITIONS.items() if definition.can_expire)
-        problem = f"cannot turn itself off; only {names} can."
+        problem = f" cannot turn itself off; only {names} can."
     elif not value:
-        problem = "is being turned off, so it cannot have an end."
+        problem = " is being turned off, so it cannot have an end."
     elif expires_at_ms <= now_ms:
-        problem = "must end in the future."
+        problem = " must end in the future."
     elif expires_at_ms - now_ms > _MAX_DURATION_MS:
-        problem = "must end within a year, or have no end."
+        problem = " must end within a year, or have no end."
     if problem:
-        raise SettingError.for_key(f"{name} {problem}", "expires_at")
+        raise SettingError.for_key(name, problem, "expires_at")

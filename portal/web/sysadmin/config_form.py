@@ -14,7 +14,7 @@ from portal.core.rules.text_input import clean_code, clean_lines
 from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.settings.rules.app_config import DEFINITIONS, SettingDefinition
 from portal.settings.rules.configuration import Configuration
-from portal.settings.setting_changes import LIVE_CONFIRMATION, InvalidSetting, LiveConfirmationRequired
+from portal.settings.setting_changes import LIVE_CONFIRMATION, LiveConfirmationRequired
 from portal.web.base_form import PortalForm
 from portal.web.template_filters import current_time_zone, format_relative_time
 
@@ -70,7 +70,7 @@ class SettingForm(PortalForm):
             raise InvalidInput({"original_value": _CONFLICT_MESSAGE})
         if missing := self._secrets_to_retype() - self._entered_secrets():
             problem = "enter it again, because secrets are never displayed."
-            raise InvalidSetting(name, SettingError({key: f'{name}: "{key}": {problem}' for key in sorted(missing)}))
+            raise SettingError(name, {key: f'{name}: "{key}": {problem}' for key in sorted(missing)})
         if self.is_json_input:
             return str(self.json_text.data)
         if self.schema is None:
@@ -78,7 +78,7 @@ class SettingForm(PortalForm):
         return json.dumps(self.schema.parse_form(self._key_values(), config.json_object(name)))
 
     def expires_at_ms(self, now_ms: int) -> int | None:
-        """When the switch turns itself off, to the minute. Raises `InvalidSetting` for an invalid time."""
+        """When the switch turns itself off, to the minute. Raises `SettingError` for an invalid time."""
         expiry, can_expire = self.expiry.data, self.definition.can_expire and self.value.data == "true"
         if self.is_json_input or not can_expire or not expiry or expiry not in EXPIRY_CHOICES:
             return None
@@ -89,15 +89,15 @@ class SettingForm(PortalForm):
             return round(local.timestamp() * 1000)
         except (ValueError, OverflowError) as error:
             name, example = self.definition.name, _local_input_value(now_ms + _HOUR_MS)
-            message = f"{name}: enter the end as a date and time, such as {example}."
-            raise InvalidSetting(name, SettingError.for_key(message, "expires_at")) from error
+            problem = f": enter the end as a date and time, such as {example}."
+            raise SettingError.for_key(name, problem, "expires_at") from error
 
     def reject(self, error: InvalidInput, config: Configuration, now_ms: int) -> None:
         """Show the input again with its errors, without secrets, which must be entered again."""
         errors = error.errors
         if isinstance(error, LiveConfirmationRequired):
             errors = {"confirmation": _live_confirmation_message(error, now_ms)}
-        elif isinstance(error, InvalidSetting) and not self.is_json_input:
+        elif isinstance(error, SettingError) and not self.is_json_input:
             errors = error.errors_by_key
         if "original_value" in errors:
             self.original_value.data = _original_value(config, self.definition.name)

@@ -7,6 +7,7 @@ from flask import current_app
 
 from portal.core.context import settings as environment
 from portal.core.extensions import db
+from portal.core.rules.setting_error import SettingError
 from portal.delivery.email_claim import can_claim_emails, claim_emails
 from portal.delivery.email_worker import send_batch
 from portal.gateways.smtp import SmtpGateway
@@ -14,7 +15,7 @@ from portal.messages.tables.communications import Attempt
 from portal.messages.timeline import describe_state, redirect_note, timeline_entries
 from portal.operations.rules.mail_server_checks import check_email_override
 from portal.settings import app_settings, setting_changes
-from portal.settings.setting_changes import InvalidSetting, SettingUpdate, change_setting
+from portal.settings.setting_changes import SettingUpdate, change_setting
 from portal.settings.tables.setting_values import AppSetting
 from tests.support import scenario, servers
 from tests.support.fakes.scripted_smtp_server import accept_everything, scripted_smtp_server
@@ -90,7 +91,7 @@ def test_override_expires() -> None:
 
 @pytest.mark.parametrize("address", ["", "nobody", "a@b@c.example", "a b@example.org", "a@localhost", "x@-.example"])
 def test_invalid_override_address_is_rejected(address: str) -> None:
-    with pytest.raises(InvalidSetting) as error:
+    with pytest.raises(SettingError) as error:
         setting_changes.set_setting("EmailOverrideAddress", address, None, scenario.now_ms())
     assert "EmailOverrideAddress" in error.value.errors
 
@@ -103,7 +104,7 @@ def test_override_address_needs_smtputf8_support_if_not_ascii(
 ) -> None:
     with scripted_smtp_server(accept_everything if greeting else lambda _line, _mails: None) as server:
         monkeypatch.setitem(current_app.config, "PORTAL", replace(environment(), smtp_url=server.url))
-        with pytest.raises(InvalidSetting) as error:
+        with pytest.raises(SettingError) as error:
             setting_changes.set_setting("EmailOverrideAddress", "jürgen@example.org", None, scenario.now_ms())
         setting_changes.set_setting("EmailOverrideAddress", "proben@bücher.example", None, scenario.now_ms())
     assert (message or "it offers no SMTPUTF8") in error.value.errors["EmailOverrideAddress"]
@@ -121,7 +122,7 @@ def test_diagnostics_show_the_email_override() -> None:
 
 
 def test_override_requires_an_address() -> None:
-    with pytest.raises(InvalidSetting) as error:
+    with pytest.raises(SettingError) as error:
         setting_changes.set_setting("EnableEmailOverride", "true", None, scenario.now_ms())
     assert "set EmailOverrideAddress first" in error.value.errors["EnableEmailOverride"]
 
