@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from jobs import shutdown
 from jobs.app import app
-from portal.consent import inbound_sync
 from portal.core.clock import now_ms
 from portal.delivery import email_worker, sms_worker
 from portal.sends import fan_out, send_control
@@ -23,11 +22,6 @@ def drain_email() -> None:
 def fan_out_send(send_id: int) -> None:
     with app().app_context():
         fan_out.fan_out_send(send_id, now_ms, shutdown.is_shutdown_requested)
-
-
-def order_inbound(message_id: int) -> None:
-    with app().app_context():
-        inbound_sync.resolve_inbound_order(message_id, now_ms)
 
 
 def apply_send_control(send_id: int) -> None:

@@ -5,7 +5,6 @@ STOP counts at once. A START close to a STOP waits until Twilio's list shows whi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from portal.accounts.tables.phone_numbers import is_stopped, set_preferred_sender
@@ -22,7 +21,6 @@ from portal.core.extensions import db
 from portal.core.rules import text_input
 from portal.core.rules.phone import is_e164, strip_channel
 from portal.core.rules.routing import Mode
-from portal.core.statements import insert_if_missing
 from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.gateways.rules.twilio_resources import infer_number_type
@@ -32,102 +30,71 @@ from portal.settings.tables.sending_numbers import SendingNumber
 
 REORDER_WINDOW_MS = 120_000
 """Webhooks overtake each other only by seconds, so a text that arrived longer ago than this is certainly older."""
-_EVENT_KINDS = {
+_EVENT_KINDS: dict[str, EventKind] = {
     ReplyCategory.STOP: EventKind.STOP,
     ReplyCategory.START: EventKind.START,
     ReplyCategory.HELP: EventKind.HELP,
 }
-_REPLY_BLOCKS = {ReplyCategory.STOP: STOP_REPLY, ReplyCategory.HELP: HELP_REPLY}
+_REPLY_BLOCKS: dict[str, str] = {ReplyCategory.STOP: STOP_REPLY, ReplyCategory.HELP: HELP_REPLY}
 _MAX_BODY_LENGTH = 1_600
 _MAX_ID_LENGTH = 64
 """Characters of an id or a phone number. Twilio's have 34 and 16 at most, and index keys have a size limit."""
 
 
-@dataclass(frozen=True)
-class InboundText:
-    """A text from a webhook or from Twilio's list. `order_rank` orders texts with the same `sent_at_ms`."""
-
-    provider_id: str
-    from_number: str
-    to_number: str
-    body: str
-    source: MessageSource
-    sent_at_ms: int
-    order_rank: int = 0
-    opt_out_type: str = ""
-    service_sid: str = ""
-    raw: Mapping[str, Any] | None = None
-
-
 def receive_inbound(form: Mapping[str, str], now_ms: int) -> str | None:
     """Store a webhook's text and return the answer, if any. The same message again changes nothing."""
-    text = _parse_webhook(form, now_ms)
-    if not text.provider_id:
+    message = _parse_webhook(form, now_ms)
+    if not message.provider_id:
         return None
     with transaction():
         ledger.lock_ledger()
-        was_stopped = is_stopped(text.from_number)
-        message_id, classification, order_confirmed = store_inbound(text, now_ms)
-        answer = _auto_reply(message_id, text, classification.category, was_stopped) if message_id else None
-    if message_id:
+        was_stopped = is_stopped(message.from_number)
+        is_new = store_inbound(message, now_ms)
+        answer = _auto_reply(message, was_stopped) if is_new else None
+    if is_new:
         queue.enqueue(settings().redis_url, "drain_sms")
-        if not order_confirmed:
-            queue.enqueue(settings().redis_url, "order_inbound", message_id)
     return answer
 
 
-def _parse_webhook(form: Mapping[str, str], now_ms: int) -> InboundText:
+def _parse_webhook(form: Mapping[str, str], now_ms: int) -> InboundMessage:
     fields = {text_input.clean_for_storage(key): text_input.clean_for_storage(value) for key, value in form.items()}
     codes = {key: text_input.clean_code(value) for key, value in fields.items() if key != "Body"}
-    return InboundText(
+    return InboundMessage(
         provider_id=(codes.get("MessageSid") or codes.get("SmsSid", ""))[:_MAX_ID_LENGTH],
         from_number=strip_channel(codes.get("From", ""))[:_MAX_ID_LENGTH],
         to_number=codes.get("To", "")[:_MAX_ID_LENGTH],
         body=fields.get("Body", ""),
-        source=MessageSource.WEBHOOK,
-        sent_at_ms=now_ms,
-        opt_out_type=codes.get("OptOutType", ""),
-        service_sid=codes.get("MessagingServiceSid", ""),
         raw=fields,
+        source=MessageSource.WEBHOOK,
+        order_at_ms=now_ms,
     )
 
 
-def store_inbound(text: InboundText, now_ms: int) -> tuple[int | None, Classification, bool]:
-    """Store the text and write it to the ledger. Return its id (None if stored before), class, and confirmed order.
+def store_inbound(message: InboundMessage, now_ms: int) -> bool:
+    """Classify and store a new text and write it to the ledger; return False if it was stored before.
 
     Inside a transaction, under the ledger's lock, so that two texts of one handset are processed one after the other.
     """
     ledger.lock_ledger()
-    classification = _classify(text)
-    order_confirmed = text.source != MessageSource.WEBHOOK or not _order_is_uncertain(text, classification, now_ms)
-    row = {
-        "provider_id": text.provider_id,
-        "from_number": text.from_number,
-        "to_number": text.to_number,
-        "body": text.body,
-        "raw": dict(text.raw or {}),
-        "source": text.source,
-        "classification": classification.category,
-        "is_keyword": classification.is_keyword,
-        "received_at_ms": now_ms,
-        "order_at_ms": text.sent_at_ms,
-        "order_rank": text.order_rank,
-        "order_confirmed": order_confirmed,
-        "needs_review": classification.category == ReplyCategory.UNCLEAR,
-    }
-    if not insert_if_missing(InboundMessage, row, ["provider_id"]):
-        return None, classification, True
-    message = db.session.query(InboundMessage).filter_by(provider_id=text.provider_id).one()
-    if classification.category in _EVENT_KINDS and is_e164(text.from_number):
-        _record_event(message, classification, now_ms)
-    return message.id, classification, order_confirmed
+    if inbound_messages.is_stored(message.provider_id):
+        return False
+    classification = _classify(message)
+    message.classification, message.is_keyword = classification.category, classification.is_keyword
+    message.needs_review = message.classification == ReplyCategory.UNCLEAR
+    message.order_confirmed = message.source != MessageSource.WEBHOOK or not _order_is_uncertain(message, now_ms)
+    message.received_at_ms = now_ms
+    db.session.add(message)
+    db.session.flush()
+    if message.classification in _EVENT_KINDS and is_e164(message.from_number):
+        _record_event(message, now_ms)
+    return True
 
 
-def _record_event(message: InboundMessage, classification: Classification, now_ms: int) -> None:
-    number, at_ms, kind = message.from_number, message.order_at_ms, _EVENT_KINDS[classification.category]
+def _record_event(message: InboundMessage, now_ms: int) -> None:
+    number, at_ms, kind = message.from_number, message.order_at_ms, _EVENT_KINDS[message.classification]
     columns: dict[str, Any] = {"text": message.body[:_MAX_BODY_LENGTH], "message_sid": message.provider_id}
     detail: dict[str, Any] = {"source": message.source, "to": message.to_number}
-    if not classification.is_keyword:
+    if not message.is_keyword:
         detail["interpreted"] = True
     if kind == EventKind.START:
         if cannot_clear_stop := _cannot_clear_stop(message):
@@ -150,21 +117,26 @@ def update_preferred_sender(from_number: str) -> None:
         set_preferred_sender(from_number, senders[-1])
 
 
-def _classify(text: InboundText) -> Classification:
-    classification = keywords.classify_reply(text.body, text.opt_out_type)
+def _classify(message: InboundMessage) -> Classification:
+    classification = keywords.classify_reply(message.body, _webhook_field(message, "OptOutType"))
     is_start = classification.category == ReplyCategory.START
-    if not is_e164(text.from_number) or (is_start and not _is_to_sending_number(text)):
+    if not is_e164(message.from_number) or (is_start and not _is_to_sending_number(message)):
         return Classification(ReplyCategory.UNCLEAR)
     return classification
 
 
-def _is_to_sending_number(text: InboundText) -> bool:
+def _is_to_sending_number(message: InboundMessage) -> bool:
     """START counts at the number that sends, and at those that sent before (docs/consent-rules.md#start)."""
     sender = live_sender()
     service_sid = sender.messaging_service_sid if sender else ""
-    is_via_service = bool(service_sid) and text.service_sid in ("", service_sid)
-    is_current = is_via_service or (sender is not None and text.to_number in sender.from_numbers)
-    return is_current or db.session.get(SendingNumber, text.to_number) is not None
+    is_via_service = bool(service_sid) and _webhook_field(message, "MessagingServiceSid") in ("", service_sid)
+    is_current = is_via_service or (sender is not None and message.to_number in sender.from_numbers)
+    return is_current or db.session.get(SendingNumber, message.to_number) is not None
+
+
+def _webhook_field(message: InboundMessage, name: str) -> str:
+    """A field that only the webhook has; empty for a text from the list."""
+    return text_input.clean_code(message.raw.get(name, ""))
 
 
 def _cannot_clear_stop(message: InboundMessage) -> bool:
@@ -179,45 +151,44 @@ def _cannot_clear_stop(message: InboundMessage) -> bool:
     return sends_toll_free or infer_number_type(message.to_number) == "toll_free"
 
 
-def _order_is_uncertain(text: InboundText, classification: Classification, now_ms: int) -> bool:
+def _order_is_uncertain(message: InboundMessage, now_ms: int) -> bool:
     """Return whether a START or a STOP from any source came so recently that it may have been sent after this one."""
-    number, since_ms = text.from_number, now_ms - REORDER_WINDOW_MS
-    if classification.category == ReplyCategory.STOP:
+    number, since_ms = message.from_number, now_ms - REORDER_WINDOW_MS
+    if message.classification == ReplyCategory.STOP:
         return inbound_messages.has_category_since(number, ReplyCategory.START, since_ms)
-    return classification.category == ReplyCategory.START and ledger.has_stop_since(number, since_ms)
+    return message.classification == ReplyCategory.START and ledger.has_stop_since(number, since_ms)
 
 
-def _auto_reply(message_id: int, text: InboundText, category: ReplyCategory, was_stopped: bool) -> str | None:
+def _auto_reply(message: InboundMessage, was_stopped: bool) -> str | None:
     """Return the portal's answer, if Twilio has none. The message keeps the answer, or the reason for none.
 
     Twilio sends the answer as a text, and does not list it (docs/twilio.md#auto-replies).
     """
-    block = _REPLY_BLOCKS.get(category)
-    if block is None or not is_e164(text.from_number):
+    block = _REPLY_BLOCKS.get(message.classification)
+    if block is None or not is_e164(message.from_number):
         return None
-    message = db.session.get_one(InboundMessage, message_id)
-    message.no_reply_reason = _no_reply_reason(block, text, category, was_stopped, message.received_at_ms)
+    message.no_reply_reason = _no_reply_reason(block, message, was_stopped)
     if message.no_reply_reason:
         return None
-    answer = content_blocks.render_block(block, text.from_number)
+    answer = content_blocks.render_block(block, message.from_number)
     message.auto_reply = answer.text
     message.auto_reply_content_block, message.auto_reply_content_block_version = answer.key, answer.version
     return answer.text
 
 
-def _no_reply_reason(block: str, text: InboundText, category: ReplyCategory, was_stopped: bool, now_ms: int) -> str:
+def _no_reply_reason(block: str, message: InboundMessage, was_stopped: bool) -> str:
     """Return why not to reply: unless live, since a reply goes to a real phone; and to STOP only once.
 
     Call under the ledger's lock, so that two simultaneous webhooks are not both answered.
     """
-    gateway = app_settings.resolve_current_gateway()
+    gateway, now_ms = app_settings.resolve_current_gateway(), message.received_at_ms
     if gateway.switches.mode is not Mode.LIVE or gateway.sender is None:
         return auto_reply_limits.NOT_LIVE
-    is_answered = category.upper() in gateway.sender.auto_replied_keywords
-    if is_answered and keywords.is_twilio_keyword(text.body, text.opt_out_type):
+    is_answered = message.classification.upper() in gateway.sender.auto_replied_keywords
+    if is_answered and keywords.is_twilio_keyword(message.body, _webhook_field(message, "OptOutType")):
         return auto_reply_limits.SENT_BY_PROVIDER
-    if category == ReplyCategory.STOP and was_stopped:
+    if message.classification == ReplyCategory.STOP and was_stopped:
         return auto_reply_limits.STOPPED_ALREADY
     since_ms = now_ms - auto_reply_limits.DAY_MS
-    reply_times_ms = inbound_messages.auto_reply_times(text.from_number, block, since_ms)
+    reply_times_ms = inbound_messages.auto_reply_times(message.from_number, block, since_ms)
     return auto_reply_limits.repeat_refusal(reply_times_ms, now_ms)

@@ -8,13 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-import structlog
-
 from portal.consent import inbound_processing, recording
-from portal.consent.inbound_processing import InboundText
 from portal.consent.rules import inbound_ordering
 from portal.consent.rules.consent_state import MessageSource
-from portal.consent.rules.inbound_ordering import OrderedMessage, ReceivedMessage
 from portal.consent.rules.keywords import ReplyCategory
 from portal.consent.tables import inbound_messages, ledger
 from portal.consent.tables.inbound_messages import InboundMessage
@@ -39,20 +35,6 @@ _LOOKBACK_MS = 600_000
 _LIST_LAG_MS = 5_000
 """How long Twilio's list may lag. A text still missing then keeps its order of arrival until the list shows it."""
 _BATCH_SIZE = 50
-
-_log = structlog.get_logger(__name__)
-
-
-def resolve_inbound_order(message_id: int, clock: Callable[[], int]) -> None:
-    """Confirm the order of one text and its neighbours. If Twilio does not answer, maintenance tries again."""
-    message = db.session.get(InboundMessage, message_id)
-    from_number = message.from_number if message is not None and not message.order_confirmed else ""
-    db.session.rollback()
-    try:
-        if from_number:
-            _resolve_order_of(from_number, clock)
-    except ProviderUnavailable as error:
-        _log.warning("inbound order lookup failed; will retry", error=str(error))
 
 
 def resolve_uncertain_order(clock: Callable[[], int]) -> None:
@@ -109,50 +91,72 @@ def _since(newest_first: Iterable[ProviderMessage], since_ms: int) -> Iterable[P
 
 def _merge(listed: Sequence[ProviderMessage], now_ms: int) -> None:
     """Store the new texts of one handset, and put all of its texts in Twilio's order. `listed` is oldest first."""
-    if not listed:
-        return
-    received_ms = inbound_messages.webhook_times([message.provider_id for message in listed])
-    db.session.rollback()
-    received = [
-        ReceivedMessage(message.provider_id, message_created_ms(message), received_ms.get(message.provider_id) or None)
-        for message in listed
-    ]
-    ordered = {message.provider_id: message for message in inbound_ordering.order_messages(received, now_ms)}
-    new_messages = [message for message in listed if message.provider_id not in received_ms]
-    if not new_messages and _is_in_order(listed):
+    if not listed or _is_in_order(listed):
         return
     with transaction():
         ledger.lock_ledger()
-        for position in ordered.values():
-            inbound_messages.set_order(position.provider_id, position.at_ms, position.rank)
-        for message in new_messages:
-            inbound_processing.store_inbound(_to_inbound(message, ordered[message.provider_id]), now_ms)
+        stored = _stored_messages(listed)
+        webhook_times = [_webhook_ms(stored.get(message.provider_id)) for message in listed]
+        sent_times = [message_created_ms(message) for message in listed]
+        times = inbound_ordering.times_in_order(list(zip(sent_times, webhook_times, strict=True)), now_ms)
+        positions = {message.provider_id: (times[rank], rank) for rank, message in enumerate(listed)}
+        for id, message in stored.items():
+            message.order_at_ms, message.order_rank = positions[id]
+            message.order_confirmed = True
+        for new in (message for message in listed if message.provider_id not in stored):
+            inbound_processing.store_inbound(_to_inbound(new, *positions[new.provider_id]), now_ms)
         _recompute_sender(listed[0].from_number, now_ms)
     queue.enqueue(settings().redis_url, "drain_sms")
 
 
 def _is_in_order(listed: Sequence[ProviderMessage]) -> bool:
     """Return whether the handset's texts are stored in the list's order and are all confirmed."""
-    ids = [message.provider_id for message in listed]
-    messages = inbound_messages.messages_from(listed[0].from_number)
-    stored = [message for message in messages if message.provider_id in ids]
-    in_order = ids == [message.provider_id for message in stored] and all(message.order_confirmed for message in stored)
+    stored = _stored_messages(listed)
+    is_complete = list(stored) == [message.provider_id for message in listed]
+    in_order = is_complete and all(message.order_confirmed for message in stored.values())
     db.session.rollback()
     return in_order
+
+
+def _stored_messages(listed: Sequence[ProviderMessage]) -> dict[str, InboundMessage]:
+    """Map the ids of listed texts that are stored to them, in their order in time."""
+    ids = {message.provider_id for message in listed}
+    messages = inbound_messages.messages_from(listed[0].from_number)
+    return {message.provider_id: message for message in messages if message.provider_id in ids}
+
+
+def _webhook_ms(message: InboundMessage | None) -> int | None:
+    """When the text's webhook came; None if it has not, or the text was fetched from the list."""
+    return message.received_at_ms if message is not None and message.source == MessageSource.WEBHOOK else None
+
+
+def _to_inbound(message: ProviderMessage, at_ms: int, rank: int) -> InboundMessage:
+    return InboundMessage(
+        provider_id=message.provider_id,
+        from_number=message.from_number,
+        to_number=message.to,
+        body=message.body,
+        raw={},
+        source=MessageSource.LIST,
+        order_at_ms=at_ms,
+        order_rank=rank,
+    )
 
 
 def _accept_arrival_order(from_number: str, received_until_ms: int, now_ms: int) -> None:
     with transaction():
         ledger.lock_ledger()
         unconfirmed = (text for text in inbound_messages.messages_from(from_number) if not text.order_confirmed)
-        overdue = [text.provider_id for text in unconfirmed if text.received_at_ms <= received_until_ms]
+        overdue = [text for text in unconfirmed if text.received_at_ms <= received_until_ms]
+        for text in overdue:
+            text.order_confirmed = True
         if overdue:
-            inbound_messages.confirm_arrival_order(overdue)
             _recompute_sender(from_number, now_ms)
 
 
 def _recompute_sender(from_number: str, now_ms: int) -> None:
     """Recompute after a reordering: a different START may now need review. Keep decisions already made."""
+    db.session.flush()
     db.session.expire_all()
     if from_number.startswith("+"):
         for message in inbound_messages.messages_from(from_number)[-_BATCH_SIZE:]:
@@ -160,11 +164,6 @@ def _recompute_sender(from_number: str, now_ms: int) -> None:
                 message.needs_review = False
         recording.recompute(from_number, now_ms)
         inbound_processing.update_preferred_sender(from_number)
-
-
-def _to_inbound(message: ProviderMessage, position: OrderedMessage) -> InboundText:
-    id, at_ms, rank = message.provider_id, position.at_ms, position.rank
-    return InboundText(id, message.from_number, message.to, message.body, MessageSource.LIST, at_ms, rank)
 
 
 def _own_numbers() -> list[str]:

@@ -30,7 +30,6 @@ _JOBS = {
     "drain_sms": "sms",
     "drain_email": "email",
     "fan_out_send": "work",
-    "order_inbound": "work",
     "apply_send_control": "work",
 }
 """The jobs that can be enqueued, and their queues. Workers refuse any other function."""

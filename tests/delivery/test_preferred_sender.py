@@ -9,8 +9,8 @@ from flask import Flask
 
 from portal.accounts.tables.phone_numbers import preferred_sender_of
 from portal.consent import inbound_processing, inbound_sync
-from portal.consent.inbound_processing import InboundText
 from portal.consent.rules.consent_state import MessageSource
+from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
@@ -67,8 +67,14 @@ def test_older_start_does_not_change_the_preferred_sender() -> None:
     (account_id,) = inbound_helpers.create_sharing_accounts(scenario.phone_number(1), at_ms, "A")
     inbound_helpers.invite(account_id, scenario.phone_number(1), at_ms)
     inbound_helpers.receive_text("START", scenario.phone_number(1), at_ms + 300_000, To=SENDING_NUMBERS[1])
-    earlier = InboundText(
-        "SM" + "9" * 32, scenario.phone_number(1), SENDING_NUMBERS[2], "START", MessageSource.LIST, at_ms + 60_000
+    earlier = InboundMessage(
+        provider_id="SM" + "9" * 32,
+        from_number=scenario.phone_number(1),
+        to_number=SENDING_NUMBERS[2],
+        body="START",
+        raw={},
+        source=MessageSource.LIST,
+        order_at_ms=at_ms + 60_000,
     )
     with transaction():
         inbound_processing.store_inbound(earlier, scenario.now_ms())

@@ -157,7 +157,7 @@ def test_documented_permissions_are_enough(server: Server) -> None:
     rules = ["~rq:*", "~portal:*", "&rq:*", "+info", *(f"+@{group}" for group in groups)]
     with as_user("portal:right", *rules)(server) as url:
         assert queue.queue_problem_now(url) is None
-        assert queue.enqueue(url, "order_inbound", 7)
+        assert queue.enqueue(url, "apply_send_control", 7)
         queue.store_value(url, "restore_guard", 5)
         assert queue.load_value(url, "restore_guard") == 5
 

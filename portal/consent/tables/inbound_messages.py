@@ -11,7 +11,6 @@ from portal.consent.rules.keywords import ReplyCategory
 from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
 from portal.core.extensions import Base, db
 from portal.core.in_list import in_list
-from portal.core.statements import updated_count
 
 
 class InboundMessage(Base):
@@ -57,6 +56,10 @@ class InboundMessage(Base):
 _NEEDS_REVIEW = (InboundMessage.needs_review == True, InboundMessage.decision == "")  # noqa: E712  SQL, not Python
 
 
+def is_stored(provider_id: str) -> bool:
+    return db.session.scalar(select(InboundMessage.id).where(InboundMessage.provider_id == provider_id)) is not None
+
+
 def has_category_since(from_number: str, category: str, since_ms: int) -> bool:
     query = select(InboundMessage.id).where(
         InboundMessage.from_number == from_number,
@@ -90,29 +93,10 @@ def auto_reply_times(from_number: str, content_block: str, since_ms: int) -> lis
     return list(db.session.scalars(query))
 
 
-def webhook_times(provider_ids: Sequence[str]) -> dict[str, int]:
-    """Map the ids of stored texts to when their webhook came; 0 if the text was fetched from the list."""
-    columns = InboundMessage.provider_id, InboundMessage.source, InboundMessage.received_at_ms
-    rows = db.session.execute(select(*columns).where(InboundMessage.provider_id.in_(provider_ids)))
-    return {id: received_at_ms if source == MessageSource.WEBHOOK else 0 for id, source, received_at_ms in rows}
-
-
-def set_order(provider_id: str, at_ms: int, rank: int) -> None:
-    """Store the confirmed order in time. Inside a transaction."""
-    query = update(InboundMessage).where(InboundMessage.provider_id == provider_id)
-    updated_count(query.values(order_at_ms=at_ms, order_rank=rank, order_confirmed=True))
-
-
 def messages_without_order(limit: int) -> list[InboundMessage]:
     """Texts whose order in time is not confirmed, oldest first."""
     query = select(InboundMessage).where(InboundMessage.order_confirmed == False)  # noqa: E712  SQL, not Python
     return list(db.session.scalars(query.order_by(InboundMessage.id).limit(limit)))
-
-
-def confirm_arrival_order(provider_ids: Sequence[str]) -> None:
-    """Accept the order of arrival, because nothing better is known. Inside a transaction."""
-    query = update(InboundMessage).where(InboundMessage.provider_id.in_(provider_ids))
-    updated_count(query.values(order_confirmed=True))
 
 
 def clear_earlier_start_reviews(latest: InboundMessage) -> None:
