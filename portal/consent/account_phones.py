@@ -35,7 +35,7 @@ def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: 
             session.add(row)
             session.flush()
             if any(event.kind != EventKind.ADDED for event in ledger.events_of(number)):
-                recording.recompute(number, now_ms)
+                recording.recompute([number], now_ms)
             return row.id
     except IntegrityError as error:
         message = f"{format_phone(number, settings().region)} is already on this account."

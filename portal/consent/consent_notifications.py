@@ -3,15 +3,12 @@
 They are communications without a send. Each follows an event once, inside the caller's transaction.
 """
 
-from typing import Any
-
 from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import numbers_for_routing
 from portal.consent.rules import auto_reply_limits
 from portal.content import content_blocks
-from portal.content.content_blocks import RenderedBlock
 from portal.content.links import new_link_token
 from portal.content.rules.content_block_checks import (
     INVITATION_MOVE_NOTICE,
@@ -27,7 +24,6 @@ from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.lanes import Lane
 from portal.core.rules.phone import format_phone
 from portal.core.rules.routing import Reason, TextKind
-from portal.core.statements import insert_if_missing
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Communication, Delivery, text_times_since
 from portal.settings import app_settings
@@ -80,23 +76,28 @@ def send_text(
     subject, block_key, move_notice = _TEXTS[kind]
     block = content_blocks.render_block(block_key, number)
     text = f"{block.text} {move_notice}" if displaces_account else block.text
-    body = mark_literal(block.text if kind is TextKind.INVITATION else text)
-    subject = subject.format(phone=_display_phone(number))
-    communication_id = _create_communication(account_id, kind, subject, body, event_id, now_ms, block)
-    if communication_id is not None:
-        segments = sms_segments.measure_sms(text).segments
-        row = {"channel": "sms", "address": number, "body": text, "segments": segments}
-        _create_delivery(communication_id, row, _skip_reason(account_id, number, kind, now_ms), now_ms)
+    communication = Communication(
+        account_id=account_id,
+        kind=kind,
+        consent_event_id=event_id,
+        subject=subject.format(phone=_display_phone(number)),
+        body=mark_literal(block.text if kind is TextKind.INVITATION else text),
+        content_block=block.key,
+        content_block_version=block.version,
+    )
+    delivery = Delivery(channel="sms", address=number, body=text, segments=sms_segments.measure_sms(text).segments)
+    _add_once(communication, delivery, _skip_reason(account_id, number, kind, now_ms), now_ms)
 
 
 def send_email(kind: str, account_id: int, number: str, event_id: int, now_ms: int) -> None:
     """Send an email about texts, but not while texts are off (docs/consent-rules.md#feature-switch)."""
     values = {"phone": _display_phone(number), "url": f"{settings().public_url}/MyAccount/PhoneNumbers"}
     subject, body = (text.format(**values) for text in _EMAILS[kind])
-    communication_id = _create_communication(account_id, kind, subject, body, event_id, now_ms)
-    if communication_id is not None:
-        row = {"channel": "email", "address": db.session.get_one(Account, account_id).email}
-        _create_delivery(communication_id, row, None if _is_feature_on() else Reason.FEATURE_OFF, now_ms)
+    communication = Communication(
+        account_id=account_id, kind=kind, consent_event_id=event_id, subject=subject, body=body
+    )
+    delivery = Delivery(channel="email", address=db.session.get_one(Account, account_id).email)
+    _add_once(communication, delivery, None if _is_feature_on() else Reason.FEATURE_OFF, now_ms)
 
 
 def _skip_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:
@@ -121,30 +122,17 @@ def _is_feature_on() -> bool:
     return app_settings.resolve_current_gateway().switches.feature_on
 
 
-def _create_communication(
-    account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int, block: RenderedBlock | None = None
-) -> int | None:
-    """Return its id, or None if the event already has this communication. `block` is what the text was made from."""
-    row = {
-        "account_id": account_id,
-        "kind": str(kind),
-        "consent_event_id": event_id,
-        "subject": subject,
-        "body": body,
-        "content_block": block.key if block else None,
-        "content_block_version": block.version if block else None,
-        "token": new_link_token(),
-        "created_at_ms": now_ms,
-    }
-    if not insert_if_missing(Communication, row, ["consent_event_id", "kind", "account_id"]):
-        return None
-    return db.session.scalars(select(Communication.id).where(Communication.token == row["token"])).one()
-
-
-def _create_delivery(communication_id: int, row: dict[str, Any], skip_reason: Reason | None, now_ms: int) -> None:
-    row |= dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms)
-    row |= {"state": DeliveryState.SKIPPED if skip_reason else DeliveryState.READY, "reason": skip_reason}
-    db.session.add(Delivery(communication_id=communication_id, lane=Lane.URGENT, **row))
+def _add_once(communication: Communication, delivery: Delivery, skip_reason: Reason | None, now_ms: int) -> None:
+    """Add them, unless the event already has this communication; the ledger's lock keeps others from adding it."""
+    unique = {name: getattr(communication, name) for name in ("consent_event_id", "kind", "account_id")}
+    if db.session.scalar(select(Communication.id).filter_by(**unique)) is not None:
+        return
+    communication.token, communication.created_at_ms = new_link_token(), now_ms
+    delivery.lane, delivery.reason = Lane.URGENT, skip_reason or ""
+    delivery.state = DeliveryState.SKIPPED if skip_reason else DeliveryState.READY
+    delivery.due_at_ms = delivery.state_changed_at_ms = delivery.created_at_ms = now_ms
+    communication.deliveries = [delivery]
+    db.session.add(communication)
     db.session.flush()
 
 

@@ -156,13 +156,11 @@ def _accept_arrival_order(from_number: str, received_until_ms: int, now_ms: int)
 
 def _recompute_sender(from_number: str, now_ms: int) -> None:
     """Recompute after a reordering: a different START may now need review. Keep decisions already made."""
-    db.session.flush()
-    db.session.expire_all()
     if from_number.startswith("+"):
         for message in inbound_messages.messages_from(from_number)[-_BATCH_SIZE:]:
             if message.classification == ReplyCategory.START and not message.decision:
                 message.needs_review = False
-        recording.recompute(from_number, now_ms)
+        recording.recompute([from_number], now_ms)
         inbound_processing.update_preferred_sender(from_number)
 
 

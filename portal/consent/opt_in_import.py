@@ -89,7 +89,7 @@ def import_opt_ins(text: str, actor: Actor, now_ms: int) -> OptInImportPlan:
         kinds |= {row: EventKind.EVIDENCE for row, _reason in plan.evidence_only}
         in_file_order = sorted(kinds, key=lambda row: row.row)
         ledger.append(*(_event(row, kinds[row], stored, actor, now_ms) for row in in_file_order))
-        recording.recompute_many([row.number for row in plan.applied], now_ms)
+        recording.recompute([row.number for row in plan.applied], now_ms)
     return plan
 
 

@@ -67,7 +67,7 @@ def import_opt_outs(text: str, actor: Actor, now_ms: int) -> OptOutImportPlan:
         ledger.lock_ledger()
         plan = _plan(result, now_ms)
         ledger.append(*(_event(row, actor, now_ms) for row in plan.opt_outs))
-        recording.recompute_many([row.number for row in plan.opt_outs], now_ms)
+        recording.recompute([row.number for row in plan.opt_outs], now_ms)
     queue.enqueue(settings().redis_url, "drain_sms")
     return plan
 

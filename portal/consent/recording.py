@@ -9,7 +9,6 @@ from typing import Any
 from portal.accounts.tables.phone_numbers import (
     PhoneState,
     assign_texts,
-    assign_texts_in_bulk,
     is_stopped,
     phones_with,
     recipients_by_number,
@@ -29,18 +28,19 @@ from portal.consent.tables import inbound_messages, ledger
 from portal.core.coordination import RESTORED, sync_cursor
 from portal.core.extensions import db
 from portal.core.rules.routing import TextKind
-from portal.core.statements import upsert, upsert_many
+from portal.core.statements import upsert_many
 from portal.messages.tables.communications import Attempt, Delivery
 
 _WELCOME_WINDOW_MS = 7 * 86_400_000
 """Send the welcome for STARTs up to seven days old, the longest outage that we expect."""
+_NOBODY = None, None
 
 
 def record(number: str, kind: EventKind, source: str, occurred_at_ms: int, now_ms: int, **columns: Any) -> int:
     """Write one event, apply its consequences, and return its id. `columns` are further columns of the ledger."""
     times = {"occurred_at_ms": occurred_at_ms, "recorded_at_ms": now_ms}
     event_id = ledger.append({"number": number, "kind": kind, "source": source, **times, **columns})
-    recompute(number, now_ms)
+    recompute([number], now_ms)
     return event_id
 
 
@@ -50,40 +50,21 @@ def imported_event(row_number: int, day: str, now_ms: int, **columns: Any) -> di
     return {"source": EventSource.IMPORT, "detail": detail, "recorded_at_ms": now_ms, **columns}
 
 
-def recompute(number: str, now_ms: int) -> None:
-    """Derive the state of a number from all its events, store it, and notify the people concerned.
+def recompute(numbers: Sequence[str], now_ms: int) -> None:
+    """Derive the states of numbers from all their events, store them, and notify the people concerned.
 
     The caller must hold the ledger's lock, or it could overwrite a concurrent change.
     """
-    events = ledger.events_of(number)
-    state = derive_state(events)
-    previous_id = next((phone.account_id for phone in phones_with(number) if phone.receives_sms), None)
-    assign_texts(number, state.recipient_id, state.receiving_since_ms)
-    upsert(PhoneState, _phone_state_row(number, state), ["number"])
-    _flag_for_review(state.unassigned_start_id)
-    _notify(number, previous_id, state, events, now_ms)
-    account_id, event_id = state.recipient_id, state.enabled_by_event_id
-    if account_id is not None and event_id is not None and _needs_welcome(state, events, now_ms):
-        is_move = state.displaced_id is not None
-        consent_notifications.send_text(TextKind.WELCOME, account_id, number, event_id, now_ms, is_move)
-
-
-def recompute_many(numbers: Sequence[str], now_ms: int) -> None:
-    """Recompute thousands of numbers with few queries, and one by one only those about which to notify somebody."""
     previous = recipients_by_number(numbers)
-    phone_states, assignments = [], []
-    for number, events in ledger.events_by_number(numbers).items():
-        state = derive_state(events)
-        account_id, since_ms = state.recipient_id, state.receiving_since_ms
-        displaces = number in previous and previous[number][0] != account_id
-        if displaces or state.unassigned_start_id is not None or _needs_welcome(state, events, now_ms):
-            recompute(number, now_ms)
-            continue
-        phone_states.append(_phone_state_row(number, state))
-        if account_id is not None and previous.get(number) != (account_id, since_ms):
-            assignments.append((number, account_id, since_ms))
-    upsert_many(PhoneState, phone_states, ["number"])
-    assign_texts_in_bulk(assignments)
+    events_by_number = ledger.events_by_number(numbers)
+    states = {number: derive_state(events) for number, events in events_by_number.items()}
+    recipients = {number: (state.recipient_id, state.receiving_since_ms) for number, state in states.items()}
+    assign_texts({number: new for number, new in recipients.items() if new != previous.get(number, _NOBODY)})
+    upsert_many(PhoneState, [_phone_state_row(number, state) for number, state in states.items()], ["number"])
+    for number, state in states.items():
+        _flag_for_review(state.unassigned_start_id)
+        previous_id, _since_ms = previous.get(number, _NOBODY)
+        _notify(number, previous_id, state, events_by_number[number], now_ms)
 
 
 def record_reported_stop(delivery_id: int, attempt_id: str, now_ms: int) -> None:
@@ -117,11 +98,19 @@ def record_unreachable(delivery: Delivery, attempt_id: str, code: str, now_ms: i
 
 
 def _notify(number: str, previous_id: int | None, state: ConsentState, events: list[LedgerEvent], now_ms: int) -> None:
-    """Notify the account that loses the texts, even if a pending decision had already stopped them."""
-    event_id, displaced_id = state.enabled_by_event_id, state.displaced_id if previous_id is None else previous_id
-    if event_id is not None and displaced_id not in (None, state.recipient_id) and state.recipient_id is not None:
-        consent_notifications.send_email(consent_notifications.DISPLACED, displaced_id, number, event_id, now_ms)
-    if state.recipient_id is None and previous_id is not None and state.displaced_id == previous_id:
+    """Notify the account that loses the texts, even if a pending decision had already stopped them; welcome the next.
+
+    Without something to say this makes no query: thousands of numbers may be recomputed at once.
+    """
+    account_id, event_id = state.recipient_id, state.enabled_by_event_id
+    displaced_id = state.displaced_id if previous_id is None else previous_id
+    if account_id is not None and event_id is not None:
+        if displaced_id is not None and displaced_id != account_id:
+            consent_notifications.send_email(consent_notifications.DISPLACED, displaced_id, number, event_id, now_ms)
+        if _needs_welcome(state, events, now_ms):
+            is_move = state.displaced_id is not None
+            consent_notifications.send_text(TextKind.WELCOME, account_id, number, event_id, now_ms, is_move)
+    elif previous_id is not None and state.displaced_id == previous_id:
         confirmed_id = max((event.id for event in events if event.kind == EventKind.CONFIRMED), default=0)
         event_id = state.unassigned_start_id or confirmed_id
         consent_notifications.send_email(consent_notifications.DECISION_PENDING, previous_id, number, event_id, now_ms)

@@ -247,7 +247,7 @@ def test_bulk_recompute_equals_single_recompute() -> None:
     for number in numbers:
         together = inbound_helpers.stored_consent_state(number)
         with transaction():
-            recording.recompute(number, now)
+            recording.recompute([number], now)
         assert inbound_helpers.stored_consent_state(number) == together, number
 
 
@@ -313,5 +313,4 @@ def test_imported_times_are_neither_future_nor_before_sms(created: str, clamped:
     sent_ms = message_created_ms(
         ProviderMessage("SM1", NUMBER, servers.FROM_NUMBER, "STOP", "received", "", created, "inbound")
     )
-    (placed,) = inbound_ordering.order_messages([inbound_ordering.ReceivedMessage("SM1", sent_ms, None)], now)
-    assert placed.at_ms == (now if clamped else 1_772_323_200_999)
+    assert inbound_ordering.times_in_order([(sent_ms, None)], now) == [now if clamped else 1_772_323_200_999]

@@ -97,7 +97,7 @@ def write_ledger(histories: list[cases.NumberHistory]) -> None:
     with transaction() as session:
         session.execute(insert(PhoneNumber), phones)
         consent_ledger.append(*events)
-        recording.recompute_many([scenario.phone_number(index) for index in range(len(histories))], scenario.now_ms())
+        recording.recompute([scenario.phone_number(index) for index in range(len(histories))], scenario.now_ms())
 
 
 def _event_values(event: LedgerEvent, index: int, removed_number_added_ms: dict[int, int]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Phone numbers on accounts, and the state of each phone number."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import (
     ColumnElement,
@@ -106,31 +106,22 @@ def phones_with(number: str) -> list[PhoneNumber]:
 
 def recipients_by_number(numbers: Sequence[str]) -> dict[str, tuple[int, int | None]]:
     """For each number, the account that receives its texts, and since when."""
-    query = select(PhoneNumber).where(in_list(PhoneNumber.number, numbers), PhoneNumber.receives_sms == True)  # noqa: E712
-    return {phone.number: (phone.account_id, phone.receives_sms_since_ms) for phone in db.session.scalars(query)}
+    columns = PhoneNumber.number, PhoneNumber.account_id, PhoneNumber.receives_sms_since_ms
+    query = select(*columns).where(in_list(PhoneNumber.number, numbers), PhoneNumber.receives_sms == True)  # noqa: E712
+    return {number: (account_id, since_ms) for number, account_id, since_ms in db.session.execute(query)}
 
 
-def assign_texts(number: str, account_id: int | None, since_ms: int | None) -> None:
-    """Let only this account receive the number's texts, or nobody if None. Call inside a transaction."""
-    same_number = update(PhoneNumber).where(PhoneNumber.number == number)
-    others = same_number.where(PhoneNumber.receives_sms == True, PhoneNumber.account_id != (account_id or 0))  # noqa: E712
-    _execute(others.values(receives_sms=False, receives_sms_since_ms=None))
-    if account_id is not None:
-        recipient = same_number.where(PhoneNumber.account_id == account_id)
-        _execute(recipient.values(receives_sms=True, receives_sms_since_ms=since_ms))
-
-
-def assign_texts_in_bulk(assignments: Sequence[tuple[str, int, int | None]]) -> None:
-    """`assign_texts` for numbers that no other account receives texts at. Call inside a transaction.
-
-    Each assignment is number, account and since when.
-    """
-    rows = [dict(zip(("phone", "account", "since"), assignment, strict=True)) for assignment in assignments]
-    this_phone = PhoneNumber.number == bindparam("phone"), PhoneNumber.account_id == bindparam("account")
-    query = update(PhoneNumber).where(*this_phone)
+def assign_texts(recipients: Mapping[str, tuple[int | None, int | None]]) -> None:
+    """For each number, let only this account receive its texts, since then; or nobody if None. Inside a transaction."""
+    rows = [{"phone": number, "account": id or 0, "since": since_ms} for number, (id, since_ms) in recipients.items()]
+    phones = update(PhoneNumber).where(PhoneNumber.number == bindparam("phone"))
+    others = phones.where(PhoneNumber.receives_sms == True, PhoneNumber.account_id != bindparam("account"))  # noqa: E712
+    recipient = phones.where(PhoneNumber.account_id == bindparam("account"))
     if rows:
         # On the connection: a session would take the rows for an update by primary key.
-        db.session.connection().execute(query.values(receives_sms=True, receives_sms_since_ms=bindparam("since")), rows)
+        connection = db.session.connection()
+        connection.execute(others.values(receives_sms=False, receives_sms_since_ms=None), rows)
+        connection.execute(recipient.values(receives_sms=True, receives_sms_since_ms=bindparam("since")), rows)
 
 
 def _execute(query: Update) -> None:
