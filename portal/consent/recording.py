@@ -33,7 +33,7 @@ from portal.messages.tables.communications import Attempt, Delivery
 
 _WELCOME_WINDOW_MS = 7 * 86_400_000
 """Send the welcome for STARTs up to seven days old, the longest outage that we expect."""
-_NOBODY = None, None
+_NOBODY = (None, None)
 
 
 def record(number: str, kind: EventKind, source: str, occurred_at_ms: int, now_ms: int, **columns: Any) -> int:
