@@ -92,7 +92,7 @@ def invite(external_id: str, number: str, yes: bool) -> None:
     phone = _require_phone(external_id, number)
     prompt = invitations.opt_in_prompt(phone.number)
     click.echo(prompt.text, err=True)
-    if name := invitations.displaced_account_of(phone, viewer_is_admin=True).name:
+    if name := invitations.displaced_account_of(phone, viewer_is_admin=True):
         click.echo(f"START moves the texts from {name}, who then gets notifications by email only.", err=True)
     if not yes and not (sys.stdin.isatty() and click.confirm("Has the person read this and agreed?", err=True)):
         exit_with_error("Nothing was changed. Add --yes if the person has read this text and agrees.")

@@ -4,15 +4,12 @@ A stopped number cannot be texted. The ledger keeps the request, and START answe
 (docs/consent-rules.md#requests-while-stopped).
 """
 
-from dataclasses import dataclass
-
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
 from portal.consent import recording
 from portal.consent.consent_notifications import send_text
 from portal.consent.rules import invitation_limits
 from portal.consent.rules.consent_state import EventKind, EventSource
-from portal.consent.rules.invitation_limits import RateLimitHit
 from portal.consent.tables import ledger
 from portal.content import content_blocks
 from portal.content.content_blocks import RenderedBlock
@@ -28,23 +25,12 @@ from portal.settings import app_settings
 from portal.settings.live_gateway import sending_number_label
 
 
-@dataclass(frozen=True)
-class DisplacedAccount:
-    """Whether START ends another account's texts, and the name of that account, as far as the viewer may know."""
-
-    exists: bool = False
-    name: str = ""
-
-
-NO_DISPLACED_ACCOUNT = DisplacedAccount()
-
-
 class RateLimited(ActionRefused):
     """A limit is reached until `retry_at_ms`."""
 
-    def __init__(self, hit: RateLimitHit) -> None:
-        super().__init__(hit.limit.message)
-        self.retry_at_ms = hit.retry_at_ms
+    def __init__(self, message: str, retry_at_ms: int) -> None:
+        super().__init__(message)
+        self.retry_at_ms = retry_at_ms
 
 
 class RequestRecorded(ActionRefused):
@@ -86,29 +72,29 @@ def stopped_number_message(phone: PhoneNumber) -> str | None:
     return f"This number replied STOP, so we cannot text it. {advice}"
 
 
-def displaced_account_of(phone: PhoneNumber, viewer_is_admin: bool) -> DisplacedAccount:
-    """Return whose texts at this number START would end (docs/consent-rules.md#whose-number-it-is).
+def displaced_account_of(phone: PhoneNumber, viewer_is_admin: bool) -> str | None:
+    """Return whose texts at this number START would end; "" if the viewer may know only that there is somebody.
 
     Anybody can add a stranger's number. So only administrators, and the person with the same email address, see the
-    name of the other account; and only an account that had the texts before learns that there is one.
+    name of the other account; and only an account that had the texts before learns that there is one
+    (docs/consent-rules.md#whose-number-it-is).
     """
     other_id = _displaced_account_id(phone)
     other = db.session.get(Account, other_id) if other_id is not None else None
-    if other is None:
-        return NO_DISPLACED_ACCOUNT
-    if viewer_is_admin or other.email.casefold() == phone.account.email.casefold():
-        return DisplacedAccount(True, f"{other.name}, {other.external_id}")
-    return DisplacedAccount(ledger.has_consented(phone.number, phone.account_id))
+    if other is not None and (viewer_is_admin or other.email.casefold() == phone.account.email.casefold()):
+        return f"{other.name}, {other.external_id}"
+    return "" if other is not None and phone.number in ledger.consented_numbers(phone.account_id) else None
 
 
-def rate_limit_hit(phone: PhoneNumber, actor: Actor, now_ms: int) -> RateLimitHit | None:
+def rate_limit_hit(phone: PhoneNumber, actor: Actor, now_ms: int) -> RateLimited | None:
     """Return the limit that keeps the actor from asking for texts at the number now, or None."""
     values = {"number": phone.number, "account_id": phone.account_id, "ip": actor.ip}
     counted, daily_limit = [], settings().invitations_per_day
     for limit in invitation_limits.rate_limits(daily_limit, actor.is_admin, is_stopped(phone.number)):
         filters = {limit.key: values[limit.key]} if limit.key else {}
         counted.append((limit, ledger.request_times(limit.kinds, now_ms - limit.window_ms, **filters)))
-    return invitation_limits.longest_limit_hit(counted, now_ms)
+    hit = invitation_limits.longest_limit_hit(counted, now_ms)
+    return RateLimited(*hit) if hit else None
 
 
 def invite(phone_id: int, actor: Actor, prompt_version: int, now_ms: int) -> int:
@@ -149,4 +135,4 @@ def _check_request(phone: PhoneNumber, actor: Actor, prompt: RenderedBlock, prom
     if prompt.version != prompt_version:
         raise WordingChanged("The text below was changed a moment ago. Please read it again.")
     if hit := rate_limit_hit(phone, actor, now_ms):
-        raise RateLimited(hit)
+        raise hit

@@ -1,8 +1,6 @@
 """Verify the hash chain of the whole consent ledger (docs/consent-rules.md#consent-ledger)."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from portal.consent.rules.hash_chain import GENESIS_DIGEST, ChainBreak, find_break
 from portal.consent.tables import ledger
@@ -30,31 +28,17 @@ def verify_chain(known_digest: str = "") -> VerificationResult:
     `known_digest` is the digest of some earlier event, noted elsewhere.
     """
     _begin_snapshot()
-    reader = _ChainReader(text_input.clean_code(known_digest).lower())
+    known_digest = text_input.clean_code(known_digest).lower()
+    known_event_id = 0 if known_digest in ("", GENESIS_DIGEST) else ledger.event_with_digest(known_digest)
+    event_count = ledger.count_events()
     last_id, last_digest = ledger.chain_head()
-    first_break = find_break(reader.read(ledger.all_events()), last_digest)
+    first_break = find_break(ledger.all_events(), last_digest)
     if not last_digest:
-        first_break = ChainBreak(reader.event_count, "the row that holds the last digest is missing")
+        first_break = ChainBreak(event_count, "the row that holds the last digest is missing")
     elif first_break is not None and first_break.event_id > last_id:
         first_break = ChainBreak(first_break.event_id, "it was inserted at the end")
     db.session.rollback()
-    return VerificationResult(reader.event_count, last_digest, first_break, reader.known_event_id)
-
-
-class _ChainReader:
-    """Counts events while they are read, and looks for the known digest."""
-
-    def __init__(self, known_digest: str) -> None:
-        self.known_digest = known_digest
-        self.event_count = 0
-        self.known_event_id = 0 if known_digest in ("", GENESIS_DIGEST) else None
-
-    def read(self, events: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        for event in events:
-            self.event_count += 1
-            if event["digest"] == self.known_digest:
-                self.known_event_id = event["id"]
-            yield event
+    return VerificationResult(event_count, last_digest, first_break, known_event_id)
 
 
 def _begin_snapshot() -> None:

@@ -7,7 +7,7 @@ from portal.accounts.tables.phone_numbers import phones_with
 from portal.consent.consent_export import DescribedEvent, describe_events
 from portal.consent.manual_consent import can_move_texts
 from portal.consent.recording import consent_state_of, recipient_for_start
-from portal.consent.rules.consent_labels import Label, state_label
+from portal.consent.rules.consent_labels import Label
 from portal.consent.rules.consent_state import ConsentState, open_requests
 from portal.consent.tables import inbound_messages
 from portal.consent.tables.inbound_messages import InboundMessage
@@ -63,13 +63,33 @@ def load_number_overview(number: str, now_ms: int) -> NumberOverview:
     state = consent_state_of(number)
     start_recipient_id = recipient_for_start(number, now_ms) if state.stopped_at_ms is not None else None
     accounts = _load_accounts(number, state, start_recipient_id, now_ms)
-    since_ms, event_id = _cause_of_state(state)
-    event = db.session.get(ConsentEvent, event_id) if event_id else None
     start_is_ambiguous = bool(accounts) and start_recipient_id is None
-    label, since_day = state_label(state, now_ms), event_day(event_id, since_ms)
-    cause_event = describe_events([event])[0] if event else None
-    detail = _detail(number, state, start_is_ambiguous)
+    label, since_ms, event_id, detail = _describe_state(number, state, start_is_ambiguous, now_ms)
+    event = db.session.get(ConsentEvent, event_id) if event_id else None
+    cause_event, since_day = describe_events([event])[0] if event else None, event_day(event_id, since_ms)
     return NumberOverview(number, state, label, since_ms, since_day, cause_event, detail, accounts)
+
+
+def _describe_state(
+    number: str, state: ConsentState, start_is_ambiguous: bool, now_ms: int
+) -> tuple[Label, int | None, int | None, str]:
+    """A label, since when, the id of the event that led to the state, and what can change it."""
+    if state.stopped_at_ms is not None:
+        note = " An administrator would then decide which account gets the texts." if start_is_ambiguous else ""
+        advice = f"only a text with the word START from that phone to {sending_number_label(number)} does.{note}"
+        detail = f"This number gets no texts, whichever account has it. You cannot undo that here: {advice}"
+        return Label("Opted out", "off"), state.stopped_at_ms, state.stopped_by_event_id, detail
+    if state.unreachable_at_ms is not None:
+        detail = "This number gets no texts until somebody who has it on their account confirms it."
+        return Label("Cannot receive texts", "bad"), state.unreachable_at_ms, None, detail
+    if state.recipient_id is not None:
+        return Label("Enabled for texts", "ok"), state.receiving_since_ms, state.enabled_by_event_id, ""
+    if state.unassigned_start_id is not None:
+        label = Label("START arrived, account not known", "wait")
+        return label, None, state.unassigned_start_id, "Choose below which account gets its texts."
+    is_invited = bool(open_requests(state, now_ms))
+    label = Label("Invited, no answer yet", "wait") if is_invited else Label("Not enabled for texts", "off")
+    return label, None, None, "This number gets only an invitation until it replies START."
 
 
 def _load_accounts(number: str, state: ConsentState, start_recipient: int | None, now_ms: int) -> list[NumberAccount]:
@@ -115,28 +135,3 @@ def number_history(number: str) -> list[NumberEvent]:
         *(NumberEvent(text.order_at_ms, message=text) for text in messages if text.provider_id not in sids),
     ]
     return sorted(history, key=lambda item: (item.at_ms, item.event.event.id if item.event else 0))
-
-
-def _cause_of_state(state: ConsentState) -> tuple[int | None, int | None]:
-    """Since when the number has had its state, and the id of the event that caused it."""
-    if state.stopped_at_ms is not None:
-        return state.stopped_at_ms, state.stopped_by_event_id
-    if state.unreachable_at_ms is not None:
-        return state.unreachable_at_ms, None
-    if state.recipient_id is not None:
-        return state.receiving_since_ms, state.enabled_by_event_id
-    return None, state.unassigned_start_id
-
-
-def _detail(number: str, state: ConsentState, start_is_ambiguous: bool) -> str:
-    if state.stopped_at_ms is not None:
-        note = " An administrator would then decide which account gets the texts." if start_is_ambiguous else ""
-        advice = f"only a text with the word START from that phone to {sending_number_label(number)} does.{note}"
-        return f"This number gets no texts, whichever account has it. You cannot undo that here: {advice}"
-    if state.unreachable_at_ms is not None:
-        return "This number gets no texts until somebody who has it on their account confirms it."
-    if state.recipient_id is not None:
-        return ""
-    if state.unassigned_start_id is not None:
-        return "Choose below which account gets its texts."
-    return "This number gets only an invitation until it replies START."

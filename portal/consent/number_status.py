@@ -8,7 +8,7 @@ from sqlalchemy import select
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.consent.recording import consent_state_of, recipient_for_start
 from portal.consent.rules.consent_state import REQUEST_VALID_MS, ConsentState, EventKind, open_requests
-from portal.consent.tables.ledger import ConsentEvent, event_day, has_consented
+from portal.consent.tables.ledger import ConsentEvent, consented_numbers, event_day
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import STATES, StateGroup
@@ -56,7 +56,7 @@ def number_status(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin
     """
     state, invitation = consent_state_of(phone.number), _newest_invitation(phone)
     is_recipient = state.recipient_id == phone.account_id
-    may_see_answers = to_admin or is_recipient or has_consented(phone.number, phone.account_id)
+    may_see_answers = to_admin or is_recipient or phone.number in consented_numbers(phone.account_id)
     request_ms, stopped_ms = open_requests(state, now_ms).get(phone.account_id), state.stopped_at_ms
     waits_for_start = stopped_ms is not None or request_ms == state.requested_at_ms.get(phone.account_id)
     if request_ms is not None and waits_for_start:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from portal.consent.rules.consent_state import ConsentState, EventKind, EventSource, MessageSource, open_requests
+from portal.consent.rules.consent_state import ConsentState, EventKind, EventSource, MessageSource
 from portal.content.rules.content_block_checks import BLOCKS
 from portal.gateways.rules.provider_codes import explain_error_code
 
@@ -111,18 +111,3 @@ def describe_effect(before: ConsentState, after: ConsentState) -> str:
     if after.recipient_id is None and before.recipient_id is not None:
         return "Nobody gets its texts from now on."
     return ""
-
-
-def state_label(state: ConsentState, now_ms: int) -> Label:
-    """Label the state of a phone number, whichever accounts have it."""
-    if state.stopped_at_ms is not None:
-        return Label("Opted out", "off")
-    if state.unreachable_at_ms is not None:
-        return Label("Cannot receive texts", "bad")
-    if state.recipient_id is not None:
-        return Label("Enabled for texts", "ok")
-    if state.unassigned_start_id is not None:
-        return Label("START arrived, account not known", "wait")
-    if open_requests(state, now_ms):
-        return Label("Invited, no answer yet", "wait")
-    return Label("Not enabled for texts", "off")

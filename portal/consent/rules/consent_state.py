@@ -157,15 +157,11 @@ def _add(state: ConsentState, event: LedgerEvent) -> ConsentState:
     return replace(state, added_at_ms=added_at_ms, last_recipient_since_ms=since_ms)
 
 
-def _invite(state: ConsentState, event: LedgerEvent) -> ConsentState:
-    if event.account_id is None:
-        return state
-    return replace(state, invited_at_ms={**state.invited_at_ms, event.account_id: event.at_ms})
-
-
 def _request(state: ConsentState, event: LedgerEvent) -> ConsentState:
     if event.account_id is None:
         return state
+    if event.kind == EventKind.INVITED:
+        return replace(state, invited_at_ms={**state.invited_at_ms, event.account_id: event.at_ms})
     return replace(state, requested_at_ms={**state.requested_at_ms, event.account_id: event.at_ms})
 
 
@@ -289,7 +285,7 @@ def _assign(state: ConsentState, account_id: int, event: LedgerEvent) -> Consent
 
 _TRANSITIONS = {
     EventKind.ADDED: _add,
-    EventKind.INVITED: _invite,
+    EventKind.INVITED: _request,
     EventKind.REQUESTED: _request,
     EventKind.STOP: _stop,
     EventKind.START: _start,

@@ -33,14 +33,6 @@ class RateLimit:
     kinds: tuple[EventKind, ...] = (EventKind.INVITED,)
 
 
-@dataclass(frozen=True)
-class RateLimitHit:
-    """A limit that is reached, and when it allows the next request."""
-
-    limit: RateLimit
-    retry_at_ms: int
-
-
 def rate_limits(daily_limit: int, by_admin: bool, without_invitation: bool = False) -> tuple[RateLimit, ...]:
     """`daily_limit` holds for the whole portal. Administrators act for many people, so their requests are not limited.
 
@@ -58,18 +50,18 @@ def rate_limits(daily_limit: int, by_admin: bool, without_invitation: bool = Fal
     return (*(() if without_invitation else phone_limits), *(() if by_admin else requester_limits))
 
 
-def longest_limit_hit(counted: Sequence[tuple[RateLimit, Sequence[int]]], now_ms: int) -> RateLimitHit | None:
-    """Return the limit that blocks a request longest, or None if it is allowed.
+def longest_limit_hit(counted: Sequence[tuple[RateLimit, Sequence[int]]], now_ms: int) -> tuple[str, int] | None:
+    """Return the message of the limit that blocks a request longest, and until when; None if it is allowed.
 
     `counted` pairs each limit with the times of the requests that count for it, oldest first.
     """
     recent = [(limit, [time for time in times if time > now_ms - limit.window_ms]) for limit, times in counted]
     hits = [
-        RateLimitHit(limit, times[-limit.max_requests] + limit.window_ms)
+        (limit.message, times[-limit.max_requests] + limit.window_ms)
         for limit, times in recent
         if len(times) >= limit.max_requests
     ]
-    return max(hits, key=lambda hit: hit.retry_at_ms, default=None)
+    return max(hits, key=lambda hit: hit[1], default=None)
 
 
 def number_ineligibility(number: str, countries: Sequence[str], test_mode: bool) -> str | None:

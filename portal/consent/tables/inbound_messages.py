@@ -111,9 +111,13 @@ def count_replies_to_review() -> int:
     return db.session.scalar(select(func.count()).where(*_NEEDS_REVIEW)) or 0
 
 
-def replies_to_review(before: int | None, limit: int) -> list[InboundMessage]:
-    """Newest first."""
-    query = select(InboundMessage).where(*_NEEDS_REVIEW)
+def replies_page(is_decided: bool, before: int | None, limit: int) -> list[InboundMessage]:
+    """Replies that wait for an administrator or had to, newest first."""
+    decision = InboundMessage.decision
+    query = select(InboundMessage).where(
+        InboundMessage.needs_review == True,  # noqa: E712  SQL, not Python
+        decision != "" if is_decided else decision == "",
+    )
     if before is not None:
         query = query.where(InboundMessage.id < before)
     return list(db.session.scalars(query.order_by(InboundMessage.id.desc()).limit(limit)))

@@ -123,14 +123,9 @@ def append(*events: dict[str, Any]) -> int:
 
 def all_events() -> Iterator[dict[str, Any]]:
     """Read the whole ledger in order, a page at a time, for `consent.rules.hash_chain`."""
-    after_id = 0
-    while True:
-        query = select(*ConsentEvent.__table__.columns).where(ConsentEvent.id > after_id)
-        rows = db.session.execute(query.order_by(ConsentEvent.id).limit(_PAGE_SIZE)).all()
-        yield from (dict(zip(LEDGER_COLUMNS, row, strict=True)) for row in rows)
-        if len(rows) < _PAGE_SIZE:
-            return
-        after_id = rows[-1].id
+    query = select(*ConsentEvent.__table__.columns).order_by(ConsentEvent.id)
+    for row in db.session.execute(query, execution_options={"yield_per": _PAGE_SIZE}):
+        yield row._asdict()
 
 
 def event_values(event: ConsentEvent) -> dict[str, Any]:
@@ -172,21 +167,19 @@ def accounts_with_number_at(number: str, at_ms: int) -> frozenset[int]:
     return _accounts_at(_ownership_spans([number], rows)[number], at_ms)
 
 
-def has_consented(number: str, account_id: int) -> bool:
-    """Return whether the account ever got the number's texts or has evidence of an opt-in; a request is not enough."""
-    query = select(ConsentEvent.id).where(
-        ConsentEvent.number == number, ConsentEvent.account_id == account_id, ConsentEvent.kind.in_(_CONSENT_KINDS)
-    )
-    return db.session.scalar(query.limit(1)) is not None
+def consented_numbers(account_id: int) -> set[str]:
+    """Where the account ever got texts or has evidence of an opt-in; a request is not enough."""
+    query = select(ConsentEvent.number).where(ConsentEvent.account_id == account_id)
+    return set(db.session.scalars(query.where(ConsentEvent.kind.in_(_CONSENT_KINDS)).distinct()))
 
 
 def has_consented_for_all_numbers(account_id: int) -> bool:
     """The same for every number that the account has or had."""
     own = select(PhoneNumber.number).where(PhoneNumber.account_id == account_id)
-    by_account = select(ConsentEvent.number).where(ConsentEvent.account_id == account_id)
-    removed = by_account.where(ConsentEvent.kind == EventKind.REMOVED)
-    consented = by_account.where(ConsentEvent.kind.in_(_CONSENT_KINDS))
-    return {*db.session.scalars(own), *db.session.scalars(removed)} <= set(db.session.scalars(consented))
+    removed = select(ConsentEvent.number).where(
+        ConsentEvent.account_id == account_id, ConsentEvent.kind == EventKind.REMOVED
+    )
+    return set(db.session.scalars(own.union(removed))) <= consented_numbers(account_id)
 
 
 def has_stop_since(number: str, since_ms: int) -> bool:
@@ -212,6 +205,10 @@ def request_times(kinds: Sequence[EventKind], since_ms: int, **filters: Any) -> 
 
 def count_events() -> int:
     return db.session.scalar(select(func.count(ConsentEvent.id))) or 0
+
+
+def event_with_digest(digest: str) -> int | None:
+    return db.session.scalar(select(ConsentEvent.id).where(ConsentEvent.digest == digest).limit(1))
 
 
 def _ownership_spans(numbers: Sequence[str], events: Sequence[Any]) -> dict[str, list[tuple[int, int, int]]]:

@@ -14,7 +14,6 @@ from portal.accounts.tables.account_search import match_conditions
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.consent.rules.consent_state import EventKind
-from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
 from portal.content.tables.templates import TemplateVersion
 from portal.core.extensions import db
@@ -100,14 +99,6 @@ def recorded_opt_ins(numbers: Sequence[str]) -> set[tuple[int | None, str, int, 
         in_list(ConsentEvent.number, numbers), ConsentEvent.kind.in_((EventKind.OPT_IN, EventKind.EVIDENCE))
     )
     return {(row[0], row[1], row[2], row[3]) for row in db.session.execute(query)}
-
-
-def decided_replies_page(before: int | None, limit: int) -> list[InboundMessage]:
-    """Newest first."""
-    query = select(InboundMessage).where(InboundMessage.needs_review == True, InboundMessage.decision != "")  # noqa: E712
-    if before is not None:
-        query = query.where(InboundMessage.id < before)
-    return list(db.session.scalars(query.order_by(InboundMessage.id.desc()).limit(limit)))
 
 
 def recorded_at_by_event(number: str) -> dict[int, int]:

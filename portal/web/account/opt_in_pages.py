@@ -10,7 +10,6 @@ from flask.typing import ResponseReturnValue
 
 from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
 from portal.consent import account_phones, invitations
-from portal.consent.invitations import NO_DISPLACED_ACCOUNT, DisplacedAccount
 from portal.content.content_blocks import RenderedBlock
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
@@ -26,7 +25,7 @@ class InvitationPrompt:
 
     `wording` is the text to agree to, or None if texts cannot be requested; then `error` says why, and `retry_at_ms`
     until when. `is_stopped`: the number replied STOP, so the request is only recorded; `is_recorded` once that is done.
-    `displaced_account` would lose the texts.
+    `displaced_account` would lose the texts; it is "" if its name is private.
     """
 
     number_id: int
@@ -37,7 +36,7 @@ class InvitationPrompt:
     retry_at_ms: int | None = None
     is_stopped: bool = False
     is_recorded: bool = False
-    displaced_account: DisplacedAccount = NO_DISPLACED_ACCOUNT
+    displaced_account: str | None = None
 
 
 def render_number(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
@@ -58,7 +57,7 @@ def render_prompt_page(number_context: NumberContext, number_id: int) -> Respons
     if problem := invitations.request_ineligibility(phone):
         prompt = replace(prompt, error=problem)
     elif hit := invitations.rate_limit_hit(phone, number_context.actor, now_ms()):
-        prompt = replace(prompt, error=hit.limit.message, retry_at_ms=hit.retry_at_ms)
+        prompt = replace(prompt, error=hit.message, retry_at_ms=hit.retry_at_ms)
     else:
         prompt = replace(prompt, wording=invitations.opt_in_prompt(phone.number))
     return _render_prompt(number_context, prompt, 200)

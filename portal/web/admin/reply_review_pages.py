@@ -45,8 +45,7 @@ class ReplyReview:
 @allow("admin")
 def listing() -> str:
     decided, before = query_text("show") == "decided", query_id("before")
-    load = ledger_search.decided_replies_page if decided else inbound_messages.replies_to_review
-    page = paginate(load(before, _PAGE_SIZE + 1), _PAGE_SIZE, before)
+    page = paginate(inbound_messages.replies_page(decided, before, _PAGE_SIZE + 1), _PAGE_SIZE, before)
     return render_template("admin/consent/replies.html", page=page, replies=_reviews(page.rows), decided=decided)
 
 
