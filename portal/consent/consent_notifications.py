@@ -101,19 +101,16 @@ def send_email(kind: str, account_id: int, number: str, event_id: int, now_ms: i
 
 
 def _skip_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:
+    """Do not keep welcoming a machine that alternates STOP and START. A person asks for each invitation."""
     if not _is_feature_on():
         return Reason.FEATURE_OFF
     phones = numbers_for_routing([account_id]).get(account_id, [])
     phone = next((candidate for candidate in phones if candidate.phone == number), None)
     if phone is None:
         return Reason.NO_NUMBER
-    return routing.send_block_reason(kind, phone, True) or _repeat_reason(account_id, number, kind, now_ms)
-
-
-def _repeat_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:
-    """Do not keep welcoming a machine that alternates STOP and START. A person asks for each invitation."""
-    if kind != TextKind.WELCOME:
-        return None
+    reason = routing.send_block_reason(kind, phone, True)
+    if reason or kind != TextKind.WELCOME:
+        return reason
     welcome_times_ms = text_times_since(account_id, number, kind, now_ms - auto_reply_limits.DAY_MS)
     return Reason.DUPLICATE_WELCOME if auto_reply_limits.repeat_refusal(welcome_times_ms, now_ms) else None
 

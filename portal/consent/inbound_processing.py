@@ -30,11 +30,7 @@ from portal.settings.tables.sending_numbers import SendingNumber
 
 REORDER_WINDOW_MS = 120_000
 """Webhooks overtake each other only by seconds, so a text that arrived longer ago than this is certainly older."""
-_EVENT_KINDS: dict[str, EventKind] = {
-    ReplyCategory.STOP: EventKind.STOP,
-    ReplyCategory.START: EventKind.START,
-    ReplyCategory.HELP: EventKind.HELP,
-}
+_RECORDED_CATEGORIES = (ReplyCategory.STOP, ReplyCategory.START, ReplyCategory.HELP)
 _REPLY_BLOCKS: dict[str, str] = {ReplyCategory.STOP: STOP_REPLY, ReplyCategory.HELP: HELP_REPLY}
 _MAX_BODY_LENGTH = 1_600
 _MAX_ID_LENGTH = 64
@@ -85,13 +81,13 @@ def store_inbound(message: InboundMessage, now_ms: int) -> bool:
     message.received_at_ms = now_ms
     db.session.add(message)
     db.session.flush()
-    if message.classification in _EVENT_KINDS and is_e164(message.from_number):
+    if message.classification in _RECORDED_CATEGORIES and is_e164(message.from_number):
         _record_event(message, now_ms)
     return True
 
 
 def _record_event(message: InboundMessage, now_ms: int) -> None:
-    number, at_ms, kind = message.from_number, message.order_at_ms, _EVENT_KINDS[message.classification]
+    number, at_ms, kind = message.from_number, message.order_at_ms, EventKind(message.classification)
     columns: dict[str, Any] = {"text": message.body[:_MAX_BODY_LENGTH], "message_sid": message.provider_id}
     detail: dict[str, Any] = {"source": message.source, "to": message.to_number}
     if not message.is_keyword:

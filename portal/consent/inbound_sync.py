@@ -39,10 +39,11 @@ _BATCH_SIZE = 50
 
 def resolve_uncertain_order(clock: Callable[[], int]) -> None:
     """Confirm the order of all texts that still need it. Raises `ProviderUnavailable`."""
-    senders = dict.fromkeys(message.from_number for message in inbound_messages.messages_without_order(_BATCH_SIZE))
-    db.session.rollback()
-    for from_number in senders:
-        _resolve_order_of(from_number, clock)
+    oldest_ms: dict[str, int] = {}
+    for message in inbound_messages.messages_without_order(_BATCH_SIZE):
+        oldest_ms.setdefault(message.from_number, message.received_at_ms)
+    for from_number, received_ms in oldest_ms.items():
+        _resolve_order_of(from_number, received_ms, clock)
 
 
 def fetch_missed_inbound(clock: Callable[[], int]) -> None:
@@ -68,11 +69,9 @@ def fetch_missed_inbound(clock: Callable[[], int]) -> None:
         upsert(SyncCursor, {"name": _CURSOR_NAME, "at_ms": now_ms}, ["name"])
 
 
-def _resolve_order_of(from_number: str, clock: Callable[[], int]) -> None:
+def _resolve_order_of(from_number: str, oldest_ms: int, clock: Callable[[], int]) -> None:
     credentials = live_credentials()
     listed: list[ProviderMessage] = []
-    unconfirmed = [message for message in inbound_messages.messages_from(from_number) if not message.order_confirmed]
-    oldest_ms = min((message.received_at_ms for message in unconfirmed), default=clock())
     db.session.rollback()
     try:
         if credentials:

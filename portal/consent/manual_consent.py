@@ -15,7 +15,6 @@ from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, invalid_input
-from portal.core.extensions import db
 from portal.core.rules import text_input
 from portal.core.rules.phone import PhoneError, UnlistedNumber, is_e164, to_e164
 from portal.core.transaction import transaction
@@ -96,10 +95,8 @@ def decide_reply(message_id: int, decision: str, actor: Actor, now_ms: int, acco
 
 def is_unassigned_start(message: InboundMessage, state: ConsentState) -> bool:
     """Return whether the reply is a START that still waits for an account."""
-    if message.classification != ReplyCategory.START or state.unassigned_start_id is None:
-        return False
-    event = db.session.get(ledger.ConsentEvent, state.unassigned_start_id)
-    return event is not None and event.message_sid == message.provider_id
+    start_id = state.unassigned_start_id
+    return start_id is not None and ledger.inbound_message_of(start_id) == message
 
 
 def _apply_decision(message: InboundMessage, decision: str, account_id: int | None, actor: Actor, now_ms: int) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberType
+from phonenumbers import PhoneNumberType
 
 from portal.consent.rules.consent_state import EventKind
-from portal.core.rules.phone import is_in_countries
+from portal.core.rules.phone import is_in_countries, parse_international
 from portal.gateways.rules.twilio_magic_numbers import is_magic_number
 
 _MINUTE_MS = 60_000
@@ -68,9 +68,8 @@ def number_ineligibility(number: str, countries: Sequence[str], test_mode: bool)
     """Return why a number may not be invited, whoever asks: its country or its type; None if it may."""
     if test_mode and is_magic_number(number):
         return None
-    try:
-        parsed = phonenumbers.parse(number, None)
-    except NumberParseException:
+    parsed = parse_international(number)
+    if parsed is None:
         return "This is not a phone number."
     type_label = _INELIGIBLE_TYPES.get(phonenumbers.number_type(parsed))
     if type_label is not None:

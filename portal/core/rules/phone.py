@@ -137,6 +137,14 @@ def _format_international(number: phonenumbers.PhoneNumber) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)
 
 
+def parse_international(text: str) -> phonenumbers.PhoneNumber | None:
+    """None unless the text is a number with a country code."""
+    try:
+        return phonenumbers.parse(text, None)
+    except NumberParseException:
+        return None
+
+
 def is_in_countries(number: str, countries: Sequence[str]) -> bool:
     """Whether an E.164 number belongs to one of these countries or their territories.
 
@@ -168,20 +176,15 @@ def strip_channel(address: str) -> str:
 
 def is_possible_phone(text: str) -> bool:
     """E.164 with a length that fits its country, whether the number exists or not."""
-    if not is_e164(text):
-        return False
-    try:
-        number = phonenumbers.parse(text, None)
-    except NumberParseException:
-        return False
-    return phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
+    number = parse_international(text) if is_e164(text) else None
+    reason = number and phonenumbers.is_possible_number_with_reason(number)
+    return reason == ValidationResult.IS_POSSIBLE
 
 
 def format_phone(number: str, region: str = "US") -> str:
     """(202) 555-0100 in the region, +44 20 7946 0000 elsewhere; other text is returned unchanged."""
-    try:
-        parsed = phonenumbers.parse(number, None)
-    except NumberParseException:
+    parsed = parse_international(number)
+    if parsed is None:
         return number
     is_domestic = parsed.country_code == phonenumbers.country_code_for_region(region)
     return phonenumbers.format_number(
@@ -193,11 +196,8 @@ def mask_phone(number: str) -> str:
     """+1 ••• 0100: people recognise their own number, but cannot call a stranger's."""
     if not is_e164(number):
         return "•••"
-    try:
-        code = f"+{phonenumbers.parse(number, None).country_code} "
-    except NumberParseException:
-        code = ""
-    return f"{code}••• {number[-4:]}"
+    parsed = parse_international(number)
+    return f"{f'+{parsed.country_code} ' if parsed else ''}••• {number[-4:]}"
 
 
 def example_phone(region: str) -> str:
