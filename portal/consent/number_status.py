@@ -58,8 +58,8 @@ def number_status(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin
     is_recipient = state.recipient_id == phone.account_id
     may_see_answers = to_admin or is_recipient or phone.number in consented_numbers(phone.account_id)
     request_ms, stopped_ms = open_requests(state, now_ms).get(phone.account_id), state.stopped_at_ms
-    waits_for_start = stopped_ms is not None or request_ms == state.requested_at_ms.get(phone.account_id)
-    if request_ms is not None and waits_for_start:
+    is_invited = request_ms is not None and state.requests[phone.account_id].kind == EventKind.INVITED
+    if request_ms is not None and (stopped_ms is not None or not is_invited):
         return _requested_status(phone, request_ms, sending_number, now_ms)
     if stopped_ms is not None and (may_see_answers or _is_reply_to_invitation(stopped_ms, invitation)):
         day = event_day(state.stopped_by_event_id, stopped_ms)

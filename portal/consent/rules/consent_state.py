@@ -82,7 +82,7 @@ class ConsentState:
     """The state of a phone number. `recipient_id` survives a STOP, so that START gives the texts back to that account.
 
     `enabled_by_event_id` is the event that enabled the texts, `stopped_by_event_id` the one that ended them.
-    `invited_at_ms` and `requested_at_ms` map accounts to the time of their unanswered request, `added_at_ms` to when
+    `requests` maps accounts to their unanswered request, an invitation or one made while stopped, `added_at_ms` to when
     they last got the number. `displaced_id` lost the texts by the last change of recipient. `unassigned_start_id` is a
     START that waits for an administrator to decide which account it meant.
     """
@@ -92,8 +92,7 @@ class ConsentState:
     enabled_by_event_id: int | None = None
     stopped_at_ms: int | None = None
     stopped_by_event_id: int | None = None
-    invited_at_ms: Mapping[int, int] = field(default_factory=dict)
-    requested_at_ms: Mapping[int, int] = field(default_factory=dict)
+    requests: Mapping[int, LedgerEvent] = field(default_factory=dict)
     added_at_ms: Mapping[int, int] = field(default_factory=dict)
     last_recipient_id: int | None = None
     last_recipient_since_ms: int = 0
@@ -133,11 +132,8 @@ def apply_event(state: ConsentState, event: LedgerEvent) -> ConsentState:
 
 def open_requests(state: ConsentState, at_ms: int) -> dict[int, int]:
     """Map accounts with an open request, whether invited or made while stopped, to the time of their last one."""
-    last_requests = {
-        account: max(state.invited_at_ms.get(account, 0), state.requested_at_ms.get(account, 0))
-        for account in {*state.invited_at_ms, *state.requested_at_ms}
-    }
-    return {account: since_ms for account, since_ms in last_requests.items() if at_ms - since_ms <= REQUEST_VALID_MS}
+    requests = {account: request.at_ms for account, request in state.requests.items()}
+    return {account: since_ms for account, since_ms in requests.items() if at_ms - since_ms <= REQUEST_VALID_MS}
 
 
 def accounts_added_since(events: Iterable[LedgerEvent], account_id: int | None, since_ms: int) -> set[int]:
@@ -158,11 +154,7 @@ def _add(state: ConsentState, event: LedgerEvent) -> ConsentState:
 
 
 def _request(state: ConsentState, event: LedgerEvent) -> ConsentState:
-    if event.account_id is None:
-        return state
-    if event.kind == EventKind.INVITED:
-        return replace(state, invited_at_ms={**state.invited_at_ms, event.account_id: event.at_ms})
-    return replace(state, requested_at_ms={**state.requested_at_ms, event.account_id: event.at_ms})
+    return replace(state, requests={**state.requests, event.account_id: event}) if event.account_id else state
 
 
 def _stop(state: ConsentState, event: LedgerEvent) -> ConsentState:
@@ -170,10 +162,11 @@ def _stop(state: ConsentState, event: LedgerEvent) -> ConsentState:
 
     A number that is already stopped keeps its earlier time.
     """
-    invited = state.invited_at_ms if event.error_code == TWILIO_UNSUBSCRIBED_CODE else {}
+    unanswered = {id: request for id, request in state.requests.items() if request.kind != EventKind.INVITED}
+    requests = state.requests if event.error_code == TWILIO_UNSUBSCRIBED_CODE else unanswered
     if state.stopped_at_ms is not None:
-        return replace(state, invited_at_ms=invited)
-    return replace(state, stopped_at_ms=event.at_ms, stopped_by_event_id=event.id, invited_at_ms=invited)
+        return replace(state, requests=requests)
+    return replace(state, stopped_at_ms=event.at_ms, stopped_by_event_id=event.id, requests=requests)
 
 
 def _start(state: ConsentState, event: LedgerEvent) -> ConsentState:
@@ -182,9 +175,7 @@ def _start(state: ConsentState, event: LedgerEvent) -> ConsentState:
     if state.stopped_at_ms is not None and event.cannot_clear_stop:
         return replace(state, unassigned_start_id=event.id)
     recipient_id = _recipient_of_start(state, event)
-    reopened = replace(
-        _reachable(state), stopped_at_ms=None, stopped_by_event_id=None, invited_at_ms={}, requested_at_ms={}
-    )
+    reopened = replace(_reachable(state), stopped_at_ms=None, stopped_by_event_id=None, requests={})
     if recipient_id is None:
         return replace(_without_doubtful_recipient(reopened), unassigned_start_id=event.id)
     if recipient_id == state.recipient_id and state.stopped_at_ms is None:
@@ -248,8 +239,7 @@ def _remove(state: ConsentState, event: LedgerEvent) -> ConsentState:
     removed_id = event.account_id
     remaining = replace(
         state,
-        invited_at_ms={account: at for account, at in state.invited_at_ms.items() if account != removed_id},
-        requested_at_ms={account: at for account, at in state.requested_at_ms.items() if account != removed_id},
+        requests={account: request for account, request in state.requests.items() if account != removed_id},
         displaced_id=None if removed_id in (state.recipient_id, state.displaced_id) else state.displaced_id,
     )
     return _without_recipient(remaining) if state.recipient_id == removed_id else remaining

@@ -124,7 +124,7 @@ def test_a_stop_silences_the_number_for_every_account(history: list[LedgerEvent]
     now = derive_state([*history, event_after_history(EventKind.STOP)])
     assert not now.receives_texts
     assert now.stopped_at_ms is not None
-    assert now.invited_at_ms == {}
+    assert [request for request in now.requests.values() if request.kind == EventKind.INVITED] == []
 
 
 @DETERMINISTIC
@@ -213,7 +213,7 @@ def test_newest_request_wins_whatever_stops_came_between(
             event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 90),
         ]
     )
-    assert (now.recipient_id, now.requested_at_ms) == (order[-1], {})
+    assert (now.recipient_id, now.requests) == (order[-1], {})
 
 
 @DETERMINISTIC
@@ -243,7 +243,7 @@ def test_newest_of_several_invitations_gets_the_texts(history: list[LedgerEvent]
         [*history, *requests, event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 9)]
     )
     assert now.recipient_id == order[-1]
-    assert now.invited_at_ms == {}
+    assert now.requests == {}
 
 
 @DETERMINISTIC
