@@ -9,6 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 from flask import Flask
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler.loadfile import LoadFileScheduling  # type: ignore[import-untyped]
 
@@ -82,8 +84,16 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def shared_caches() -> Iterator[None]:
+    event.listen(Engine, "connect", _skip_disk_sync)
     with cached_app_setup(), cached_engines():
         yield
+    event.remove(Engine, "connect", _skip_disk_sync)
+
+
+def _skip_disk_sync(connection: object, _record: object) -> None:
+    """No test cuts the power, and each commit would wait for the disk."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF").close()
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ def count_auto_replies(bodies: list[str], every_ms: int, start_ms: int, number: 
     return sum(answer is not None for answer in answers)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("word", ["HELP", "INFO", "ayuda", "STOP", "please stop texting me"])
 def test_keyword_repeated_forty_times_a_minute_is_answered_once(word: str, short_code_gateway: int) -> None:
     assert count_auto_replies([word] * 40, 1_500, short_code_gateway) == 1

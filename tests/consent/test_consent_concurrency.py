@@ -27,8 +27,8 @@ from tests.support import consent_decision_table as cases
 from tests.support import inbound_helpers, scenario, servers
 
 NOW = scenario.now_ms()
-ROUNDS_PER_DATABASE = 100
-"""On each of the two databases, so 200 in all."""
+ROUNDS_PER_DATABASE = 30
+"""On each of the two databases, so 60 in all."""
 
 
 def run_in_threads(app: Flask, *jobs: Callable[[], None]) -> list[Exception]:
@@ -115,11 +115,11 @@ def test_concurrent_changes_match_the_derived_state(app: Flask, simulator: serve
         return work
 
     jobs = [
-        often(30, _receive_random_text),
-        often(30, _receive_random_text_again),
-        often(25, _receive_random_receipt),
-        often(25, _manual_change),
-        often(6, _run_maintenance),
+        often(20, _receive_random_text),
+        often(20, _receive_random_text_again),
+        often(15, _receive_random_receipt),
+        often(15, _manual_change),
+        often(4, _run_maintenance),
     ]
     assert run_in_threads(app, *jobs, lambda: scenario.run_sms_worker(seconds=2)) == []
     for number in numbers:

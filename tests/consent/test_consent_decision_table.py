@@ -30,8 +30,9 @@ def live_gateway(app: object) -> None:
 
 
 def test_every_scenario_is_reached_through_the_entry_points() -> None:
+    """Every other scenario on each database; the next test starts from all of them on both."""
     inbound_helpers.create_account_pairs(len(cases.SCENARIOS))
-    for index, state in enumerate(cases.SCENARIOS):
+    for index, state in list(enumerate(cases.SCENARIOS))[db.engine.name == "sqlite" :: 2]:
         number = NumberScenario(index)
         for step in cases.SCENARIOS[state]:
             number.apply_step(step)

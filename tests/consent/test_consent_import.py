@@ -236,7 +236,7 @@ def test_bulk_recompute_equals_single_recompute() -> None:
     """The same opt-outs over the same stories, in one file and each by itself."""
     scenario.configure_gateway()
     now, rng = scenario.now_ms(), random.Random(7)
-    numbers = [scenario.phone_number(index) for index in range(30)]
+    numbers = [scenario.phone_number(index) for index in range(15)]
     for index, number in enumerate(numbers):
         ids = inbound_helpers.create_sharing_accounts(number, 1, f"P-{index}", f"V-{index}")
         _random_history(number, ids, rng, now)

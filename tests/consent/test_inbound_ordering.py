@@ -48,9 +48,9 @@ def configure_number_type(number_type: str) -> None:
 
 
 def random_texts(dice: random.Random) -> list[tuple[str, int]]:
-    """Twenty texts of one handset, oldest first, often several in one second, the last one half a minute ago."""
+    """Twelve texts of one handset, oldest first, often several in one second, the last one half a minute ago."""
     at_ms, found = NOW - 30_000, []
-    for body in (dice.choice(BODIES) for _ in range(20)):
+    for body in (dice.choice(BODIES) for _ in range(12)):
         found.append((body, at_ms))
         at_ms -= dice.choice([0, 1, 300, 700, 2_500])
     return found[::-1]

@@ -102,7 +102,7 @@ def test_concurrent_requests_send_one_invitation(
     def ask(turn: int) -> int:
         with app.app_context():
             try:
-                actor = inbound_helpers.make_actor(account_id_fixture, ip=f"198.51.100.{turn % 250}")
+                actor = inbound_helpers.make_actor(account_id_fixture, ip=f"198.51.100.{turn}")
                 # SQLite lets its writers wait without a queue, so one may time out on a busy machine
                 retry_on_database_error(lambda: invitations.invite(phone_id, actor, version, NOW))
             except RateLimited as refused:
@@ -112,8 +112,8 @@ def test_concurrent_requests_send_one_invitation(
         return 0
 
     with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(ask, range(500)))
-    assert sorted(answers) == [0, *[NOW + 10 * MINUTE_MS] * 499]
+        answers = list(pool.map(ask, range(120)))
+    assert sorted(answers) == [0, *[NOW + 10 * MINUTE_MS] * 119]
     assert len(ledger_rows()) == 1
     scenario.run_sms_worker()
     assert len(simulator.accepted_texts()) == 1

@@ -77,6 +77,7 @@ def test_unreachable_provider_leaves_no_unknown_outcomes(app: Flask, simulator: 
     assert db.session.get_one(SendingNumber, servers.FROM_NUMBER).down_since_ms is None
 
 
+@pytest.mark.one_engine
 def test_hung_call_does_not_block_the_lane(app: Flask, simulator: servers.SimulatorClient) -> None:
     timeouts = {"sms_timeout_seconds": 8.0, "sms_lease_seconds": 30.0, "sms_unknown_seconds": 40.0}
     app.config["PORTAL"] = replace(app.config["PORTAL"], **timeouts)

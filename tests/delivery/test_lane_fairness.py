@@ -61,7 +61,7 @@ def deliveries_of(send_id: int) -> int:
 
 
 def test_small_send_does_not_wait_behind_a_large_one() -> None:
-    large = send_to("L", 700)
+    large = send_to("L", 250)
     lane = LaneDriver()
     lane.run_until_sent(100)
     assert set(lane.sent_send_ids) == {large}
@@ -72,16 +72,16 @@ def test_small_send_does_not_wait_behind_a_large_one() -> None:
 
 
 def test_three_simultaneous_sends_alternate_to_the_end() -> None:
-    send_ids = [send_to(prefix, 150) for prefix in "ABC"]
+    send_ids = [send_to(prefix, 75) for prefix in "ABC"]
     lane = LaneDriver()
-    lane.run_until_sent(300)
-    counts = Counter(lane.sent_send_ids[:300])
+    lane.run_until_sent(150)
+    counts = Counter(lane.sent_send_ids[:150])
     assert max(counts[send] for send in send_ids) - min(counts[send] for send in send_ids) <= 2
 
 
 def test_send_with_few_texts_is_not_delayed_by_its_emails() -> None:
     """Texts have queue positions of their own: recipients of the email only do not count."""
-    large = send_to("L", 500)
+    large = send_to("L", 150)
     sparse = send_to("S", 400, sms_every=10)
     lane = LaneDriver()
     lane.run_until_sent(100)
@@ -90,56 +90,56 @@ def test_send_with_few_texts_is_not_delayed_by_its_emails() -> None:
 
 
 def test_slow_fan_out_does_not_overtake_other_sends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fan_out, "CHUNK_SIZE", 100)
-    other = send_to("O", 500)
-    lane_driver.create_many_accounts(200, "S")
+    monkeypatch.setattr(fan_out, "CHUNK_SIZE", 40)
+    other = send_to("O", 200)
+    lane_driver.create_many_accounts(80, "S")
     slow = send_creation.create_send("renewal", {"account_type": "S"}, {}, None, now_ms())
     fan_out.fan_out_send(slow, scenario.now_ms, seconds=-1)
     lane = LaneDriver()
-    lane.run_until_sent(400)
-    assert Counter(lane.sent_send_ids)[slow] == 100
+    lane.run_until_sent(160)
+    assert Counter(lane.sent_send_ids)[slow] == 40
     before = len(lane.sent_send_ids)
     fan_out.fan_out_send(slow, scenario.now_ms)
-    lane.run_until_sent(100)
-    assert 40 <= Counter(lane.sent_send_ids[before : before + 100])[other] <= 60
+    lane.run_until_sent(40)
+    assert 16 <= Counter(lane.sent_send_ids[before : before + 40])[other] <= 24
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("chunk_size", [1_000, 50])
+@pytest.mark.parametrize("chunk_size", [1_000, 20])
 def test_resumed_send_alternates_with_others(monkeypatch: pytest.MonkeyPatch, chunk_size: int) -> None:
     monkeypatch.setattr("portal.sends.tables.state_sync.CHUNK_SIZE", chunk_size)
-    paused = send_to("H", 200)
+    paused = send_to("H", 80)
     send_control.pause_send(paused, None, now_ms())
     send_control.apply_to_deliveries(paused, now_ms)
-    other = send_to("O", 500)
+    other = send_to("O", 200)
     lane = LaneDriver()
-    lane.run_until_sent(300)
+    lane.run_until_sent(120)
     assert set(lane.sent_send_ids) == {other}
     before = len(lane.sent_send_ids)
     send_control.resume_send(paused, None, now_ms())
     send_control.apply_to_deliveries(paused, now_ms)
-    lane.run_until_sent(200)
-    assert 90 <= Counter(lane.sent_send_ids[before : before + 200])[other] <= 110
+    lane.run_until_sent(80)
+    assert 36 <= Counter(lane.sent_send_ids[before : before + 80])[other] <= 44
 
 
 def test_fan_out_after_a_pause_queues_behind_resumed_texts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fan_out, "CHUNK_SIZE", 100)
-    other = send_to("O", 700)
-    lane_driver.create_many_accounts(300, "H")
+    monkeypatch.setattr(fan_out, "CHUNK_SIZE", 40)
+    other = send_to("O", 280)
+    lane_driver.create_many_accounts(120, "H")
     paused = send_creation.create_send("renewal", {"account_type": "H"}, {}, None, now_ms())
     fan_out.fan_out_send(paused, scenario.now_ms, seconds=-1)
     send_control.pause_send(paused, None, now_ms())
     send_control.apply_to_deliveries(paused, now_ms)
     lane = LaneDriver()
-    lane.run_until_sent(300)
+    lane.run_until_sent(120)
     before = len(lane.sent_send_ids)
     send_control.resume_send(paused, None, now_ms())
     send_control.apply_to_deliveries(paused, now_ms)
     fan_out.fan_out_send(paused, scenario.now_ms)
-    lane.run_until_sent(400)
-    assert 190 <= Counter(lane.sent_send_ids[before : before + 400])[other] <= 210
+    lane.run_until_sent(160)
+    assert 76 <= Counter(lane.sent_send_ids[before : before + 160])[other] <= 84
 
 
 def test_emails_of_two_sends_alternate() -> None:
@@ -174,7 +174,7 @@ def test_urgent_text_is_sent_within_a_second_and_a_slot(app: Flask, simulator: s
 
 
 def test_urgent_sends_precede_all_bulk_texts() -> None:
-    bulk = send_to("B", 500)
+    bulk = send_to("B", 200)
     lane = LaneDriver()
     lane.run_until_sent(50)
     before = len(lane.sent_send_ids)

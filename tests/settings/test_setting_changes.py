@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,6 +34,7 @@ from portal.settings.setting_changes import (
 )
 from portal.settings.tables.setting_values import AppSetting, SettingChange, history_entries
 from tests.support import scenario, servers
+from tests.support.commands.command_runner import CommandRunner
 from tests.support.invalid_inputs import INVALID_VALUES, VALID_VALUES
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -336,11 +336,11 @@ def test_unreadable_secret_stops_texts_but_not_pages(settings: Settings) -> None
         assert list(app_settings.configuration().read_errors) == [AUTHENTICATION, "TestSmsGatewayAuthentication"]
 
 
-def test_change_by_another_process_applies_at_once(app: Flask, simulator: servers.SimulatorClient) -> None:
+def test_change_by_another_process_applies_at_once(app: Flask, command_runner: CommandRunner) -> None:
     scenario.configure_gateway(SmsOverrideNumber="+12025550142")
     assert app_settings.resolve_current_gateway().switches.mode is Mode.LIVE
     env = _environment(app.config["PORTAL"])
-    _command(env, "config", "set", OVERRIDE, "true")
+    assert command_runner.run(["config", "set", OVERRIDE, "true"], {**os.environ, **env}, "").returncode == 0
     db.session.remove()  # every request and every worker cycle starts with a fresh session
     assert app_settings.resolve_current_gateway().switches.mode is Mode.OVERRIDE
     assert app_settings.resolve_current_gateway().send_route.override_number == "+12025550142"  # type: ignore[union-attr]
@@ -368,21 +368,21 @@ def test_running_send_follows_a_change_within_a_second(app: Flask, simulator: se
 def test_attempts_never_mix_two_configurations(app: Flask, simulator: servers.SimulatorClient) -> None:
     # on a busy machine a response may take seconds; what becomes of such a text is tested elsewhere
     app.config["PORTAL"] = replace(app.config["PORTAL"], sms_timeout_seconds=30.0, sms_lease_seconds=60.0)
-    scenario.configure_gateway(rate=200, SmsOverrideNumber="+12025550142")
-    scenario.create_accounts(300, with_sms=300)
+    scenario.configure_gateway(rate=100, SmsOverrideNumber="+12025550142")
+    scenario.create_accounts(120, with_sms=120)
     scenario.add_template()
     scenario.create_expanded_send()
     workers = [threading.Thread(target=_drain, args=(app,)) for _ in range(2)]
     for worker in workers:
         worker.start()
-    for index in range(50):
+    for index in range(20):
         set_setting((TEST, OVERRIDE)[index % 2], str(index % 4 < 2).lower(), None, scenario.now_ms())
     set_setting(TEST, "false", None, scenario.now_ms())
     for worker in workers:
         worker.join()
     _drain(app)
     attempts = list(db.session.scalars(select(Attempt).where(Attempt.outcome == "accepted")))
-    assert len(attempts) == 300
+    assert len(attempts) == 120
     for attempt in attempts:
         is_test = attempt.mode in ("test", "test_override")
         credentials = servers.TEST_CREDENTIALS if is_test else servers.LIVE_CREDENTIALS
@@ -453,8 +453,3 @@ def _environment(settings: Settings) -> dict[str, str]:
         "PORTAL_ENCRYPTION_KEY": base64.b64encode(settings.encryption_keys[0]).decode(),
         "PORTAL_TWILIO_API_URL": settings.twilio_api_url,
     }
-
-
-def _command(env: dict[str, str], *arguments: str) -> None:
-    command = servers.portal_command(*arguments)
-    subprocess.run(command, cwd=servers.ROOT, env={**os.environ, **env}, check=True, capture_output=True, timeout=60)

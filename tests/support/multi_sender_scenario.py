@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from portal.accounts.tables.phone_numbers import PhoneState
 from portal.core.extensions import db
@@ -60,9 +60,10 @@ def pause_sending_number(number: str) -> None:
         )
 
 
-def set_preferred_sender(phone: str, sending_number: str) -> None:
+def set_preferred_sender(phones: list[str], sending_number: str) -> None:
+    db.session.rollback()
     with transaction() as session:
-        session.merge(PhoneState(number=phone, preferred_sender=sending_number))
+        session.execute(insert(PhoneState), [{"number": phone, "preferred_sender": sending_number} for phone in phones])
 
 
 def accepted_result(claimed: ClaimedText) -> SmsResult:

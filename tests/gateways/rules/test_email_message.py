@@ -16,7 +16,7 @@ from portal.core.rules.email_address import Mailbox, parse_mailbox
 from portal.gateways.rules.email_headers import header_text
 from portal.gateways.rules.email_message import OutgoingEmail, compose_email
 
-CASES = 10_002
+CASES = 1_500
 ENCODED_WORD = "=?utf-8?q?Law=0ABcc:_x=40evil.example?="
 LONG_NAME = "Jordan Alexander Rivera-Montgomery, MD, PhD, MPH, FACS, FACC, Diplomate of the Academy"
 TITLE = "Your application “Élite” – “Émigré Services” is complete – thank you"
@@ -72,7 +72,7 @@ def _text(value: str) -> str:
     return str(make_header(decode_header(re.sub("\r\n(?=[ \t])", "", value))))
 
 
-def test_ten_thousand_subjects_and_names_parse_back() -> None:
+def test_many_subjects_and_names_parse_back() -> None:
     subjects, names, senders = (values(seed, CASES // 3) for seed in (1, 2, 3))
     for subject, *pair in zip(subjects, names, senders, strict=True):
         name, sender = (value[:170] for value in pair)
