@@ -96,6 +96,16 @@ def _skip_disk_sync(connection: object, _record: object) -> None:
         connection.execute("PRAGMA synchronous=OFF").close()
 
 
+@pytest.fixture(autouse=True)
+def _push_request_context() -> None:
+    """Replaces that of pytest-flask, whose request context would hide that the product lacks one."""
+
+
+@pytest.fixture(autouse=True)
+def _monkeypatch_response_class() -> None:
+    """Replaces that of pytest-flask: the responses are the product's own."""
+
+
 @pytest.fixture(scope="session")
 def command_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandRunner]:
     with running_command_server(tmp_path_factory.mktemp("commands")) as runner:

@@ -14,7 +14,7 @@ from tests.faults.support.invariants import check_invariants, check_ledger
 from tests.faults.support.supervised_processes import SupervisedProcess
 from tests.faults.support.timing import LONG_RUN, MissedTiming, now_ms, require_timing
 
-TEXTS, KILLS = (3_000, 100) if LONG_RUN else (80, 8)
+TEXTS, KILLS = (3_000, 100) if LONG_RUN else (60, 5)
 _FAULT_RULES = [
     {"kind": "429", "probability": 0.05},
     {"kind": "500_before", "probability": 0.05},

@@ -31,7 +31,7 @@ def test_texts_sent_after_the_backup_are_not_sent_again(environment: FaultEnviro
     On PostgreSQL Valkey remembers the later database; on SQLite it is emptied as well. Texts are looked up at Twilio;
     emails, which cannot be looked up, wait for an administrator.
     """
-    audience = environment.sends.create_recipients(60 if LONG_RUN else 30)
+    audience = environment.sends.create_recipients(60 if LONG_RUN else 20)
     environment.configure(rate=8)
     send = environment.sends.create(audience)
     environment.progress.wait_for_texts(10 if LONG_RUN else 5, "the first texts", send=send)

@@ -41,20 +41,10 @@ class PortalShell:
         """Type an answer in a terminal; return the exit code and the output."""
         terminal, end = pty.openpty()
         os.write(terminal, typed.encode())
-        command = subprocess.run(
-            servers.portal_command(*arguments),
-            cwd=servers.ROOT,
-            env=self.variables,
-            stdin=end,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        command = self.commands.run(arguments, self.variables, "", os.ttyname(end))
         os.close(end)
         os.close(terminal)
-        return command.returncode, command.stdout
+        return command.returncode, command.stdout + command.stderr
 
     def run_all(self, commands: Sequence[Sequence[str]]) -> list[CommandResult]:
         return [self.run(*arguments) for arguments in commands]

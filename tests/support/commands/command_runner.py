@@ -18,9 +18,13 @@ class CommandRunner:
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self.process, self.files = process, [folder / name for name in ("stdin", "stdout", "stderr")]
 
-    def run(self, arguments: Sequence[str], environment: dict[str, str], stdin_text: str) -> CommandResult:
+    def run(
+        self, arguments: Sequence[str], environment: dict[str, str], stdin_text: str, terminal: str = ""
+    ) -> CommandResult:
+        """`terminal` is the path of one, instead of a text for stdin."""
         self.files[0].write_text(stdin_text)
-        request = {"arguments": arguments, "environment": environment, "files": [str(path) for path in self.files]}
+        files = [terminal or str(self.files[0]), *map(str, self.files[1:])]
+        request = {"arguments": arguments, "environment": environment, "files": files}
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps(request) + "\n")

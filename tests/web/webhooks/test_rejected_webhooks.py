@@ -5,6 +5,7 @@ import json
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select
 from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
@@ -173,26 +174,26 @@ def test_many_forged_calls_cause_two_rows_and_few_writes(
     assert len(db.session.scalars(select(RejectedWebhook)).all()) == 2
 
 
-def test_repeated_fields_and_url_fragments_are_verified(portal_with_credentials: Flask) -> None:
+def test_repeated_fields_and_url_fragments_are_verified(portal_with_credentials: Flask, client: FlaskClient) -> None:
     token = servers.LIVE_CREDENTIALS["AuthToken"]
     form = MultiDict([("MessageSid", "SM1"), ("MessageStatus", "sent"), ("Tag", "b"), ("Tag", "a"), ("Tag", "b")])
     url = f"{settings().public_url}{STATUS}?attempt=a"
     for index, fragment in enumerate(("", "#rc=3&rp=5xx,ct,rt", "#rc=3&rp=all", "#rc=3")):
         form["MessageSid"] = f"SM{index}"
         headers = {"X-Twilio-Signature": RequestValidator(token).compute_signature(f"{url}{fragment}", form)}
-        response = portal_with_credentials.test_client().post(f"{STATUS}?attempt=a", data=form, headers=headers)
+        response = client.post(f"{STATUS}?attempt=a", data=form, headers=headers)
         assert response.status_code == 204, fragment
     db.session.rollback()
     assert len(db.session.scalars(select(Receipt)).all()) == 4
 
 
-def test_json_body_is_read_if_its_hash_is_signed(portal_with_credentials: Flask) -> None:
+def test_json_body_is_read_if_its_hash_is_signed(portal_with_credentials: Flask, client: FlaskClient) -> None:
     body = json.dumps({"MessageSid": "SM1", "MessageStatus": "undelivered", "ErrorCode": 30003, "More": {"a": 1}})
     path = f"{STATUS}?attempt=a&bodySHA256={hashlib.sha256(body.encode()).hexdigest()}"
     validator = RequestValidator(servers.LIVE_CREDENTIALS["AuthToken"])
     signature = validator.compute_signature(f"{settings().public_url}{path}", {})
     headers = {"X-Twilio-Signature": signature, "Content-Type": "application/json; charset=utf-8"}
-    client, changed = portal_with_credentials.test_client(), body.replace("30003", "21610")
+    changed = body.replace("30003", "21610")
     assert client.post(path, data=changed, headers=headers).status_code == 403
     assert client.post(path, data=body, headers=headers).status_code == 204
     db.session.rollback()

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 import pytest
-from flask import Flask
+from flask import Flask, has_request_context
+from flask.testing import FlaskClient
 from sqlalchemy import select
 from twilio.request_validator import RequestValidator
 from werkzeug.test import TestResponse
@@ -149,8 +150,8 @@ def test_webhooks_accept_post_only(webhook_client: WebClient) -> None:
 class WebhookClient:
     """The inbound webhook of a portal on either database, called as Twilio calls it."""
 
-    def __init__(self, app: Flask) -> None:
-        self._client = app.test_client()
+    def __init__(self, client: FlaskClient) -> None:
+        self._client = client
         self._count = itertools.count(1)
 
     def auto_reply_to(self, body: str, **fields: str) -> str | None:
@@ -179,7 +180,7 @@ class WebhookClient:
 
 
 @pytest.fixture
-def webhook_endpoint(app: Flask) -> WebhookClient:
+def webhook_endpoint(client: FlaskClient) -> WebhookClient:
     values = {
         "EnableSmsNotifications": "true",
         "SmsGatewayType": "Twilio",
@@ -188,7 +189,13 @@ def webhook_endpoint(app: Flask) -> WebhookClient:
     }
     for name, value in values.items():
         setting_changes.set_setting(name, value, None, now_ms())
-    return WebhookClient(app)
+    return WebhookClient(client)
+
+
+@pytest.mark.one_engine
+def test_no_request_is_open_before_the_first_webhook(client: FlaskClient) -> None:
+    """Otherwise the tests would hide product code that lacks a request (tests/conftest.py)."""
+    assert not has_request_context()
 
 
 def event_kinds() -> list[str]:
