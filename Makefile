@@ -7,7 +7,8 @@ BIN := .venv/bin
 # A program on the path may not work (pyenv's shims), so each candidate has to tell its version.
 VERSION_CHECK := import sys; sys.exit(sys.version_info < (3, 11))
 FIND_PYTHON := for p in $(PYTHON) .venv/bin/python python3.13 python3.12 python3.11 python3.14 python3 python; do \
-	$$p -c '$(VERSION_CHECK)' >/dev/null 2>&1 && break; p=python3; done; $$p
+	$$p -c '$(VERSION_CHECK)' >/dev/null 2>&1 && break; p=; done; \
+	[ "$$p" ] || { echo "The portal needs Python 3.11 or newer. Install it, or run make PYTHON=/path/to/python3.12" >&2; exit 1; }; $$p
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

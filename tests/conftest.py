@@ -1,5 +1,6 @@
 """Fixtures for all tests: both databases, a Redis-protocol server, the simulator, and no skips on CI."""
 
+import contextlib
 import shutil
 import sqlite3
 import tempfile
@@ -20,7 +21,8 @@ from portal.core.extensions import db
 from portal.processes import embedded_valkey
 from tests.support import servers
 from tests.support.app_cache import cached_app_setup, freeze_garbage_collector
-from tests.support.commands.command_runner import CommandRunner, running_command_server
+from tests.support.commands.command_runner import CommandRunner
+from tests.support.commands.fork_server_client import ForkServerClient
 from tests.support.databases import engine_selection
 from tests.support.databases.engine_cache import cached_engines
 from tests.support.databases.postgres_databases import DatabasePool, database_url_for, execute_as_admin
@@ -107,9 +109,14 @@ def _monkeypatch_response_class() -> None:
 
 
 @pytest.fixture(scope="session")
-def command_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandRunner]:
-    with running_command_server(tmp_path_factory.mktemp("commands")) as runner:
-        yield runner
+def fork_server() -> Iterator[ForkServerClient]:
+    with contextlib.closing(ForkServerClient()) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def command_runner(fork_server: ForkServerClient, tmp_path_factory: pytest.TempPathFactory) -> CommandRunner:
+    return CommandRunner(fork_server, tmp_path_factory.mktemp("commands"))
 
 
 @pytest.fixture(scope="session")

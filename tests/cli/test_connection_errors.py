@@ -1,9 +1,9 @@
 """Every command explains why a server cannot be used and what to do, without showing a password."""
 
 import contextlib
+import os
 import sqlite3
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from portal.core.rules.connection_errors import explain_database_error, explain_redis_error
 from tests.support import servers
 from tests.support.commands.command_runner import CommandRunner
+from tests.support.commands.fork_server_client import ForkServerClient
 from tests.support.databases.pgbouncer import PASSWORD, TLS_SETTINGS, pgbouncer
 from tests.support.databases.postgres_databases import database_url_for
 from tests.support.portal_shell import PortalShell
@@ -115,19 +116,15 @@ def test_folder_that_cannot_be_created_is_named(command_runner: CommandRunner, t
 
 
 @pytest.mark.parametrize("arguments", [("worker", "email"), ("web", "--port", "1")])
-def test_waiting_process_says_what_it_waits_for(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_waiting_process_says_what_it_waits_for(
+    fork_server: ForkServerClient, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
     """It says so once, and continues when the problem is fixed."""
     variables = {"PORTAL_INSTANCE": str(tmp_path), "PORTAL_DATABASE_URL": "postgresql://u:w0rd@127.0.0.1:1/x", **KEYS}
-    with _starting(arguments, variables) as process:
-        assert process.stderr
-        output = process.stderr.readline()
-    assert output.startswith("Waiting. Nothing is listening at PORTAL_DATABASE_URL. Start PostgreSQL")
-
-
-@contextlib.contextmanager
-def _starting(arguments: tuple[str, ...], variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    with servers.running_process(servers.portal_command(*arguments), variables, stderr=subprocess.PIPE) as process:
-        yield process
+    output = tmp_path / "output"
+    with fork_server.running(arguments, {**os.environ, **variables}, output):
+        servers.wait_for(lambda: output.exists() and output.read_text().endswith("\n"), "the process to wait")
+    assert output.read_text().startswith("Waiting. Nothing is listening at PORTAL_DATABASE_URL. Start PostgreSQL")
 
 
 def test_doctor_reports_an_unusable_database(shell: PortalShell) -> None:

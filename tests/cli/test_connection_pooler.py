@@ -12,9 +12,9 @@ from sqlalchemy import create_engine, text
 
 from portal.core.extensions import SESSION_TIMEOUTS, engine_options, missing_timeouts
 from portal.gateways.queue import QUEUES
-from tests.faults.support.supervised_processes import ForkServerClient
 from tests.support import servers
 from tests.support.commands.command_runner import CommandRunner
+from tests.support.commands.fork_server_client import ForkServerClient
 from tests.support.databases.pgbouncer import pgbouncer
 from tests.support.databases.postgres_databases import database_url_for, execute_as_admin
 from tests.support.portal_shell import PortalShell
@@ -59,23 +59,22 @@ def effective_limits(url: str) -> dict[str, str]:
     return timeouts
 
 
-def test_every_process_works_with_a_session_pooler(pooled_server: str, shell_at_url: Any) -> None:
+def test_every_process_works_with_a_session_pooler(
+    pooled_server: str, shell_at_url: Any, fork_server: ForkServerClient
+) -> None:
     with through_pgbouncer(pooled_server) as url:
-        _assert_every_process_works(shell_at_url(url))
+        _assert_every_process_works(shell_at_url(url), fork_server)
 
 
-def _assert_every_process_works(shell: PortalShell) -> None:
+def _assert_every_process_works(shell: PortalShell, fork_server: ForkServerClient) -> None:
     assert shell.output_of("db", "upgrade") == ""
     assert "imported" in shell.import_accounts("P-1")
     port = servers.free_port()
     kinds = [["worker", queue] for queue in QUEUES] + [["scheduler"], ["web", "--port", str(port), "--processes", "1"]]
-    forker = ForkServerClient()
-    try:
+    with contextlib.ExitStack() as stack:
         for arguments in kinds:
-            forker.start(arguments, shell.variables, shell.instance / "said")
+            stack.enter_context(fork_server.running(arguments, shell.variables, shell.instance / "said"))
         servers.wait_for(lambda: servers.responds_ok(f"http://127.0.0.1:{port}/readyz"), "all of it to be ready", 90)
-    finally:
-        forker.close()
 
 
 @pytest.mark.parametrize("ignored", ["", "options,extra_float_digits"])

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import servers
 from tests.support.commands.command_runner import CommandResult
+from tests.support.commands.fork_server_client import ForkServerClient
 from tests.support.portal_shell import PortalShell
 
 
@@ -94,13 +95,14 @@ def test_doctor_prints_the_same_as_json(doctor_shell: DoctorCommand) -> None:
     }
 
 
-def test_doctor_exits_with_0_if_nothing_fails(doctor_shell: DoctorCommand) -> None:
+def test_doctor_exits_with_0_if_nothing_fails(doctor_shell: DoctorCommand, fork_server: ForkServerClient) -> None:
     doctor_shell.doctor("--set-webhooks")
     for kind in ("worker:sms", "worker:email", "worker:work", "scheduler"):
         now_ms = time.time_ns() // 1_000_000
         doctor_shell.write("INSERT INTO heartbeat (name, kind, at_ms) VALUES (?, ?, ?)", kind, kind, now_ms)
-    command = servers.portal_command("web", "--port", doctor_shell.url.rpartition(":")[2], "--processes", "1")
-    with servers.running_process(command, {**doctor_shell.shell.variables, **doctor_shell.variables}):
+    command = ("web", "--port", doctor_shell.url.rpartition(":")[2], "--processes", "1")
+    variables = {**doctor_shell.shell.variables, **doctor_shell.variables}
+    with fork_server.running(command, variables, doctor_shell.shell.instance / "web.log"):
         servers.wait_for(lambda: servers.responds_ok(f"{doctor_shell.url}/healthz"), "the portal to answer")
         report = doctor_shell.json_report()
     assert [check["name"] for check in report["checks"] if check["verdict"] == "failing"] == []

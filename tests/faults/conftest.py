@@ -8,8 +8,8 @@ import pytest
 
 from tests.faults.support.fault_environment import FaultEnvironment
 from tests.faults.support.fault_report import FaultReport
-from tests.faults.support.supervised_processes import ForkServerClient
 from tests.faults.support.timing import LONG_RUN
+from tests.support.commands.fork_server_client import ForkServerClient
 
 _SEED = os.environ.get("FAULTS_SEED") or (str(random.randrange(1_000_000)) if LONG_RUN else "7")
 _REPORT = FaultReport(_SEED, write_every_scenario=LONG_RUN)

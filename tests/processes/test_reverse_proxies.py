@@ -1,10 +1,11 @@
 """Forms behind real proxies: only the origin of PORTAL_PUBLIC_URL is accepted, whatever a proxy forwards."""
 
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ import urllib3
 
 from bin.programs import find_program
 from tests.support import servers
+from tests.support.commands.fork_server_client import ForkServerClient
 
 PUBLIC = "https://portal.example.org"
 REFUSED, ACCEPTED = "This form came from another address", "Enter your password."
@@ -39,7 +41,9 @@ class ProxySetup:
 
 
 @pytest.fixture(scope="module")
-def proxy_setup(tmp_path_factory: pytest.TempPathFactory, sqlite_template_file: Path) -> Iterator[ProxySetup]:
+def proxy_setup(
+    fork_server: ForkServerClient, tmp_path_factory: pytest.TempPathFactory, sqlite_template_file: Path
+) -> Iterator[ProxySetup]:
     for name in ("nginx", "caddy"):
         if find_program(name) is None:
             pytest.skip(f"{name} is not installed")
@@ -49,7 +53,9 @@ def proxy_setup(tmp_path_factory: pytest.TempPathFactory, sqlite_template_file: 
     ports = {name: servers.free_port() for name in names}
     with ExitStack() as stack:
         for name, public in (("portal", PUBLIC), ("portal_at_port", f"https://127.0.0.1:{ports['nginx_at_port']}")):
-            stack.enter_context(portal(folder / name, sqlite_template_file, ports[name], public))
+            environment = portal_environment(folder / name, sqlite_template_file, public)
+            command = ("web", "--port", str(ports[name]), "--processes", "1")
+            stack.enter_context(fork_server.running(command, environment, folder / f"{name}.log"))
         stack.enter_context(servers.running_process(nginx(folder, ports)))
         stack.enter_context(servers.running_process(caddy(folder, ports), {"HOME": str(folder)}))
         for name in ("portal", "portal_at_port"):
@@ -66,16 +72,16 @@ def certificate(folder: Path) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
-def portal(folder: Path, template: Path, port: int, public_url: str) -> AbstractContextManager[object]:
+def portal_environment(folder: Path, template: Path, public_url: str) -> dict[str, str]:
     folder.mkdir()
     shutil.copy(template, folder / "portal.sqlite")
-    env = {
+    return {
+        **os.environ,
         "PORTAL_INSTANCE": str(folder),
         "PORTAL_REDIS_URL": f"unix://{folder}/missing.sock",
         "PORTAL_PUBLIC_URL": public_url,
         "PORTAL_TRUSTED_PROXIES": "1",
     }
-    return servers.running_process(servers.portal_command("web", "--port", str(port), "--processes", "1"), env)
 
 
 def nginx(folder: Path, ports: dict[str, int]) -> list[str]:

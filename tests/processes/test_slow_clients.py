@@ -1,6 +1,7 @@
 """Slow clients, and those that never finish a request, do not block the threads."""
 
 import contextlib
+import os
 import socket
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import servers
+from tests.support.commands.fork_server_client import ForkServerClient
 
 _SERVER = """
 import sys
@@ -113,12 +115,14 @@ def test_stalled_requests_do_not_block_others(slow_tolerant_port: int, kind: str
         assert time.monotonic() - started < 4
 
 
-def test_stalled_posts_do_not_block_the_portals_pages(sqlite_template_file: Path, tmp_path: Path) -> None:
+def test_stalled_posts_do_not_block_the_portals_pages(
+    fork_server: ForkServerClient, sqlite_template_file: Path, tmp_path: Path
+) -> None:
     (tmp_path / "portal.sqlite").write_bytes(sqlite_template_file.read_bytes())
     port = servers.free_port()
     arguments = ("web", "--port", str(port), "--processes", "1")
-    variables = {"PORTAL_INSTANCE": str(tmp_path)}
-    with servers.running_process(servers.portal_command(*arguments), variables), contextlib.ExitStack() as stalled:
+    variables = {**os.environ, "PORTAL_INSTANCE": str(tmp_path)}
+    with fork_server.running(arguments, variables, tmp_path / "web.log"), contextlib.ExitStack() as stalled:
         servers.wait_for(lambda: servers.responds_ok(f"http://127.0.0.1:{port}/healthz"), "the portal to respond", 60)
         for _ in range(_CLIENTS):
             stalled.enter_context(open_connection(port, _STALLED_REQUESTS["body"].replace(b"POST /", b"POST /SignIn")))

@@ -3,10 +3,10 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
@@ -17,8 +17,8 @@ from portal.processes import StartupError, sqlite_host_lock
 from portal.processes.sqlite_host_lock import Host
 from portal.processes.up import run_up
 from tests.support import servers
+from tests.support.commands.fork_server_client import ForkServerClient
 
-OTHER_HOST_COMMAND = [sys.executable, str(Path(__file__).with_name("portal_on_other_host.py"))]
 HOST_A = Host("host-a", "boot-1", "machine-1")
 HOST_B = Host("host-b", "boot-2", "machine-2")
 MOUNTS = r"""
@@ -28,7 +28,23 @@ files:/export /srv nfs4 rw 0 0
 /dev/vdb /srv/local xfs rw 0 0
 proc /proc proc rw 0 0
 """
-Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@dataclass(frozen=True)
+class HostProcess:
+    pid: int
+    output: Path
+    fork_server: ForkServerClient
+
+    def exit_code(self) -> int:
+        return self.fork_server.wait(self.pid)
+
+    def is_running(self) -> bool:
+        self.fork_server.poll()
+        return self.fork_server.exit_code(self.pid) is None
+
+
+Start = Callable[..., HostProcess]
 
 
 @pytest.fixture
@@ -38,32 +54,18 @@ def instance_folder(sqlite_template_file: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start_on_host(instance_folder: Path) -> Iterator[Start]:
+def start_on_host(fork_server: ForkServerClient, instance_folder: Path) -> Iterator[Start]:
     """Start a `portal` command on a host, with stdout and stderr together."""
-    started: list[subprocess.Popen[str]] = []
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
+    with ExitStack() as stack:
 
-    def run(host: Host, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
-        own = {
-            "PORTAL_INSTANCE": str(instance_folder),
-            "PYTHONPATH": str(servers.ROOT),
-            "HOST": json.dumps(host.__dict__),
-        }
-        process = subprocess.Popen(
-            [*OTHER_HOST_COMMAND, *arguments],
-            env={**inherited, **own, **environment},
-            cwd=servers.ROOT,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        started.append(process)
-        return process
+        def run(host: Host, *arguments: str, **environment: str) -> HostProcess:
+            own = {"PORTAL_INSTANCE": str(instance_folder), "HOST": json.dumps(host.__dict__)}
+            output = instance_folder / "-".join([host.name, *arguments])
+            running = fork_server.running(arguments, {**inherited, **own, **environment}, output)
+            return HostProcess(stack.enter_context(running), output, fork_server)
 
-    yield run
-    for process in started:
-        servers.stop_process(process)
+        yield run
 
 
 def lock_holder(folder: Path) -> str:
@@ -86,11 +88,10 @@ def test_processes_on_a_second_host_are_refused(instance_folder: Path, start_on_
     first = start_on_host(HOST_A, "scheduler")
     servers.wait_for(lambda: lock_holder(instance_folder) == "host-a", "the first host to be recorded")
     for process in [start_on_host(HOST_B, "worker", "sms"), start_on_host(HOST_B, "web")]:
-        output, _ = process.communicate(timeout=60)
-        assert process.returncode == 1, output
-        assert_refused(output, instance_folder)
+        assert process.exit_code() == 1
+        assert_refused(process.output.read_text(), instance_folder)
     assert lock_holder(instance_folder) == "host-a"
-    assert first.poll() is None
+    assert first.is_running()
 
 
 def test_commands_on_a_second_host_are_refused(
@@ -113,12 +114,11 @@ def test_second_process_on_the_same_host_is_accepted(instance_folder: Path, star
     container = Host("3f1c9b0a77de", sqlite_host_lock.current_host().boot_id, "")
     command = start_on_host(container, "config", "show")
     second = start_on_host(container, "scheduler")
-    output, _ = command.communicate(timeout=60)
-    assert command.returncode == 0, output
+    assert command.exit_code() == 0, command.output.read_text()
     servers.wait_for(
         lambda: lock_holder(instance_folder) == container.name, "the container to be recorded as the same host"
     )
-    assert second.poll() is None
+    assert second.is_running()
 
 
 def test_stale_host_is_replaced(instance_folder: Path, start_on_host: Start) -> None:
@@ -127,7 +127,7 @@ def test_stale_host_is_replaced(instance_folder: Path, start_on_host: Start) -> 
     os.utime(lock_file, (time.time() - 61, time.time() - 61))
     second = start_on_host(HOST_B, "scheduler")
     servers.wait_for(lambda: lock_holder(instance_folder) == "host-b", "the other host to be recorded")
-    assert second.poll() is None
+    assert second.is_running()
     assert lock_file.stat().st_mode & 0o777 == 0o644
     assert not list(instance_folder.glob("portal.sqlite.host.*")), "no temporary file is left"
 
@@ -185,8 +185,8 @@ def test_database_on_a_network_file_system_is_refused(instance_folder: Path, sta
     mounts = instance_folder / "mounts"
     mounts.write_text(f"/dev/vda / ext4 rw 0 0\nfiles:/export {instance_folder} nfs4 rw 0 0\n")
     process = start_on_host(HOST_A, "worker", "sms", MOUNTS=str(mounts))
-    output, _ = process.communicate(timeout=30)
-    assert process.returncode == 1
+    assert process.exit_code() == 1
+    output = process.output.read_text()
     assert f"is on a network file system (nfs4, mounted at {instance_folder}), where SQLite loses data" in output
     assert lock_holder(instance_folder) == ""
 

@@ -91,15 +91,13 @@ def test_origins_are_compared_as_browsers_do(tmp_path: Path, public_url: str, ad
         assert is_own_origin(address) is own
 
 
-@pytest.mark.parametrize(
-    "path", ["//static", "//SignIn", "/Admin/Accounts", "/SignIn", "/static", "/nowhere", "//a//b"]
-)
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8443", "evil.example/x", "", "a b"])
-def test_no_response_repeats_the_callers_host(web_app: Flask, path: str, host: str) -> None:
-    response = web_app.test_client().get(path, headers={"Host": host, "X-Forwarded-Host": "evil.example"})
-    assert "evil" not in response.text
-    assert "evil" not in str(response.headers)
-    assert response.status_code < 500
+def test_no_response_repeats_the_callers_host(web_app: Flask, host: str) -> None:
+    for path in ("//static", "//SignIn", "/Admin/Accounts", "/SignIn", "/static", "/nowhere", "//a//b"):
+        response = web_app.test_client().get(path, headers={"Host": host, "X-Forwarded-Host": "evil.example"})
+        assert "evil" not in response.text, path
+        assert "evil" not in str(response.headers), path
+        assert response.status_code < 500, path
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tests.faults.support.delivery_progress import OPEN_STATES, DeliveryProgress
 from tests.faults.support.external_services import LogCollector, RestartableSimulator, ValkeyServer
 from tests.faults.support.fault_databases import FaultDatabase, PostgresFaultDatabase, SqliteFaultDatabase
 from tests.faults.support.send_driver import SendDriver
-from tests.faults.support.supervised_processes import ForkServerClient, RestartingSupervisor, SupervisedProcess
+from tests.faults.support.supervised_processes import RestartingSupervisor, SupervisedProcess
 from tests.faults.support.timing import (
     LEASE_SECONDS,
     LONG_RUN,
@@ -31,6 +31,7 @@ from tests.faults.support.timing import (
     now_ms,
 )
 from tests.support import servers
+from tests.support.commands.fork_server_client import ForkServerClient
 
 RATE = 40.0
 DEFAULT_PROCESS_COUNTS = {"web": 1, "sms": 2, "email": 1, "work": 1, "scheduler": 1}

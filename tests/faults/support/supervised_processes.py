@@ -1,65 +1,17 @@
 """A supervisor that restarts portal processes, so that tests can kill, freeze and stop them."""
 
 import contextlib
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tests.support import servers
+from tests.support.commands.fork_server_client import ForkServerClient
 
 _POLL_SECONDS = 0.1
-
-
-class ForkServerClient:
-    """Thread-safe client of the fork server (fork_server.py)."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.support.fork_server"],
-            cwd=servers.ROOT,
-            env={**os.environ, "PYTHONPATH": str(servers.ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._exit_codes: dict[int, int] = {}
-        self._lock = threading.Lock()
-
-    def start(self, arguments: list[str], environment: dict[str, str], output: Path) -> int:
-        pid = self._request({"arguments": arguments, "environment": environment, "output": str(output)})
-        assert pid is not None
-        return pid
-
-    def poll(self) -> None:
-        """Collect the exit codes of processes that have ended."""
-        self._request({})
-
-    def exit_code(self, pid: int) -> int | None:
-        """The exit code as of the last poll; None while the process runs, negative if a signal ended it."""
-        return self._exit_codes.get(pid)
-
-    def _request(self, request: dict[str, Any]) -> int | None:
-        assert self._process.stdin
-        assert self._process.stdout
-        with self._lock:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            response = json.loads(self._process.stdout.readline())
-            self._exit_codes.update({int(pid): code for pid, code in response["exits"].items()})
-        pid: int | None = response["pid"]
-        return pid
-
-    def close(self) -> None:
-        """Kill the fork server, and with it every process it started."""
-        self._process.kill()
-        self._process.wait(10)
 
 
 @dataclass

@@ -1,9 +1,10 @@
 """Starts portal processes quickly: imports everything once and forks for each process.
 
-Each request is a line of JSON on stdin: `{"arguments", "environment", "output"}` starts `portal ARGUMENTS`, `{}` only
-polls. The response is a line of JSON: the new process id, and the exit codes of processes that ended since the last
-request. Each process leads its own session and is killed when this server ends. Importing takes nearly all of the
-startup time, which is too long for a test that kills a hundred processes.
+Each request is a line of JSON on stdin: `{"arguments", "environment", "files", "wait"}` starts `portal ARGUMENTS` with
+the files as stdin, stdout and stderr, and may wait until it ends; `{}` only polls. The response is a line of JSON: the
+new process id, and the exit codes of processes that ended since the last request. Each process leads its own session
+and is killed when this server ends. Importing takes nearly all of the startup time, which is too long for tests that
+start hundreds of processes.
 """
 
 import ctypes
@@ -38,7 +39,7 @@ from portal.core.config import load_settings
 from portal.processes import buffering_worker  # noqa: F401
 from tests.faults.support import next_release, skewed_clock
 from tests.support.app_cache import cached_app_setup
-from tests.support.commands import run_portal
+from tests.support.commands import other_host, run_portal
 
 ROOT = Path(__file__).parents[3]
 _PR_SET_PDEATHSIG = 1
@@ -52,7 +53,8 @@ def main() -> None:
         while line := sys.stdin.readline():
             request = json.loads(line)
             pid = _start(request) if request else None
-            print(json.dumps({"pid": pid, "exits": _reap()}), flush=True)
+            exits = _wait_for(pid) if pid and request["wait"] else _reap()
+            print(json.dumps({"pid": pid, "exits": exits}), flush=True)
 
 
 def _warm_up() -> None:
@@ -61,6 +63,11 @@ def _warm_up() -> None:
         database = {"PORTAL_DATABASE_URL": f"sqlite:///{folder}/none.sqlite"}
         keys = {"PORTAL_SECRET_KEY": "x", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}
         portal.create_app(load_settings({"PORTAL_INSTANCE": folder, **database, **keys}))
+
+
+def _wait_for(pid: int) -> dict[int, int]:
+    _, status = os.waitpid(pid, 0)
+    return {pid: os.waitstatus_to_exitcode(status)}
 
 
 def _reap() -> dict[int, int]:
@@ -86,15 +93,16 @@ def _run_as_child(request: dict[str, Any]) -> None:
     os.setsid()
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.chdir(ROOT)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    for descriptor, path in enumerate(request["files"]):
+        flags = os.O_RDONLY | os.O_NOCTTY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        os.dup2(os.open(path, flags, 0o600), descriptor)
+    sys.stdin = os.fdopen(0, closefd=False)
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     skewed_clock.apply_clock_offset()
     next_release.use_next_migrations()
+    other_host.pretend()
     os._exit(run_portal.run_portal(request["arguments"]))
 
 
