@@ -10,11 +10,13 @@ from pathlib import Path
 import hypothesis
 import pytest
 from flask import Flask
+from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler.loadfile import LoadFileScheduling  # type: ignore[import-untyped]
 
+from bin.programs import find_program
 from portal import create_app
 from portal.core.config import Settings, load_settings
 from portal.core.extensions import db
@@ -117,6 +119,18 @@ def fork_server() -> Iterator[ForkServerClient]:
 @pytest.fixture(scope="session")
 def command_runner(fork_server: ForkServerClient, tmp_path_factory: pytest.TempPathFactory) -> CommandRunner:
     return CommandRunner(fork_server, tmp_path_factory.mktemp("commands"))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Not for the session: until Playwright ends, no other test can run an event loop."""
+    executable = find_program("chromium")
+    if executable is None:
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

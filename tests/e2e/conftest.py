@@ -6,13 +6,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import expect
 
 from tests.e2e.running_portal import RunningPortal, start_portal
 from tests.support import servers
 from tests.support.commands.command_runner import CommandRunner
 
-CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
 expect.set_options(timeout=20_000)
 """Generous, because eight processes and a browser share the machine with whatever else runs."""
 
@@ -59,13 +58,3 @@ def running_portal(
     start_shared_portal: Callable[[Path], RunningPortal], tmp_path_factory: pytest.TempPathFactory
 ) -> RunningPortal:
     return _SHARED_PORTALS[0] if _SHARED_PORTALS else start_shared_portal(tmp_path_factory.mktemp("up"))
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()

@@ -4,28 +4,16 @@ import smtplib
 import time
 from collections.abc import Iterator
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.simulator.simulator_server import FROM, TO, Simulator, WebhookServer
 
-CHROMIUM = Path("/usr/bin/chromium")
 ANA, BEN = TO, "+12025550177"
-
-
-@pytest.fixture(scope="module")
-def simulator_browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -144,8 +132,8 @@ VIEWS: list[tuple[int, Any]] = [(1280, "light"), (390, "dark")]
 
 
 @pytest.mark.e2e
-def test_every_page_is_accessible(simulator_populated: Simulator, simulator_browser: Browser) -> None:
-    context = simulator_browser.new_context(bypass_csp=True)
+def test_every_page_is_accessible(simulator_populated: Simulator, chromium: Browser) -> None:
+    context = chromium.new_context(bypass_csp=True)
     page = context.new_page()
     for path in [*PATHS, "/handsets/open?number=x", "/mailbox?to=nobody"]:
         page.goto(simulator_populated.url + path)
@@ -160,8 +148,8 @@ def test_every_page_is_accessible(simulator_populated: Simulator, simulator_brow
 
 
 @pytest.fixture
-def simulator_page(simulator_browser: Browser) -> Iterator[Page]:
-    context = simulator_browser.new_context()
+def simulator_page(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context()
     page, console_errors = context.new_page(), []
     page.on("console", lambda message: console_errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: console_errors.append(str(error)))

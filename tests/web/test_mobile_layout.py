@@ -6,9 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 
-from bin.programs import find_program
 from portal.consent import inbound_processing
 from tests.support.web_client import PUBLIC_URL, WebClient
 
@@ -16,17 +15,6 @@ pytestmark = pytest.mark.e2e
 REPLIES, NUMBER = "/Admin/Consent/Replies", "+12025550155"
 LONG = "rcs:" + "x" * 60
 BODIES = {"emoji": "😀" * 1_600, "families": "👩‍👩‍👧‍👦" * 140, "letters": "x" * 1_600, "marks": "a" + "\u0301" * 1_500}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    executable = find_program("chromium")
-    if executable is None:
-        pytest.skip("no Chromium here")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
