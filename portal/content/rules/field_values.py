@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from liquid.exceptions import FilterArgumentError
+
 
 class FieldValue(str):
     """The value of a field such as `data.when`; a sample (`is_sample`) cannot be parsed as a date or number."""
@@ -19,21 +21,13 @@ class UrlEncoded(FieldValue):
     """The unchanged result of `url_encode`."""
 
 
-class FilterError(ValueError):
+class FilterError(FilterArgumentError):
     """A filter cannot use `value`; `reason` completes the sentence, such as “is not a complete date.”"""
 
     def __init__(self, value: Any, reason: str) -> None:
-        super().__init__(reason)
-        self.value, self.reason = value, reason
-
-    @property
-    def field(self) -> str:
-        return self.value.field_name if isinstance(self.value, FieldValue) else ""
-
-    @property
-    def message(self) -> str:
-        source = f", given for {self.field}," if self.field else ""
-        return f"“{self.value}”{source} {self.reason}"
+        self.field_name = value.field_name if isinstance(value, FieldValue) else ""
+        source = f", given for {self.field_name}," if self.field_name else ""
+        super().__init__(f"“{value}”{source} {reason}", token=None)
 
 
 def propagate_field(result: Any, operands: tuple[Any, ...]) -> Any:

@@ -15,21 +15,22 @@ from liquid.builtin.expressions.logical import (
     LogicalOrExpression,
     LtExpression,
     NeExpression,
-    _eq,
 )
 from liquid.builtin.expressions.primitive import RangeLiteral
-from liquid.builtin.tags.case_tag import MultiExpressionBlockNode, _AnyExpression
+from liquid.builtin.tags.case_tag import MultiExpressionBlockNode
 from liquid.expression import Expression
+from liquid.token import Token
 
-from portal.content.rules import merge_comparison, merge_numbers
+from portal.content.rules import merge_numbers
 from portal.content.rules.field_values import FieldValue, FilterError
-from portal.content.rules.merge_filters import UnusableValue
+from portal.content.rules.merge_comparison import compare_values, equals, is_blank
 
 
 def patch_template(template: BoundTemplate) -> None:
     for node in _walk(template.nodes):
         if isinstance(node, MultiExpressionBlockNode):
-            node.expression = _AnyOf(node.expression.token, node.expression.left, node.expression.expressions)
+            values = node.expression
+            node.expression = _Rule(values.token, _equals_any, values.left, *values.expressions)  # type: ignore[assignment]
         for expression in node.expressions():
             _patch_expression(expression)
 
@@ -38,89 +39,51 @@ def child_nodes(node: Node) -> Iterable[Node]:
     return node.children(None)  # type: ignore[arg-type]  # only tags that load other templates use the context
 
 
-class _PathExpression(Expression):
-    """A field whose value is not used as plain text."""
+class _Rule(Expression):
+    """A function of the values of its operands."""
 
-    __slots__ = ("path",)
+    __slots__ = ("operands", "rule")
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path.token)
-        self.path = path
-
-    def children(self) -> list[Expression]:
-        return [self.path]
-
-
-class _TruthyPath(_PathExpression):
-    """A field used as a condition: blank is false, while in Liquid only nil and false are."""
+    def __init__(self, token: Token, rule: Callable[..., Any], *operands: Expression) -> None:
+        super().__init__(token)
+        self.rule, self.operands = rule, operands
 
     def evaluate(self, context: RenderContext) -> object:
-        value = self.path.evaluate(context)
-        return False if isinstance(value, str) and not value.strip() else value
+        try:
+            return self.rule(*(operand.evaluate(context) for operand in self.operands))
+        except FilterError as error:
+            error.token = self.token
+            raise
+
+    def children(self) -> list[Expression]:
+        return list(self.operands)
 
 
-class _IntegerPath(_PathExpression):
+def _equals_any(value: Any, *others: Any) -> list[bool]:
+    return [equals(value, other) for other in others]
+
+
+def _truthy(value: Any) -> Any:
+    """A blank field is false as a condition, while in Liquid only nil and false are."""
+    return False if isinstance(value, str) and not value.strip() else value
+
+
+def _to_integer(value: Any) -> Any:
     """A loop bound from a `data.…` field: Liquid would read a value that is not a number as 0.
 
     Account fields keep Liquid's behaviour, because the author of a send cannot correct them.
     """
-
-    def evaluate(self, context: RenderContext) -> object:
-        value = self.path.evaluate(context)
-        if not (isinstance(value, FieldValue) and value.field_name.startswith("data.")):
-            return value
-        try:
-            return merge_numbers.to_integer(value)
-        except FilterError as error:
-            raise UnusableValue(error, self.token) from error
-
-
-class _Comparison(Expression):
-    __slots__ = ("left", "right", "rule")
-
-    def __init__(self, original: Any, rule: Callable[[Any, Any], bool]) -> None:
-        super().__init__(original.token)
-        self.left, self.right, self.rule = original.left, original.right, rule
-
-    def evaluate(self, context: RenderContext) -> object:
-        return _apply_rule(self.rule, self.left.evaluate(context), self.right.evaluate(context), self)
-
-    def children(self) -> list[Expression]:
-        return [self.left, self.right]
-
-
-class _AnyOf(_AnyExpression):
-    """The values of a `when` tag."""
-
-    def evaluate(self, context: RenderContext) -> list[bool]:
-        left = self.left.evaluate(context)
-        return [_apply_rule(_equals, left, right.evaluate(context), self) for right in self.expressions]
-
-
-def _apply_rule(rule: Callable[[Any, Any], bool], left: Any, right: Any, expression: Expression) -> bool:
-    try:
-        return rule(left, right)
-    except FilterError as error:
-        raise UnusableValue(error, expression.token) from error
-
-
-def _equals(left: Any, right: Any) -> bool:
-    merge_comparison.reject_booleans(left, right)
-    if merge_comparison.is_text_and_number(left, right):
-        text, number = (left, right) if isinstance(left, str) else (right, left)
-        return merge_comparison.equals_number(text, number)
-    if left is None or right is None:
-        return merge_comparison.is_blank(left) and merge_comparison.is_blank(right)
-    return bool(_eq(left, right))
+    is_data = isinstance(value, FieldValue) and value.field_name.startswith("data.")
+    return merge_numbers.to_integer(value) if is_data else value
 
 
 _COMPARISONS: dict[type[Expression], Callable[[Any, Any], bool]] = {
-    EqExpression: _equals,
-    NeExpression: lambda left, right: not _equals(left, right),
-    LtExpression: lambda left, right: merge_comparison.compare_values(left, right) == -1,
-    GtExpression: lambda left, right: merge_comparison.compare_values(left, right) == 1,
-    LeExpression: lambda left, right: merge_comparison.compare_values(left, right) in (-1, 0),
-    GeExpression: lambda left, right: merge_comparison.compare_values(left, right) in (0, 1),
+    EqExpression: equals,
+    NeExpression: lambda left, right: not equals(left, right),
+    LtExpression: lambda left, right: compare_values(left, right) == -1,
+    GtExpression: lambda left, right: compare_values(left, right) == 1,
+    LeExpression: lambda left, right: compare_values(left, right) in (-1, 0),
+    GeExpression: lambda left, right: compare_values(left, right) in (0, 1),
 }
 
 
@@ -131,24 +94,28 @@ def _walk(nodes: Iterable[Node]) -> Iterator[Node]:
 
 
 def _patch_expression(expression: Expression) -> None:
-    if isinstance(expression, BooleanExpression):
-        expression.expression = _patch_condition(expression.expression)
-    elif isinstance(expression, LogicalAndExpression | LogicalOrExpression):
-        expression.left, expression.right = _patch_condition(expression.left), _patch_condition(expression.right)
-    elif isinstance(expression, RangeLiteral):
-        expression.start, expression.stop = _patch_integer(expression.start), _patch_integer(expression.stop)
-    elif isinstance(expression, LoopExpression):
-        expression.limit = expression.limit and _patch_integer(expression.limit)
-        expression.offset = expression.offset and _patch_integer(expression.offset)
+    patch, names = _PATCHES.get(type(expression), (_patch_integer, ()))
+    for name in names:
+        setattr(expression, name, patch(getattr(expression, name)))
     for child in expression.children():
         _patch_expression(child)
 
 
-def _patch_condition(operand: Expression) -> Expression:
+def _patch_condition(operand: Any) -> Any:
     if rule := _COMPARISONS.get(type(operand)):
-        return _Comparison(operand, rule)
-    return _TruthyPath(operand) if isinstance(operand, Path) else operand
+        return _Rule(operand.token, rule, operand.left, operand.right)
+    return _Rule(operand.token, _truthy, operand) if isinstance(operand, Path) else operand
 
 
-def _patch_integer(operand: Expression) -> Expression:
-    return _IntegerPath(operand) if isinstance(operand, Path) else operand
+def _patch_integer(operand: Any) -> Any:
+    return _Rule(operand.token, _to_integer, operand) if isinstance(operand, Path) else operand
+
+
+_PATCHES: dict[type[Expression], tuple[Callable[[Any], Any], tuple[str, ...]]] = {
+    BooleanExpression: (_patch_condition, ("expression",)),
+    LogicalAndExpression: (_patch_condition, ("left", "right")),
+    LogicalOrExpression: (_patch_condition, ("left", "right")),
+    RangeLiteral: (_patch_integer, ("start", "stop")),
+    LoopExpression: (_patch_integer, ("limit", "offset")),
+}
+"""The operands that are replaced, by the kind of expression."""

@@ -12,10 +12,6 @@ _ITEMS_PER_STEP = 50
 _steps_left: ContextVar[int] = ContextVar("steps_left", default=0)
 
 
-class BudgetExceeded(ResourceLimitError):
-    """A filter does more work than any notification needs."""
-
-
 def reset_budget() -> None:
     _steps_left.set(_MAX_STEPS)
 
@@ -23,20 +19,20 @@ def reset_budget() -> None:
 def spend_steps(steps: int) -> None:
     remaining = _steps_left.get() - steps
     if remaining < 0:
-        raise BudgetExceeded("work limit reached", token=None)
+        raise ResourceLimitError("work limit reached", token=None)
     _steps_left.set(remaining)
 
 
 def check_filter_input(value: Any, arguments: tuple[Any, ...]) -> None:
-    """Raises `BudgetExceeded` for large operands: Liquid does not limit results inside an expression."""
+    """Raises `ResourceLimitError` for large operands: Liquid does not limit results inside an expression."""
     if _size(value) > _MAX_FILTER_SIZE or any(_size(argument) > _MAX_ARGUMENT_SIZE for argument in arguments):
-        raise BudgetExceeded("filter limit reached", token=None)
+        raise ResourceLimitError("filter limit reached", token=None)
     spend_steps(1 + _size(value) // _ITEMS_PER_STEP)
 
 
 def check_filter_output(result: Any) -> None:
     if _size(result) > _MAX_FILTER_SIZE:
-        raise BudgetExceeded("filter limit reached", token=None)
+        raise ResourceLimitError("filter limit reached", token=None)
 
 
 def _size(value: Any) -> int:

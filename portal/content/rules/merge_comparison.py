@@ -8,6 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from liquid.builtin.expressions.logical import _eq
+
 from portal.content.rules import merge_dates, merge_numbers
 from portal.content.rules.field_values import FieldValue, FilterError
 
@@ -20,11 +22,18 @@ COMPARISON_HELP: dict[str, str] = {
 """Operators to the help text that the template editor shows."""
 
 
-def is_text_and_number(left: Any, right: Any) -> bool:
-    return (isinstance(left, str) and _is_number(right)) or (_is_number(left) and isinstance(right, str))
+def equals(left: Any, right: Any) -> bool:
+    """Raises `FilterError` for a merge value that cannot be compared like this."""
+    _reject_booleans(left, right)
+    for text, number in ((left, right), (right, left)):
+        if isinstance(text, str) and isinstance(number, int | float | Decimal) and not isinstance(number, bool):
+            return _equals_number(text, number)
+    if left is None or right is None:
+        return is_blank(left) and is_blank(right)
+    return bool(_eq(left, right))
 
 
-def equals_number(text: str, number: Any) -> bool:
+def _equals_number(text: str, number: Any) -> bool:
     """Text never equals a number. Raises `FilterError` for digits that are not a valid number."""
     if _is_sample(text):
         return False
@@ -36,8 +45,8 @@ def equals_number(text: str, number: Any) -> bool:
         return False
 
 
-def reject_booleans(left: Any, right: Any) -> None:
-    """Raises `FilterError` if a merge value, which is always text, is compared with true or false."""
+def _reject_booleans(left: Any, right: Any) -> None:
+    """A merge value is always text."""
     for value, other in ((left, right), (right, left)):
         if isinstance(value, FieldValue) and isinstance(other, bool):
             reason = 'is text, which is never true or false. Compare it with quoted text, such as == "yes".'
@@ -86,7 +95,3 @@ def _name_for_error(value: Any) -> Any:
 
 def is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)

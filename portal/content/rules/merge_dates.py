@@ -27,7 +27,11 @@ _DATE_PATTERNS = tuple(
     )
 )
 _DIRECTIVE = re.compile(r"%([-_0^]?)([A-Za-z%]?)")
-_DATE_DIRECTIVES, _TIME_DIRECTIVES, _ZONE_DIRECTIVES = set("aAbBCdegGhjmuUVwWyYDFx%nt"), set("HIklLMpPSRTXrc"), set("zZ")
+_DATE_DIRECTIVES, _TIME_DIRECTIVES, _ZONE_DIRECTIVES = (
+    set("aAbBCdegGhjmuUVwWyYDFx%nt"),
+    set("HIklLMpPSRTXrc"),
+    set("zZ"),
+)
 _TAKE_NO_FLAG = set("DFhxRTXrcL")
 
 

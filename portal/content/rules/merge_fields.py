@@ -19,9 +19,8 @@ from liquid.exceptions import LiquidError
 from liquid.stringify import to_liquid_string
 
 from portal.content.rules import liquid_patches, merge_budget, merge_filters, merge_limits, merge_requirements
-from portal.content.rules.field_values import FieldValue, UrlEncoded, with_field
+from portal.content.rules.field_values import FieldValue, FilterError, UrlEncoded, with_field
 from portal.content.rules.markdown_literals import mark_literal
-from portal.content.rules.merge_filters import UnusableValue
 from portal.content.rules.merge_requirements import CheckedOutputNode
 from portal.messages.rules import sms_lookalikes
 
@@ -36,6 +35,7 @@ ACCOUNT_FIELDS: dict[str, str] = {
 
 _DATA = "data"
 _rejects_blanks: ContextVar[bool] = ContextVar("rejects_blanks", default=False)
+_is_markdown: ContextVar[bool] = ContextVar("is_markdown", default=False)
 _PLAIN_FIELD = re.compile(r"\{\{ *([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?) *\}\}")
 _FIELD_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 
@@ -55,19 +55,13 @@ class _LimitedEnvironment(Environment):
     context_depth_limit = 12
 
 
-class _PlainOutput(CheckedOutputNode):
-    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        merge_budget.spend_steps(1)
-        _reject_blanks(self, context)
-        return super().render_to_output(context, buffer)
-
-
-class _MarkdownOutput(CheckedOutputNode):
+class _Output(CheckedOutputNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         merge_budget.spend_steps(1)
         _reject_blanks(self, context)
         value = self.expression.evaluate(context)
-        return buffer.write(mark_literal(to_liquid_string(value, False), isinstance(value, UrlEncoded)))
+        text = to_liquid_string(value, False)
+        return buffer.write(mark_literal(text, isinstance(value, UrlEncoded)) if _is_markdown.get() else text)
 
 
 def _reject_blanks(node: CheckedOutputNode, context: RenderContext) -> None:
@@ -94,7 +88,7 @@ def check_template(source: str, fields: tuple[str, ...] = ()) -> CheckedTemplate
 
     `fields`, if given, are the only ones allowed: content blocks have neither account fields nor `data.…`.
     """
-    template = _parse_template(source, markdown=True)
+    template = _parse_template(source)
     variables = [variable for uses in template.analyze().globals.values() for variable in uses]
     data_fields = [_data_field_name(variable, source, fields) for variable in variables]
     names = tuple(dict.fromkeys(name for name in data_fields if name))
@@ -109,7 +103,7 @@ def render_body(source: str, values: Mapping[str, Any], reject_blanks: bool = Fa
     Raises `MergeError`; with `reject_blanks`, as in the other functions, also if a blank value would leave a gap.
     """
     text = _fill_plain_fields(source, values, markdown=True)
-    return _render(_parse_template(source, markdown=True), values, reject_blanks) if text is None else text
+    return _render(_parse_template(source), values, reject_blanks, markdown=True) if text is None else text
 
 
 def render_subject(source: str, values: Mapping[str, Any], reject_blanks: bool = False) -> str:
@@ -120,7 +114,7 @@ def render_subject(source: str, values: Mapping[str, Any], reject_blanks: bool =
 def render_text(source: str, values: Mapping[str, Any], reject_blanks: bool = False) -> str:
     """Plain text with the values unchanged."""
     text = _fill_plain_fields(source, values, markdown=False)
-    return _render(_parse_template(source, markdown=False), values, reject_blanks) if text is None else text
+    return _render(_parse_template(source), values, reject_blanks) if text is None else text
 
 
 def has_only_plain_fields(source: str) -> bool:
@@ -155,30 +149,27 @@ def as_samples(values: Mapping[str, str]) -> dict[str, str]:
 
 
 @functools.lru_cache(maxsize=256)
-def _parse_template(source: str, markdown: bool) -> BoundTemplate:
+def _parse_template(source: str) -> BoundTemplate:
     try:
         merge_limits.check_limits(source)
-        template = _environment(markdown).from_string(source)
+        template = _environment().from_string(source)
         liquid_patches.patch_template(template)
         merge_requirements.find_required_names(template)
         return template
     except LiquidError as error:
         raise _merge_error(error, source) from error
-    except merge_limits.TemplateLimitError as error:
-        raise MergeError(str(error), source.count("\n", 0, error.offset) + 1) from error
     except RecursionError as error:
         raise MergeError(_describe_liquid_error("limit reached")) from error
 
 
-@functools.lru_cache(maxsize=2)
-def _environment(markdown: bool) -> Environment:
+@functools.lru_cache(maxsize=1)
+def _environment() -> Environment:
     environment = _LimitedEnvironment(undefined=StrictUndefined)
     environment.filters = merge_filters.build_filters(environment.filters)
     for tag in ("include", "render", "capture", "tablerow", "cycle"):
         del environment.tags[tag]
     for tag_class in (Output, EchoTag):
-        node_class = _MarkdownOutput if markdown else _PlainOutput
-        environment.add_tag(type(tag_class.__name__, (tag_class,), {"node_class": node_class}))
+        environment.add_tag(type(tag_class.__name__, (tag_class,), {"node_class": _Output}))
     return environment
 
 
@@ -206,9 +197,12 @@ def _fill_plain_fields(source: str, values: Mapping[str, Any], markdown: bool) -
     return "".join(output)
 
 
-def _render(template: BoundTemplate, values: Mapping[str, Any], reject_blanks: bool = False) -> str:
+def _render(
+    template: BoundTemplate, values: Mapping[str, Any], reject_blanks: bool = False, markdown: bool = False
+) -> str:
     merge_budget.reset_budget()
     _rejects_blanks.set(reject_blanks)
+    _is_markdown.set(markdown)
     try:
         return template.render(**_with_field_names(values))
     except LiquidError as error:
@@ -245,8 +239,8 @@ def _merge_error(error: LiquidError, source: str | None = None) -> MergeError:
         line = token.source.count("\n", 0, token.start_index) + 1
     elif source is not None:
         line = source.rstrip("\n").count("\n") + 1
-    if isinstance(error, UnusableValue):
-        return MergeError(str(error.args[0]), line, error.field)
+    if isinstance(error, FilterError):
+        return MergeError(str(error.args[0]), line, error.field_name)
     return MergeError(_describe_liquid_error(str(error.args[0]) if error.args else "the template has an error"), line)
 
 

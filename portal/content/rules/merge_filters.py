@@ -5,9 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from liquid.exceptions import FilterArgumentError
-from liquid.token import Token
-
 from portal.content.rules import merge_budget, merge_dates, merge_numbers
 from portal.content.rules.field_values import FilterError, UrlEncoded, propagate_field
 
@@ -101,16 +98,8 @@ _INTEGER_ARGUMENTS = {"slice": 2, "truncate": 1, "truncatewords": 1}
 """How many of a filter's first arguments must be whole numbers."""
 
 
-class UnusableValue(FilterArgumentError):
-    """A `FilterError` as Liquid raises it; `field` is the field of the value, or empty."""
-
-    def __init__(self, error: FilterError, token: Token | None = None) -> None:
-        super().__init__(error.message, token=token)
-        self.field = error.field
-
-
 def build_filters(built_in: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
-    """Liquid's own filters and ours, with limits and error handling."""
+    """Liquid's own filters and ours, with limits."""
     return {
         name: _guard_filter(_CUSTOM_FILTERS.get(name) or built_in[name], _INTEGER_ARGUMENTS.get(name, 0))
         for name in FILTER_HELP
@@ -121,13 +110,8 @@ def _guard_filter(function: Callable[..., Any], integer_count: int) -> Callable[
     @functools.wraps(function)
     def call(value: Any, *args: Any, **kwargs: Any) -> Any:
         merge_budget.check_filter_input(value, args)
-        try:
-            integers = map(merge_numbers.to_integer, args[:integer_count])
-            result = function(value, *integers, *args[integer_count:], **kwargs)
-        except FilterError as error:
-            raise UnusableValue(error) from error
-        except merge_numbers.ResultTooLarge as error:
-            raise merge_budget.BudgetExceeded("number limit reached", token=None) from error
+        integers = map(merge_numbers.to_integer, args[:integer_count])
+        result = function(value, *integers, *args[integer_count:], **kwargs)
         merge_budget.check_filter_output(result)
         return propagate_field(result, (value, *args))
 

@@ -5,6 +5,9 @@ Liquid's lexer is quadratic: unclosed tags or long runs of blanks would take min
 
 import re
 
+from liquid.exceptions import LiquidSyntaxError
+from liquid.token import Token
+
 MAX_TEMPLATE_CHARACTERS = 50_000
 MAX_TAGS = 1_000
 MAX_TAG_LENGTH = 1_000
@@ -18,31 +21,23 @@ _VERBATIM = ("raw", "doc")
 _BLOCKS = ("if", "unless", "case", "for", "ifchanged")
 
 
-class TemplateLimitError(ValueError):
-    """`offset` is the position in the source."""
-
-    def __init__(self, message: str, offset: int) -> None:
-        super().__init__(message)
-        self.offset = offset
-
-
 def check_limits(source: str) -> None:
-    """Raises `TemplateLimitError`."""
+    """Raises `LiquidSyntaxError`."""
     position = tags = depth = 0
     while opening := _TAG_START.search(source, position):
         start = opening.start()
         tags += 1
         if tags > MAX_TAGS:
-            raise TemplateLimitError(f"the template does too much: more than {MAX_TAGS:,} fields and tags.", start)
+            raise _error(f"the template does too much: more than {MAX_TAGS:,} fields and tags", source, start)
         position, name = _find_tag_end(source, start), _tag_name(source, start)
         depth += (name in _BLOCKS) - (name.startswith("end") and name[3:] in _BLOCKS)
         if depth > MAX_NESTING:
-            raise TemplateLimitError(f"the template does too much: conditions are nested {depth} deep.", start)
+            raise _error(f"the template does too much: conditions are nested {depth} deep", source, start)
         if name in _VERBATIM:
             position = _find_block_end(source, name, position)
     if len(source) > MAX_TEMPLATE_CHARACTERS:
-        raise TemplateLimitError(
-            f"a template may have {MAX_TEMPLATE_CHARACTERS:,} characters at most; this has {len(source):,}.", 0
+        raise _error(
+            f"a template may have {MAX_TEMPLATE_CHARACTERS:,} characters at most; this has {len(source):,}", source, 0
         )
 
 
@@ -51,16 +46,15 @@ def _find_tag_end(source: str, start: int) -> int:
     opening, closing = ("{{", "}}") if source[start + 1] == "{" else ("{%", "%}")
     end = source.find(closing, start + 2)
     if end < 0:
-        raise TemplateLimitError(f"“{opening}” is never closed: expected “{closing}”.", start)
+        raise _error(f"“{opening}” is never closed: expected “{closing}”", source, start)
     longest = MAX_LIQUID_TAG_LENGTH if _tag_name(source, start) == "liquid" else MAX_TAG_LENGTH
     if end - start > longest:
-        raise TemplateLimitError(
-            f"the text between “{opening}” and “{closing}” is longer than {longest:,} characters.", start
+        raise _error(
+            f"the text between “{opening}” and “{closing}” is longer than {longest:,} characters", source, start
         )
     if _BLANKS.search(source, start, end):
-        raise TemplateLimitError(
-            f"there are more than {MAX_CONSECUTIVE_BLANKS} spaces in a row between “{opening}” and “{closing}”.", start
-        )
+        problem = f"there are more than {MAX_CONSECUTIVE_BLANKS} spaces in a row between “{opening}” and “{closing}”"
+        raise _error(problem, source, start)
     return end + 2
 
 
@@ -73,5 +67,9 @@ def _find_block_end(source: str, name: str, start: int) -> int:
     """The offset after the closing tag. Linear overall: the first missing one ends the check."""
     closing = re.compile(rf"\{{%-?\s{{0,{MAX_CONSECUTIVE_BLANKS}}}end{name}\b").search(source, start)
     if closing is None:
-        raise TemplateLimitError(f"“{{% end{name} %}}” is missing.", start)
+        raise _error(f"“{{% end{name} %}}” is missing", source, start)
     return _find_tag_end(source, closing.start())
+
+
+def _error(message: str, source: str, offset: int) -> LiquidSyntaxError:
+    return LiquidSyntaxError(message, token=Token("", "", offset, source))

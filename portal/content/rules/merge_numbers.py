@@ -6,6 +6,8 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
 
+from liquid.exceptions import ResourceLimitError
+
 from portal.content.rules.field_values import FieldValue, FilterError
 from portal.core.rules import text_input
 
@@ -22,10 +24,6 @@ class PlainDecimal(Decimal):
 
     def __str__(self) -> str:
         return format(Decimal(self), "f")
-
-
-class ResultTooLarge(ArithmeticError):
-    """Larger than any notification needs."""
 
 
 class _SampleNumber(PlainDecimal):
@@ -68,7 +66,7 @@ def _calculate(rule: Callable[..., Decimal], value: Any, *others: Any) -> Any:
     with localcontext(Context(prec=80)):
         result = rule(*operands)
         if abs(result) > _MAX_RESULT:
-            raise ResultTooLarge
+            raise ResourceLimitError("number limit reached", token=None)
         result = result.quantize(_QUANTUM, ROUND_HALF_UP).normalize()
     sample = next((operand for operand in operands if isinstance(operand, _SampleNumber)), None)
     if sample is not None:

@@ -446,7 +446,9 @@ def test_missing_value_is_an_error() -> None:
 def test_fast_path_matches_real_rendering(source: str, name: str) -> None:
     values = merge_fields.merge_values(name, "a@example.org", "P-1", "Practitioner", {"note": name})
     for is_markdown, render in ((True, merge_fields.render_body), (False, merge_fields.render_text)):
-        assert render(source, values) == merge_fields._render(merge_fields._parse_template(source, is_markdown), values)
+        assert render(source, values) == merge_fields._render(
+            merge_fields._parse_template(source), values, markdown=is_markdown
+        )
 
 
 def test_fast_path_names_a_missing_value() -> None:
