@@ -16,7 +16,7 @@ from portal.content.rules.merge_fields import MergeError
 from portal.content.tables import content_versions
 from portal.content.tables.content_versions import ContentVersion
 from portal.core.context import settings
-from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.errors import InvalidInput
 from portal.core.rules import phone
 from portal.core.transaction import transaction
 from portal.messages.rules import sms_segments
@@ -66,7 +66,7 @@ class BlockPreview:
 
 def render_block(key: str, phone_number: str = "") -> RenderedBlock:
     """The current version, or the default if that version can no longer be rendered. Writes nothing."""
-    block, stored = BLOCKS[key], content_versions.current_block_version(key)
+    block, stored = BLOCKS[key], content_versions.current_block_versions().get(key)
     fields = _field_values(phone_number)
     if stored is not None:
         try:
@@ -97,55 +97,36 @@ def preview_block(key: str, text: str) -> BlockPreview:
     return BlockPreview(rendered, size, costs, issues, error, changes)
 
 
-def save_block(key: str, text: str, author_id: int | None, now_ms: int, base_version: int | None = None) -> int:
-    """The number of the current version: a new one, unless the text has not changed.
-
-    Raises `InvalidInput` for the field `text`, and `VersionConflict` if `base_version` is no longer current.
-    """
-    return _save_version(_find_block(key), text, None, author_id, now_ms, base_version)
-
-
-def restore_version(key: str, number: int, author_id: int | None, now_ms: int, base_version: int | None = None) -> int:
-    """Save the text of an older version as a new one; 0 is the default. Raises what `save_block` raises."""
-    block = _find_block(key)
-    texts = {version.number: version.text for version in content_versions.block_versions(key)}
-    text = {0: block.default, **texts}.get(number)
-    if text is None:
-        raise ActionRefused("This version does not exist.")
-    return _save_version(block, text, number, author_id, now_ms, base_version)
-
-
-def _save_version(
-    block: ContentBlock,
+def save_block(
+    key: str,
     text: str,
-    restored_from: int | None,
     author_id: int | None,
     now_ms: int,
-    base_version: int | None,
+    base_version: int | None = None,
+    restored_from: int | None = None,
 ) -> int:
-    text = _clean(text)
+    """The number of the current version: a new one, unless the text has not changed.
+
+    `restored_from` is the version that the text comes from; 0 is the default. Raises `InvalidInput` for the field
+    `text`, and `VersionConflict` if `base_version` is no longer current.
+    """
+    block, text = BLOCKS[key], _clean(text)
     if problem := _text_problem(block, text):
         raise InvalidInput({"text": problem})
     try:
         with transaction() as session:
-            stored = content_versions.current_block_version(block.key)
+            stored = content_versions.current_block_versions().get(key)
             number, current_text = (stored.number, stored.text) if stored else (0, block.default)
             if base_version is not None and base_version != number:
                 raise VersionConflict(number)
             if text == current_text:
                 return number
-            version = ContentVersion(key=block.key, number=number + 1, text=text, restored_from=restored_from)
+            version = ContentVersion(key=key, number=number + 1, text=text, restored_from=restored_from)
             version.created_at_ms, version.created_by_id = now_ms, author_id
             session.add(version)
         return number + 1
     except IntegrityError as error:  # on PostgreSQL two writers can read the same version number
         raise VersionConflict(number + 1) from error
-
-
-def _find_block(key: str) -> ContentBlock:
-    if key not in BLOCKS:
-        raise ActionRefused("This content block does not exist.")
-    return BLOCKS[key]
 
 
 def _clean(text: str) -> str:

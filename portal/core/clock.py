@@ -1,7 +1,7 @@
 """The clock. Entry points read it and pass the time to the rules.
 
-Hosts that share a database use the database's time: their own clocks may be minutes apart, so that one host's slots and
-so that one host's slots and mean nothing to the others (docs/reliability.md#one-clock).
+Hosts that share a database use the database's time: their own clocks may be minutes apart, so that one host's slots
+mean nothing to the others (docs/reliability.md#one-clock).
 """
 
 import time

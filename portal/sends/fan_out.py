@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Recipient
-from portal.content.links import new_link_tokens
+from portal.content.links import new_link_token
 from portal.content.rendering import RenderedMessage, render_message
 from portal.content.rules.merge_fields import MergeError
 from portal.core.context import settings
@@ -100,7 +100,8 @@ def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutCh
     deliveries: list[dict[str, Any]] = []
     version, query = send.version, routing_query(send.version, send.created_at_ms, now_ms)
     decisions, shared = decide_recipients(accounts, query), _shared_columns(send, now_ms)
-    for (account, decision), token in zip(decisions, new_link_tokens(len(accounts)), strict=True):
+    for account, decision in decisions:
+        token = new_link_token()
         common = shared | {"account_id": account.id, "queue_position": positions["next_sms_position"]}
         email = common | {"channel": "email", "state": DeliveryState.READY, "address": account.email}
         email["queue_position"] = positions["next_email_position"]

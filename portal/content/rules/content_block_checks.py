@@ -123,7 +123,6 @@ _PATTERNS = {
     "ended": r"\bno (?:more|further)\b|\b(?:not|never) (?:get|receive|be sent)|\b(?:un|de)subscribed|\bopted out"
     r"|\b(?:stopped|ended)\b",
 }
-_FIELD = re.compile(r"\{\{-?\s*(\w{1,40})\b[^{}]{0,200}\}\}")
 _ALL_SIX = ("sender", "purpose", "frequency", "rates", "help", "stop")
 
 _ALL_BLOCKS = (
@@ -194,11 +193,9 @@ BLOCKS: dict[str, ContentBlock] = {block.key: block for block in _ALL_BLOCKS}
 
 
 def find_wording_issues(key: str, text: str, organisation: str) -> tuple[WordingIssue, ...]:
-    """The required points that are missing. Merge fields count as filled in."""
+    """The required points that are missing in a text whose fields are filled in."""
     block = BLOCKS[key]
-    samples = {"organisation": organisation, "portal_url": "https://portal"}
-    filled = _FIELD.sub(lambda match: samples.get(match.group(1), "the number"), text)
-    plain = sms_segments.normalize_text(markdown.to_text(filled) if block.kind == "page" else filled)
+    plain = sms_segments.normalize_text(markdown.to_text(text) if block.kind == "page" else text)
     name = sms_segments.normalize_text(organisation)
     return tuple(_ISSUES[point] for point in block.required_points if not _mentions(point, plain, name))
 

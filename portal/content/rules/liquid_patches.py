@@ -23,7 +23,7 @@ from liquid.token import Token
 
 from portal.content.rules import merge_numbers
 from portal.content.rules.field_values import FieldValue, FilterError
-from portal.content.rules.merge_comparison import compare_values, equals, is_blank
+from portal.content.rules.merge_comparison import compare_values, equals
 
 
 def patch_template(template: BoundTemplate) -> None:

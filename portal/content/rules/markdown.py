@@ -1,7 +1,6 @@
 """Markdown to sanitised HTML and to plain text (docs/reliability.md#clean-output)."""
 
 import re
-from contextvars import ContextVar
 from functools import lru_cache
 
 import nh3
@@ -9,7 +8,7 @@ from markdown_it import MarkdownIt
 from markdown_it.common import normalize_url
 from markdown_it.token import Token
 
-from portal.content.rules.markdown_literals import MaskedMarkdown, mask_literals
+from portal.content.rules.markdown_literals import MaskedMarkdown, has_placeholder, mask_literals
 from portal.content.rules.markdown_text import tokens_to_text
 
 _TAGS = {"p", "br", "h1", "h2", "h3", "h4", "ul", "ol", "li", "strong", "em", "a", "code", "pre", "blockquote", "hr"}
@@ -18,9 +17,6 @@ _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
 _HEADINGS = {"h1": "h2", "h2": "h3", "h3": "h4", "h4": "h5", "h5": "h6", "h6": "h6"}
 MAX_TABLE_CELLS = 5_000
 """Larger tables are shown as typed, because parsing time grows with the number of cells."""
-_EMPTY_SOURCE = mask_literals("")
-_current_source: ContextVar[MaskedMarkdown] = ContextVar("current_source", default=_EMPTY_SOURCE)
-"""The source whose link addresses are being normalised."""
 
 
 def to_html(source: str) -> str:
@@ -47,11 +43,7 @@ def max_cell_count(source: str) -> int:
 def _parse(source: str) -> list[Token]:
     """Tokens with the values filled in, encoded for where they appear."""
     values = mask_literals(source)
-    before = _current_source.set(values)
-    try:
-        tokens = _markdown_parser(has_tables=max_cell_count(source) <= MAX_TABLE_CELLS).parse(values.source)
-    finally:
-        _current_source.reset(before)
+    tokens = _markdown_parser(has_tables=max_cell_count(source) <= MAX_TABLE_CELLS).parse(values.source)
     for token in tokens:
         for part in (token, *(token.children or [])):
             _fill_token(part, values)
@@ -59,9 +51,10 @@ def _parse(source: str) -> list[Token]:
 
 
 def _fill_token(token: Token, values: MaskedMarkdown) -> None:
-    """Link addresses are skipped: `_normalize_link` fills them in."""
     if token.type != "inline":
         token.content = values.fill_text(token.content)
+    if "href" in token.attrs:
+        token.attrs["href"] = normalize_url.normalizeLink(values.fill_url(str(token.attrs["href"])))
     if "title" in token.attrs:
         token.attrs["title"] = values.fill_text(str(token.attrs["title"]))
 
@@ -80,13 +73,9 @@ def _is_blank(inline: Token) -> bool:
     return all(child.type in ("text", "softbreak") and not child.content.strip() for child in inline.children or [])
 
 
-def _normalize_link(url: str) -> str:
-    return normalize_url.normalizeLink(_current_source.get().fill_url(url))
-
-
 def _validate_link(url: str) -> bool:
-    """With values every link is allowed: sanitising removes an unsafe address later."""
-    return bool(_current_source.get().literals) or normalize_url.validateLink(url)
+    """A link with a value is allowed: sanitising removes an unsafe address later."""
+    return has_placeholder(url) or normalize_url.validateLink(url)
 
 
 @lru_cache(maxsize=2)
@@ -94,6 +83,6 @@ def _markdown_parser(has_tables: bool) -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False}).disable("image")
     if has_tables:
         markdown.enable("table")
-    markdown.normalizeLink = _normalize_link  # type: ignore[method-assign]
+    markdown.normalizeLink = str  # type: ignore[method-assign]  # normalised when the values are filled in
     markdown.validateLink = _validate_link  # type: ignore[method-assign]
     return markdown

@@ -74,6 +74,10 @@ def mask_literals(source: str) -> MaskedMarkdown:
     return MaskedMarkdown(_VALUE.sub(placeholder, source), tuple(literals))
 
 
+def has_placeholder(part: str) -> bool:
+    return _PLACEHOLDER.search(part) is not None
+
+
 def _parse_literal(match: re.Match[str]) -> Literal:
     if match.group(1) is None:
         return Literal(match.group())

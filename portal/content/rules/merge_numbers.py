@@ -4,6 +4,7 @@ import operator
 import re
 from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
+from functools import partial
 from typing import Any
 
 from liquid.exceptions import ResourceLimitError
@@ -128,26 +129,16 @@ def _ceil(number: Decimal) -> Decimal:
     return number.to_integral_value(ROUND_CEILING)
 
 
-def _unary(rule: Callable[[Decimal], Decimal]) -> Callable[..., Any]:
-    return lambda value: _calculate(rule, value)
-
-
-def _binary(
-    rule: Callable[[Decimal, Decimal], Decimal], check: Callable[[Any], Any] = lambda other: other
-) -> Callable[..., Any]:
-    return lambda value, other: _calculate(rule, value, check(other))
-
-
 ARITHMETIC_FILTERS: dict[str, Callable[..., Any]] = {
-    "plus": _binary(operator.add),
-    "minus": _binary(operator.sub),
-    "times": _binary(operator.mul),
-    "divided_by": _binary(_divide, _nonzero),
-    "modulo": _binary(_modulo, _nonzero),
-    "at_least": _binary(max),
-    "at_most": _binary(min),
-    "abs": _unary(abs),
-    "ceil": _unary(_ceil),
-    "floor": _unary(_floor),
+    "plus": partial(_calculate, operator.add),
+    "minus": partial(_calculate, operator.sub),
+    "times": partial(_calculate, operator.mul),
+    "divided_by": lambda value, other: _calculate(_divide, value, _nonzero(other)),
+    "modulo": lambda value, other: _calculate(_modulo, value, _nonzero(other)),
+    "at_least": lambda value, other: _calculate(max, value, other),
+    "at_most": lambda value, other: _calculate(min, value, other),
+    "abs": partial(_calculate, abs),
+    "ceil": partial(_calculate, _ceil),
+    "floor": partial(_calculate, _floor),
     "round": _round,
 }

@@ -57,16 +57,13 @@ class _RequirementVisitor:
             tested = frozenset(name for test in _conditions(node) for name in self._referenced_fields(test))
             inner = replace(scope, tested_fields=scope.tested_fields | tested, is_unconditional=False)
             self.visit(child_nodes(node), inner)
+        elif isinstance(node, ForNode) and node.default is not None:  # a loop with an `else` tests its list
+            tested = scope.tested_fields.union(self._referenced_fields(node.expression))
+            self.visit(child_nodes(node), replace(scope, tested_fields=tested))
         else:
-            self.visit(child_nodes(node), self._loop_scope(node, scope) if isinstance(node, ForNode) else scope)
-
-    def _loop_scope(self, node: ForNode, scope: _Scope) -> _Scope:
-        """A loop with an `else` tests its list."""
-        if node.default is not None:
-            return replace(scope, tested_fields=scope.tested_fields.union(self._referenced_fields(node.expression)))
-        for _ in self._required_in(node.expression, scope):
-            continue
-        return scope
+            if isinstance(node, ForNode):
+                list(self._required_in(node.expression, scope))
+            self.visit(child_nodes(node), scope)
 
     def _required_in(self, expression: Expression, scope: _Scope) -> Iterator[str]:
         for name in self._output_fields(expression):

@@ -26,14 +26,8 @@ class ContentVersion(Base):
     created_by: Mapped[Account | None] = relationship()
 
 
-def current_block_version(key: str) -> ContentVersion | None:
-    """None while the default is in use."""
-    query = select(ContentVersion).where(ContentVersion.key == key).order_by(ContentVersion.number.desc())
-    return db.session.scalar(query.limit(1))
-
-
 def current_block_versions() -> dict[str, ContentVersion]:
-    """The current version of every block that has one, by key."""
+    """The current version of every block that has one, by key. The others use their default."""
     highest = select(ContentVersion.key, func.max(ContentVersion.number).label("number")).group_by(ContentVersion.key)
     newest = highest.subquery()
     is_newest = (ContentVersion.key == newest.c.key) & (ContentVersion.number == newest.c.number)

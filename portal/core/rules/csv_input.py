@@ -104,14 +104,15 @@ def decode_csv(raw: bytes) -> DecodedFile:
 def _decode_text(raw: bytes) -> DecodedFile:
     if raw.startswith(_WORKBOOK_SIGNATURES):
         raise CsvError(f"This is a workbook, not a CSV. Open it in a spreadsheet program. {_SAVE_AS}")
-    if raw.startswith((*_UTF_32, *_UTF_16)):
-        return DecodedFile(_decode_utf(raw))
-    if b"\x00" in raw:
+    encoding = "utf-32" if raw.startswith(_UTF_32) else "utf-16" if raw.startswith(_UTF_16) else "utf-8"
+    if encoding == "utf-8" and b"\x00" in raw:
         raise CsvError(f"The file contains null bytes, so it is not a CSV. {_SAVE_AS}")
     try:
-        return DecodedFile(raw.decode("utf-8"))
+        return DecodedFile(raw.decode(encoding))
     except UnicodeDecodeError as error:
-        return _decode_windows_1252(raw, error)
+        if encoding == "utf-8":
+            return _decode_windows_1252(raw, error)
+        raise CsvError(f"The file starts as {encoding.upper()} but is damaged further on. {_SAVE_AS}") from error
 
 
 def has_column(text: str, column: str) -> bool:
@@ -172,14 +173,6 @@ def _read_rows(
         if len(result.errors) >= MAX_ROW_ERRORS:
             return replace(result, stopped_at_row=row.row_number)
     return result
-
-
-def _decode_utf(raw: bytes) -> str:
-    name = "utf-32" if raw.startswith(_UTF_32) else "utf-16"
-    try:
-        return raw.decode(name)
-    except UnicodeDecodeError as error:
-        raise CsvError(f"The file starts as {name.upper()} but is damaged further on. {_SAVE_AS}") from error
 
 
 def _decode_windows_1252(raw: bytes, error: UnicodeDecodeError) -> DecodedFile:

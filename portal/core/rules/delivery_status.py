@@ -4,94 +4,73 @@ States only move forward: an event moves a delivery to a state of higher rank, a
 conflicting event is stored and changes nothing (docs/reliability.md#states-only-move-forward).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 
-class DeliveryState(StrEnum):
-    """The value is what `delivery.state` holds. `NO_RECEIPT` is shown, never stored."""
-
-    READY = "ready"
-    DEFERRED = "deferred"
-    PAUSED = "paused"
-    SENDING = "sending"
-    UNKNOWN = "unknown"
-    ACCEPTED = "accepted"
-    SENT = "sent"
-    NO_RECEIPT = "no_receipt"
-    HANDED_OFF = "handed_off"
-    DELIVERED = "delivered"
-    UNDELIVERED = "undelivered"
-    FAILED = "failed"
-    REJECTED = "rejected"
-    OPTED_OUT = "opted_out"
-    SKIPPED = "skipped"
-    CANCELED = "canceled"
-    SIMULATED = "simulated"
-    SIMULATED_REJECTED = "simulated_rejected"
-    EXPIRED = "expired"
-
-
 class StateGroup(StrEnum):
-    """The groups that progress counts show, in the order in which a message passes through them."""
+    """The groups that progress counts show, in the order in which a message passes through them, with their labels."""
 
-    WAITING = "waiting"
-    SENDING = "sending"
-    ACCEPTED = "accepted"
-    NO_RECEIPT = "no_receipt"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    SIMULATED = "simulated"
-    CANCELED = "canceled"
-    SKIPPED = "skipped"
+    label: str
+
+    def __new__(cls, value: str, label: str) -> "StateGroup":
+        group = str.__new__(cls, value)
+        group._value_, group.label = value, label
+        return group
+
+    WAITING = "waiting", "Waiting"
+    SENDING = "sending", "Being sent"
+    ACCEPTED = "accepted", "On their way"
+    NO_RECEIPT = "no_receipt", "Final status not reported"
+    DELIVERED = "delivered", "Delivered"
+    FAILED = "failed", "Not delivered"
+    SIMULATED = "simulated", "Simulated"
+    CANCELED = "canceled", "Cancelled"
+    SKIPPED = "skipped", "Not texted"
 
 
-@dataclass(frozen=True)
-class StateInfo:
-    """`tone` (ok, wait, bad, off) is the colour of the label."""
+class DeliveryState(StrEnum):
+    """The value is what `delivery.state` holds. `NO_RECEIPT` is shown, never stored.
 
-    name: DeliveryState
+    `tone` (ok, wait, bad, off) is the colour of the label. States of the highest rank are final.
+    """
+
     label: str
     tone: str
     rank: int
     group: StateGroup
-    final: bool = False
+
+    def __new__(cls, value: str, label: str, tone: str, rank: int, group: StateGroup) -> "DeliveryState":
+        state = str.__new__(cls, value)
+        state._value_, state.label, state.tone, state.rank, state.group = value, label, tone, rank, group
+        return state
+
+    READY = "ready", "Waiting to be sent", "wait", 0, StateGroup.WAITING
+    DEFERRED = "deferred", "Waiting for the end of quiet hours", "wait", 0, StateGroup.WAITING
+    PAUSED = "paused", "Paused", "wait", 0, StateGroup.WAITING
+    SENDING = "sending", "Being sent", "wait", 1, StateGroup.SENDING
+    UNKNOWN = "unknown", "Sent, outcome not known yet", "wait", 2, StateGroup.SENDING
+    ACCEPTED = "accepted", "Accepted for delivery", "wait", 3, StateGroup.ACCEPTED
+    SENT = "sent", "Sent to the carrier", "wait", 4, StateGroup.ACCEPTED
+    NO_RECEIPT = "no_receipt", "Final status not reported", "off", 5, StateGroup.NO_RECEIPT
+    HANDED_OFF = "handed_off", "Handed to the mail server", "ok", 9, StateGroup.DELIVERED
+    DELIVERED = "delivered", "Delivered", "ok", 9, StateGroup.DELIVERED
+    UNDELIVERED = "undelivered", "Not delivered", "bad", 9, StateGroup.FAILED
+    FAILED = "failed", "Not delivered", "bad", 9, StateGroup.FAILED
+    REJECTED = "rejected", "Rejected", "bad", 9, StateGroup.FAILED
+    OPTED_OUT = "opted_out", "Opted out", "off", 9, StateGroup.SKIPPED
+    SKIPPED = "skipped", "Not texted", "off", 9, StateGroup.SKIPPED
+    CANCELED = "canceled", "Cancelled", "off", 9, StateGroup.CANCELED
+    SIMULATED = "simulated", "Simulated: accepted", "off", 9, StateGroup.SIMULATED
+    SIMULATED_REJECTED = "simulated_rejected", "Simulated: rejected", "off", 9, StateGroup.SIMULATED
+    EXPIRED = "expired", "Given up", "bad", 9, StateGroup.FAILED
+
+    @property
+    def final(self) -> bool:
+        return self.rank == 9
 
 
-_STATES = (
-    StateInfo(DeliveryState.READY, "Waiting to be sent", "wait", 0, StateGroup.WAITING),
-    StateInfo(DeliveryState.DEFERRED, "Waiting for the end of quiet hours", "wait", 0, StateGroup.WAITING),
-    StateInfo(DeliveryState.PAUSED, "Paused", "wait", 0, StateGroup.WAITING),
-    StateInfo(DeliveryState.SENDING, "Being sent", "wait", 1, StateGroup.SENDING),
-    StateInfo(DeliveryState.UNKNOWN, "Sent, outcome not known yet", "wait", 2, StateGroup.SENDING),
-    StateInfo(DeliveryState.ACCEPTED, "Accepted for delivery", "wait", 3, StateGroup.ACCEPTED),
-    StateInfo(DeliveryState.SENT, "Sent to the carrier", "wait", 4, StateGroup.ACCEPTED),
-    StateInfo(DeliveryState.NO_RECEIPT, "Final status not reported", "off", 5, StateGroup.NO_RECEIPT),
-    StateInfo(DeliveryState.HANDED_OFF, "Handed to the mail server", "ok", 9, StateGroup.DELIVERED, final=True),
-    StateInfo(DeliveryState.DELIVERED, "Delivered", "ok", 9, StateGroup.DELIVERED, final=True),
-    StateInfo(DeliveryState.UNDELIVERED, "Not delivered", "bad", 9, StateGroup.FAILED, final=True),
-    StateInfo(DeliveryState.FAILED, "Not delivered", "bad", 9, StateGroup.FAILED, final=True),
-    StateInfo(DeliveryState.REJECTED, "Rejected", "bad", 9, StateGroup.FAILED, final=True),
-    StateInfo(DeliveryState.OPTED_OUT, "Opted out", "off", 9, StateGroup.SKIPPED, final=True),
-    StateInfo(DeliveryState.SKIPPED, "Not texted", "off", 9, StateGroup.SKIPPED, final=True),
-    StateInfo(DeliveryState.CANCELED, "Cancelled", "off", 9, StateGroup.CANCELED, final=True),
-    StateInfo(DeliveryState.SIMULATED, "Simulated: accepted", "off", 9, StateGroup.SIMULATED, final=True),
-    StateInfo(DeliveryState.SIMULATED_REJECTED, "Simulated: rejected", "off", 9, StateGroup.SIMULATED, final=True),
-    StateInfo(DeliveryState.EXPIRED, "Given up", "bad", 9, StateGroup.FAILED, final=True),
-)
-STATES: dict[str, StateInfo] = {state.name: state for state in _STATES}
-GROUPS: dict[str, str] = {
-    StateGroup.WAITING: "Waiting",
-    StateGroup.SENDING: "Being sent",
-    StateGroup.ACCEPTED: "On their way",
-    StateGroup.NO_RECEIPT: "Final status not reported",
-    StateGroup.DELIVERED: "Delivered",
-    StateGroup.FAILED: "Not delivered",
-    StateGroup.SIMULATED: "Simulated",
-    StateGroup.CANCELED: "Cancelled",
-    StateGroup.SKIPPED: "Not texted",
-}
-
+STATES: dict[str, DeliveryState] = {state.value: state for state in DeliveryState}
+GROUPS: dict[str, str] = {group: group.label for group in StateGroup}
 _EMAIL_GROUPS = {**GROUPS, StateGroup.DELIVERED: "Handed to the mail server", StateGroup.SKIPPED: "Not sent"}
 
 
@@ -100,13 +79,13 @@ def group_labels(channel: str) -> dict[str, str]:
     return _EMAIL_GROUPS if channel == "email" else GROUPS
 
 
-UNSENT = tuple(state.name for state in _STATES if state.rank < STATES[DeliveryState.ACCEPTED].rank)
+UNSENT = tuple(state for state in DeliveryState if state.rank < DeliveryState.ACCEPTED.rank)
 """States in which the message may still have to be sent."""
 
-WAITING = tuple(state.name for state in _STATES if state.group is StateGroup.WAITING)
+WAITING = tuple(state for state in DeliveryState if state.group is StateGroup.WAITING)
 """States in which the message can be paused or cancelled, because no attempt is in progress."""
 
-OPEN = tuple(state.name for state in _STATES if not state.final)
+OPEN = tuple(state for state in DeliveryState if not state.final)
 """States that can still change."""
 
 AWAITING_RECEIPT = (DeliveryState.ACCEPTED, DeliveryState.SENT)
@@ -154,4 +133,4 @@ def can_transition(current: str, to: str) -> bool:
 
 def states_before(to: str) -> tuple[DeliveryState, ...]:
     """The states from which evidence may move a delivery to `to`."""
-    return tuple(state.name for state in _STATES if can_transition(state.name, to))
+    return tuple(state for state in DeliveryState if can_transition(state.name, to))

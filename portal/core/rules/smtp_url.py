@@ -1,10 +1,8 @@
 """Parses `PORTAL_SMTP_URL`, and decides when the connection must be encrypted."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TypeVar
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import idna
@@ -17,7 +15,6 @@ _ENCODING_HELP = "PORTAL_SMTP_URL: write characters such as ü in UTF-8, or as %
 _STARTTLS = ("offered", "always", "never")
 _PORTS = {"smtp": 25, "smtps": 465}
 _CONTROL, _SURROGATE = re.compile(r"[\x00-\x1f\x7f]"), re.compile("[\ud800-\udfff]")
-_T = TypeVar("_T")
 
 
 class SmtpUrlError(ValueError):
@@ -54,19 +51,18 @@ class SmtpServer:
 
 def parse_smtp_url(url: str) -> SmtpServer:
     """`smtp[s]://[user:password@]host[:port][?starttls=always|offered|never][&ca=FILE]`. Raises `SmtpUrlError`."""
-    parts = _split_url(url.strip())
-    if parts.fragment or parts.path not in ("", "/"):
-        raise SmtpUrlError(_FORMAT_HELP)
-    options = _parse_options(parts)
-    server = SmtpServer(
-        host=_encode_host(parts.hostname or ""),
-        port=_read_part(lambda: parts.port) or _PORTS[parts.scheme],
-        tls=parts.scheme == "smtps",
-        user=_decode_part(parts.username),
-        password=_decode_part(parts.password),
-        starttls=options.get("starttls", "offered"),
-        ca_file=options.get("ca", ""),
-    )
+    if _SURROGATE.search(url):  # the environment has another encoding, whose bytes become surrogates (PEP 383)
+        raise SmtpUrlError(_ENCODING_HELP)
+    try:
+        server = _parse_server(urlsplit(url.strip()))
+    except SmtpUrlError:
+        raise
+    except UnicodeDecodeError as error:
+        raise SmtpUrlError(_ENCODING_HELP) from error
+    except UnicodeError as error:
+        raise SmtpUrlError(f"PORTAL_SMTP_URL has an invalid host: {error}.") from error
+    except ValueError as error:
+        raise SmtpUrlError(_FORMAT_HELP) from error
     if bool(server.user) != bool(server.password):
         raise SmtpUrlError("PORTAL_SMTP_URL has a user without a password, or a password without a user.")
     if server.user and server.starttls == "never" and not server.tls and not server.is_loopback:
@@ -76,35 +72,25 @@ def parse_smtp_url(url: str) -> SmtpServer:
     return server
 
 
-def _split_url(url: str) -> SplitResult:
-    if _SURROGATE.search(url):  # the environment has another encoding, whose bytes become surrogates (PEP 383)
-        raise SmtpUrlError(_ENCODING_HELP)
-    parts = _read_part(lambda: urlsplit(url))
-    if parts is None or parts.scheme not in _PORTS or not parts.hostname:
+def _parse_server(parts: SplitResult) -> SmtpServer:
+    """Raises `ValueError`, such as what the standard library and `idna` raise."""
+    if parts.scheme not in _PORTS or not parts.hostname or parts.fragment or parts.path not in ("", "/"):
         raise SmtpUrlError(_FORMAT_HELP)
-    return parts
-
-
-def _read_part(read: Callable[[], _T]) -> _T:
-    """The standard library parses some parts of a URL only on access, and raises ValueError then."""
-    try:
-        return read()
-    except ValueError as error:
-        raise SmtpUrlError(_FORMAT_HELP) from error
-
-
-def _encode_host(name: str) -> str:
-    try:
-        return name if name.isascii() else idna.encode(name, uts46=True).decode()
-    except (idna.IDNAError, UnicodeError) as error:
-        raise SmtpUrlError(f"PORTAL_SMTP_URL has an invalid host: {name}.") from error
+    options = _parse_options(parts)
+    host = parts.hostname
+    return SmtpServer(
+        host=host if host.isascii() else idna.encode(host, uts46=True).decode(),
+        port=parts.port or _PORTS[parts.scheme],
+        tls=parts.scheme == "smtps",
+        user=_decode_part(parts.username),
+        password=_decode_part(parts.password),
+        starttls=options.get("starttls", "offered"),
+        ca_file=options.get("ca", ""),
+    )
 
 
 def _decode_part(text: str | None) -> str:
-    try:
-        decoded = unquote(text or "", errors="strict")
-    except UnicodeDecodeError as error:
-        raise SmtpUrlError(_ENCODING_HELP) from error
+    decoded = unquote(text or "", errors="strict")
     if _CONTROL.search(decoded):
         raise SmtpUrlError("PORTAL_SMTP_URL: user and password must not contain control characters.")
     return decoded

@@ -62,26 +62,16 @@ def fit_one_segment(subject: str, link: str) -> FittedText:
     Emoji are removed before words are cut: a single emoji reduces the limit from 160 to 70 characters.
     """
     plain = transliterate(subject)
-    subject_text = " ".join(plain.text.split())
-    if (fitted := _fit_unshortened(subject_text, link)) is not None:
-        return FittedText(fitted.text, False, fitted.size, plain.replacements)
-    without_emoji, emoji = sms_lookalikes.strip_emoji(subject_text)
-    if without_emoji and (fitted := _fit_unshortened(without_emoji, link)) is not None:
-        return FittedText(fitted.text, False, fitted.size, plain.replacements, emoji)
-    shortened, shortened_without_emoji = _shorten(subject_text, link), _shorten(without_emoji, link)
-    prefers_without_emoji = _count_alphanumeric(shortened_without_emoji) > _count_alphanumeric(shortened)
-    text = shortened_without_emoji if prefers_without_emoji else shortened
-    return FittedText(text, True, measure_sms(text), plain.replacements, emoji if prefers_without_emoji else ())
-
-
-def _fit_unshortened(subject: str, link: str) -> FittedText | None:
-    text = f"{subject} {link}".strip()
-    size = measure_sms(text)
-    return FittedText(text, False, size) if size.segments <= 1 else None
-
-
-def _count_alphanumeric(text: str) -> int:
-    return sum(map(str.isalnum, text))
+    with_emoji = " ".join(plain.text.split())
+    without_emoji, emoji = sms_lookalikes.strip_emoji(with_emoji)
+    candidates: list[tuple[str, tuple[str, ...]]] = [(with_emoji, ()), (without_emoji, emoji)]
+    for words, removed in candidates[: 2 if without_emoji else 1]:
+        text = f"{words} {link}".strip()
+        if (size := measure_sms(text)).segments <= 1:
+            return FittedText(text, False, size, plain.replacements, removed)
+    shortened = [(_shorten(words, link), removed) for words, removed in candidates]
+    text, removed = max(shortened, key=lambda candidate: sum(map(str.isalnum, candidate[0])))
+    return FittedText(text, True, measure_sms(text), plain.replacements, removed)
 
 
 def _shorten(subject: str, link: str) -> str:

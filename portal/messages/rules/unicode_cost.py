@@ -2,34 +2,26 @@
 
 from dataclasses import dataclass
 
-from portal.messages.rules import sms_segments
-from portal.messages.rules.sms_lookalikes import CharacterReplacement, printable_form, transliterate
+from portal.messages.rules.sms_lookalikes import GSM7_EXTENSION, printable_form
+from portal.messages.rules.sms_segments import measure_sms
 
 
 @dataclass(frozen=True)
 class EncodingCost:
-    """`plain_segments` is the size with all replacements made. A replacement is "" if there is none."""
+    """`ucs2_characters` are in printable form; `plain_segments` is the size without them."""
 
-    ucs2_characters: tuple[CharacterReplacement, ...]
+    ucs2_characters: tuple[str, ...]
     two_septet_characters: tuple[str, ...]
     plain_segments: int
 
 
 def encoding_cost(text: str) -> EncodingCost:
-    size = sms_segments.measure_sms(text)
-    replacements = {character: _replacement_for(character) for character in size.ucs2_characters}
-    plain_size = sms_segments.measure_sms("".join(replacements.get(character, character) for character in text))
-    two_septet_characters = tuple(character for character in dict.fromkeys(text) if _takes_two_septets(character))
-    costly = tuple(CharacterReplacement(printable_form(old), new.strip()) for old, new in replacements.items())
-    return EncodingCost(costly, () if costly else two_septet_characters, plain_size.segments)
-
-
-def _replacement_for(character: str) -> str:
-    """Return the GSM-7 look-alike; "" if there is none."""
-    replacement = transliterate(character).text
-    return "" if sms_segments.measure_sms(replacement).ucs2_characters else replacement
-
-
-def _takes_two_septets(character: str) -> bool:
-    size = sms_segments.measure_sms(character)
-    return size.encoding == "GSM-7" and size.units == 2
+    """The cost of a text whose look-alikes are already replaced."""
+    ucs2_characters = measure_sms(text).ucs2_characters
+    plain_text = "".join(character for character in text if character not in ucs2_characters)
+    two_septet_characters = tuple(character for character in dict.fromkeys(text) if character in GSM7_EXTENSION)
+    return EncodingCost(
+        tuple(map(printable_form, ucs2_characters)),
+        () if ucs2_characters else two_septet_characters,
+        measure_sms(plain_text).segments,
+    )

@@ -87,4 +87,4 @@ def _in_group(group: str) -> ColumnElement[bool]:
     no_receipt = and_(Delivery.state.in_(AWAITING_RECEIPT), Delivery.due_at_ms >= NO_FURTHER_CHECK_MS)
     if group == STATES[DeliveryState.NO_RECEIPT].group:
         return no_receipt
-    return and_(Delivery.state.in_([state.name for state in STATES.values() if state.group == group]), not_(no_receipt))
+    return and_(Delivery.state.in_([state for state in DeliveryState if state.group == group]), not_(no_receipt))

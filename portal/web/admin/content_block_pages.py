@@ -79,10 +79,10 @@ def version(key: str, number: int) -> ResponseReturnValue:
 @allow("admin")
 def restore(key: str, number: int) -> ResponseReturnValue:
     """Version 0 resets the block to the default."""
-    _find_version(_versions(_block(key)), number)
+    text = _find_version(_versions(_block(key)), number).text
     base_version = RestoreForm().base_version.data
     try:
-        new_number = content_blocks.restore_version(key, number, current_user.id, now_ms(), base_version)
+        new_number = content_blocks.save_block(key, text, current_user.id, now_ms(), base_version, number)
     except VersionConflict as error:
         return _version_page(key, number, f"{error.message} Check it below, then try again.")
     except InvalidInput as error:
