@@ -133,4 +133,4 @@ def can_transition(current: str, to: str) -> bool:
 
 def states_before(to: str) -> tuple[DeliveryState, ...]:
     """The states from which evidence may move a delivery to `to`."""
-    return tuple(state for state in DeliveryState if can_transition(state.name, to))
+    return tuple(state for state in DeliveryState if can_transition(state, to))
