@@ -45,14 +45,10 @@ class GroupCommit(Generic[Item]):
         try:
             self._work([pending.item for pending in group])
         except Exception as error:
-            for pending in group:
-                pending.error = error if len(group) == 1 else self._commit_alone(pending)
+            if len(group) == 1:
+                group[0].error = error
+            else:
+                for pending in group:
+                    self._commit_group([pending])
         for pending in group:
             pending.done = True
-
-    def _commit_alone(self, pending: _PendingItem[Item]) -> Exception | None:
-        try:
-            self._work([pending.item])
-        except Exception as error:
-            return error
-        return None

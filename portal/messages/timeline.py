@@ -169,8 +169,7 @@ def _conflict_entry(entry: AuditEntry) -> TimelineEntry:
 
 
 def _receipt_entry(receipt: Receipt) -> TimelineEntry:
-    to = delivery_status.state_for_receipt(receipt.status, receipt.error_code)
-    state = STATES[to] if to else None
+    state = delivery_status.state_for_receipt(receipt.status, receipt.error_code)
     label = _TWILIO_STATUS_LABELS.get(receipt.status) or (state.label if state else receipt.status)
     error_message = str((receipt.raw or {}).get("ErrorMessage", ""))
     detail = explain_error_code(receipt.error_code, error_message).sentence if receipt.error_code else ""

@@ -83,6 +83,7 @@ def _markdown_parser(has_tables: bool) -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False}).disable("image")
     if has_tables:
         markdown.enable("table")
-    markdown.normalizeLink = str  # type: ignore[method-assign]  # normalised when the values are filled in
+    # Addresses are normalised when the values are filled in.
+    markdown.normalizeLink = lambda url: url  # type: ignore[method-assign]
     markdown.validateLink = _validate_link  # type: ignore[method-assign]
     return markdown

@@ -73,7 +73,7 @@ def _comparable_value(value: Any) -> Any:
         with suppress(FilterError):
             return merge_numbers.parse_number(value)
         with suppress(FilterError):
-            return merge_dates.parse_date(value).value
+            return merge_dates.parse_date(value)[0]
     formats = f"Write it as {merge_numbers.NUMBER_FORMATS}, or as {merge_dates.DATE_FORMATS}."
     reason = f"is not a number or a complete date, so < and > cannot compare it. {formats}"
     raise FilterError(_name_for_error(value), reason)

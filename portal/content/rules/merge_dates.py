@@ -2,7 +2,6 @@
 
 import calendar
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -35,12 +34,6 @@ _DATE_DIRECTIVES, _TIME_DIRECTIVES, _ZONE_DIRECTIVES = (
 _TAKE_NO_FLAG = set("DFhxRTXrcL")
 
 
-@dataclass(frozen=True)
-class ParsedDate:
-    value: datetime
-    has_time: bool
-
-
 def format_date(value: Any, format: str = "") -> str:
     """Raises `FilterError` for an incomplete date, or if the format needs a time or zone that the value lacks."""
     letters = _check_format(str(format))
@@ -48,13 +41,13 @@ def format_date(value: Any, format: str = "") -> str:
         return ""
     if isinstance(value, FieldValue) and value.is_sample:
         return value
-    parsed = parse_date(value)
+    at, has_time = parse_date(value)
     missing = "has no {}, which the format “{}” needs. Add one, such as {}."
-    if letters & _TIME_DIRECTIVES and not parsed.has_time:
+    if letters & _TIME_DIRECTIVES and not has_time:
         raise FilterError(value, missing.format("time of day", format, TIME_FORMATS))
-    if letters & _ZONE_DIRECTIVES and parsed.value.tzinfo is None:
+    if letters & _ZONE_DIRECTIVES and at.tzinfo is None:
         raise FilterError(value, missing.format("time zone", format, "-05:00 or UTC"))
-    return _DIRECTIVE.sub(lambda match: _format_directive(parsed.value, *match.groups()), str(format))
+    return _DIRECTIVE.sub(lambda match: _format_directive(at, *match.groups()), str(format))
 
 
 def _check_format(format: str) -> set[str]:
@@ -69,7 +62,8 @@ def _check_format(format: str) -> set[str]:
     return {letter for _, letter in directives}
 
 
-def parse_date(value: Any) -> ParsedDate:
+def parse_date(value: Any) -> tuple[datetime, bool]:
+    """The date, and whether the value gives a time of day. Raises `FilterError`."""
     text = text_input.clean_code(str(value)).casefold()
     match = next((match for pattern in _DATE_PATTERNS if (match := pattern.fullmatch(text))), None)
     if match is None:
@@ -82,7 +76,7 @@ def parse_date(value: Any) -> ParsedDate:
         raise FilterError(value, reason) from error
     if parts.get("weekday") and not _is_abbreviation(parts["weekday"], f"{at:%A}".casefold()):
         raise FilterError(value, f"has the wrong day of the week: that date is a {at:%A}.")
-    return ParsedDate(at, bool(parts["hour"]))
+    return at, bool(parts["hour"])
 
 
 def _iso_format(

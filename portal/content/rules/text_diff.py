@@ -20,17 +20,7 @@ def diff_words(before: str, after: str) -> tuple[DiffPart, ...]:
     old, new = _WORDS.findall(before), _WORDS.findall(after)
     parts: list[DiffPart] = []
     for tag, old_from, old_to, new_from, new_to in SequenceMatcher(None, old, new).get_opcodes():
-        if tag == "equal":
-            parts.append(DiffPart("unchanged", "".join(old[old_from:old_to])))
-        else:
-            parts += _split_change("".join(old[old_from:old_to]), "".join(new[new_from:new_to]))
+        removed, added = "".join(old[old_from:old_to]), "".join(new[new_from:new_to])
+        kinds = [("unchanged", added)] if tag == "equal" else [("removed", removed), ("added", added)]
+        parts += [DiffPart(kind, text) for kind, text in kinds]
     return tuple(part for part in parts if part.text)
-
-
-def _split_change(removed: str, added: str) -> list[DiffPart]:
-    """A trailing blank in both is not part of the change, because underlined blanks are hard to read."""
-    blank = added[len(added.rstrip()) :]
-    if not removed.endswith(blank):
-        blank = ""
-    changed = [DiffPart("removed", removed.removesuffix(blank)), DiffPart("added", added.removesuffix(blank))]
-    return [*changed, DiffPart("unchanged", blank)]
