@@ -1,17 +1,19 @@
 """Short links to a communication, and the tokens in them."""
 
 import string
-from secrets import SystemRandom
+from secrets import randbelow
 
 from portal.core.context import settings
 
 TOKEN_LENGTH = 8
-_RANDOM = SystemRandom()
+_ALPHABET = string.ascii_letters + string.digits
 
 
 def new_link_token() -> str:
     """One out of 62^8. It is not a secret: whoever follows a link must still sign in."""
-    return "".join(_RANDOM.choices(string.ascii_letters + string.digits, k=TOKEN_LENGTH))
+    base = len(_ALPHABET)
+    number = randbelow(base**TOKEN_LENGTH)
+    return "".join(_ALPHABET[number // base**place % base] for place in range(TOKEN_LENGTH))
 
 
 def communication_url(token: str) -> str:
