@@ -1,44 +1,40 @@
-"""When the last text of a send leaves: urgent texts go first, and sends take turns within their lane."""
+"""When the last text of a send leaves: urgent texts go first, and sends take turns within their lane, one text each.
 
-from collections.abc import Mapping, Sequence
+Texts are modelled as a fluid: between quiet-hours boundaries and completions the rates are constant.
+"""
+
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 
 from portal.core.rules.quiet_hours import QuietHours
-from portal.sends.rules.lane_simulation import SimulatedBacklog, simulate_lane
 
 LATE_AFTER_MS = 36_000_000
 """Ten hours, the longest that Twilio queues a text (docs/twilio.md#queue)."""
+_MAX_INTERVALS = 20_000
+"""Years of quiet hours. A send that takes longer effectively never ends."""
+_EPSILON = 1e-6
 
 
 class BlockReason(StrEnum):
     """Why no text of a send leaves now, so that there is no forecast."""
 
-    SEND_PAUSED = "send_paused"
-    LANE_PAUSED = "lane_paused"
-    SENDER_PAUSED = "sender_paused"
-    ONE_OF_SENDERS_PAUSED = "one_of_senders_paused"
-    SMS_OFF = "sms_off"
-    NOT_CONFIGURED = "not_configured"
-    PROVIDER_UNAVAILABLE = "provider_unavailable"
-    NO_WORKER = "no_worker"
+    SEND_PAUSED = "send_paused", "This send is paused"
+    LANE_PAUSED = "lane_paused", "The lane of this send is paused"
+    SENDER_PAUSED = "sender_paused", "The sending number is paused"
+    ONE_OF_SENDERS_PAUSED = "one_of_senders_paused", "One of the sending numbers is paused"
+    SMS_OFF = "sms_off", "Texts are switched off"
+    NOT_CONFIGURED = "not_configured", "The SMS gateway is not set up"
+    PROVIDER_UNAVAILABLE = "provider_unavailable", "The SMS gateway is not responding"
+    NO_WORKER = "no_worker", "No worker for texts is running"
 
-    @property
-    def label(self) -> str:
-        return _LABELS[self]
+    label: str
 
-
-_LABELS = {
-    BlockReason.SEND_PAUSED: "This send is paused",
-    BlockReason.LANE_PAUSED: "The lane of this send is paused",
-    BlockReason.SENDER_PAUSED: "The sending number is paused",
-    BlockReason.ONE_OF_SENDERS_PAUSED: "One of the sending numbers is paused",
-    BlockReason.SMS_OFF: "Texts are switched off",
-    BlockReason.NOT_CONFIGURED: "The SMS gateway is not set up",
-    BlockReason.PROVIDER_UNAVAILABLE: "The SMS gateway is not responding",
-    BlockReason.NO_WORKER: "No worker for texts is running",
-}
+    def __new__(cls, value: str, label: str) -> "BlockReason":
+        reason = str.__new__(cls, value)
+        reason._value_, reason.label = value, label
+        return reason
 
 
 @dataclass(frozen=True)
@@ -50,27 +46,8 @@ class Backlog:
     zones: Mapping[str, int] = field(default_factory=dict)
     deferred: int = 0
 
-    def __add__(self, other: "Backlog") -> "Backlog":
-        return Backlog(self.texts + other.texts, self.segments + other.segments)
-
 
 EMPTY_BACKLOG = Backlog(0, 0)
-
-
-@dataclass(frozen=True)
-class LaneContext:
-    """The urgent backlog leaves first, concurrent ones take turns with the send. Slots are taken for `busy_us`."""
-
-    urgent_backlog: Backlog = EMPTY_BACKLOG
-    concurrent_backlogs: tuple[Backlog, ...] = ()
-    busy_us: int = 0
-    quiet_hours: QuietHours | None = None
-
-
-@dataclass(frozen=True)
-class CompletionEstimate:
-    last_text_at_ms: int
-    expired_count: int
 
 
 def interleaved_segments(backlog: Backlog, others: Sequence[Backlog]) -> float:
@@ -79,22 +56,61 @@ def interleaved_segments(backlog: Backlog, others: Sequence[Backlog]) -> float:
 
 
 def estimate_completion(
-    backlog: Backlog, context: LaneContext, rate: float, now_ms: int, expires_at_ms: int | None = None
-) -> CompletionEstimate:
-    """`rate` is in segments per second."""
-    begins_ms = now_ms + max(0, context.busy_us) / 1000 + context.urgent_backlog.segments * 1000 / rate
-    others = [_to_simulated_backlog(other) for other in context.concurrent_backlogs if other.texts]
-    deadline_ms = inf if expires_at_ms is None else expires_at_ms
-    simulated = _to_simulated_backlog(backlog)
-    ends_ms, remaining = simulate_lane(simulated, others, begins_ms, rate, context.quiet_hours, deadline_ms)
-    return CompletionEstimate(max(now_ms, round(ends_ms - 1000 / rate)), round(remaining))
+    backlog: Backlog,
+    others: Sequence[Backlog],
+    rate: float,
+    begins_ms: float,
+    hours: QuietHours | None = None,
+    expires_at_ms: int | None = None,
+) -> tuple[float, float]:
+    """When the last text leaves at `rate` segments per second, and how many are still unsent when they expire.
+
+    `others` are the sends that take turns with this one.
+    """
+    drains = [_Drain(item) for item in (backlog, *others) if item.texts]
+    own = drains[0]
+    elapsed_ms = 0.0  # relative to the start, because floats are too coarse for milliseconds since 1970
+    expires_after_ms = inf if expires_at_ms is None else expires_at_ms - begins_ms
+    expired = own.remaining() if expires_after_ms < 0 else 0.0
+    for _ in range(_MAX_INTERVALS):
+        if own.remaining() < _EPSILON:
+            break
+        quiet, boundary_after_ms = _quiet_zones(drains, hours, begins_ms + elapsed_ms)
+        active = [item for item in drains if item.remaining(quiet) > _EPSILON]
+        texts_per_ms = rate / 1000 / sum(item.segments_per_text for item in active) if active else 0.0
+        interval_ms = min([boundary_after_ms, *(item.remaining(quiet) / texts_per_ms for item in active)])
+        if elapsed_ms <= expires_after_ms < elapsed_ms + interval_ms:
+            expired = own.remaining() - texts_per_ms * (expires_after_ms - elapsed_ms) * (own in active)
+        for item in active:
+            item.send(texts_per_ms * interval_ms, quiet)
+        elapsed_ms += interval_ms
+    return begins_ms + max(0.0, elapsed_ms - 1000 / rate), expired
 
 
-def is_late(last_text_at_ms: int, created_at_ms: int) -> bool:
-    return last_text_at_ms > created_at_ms + LATE_AFTER_MS
+class _Drain:
+    """The unsent texts of one send by the recipients' time zone."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        zones = backlog.zones or {"": 1}
+        self.texts = {zone: backlog.texts * count / sum(zones.values()) for zone, count in zones.items()}
+        self.segments_per_text = backlog.segments / backlog.texts
+
+    def remaining(self, quiet_zones: Set[str] = frozenset()) -> float:
+        return sum(count for zone, count in self.texts.items() if zone not in quiet_zones)
+
+    def send(self, count: float, quiet_zones: Set[str]) -> None:
+        """From the zones without quiet hours, in proportion."""
+        left = max(0.0, 1 - count / self.remaining(quiet_zones))
+        for zone in self.texts.keys() - quiet_zones:
+            self.texts[zone] *= left
 
 
-def _to_simulated_backlog(backlog: Backlog) -> SimulatedBacklog:
-    zones = backlog.zones or {"": 1}
-    texts = {zone: backlog.texts * count / sum(zones.values()) for zone, count in zones.items()}
-    return SimulatedBacklog(texts, backlog.segments / backlog.texts)
+def _quiet_zones(drains: list[_Drain], hours: QuietHours | None, now_ms: float) -> tuple[Set[str], float]:
+    """The zones in quiet hours, and the milliseconds until that set changes."""
+    if hours is None:
+        return frozenset(), inf
+    now = round(now_ms)
+    zones = {zone for item in drains for zone, count in item.texts.items() if count > _EPSILON}
+    ends = {zone: end_ms for zone in zones if (end_ms := hours.ends_ms(now, zone)) is not None}
+    begins = [hours.begins_ms(now, zone) for zone in zones - ends.keys()]
+    return ends.keys(), max(1.0, min([*ends.values(), *begins], default=inf) - now_ms)

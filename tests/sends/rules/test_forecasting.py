@@ -6,13 +6,10 @@ from hypothesis import strategies as st
 
 from portal.sends.rules.completion_forecast import (
     EMPTY_BACKLOG,
-    LATE_AFTER_MS,
     Backlog,
     BlockReason,
-    LaneContext,
     estimate_completion,
     interleaved_segments,
-    is_late,
 )
 
 NOW_MS = 1_790_000_000_000
@@ -33,8 +30,9 @@ def sent_until_first_ends(mine: int, others: list[int]) -> int:
             return sent
 
 
-def last_text_at_ms(backlog: Backlog, context: LaneContext, rate: float, now_ms: int) -> int:
-    return estimate_completion(backlog, context, rate, now_ms).last_text_at_ms
+def last_text_at_ms(backlog: Backlog, others: list[Backlog], rate: float, urgent_segments: int = 0) -> int:
+    begins_ms = NOW_MS + urgent_segments * 1000 / rate
+    return round(estimate_completion(backlog, others, rate, begins_ms)[0])
 
 
 def backlog(count: int, segments_per_text: float = 1.0) -> Backlog:
@@ -49,19 +47,19 @@ def test_forecast_matches_taking_turns(mine: int, others: list[int]) -> None:
 
 @given(COUNT, COUNTS, COUNT, st.floats(0.25, 1000))
 def test_sharing_ends_between_alone_and_last(mine: int, others: list[int], urgent: int, rate: float) -> None:
-    concurrent = tuple(backlog(count) for count in others)
-    alone = last_text_at_ms(backlog(mine), LaneContext(), rate, NOW_MS)
-    sharing = last_text_at_ms(backlog(mine), LaneContext(concurrent_backlogs=concurrent), rate, NOW_MS)
-    behind = last_text_at_ms(backlog(mine), LaneContext(urgent_backlog=backlog(sum(others))), rate, NOW_MS)
+    concurrent = [backlog(count) for count in others]
+    alone = last_text_at_ms(backlog(mine), [], rate)
+    sharing = last_text_at_ms(backlog(mine), concurrent, rate)
+    behind = last_text_at_ms(backlog(mine), [], rate, sum(others))
     assert alone <= sharing <= behind
-    assert last_text_at_ms(backlog(mine), LaneContext(backlog(urgent), concurrent), rate, NOW_MS) >= sharing
+    assert last_text_at_ms(backlog(mine), concurrent, rate, urgent) >= sharing
 
 
 @given(COUNTS.filter(bool), st.floats(0.25, 1000))
 def test_largest_send_ends_last(counts: list[int], rate: float) -> None:
     largest, *others = sorted(counts, reverse=True)
-    ends = last_text_at_ms(backlog(largest), LaneContext(concurrent_backlogs=tuple(map(backlog, others))), rate, NOW_MS)
-    assert ends == last_text_at_ms(backlog(sum(counts)), LaneContext(), rate, NOW_MS)
+    ends = last_text_at_ms(backlog(largest), [backlog(count) for count in others], rate)
+    assert ends == last_text_at_ms(backlog(sum(counts)), [], rate)
 
 
 @given(COUNT, COUNTS, st.integers(1, 3))
@@ -73,35 +71,23 @@ def test_turns_are_by_text_and_not_by_segment(mine: int, others: list[int], segm
 
 
 def test_small_send_sharing_the_lane_ends_early() -> None:
-    context = LaneContext(concurrent_backlogs=(backlog(100_000),))
-    assert last_text_at_ms(backlog(40), context, 1.0, NOW_MS) - NOW_MS == 79_000
+    assert last_text_at_ms(backlog(40), [backlog(100_000)], 1.0) - NOW_MS == 79_000
 
 
 @pytest.mark.parametrize(
-    ("own", "context", "seconds"),
+    ("own", "others", "urgent_segments", "seconds"),
     [
-        (backlog(1), LaneContext(), 0),
-        (backlog(2_000), LaneContext(), 1_999 / 20),
-        (backlog(2_000), LaneContext(busy_us=5_000_000), 5 + 1_999 / 20),
-        (backlog(2_000), LaneContext(busy_us=-5_000_000), 1_999 / 20),
-        (backlog(100), LaneContext(urgent_backlog=backlog(200)), 299 / 20),
-        (backlog(100, 2), LaneContext(), 199 / 20),
-        (backlog(100), LaneContext(concurrent_backlogs=(backlog(100), backlog(50), EMPTY_BACKLOG)), 249 / 20),
+        (backlog(1), [], 0, 0),
+        (backlog(2_000), [], 0, 1_999 / 20),
+        (backlog(100), [], 200, 299 / 20),
+        (backlog(100, 2), [], 0, 199 / 20),
+        (backlog(100), [backlog(100), backlog(50), EMPTY_BACKLOG], 0, 249 / 20),
     ],
 )
-def test_last_text_at_twenty_segments_a_second(own: Backlog, context: LaneContext, seconds: float) -> None:
-    assert last_text_at_ms(own, context, 20.0, NOW_MS) - NOW_MS == pytest.approx(seconds * 1000, abs=1)
-
-
-def test_send_is_late_after_ten_hours() -> None:
-    assert not is_late(NOW_MS + LATE_AFTER_MS, NOW_MS)
-    assert is_late(NOW_MS + LATE_AFTER_MS + 1, NOW_MS)
-    one_a_second = last_text_at_ms(backlog(36_002), LaneContext(), 1.0, NOW_MS)
-    assert is_late(one_a_second, NOW_MS)
-
-
-def test_backlogs_add_up() -> None:
-    assert backlog(2, 1.5) + backlog(3) == Backlog(5, 6.0)
+def test_last_text_at_twenty_segments_a_second(
+    own: Backlog, others: list[Backlog], urgent_segments: int, seconds: float
+) -> None:
+    assert last_text_at_ms(own, others, 20.0, urgent_segments) - NOW_MS == pytest.approx(seconds * 1000, abs=1)
 
 
 def test_every_block_reason_has_a_label() -> None:

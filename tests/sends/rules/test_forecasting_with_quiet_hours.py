@@ -1,4 +1,4 @@
-"""The lane simulation, compared with sending texts one by one."""
+"""Forecasts with quiet hours and expiry, compared with sending texts one by one."""
 
 from datetime import UTC, datetime, time
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.core.rules.quiet_hours import QuietHours
-from portal.sends.rules.lane_simulation import SimulatedBacklog, simulate_lane
+from portal.sends.rules.completion_forecast import Backlog, estimate_completion
 
 QUIET_HOURS = QuietHours(time(21), time(8))
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
@@ -18,6 +18,11 @@ BACKLOG = st.dictionaries(ZONE, COUNT, min_size=1)
 
 def at(text: str) -> int:
     return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def backlog(texts: dict[str, int], segments_per_text: float = 1.0) -> Backlog:
+    count = sum(texts.values())
+    return Backlog(count, count * segments_per_text, texts)
 
 
 def simulate_one_by_one(backlogs: list[dict[str, int]], begins_ms: int) -> int:
@@ -50,17 +55,18 @@ def simulate_one_by_one(backlogs: list[dict[str, int]], begins_ms: int) -> int:
         ({"UTC": 1, "Pacific/Honolulu": 1}, "2026-11-26T12:00", "2026-11-26T18:00:01"),
     ],
 )
-def test_quiet_hours_delay_only_their_time_zone(texts: dict[str, float], begins: str, ends: str) -> None:
-    ends_ms, _ = simulate_lane(SimulatedBacklog(dict(texts), 1.0), [], at(begins), 1.0, QUIET_HOURS)
-    assert ends_ms == pytest.approx(at(ends), abs=1_000)
+def test_quiet_hours_delay_only_their_time_zone(texts: dict[str, int], begins: str, ends: str) -> None:
+    last_text_at_ms, _ = estimate_completion(backlog(texts), [], 1.0, at(begins), QUIET_HOURS)
+    assert last_text_at_ms + 1_000 == pytest.approx(at(ends), abs=1_000)
 
 
 @given(BACKLOG, st.lists(BACKLOG, max_size=2), st.integers(0, 23))
 def test_simulation_matches_sending_one_by_one(mine: dict[str, int], others: list[dict[str, int]], hour: int) -> None:
     """Near quiet hours one text can mean the next morning, so compare with a few texts fewer and more."""
     begins_ms = at(f"2026-11-26T{hour:02}:00")
-    simulated = [SimulatedBacklog(dict[str, float](backlog), 1.0) for backlog in (mine, *others)]
-    ends_ms, _ = simulate_lane(simulated[0], simulated[1:], begins_ms, 1 / 60, QUIET_HOURS)
+    backlogs = [backlog(texts) for texts in others]
+    last_text_at_ms, _ = estimate_completion(backlog(mine), backlogs, 1 / 60, begins_ms, QUIET_HOURS)
+    ends_ms = last_text_at_ms + MINUTE_MS
     fewer, more = (
         [{zone: max(0, count + change) for zone, count in backlog.items()} for backlog in (mine, *others)]
         for change in (-3, 3)
@@ -73,19 +79,18 @@ def test_simulation_matches_sending_one_by_one(mine: dict[str, int], others: lis
 def test_texts_remaining_at_the_deadline(mine: dict[str, int], deadline_hours: int, hour: int) -> None:
     begins_ms = at(f"2026-11-26T{hour:02}:00")
     deadline_ms = begins_ms + deadline_hours * HOUR_MS
-    backlog = SimulatedBacklog(dict[str, float](mine), 1.0)
-    ends_ms, remaining = simulate_lane(backlog, [], begins_ms, 1 / 60, QUIET_HOURS, deadline_ms)
-    assert (remaining > 1e-3) == (deadline_ms < ends_ms - 100)
+    last_text_at_ms, remaining = estimate_completion(backlog(mine), [], 1 / 60, begins_ms, QUIET_HOURS, deadline_ms)
+    assert (remaining > 1e-3) == (deadline_ms < last_text_at_ms + MINUTE_MS - 100)
     assert remaining <= sum(mine.values()) + 1e-6
 
 
 def test_deadline_before_the_start_leaves_everything() -> None:
-    backlog = SimulatedBacklog({"UTC": 7.0}, 1.0)
-    _, remaining = simulate_lane(backlog, [], at("2026-11-26T12:00"), 1.0, None, at("2026-11-26T11:00"))
+    begins_ms, deadline_ms = at("2026-11-26T12:00"), at("2026-11-26T11:00")
+    _, remaining = estimate_completion(backlog({"UTC": 7}), [], 1.0, begins_ms, None, deadline_ms)
     assert remaining == 7
 
 
 def test_sends_take_turns_without_quiet_hours() -> None:
-    mine, other = SimulatedBacklog({"UTC": 100.0}, 1.0), SimulatedBacklog({"": 300.0}, 2.0)
-    ends_ms, _ = simulate_lane(mine, [other], 0, 10.0)
-    assert ends_ms == pytest.approx(30_000)
+    mine, other = backlog({"UTC": 100}), backlog({"": 300}, 2.0)
+    last_text_at_ms, _ = estimate_completion(mine, [other], 10.0, 0)
+    assert last_text_at_ms + 100 == pytest.approx(30_000)
