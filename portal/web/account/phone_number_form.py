@@ -1,26 +1,23 @@
 """The forms for an account's phone numbers, on the person's own page and on the Account Profile."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flask import url_for
+from flask.typing import ResponseReturnValue
 from flask_security import current_user
 from wtforms import HiddenField, StringField
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, other_phones_with, phones_of
-from portal.consent import account_phones
 from portal.consent.number_status import NumberStatus, number_status
-from portal.consent.recording import consent_state_of
-from portal.consent.rules.consent_state import open_requests
 from portal.content import content_blocks
 from portal.content.rules import content_block_checks
 from portal.core.actor import Actor
 from portal.core.clock import now_ms
 from portal.core.context import settings
-from portal.core.errors import InvalidInput
 from portal.core.rules.phone import format_phone
 from portal.settings.live_gateway import sending_number_label
 from portal.web.access import has_role
@@ -51,12 +48,13 @@ class NumberLabelForm(PortalForm):
 class NumberContext:
     """Where an account's numbers are edited: on the person's own page, or by administrators on the Account Profile.
 
-    Both blueprints use the same view names. `list_view` is the page that lists the numbers.
+    Both blueprints use the same view names. `list_view` lists the numbers, and `render_list` renders it.
     """
 
     blueprint: str
     list_view: str
     account: Account
+    render_list: "Callable[[PhoneNumberForms], ResponseReturnValue]"
     is_own: bool = False
 
     def url(self, view: str, **values: Any) -> str:
@@ -98,21 +96,6 @@ class PhoneNumberRow:
         """Identifies the displayed status: polling gets an empty response while it is unchanged."""
         displayed = self.status and (self.status.label, self.status.since_ms, self.status.action, self.poll_seconds)
         return hashlib.sha256(repr(displayed).encode()).hexdigest()[:12]
-
-
-@dataclass(frozen=True)
-class NumberRemoval:
-    """The effects of removing a number from the account.
-
-    `has_open_request`: the account asked for texts there. `other_phones` are listed only for administrators. Texts are
-    not mentioned unless `shows_sms`.
-    """
-
-    phone: PhoneNumber
-    other_phones: list[PhoneNumber]
-    receives_texts: bool
-    has_open_request: bool
-    shows_sms: bool
 
 
 @dataclass(frozen=True)
@@ -158,51 +141,6 @@ def stop_help_text(number_context: NumberContext) -> str:
     if not number_context.is_own or not is_sms_visible():
         return ""
     return content_blocks.render_block(content_block_checks.STOP_HELP_INFO).markdown
-
-
-def submit_new_number(number_context: NumberContext) -> PhoneNumberForms | None:
-    """None if the number was added; else the forms with the input and its errors."""
-    form, account_id = NewNumberForm(), number_context.account.id
-    try:
-        account_phones.add_number(account_id, form.number.data, form.label.data, now_ms(), form.confirmed_phone.data)
-    except InvalidInput as error:
-        return build_forms(number_context, form.with_errors(error))
-    return None
-
-
-def number_added_message(number_context: NumberContext) -> str:
-    message = f"The number is now on {'your' if number_context.is_own else 'the'} account."
-    return f"{message} To get texts there too, choose “Enable texts…” next to it." if is_sms_visible() else message
-
-
-def submit_label(number_context: NumberContext, number_id: int) -> PhoneNumberForms | None:
-    form = NumberLabelForm()
-    try:
-        account_phones.relabel_number(number_id, number_context.account.id, form.label.data)
-    except InvalidInput as error:
-        return build_forms(number_context, label_forms={number_id: form.with_errors(error)})
-    return None
-
-
-def build_removal(number_context: NumberContext, number_id: int) -> NumberRemoval | None:
-    """None if the number is not on the account."""
-    phone = find_phone(number_context, number_id)
-    if phone is None:
-        return None
-    account_id = number_context.account.id
-    lists_others = has_role("admin") and not number_context.is_own
-    shows_sms = is_sms_visible() or not number_context.is_own
-    return NumberRemoval(
-        phone,
-        other_phones_with(phone.number, account_id) if lists_others else [],
-        receives_texts=shows_sms and phone.receives_sms,
-        has_open_request=shows_sms and account_id in open_requests(consent_state_of(phone.number), now_ms()),
-        shows_sms=shows_sms,
-    )
-
-
-def submit_removal(number_context: NumberContext, number_id: int) -> None:
-    account_phones.remove_number(number_id, number_context.account.id, number_context.actor, now_ms())
 
 
 def display_phone(number: str) -> str:

@@ -1,92 +1,121 @@
-"""My account → Phone numbers."""
+"""My account → Phone numbers, and the views that administrators have for the same on the Account Profile."""
+
+from collections.abc import Callable
+from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.accounts.tables.phone_numbers import phones_of
+from portal.accounts.tables.phone_numbers import PhoneNumber, other_phones_with
+from portal.consent import account_phones
+from portal.consent.recording import consent_state_of
+from portal.consent.rules.consent_state import open_requests
+from portal.core.clock import now_ms
+from portal.core.errors import InvalidInput
 from portal.web.access import allow
-from portal.web.account import opt_in_pages, phone_number_form
-from portal.web.account.phone_number_form import NumberContext, PhoneNumberForms
+from portal.web.account import opt_in_pages
+from portal.web.account.phone_number_form import (
+    NewNumberForm,
+    NumberContext,
+    NumberLabelForm,
+    PhoneNumberForms,
+    build_forms,
+    find_phone,
+)
+from portal.web.layout import is_sms_visible
 
 pages = Blueprint("my_numbers", __name__, url_prefix="/MyAccount/PhoneNumbers")
+
+
+def add_number_views(
+    blueprint: Blueprint, role: str, prefix: str, context: Callable[[int | None], NumberContext]
+) -> None:
+    """`context` gets the account id in the address, if the prefix has one."""
+
+    def in_context(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
+        return lambda account_id=None, **values: view(context(account_id), **values)
+
+    for rule, name, method, view in _VIEWS:
+        blueprint.add_url_rule(prefix + rule, name, allow(role)(in_context(view)), methods=[method])
+
+
+def _add(number_context: NumberContext) -> ResponseReturnValue:
+    form, account_id = NewNumberForm(), number_context.account.id
+    try:
+        account_phones.add_number(account_id, form.number.data, form.label.data, now_ms(), form.confirmed_phone.data)
+    except InvalidInput as error:
+        return number_context.render_list(build_forms(number_context, form.with_errors(error)))
+    message = f"The number is now on {'your' if number_context.is_own else 'the'} account."
+    hint = " To get texts there too, choose “Enable texts…” next to it." if is_sms_visible() else ""
+    return _redirect(number_context, message + hint)
+
+
+def _relabel(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
+    form, phone = NumberLabelForm(), _phone_or_404(number_context, number_id)
+    try:
+        account_phones.relabel_number(phone.id, phone.account_id, form.label.data)
+    except InvalidInput as error:
+        return number_context.render_list(build_forms(number_context, None, {number_id: form.with_errors(error)}))
+    return _redirect(number_context, "Label saved.")
+
+
+def _confirm_removal(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
+    """Shows what follows. Texts are mentioned to administrators, and to people while texts are on."""
+    phone = _phone_or_404(number_context, number_id)
+    shows_sms = is_sms_visible() or not number_context.is_own
+    return render_template(
+        "numbers/remove.html",
+        number_context=number_context,
+        phone=phone,
+        shows_sms=shows_sms,
+        receives_texts=shows_sms and phone.receives_sms,
+        has_open_request=shows_sms and phone.account_id in open_requests(consent_state_of(phone.number), now_ms()),
+        other_phones=[] if number_context.is_own else other_phones_with(phone.number, phone.account_id),
+    )
+
+
+def _remove(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
+    phone = _phone_or_404(number_context, number_id)
+    account_phones.remove_number(phone.id, phone.account_id, number_context.actor, now_ms())
+    owner = "your" if number_context.is_own else "the"
+    return _redirect(number_context, f"The number was removed from {owner} account.")
+
+
+_VIEWS: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
+    ("", "add_number", "POST", _add),
+    ("/<id:number_id>", "show_number", "GET", opt_in_pages.render_number),
+    ("/<id:number_id>/label", "relabel_number", "POST", _relabel),
+    ("/<id:number_id>/remove", "confirm_removal", "GET", _confirm_removal),
+    ("/<id:number_id>/remove", "remove_number", "POST", _remove),
+    ("/<id:number_id>/confirm", "confirm_number", "POST", opt_in_pages.confirm_reachable),
+    ("/<id:number_id>/EnableTexts", "enable_texts", "GET", opt_in_pages.render_prompt_page),
+    ("/<id:number_id>/EnableTexts", "invite_number", "POST", opt_in_pages.invite),
+)
 
 
 @pages.get("")
 @allow("user")
 def listing() -> ResponseReturnValue:
-    return _render_forms(phone_number_form.build_forms(_context()))
+    return _render(build_forms(_own_context()))
 
 
-@pages.post("")
-@allow("user")
-def add_number() -> ResponseReturnValue:
-    rejected = phone_number_form.submit_new_number(_context())
-    if rejected:
-        return _render_forms(rejected)
-    return _redirect_with_message(phone_number_form.number_added_message(_context()))
+def _own_context(_account_id: int | None = None) -> NumberContext:
+    return NumberContext("my_numbers", "listing", current_user, _render, is_own=True)
 
 
-@pages.get("/<id:number_id>")
-@allow("user")
-def show_number(number_id: int) -> ResponseReturnValue:
-    return opt_in_pages.render_number(_context(), number_id)
-
-
-@pages.post("/<id:number_id>/label")
-@allow("user")
-def relabel_number(number_id: int) -> ResponseReturnValue:
-    rejected = phone_number_form.submit_label(_context(), _own_id_or_404(number_id))
-    return _render_forms(rejected) if rejected else _redirect_with_message("Label saved.")
-
-
-@pages.get("/<id:number_id>/remove")
-@allow("user")
-def confirm_removal(number_id: int) -> str:
-    removal = phone_number_form.build_removal(_context(), number_id) or abort(404)
-    return render_template("numbers/remove.html", number_context=_context(), removal=removal)
-
-
-@pages.post("/<id:number_id>/remove")
-@allow("user")
-def remove_number(number_id: int) -> ResponseReturnValue:
-    phone_number_form.submit_removal(_context(), _own_id_or_404(number_id))
-    return _redirect_with_message("The number was removed from your account.")
-
-
-@pages.post("/<id:number_id>/confirm")
-@allow("user")
-def confirm_number(number_id: int) -> ResponseReturnValue:
-    return opt_in_pages.confirm_reachable(_context(), number_id)
-
-
-@pages.get("/<id:number_id>/EnableTexts")
-@allow("user")
-def enable_texts(number_id: int) -> ResponseReturnValue:
-    return opt_in_pages.render_prompt_page(_context(), number_id)
-
-
-@pages.post("/<id:number_id>/EnableTexts")
-@allow("user")
-def invite_number(number_id: int) -> ResponseReturnValue:
-    return opt_in_pages.invite(_context(), number_id)
-
-
-def _context() -> NumberContext:
-    return NumberContext("my_numbers", "listing", current_user, is_own=True)
-
-
-def _own_id_or_404(number_id: int) -> int:
-    """Another account's number gives 404, like one that does not exist."""
-    if number_id not in [phone.id for phone in phones_of(current_user.id)]:
-        abort(404)
-    return number_id
-
-
-def _render_forms(forms: PhoneNumberForms) -> ResponseReturnValue:
+def _render(forms: PhoneNumberForms) -> ResponseReturnValue:
     return render_template("my_account/phone_numbers.html", forms=forms), 422 if forms.has_errors else 200
 
 
-def _redirect_with_message(message: str) -> ResponseReturnValue:
+def _phone_or_404(number_context: NumberContext, number_id: int) -> PhoneNumber:
+    """Another account's number gives 404, like one that does not exist."""
+    return find_phone(number_context, number_id) or abort(404)
+
+
+def _redirect(number_context: NumberContext, message: str) -> ResponseReturnValue:
     flash(message, "info")
-    return redirect(_context().list_url, 303)
+    return redirect(number_context.list_url, 303)
+
+
+add_number_views(pages, "user", "", _own_context)

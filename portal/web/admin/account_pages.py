@@ -1,17 +1,16 @@
 """Administration → accounts: search, and the account profile."""
 
-from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask import Blueprint, abort, render_template
 from flask.typing import ResponseReturnValue
 
 from portal.accounts.tables.account_search import count_results, search_accounts
 from portal.accounts.tables.accounts import Account, account_types
-from portal.accounts.tables.phone_numbers import phones_of
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
 from portal.messages.tables import communication_history
 from portal.web.access import allow
-from portal.web.account import opt_in_pages, phone_number_form
-from portal.web.account.phone_number_form import NumberContext, PhoneNumberForms
+from portal.web.account import phone_number_pages
+from portal.web.account.phone_number_form import NumberContext, PhoneNumberForms, build_forms
 from portal.web.delivery_labels import CHANNEL_LABELS, ChannelStatus, channel_status, channel_statuses
 from portal.web.layout import is_sms_visible
 from portal.web.request_input import is_htmx_request, query_id, query_text
@@ -47,73 +46,12 @@ def listing() -> ResponseReturnValue:
 @pages.get("/<id:account_id>")
 @allow("admin")
 def profile(account_id: int) -> ResponseReturnValue:
-    return _profile(phone_number_form.build_forms(_number_context(account_id)))
+    return _profile(build_forms(_number_context(account_id)))
 
 
-@pages.post("/<id:account_id>/numbers")
-@allow("admin")
-def add_number(account_id: int) -> ResponseReturnValue:
-    context = _number_context(account_id)
-    if rejected := phone_number_form.submit_new_number(context):
-        return _profile(rejected)
-    return _redirect_to_profile(account_id, phone_number_form.number_added_message(context))
-
-
-@pages.get("/<id:account_id>/numbers/<id:number_id>")
-@allow("admin")
-def show_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    return opt_in_pages.render_number(_number_context(account_id), number_id)
-
-
-@pages.post("/<id:account_id>/numbers/<id:number_id>/label")
-@allow("admin")
-def relabel_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    rejected = phone_number_form.submit_label(_number_context(account_id), _own_number_or_404(account_id, number_id))
-    return _profile(rejected) if rejected else _redirect_to_profile(account_id, "Label saved.")
-
-
-@pages.get("/<id:account_id>/numbers/<id:number_id>/remove")
-@allow("admin")
-def confirm_removal(account_id: int, number_id: int) -> str:
-    number_context = _number_context(account_id)
-    removal = phone_number_form.build_removal(number_context, number_id) or abort(404)
-    return render_template("numbers/remove.html", number_context=number_context, removal=removal)
-
-
-@pages.post("/<id:account_id>/numbers/<id:number_id>/remove")
-@allow("admin")
-def remove_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    phone_number_form.submit_removal(_number_context(account_id), _own_number_or_404(account_id, number_id))
-    return _redirect_to_profile(account_id, "The number was removed from the account.")
-
-
-@pages.post("/<id:account_id>/numbers/<id:number_id>/confirm")
-@allow("admin")
-def confirm_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    return opt_in_pages.confirm_reachable(_number_context(account_id), number_id)
-
-
-@pages.get("/<id:account_id>/numbers/<id:number_id>/EnableTexts")
-@allow("admin")
-def enable_texts(account_id: int, number_id: int) -> ResponseReturnValue:
-    return opt_in_pages.render_prompt_page(_number_context(account_id), number_id)
-
-
-@pages.post("/<id:account_id>/numbers/<id:number_id>/EnableTexts")
-@allow("admin")
-def invite_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    return opt_in_pages.invite(_number_context(account_id), number_id)
-
-
-def _number_context(account_id: int) -> NumberContext:
-    account = db.session.get(Account, account_id) or abort(404)
-    return NumberContext("admin_accounts", "profile", account)
-
-
-def _own_number_or_404(account_id: int, number_id: int) -> int:
-    if number_id not in [number.id for number in phones_of(account_id)]:
-        abort(404)
-    return number_id
+def _number_context(account_id: int | None) -> NumberContext:
+    account = db.session.get(Account, account_id or 0) or abort(404)
+    return NumberContext("admin_accounts", "profile", account, _profile)
 
 
 def _profile(forms: PhoneNumberForms) -> ResponseReturnValue:
@@ -138,6 +76,4 @@ def _last_failed_email(account: Account) -> ChannelStatus | None:
     return channel_status(delivery) if delivery is not None and delivery.state != DeliveryState.HANDED_OFF else None
 
 
-def _redirect_to_profile(account_id: int, message: str) -> ResponseReturnValue:
-    flash(message, "info")
-    return redirect(url_for("admin_accounts.profile", account_id=account_id), 303)
+phone_number_pages.add_number_views(pages, "admin", "/<id:account_id>/numbers", _number_context)
