@@ -5,62 +5,26 @@ import hmac
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask
+from flask import Blueprint, Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.utils import find_modules, import_string
 
 from portal.core.config import Settings
 from portal.core.extensions import csrf, engine_options
 from portal.web import (
     access,
     error_pages,
-    health_endpoints,
     layout,
     public_url,
     request_input,
     security_headers,
     template_filters,
 )
-from portal.web.account import history_pages, phone_number_pages, sign_in_pages, start_page, time_zone_page
-from portal.web.admin import (
-    account_pages,
-    communication_pages,
-    consent_import_pages,
-    consent_pages,
-    content_block_pages,
-    number_overview_pages,
-    reply_review_pages,
-    send_pages,
-    template_pages,
-    unresolved_pages,
-)
-from portal.web.sysadmin import audit_log_pages, config_pages, harness_pages, harness_text_pages, queue_pages
-from portal.web.webhooks import twilio_webhooks
+from portal.web.account import sign_in_pages
 
-_BLUEPRINTS = (
-    start_page.pages,
-    phone_number_pages.pages,
-    history_pages.pages,
-    account_pages.pages,
-    template_pages.pages,
-    unresolved_pages.pages,
-    content_block_pages.pages,
-    consent_pages.pages,
-    number_overview_pages.pages,
-    reply_review_pages.pages,
-    consent_import_pages.pages,
-    send_pages.pages,
-    communication_pages.pages,
-    config_pages.pages,
-    harness_pages.pages,
-    queue_pages.pages,
-    audit_log_pages.pages,
-    harness_text_pages.pages,
-    time_zone_page.pages,
-    layout.fragments,
-    twilio_webhooks.blueprint,
-    health_endpoints.blueprint,
-)
 _MAX_REQUEST_BYTES = 1024 * 1024
+_MODULES = [import_string(name) for name in find_modules(__name__, recursive=True)]
+"""Every module of this package. Imported here, so that processes forked from one import share them."""
 
 
 def flask_config(settings: Settings) -> dict[str, Any]:
@@ -95,7 +59,8 @@ def init_app(app: Flask) -> None:
     error_pages.init_app(app)
     template_filters.init_app(app)
     layout.init_app(app)
-    for blueprint in _BLUEPRINTS:
+    blueprints = [value for module in _MODULES for value in vars(module).values() if isinstance(value, Blueprint)]
+    for blueprint in dict.fromkeys(blueprints):
         app.register_blueprint(blueprint)
     access.require_access_rules(app)
 

@@ -33,7 +33,7 @@ from wtforms.validators import DataRequired, EqualTo
 from portal.accounts import password_reset
 from portal.accounts.account_management import end_sessions
 from portal.accounts.password_hashing import LimitedPasswordContext
-from portal.accounts.passwords import reset_password_by_link
+from portal.accounts.passwords import password_rule_problem, reset_password_by_link
 from portal.accounts.rules.password_strength import MIN_PASSWORD_LENGTH
 from portal.accounts.tables.accounts import Account, Role
 from portal.content.content_blocks import render_block
@@ -84,7 +84,8 @@ def reset_password(token: str) -> ResponseReturnValue:
         return _redirect_to_forgot_password("has expired" if expired else "no longer works")
     form = NewPasswordForm()
     if form.validate_on_submit():
-        problem = password_reset.password_error(account, form.password.data)
+        owner = (account.name, account.email, account.external_id)
+        problem = password_rule_problem(form.password.data, *owner)
         if problem is None:
             return _apply_new_password(account, form.password.data)
         form.password.errors = [problem]
@@ -114,7 +115,13 @@ def _redirect_to_forgot_password(problem: str) -> ResponseReturnValue:
 def _send_reset_links(name: str) -> None:
     """Send one email per recipient, with a link for each account."""
     for recipient in password_reset.reset_recipients(name, now_ms()):
-        accounts = [{**_account_details(account), "link": _reset_url(account)} for account in recipient.accounts]
+        accounts = [
+            {
+                **_account_details(account),
+                "link": _public_url("security.reset_password", token=password_reset.reset_token(account)),
+            }
+            for account in recipient.accounts
+        ]
         context = {"accounts": accounts, "link_lifetime": _RESET_LINK_LIFETIME_TEXT}
         _send_account_email("reset_instructions", recipient.email, recipient.name, "Choose a new password", **context)
 
@@ -157,10 +164,6 @@ def _run_after_response(task: Callable[[], None]) -> None:
         return response
 
 
-def _reset_url(account: Account) -> str:
-    return _public_url("security.reset_password", token=password_reset.reset_token(account))
-
-
 def _public_url(endpoint: str, **values: str) -> str:
     """Uses the configured public address: an attacker could forge the Host header to steal a reset link."""
     return settings().public_url + current_app.url_map.bind("portal").build(endpoint, values)
@@ -171,12 +174,9 @@ def security_config(salt: str) -> dict[str, Any]:
         "LOGIN_URL": "/SignIn",
         "LOGOUT_URL": "/SignOut",
         "RESET_URL": "/ForgotPassword",
-        "LOGOUT_METHODS": ["POST"],
-        "POST_LOGIN_VIEW": "/",
         "POST_LOGOUT_VIEW": "/SignIn",
         "RECOVERABLE": True,
         "RESET_PASSWORD_WITHIN": _RESET_LINK_LIFETIME,
-        "PASSWORD_HASH": "argon2",
         "PASSWORD_SINGLE_HASH": {"argon2"},
         "PASSWORD_SCHEMES": ["argon2"],
         "DEPRECATED_PASSWORD_SCHEMES": [],
@@ -200,13 +200,13 @@ def init_app(app: Flask) -> None:
         "security.forgot_password": forgot_password,
         "security.reset_password": reset_password,
     }
-    app.register_blueprint(account_choice_pages)
     # Flask-Security would accept a bearer token as a session; we issue none and accept none.
     app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
     app.before_request(_reject_oversized_forms)
     user_logged_in.connect(_forget_csrf_token, app)
     user_logged_out.connect(_end_sessions, app)
-    app.context_processor(lambda: {"sign_in_notice": _sign_in_notice})
+    # As Markdown; usually empty.
+    app.context_processor(lambda: {"sign_in_notice": lambda: render_block(SIGN_IN_NOTICE).markdown})
 
 
 def _reject_oversized_forms() -> None:
@@ -227,8 +227,3 @@ def _forget_csrf_token(_app: Flask, **_details: Any) -> None:
 def _end_sessions(_app: Flask, user: Account, **_details: Any) -> None:
     """A copied session cookie must stop working on sign-out."""
     end_sessions(user.id)
-
-
-def _sign_in_notice() -> str:
-    """The administrators' notice on the sign-in page, as Markdown; usually empty."""
-    return render_block(SIGN_IN_NOTICE).markdown

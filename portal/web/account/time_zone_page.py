@@ -5,18 +5,25 @@ from datetime import datetime
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
+from wtforms import StringField
 
 from portal.accounts.account_management import set_timezone
 from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.context import settings
+from portal.core.errors import InvalidInput
 from portal.core.extensions import db
+from portal.core.rules import text_input
 from portal.core.rules.time_zones import timezone_choices, timezone_or_utc
 from portal.web.access import allow
-from portal.web.account.time_zone_form import TimeZoneForm
+from portal.web.base_form import PortalForm
 from portal.web.layout import is_sms_visible
 
 pages = Blueprint("time_zones", __name__)
+
+
+class TimeZoneForm(PortalForm):
+    timezone = StringField("Time zone", filters=[text_input.clean_code])
 
 
 @pages.route("/MyAccount/TimeZone", methods=["GET", "POST"])
@@ -34,10 +41,14 @@ def for_account(account_id: int) -> ResponseReturnValue:
 
 def _page(account: Account, back_url: str, own: bool) -> ResponseReturnValue:
     form = TimeZoneForm(obj=None if request.method == "POST" else account)
-    if form.validate_on_submit():
-        set_timezone(account.id, form.timezone.data, current_user.id, now_ms())
-        flash("Time zone saved.", "info")
-        return redirect(back_url, 303)
+    if request.method == "POST":
+        try:
+            set_timezone(account.id, form.timezone.data, current_user.id, now_ms())
+        except InvalidInput as error:
+            form.with_errors(error)
+        else:
+            flash("Time zone saved.", "info")
+            return redirect(back_url, 303)
     page = render_template(
         "time_zone.html",
         account=account,

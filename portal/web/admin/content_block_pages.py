@@ -3,6 +3,7 @@
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
+from wtforms import HiddenField, TextAreaField
 
 from portal.content import content_blocks
 from portal.content.content_blocks import BlockPreview
@@ -13,11 +14,21 @@ from portal.content.tables.content_versions import ContentVersion, block_version
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.web.access import allow
-from portal.web.admin.content_block_form import ContentBlockForm, RestoreForm
+from portal.web.base_form import PortalForm
 from portal.web.layout import is_sms_visible
-from portal.web.request_input import is_htmx_request
+from portal.web.request_input import is_htmx_request, parse_version
 
 pages = Blueprint("admin_content", __name__, url_prefix="/Admin/ContentBlocks")
+
+
+class RestoreForm(PortalForm):
+    """`base_version` is the version that was in use when the page was opened."""
+
+    base_version = HiddenField(filters=[parse_version])
+
+
+class ContentBlockForm(RestoreForm):
+    text = TextAreaField("Content")
 
 
 @pages.get("")

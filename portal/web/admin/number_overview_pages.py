@@ -2,10 +2,11 @@
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from wtforms import HiddenField, RadioField, TextAreaField
 
 from portal.accounts.tables.phone_numbers import is_stopped
 from portal.consent import manual_consent
-from portal.consent.manual_consent import OptOut
+from portal.consent.manual_consent import MAX_REASON_LENGTH, OptOut
 from portal.consent.number_overview import (
     NumberAccount,
     NumberOverview,
@@ -17,14 +18,23 @@ from portal.consent.rules.consent_labels import OPT_OUT_CHANNELS
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.rules import text_input
 from portal.core.rules.phone import is_e164, parse_search_phone
 from portal.web.access import allow
-from portal.web.admin.opt_out_form import OptOutForm
+from portal.web.base_form import PhoneForm
 from portal.web.current_actor import current_actor
 from portal.web.request_input import query_text
 from portal.web.template_filters import display_phone
 
 pages = Blueprint("admin_numbers", __name__, url_prefix="/Admin/Consent")
+
+
+class OptOutForm(PhoneForm):
+    """`confirmed` is the number that the confirmation page showed."""
+
+    channel = RadioField("How did the person ask?", choices=OPT_OUT_CHANNELS, validate_choice=False)
+    reason = TextAreaField("What was said or written, by whom and when", render_kw={"maxlength": MAX_REASON_LENGTH})
+    confirmed = HiddenField(filters=[text_input.clean_code])
 
 
 @pages.get("/Numbers/<number>")

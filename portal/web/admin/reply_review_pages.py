@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from wtforms import HiddenField
 
 from portal.accounts.tables.accounts import Account
 from portal.consent.manual_consent import decide_reply, is_unassigned_start
@@ -18,13 +19,20 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.phone import is_e164
 from portal.web.access import allow
-from portal.web.admin.reply_review_form import ReplyDecisionForm
+from portal.web.base_form import PortalForm
 from portal.web.current_actor import current_actor
 from portal.web.paging import paginate
-from portal.web.request_input import is_htmx_request, query_id, query_text
+from portal.web.request_input import is_htmx_request, parse_id, query_id, query_text
 
 pages = Blueprint("admin_replies", __name__, url_prefix="/Admin/Consent/Replies")
 _PAGE_SIZE = 20
+
+
+class ReplyDecisionForm(PortalForm):
+    """`account_id` gets the texts if they are moved."""
+
+    decision = HiddenField()
+    account_id = HiddenField(filters=[parse_id])
 
 
 @dataclass(frozen=True)

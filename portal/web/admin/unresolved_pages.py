@@ -3,12 +3,14 @@
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
+from wtforms import HiddenField, StringField
 
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.delivery import unresolved_deliveries
+from portal.delivery.unresolved_deliveries import CONFIRMATION_WORDS
 from portal.web.access import allow, has_role
-from portal.web.admin.unresolved_form import DecisionForm
+from portal.web.base_form import PortalForm
 from portal.web.layout import is_sms_visible
 from portal.web.request_input import query_id
 
@@ -19,6 +21,13 @@ _DECISION_MESSAGES = {
     "not_sent": "The text is marked as not sent.",
     "resend": "The text will be sent again.",
 }
+
+
+class DecisionForm(PortalForm):
+    """The page has a form for each decision; each sends one field and the `attempt` that the page showed."""
+
+    attempt = HiddenField()
+    sent, not_sent, resend = (StringField(f"Type {word}") for word in CONFIRMATION_WORDS.values())
 
 
 @pages.before_request
