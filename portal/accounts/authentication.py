@@ -30,7 +30,7 @@ class SignInClient:
 
     address: str
     device_id: str = ""
-    known_account_ids: frozenset[int] = frozenset()
+    known_account_ids: Collection[int] = ()
 
     @property
     def network(self) -> str:

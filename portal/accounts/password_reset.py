@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import cast
 
-from portal.accounts import passwords
 from portal.accounts.rules.sign_in_names import normalise_sign_in_name
 from portal.accounts.rules.throttle_policy import client_network
 from portal.accounts.sign_in_throttle import count_attempt, throttle_key
@@ -50,8 +49,3 @@ def _count_attempt(kind: str, name: str, now_ms: int) -> int:
 def reset_token(account: Account) -> str:
     """Signed. Valid until the account's identity changes, by a new password or by signing out."""
     return cast(str, security.reset_serializer.dumps([account.fs_uniquifier]))
-
-
-def password_error(account: Account, password: str) -> str | None:
-    """Why the account cannot use this password, as a sentence; None if it can."""
-    return passwords.password_rule_problem(password, account.name, account.email, account.external_id)

@@ -75,8 +75,9 @@ def _backoff_ms(keys: Sequence[str], counters: dict[str, ThrottleCounter], now_m
 
 
 def _keys_to_count(keys: Sequence[str], counters: dict[str, ThrottleCounter]) -> list[str]:
+    """A single address must not lock an account out for all the others, so its later attempts do not count there."""
     count = next((counters[key].count for key in keys if _kind(key) == "name" and key in counters), 0)
-    return [key for key in keys if _kind(key) != "account" or throttle_policy.counts_toward_account(count)]
+    return [key for key in keys if _kind(key) != "account" or count < throttle_policy.FREE_ATTEMPTS["name"]]
 
 
 def _kind(key: str) -> str:

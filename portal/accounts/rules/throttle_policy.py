@@ -27,11 +27,6 @@ def backoff_ms(kind: str, attempts: int, last_attempt_at_ms: int, now_ms: int) -
     return max(0, last_attempt_at_ms + wait_ms - now_ms)
 
 
-def counts_toward_account(attempts_from_address: int) -> bool:
-    """Whether an attempt counts for the account as a whole: a single address must not lock out all the others."""
-    return attempts_from_address < FREE_ATTEMPTS["name"]
-
-
 def client_network(address: str) -> str:
     """The network of one client: a /64 for IPv6. An IPv4-mapped IPv6 address counts as IPv4."""
     try:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import DataRequired
 
-from portal.accounts.authentication import SignInClient, authenticate
+from portal.accounts.authentication import authenticate
 from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.extensions import db
@@ -75,9 +75,7 @@ def choose_account() -> ResponseReturnValue:
 
 
 def _authenticate(form: SignInForm) -> tuple[int, ...]:
-    device = known_devices.current_device()
-    client = SignInClient(request.remote_addr or "", device.id, frozenset(device.account_ids))
-    result = authenticate(form.email.data, form.password.data, client, now_ms())
+    result = authenticate(form.email.data, form.password.data, known_devices.current_client(), now_ms())
     if result.retry_after_ms:
         abort(429, description=f"Wait {result.retry_after_ms // 1000 + 1:,} seconds, then try again.")
     return result.account_ids
