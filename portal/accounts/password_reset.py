@@ -1,6 +1,5 @@
 """Forgotten passwords: send one email to the address, with a link for each account that uses it."""
 
-from dataclasses import dataclass
 from typing import cast
 
 from portal.accounts.rules.sign_in_names import normalise_sign_in_name
@@ -12,34 +11,24 @@ from portal.core.extensions import security
 from portal.core.transaction import transaction
 
 
-@dataclass(frozen=True)
-class ResetRecipient:
-    email: str
-    name: str
-    accounts: tuple[Account, ...]
-
-
 def reset_wait_ms(address: str, now_ms: int) -> int:
     """Milliseconds until this IP address may request again; 0 if the request is allowed, and now counted."""
     return _count_attempt("reset_address", client_network(address), now_ms)
 
 
-def reset_recipients(name: str, now_ms: int) -> list[ResetRecipient]:
-    """Who gets a reset email for this name: one recipient, or none if the address got one a few minutes ago.
+def accounts_to_reset(name: str, now_ms: int) -> list[Account]:
+    """The accounts whose links go to their common email address; none if it got an email a few minutes ago.
 
     An account number selects that account only; an email address selects every account that shares it.
     """
     accounts = [account for account in find_by_sign_in_name(name) if account.active]
-    if not accounts:
-        return []
-    email = accounts[0].email
-    if _count_attempt("reset", normalise_sign_in_name(email), now_ms):
+    if not accounts or _count_attempt("reset", normalise_sign_in_name(accounts[0].email), now_ms):
         return []
     subjects = [f"account {account.external_id}" for account in accounts]
     with transaction():
         for subject in subjects:
             audit_log.record_audit_entry("password_link_sent", subject, None, now_ms)
-    return [ResetRecipient(email, accounts[0].name, tuple(accounts))]
+    return accounts
 
 
 def _count_attempt(kind: str, name: str, now_ms: int) -> int:

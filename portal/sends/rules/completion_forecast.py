@@ -80,7 +80,8 @@ def estimate_completion(
         texts_per_ms = rate / 1000 / sum(item.segments_per_text for item in active) if active else 0.0
         interval_ms = min([boundary_after_ms, *(item.remaining(quiet) / texts_per_ms for item in active)])
         if elapsed_ms <= expires_after_ms < elapsed_ms + interval_ms:
-            expired = own.remaining() - texts_per_ms * (expires_after_ms - elapsed_ms) * (own in active)
+            sent = texts_per_ms * (expires_after_ms - elapsed_ms) if own in active else 0.0
+            expired = own.remaining() - sent
         for item in active:
             item.send(texts_per_ms * interval_ms, quiet)
         elapsed_ms += interval_ms

@@ -113,17 +113,18 @@ def _redirect_to_forgot_password(problem: str) -> ResponseReturnValue:
 
 
 def _send_reset_links(name: str) -> None:
-    """Send one email per recipient, with a link for each account."""
-    for recipient in password_reset.reset_recipients(name, now_ms()):
-        accounts = [
-            {
-                **_account_details(account),
-                "link": _public_url("security.reset_password", token=password_reset.reset_token(account)),
-            }
-            for account in recipient.accounts
-        ]
-        context = {"accounts": accounts, "link_lifetime": _RESET_LINK_LIFETIME_TEXT}
-        _send_account_email("reset_instructions", recipient.email, recipient.name, "Choose a new password", **context)
+    """One email, with a link for each account."""
+    accounts = password_reset.accounts_to_reset(name, now_ms())
+    if not accounts:
+        return
+    details = [{**_account_details(account), "link": _reset_url(account)} for account in accounts]
+    context = {"accounts": details, "link_lifetime": _RESET_LINK_LIFETIME_TEXT}
+    recipient = accounts[0]
+    _send_account_email("reset_instructions", recipient.email, recipient.name, "Choose a new password", **context)
+
+
+def _reset_url(account: Account) -> str:
+    return _public_url("security.reset_password", token=password_reset.reset_token(account))
 
 
 def _account_details(account: Account) -> dict[str, str]:
