@@ -14,7 +14,10 @@ from benchmarks import targets
 from benchmarks.environment import FROM, PUBLIC_URL, SID, TOKEN, fresh_portal, queue_texts, serve_app
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
+from portal.core.rules.routing import Mode
+from portal.gateways.outcomes import Accepted
 from portal.messages.tables import attempts as attempt_rows
+from portal.messages.tables.attempts import NewAttempt
 from portal.messages.tables.communications import Delivery, Receipt
 from simulator.webhooks.signature import sign
 
@@ -63,33 +66,24 @@ def _create_accepted_texts() -> list[str]:
     now = 1_700_000_000_000
     ready = select(Delivery.id).where(Delivery.channel == "sms", Delivery.state == DeliveryState.READY)
     attempts = [
-        {
-            "id": f"bench{delivery_id}",
-            "delivery_id": delivery_id,
-            "mode": "live",
-            "account_sid": SID,
-            "sender": FROM,
-            "destination": "+14155550100",
-            "started_at_ms": now,
-            "slot_at_ms": now,
-            "lease_until_ms": now,
-        }
+        NewAttempt(
+            id=f"bench{delivery_id}",
+            delivery_id=delivery_id,
+            mode=Mode.LIVE,
+            account_sid=SID,
+            sender=FROM,
+            destination="+14155550100",
+            started_at_ms=now,
+            slot_at_ms=now,
+            lease_until_ms=now,
+        )
         for delivery_id in db.session.scalars(ready)
     ]
     attempt_rows.start_attempts(attempts, now)
-    accepted = [
-        {
-            "delivery_id": attempt["delivery_id"],
-            "attempt_id": attempt["id"],
-            "provider_id": _message_sid(str(attempt["id"])),
-            "http_status": 201,
-            "provider_response": None,
-        }
-        for attempt in attempts
-    ]
+    accepted = [(attempt, Accepted(_message_sid(attempt.id), 201)) for attempt in attempts]
     attempt_rows.accept_many(accepted, DeliveryState.ACCEPTED, now, now)
     db.session.commit()
-    return [str(attempt["id"]) for attempt in attempts]
+    return [attempt.id for attempt in attempts]
 
 
 def _delivered_attempts() -> set[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from benchmarks.environment import create_quiet_app
 from benchmarks.process_group import run_measured
 from portal.core.extensions import db
-from portal.delivery.sms_worker import DRAIN_SECONDS, drain_sms
+from portal.delivery.lane_run import DRAIN_SECONDS
+from portal.delivery.sms_worker import drain_sms
 from portal.messages.tables import unsent_messages
 
 _POLL_SECONDS = 0.02

@@ -1,12 +1,14 @@
 """What a claim does not send, and why: a policy takes the waiting texts and returns those that may still be sent."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
+from portal.accounts.tables.phone_numbers import is_stopped
 from portal.core.rules import quiet_hours, routing
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.lanes import Lane
 from portal.core.rules.routing import Mode, Reason, TextKind
-from portal.delivery.tables.ready_queue import WaitingText
+from portal.delivery.tables.ready_queue import WaitingEmail, WaitingText
 from portal.messages.tables import attempts, transitions, unsent_messages
 from portal.sends.deferred_texts import quiet_hours_lookup
 from portal.settings.rules.app_config import SendRoute
@@ -14,15 +16,16 @@ from portal.settings.rules.app_config import SendRoute
 _DUPLICATE_WAIT_MS = 2_000
 _DEFER_BATCH_SIZE = 250
 """Texts that one claim defers: this locks SQLite for some 10 ms."""
+_Waiting = TypeVar("_Waiting", WaitingText, WaitingEmail)
 
 
-def apply_send_states(waiting: Sequence[WaitingText], now_ms: int) -> list[WaitingText]:
-    """Pause or cancel texts whose send was paused or cancelled: that takes effect at once."""
+def apply_send_states(waiting: Sequence[_Waiting], now_ms: int) -> list[_Waiting]:
+    """Pause or cancel messages whose send was paused or cancelled: that takes effect at once."""
     for state in (DeliveryState.PAUSED, DeliveryState.CANCELED):
-        ids = [text.delivery_id for text in waiting if text.target_state == state]
+        ids = [message.delivery_id for message in waiting if message.target_state == state]
         if ids:
             transitions.follow_send(ids, state, now_ms)
-    return [text for text in waiting if text.target_state == DeliveryState.READY]
+    return [message for message in waiting if message.target_state == DeliveryState.READY]
 
 
 def defer_for_quiet_hours(waiting: Sequence[WaitingText], mode: Mode, now_ms: int) -> list[WaitingText]:
@@ -70,6 +73,11 @@ def postpone_duplicates(waiting: Sequence[WaitingText], route: SendRoute, now_ms
         in_flight.add(key)
     unsent_messages.postpone(postponed, now_ms + _DUPLICATE_WAIT_MS)
     return [text for text in waiting if text.delivery_id not in postponed]
+
+
+def is_override_opted_out(route: SendRoute) -> bool:
+    """No text goes to an override number that replied STOP."""
+    return is_stopped(route.override_number)
 
 
 def destination_for(text: WaitingText, route: SendRoute) -> str:

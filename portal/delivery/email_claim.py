@@ -1,18 +1,18 @@
 """Claim emails: a batch with an attempt row each, or a single one as a probe while the mail server is down."""
 
-import secrets
 from dataclasses import dataclass
 
 from portal.core.context import settings
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import DeliveryState
 from portal.core.transaction import transaction
-from portal.delivery.rules.email_circuit_breaker import smtp_cooldown_ms
+from portal.delivery import claim_policies
+from portal.delivery.rules.circuit_breaker import SMTP_BREAKER
 from portal.delivery.tables import mail_server, ready_queue
 from portal.delivery.tables.mail_server import MailServer
 from portal.gateways.smtp import parse_url
 from portal.messages.rules.message_modes import EmailRoute
-from portal.messages.tables import attempts, lane_state, transitions, unsent_messages
+from portal.messages.tables import attempts, lane_state, unsent_messages
+from portal.messages.tables.attempts import NewAttempt
 from portal.settings import app_settings
 
 MAX_BATCH_SIZE = 20
@@ -21,14 +21,10 @@ _LEASE_MS = 300_000
 
 @dataclass(frozen=True)
 class ClaimedEmail:
-    """`failures` are the server’s consecutive failures at the claim, `sent_to` the destination, override applied."""
+    """`failures` are the server’s consecutive failures at the claim."""
 
-    delivery_id: int
-    attempt_id: str
-    claimed_at_ms: int
-    lease_until_ms: int
+    attempt: NewAttempt
     failures: int
-    sent_to: str
 
 
 def server_address() -> str:
@@ -48,40 +44,31 @@ def claim_emails(at_ms: int, limit: int = MAX_BATCH_SIZE) -> list[ClaimedEmail]:
 
 
 def _claim(server: MailServer, at_ms: int, limit: int, route: EmailRoute) -> list[ClaimedEmail]:
-    probe_cooldown_ms = smtp_cooldown_ms(server.consecutive_failures)
-    waiting = ready_queue.waiting_emails(at_ms, 1 if probe_cooldown_ms else limit, lane_state.running_lanes("email"))
-    for state in (DeliveryState.PAUSED, DeliveryState.CANCELED):
-        transitions.follow_send([row.id for row, target in waiting if target == state], state, at_ms)
-    deliveries = [row for row, target in waiting if target == DeliveryState.READY]
-    if probe_cooldown_ms and deliveries:
-        server.retry_at_ms = at_ms + probe_cooldown_ms
-    for lane in {row.lane for row in deliveries}:
-        lane_state.advance_lane("email", lane, max(row.queue_position for row in deliveries if row.lane == lane))
-    lease_ms, failures = at_ms + _LEASE_MS, server.consecutive_failures
-    claimed = [
-        ClaimedEmail(row.id, secrets.token_urlsafe(12), at_ms, lease_ms, failures, route.destination_for(row.address))
-        for row in deliveries
+    probe_delay_ms = SMTP_BREAKER.probe_delay_ms(server.consecutive_failures)
+    waiting = ready_queue.waiting_emails(at_ms, 1 if probe_delay_ms else limit, lane_state.running_lanes("email"))
+    emails = claim_policies.apply_send_states(waiting, at_ms)
+    if probe_delay_ms and emails:
+        server.retry_at_ms = at_ms + probe_delay_ms
+    lane_state.advance_lanes("email", [(email.lane, email.queue_position) for email in emails])
+    started = [
+        NewAttempt(
+            delivery_id=email.delivery_id,
+            mode=route.mode,
+            destination=route.destination_for(email.address),
+            started_at_ms=at_ms,
+            slot_at_ms=at_ms,
+            lease_until_ms=at_ms + _LEASE_MS,
+        )
+        for email in emails
     ]
-    attempts.start_attempts([_attempt_row(item, route) for item in claimed], at_ms)
-    return claimed
+    attempts.start_attempts(started, at_ms)
+    return [ClaimedEmail(attempt, server.consecutive_failures) for attempt in started]
 
 
 def can_claim_emails(at_ms: int) -> bool:
     """Whether an email is due and the server is not in its cooldown."""
     next_ms = unsent_messages.next_due_ms("email", lane_state.running_lanes("email"))
-    server = mail_server.find_mail_server(server_address())
-    is_held = (server is not None and server.retry_at_ms > at_ms) or app_settings.email_route(at_ms).has_no_destination
+    server = mail_server.read_mail_server(server_address())
+    is_held = server.retry_at_ms > at_ms or app_settings.email_route(at_ms).has_no_destination
     db.session.rollback()
     return not is_held and next_ms is not None and next_ms <= at_ms
-
-
-def _attempt_row(claimed: ClaimedEmail, route: EmailRoute) -> dict[str, object]:
-    return {
-        "id": claimed.attempt_id,
-        "delivery_id": claimed.delivery_id,
-        "mode": str(route.mode),
-        "destination": claimed.sent_to,
-        "started_at_ms": claimed.claimed_at_ms,
-        "slot_at_ms": claimed.claimed_at_ms,
-        "lease_until_ms": claimed.lease_until_ms,
-    }

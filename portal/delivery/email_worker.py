@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -16,17 +15,16 @@ from portal.core.rules.delivery_status import DeliveryState
 from portal.core.transaction import transaction
 from portal.delivery import mail_server_status
 from portal.delivery.email_claim import MAX_BATCH_SIZE, ClaimedEmail, can_claim_emails, claim_emails
-from portal.delivery.rules.email_circuit_breaker import ServerSignal, count_smtp_failures, smtp_cooldown_ms
-from portal.gateways import queue
-from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown
+from portal.delivery.lane_run import DRAIN_SECONDS, drain_lane
+from portal.delivery.rules.backoff import backoff_ms
+from portal.delivery.rules.circuit_breaker import SMTP_BREAKER, Signal
+from portal.gateways.outcomes import Accepted, NotSent, Outcome, Rejected, Unknown
 from portal.gateways.smtp import SERVER_DOWN, SmtpGateway
-from portal.messages import restore_check
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables import attempts, transitions, unresolved
+from portal.messages.tables.attempts import FailedOutcome
 from portal.messages.tables.communications import Delivery
-from portal.sends.tables import sends
 
-DRAIN_SECONDS = 20.0
 BACKOFF_SECONDS = (10, 30, 60, 300, 900, 1_800)
 MAX_EMAIL_ATTEMPTS = 60
 """About a day with the back-off above. Mail servers themselves retry for days (RFC 5321 4.5.4.1)."""
@@ -53,32 +51,22 @@ class ReleasedEmail:
 
 
 EmailResult = tuple[ClaimedEmail, Outcome | ReleasedEmail]
-_FailedOutcome = Rejected | NotSent | Unknown | AccountFault
-
-
-def email_backoff_ms(attempts: int) -> int:
-    return BACKOFF_SECONDS[min(max(attempts, 1), len(BACKOFF_SECONDS)) - 1] * 1000
 
 
 def drain_email(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:
     """Send due emails, and enqueue another run if more are due at the end."""
-    if not restore_check.restore_check_passed(now_ms()):
-        return
-    config = settings()
     ends_ms = now_ms() + round(seconds * 1000)
+    drain_lane("email", lambda: _send_due(lambda: should_stop() or now_ms() >= ends_ms))
 
-    def is_stopping() -> bool:
-        return should_stop() or now_ms() >= ends_ms
 
+def _send_due(is_stopping: Callable[[], bool]) -> bool:
+    """Return whether more are due."""
     has_more, limit = can_claim_emails(now_ms()), MAX_BATCH_SIZE
-    with SmtpGateway(config.smtp_url, config.mail_from) as gateway:
+    with SmtpGateway(settings().smtp_url, settings().mail_from) as gateway:
         while has_more and not is_stopping():
             limit = send_batch(claim_emails(now_ms(), limit), gateway, is_stopping)
             has_more = can_claim_emails(now_ms())
-    with transaction():
-        sends.finish_sends(now_ms())
-    if has_more:
-        queue.enqueue(config.redis_url, "drain_email")
+    return has_more
 
 
 def send_batch(claimed: list[ClaimedEmail], gateway: SmtpGateway, is_stopping: Callable[[], bool]) -> int:
@@ -95,7 +83,7 @@ def _send_each(claimed: list[ClaimedEmail], gateway: SmtpGateway, is_stopping: C
     sent: list[EmailResult] = []
     recorded_at = time.monotonic()
     failures = claimed[0].failures
-    gateway.other_recipients = [item.sent_to for item in reversed(claimed)]
+    gateway.other_recipients = [item.attempt.destination for item in reversed(claimed)]
     try:
         for index, item in enumerate(claimed):
             is_starting = _can_send(item, index == 0, failures) and not is_stopping()
@@ -103,7 +91,7 @@ def _send_each(claimed: list[ClaimedEmail], gateway: SmtpGateway, is_stopping: C
             started += is_starting
             outcome = _compose_and_send(item, gateway) if is_starting else ReleasedEmail()
             if not isinstance(outcome, ReleasedEmail):
-                failures = count_smtp_failures(failures, [mail_server_status.server_signal(outcome)])
+                failures = SMTP_BREAKER.count_failures(failures, [mail_server_status.server_signal(outcome)])
             sent.append((item, outcome))
             if time.monotonic() - recorded_at > _RECORD_EVERY_SECONDS:
                 _record_with_retry(sent)
@@ -114,9 +102,9 @@ def _send_each(claimed: list[ClaimedEmail], gateway: SmtpGateway, is_stopping: C
 
 
 def _can_send(item: ClaimedEmail, is_first: bool, failures: int) -> bool:
-    is_server_up = is_first or not smtp_cooldown_ms(failures)
-    is_fresh = is_first or now_ms() < item.claimed_at_ms + _CLAIM_VALID_MS
-    return is_server_up and is_fresh and now_ms() < item.lease_until_ms - _MIN_LEASE_LEFT_MS
+    is_server_up = is_first or not SMTP_BREAKER.is_open(failures)
+    is_fresh = is_first or now_ms() < item.attempt.started_at_ms + _CLAIM_VALID_MS
+    return is_server_up and is_fresh and now_ms() < item.attempt.lease_until_ms - _MIN_LEASE_LEFT_MS
 
 
 def _record_with_retry(sent: list[EmailResult]) -> None:
@@ -127,12 +115,12 @@ def _record_with_retry(sent: list[EmailResult]) -> None:
 def _compose_and_send(item: ClaimedEmail, gateway: SmtpGateway) -> Outcome | ReleasedEmail:
     """Compose outside any transaction. A database error is not the email’s fault; other errors fail only this email."""
     try:
-        mail = build_mail(db.session.get_one(Delivery, item.delivery_id), item.sent_to)
+        mail = build_mail(db.session.get_one(Delivery, item.attempt.delivery_id), item.attempt.destination)
     except TRANSIENT_DATABASE_ERRORS as error:
         _log.warning("database unavailable while composing an email; will retry", error=type(error).__name__)
         return ReleasedEmail(_DATABASE_WAIT_MS)
     except Exception as error:
-        _log.exception("could not compose an email", delivery=item.delivery_id)
+        _log.exception("could not compose an email", delivery=item.attempt.delivery_id)
         return NotSent(f"The email could not be composed ({type(error).__name__}); see the log.", code="compose")
     finally:
         db.session.rollback()
@@ -149,48 +137,47 @@ def record_email_results(sent: list[EmailResult], at_ms: int) -> None:
 
 def _record(item: ClaimedEmail, outcome: Outcome | ReleasedEmail, at_ms: int) -> None:
     if isinstance(outcome, ReleasedEmail):
-        _back_to_ready(item, at_ms, outcome.delay_ms)
-        attempts.finish_attempt(item.attempt_id, AttemptOutcome.RELEASED, at_ms)
-    elif isinstance(outcome, NotSent) and outcome.code == SERVER_DOWN:
-        _back_to_ready(item, at_ms)
-        details = {"detail": outcome.message, "http_status": outcome.http_status}
-        attempts.finish_attempt(item.attempt_id, AttemptOutcome.NOT_SENT, at_ms, **details)
+        attempts.release_claims([item.attempt], at_ms, outcome.delay_ms)
     elif isinstance(outcome, Accepted):
-        _complete(item, DeliveryState.HANDED_OFF, at_ms, provider_id=outcome.provider_id, reason="")
-        attempts.finish_attempt(item.attempt_id, AttemptOutcome.ACCEPTED, at_ms, provider_id=outcome.provider_id)
+        delivery_id, attempt_id, provider_id = item.attempt.delivery_id, item.attempt.id, outcome.provider_id
+        transitions.complete(
+            delivery_id, attempt_id, DeliveryState.HANDED_OFF, at_ms, provider_id=provider_id, reason=""
+        )
+        attempts.finish_attempt(attempt_id, AttemptOutcome.ACCEPTED, at_ms, provider_id=provider_id)
+    elif isinstance(outcome, NotSent) and outcome.code == SERVER_DOWN:
+        _retry(item, replace(outcome, code=""), at_ms, at_ms, count_attempt=False)
     else:
         _record_failure(item, outcome, at_ms)
 
 
-def _complete(item: ClaimedEmail, to: DeliveryState, at_ms: int, **changes: Any) -> None:
-    transitions.complete(item.delivery_id, item.attempt_id, to, at_ms, **changes)
-
-
-def _back_to_ready(item: ClaimedEmail, at_ms: int, delay_ms: int = 0) -> None:
-    """The attempt does not count, since waiting for the server is no retry. The wait ends once the server is back."""
-    attempt_count = Delivery.attempt_count - 1
-    _complete(item, DeliveryState.READY, at_ms, due_at_ms=at_ms + delay_ms, attempt_count=attempt_count)
-
-
-def _record_failure(item: ClaimedEmail, outcome: _FailedOutcome, at_ms: int) -> None:
-    attempt_count = db.session.get_one(Delivery, item.delivery_id, populate_existing=True).attempt_count
-    code = "" if isinstance(outcome, Unknown) else outcome.code
-    is_failing = mail_server_status.server_signal(outcome) is ServerSignal.FAILING
+def _record_failure(item: ClaimedEmail, outcome: FailedOutcome, at_ms: int) -> None:
+    attempt_count = db.session.get_one(Delivery, item.attempt.delivery_id, populate_existing=True).attempt_count
+    is_failing = mail_server_status.server_signal(outcome) is Signal.FAILING
     is_sender_rejected = is_failing and isinstance(outcome, Rejected | NotSent)
-    if is_sender_rejected and smtp_cooldown_ms(item.failures):
-        _back_to_ready(item, at_ms, _RETRY_AFTER_PROBE_MS)
+    if is_sender_rejected and SMTP_BREAKER.is_open(item.failures):
+        _retry(item, outcome, at_ms + _RETRY_AFTER_PROBE_MS, at_ms, count_attempt=False)
     elif _is_retried(item, outcome, attempt_count, is_sender_rejected):
-        _complete(item, DeliveryState.READY, at_ms, due_at_ms=at_ms + email_backoff_ms(attempt_count))
+        _retry(item, outcome, at_ms + backoff_ms(BACKOFF_SECONDS, attempt_count), at_ms)
     else:
         to = DeliveryState.EXPIRED if isinstance(outcome, NotSent | Unknown) else DeliveryState.REJECTED
-        _complete(item, to, at_ms, error_code=code, reason="" if code else outcome.message)
-    result = AttemptOutcome.REJECTED if isinstance(outcome, Rejected) else AttemptOutcome.NOT_SENT
-    details = {"detail": outcome.message, "http_status": outcome.http_status, "error_code": code}
-    attempts.finish_attempt(item.attempt_id, result, at_ms, **details)
+        code = "" if isinstance(outcome, Unknown) else outcome.code
+        reason = "" if code else outcome.message
+        attempts.complete(item.attempt, to, _attempt_outcome(outcome), outcome, at_ms, error_code=code, reason=reason)
 
 
-def _is_retried(item: ClaimedEmail, outcome: _FailedOutcome, attempt_count: int, is_sender_rejected: bool) -> bool:
+def _retry(item: ClaimedEmail, outcome: FailedOutcome, due_at_ms: int, at_ms: int, count_attempt: bool = True) -> None:
+    """Waiting for the server is no retry, so such an attempt does not count. The wait ends once the server is back."""
+    kind = _attempt_outcome(outcome)
+    attempts.complete(item.attempt, DeliveryState.READY, kind, outcome, at_ms, count_attempt, due_at_ms=due_at_ms)
+
+
+def _attempt_outcome(outcome: FailedOutcome) -> AttemptOutcome:
+    return AttemptOutcome.REJECTED if isinstance(outcome, Rejected) else AttemptOutcome.NOT_SENT
+
+
+def _is_retried(item: ClaimedEmail, outcome: FailedOutcome, attempt_count: int, is_sender_rejected: bool) -> bool:
     """A rejection that concerns the recipient is final at once (RFC 5321 4.2.1)."""
     if isinstance(outcome, NotSent | Unknown):
         return attempt_count < MAX_EMAIL_ATTEMPTS
-    return is_sender_rejected and unresolved.rejection_count(item.delivery_id) + 1 < _MAX_SENDER_REJECTIONS
+    rejections, _first_ms = unresolved.attempts_ended(item.attempt.delivery_id, AttemptOutcome.REJECTED)
+    return is_sender_rejected and rejections + 1 < _MAX_SENDER_REJECTIONS

@@ -12,7 +12,7 @@ from portal.core.rules.delivery_status import STATES, DeliveryState, can_transit
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.statements import insert_missing
 from portal.core.transaction import transaction
-from portal.delivery.sender_limits import apply_quota_limit, pause_numbers, record_unexplained
+from portal.delivery.sender_health import apply_quota_limit, pause_numbers, record_unexplained
 from portal.gateways.provider import ProviderMessage
 from portal.gateways.rules import provider_codes
 from portal.gateways.rules.provider_codes import RetryPolicy, explain_error_code

@@ -11,8 +11,9 @@ from portal.core.extensions import db
 from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS, DeliveryState
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.transaction import transaction
-from portal.delivery.email_worker import MAX_EMAIL_ATTEMPTS, email_backoff_ms
+from portal.delivery.email_worker import BACKOFF_SECONDS, MAX_EMAIL_ATTEMPTS
 from portal.delivery.receipts import apply_provider_status
+from portal.delivery.rules.backoff import backoff_ms
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
 from portal.gateways.registry import sms_gateway
 from portal.gateways.rules.provider_schema import Credentials
@@ -65,7 +66,7 @@ def requeue_unknown_emails(now_ms: int) -> None:
         for delivery in unresolved.due_unknown_deliveries("email", now_ms, _BATCH_SIZE):
             is_expired = delivery.attempt_count >= MAX_EMAIL_ATTEMPTS
             state = DeliveryState.EXPIRED if is_expired else DeliveryState.READY
-            retry = {"due_at_ms": now_ms + email_backoff_ms(delivery.attempt_count)}
+            retry = {"due_at_ms": now_ms + backoff_ms(BACKOFF_SECONDS, delivery.attempt_count)}
             changes = {"reason": "The mail server never confirmed it"} if is_expired else retry
             transitions.complete(delivery.id, delivery.attempt_id or "", state, now_ms, **changes)
 
@@ -153,11 +154,10 @@ def _record_matches(attempt: Attempt, matches: Sequence[ProviderMessage], now_ms
 def _requeue_or_expire(attempt: Attempt, now_ms: int) -> None:
     """The text certainly did not arrive: resend it, but not forever."""
     with transaction():
-        misses, first_ms = unresolved.not_found_attempts(attempt.delivery_id)
+        misses, first_ms = unresolved.attempts_ended(attempt.delivery_id, AttemptOutcome.NOT_FOUND)
         is_expired = misses + 1 >= _MAX_NOT_FOUND and now_ms - first_ms > _RETRY_WINDOW_MS
         state = DeliveryState.EXPIRED if is_expired else DeliveryState.READY
-        wait_seconds = _NOT_FOUND_BACKOFF_SECONDS[min(misses, len(_NOT_FOUND_BACKOFF_SECONDS) - 1)]
-        retry = {"due_at_ms": now_ms + wait_seconds * 1000}
+        retry = {"due_at_ms": now_ms + backoff_ms(_NOT_FOUND_BACKOFF_SECONDS, misses + 1)}
         changes = {"reason": "Twilio never received it"} if is_expired else retry
         if transitions.complete(attempt.delivery_id, attempt.id, state, now_ms, **changes):
             attempts.finish_attempt(attempt.id, AttemptOutcome.NOT_FOUND, now_ms)

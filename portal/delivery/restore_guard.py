@@ -14,8 +14,7 @@ from portal.core.statements import upsert
 from portal.core.transaction import transaction
 from portal.delivery.tables import clock_repair, quarantine
 from portal.gateways import queue
-from portal.messages.restore_check import _CURSOR_NAME
-from portal.messages.rules.restore_detection import is_restored
+from portal.messages.restore_check import RESTORE_CURSOR, restore_check_passed
 from portal.messages.tables import lane_state
 from portal.settings import app_settings
 
@@ -29,21 +28,20 @@ _log = structlog.get_logger(__name__)
 
 def check_for_restore(now_ms: int) -> None:
     """The scheduler runs this each round. After a restart, workers send nothing before the first check."""
-    redis_url = settings().redis_url
-    database_ms, redis_ms = sync_cursor(_CURSOR_NAME), queue.load_value(redis_url, _CURSOR_NAME)
-    if is_restored(database_ms, redis_ms, now_ms):
-        _quarantine_restored(database_ms or 0, now_ms)
-    elif (ahead_ms := max(database_ms or 0, clock_repair.latest_recorded_ms()) - now_ms) > _MIN_CLOCK_STEP_MS:
+    database_ms = sync_cursor(RESTORE_CURSOR) or 0
+    if not restore_check_passed(now_ms):
+        _quarantine_restored(database_ms, now_ms)
+    elif (ahead_ms := max(database_ms, clock_repair.latest_recorded_ms()) - now_ms) > _MIN_CLOCK_STEP_MS:
         _repair_clock_skew(ahead_ms - _LEEWAY_MS, now_ms)
     with transaction():
-        upsert(SyncCursor, {"name": _CURSOR_NAME, "at_ms": now_ms}, ["name"])
-    queue.store_value(redis_url, _CURSOR_NAME, now_ms)
+        upsert(SyncCursor, {"name": RESTORE_CURSOR, "at_ms": now_ms}, ["name"])
+    queue.store_value(settings().redis_url, RESTORE_CURSOR, now_ms)
 
 
 def mark_restored() -> None:
     """Declare the database restored, so that its waiting messages are held however recent it is."""
     with transaction():
-        upsert(SyncCursor, {"name": _CURSOR_NAME, "at_ms": _LONG_AGO_MS}, ["name"])
+        upsert(SyncCursor, {"name": RESTORE_CURSOR, "at_ms": _LONG_AGO_MS}, ["name"])
 
 
 def _repair_clock_skew(by_ms: int, now_ms: int) -> None:

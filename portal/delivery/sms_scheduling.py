@@ -1,18 +1,23 @@
 """The sending numbers in a claim: how many texts each can take now, and when it can take more."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from portal.core.rules.pacing import batch_limit, max_reservation_us, plan_slots
-from portal.delivery.rules.circuit_breaker import PROVIDER_FAILURE_THRESHOLD, next_probe_us
+from portal.delivery.rules.circuit_breaker import SMS_BREAKER
+from portal.delivery.sms_attempt import ClaimedText
 from portal.delivery.tables import ready_queue
 from portal.delivery.tables.ready_queue import Candidate, ExcludedSenders, WaitingText
 from portal.gateways.rules.provider_schema import SenderSettings
+from portal.messages.tables import lane_state, unsent_messages
 from portal.settings.tables.sending_numbers import SendingNumber
 
 HORIZON_US = 500_000
 """How far ahead a claim reaches: a STOP, a pause or a new setting takes effect within a second."""
+MAX_SLOT_WAIT_US = HORIZON_US + 1_000_000
+"""A slot further ahead was assigned before the clock was set back."""
+Clock = Callable[[], int]
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class SenderCapacity:
 
     def max_texts(self, capacity: int) -> int:
         """Texts it can take; a single probe while the provider does not answer."""
-        if self.row.consecutive_failures >= PROVIDER_FAILURE_THRESHOLD:
+        if SMS_BREAKER.is_open(self.row.consecutive_failures):
             return min(1, capacity)
         return batch_limit(HORIZON_US, self.sender.segments_per_second, capacity)
 
@@ -59,8 +64,8 @@ class SenderCapacity:
         plan = plan_slots(first_us, now_us, HORIZON_US, self.sender.segments_per_second, segments)
         if plan.slots_us:
             self.row.next_free_at_us = plan.next_free_us
-            if self.row.consecutive_failures >= PROVIDER_FAILURE_THRESHOLD:
-                self.row.retry_at_us = next_probe_us(self.row.consecutive_failures, now_us)
+            if probe_delay_ms := SMS_BREAKER.probe_delay_ms(self.row.consecutive_failures):
+                self.row.retry_at_us = now_us + probe_delay_ms * 1000
         return list(zip(texts, plan.slots_us, strict=False))
 
 
@@ -68,12 +73,23 @@ class SenderCapacity:
 class ClaimBatch:
     """Texts that may be sent now. `sender_keys` are the numbers of all texts that were looked at.
 
-    `first_skipped` maps each lane to the queue position of its first text left for later.
+    `first_skipped` maps each lane to the queue position of its first text left for later, so that the lane does not
+    advance past its slowest number, and sends share it.
     """
 
     texts: list[WaitingText]
     sender_keys: frozenset[str]
     first_skipped: Mapping[int, int]
+    lanes: Sequence[int]
+    only_tests: bool
+
+
+@dataclass(frozen=True)
+class ClaimCycle:
+    """`next_claim_us` is when the next claim can take something; None if nothing is waiting."""
+
+    claimed: tuple[ClaimedText, ...]
+    next_claim_us: int | None
 
 
 @dataclass(frozen=True)
@@ -82,41 +98,58 @@ class SenderPool:
 
     sender: SenderSettings
     members: tuple[SenderCapacity, ...]
+    now_us: int
 
     @property
     def all_cooling_down(self) -> bool:
         return all(member.is_cooling_down for member in self.members)
 
     @property
+    def cooldown_ends_us(self) -> int:
+        return min(member.cooldown_ends_us for member in self.members)
+
+    @property
     def all_senders_paused(self) -> bool:
         return all(member.is_paused for member in self.members)
 
-    def read_batch(self, capacity: int, lanes: Sequence[int], only_tests: bool) -> ClaimBatch:
+    def read_batch(self, capacity: int, only_tests: bool) -> ClaimBatch:
         """Take as many texts near the head of the lane as each number can send."""
-        now_ms = self.members[0].now_us // 1000
+        now_ms, lanes = self.now_us // 1000, lane_state.running_lanes("sms")
         if len(self.members) == 1:
             texts = ready_queue.waiting_texts(now_ms, self.members[0].max_texts(capacity), lanes, only_tests)
-            return ClaimBatch(texts, frozenset([self.sender.sender_key] if texts else []), {})
+            keys = frozenset([self.sender.sender_key] if texts else [])
+            return ClaimBatch(texts, keys, {}, lanes, only_tests)
         candidates = self._next_candidates(now_ms, lanes, only_tests)
         choices = list(zip(candidates, self._select([key for _, key in candidates], capacity), strict=True))
         ids = [candidate.delivery_id for (candidate, _), is_chosen in choices if is_chosen]
         skipped = [candidate for (candidate, _), is_chosen in choices if not is_chosen]
         texts = ready_queue.waiting_texts(now_ms, len(ids), lanes, only_tests, ids) if ids else []
         first_skipped = {candidate.lane: candidate.queue_position for candidate in reversed(skipped)}
-        return ClaimBatch(texts, frozenset(key for _, key in candidates), first_skipped)
+        return ClaimBatch(texts, frozenset(key for _, key in candidates), first_skipped, lanes, only_tests)
 
     def assign_slots(
         self, texts: Sequence[WaitingText], now_us: int, lead_time_us: int
-    ) -> list[tuple[SenderCapacity, WaitingText, int]]:
+    ) -> list[tuple[SenderSettings, WaitingText, int]]:
         """In order of slot. `now_us` is read after the query, so that no slot is in the past however long that took."""
         keys = [self._sender_key_for(text.recipient.phone, text.preferred_sender) for text in texts]
-        assigned: list[tuple[SenderCapacity, WaitingText, int]] = []
+        assigned: list[tuple[SenderSettings, WaitingText, int]] = []
         for member in self.members:
             own = [text for text, key in zip(texts, keys, strict=True) if key == member.sender.sender_key]
-            assigned += [(member, text, slot_us) for text, slot_us in member.assign_slots(own, now_us, lead_time_us)]
+            slots = member.assign_slots(own, now_us, lead_time_us)
+            assigned += [(member.sender, text, slot_us) for text, slot_us in slots]
         return sorted(assigned, key=lambda item: item[2])
 
-    def next_available_us(self, keys: Collection[str]) -> int | None:
+    def next_claim_us(self, batch: ClaimBatch) -> int | None:
+        """If texts are waiting, when their numbers can take more; otherwise when the next text is due."""
+        if batch.sender_keys:
+            return self._next_available_us(batch.sender_keys)
+        next_ms = None if batch.only_tests else unsent_messages.next_due_ms("sms", batch.lanes)
+        if next_ms is None or next_ms * 1000 > self.now_us:
+            return next_ms and next_ms * 1000
+        is_paused = any(member.is_paused for member in self.members)
+        return self._next_available_us([]) or (None if is_paused else self.now_us)
+
+    def _next_available_us(self, keys: Collection[str]) -> int | None:
         """When one of these numbers can take more, or another number’s cooldown ends."""
         members = [item for item in self.members if item.is_cooling_down or item.sender.sender_key in keys]
         return min((member.available_at_us for member in members), default=None)
@@ -160,4 +193,4 @@ def build_sender_pool(sender: SenderSettings, rows: Mapping[str, SendingNumber],
     members = tuple(SenderCapacity(individual, rows[individual.sender_key], now_us) for individual in senders)
     for member in members:
         member.row.next_free_at_us = min(member.row.next_free_at_us, latest_us)
-    return SenderPool(sender, members)
+    return SenderPool(sender, members, now_us)

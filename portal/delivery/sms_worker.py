@@ -13,21 +13,18 @@ from queue import Empty, SimpleQueue
 from portal.core.clock import now_us
 from portal.core.context import settings
 from portal.core.database_retry import TRANSIENT_DATABASE_ERRORS, retry_on_database_error
-from portal.core.transaction import transaction
+from portal.delivery.lane_run import DRAIN_SECONDS, drain_lane
 from portal.delivery.rules.concurrency_limit import ConcurrencyLimit
+from portal.delivery.sms_attempt import ClaimedText, SmsResult
 from portal.delivery.sms_call import SmsCaller
-from portal.delivery.sms_claim import ClaimCycle, ClaimedText, record_and_claim
-from portal.delivery.sms_outcome import SmsResult
-from portal.delivery.sms_scheduling import HORIZON_US
+from portal.delivery.sms_claim import record_and_claim
+from portal.delivery.sms_scheduling import HORIZON_US, ClaimCycle
 from portal.gateways import queue
 from portal.gateways.outcomes import NotSent
 from portal.gateways.provider import MAX_IN_FLIGHT, SmsGateway
 from portal.gateways.registry import sms_gateway
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS
-from portal.messages import restore_check
-from portal.sends.tables import sends
 
-DRAIN_SECONDS = 20.0
 _HAND_OVER_US = 1_000_000
 _FINAL_CALLS_GRACE_US = HORIZON_US + 500_000
 """How long a finished run waits for its last calls, some with slots yet to come, without claiming more. If one
@@ -55,7 +52,7 @@ class SmsWorkerRun:
     ) -> None:
         """`concurrency_limit` carries over what earlier runs learned."""
         self._clock = clock
-        self._caller = SmsCaller(gateway, clock, round(settings().sms_timeout_seconds * 1000))
+        self._caller = SmsCaller(gateway, clock)
         self._should_stop = should_stop
         self._seconds_us = round(seconds * 1_000_000)
         self._ends_us = clock() + self._seconds_us
@@ -167,10 +164,8 @@ class SmsWorkerRun:
 
 def drain_sms(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:
     """Send due texts, and enqueue another run if more are due at the end."""
-    if not restore_check.restore_check_passed(now_us() // 1000):
-        return
-    has_more = SmsWorkerRun(sms_gateway(), seconds, should_stop, concurrency_limit=_concurrency_limit).run()
-    with transaction():
-        sends.finish_sends(now_us() // 1000)
-    if has_more:
-        queue.enqueue(settings().redis_url, "drain_sms")
+
+    def run() -> bool:
+        return SmsWorkerRun(sms_gateway(), seconds, should_stop, concurrency_limit=_concurrency_limit).run()
+
+    drain_lane("sms", run)

@@ -8,7 +8,7 @@ import structlog
 from portal.core import audit_log
 from portal.core.rules.delivery_status import STATES, DeliveryState
 from portal.messages.rules import report_conflicts
-from portal.messages.rules.report_conflicts import DUPLICATE_CONFLICTS, ProviderReport, RecordedState, ReportConflict
+from portal.messages.rules.report_conflicts import DUPLICATE_CONFLICTS, ReportConflict
 from portal.messages.tables import unresolved
 from portal.messages.tables.communications import Delivery
 
@@ -17,7 +17,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class DeliveryReport:
-    """A report that moved nothing, or that names another message than the known one (see `ProviderReport`)."""
+    """A report that moved nothing, or that names another message than the known one (see `find_conflict`)."""
 
     delivery_id: int
     state: str
@@ -43,8 +43,7 @@ def _record_conflict(delivery: Delivery, report: DeliveryReport, provider_ids: s
     provider_ids |= reported_ids
     if len(provider_ids) > 1:
         _record_once(ReportConflict.ACCEPTED_TWICE, delivery, provider_ids, now_ms)
-    recorded = RecordedState(delivery.state, delivery.provider_id)
-    kind = report_conflicts.find_conflict(recorded, ProviderReport(report.state, report.provider_id))
+    kind = report_conflicts.find_conflict(delivery.state, delivery.provider_id, report.state, report.provider_id)
     if kind is not None:
         reported_label = STATES[report.state or DeliveryState.ACCEPTED].label
         details = {"recorded": STATES[delivery.state].label, "reported": reported_label}

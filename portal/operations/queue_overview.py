@@ -9,7 +9,7 @@ from portal.core.rules.connection_errors import ErrorExplanation
 from portal.core.rules.delivery_status import DeliveryState, StateGroup
 from portal.core.rules.process_kinds import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.delivery import mail_server_status
-from portal.delivery.mail_server_status import MailServerStatus
+from portal.delivery.tables.mail_server import MailServer
 from portal.delivery.unresolved_deliveries import UnresolvedText, list_unresolved_texts
 from portal.gateways.rules.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
 from portal.messages.rules.lane_labels import lane_label
@@ -84,7 +84,7 @@ class QueueOverview:
     sends: tuple[SendStatus, ...]
     unresolved: tuple[UnresolvedText, ...]
     processes: tuple[ProcessStatus, ...]
-    mail_server: MailServerStatus
+    mail_server: MailServer
     queue_error: ErrorExplanation | None
     now_ms: int
 

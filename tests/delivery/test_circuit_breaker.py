@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.core.extensions import db
-from portal.delivery.rules.circuit_breaker import PROVIDER_FAILURE_THRESHOLD, count_unanswered_calls, outage_started_ms
+from portal.delivery.rules.circuit_breaker import SMS_BREAKER, Signal, outage_started_ms
 from portal.messages.tables.communications import Attempt
 from portal.sends import provider_availability
 from portal.settings.tables.sending_numbers import SendingNumber
@@ -24,9 +24,10 @@ pytestmark = pytest.mark.usefixtures("app")
 
 
 def test_only_consecutive_failures_count() -> None:
-    assert count_unanswered_calls(0, [False, False, True, False]) == 1
-    assert count_unanswered_calls(3, [False]) == 4
-    assert count_unanswered_calls(7, []) == 7
+    failing = Signal.FAILING
+    assert SMS_BREAKER.count_failures(0, [failing, failing, Signal.WORKS, failing]) == 1
+    assert SMS_BREAKER.count_failures(3, [failing]) == 4
+    assert SMS_BREAKER.count_failures(7, [Signal.NONE]) == 7
 
 
 def test_unresponsive_provider_gets_few_texts(simulator: servers.SimulatorClient) -> None:
@@ -37,7 +38,7 @@ def test_unresponsive_provider_gets_few_texts(simulator: servers.SimulatorClient
     simulator.set_faults(rules=[{"kind": "500_before", "call": "create"}], receipts={"final": "none"})
     scenario.run_sms_worker()
     call_count = len(create_calls(simulator))
-    assert PROVIDER_FAILURE_THRESHOLD <= call_count < 40, "only those in flight when it stopped answering"
+    assert SMS_BREAKER.threshold <= call_count < 40, "only those in flight when it stopped answering"
     scenario.run_sms_worker()
     assert len(create_calls(simulator)) == call_count
     simulator.set_faults(receipts={"final": "none"})
@@ -50,8 +51,8 @@ def test_unresponsive_provider_gets_few_texts(simulator: servers.SimulatorClient
 
 
 def test_outage_starts_at_first_failure_that_counts() -> None:
-    assert outage_started_ms(None, PROVIDER_FAILURE_THRESHOLD - 1, was_unreachable=False, now_ms=5) is None
-    assert outage_started_ms(None, PROVIDER_FAILURE_THRESHOLD, was_unreachable=False, now_ms=5) == 5
+    assert outage_started_ms(None, SMS_BREAKER.threshold - 1, was_unreachable=False, now_ms=5) is None
+    assert outage_started_ms(None, SMS_BREAKER.threshold, was_unreachable=False, now_ms=5) == 5
     assert outage_started_ms(None, 0, was_unreachable=True, now_ms=5) == 5
     assert outage_started_ms(3, 0, was_unreachable=True, now_ms=5) == 3
     assert outage_started_ms(3, 0, was_unreachable=False, now_ms=5) == 3, "no call was made"

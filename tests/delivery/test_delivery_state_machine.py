@@ -21,11 +21,10 @@ from portal.core.extensions import db
 from portal.core.rules.delivery_status import STATES, displayed_state
 from portal.core.transaction import transaction
 from portal.delivery import maintenance, receipts, reconciliation, unresolved_deliveries
-from portal.delivery.sms_claim import ClaimedText, record_and_claim
-from portal.delivery.sms_outcome import ReleasedText, SmsResult
+from portal.delivery.sms_attempt import ClaimedText, ReleasedText, SmsResult
+from portal.delivery.sms_claim import record_and_claim
 from portal.gateways import registry
 from portal.gateways.outcomes import AccountFault, NotSent, Rejected, Unknown
-from portal.gateways.provider import OutgoingText
 from portal.messages.rules.report_conflicts import DUPLICATE_CONFLICTS, ReportConflict
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
@@ -136,9 +135,9 @@ class DeliveryStateMachine(soak_testing.CountedStateMachine):
     @rule()
     def worker_claims(self) -> None:
         for claimed in self.record_and_claim_once(capacity=10):
-            assert not is_stopped(claimed.sent_to), "no text is claimed after a STOP (I3)"
+            assert not is_stopped(claimed.attempt.destination), "no text is claimed after a STOP (I3)"
             self.claimed.append(claimed)
-            self.delivery_ids[claimed.attempt_id] = claimed.delivery_id
+            self.delivery_ids[claimed.attempt.id] = claimed.attempt.delivery_id
         db.session.rollback()
 
     @rule(call_outcome=st.sampled_from(CALL_OUTCOMES))
@@ -159,13 +158,12 @@ class DeliveryStateMachine(soak_testing.CountedStateMachine):
 
     def call(self, claimed: ClaimedText, call_outcome: str) -> None:
         """Not if the lease is about to end: a worker checks that before the call."""
-        if self.clock() > claimed.lease_until_ms - settings().sms_timeout_seconds * 1000:
+        if self.clock() > claimed.attempt.lease_until_ms - settings().sms_timeout_seconds * 1000:
             self.results.append(self.result(claimed, ReleasedText()))
         elif call_outcome in OUTCOMES_WITHOUT_MESSAGE:
             self.results.append(self.result(claimed, OUTCOMES_WITHOUT_MESSAGE[call_outcome]))
         elif call_outcome != "killed before":
-            text = OutgoingText(claimed.sent_to, claimed.body, claimed.attempt_id, claimed.validity_seconds)
-            outcome = self.provider.submit_message(claimed.credentials, claimed.sender, text)
+            outcome = self.provider.submit_message(claimed.credentials, claimed.sender, claimed.text)
             if call_outcome != "killed after":
                 self.results.append(
                     self.result(claimed, outcome if call_outcome == "accepted" else Unknown("No answer"))
@@ -173,8 +171,7 @@ class DeliveryStateMachine(soak_testing.CountedStateMachine):
 
     @staticmethod
     def result(claimed: ClaimedText, outcome: Any) -> SmsResult:
-        fields = (claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key)
-        return SmsResult(*fields, outcome, claimed.kind)
+        return SmsResult(claimed, outcome)
 
     @precondition(lambda self: self.results)
     @rule(data=st.data(), repeated=st.booleans())
@@ -287,7 +284,7 @@ class DeliveryStateMachine(soak_testing.CountedStateMachine):
             self.quiet_hours_end()
             self.scheduler_runs()
             for claimed in self.record_and_claim_once(capacity=10):
-                self.delivery_ids[claimed.attempt_id] = claimed.delivery_id
+                self.delivery_ids[claimed.attempt.id] = claimed.attempt.delivery_id
                 self.call(claimed, "accepted")
                 self.record_and_claim_once(self.results.pop())
         self.environment.advance_clock(2 * DAY_MS)

@@ -146,7 +146,7 @@ def test_emails_of_two_sends_alternate() -> None:
     large, small = send_to("L", 300), send_to("S", 40)
     claimed: list[int | None] = []
     for _ in range(5):
-        ids = [item.delivery_id for item in claim_emails(now_ms())]
+        ids = [item.attempt.delivery_id for item in claim_emails(now_ms())]
         sends = lane_driver.send_ids_by_delivery(ids)
         claimed += [sends[delivery_id] for delivery_id in ids]
     assert Counter(claimed)[small] == 40

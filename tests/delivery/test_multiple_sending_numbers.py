@@ -14,8 +14,8 @@ from portal.core.extensions import db
 from portal.core.rules.routing import TextKind
 from portal.core.rules.sender_assignment import SenderAssignment
 from portal.core.transaction import transaction
+from portal.delivery.sms_attempt import SmsResult
 from portal.delivery.sms_claim import record_and_claim
-from portal.delivery.sms_outcome import SmsResult
 from portal.delivery.tables import ready_queue
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.operations import test_messages
@@ -157,7 +157,7 @@ def test_test_text_uses_the_chosen_number_even_if_paused(chosen: str) -> None:
         claimed for claimed in record_and_claim([], 64, lambda: now_us).claimed if claimed.kind == TextKind.TEST
     ]
     assert test_text.sender.sender_key == chosen
-    assert db.session.get_one(Delivery, test_text.delivery_id).communication_id == communication_id
+    assert db.session.get_one(Delivery, test_text.attempt.delivery_id).communication_id == communication_id
 
 
 def test_answer_for_one_number_ends_the_outage_for_all() -> None:

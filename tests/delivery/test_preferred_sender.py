@@ -104,8 +104,8 @@ def test_account_fault_receipt_pauses_affected_numbers(code: str, paused: list[s
         if text.sender.sender_key == SENDING_NUMBERS[0]
     )
     record_and_claim([accepted_result(claimed)], 0, lambda: now_us)
-    form = {"MessageSid": f"SM{claimed.attempt_id}", "MessageStatus": "failed", "ErrorCode": code}
-    record_receipt(form, claimed.attempt_id, now_us // 1000)
+    form = {"MessageSid": f"SM{claimed.attempt.id}", "MessageStatus": "failed", "ErrorCode": code}
+    record_receipt(form, claimed.attempt.id, now_us // 1000)
     db.session.rollback()
     assert [row.number for row in paused_senders()] == paused
 

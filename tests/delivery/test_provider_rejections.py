@@ -12,8 +12,8 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.delivery.receipts import record_receipt
 from portal.delivery.rules.provider_quotas import cooldown_ends_ms
-from portal.delivery.sms_claim import ClaimedText, record_and_claim
-from portal.delivery.sms_outcome import SmsResult
+from portal.delivery.sms_attempt import ClaimedText, SmsResult
+from portal.delivery.sms_claim import record_and_claim
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
 from portal.gateways.provider import OutgoingText
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, Cooldown, explain_error_code
@@ -138,7 +138,7 @@ class Lane:
         """Record one result after another, as different workers would."""
         for index, text in enumerate(claimed):
             answer = outcome(index) if callable(outcome) else outcome
-            result = SmsResult(text.attempt_id, text.delivery_id, text.mode, text.sender.sender_key, answer, text.kind)
+            result = SmsResult(text, answer)
             record_and_claim([result], 0, self._us)
             db.session.remove()
 
@@ -147,8 +147,8 @@ class Lane:
 
     def receive(self, claimed: Sequence[ClaimedText], status: str, code: str = "") -> None:
         for text in claimed:
-            form = {"MessageSid": f"SM{text.attempt_id}", "MessageStatus": status, "ErrorCode": code}
-            record_receipt({name: value for name, value in form.items() if value}, text.attempt_id, self.now_ms)
+            form = {"MessageSid": f"SM{text.attempt.id}", "MessageStatus": status, "ErrorCode": code}
+            record_receipt({name: value for name, value in form.items() if value}, text.attempt.id, self.now_ms)
         db.session.remove()
 
 
@@ -194,7 +194,9 @@ def test_repeated_rejection_of_one_recipient_pauses_nothing(lane: Lane) -> None:
     (text,) = lane.claim(1)
     lane.record([text], UnrecognizedError("No", code=UNKNOWN_CODE))
     for _ in range(5):
-        again = [retry for retry in lane.claim(wait_ms=HOUR_MS) if retry.sent_to == text.sent_to]
+        again = [
+            retry for retry in lane.claim(wait_ms=HOUR_MS) if retry.attempt.destination == text.attempt.destination
+        ]
         lane.record(again, UnrecognizedError("No", code=UNKNOWN_CODE))
     assert pause_reasons() == []
     assert "rejected" not in scenario.count_states("sms")
@@ -209,7 +211,7 @@ def test_rejection_is_final_if_other_texts_are_accepted(lane: Lane) -> None:
         (bad,) = lane.claim(wait_ms=HOUR_MS)
     lane.record([bad], UnrecognizedError("No", code=UNKNOWN_CODE))
     db.session.remove()
-    row = db.session.get_one(Delivery, bad.delivery_id)
+    row = db.session.get_one(Delivery, bad.attempt.delivery_id)
     assert (row.state, row.error_code) == ("rejected", UNKNOWN_CODE)
     assert pause_reasons() == []
 
@@ -262,7 +264,7 @@ def test_rejections_count_across_sending_numbers(app: object) -> None:
 @pytest.mark.parametrize("code", ["30990", "39999", "30388"])
 def test_unexplained_failure_receipts_pause_the_number(lane: Lane, code: str) -> None:
     claimed = lane.claim()
-    lane.record(claimed, lambda index: Accepted(f"SM{claimed[index].attempt_id}"))
+    lane.record(claimed, lambda index: Accepted(f"SM{claimed[index].attempt.id}"))
     lane.receive(claimed[:2], "undelivered", code)
     lane.receive(claimed[:2], "failed", code)
     assert pause_reasons() == [], "conflicts and repeats are no further recipients"
@@ -272,7 +274,7 @@ def test_unexplained_failure_receipts_pause_the_number(lane: Lane, code: str) ->
 
 def test_delivered_text_resets_the_failure_count(lane: Lane) -> None:
     claimed = lane.claim()
-    lane.record(claimed, lambda index: Accepted(f"SM{claimed[index].attempt_id}"))
+    lane.record(claimed, lambda index: Accepted(f"SM{claimed[index].attempt.id}"))
     lane.receive(claimed[:2], "undelivered", "30990")
     lane.receive(claimed[2:3], "delivered")
     lane.receive(claimed[3:5], "undelivered", "30990")
@@ -328,7 +330,7 @@ def test_unknown_limit_waits_for_minutes(lane: Lane) -> None:
 @pytest.mark.parametrize("code", ["30023", "30027", "30450", "30022", "30001"])
 def test_limit_in_a_receipt_holds_waiting_texts(lane: Lane, code: str) -> None:
     (text,) = lane.claim(1)
-    lane.record([text], Accepted(f"SM{text.attempt_id}"))
+    lane.record([text], Accepted(f"SM{text.attempt.id}"))
     lane.receive([text], "undelivered", code)
     cooldown = explain_error_code(code).cooldown
     assert cooldown
@@ -339,7 +341,7 @@ def test_limit_in_a_receipt_holds_waiting_texts(lane: Lane, code: str) -> None:
 
 def test_late_limit_receipt_holds_nothing(lane: Lane) -> None:
     (text,) = lane.claim(1)
-    lane.record([text], Accepted(f"SM{text.attempt_id}"))
+    lane.record([text], Accepted(f"SM{text.attempt.id}"))
     lane.now_ms += 48 * HOUR_MS
     lane.receive([text], "undelivered", "30023")
     assert len(lane.claim()) == 5

@@ -65,10 +65,10 @@ def test_receipt_before_the_response_proves_acceptance(simulator: servers.Simula
     scenario.add_template()
     scenario.create_expanded_send()
     claimed = record_and_claim([], 10, lambda: scenario.now_ms() * 1000).claimed[0]
-    record_receipt({"MessageSid": "SM1", "MessageStatus": "sent"}, claimed.attempt_id, scenario.now_ms())
+    record_receipt({"MessageSid": "SM1", "MessageStatus": "sent"}, claimed.attempt.id, scenario.now_ms())
     assert state() == "sent"
     db.session.remove()
-    assert db.session.get_one(Attempt, claimed.attempt_id).provider_id == "SM1"
+    assert db.session.get_one(Attempt, claimed.attempt.id).provider_id == "SM1"
 
 
 def test_orphaned_receipt_is_applied_once_its_message_is_known(accepted_attempt: Attempt) -> None:

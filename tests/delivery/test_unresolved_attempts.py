@@ -11,9 +11,9 @@ from portal.consent.tables.ledger import ConsentEvent
 from portal.core import audit_log
 from portal.core.extensions import db
 from portal.delivery import maintenance, reconciliation
+from portal.delivery.sms_attempt import ClaimedText, ReleasedText, SmsResult
 from portal.delivery.sms_call import SmsCaller
-from portal.delivery.sms_claim import ClaimedText, record_and_claim
-from portal.delivery.sms_outcome import ReleasedText, SmsResult
+from portal.delivery.sms_claim import record_and_claim
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Unknown
 from portal.gateways.twilio_messages import TwilioGateway, _parse_response
 from portal.messages.tables.communications import Attempt
@@ -136,14 +136,14 @@ def test_text_with_an_expired_lease_becomes_unknown(monkeypatch: pytest.MonkeyPa
     scenario.run_scheduler_once(scenario.now_ms)
     assert scenario.count_states("sms") == {"sending": 1}
     monkeypatch.setattr(maintenance, "reconcile_unknown_texts", lambda _clock: None)
-    scenario.run_scheduler_once(lambda: claimed.lease_until_ms + 1)
+    scenario.run_scheduler_once(lambda: claimed.attempt.lease_until_ms + 1)
     assert scenario.count_states("sms") == {"unknown": 1}
 
 
 def test_worker_past_its_slot_does_not_send(simulator: servers.SimulatorClient) -> None:
     claimed = _claim_and_crash()
     gateway = TwilioGateway(simulator.url, "http://127.0.0.1:9", 2)
-    late = SmsCaller(gateway, clock=lambda: claimed.slot_us + 10_000_000, timeout_ms=2_000)
+    late = SmsCaller(gateway, clock=lambda: claimed.slot_us + 10_000_000)
     assert late.send(claimed).outcome == ReleasedText()
     assert simulator.accepted_texts() == []
 
@@ -151,7 +151,7 @@ def test_worker_past_its_slot_does_not_send(simulator: servers.SimulatorClient) 
 def test_attempt_is_committed_before_the_call(simulator: servers.SimulatorClient) -> None:
     claimed = _claim_and_crash()
     db.session.remove()
-    attempt = db.session.get_one(Attempt, claimed.attempt_id)
+    attempt = db.session.get_one(Attempt, claimed.attempt.id)
     assert (attempt.outcome, attempt.destination) == ("", scenario.phone_number(0))
     assert simulator.accepted_texts() == []
 
@@ -163,7 +163,7 @@ def _claim_and_crash() -> ClaimedText:
 
 
 def _result(claimed: ClaimedText, outcome: Outcome) -> SmsResult:
-    return SmsResult(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome)
+    return SmsResult(claimed, outcome)
 
 
 def test_late_acceptance_of_a_requeued_text_still_counts(simulator: servers.SimulatorClient) -> None:

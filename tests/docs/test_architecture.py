@@ -58,6 +58,13 @@ def test_functions_named_in_documents_exist() -> None:
     assert not missing, "\n".join(sorted(missing))
 
 
+def test_the_path_of_a_text_fits_on_one_screen() -> None:
+    files = [ROOT / "portal" / "delivery" / f"sms_{step}.py" for step in ("claim", "call", "results")]
+    text = PICTURE.read_text(encoding="utf-8")
+    assert all(str(file.relative_to(ROOT)) in text for file in files)
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) <= 150
+
+
 def test_the_index_lists_every_decision_with_its_title() -> None:
     folder = ROOT / "docs" / "adr"
     records = sorted(folder.glob("*/*.md"), key=lambda path: path.name)

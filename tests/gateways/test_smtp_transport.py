@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from portal.core.extensions import db
 from portal.delivery import mail_server_status
-from portal.delivery.rules.email_circuit_breaker import ServerSignal
+from portal.delivery.rules.circuit_breaker import Signal
 from portal.gateways.outcomes import Accepted, NotSent, Outcome
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import SERVER_DOWN, SmtpGateway, send_mail
@@ -174,7 +174,7 @@ def send_three_emails() -> None:
 
 @pytest.mark.parametrize("code", ["portal", "compose"])
 def test_portal_error_says_nothing_about_the_mail_server(code: str) -> None:
-    assert mail_server_status.server_signal(NotSent("The portal failed.", code=code)) is ServerSignal.NONE
+    assert mail_server_status.server_signal(NotSent("The portal failed.", code=code)) is Signal.NONE
 
 
 @pytest.mark.one_engine

@@ -13,8 +13,8 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.delivery import reconciliation, unresolved_deliveries
 from portal.delivery.receipts import _store_receipts, apply_provider_status, record_receipt
-from portal.delivery.sms_claim import ClaimedText, record_and_claim
-from portal.delivery.sms_outcome import SmsResult
+from portal.delivery.sms_attempt import ClaimedText, SmsResult
+from portal.delivery.sms_claim import record_and_claim
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown
 from portal.gateways.provider import ProviderMessage
 from portal.messages import timeline
@@ -41,9 +41,7 @@ def claim_text(ahead_ms: int = 0) -> ClaimedText:
 
 
 def record_response(claimed: ClaimedText, outcome: Outcome) -> None:
-    result = SmsResult(
-        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome, claimed.kind
-    )
+    result = SmsResult(claimed, outcome)
     assert record_and_claim([result], 0, scenario.now_us).claimed == ()
 
 
@@ -62,7 +60,7 @@ def confirm_not_sent(claimed: ClaimedText) -> None:
 
 def receive_receipt(claimed: ClaimedText, status: str, code: str = "", sid: str = "SM1") -> None:
     form = {"MessageSid": sid, "MessageStatus": status, "ErrorCode": code}
-    record_receipt({key: value for key, value in form.items() if value}, claimed.attempt_id, scenario.now_ms())
+    record_receipt({key: value for key, value in form.items() if value}, claimed.attempt.id, scenario.now_ms())
 
 
 def only_delivery() -> Delivery:
@@ -145,7 +143,7 @@ def test_answer_with_another_message_id_is_reported() -> None:
     assert recorded_conflicts() == []
     record_response(claimed, Accepted("SM1"))
     assert recorded_conflicts() == [(ReportConflict.ACCEPTED_TWICE, ["SM1", "SM2"])]
-    attempt = db.session.get_one(Attempt, claimed.attempt_id)
+    attempt = db.session.get_one(Attempt, claimed.attempt.id)
     assert (attempt.outcome, attempt.provider_id) == ("accepted", "SM2"), "the first provider id stays"
 
 
@@ -232,7 +230,7 @@ def test_sent_text_recorded_as_not_sent_is_reported(by_response: bool) -> None:
     record_response(claimed, Unknown("No answer"))
     at_ms = scenario.now_ms() + 60 * _MINUTE_MS
     unresolved_deliveries.resolve_manually(
-        only_delivery().id, unresolved_deliveries.NOT_SENT, "NOT SENT", claimed.attempt_id, None, at_ms
+        only_delivery().id, unresolved_deliveries.NOT_SENT, "NOT SENT", claimed.attempt.id, None, at_ms
     )
     accept_message(claimed, "SM1", by_response)
     assert only_delivery().state == "expired"
@@ -244,7 +242,7 @@ def test_manually_confirmed_text_accepts_later_receipts() -> None:
     record_response(claimed, Unknown("No answer"))
     at_ms = scenario.now_ms() + 60 * _MINUTE_MS
     unresolved_deliveries.resolve_manually(
-        only_delivery().id, unresolved_deliveries.SENT, "SENT", claimed.attempt_id, None, at_ms
+        only_delivery().id, unresolved_deliveries.SENT, "SENT", claimed.attempt.id, None, at_ms
     )
     record_response(claimed, Accepted("SM1"))
     receive_receipt(claimed, "delivered")
@@ -330,7 +328,7 @@ def test_final_receipt_has_side_effects_once(code: str) -> None:
 def test_only_the_effective_receipt_of_a_batch_has_side_effects() -> None:
     claimed = claim_and_accept()
     rows = [
-        {"provider_id": "SM1", "status": status, "error_code": code, "attempt_id": claimed.attempt_id}
+        {"provider_id": "SM1", "status": status, "error_code": code, "attempt_id": claimed.attempt.id}
         for status, code in (("sent", ""), ("undelivered", "30006"), ("delivered", ""), ("failed", "30002"))
     ]
     common = {"raw": {}, "received_at_ms": scenario.now_ms(), "applied": False}
@@ -345,10 +343,17 @@ def test_poll_result_that_conflicts_has_no_side_effects(code: str) -> None:
     claimed = claim_and_accept()
     receive_receipt(claimed, "delivered")
     message = ProviderMessage(
-        "SM1", claimed.sender.sender_key, claimed.sent_to, claimed.body, "undelivered", code, "", "outbound-api"
+        "SM1",
+        claimed.sender.sender_key,
+        claimed.attempt.destination,
+        claimed.text.body,
+        "undelivered",
+        code,
+        "",
+        "outbound-api",
     )
     with transaction():
-        apply_provider_status(db.session.get_one(Delivery, claimed.delivery_id), message, scenario.now_ms())
+        apply_provider_status(db.session.get_one(Delivery, claimed.attempt.delivery_id), message, scenario.now_ms())
     assert side_effects() == ([], 0, 0)
 
 

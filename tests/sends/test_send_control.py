@@ -19,8 +19,8 @@ from portal.core.extensions import db
 from portal.core.rules.lanes import Lane
 from portal.core.transaction import transaction
 from portal.delivery import email_claim, sms_worker
+from portal.delivery.sms_attempt import SmsResult
 from portal.delivery.sms_claim import record_and_claim
-from portal.delivery.sms_outcome import SmsResult
 from portal.gateways.outcomes import Accepted, NotSent
 from portal.messages import lane_control
 from portal.sends import fan_out, progress, send_control, send_creation
@@ -133,7 +133,7 @@ def test_resuming_after_a_minute_causes_no_burst(target: str) -> None:
 
 def test_cancelled_send_stops_after_what_has_left() -> None:
     send_id = send_to(80)
-    email_ids = [item.delivery_id for item in email_claim.claim_emails(now_ms())]
+    email_ids = [item.attempt.delivery_id for item in email_claim.claim_emails(now_ms())]
     lane = LaneDriver()
     lane.run_until_sent(30)
     sent_count = len(lane.sent_send_ids)
@@ -163,9 +163,7 @@ def test_text_returned_after_the_cancel_is_not_sent_again() -> None:
     claimed = record_and_claim([], 10, scenario.now_us).claimed[0]
     send_control.cancel_send(send_id, None, now_ms())
     send_control.apply_to_deliveries(send_id, now_ms)
-    result = SmsResult(
-        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, NotSent("Too many", 0, 429)
-    )
+    result = SmsResult(claimed, NotSent("Too many", 0, 429))
     assert record_and_claim([result], 10, scenario.now_us).claimed == ()
     later_us = scenario.now_us() + 60_000_000
     assert record_and_claim([], 10, lambda: later_us).claimed == ()
@@ -177,9 +175,7 @@ def test_result_of_a_text_sent_before_the_cancel_counts() -> None:
     claimed = record_and_claim([], 10, scenario.now_us).claimed[0]
     send_control.cancel_send(send_id, None, now_ms())
     send_control.apply_to_deliveries(send_id, now_ms)
-    result = SmsResult(
-        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, Accepted("SM1")
-    )
+    result = SmsResult(claimed, Accepted("SM1"))
     record_and_claim([result], 0, scenario.now_us)
     assert scenario.count_states("sms") == {"accepted": 1}
 

@@ -14,6 +14,7 @@ from portal.accounts.tables.phone_numbers import PhoneState
 from portal.core.config import Settings
 from portal.core.extensions import db
 from portal.delivery import maintenance, sms_claim, sms_worker
+from portal.delivery.sms_scheduling import ClaimCycle
 from portal.gateways import queue
 from portal.messages.rules.sms_segments import measure_sms
 from portal.messages.tables.communications import Attempt
@@ -59,7 +60,7 @@ def test_busy_machine_sends_a_text_after_few_attempts(
 ) -> None:
     """The time between the claim and the first call exceeds the tolerance of a slot."""
 
-    def claim_slowly(*args: Any) -> sms_claim.ClaimCycle:
+    def claim_slowly(*args: Any) -> ClaimCycle:
         cycle = sms_claim.record_and_claim(*args)
         if cycle.claimed:
             time.sleep(0.08)

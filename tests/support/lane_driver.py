@@ -9,8 +9,8 @@ from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.core.extensions import db
 from portal.core.statements import refresh_statistics
-from portal.delivery.sms_claim import ClaimedText, record_and_claim
-from portal.delivery.sms_outcome import SmsResult
+from portal.delivery.sms_attempt import ClaimedText, SmsResult
+from portal.delivery.sms_claim import record_and_claim
 from portal.gateways.outcomes import Accepted
 from portal.messages.tables.communications import Delivery
 from tests.support import scenario
@@ -61,14 +61,11 @@ class LaneDriver:
 
     def claim_once(self) -> None:
         """One claim; what it takes is accepted at the next one."""
-        results = [
-            SmsResult(row.attempt_id, row.delivery_id, row.mode, row.sender.sender_key, Accepted(f"SM{row.attempt_id}"))
-            for row in self._claimed
-        ]
+        results = [SmsResult(row, Accepted(f"SM{row.attempt.id}")) for row in self._claimed]
         cycle = record_and_claim(results, 64, lambda: self.now_us)
         self._claimed = list(cycle.claimed)
-        sends = send_ids_by_delivery([claimed.delivery_id for claimed in self._claimed])
-        self.sent_send_ids += [sends[claimed.delivery_id] for claimed in self._claimed]
+        sends = send_ids_by_delivery([claimed.attempt.delivery_id for claimed in self._claimed])
+        self.sent_send_ids += [sends[claimed.attempt.delivery_id] for claimed in self._claimed]
         self.slots_us += [claimed.slot_us for claimed in self._claimed]
         self.now_us += STEP_US
 

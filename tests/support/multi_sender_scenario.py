@@ -10,8 +10,7 @@ from portal.accounts.tables.phone_numbers import PhoneState
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.delivery import maintenance
-from portal.delivery.sms_claim import ClaimedText
-from portal.delivery.sms_outcome import SmsResult
+from portal.delivery.sms_attempt import ClaimedText, SmsResult
 from portal.gateways.outcomes import Accepted, AccountFault, Unknown
 from portal.messages.tables.communications import Attempt
 from portal.settings.tables.sending_numbers import SendingNumber
@@ -67,7 +66,7 @@ def set_preferred_sender(phones: list[str], sending_number: str) -> None:
 
 
 def accepted_result(claimed: ClaimedText) -> SmsResult:
-    return _result(claimed, Accepted(f"SM{claimed.attempt_id}"))
+    return _result(claimed, Accepted(f"SM{claimed.attempt.id}"))
 
 
 def unanswered_result(claimed: ClaimedText) -> SmsResult:
@@ -79,4 +78,4 @@ def rejected_result(claimed: ClaimedText) -> SmsResult:
 
 
 def _result(claimed: ClaimedText, outcome: Accepted | AccountFault | Unknown) -> SmsResult:
-    return SmsResult(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome)
+    return SmsResult(claimed, outcome)

@@ -47,3 +47,8 @@ def max_reservation_us(rate: float, horizon_us: int) -> int:
 def batch_limit(horizon_us: int, rate: float, limit: int) -> int:
     """How many rows a claim reads: as many one-segment texts as fit in the horizon, up to `limit`."""
     return max(1, min(limit, int(horizon_us * rate / MICROSECONDS_PER_SECOND) + 1))
+
+
+def max_lateness_us(rate: float) -> int:
+    """A text that is later than this takes a new slot: sending it now would exceed the rate in that second."""
+    return round(max(10_000.0, min(200_000.0, MICROSECONDS_PER_SECOND / rate)))

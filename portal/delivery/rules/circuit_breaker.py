@@ -1,27 +1,59 @@
-"""Stop sending texts while a provider does not answer: each one would end with an unknown outcome."""
+"""Stop sending while a provider or mail server fails: then a single message at a time probes it.
+
+Each text that a provider does not answer ends with an unknown outcome (docs/reliability.md#circuit-breaker).
+"""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
 
-PROVIDER_FAILURE_THRESHOLD = 8
-"""Unanswered calls in a row. At a fault rate of 20 % this happens once in 400,000 texts."""
-PROBE_INTERVAL_US = 60_000_000
-"""Then one text a minute probes the provider until it answers (docs/reliability.md#circuit-breaker)."""
+from portal.delivery.rules.backoff import backoff_ms
+
 UNSENT_PROBE_RETRY_US = 5_000_000
-"""Delay before the next probe if the previous one was released unsent."""
+"""Delay before the next probe if the previous text was released unsent."""
+
+
+class Signal(Enum):
+    """What an outcome says about the other end: it works, may be failing, is down, or nothing."""
+
+    WORKS = "works"
+    FAILING = "failing"
+    DOWN = "down"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class CircuitBreaker:
+    """Open after `threshold` failures in a row. `probe_seconds` are the waits before the first probe and the next."""
+
+    threshold: int
+    probe_seconds: tuple[int, ...]
+
+    def is_open(self, failures: int) -> bool:
+        return failures >= self.threshold
+
+    def count_failures(self, failures: int, signals: Iterable[Signal]) -> int:
+        """Consecutive failures, after these signals in order. `DOWN` reaches the threshold at once."""
+        for signal in signals:
+            if signal is Signal.WORKS:
+                failures = 0
+            elif signal is Signal.FAILING:
+                failures += 1
+            elif signal is Signal.DOWN:
+                failures = max(failures + 1, self.threshold)
+        return failures
+
+    def probe_delay_ms(self, failures: int) -> int:
+        """Time until the next probe; 0 while closed."""
+        return backoff_ms(self.probe_seconds, failures - self.threshold + 1) if self.is_open(failures) else 0
+
+
+SMS_BREAKER = CircuitBreaker(threshold=8, probe_seconds=(60,))
+"""At a fault rate of 20 %, eight unanswered calls in a row happen once in 400,000 texts."""
+SMTP_BREAKER = CircuitBreaker(threshold=10, probe_seconds=(10, 30, 60, 120, 300))
+"""Emails in a row that failed for reasons of the server, not their own."""
 
 
 def outage_started_ms(since_ms: int | None, failures: int, was_unreachable: bool, now_ms: int) -> int | None:
     """Start of the provider’s outage, after calls that it never answered or that did not reach it; else None."""
-    return since_ms or now_ms if was_unreachable or failures >= PROVIDER_FAILURE_THRESHOLD else since_ms
-
-
-def count_unanswered_calls(failures: int, answered: Iterable[bool]) -> int:
-    """Consecutive unanswered calls, after these in order."""
-    for was_answered in answered:
-        failures = 0 if was_answered else failures + 1
-    return failures
-
-
-def next_probe_us(failures: int, now_us: int) -> int:
-    """Time of the next probe; 0 while the provider answers."""
-    return now_us + PROBE_INTERVAL_US if failures >= PROVIDER_FAILURE_THRESHOLD else 0
+    return since_ms or now_ms if was_unreachable or SMS_BREAKER.is_open(failures) else since_ms

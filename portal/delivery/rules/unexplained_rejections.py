@@ -10,7 +10,7 @@ PAUSE_THRESHOLD = 3
 """Different recipients in a row."""
 MAX_TRIES = 3
 """Attempts at one text while others get through; then the text itself is at fault."""
-_BACKOFF_MS = (30_000, 300_000, 1_800_000, 3_600_000)
+BACKOFF_SECONDS = (30, 300, 1_800, 3_600)
 GIVE_UP_AFTER_MS = 86_400_000
 
 
@@ -28,14 +28,6 @@ def contains_recipient(hashes: str, recipient: str) -> bool:
 def is_pause_threshold_reached(*lists: str) -> bool:
     """Count over all sending numbers from which no text has got through since."""
     return len({item for hashes in lists for item in hashes.split()}) >= PAUSE_THRESHOLD
-
-
-def unrecognized_backoff_ms(tries: int) -> int:
-    return _BACKOFF_MS[min(max(tries, 1), len(_BACKOFF_MS)) - 1]
-
-
-def is_message_fault(tries: int, others_accepted: bool) -> bool:
-    return tries >= MAX_TRIES and others_accepted
 
 
 def _recipient_hash(recipient: str) -> str:

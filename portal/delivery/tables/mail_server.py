@@ -9,7 +9,7 @@ from portal.core.statements import insert_missing
 
 
 class MailServer(Base):
-    """`address` is host:port; `consecutive_failures` drives `delivery.rules.email_circuit_breaker`.
+    """`address` is host:port; `consecutive_failures` drives `delivery.rules.circuit_breaker`.
 
     While `down_since_ms` is set, the server counts as down and `last_error` is its last message.
     """
@@ -31,6 +31,7 @@ def lock_mail_server(address: str) -> MailServer:
     return db.session.get_one(MailServer, address, populate_existing=True, with_for_update=True)
 
 
-def find_mail_server(address: str) -> MailServer | None:
-    """The current row; None before the first email."""
-    return db.session.get(MailServer, address, populate_existing=True)
+def read_mail_server(address: str) -> MailServer:
+    """The current row; before the first email, one that is not stored."""
+    row = db.session.get(MailServer, address, populate_existing=True)
+    return row or MailServer(address=address, consecutive_failures=0, retry_at_ms=0, last_error="")

@@ -71,6 +71,16 @@ class WaitingText:
     """The sending number this handset texted START to, or the one a test text was requested for."""
 
 
+class WaitingEmail(NamedTuple):
+    """A ready email, and the state its send wants: ready, paused or canceled."""
+
+    delivery_id: int
+    address: str
+    lane: int
+    queue_position: int
+    target_state: DeliveryState
+
+
 @dataclass(frozen=True)
 class ExcludedSenders:
     """Sending numbers that a claim skips entirely, and those from which it takes test texts only."""
@@ -162,14 +172,15 @@ def _to_waiting_text(row: Any) -> WaitingText:
     )
 
 
-def waiting_emails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> list[tuple[Delivery, DeliveryState]]:
-    """Ready emails, with the state that their send wants them to have."""
+def waiting_emails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> list[WaitingEmail]:
+    """Like `waiting_texts`."""
+    columns = (Delivery.id, Delivery.address, Delivery.lane, Delivery.queue_position)
     query = (
-        select(Delivery, Send.state, Send.paused_at_ms)
+        select(*columns, Send.state, Send.paused_at_ms)
         .outerjoin(Send, Send.id == Delivery.send_id)
         .where(Delivery.channel == "email", READY, Delivery.lane.in_(lanes), Delivery.due_at_ms <= until_ms)
         .order_by(Delivery.lane, Delivery.queue_position, Delivery.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=Delivery)
     )
-    return [(row[0], target_state(row[1], row[2])) for row in db.session.execute(query)]
+    return [WaitingEmail(*row[:4], target_state(*row[4:])) for row in db.session.execute(query)]

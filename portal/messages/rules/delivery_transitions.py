@@ -43,7 +43,7 @@ class Transition:
 
 
 _CLAIMS = ("delivery.email_claim", "delivery.sms_claim")
-_SEND_STATE = ("delivery.claim_policies", "delivery.email_claim", "sends.tables.state_sync")
+_SEND_STATE = ("delivery.claim_policies", "sends.tables.state_sync")
 _RESULTS = ("delivery.email_worker", "delivery.reconciliation", "delivery.sms_failures")
 _REPORTED = (
     _ACCEPTED,
@@ -78,7 +78,9 @@ TRANSITIONS = (
     Transition(DeliveryEvent.FOLLOW_SEND, (_READY, _DEFERRED), (_PAUSED,), _SEND_STATE),
     Transition(DeliveryEvent.FOLLOW_SEND, (_READY, _DEFERRED, _PAUSED), (_CANCELED,), _SEND_STATE),
     Transition(DeliveryEvent.FOLLOW_SEND, (_PAUSED, _DEFERRED), (_READY,), _SEND_STATE),
-    Transition(DeliveryEvent.RELEASE, (_SENDING, _UNKNOWN), (_READY,), ("delivery.sms_results",)),
+    Transition(
+        DeliveryEvent.RELEASE, (_SENDING, _UNKNOWN), (_READY,), ("delivery.email_worker", "delivery.sms_results")
+    ),
     Transition(DeliveryEvent.COMPLETE, (_SENDING, _UNKNOWN), _COMPLETED, (*_RESULTS, "delivery.unresolved_deliveries")),
     Transition(DeliveryEvent.LEASE_EXPIRES, (_SENDING,), (_UNKNOWN,), ("delivery.maintenance",)),
     *(

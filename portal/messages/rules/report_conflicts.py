@@ -7,7 +7,6 @@ no better than the first, so the first stands (docs/reliability.md#receipts). �
 outcome whatever their code, and so are “delivered” and “read”.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from portal.core.rules.delivery_status import STATES, StateGroup
@@ -32,36 +31,20 @@ CONFLICT_LABELS: dict[str, str] = {
 DUPLICATE_CONFLICTS = (ReportConflict.ACCEPTED_TWICE, ReportConflict.LISTED_TWICE)
 
 
-@dataclass(frozen=True)
-class RecordedState:
-    """The state of a text and the Twilio id of the message that led to it; None while no message is known to exist."""
+def find_conflict(recorded: str, recorded_id: str | None, reported: str, reported_id: str) -> ReportConflict | None:
+    """Compare two states of a text, each with the Twilio id of its message. None if it can still move forward.
 
-    state: str
-    provider_id: str | None
-
-
-@dataclass(frozen=True)
-class ProviderReport:
-    """A report about a text as one of our states; "" for a status that says nothing about delivery.
-
-    `provider_id` is the Twilio id of the message; "" for an answer that says there is none.
+    Nothing is recorded (None) while no message is known to exist. A status that says nothing about delivery is reported
+    as "", and so is the id by an answer that says there is no message.
     """
-
-    state: str
-    provider_id: str
-
-
-def find_conflict(recorded: RecordedState, report: ProviderReport) -> ReportConflict | None:
-    """None if the state can still move forward to the report."""
-    if not report.provider_id:
-        return ReportConflict.SENT_AND_NOT_SENT if recorded.provider_id else None
-    if not STATES[recorded.state].final:
+    if not reported_id:
+        return ReportConflict.SENT_AND_NOT_SENT if recorded_id else None
+    if not STATES[recorded].final:
         return None
-    if recorded.provider_id is None or STATES[recorded.state].group == StateGroup.SIMULATED:
+    if recorded_id is None or STATES[recorded].group == StateGroup.SIMULATED:
         return ReportConflict.SENT_AND_NOT_SENT
-    same_message = recorded.provider_id == report.provider_id
-    is_final = bool(report.state) and STATES[report.state].final
-    if same_message and is_final and _is_delivered(report.state) != _is_delivered(recorded.state):
+    is_final = bool(reported) and STATES[reported].final
+    if recorded_id == reported_id and is_final and _is_delivered(reported) != _is_delivered(recorded):
         return ReportConflict.CONFLICTING_OUTCOMES
     return None
 

@@ -1,19 +1,39 @@
 """Attempts: a row for each call to a provider, written before it (docs/reliability.md#attempt-before-the-call)."""
 
+import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Table, Update, bindparam, func, insert, select, update
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
+from portal.core.rules.routing import Mode
 from portal.core.statements import updated_count, updated_count_many
+from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Rejected, Unknown
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Attempt, Delivery
 
 _DELIVERY = cast(Table, Delivery.__table__)
 _ATTEMPT = cast(Table, Attempt.__table__)
+FailedOutcome = Rejected | NotSent | Unknown | AccountFault
+
+
+@dataclass(frozen=True)
+class NewAttempt:
+    """The row of an attempt before its call, which also leases the delivery."""
+
+    delivery_id: int
+    mode: Mode
+    destination: str
+    started_at_ms: int
+    slot_at_ms: int
+    lease_until_ms: int
+    account_sid: str = ""
+    sender: str = ""
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
 
 
 def duplicates_in_flight(phones: Sequence[str], account_sid: str) -> set[tuple[str, str]]:
@@ -27,11 +47,12 @@ def duplicates_in_flight(phones: Sequence[str], account_sid: str) -> set[tuple[s
     return set(db.session.execute(query))
 
 
-def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
+def start_attempts(attempts: Sequence[NewAttempt], now_ms: int) -> None:
     """Insert the attempts and lease their deliveries, before anything is sent."""
     if attempts:
-        db.session.execute(insert(Attempt), list(attempts))
-        transitions.claim(attempts, now_ms)
+        rows = [dict(vars(attempt)) for attempt in attempts]
+        db.session.execute(insert(Attempt), rows)
+        transitions.claim(rows, now_ms)
 
 
 def finish_attempt(attempt_id: str, outcome: str, now_ms: int, **details: Any) -> None:
@@ -45,13 +66,33 @@ def finish_attempt(attempt_id: str, outcome: str, now_ms: int, **details: Any) -
     updated_count(query.values(outcome=outcome, finished_at_ms=now_ms, **details))
 
 
-def accept_many(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int) -> bool:
+def complete(
+    attempt: NewAttempt,
+    to: str,
+    kind: AttemptOutcome,
+    outcome: FailedOutcome,
+    now_ms: int,
+    count_attempt: bool = True,
+    **changes: Any,
+) -> bool:
+    """Move the delivery after an attempt that failed. False if other evidence has moved it meanwhile."""
+    if not count_attempt:
+        changes["attempt_count"] = Delivery.attempt_count - 1
+    is_moved = transitions.complete(attempt.delivery_id, attempt.id, to, now_ms, **changes)
+    code = "" if isinstance(outcome, Unknown) else outcome.code
+    details = {"detail": outcome.message, "http_status": outcome.http_status, "error_code": code}
+    finish_attempt(attempt.id, kind, now_ms, **details, provider_response=outcome.provider_response or None)
+    return is_moved
+
+
+def accept_many(accepted: Sequence[tuple[NewAttempt, Accepted]], to: str, now_ms: int, next_at_ms: int) -> bool:
     """Move deliveries forward to `to` with the provider’s ids, each by its own id and attempt.
 
     Return False if a delivery already belongs to another message, or is final without having been sent. Its attempt
     still records the response, and keeps the provider id it had.
     """
-    transitions.report_many([(row["delivery_id"], row["provider_id"], "") for row in rows], to, now_ms, next_at_ms)
+    deliveries = [(attempt.delivery_id, outcome.provider_id, "") for attempt, outcome in accepted]
+    transitions.report_many(deliveries, to, now_ms, next_at_ms)
     finished = (
         update(_ATTEMPT)
         .where(_ATTEMPT.c.id == bindparam("b_attempt"))
@@ -59,9 +100,15 @@ def accept_many(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms
         .values(provider_id=func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")))
         .values(http_status=bindparam("b_status"), provider_response=bindparam("b_response"))
     )
-    names = {"attempt_id": "b_attempt", "provider_id": "b_provider"}
-    names |= {"http_status": "b_status", "provider_response": "b_response"}
-    parameters = [{parameter: row[name] for name, parameter in names.items()} for row in rows]
+    parameters = [
+        {
+            "b_attempt": attempt.id,
+            "b_provider": outcome.provider_id,
+            "b_status": outcome.http_status,
+            "b_response": outcome.provider_response or None,
+        }
+        for attempt, outcome in accepted
+    ]
     same_message = func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")) == bindparam("b_provider")
     consistent = finished.where(same_message, _is_delivery_sent_as(bindparam("b_provider")))
     return _execute_guarded(consistent, finished, parameters)
@@ -81,9 +128,10 @@ def confirm_accepted(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
     return _execute_guarded(accepted.where(~_has_accepted_another()), accepted, parameters)
 
 
-def release_claims(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
-    """Make texts that were not sent ready again, without counting the attempt. Pairs are delivery and attempt ids."""
-    transitions.release(pairs, now_ms)
+def release_claims(attempts: Sequence[NewAttempt], now_ms: int, delay_ms: int = 0) -> None:
+    """Make messages that were not sent ready again, without counting the attempt."""
+    pairs = [(attempt.delivery_id, attempt.id) for attempt in attempts]
+    transitions.release(pairs, now_ms, now_ms + delay_ms)
     released = (
         update(_ATTEMPT)
         .where(_ATTEMPT.c.id == bindparam("b_attempt"), _ATTEMPT.c.provider_id.is_(None))

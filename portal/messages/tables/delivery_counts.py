@@ -23,14 +23,35 @@ GroupCounts = dict[str, Counter[str]]
 
 def delivery_counts(send_id: int) -> dict[str, dict[str, int]]:
     """Channel to state to count, for one send."""
-    counts = {"email": Counter[str](), "sms": Counter[str]()}
-    query = select(Delivery.channel, Delivery.state, func.count()).where(Delivery.send_id == send_id)
-    for channel, state, count in db.session.execute(query.group_by(Delivery.channel, Delivery.state)):
-        counts[channel][state] = count
-    for _, state, count in _no_receipt_counts([send_id]):
-        counts["sms"][state] -= count
-        counts["sms"][DeliveryState.NO_RECEIPT] += count
+    counts = state_counts([send_id])[send_id]
     return {channel: {state: count for state, count in states.items() if count} for channel, states in counts.items()}
+
+
+def group_counts_by_send(send_ids: Sequence[int]) -> dict[int, GroupCounts]:
+    """Send id to its group counts, in one query for a page of sends."""
+    counts: dict[int, GroupCounts] = defaultdict(_by_channel)
+    for send_id, channels in state_counts(send_ids).items():
+        for channel, states in channels.items():
+            for state, count in states.items():
+                counts[send_id][channel][STATES[state].group] += count
+    return counts
+
+
+def state_counts(send_ids: Sequence[int]) -> dict[int, dict[str, Counter[str]]]:
+    """Send id to channel to state to count. Texts whose status is no longer checked are in a state of their own."""
+    columns = (Delivery.send_id, Delivery.channel, Delivery.state)
+    query = select(*columns, func.count()).where(Delivery.send_id.in_(send_ids)).group_by(*columns)
+    counts: dict[int, dict[str, Counter[str]]] = defaultdict(_by_channel)
+    for send_id, channel, state, count in db.session.execute(query):
+        counts[send_id or 0][channel][state] = count
+    for send_id, state, count in _no_receipt_counts(send_ids):
+        counts[send_id]["sms"][state] -= count
+        counts[send_id]["sms"][DeliveryState.NO_RECEIPT] += count
+    return counts
+
+
+def _by_channel() -> dict[str, Counter[str]]:
+    return {"email": Counter(), "sms": Counter()}
 
 
 def _no_receipt_counts(send_ids: Sequence[int]) -> list[tuple[int, str, int]]:
@@ -126,19 +147,6 @@ def count_waiting(channel: str) -> int:
     waiting = (Delivery.channel == channel, Delivery.state.in_((DeliveryState.READY, DeliveryState.DEFERRED)))
     query = select(func.count()).select_from(Delivery).join(Communication)
     return db.session.scalar(query.where(*waiting, Communication.kind != TextKind.TEST)) or 0
-
-
-def group_counts_by_send(send_ids: Sequence[int]) -> dict[int, GroupCounts]:
-    """Send id to its group counts, in one query for a page of sends."""
-    columns = (Delivery.send_id, Delivery.channel, Delivery.state)
-    query = select(*columns, func.count()).where(Delivery.send_id.in_(send_ids)).group_by(*columns)
-    counts: dict[int, GroupCounts] = defaultdict(lambda: {"email": Counter(), "sms": Counter()})
-    for send_id, channel, state, count in db.session.execute(query):
-        counts[send_id or 0][channel][STATES[state].group] += count
-    for send_id, state, count in _no_receipt_counts(send_ids):
-        counts[send_id]["sms"][STATES[state].group] -= count
-        counts[send_id]["sms"][STATES[DeliveryState.NO_RECEIPT].group] += count
-    return counts
 
 
 def total_counts() -> list[tuple[str, str, int]]:

@@ -1,5 +1,7 @@
 """The four lanes: urgent and bulk, of emails and of texts."""
 
+from collections.abc import Iterable, Mapping
+
 from sqlalchemy import Text, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -36,10 +38,12 @@ def lane_position(channel: str, lane: int) -> int:
     return db.session.scalar(query) or 0
 
 
-def advance_lane(channel: str, lane: int, queue_position: int) -> None:
-    """Move the lane forward to this position. Inside a transaction."""
-    query = update(LaneState).where(LaneState.channel == channel, LaneState.lane == lane)
-    updated_count(query.where(LaneState.queue_position < queue_position).values(queue_position=queue_position))
+def advance_lanes(channel: str, taken: Iterable[tuple[int, int]], latest: Mapping[int, int] | None = None) -> None:
+    """Move each lane forward to the last position taken (pairs of lane and position), `latest` at most."""
+    for lane, last in dict(sorted(taken)).items():
+        position = min(last, (latest or {}).get(lane, last))
+        query = update(LaneState).where(LaneState.channel == channel, LaneState.lane == lane)
+        updated_count(query.where(LaneState.queue_position < position).values(queue_position=position))
 
 
 def set_paused(channel: str, lane: int, at_ms: int | None, by_id: int | None) -> bool:

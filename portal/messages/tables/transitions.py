@@ -48,12 +48,12 @@ def claim(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
     updated_count_many(statement, [{key: row[name] for key, name in names.items()} for row in attempts])
 
 
-def release(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
+def release(pairs: Sequence[tuple[int, str]], now_ms: int, due_at_ms: int) -> None:
     """Make claimed messages that were not sent ready again, without counting the attempt (delivery and attempt id)."""
     statement = (
         _move_each(DeliveryEvent.RELEASE, DeliveryState.READY)
         .where(_DELIVERY.c.attempt_id == bindparam("b_attempt"))
-        .values(state_changed_at_ms=now_ms, lease_until_ms=None, due_at_ms=now_ms)
+        .values(state_changed_at_ms=now_ms, lease_until_ms=None, due_at_ms=due_at_ms)
         .values(attempt_count=_DELIVERY.c.attempt_count - 1)
     )
     updated_count_many(statement, _pair_parameters(pairs))

@@ -71,28 +71,15 @@ def has_recent_unknown(channel: str, since_ms: int) -> bool:
     return db.session.scalar(query.limit(1)) is not None
 
 
-def not_found_attempts(delivery_id: int) -> tuple[int, int]:
-    """Number of attempts that Twilio never received, and the start of the first (0 if none)."""
-    return _count_and_first(delivery_id, Attempt.outcome == AttemptOutcome.NOT_FOUND)
+def attempts_ended(delivery_id: int, outcome: AttemptOutcome, since_ms: int = 0) -> tuple[int, int]:
+    """Number of attempts since then with this outcome, and the start of the first (0 if none).
 
-
-def not_sent_attempts(delivery_id: int) -> tuple[int, int]:
-    """The same for attempts that the provider turned away; failures to reach it do not count."""
-    return _count_and_first(delivery_id, Attempt.outcome == AttemptOutcome.NOT_SENT, Attempt.error_code != "")
-
-
-def unrecognized_attempts(delivery_id: int, since_ms: int) -> tuple[int, int]:
-    """The same for attempts since then that were rejected with an unrecognized error."""
-    is_unrecognized = Attempt.outcome == AttemptOutcome.UNRECOGNIZED_ERROR
-    return _count_and_first(delivery_id, is_unrecognized, Attempt.started_at_ms > since_ms)
-
-
-def rejection_count(delivery_id: int) -> int:
-    return _count_and_first(delivery_id, Attempt.outcome == AttemptOutcome.REJECTED)[0]
-
-
-def _count_and_first(delivery_id: int, *conditions: ColumnElement[bool]) -> tuple[int, int]:
-    query = select(func.count(), func.min(Attempt.started_at_ms)).where(Attempt.delivery_id == delivery_id, *conditions)
+    Of the attempts not sent, only those that the provider turned away count, not failures to reach it.
+    """
+    ended = (Attempt.delivery_id == delivery_id, Attempt.outcome == outcome, Attempt.started_at_ms > since_ms)
+    query = select(func.count(), func.min(Attempt.started_at_ms)).where(*ended)
+    if outcome is AttemptOutcome.NOT_SENT:
+        query = query.where(Attempt.error_code != "")
     count, first_ms = db.session.execute(query).one()
     return count, first_ms or 0
 

@@ -24,7 +24,7 @@ class SendingNumber(Base):
     paused_at_ms: Mapped[int | None] = mapped_column(Millis)
     resumed_at_ms: Mapped[int | None] = mapped_column(Millis)
     consecutive_failures: Mapped[int] = mapped_column(default=0, server_default="0")
-    """Unanswered calls in a row. From `delivery.rules.circuit_breaker.OPENS_AFTER`, wait for `retry_at_us`."""
+    """Unanswered calls in a row. While `delivery.rules.circuit_breaker` is open, wait for `retry_at_us`."""
     retry_at_us: Mapped[int] = mapped_column(Millis, default=0, server_default="0")
     down_since_ms: Mapped[int | None] = mapped_column(Millis)
     """Since when the provider does not answer; null while it does."""

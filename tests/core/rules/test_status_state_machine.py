@@ -13,7 +13,7 @@ from portal.core.rules.delivery_status import (
     state_for_receipt,
     states_before,
 )
-from portal.messages.rules.report_conflicts import ProviderReport, RecordedState, ReportConflict, find_conflict
+from portal.messages.rules.report_conflicts import ReportConflict, find_conflict
 from tests.support import soak_testing
 
 STATUSES = ("queued", "sending", "sent", "delivered", "read", "undelivered", "failed", "canceled", "receiving")
@@ -32,7 +32,7 @@ class DeliveryRulesMachine(soak_testing.CountedStateMachine):
         self.provider_id: str | None = None
         self.states: list[str] = ["ready"]
         self.receipts: list[tuple[str, str, str]] = []
-        self.conflicts: list[tuple[ReportConflict, ProviderReport]] = []
+        self.conflicts: list[ReportConflict] = []
 
     def enter(self, state: str) -> None:
         self.state = state
@@ -67,10 +67,8 @@ class DeliveryRulesMachine(soak_testing.CountedStateMachine):
         if to and can_transition(self.state, to):
             self.enter(to)
             self.provider_id = provider_id
-        elif conflict := find_conflict(
-            RecordedState(self.state, self.provider_id), ProviderReport(to or "", provider_id)
-        ):
-            self.conflicts.append((conflict, ProviderReport(to or "", provider_id)))
+        elif conflict := find_conflict(self.state, self.provider_id, to or "", provider_id):
+            self.conflicts.append(conflict)
 
     @invariant()
     def rank_only_rises_after_acceptance(self) -> None:
@@ -95,7 +93,7 @@ class DeliveryRulesMachine(soak_testing.CountedStateMachine):
     def conflicting_outcomes_are_reported(self) -> None:
         reported = {state_for_receipt(status, code) for status, code, sid in self.receipts if sid == self.provider_id}
         both = "delivered" in reported and reported & {"undelivered", "failed", "opted_out", "canceled"}
-        conflicts = [kind for kind, _report in self.conflicts if kind is ReportConflict.CONFLICTING_OUTCOMES]
+        conflicts = [kind for kind in self.conflicts if kind is ReportConflict.CONFLICTING_OUTCOMES]
         assert bool(both) == bool(conflicts)
 
 

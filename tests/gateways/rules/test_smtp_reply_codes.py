@@ -4,12 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.delivery.rules.email_circuit_breaker import (
-    SMTP_FAILURE_THRESHOLD,
-    ServerSignal,
-    count_smtp_failures,
-    smtp_cooldown_ms,
-)
+from portal.delivery.rules.circuit_breaker import SMTP_BREAKER, Signal
 from portal.gateways.rules.smtp_codes import describe_smtp_status, is_sender_fault, smtp_status_code
 
 
@@ -71,18 +66,18 @@ def test_mailbox_problem_is_not_a_sender_fault(code: str, message: str, sender_f
 
 
 def test_success_resets_the_failure_count() -> None:
-    failing = ServerSignal.FAILING
-    assert count_smtp_failures(0, [failing, failing, ServerSignal.WORKS, failing, ServerSignal.NONE]) == 1
+    failing = Signal.FAILING
+    assert SMTP_BREAKER.count_failures(0, [failing, failing, Signal.WORKS, failing, Signal.NONE]) == 1
 
 
 def test_unreachable_server_reaches_the_threshold_at_once() -> None:
-    assert count_smtp_failures(0, [ServerSignal.DOWN]) == SMTP_FAILURE_THRESHOLD
-    assert count_smtp_failures(SMTP_FAILURE_THRESHOLD, [ServerSignal.DOWN]) == SMTP_FAILURE_THRESHOLD + 1
-    assert smtp_cooldown_ms(SMTP_FAILURE_THRESHOLD - 1) == 0
+    assert SMTP_BREAKER.count_failures(0, [Signal.DOWN]) == SMTP_BREAKER.threshold
+    assert SMTP_BREAKER.count_failures(SMTP_BREAKER.threshold, [Signal.DOWN]) == SMTP_BREAKER.threshold + 1
+    assert SMTP_BREAKER.probe_delay_ms(SMTP_BREAKER.threshold - 1) == 0
 
 
 def test_cooldown_grows_to_five_minutes() -> None:
-    cooldowns = [smtp_cooldown_ms(SMTP_FAILURE_THRESHOLD + failures) // 1000 for failures in range(7)]
+    cooldowns = [SMTP_BREAKER.probe_delay_ms(SMTP_BREAKER.threshold + failures) // 1000 for failures in range(7)]
     assert cooldowns == [10, 30, 60, 120, 300, 300, 300]
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from portal.core.rules.delivery_status import OPEN, STATES
-from portal.messages.rules.report_conflicts import ProviderReport, RecordedState, ReportConflict, find_conflict
+from portal.messages.rules.report_conflicts import ReportConflict, find_conflict
 
 FINAL_STATES = [name for name, state in STATES.items() if state.final]
 CONFLICTING_OUTCOMES, SENT_AND_NOT_SENT = ReportConflict.CONFLICTING_OUTCOMES, ReportConflict.SENT_AND_NOT_SENT
@@ -26,30 +26,28 @@ CONFLICTING_OUTCOMES, SENT_AND_NOT_SENT = ReportConflict.CONFLICTING_OUTCOMES, R
     ],
 )
 def test_delivered_and_undelivered_conflict(recorded: str, reported: str, kind: ReportConflict | None) -> None:
-    assert find_conflict(RecordedState(recorded, "SM1"), ProviderReport(reported, "SM1")) is kind
-    assert find_conflict(RecordedState(recorded, "SM1"), ProviderReport(reported, "SM2")) is None, (
-        "each message has its own outcome"
-    )
+    assert find_conflict(recorded, "SM1", reported, "SM1") is kind
+    assert find_conflict(recorded, "SM1", reported, "SM2") is None, "each message has its own outcome"
 
 
 @pytest.mark.parametrize("recorded", FINAL_STATES)
 @pytest.mark.parametrize("reported", ["accepted", "sent", "delivered", "failed", ""])
 def test_any_report_of_a_text_without_message_conflicts(recorded: str, reported: str) -> None:
-    assert find_conflict(RecordedState(recorded, None), ProviderReport(reported, "SM1")) is SENT_AND_NOT_SENT
+    assert find_conflict(recorded, None, reported, "SM1") is SENT_AND_NOT_SENT
 
 
 @pytest.mark.parametrize("reported", ["accepted", "delivered", "failed"])
 def test_any_report_of_a_simulated_text_conflicts(reported: str) -> None:
-    assert find_conflict(RecordedState("simulated", "SM1"), ProviderReport(reported, "SM2")) is SENT_AND_NOT_SENT
+    assert find_conflict("simulated", "SM1", reported, "SM2") is SENT_AND_NOT_SENT
 
 
 @pytest.mark.parametrize("recorded", OPEN)
 @pytest.mark.parametrize("reported", ["accepted", "sent", "delivered", "failed", ""])
 def test_no_report_conflicts_with_an_open_state(recorded: str, reported: str) -> None:
     for provider_id in (None, "SM1"):
-        assert find_conflict(RecordedState(recorded, provider_id), ProviderReport(reported, "SM1")) is None
+        assert find_conflict(recorded, provider_id, reported, "SM1") is None
 
 
 def test_rejection_conflicts_only_with_a_known_message() -> None:
-    assert find_conflict(RecordedState("sent", "SM1"), ProviderReport("rejected", "")) is SENT_AND_NOT_SENT
-    assert find_conflict(RecordedState("sending", None), ProviderReport("rejected", "")) is None
+    assert find_conflict("sent", "SM1", "rejected", "") is SENT_AND_NOT_SENT
+    assert find_conflict("sending", None, "rejected", "") is None

@@ -24,6 +24,7 @@ EVENT_BY_CALL = {
     "transitions.report_many": DeliveryEvent.REPORT,
     "transitions.quarantine": DeliveryEvent.QUARANTINE,
     "attempts.start_attempts": DeliveryEvent.CLAIM,
+    "attempts.complete": DeliveryEvent.COMPLETE,
     "attempts.release_claims": DeliveryEvent.RELEASE,
     "attempts.accept_many": DeliveryEvent.REPORT,
 }
