@@ -32,7 +32,7 @@ from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.delivery import maintenance
-from portal.gateways import queue
+from portal.gateways import job_reports, queue
 
 _HEARTBEAT_SECONDS = 10.0
 _POLL_SECONDS = 1.0
@@ -87,6 +87,7 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
         """RQ would log the exception's message and the job's arguments, which may quote input or stored data."""
         _log.error("job failed", job=job.id, queue=job.origin, exc_info=exc_info)
+        job_reports.record_failure(job, exc_info[1])
         call_exception_handlers(self._exc_handlers, job, *exc_info)
 
     def handle_job_failure(self, job: Job, queue: Queue, *arguments: Any, **details: Any) -> None:

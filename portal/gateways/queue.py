@@ -3,17 +3,21 @@
 A job may be lost, because the scheduler finds the pending work. So an unavailable queue never fails the caller.
 """
 
+import json
 import secrets
 import time
+from contextlib import suppress
 from threading import Lock
+from typing import Any
 
 import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, WatchError
 from redis.retry import Retry
 from rq import Queue
 from rq.exceptions import DuplicateJobError
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from portal.core.rules.connection_errors import ErrorExplanation, explain_redis_error
@@ -26,6 +30,9 @@ _FAN_OUT_TIMEOUT_SECONDS = 60
 """If a worker dies, RQ keeps its job's id for this long and a minute, and blocks a job with the same id until then. A
 fan-out job stops after 20 seconds."""
 
+_FINISHED_SECONDS, _FINISHED_DRAIN_SECONDS, _FAILED_SECONDS = 3_600, 60, 86_400
+"""How long Redis keeps ended jobs for pages. Drain jobs are many, and what they did is in the database."""
+
 _JOBS = {
     "drain_sms": "sms",
     "drain_email": "email",
@@ -37,7 +44,7 @@ _JOBS = {
 JOB_NAMES = frozenset(f"jobs.tasks.{name}" for name in _JOBS)
 _SOCKET_TIMEOUT_SECONDS, _PROBE_TIMEOUT_SECONDS = 3.0, 2.0
 _CACHE_SECONDS = 5.0
-_QUEUE_ERRORS = (RedisError, OSError, ValueError)
+QUEUE_ERRORS = (RedisError, OSError, ValueError)
 """ValueError: a URL that the client cannot parse."""
 _log = structlog.get_logger(__name__)
 
@@ -57,8 +64,8 @@ def enqueue(redis_url: str, job: str, *ids: int) -> bool:
     """Start a job unless the same one is already waiting. Returns False if the queue is unavailable."""
     try:
         with connect_redis(redis_url) as connection:
-            was_added = _enqueue_once(connection, job, ids)
-    except _QUEUE_ERRORS as error:
+            was_added = enqueue_once(connection, job, *ids)
+    except QUEUE_ERRORS as error:
         _monitor_for(redis_url).log_change(diagnose_error(error, redis_url))
         return False
     if was_added:
@@ -81,7 +88,7 @@ def eviction_policy(redis_url: str) -> str | None:
     try:
         with connect_redis(redis_url, _PROBE_TIMEOUT_SECONDS) as connection:
             policy = connection.info("memory").get("maxmemory_policy")
-    except _QUEUE_ERRORS:
+    except QUEUE_ERRORS:
         return None
     return str(policy) if policy else None
 
@@ -99,7 +106,7 @@ def _probe(redis_url: str) -> ErrorExplanation | None:
     try:
         with connect_redis(redis_url, _PROBE_TIMEOUT_SECONDS) as connection:
             _probe_writes(connection)
-    except _QUEUE_ERRORS as error:
+    except QUEUE_ERRORS as error:
         return diagnose_error(error, redis_url)
     return None
 
@@ -165,18 +172,47 @@ def _monitor_for(redis_url: str) -> _QueueMonitor:
     return _monitors.setdefault(redis_url, _QueueMonitor(redis_url))
 
 
-def _enqueue_once(connection: Redis, job: str, ids: tuple[int, ...]) -> bool:
+def job_id(job: str, *ids: int) -> str:
+    return "-".join([job.replace("_", "-"), *map(str, ids)])
+
+
+def enqueue_once(connection: Redis, job: str, *ids: int) -> bool:
     """Returns False if the job is already waiting: a drain job processes everything; other jobs are unique by ids."""
     queue = open_queue(_JOBS[job], connection)
     if not ids and queue.count > 0:
         return False
+    options: dict[str, Any] = {"result_ttl": _FINISHED_DRAIN_SECONDS}
+    if ids:
+        id = job_id(job, *ids)
+        meta = forget_ended_job(queue, id)
+        options = {"result_ttl": _FINISHED_SECONDS, "job_id": id, "unique": True, "meta": meta}
     timeout_seconds = _FAN_OUT_TIMEOUT_SECONDS if job == "fan_out_send" else JOB_TIMEOUT_SECONDS
-    options = {"job_id": "-".join([job.replace("_", "-"), *map(str, ids)]), "unique": True} if ids else {}
     try:
-        queue.enqueue(f"jobs.tasks.{job}", *ids, job_timeout=timeout_seconds, result_ttl=0, failure_ttl=1, **options)
+        queue.enqueue(f"jobs.tasks.{job}", *ids, job_timeout=timeout_seconds, failure_ttl=_FAILED_SECONDS, **options)
     except DuplicateJobError:
         return False
     return True
+
+
+def forget_ended_job(queue: Queue, id: str) -> dict[str, Any]:
+    """Make the id of an ended job free, because RQ's `unique` refuses every id that Redis still keeps.
+
+    Returns what the next job of that id should know: why the last one failed. A job that has been started again in the
+    meantime is left alone. Anything that neither waits nor runs has ended, also what an emptied Redis left of a job.
+    """
+    with suppress(WatchError), queue.connection.pipeline() as pipeline:
+        pipeline.watch(Job.key_for(id))
+        status, meta = pipeline.hmget(Job.key_for(id), "status", "meta")
+        if status in (JobStatus.QUEUED.encode(), JobStatus.STARTED.encode()):
+            return {}
+        pipeline.multi()
+        pipeline.delete(Job.key_for(id), f"rq:results:{id}")
+        queue.finished_job_registry.remove(id, pipeline=pipeline)
+        queue.failed_job_registry.remove(id, pipeline=pipeline)
+        pipeline.execute()
+        if status == JobStatus.FAILED.encode():
+            return {"earlier_failure": json.loads(meta or "{}").get("failure", "")}
+    return {}
 
 
 def store_value(redis_url: str, name: str, value: int) -> None:
@@ -184,7 +220,7 @@ def store_value(redis_url: str, name: str, value: int) -> None:
     try:
         with connect_redis(redis_url) as connection:
             connection.set(f"portal:{name}", value)
-    except _QUEUE_ERRORS as error:
+    except QUEUE_ERRORS as error:
         _monitor_for(redis_url).log_change(diagnose_error(error, redis_url))
 
 
@@ -193,6 +229,6 @@ def load_value(redis_url: str, name: str) -> int | None:
     try:
         with connect_redis(redis_url) as connection:
             value = connection.get(f"portal:{name}")
-    except _QUEUE_ERRORS:
+    except QUEUE_ERRORS:
         return None
     return int(value) if value else None

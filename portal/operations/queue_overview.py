@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from portal.accounts.tables.accounts import Account
+from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.connection_errors import ErrorExplanation
 from portal.core.rules.delivery_status import DeliveryState, StateGroup
@@ -11,6 +12,8 @@ from portal.core.rules.process_kinds import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.delivery import mail_server_status
 from portal.delivery.tables.mail_server import MailServer
 from portal.delivery.unresolved_deliveries import UnresolvedText, list_unresolved_texts
+from portal.gateways.job_reports import JobReports, list_jobs
+from portal.gateways.queue import QUEUES
 from portal.gateways.rules.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
 from portal.messages.rules.lane_labels import lane_label
 from portal.messages.tables import delivery_counts, unsent_messages
@@ -86,6 +89,7 @@ class QueueOverview:
     processes: tuple[ProcessStatus, ...]
     mail_server: MailServer
     queue_error: ErrorExplanation | None
+    jobs: dict[str, JobReports]
     now_ms: int
 
     @property
@@ -115,7 +119,8 @@ def load_queue_overview(now_ms: int) -> QueueOverview:
         unresolved=tuple(list_unresolved_texts(_MAX_UNRESOLVED)),
         processes=_process_statuses(now_ms),
         mail_server=mail_server_status.mail_server_status(),
-        queue_error=health.queue_problem(),  # last, because it may take two seconds to time out
+        queue_error=health.queue_problem(),  # late, because it may take two seconds to time out
+        jobs={name: list_jobs(settings().redis_url, name) for name in QUEUES},
         now_ms=now_ms,
     )
 

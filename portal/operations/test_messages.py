@@ -17,7 +17,8 @@ from portal.core.rules.lanes import Lane
 from portal.core.rules.phone import PhoneError, is_e164, mask_phone, to_e164
 from portal.core.rules.routing import SIMULATED_MODES, Mode, Switches, TextKind
 from portal.core.transaction import transaction
-from portal.gateways import queue
+from portal.gateways import job_reports, queue
+from portal.gateways.job_reports import JobReports
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, ResendAdvice, explain_error_code
 from portal.gateways.rules.twilio_magic_numbers import is_magic_number
 from portal.gateways.rules.webhook_round_trip import STATUS_WEBHOOK_PATH
@@ -142,6 +143,12 @@ def delivery_steps(communication: Communication) -> list[MessageStep]:
 
 def is_over(communication: Communication) -> bool:
     return all(STATES[delivery.state].final for delivery in communication.deliveries)
+
+
+def jobs_since(at_ms: int) -> JobReports:
+    """The jobs of the queue of texts that wait, run, or ended after that time."""
+    reports = job_reports.list_jobs(settings().redis_url, "sms")
+    return replace(reports, jobs=tuple(job for job in reports.jobs if (job.ended_at_ms or at_ms) >= at_ms))
 
 
 def api_traces(communication: Communication) -> list[tuple[str, str]]:

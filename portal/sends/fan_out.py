@@ -19,7 +19,7 @@ from portal.core.rules.delivery_status import WAITING, DeliveryState
 from portal.core.rules.routing import RoutingDecision, TextKind
 from portal.core.statements import bulk_insert
 from portal.core.transaction import transaction
-from portal.gateways import queue
+from portal.gateways import job_reports, queue
 from portal.messages import restore_check
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.tables.lane_state import lane_position
@@ -51,14 +51,28 @@ def fan_out_send(
     if not restore_check.restore_check_passed(clock()):
         return
     ends_ms = clock() + round(seconds * 1000)
-    redis_url = settings().redis_url
+    redis_url, total = settings().redis_url, _audience_size(send_id)
     while _fan_out_chunk(send_id, clock()):
         queue.enqueue(redis_url, "drain_email")
         queue.enqueue(redis_url, "drain_sms")
+        job_reports.report_progress(redis_url, _recipients_so_far(send_id), total, "recipients")
         if should_stop() or clock() >= ends_ms or _has_waiting_send(send_id, clock()):
             return
     with transaction():
         sends.finish_sends(clock())
+
+
+def _audience_size(send_id: int) -> int:
+    send = db.session.get(Send, send_id)
+    size = audiences.count_recipients(send.audience) if send else 0
+    db.session.rollback()
+    return size
+
+
+def _recipients_so_far(send_id: int) -> int:
+    recipients = db.session.scalar(select(Send.recipients).where(Send.id == send_id))
+    db.session.rollback()
+    return recipients or 0
 
 
 def unfinished_send_ids() -> list[int]:

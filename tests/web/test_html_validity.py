@@ -30,6 +30,7 @@ VALUES = {
     "form": "print",
     "_step": "doctor",
     "token": "x",
+    "job_id": "drain-sms",
     "filename": "portal.css",
 }
 FRAGMENT = (

@@ -8,6 +8,7 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "send_paused_after_restore": ("Sends paused after a restore", "Paused {} after the database was restored"),
     "send_resumed": ("Sends resumed", "Resumed {}"),
     "send_canceled": ("Sends cancelled", "Cancelled {}"),
+    "job_retried": ("Jobs started again", "Started {} again"),
     "lane_paused": ("Lanes paused", "Paused the lane of {}"),
     "lane_resumed": ("Lanes resumed", "Resumed the lane of {}"),
     "sender_resumed": ("Sending numbers resumed", "Resumed {}"),

@@ -11,10 +11,14 @@ from flask_security import current_user
 from portal.content.tables.templates import current_template_versions
 from portal.core.audit_log import latest_entry_about
 from portal.core.clock import now_ms
+from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import StateGroup, group_labels
+from portal.gateways import queue
+from portal.gateways.job_reports import find_jobs
 from portal.messages.tables.delivery_counts import group_counts_by_send
+from portal.operations.job_control import retry_job
 from portal.operations.rules.audit_labels import describe_action
 from portal.sends import send_control
 from portal.sends.progress import SendReport, send_report
@@ -124,6 +128,18 @@ def cancel(send_id: int) -> ResponseReturnValue:
     return _control(send_id, send_control.cancel_send, message)
 
 
+@pages.post("/<id:send_id>/jobs/<job_id>/retry")
+@allow("admin")
+def retry(send_id: int, job_id: str) -> ResponseReturnValue:
+    if job_id not in _job_ids(send_id):
+        abort(404)
+    return _control(send_id, lambda _id, *actor: retry_job(job_id, *actor), "The job is started again.")
+
+
+def _job_ids(send_id: int) -> list[str]:
+    return [queue.job_id(job, send_id) for job in ("fan_out_send", "apply_send_control")]
+
+
 def _control(send_id: int, change_state: Callable[[int, int, int], None], message: str) -> ResponseReturnValue:
     _send(send_id)
     try:
@@ -184,11 +200,14 @@ def _render(template: str, send: Send) -> str:
     now = now_ms()
     report = send_report(send.id, now)
     last_change = latest_entry_about(f"send {send.id}")
+    jobs = find_jobs(settings().redis_url, *_job_ids(send.id))
     return render_template(
         template,
         send=send,
         report=report,
-        poll_seconds=None if report.is_final else poll_interval_seconds(now - report.created_at_ms),
+        jobs=jobs,
+        retry_url=lambda job_id: url_for("admin_sends.retry", send_id=send.id, job_id=job_id),
+        poll_seconds=None if report.is_final and jobs.is_over else poll_interval_seconds(now - report.created_at_ms),
         group_labels=group_labels,
         bars=_progress_bars(report),
         last_change=last_change,

@@ -21,6 +21,7 @@ from portal.web.delivery_labels import ChannelStatus, channel_statuses
 from portal.web.layout import current_gateway
 from portal.web.polling import poll_interval_seconds
 from portal.web.request_input import form_code, form_text, is_htmx_request, unconfirmed_number
+from portal.web.sysadmin.queue_pages import retry_url
 
 pages = Blueprint("sysadmin_texts", __name__, url_prefix="/SysAdmin/SmsNotificationsTestHarness")
 _RECENT_LIMIT = 10
@@ -109,6 +110,8 @@ def _track(communication: Communication) -> dict[str, Any]:
         "steps": test_messages.delivery_steps(communication),
         "traces": test_messages.api_traces(communication),
         "outcome": outcome,
+        "jobs": test_messages.jobs_since(communication.created_at_ms),
+        "retry_url": retry_url,
         "poll_seconds": None if test_messages.is_over(communication) else min(2, poll_interval_seconds(age_ms)),
     }
 

@@ -12,6 +12,7 @@ from portal.delivery import mail_server_status
 from portal.messages import lane_control
 from portal.messages.rules.lane_labels import LANE_NAMES, lane_label
 from portal.operations import diagnostics
+from portal.operations.job_control import retry_job
 from portal.operations.queue_overview import load_queue_overview
 from portal.sends import send_control
 from portal.web.access import allow
@@ -34,7 +35,18 @@ def refresh() -> str:
 
 
 def _render(template: str) -> str:
-    return render_template(template, overview=load_queue_overview(now_ms()), poll_seconds=_POLL_SECONDS)
+    overview = load_queue_overview(now_ms())
+    return render_template(template, overview=overview, retry_url=retry_url, poll_seconds=_POLL_SECONDS)
+
+
+def retry_url(job_id: str) -> str:
+    return url_for("sysadmin_queues.retry", job_id=job_id)
+
+
+@pages.post("/jobs/<job_id>/retry")
+@allow("sysadmin")
+def retry(job_id: str) -> ResponseReturnValue:
+    return _run_and_redirect(lambda: retry_job(job_id, current_user.id, now_ms()), "The job is started again.", "jobs")
 
 
 @pages.post("/everything/<any(pause, resume):verb>")
