@@ -4,7 +4,7 @@ An imported opt-in never clears a STOP and never takes texts from another accoun
 (docs/consent-rules.md#paper).
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -76,8 +76,13 @@ def plan_opt_ins(text: str, now_ms: int) -> OptInImportPlan:
     return _plan(result, _load_and_validate(result))
 
 
-def import_opt_ins(text: str, actor: Actor, now_ms: int) -> OptInImportPlan:
-    """Record the opt-ins and return what was done; no texts are sent. Raises as `plan_opt_ins` does."""
+def import_opt_ins(
+    text: str, actor: Actor, now_ms: int, before_commit: Callable[[OptInImportPlan], None] = lambda _plan: None
+) -> OptInImportPlan:
+    """Record the opt-ins and return what was done; no texts are sent. Raises as `plan_opt_ins` does.
+
+    `before_commit` belongs to the same transaction.
+    """
     result = _read(text, now_ms)
     with transaction() as session:
         ledger.lock_ledger()
@@ -90,6 +95,7 @@ def import_opt_ins(text: str, actor: Actor, now_ms: int) -> OptInImportPlan:
         in_file_order = sorted(kinds, key=lambda row: row.row)
         ledger.append(*(_event(row, kinds[row], stored, actor, now_ms) for row in in_file_order))
         recording.recompute([row.number for row in plan.applied], now_ms)
+        before_commit(plan)
     return plan
 
 

@@ -4,7 +4,7 @@ An opt-out that is already in the ledger is counted and not written again, so im
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,14 +60,20 @@ def plan_opt_outs(text: str, now_ms: int) -> OptOutImportPlan:
     return _plan(_read_valid_rows(text, now_ms), now_ms)
 
 
-def import_opt_outs(text: str, actor: Actor, now_ms: int) -> OptOutImportPlan:
-    """Opt the numbers out and return what was done. Raises as `plan_opt_outs` does, and then nothing was done."""
+def import_opt_outs(
+    text: str, actor: Actor, now_ms: int, before_commit: Callable[[OptOutImportPlan], None] = lambda _plan: None
+) -> OptOutImportPlan:
+    """Opt the numbers out and return what was done. Raises as `plan_opt_outs` does, and then nothing was done.
+
+    `before_commit` belongs to the same transaction.
+    """
     result = _read_valid_rows(text, now_ms)
     with transaction():
         ledger.lock_ledger()
         plan = _plan(result, now_ms)
         ledger.append(*(_event(row, actor, now_ms) for row in plan.opt_outs))
         recording.recompute([row.number for row in plan.opt_outs], now_ms)
+        before_commit(plan)
     queue.enqueue(settings().redis_url, "drain_sms")
     return plan
 

@@ -26,7 +26,7 @@ QUEUES = ("sms", "email", "work")
 JOB_TIMEOUT_SECONDS = 900
 """A backstop only: jobs stop long before, and must not be cut off during a call to a provider."""
 
-_FAN_OUT_TIMEOUT_SECONDS = 60
+_TIMEOUT_SECONDS = {"fan_out_send": 60, "run_background_task": 300}
 """If a worker dies, RQ keeps its job's id for this long and a minute, and blocks a job with the same id until then. A
 fan-out job stops after 20 seconds."""
 
@@ -38,6 +38,7 @@ _JOBS = {
     "drain_email": "email",
     "fan_out_send": "work",
     "apply_send_control": "work",
+    "run_background_task": "work",
 }
 """The jobs that can be enqueued, and their queues. Workers refuse any other function."""
 
@@ -186,7 +187,7 @@ def enqueue_once(connection: Redis, job: str, *ids: int) -> bool:
         id = job_id(job, *ids)
         meta = forget_ended_job(queue, id)
         options = {"result_ttl": _FINISHED_SECONDS, "job_id": id, "unique": True, "meta": meta}
-    timeout_seconds = _FAN_OUT_TIMEOUT_SECONDS if job == "fan_out_send" else JOB_TIMEOUT_SECONDS
+    timeout_seconds = _TIMEOUT_SECONDS.get(job, JOB_TIMEOUT_SECONDS)
     try:
         queue.enqueue(f"jobs.tasks.{job}", *ids, job_timeout=timeout_seconds, failure_ttl=_FAILED_SECONDS, **options)
     except DuplicateJobError:

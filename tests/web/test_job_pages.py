@@ -17,6 +17,7 @@ from tests.support.html_checks import find_page_problems
 from tests.support.job_runner import WORKER, failing, replace_tasks, run_jobs
 from tests.support.page_queries import QUEUES_PATH, app_transaction, audit_entries, visible_text
 from tests.support.web_client import NOW_MS, WebClient
+from tests.web.admin.consent_helpers import STOPS, confirmed_digest
 
 SEND = "/Admin/Sends/1"
 
@@ -121,6 +122,26 @@ def test_test_text_shows_the_job_that_sends_it(
     replace_tasks(monkeypatch, lambda *_: None)
     run_jobs(queue_url, "sms")
     assert f"Finished Send waiting texts Ran on worker {WORKER}" in text_of(sysadmin, response.location)
+
+
+def test_import_page_shows_its_job_and_retries_it(
+    web_app: Flask, admin: WebClient, queue_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preview = admin.post(STOPS, text="+12025550166")
+    response = admin.post(STOPS, text="+12025550166", confirmed=confirmed_digest(preview))
+    page = text_of(admin, response.location)
+    assert "The file is stored and waits for a worker." in page
+    assert "Waiting Do import 1 Position 1 in the queue work" in page
+    assert "In progress Import 1" in text_of(admin, STOPS)
+    replace_tasks(monkeypatch, failing(ValueError("+12025550166")))
+    run_jobs(queue_url)
+    assert "Failed Do import 1" in text_of(admin, response.location)
+    assert "hx-trigger" in admin.get(response.location).text, "it is still to be done"
+    admin.post(f"{response.location}/retry")
+    page = text_of(admin, response.location)
+    assert "The import is started again." in page
+    assert "Waiting Do import 1" in page
+    assert audit_entries(web_app) == [("job_retried", "import 1")]
 
 
 @pytest.mark.parametrize("path", [SEND, QUEUES_PATH])

@@ -5,24 +5,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_security import current_user
 
+from portal.consent import background_tasks
 from portal.consent.account_import import ImportRejected
-from portal.consent.opt_in_import import import_opt_ins, plan_opt_ins
-from portal.consent.opt_out_import import import_opt_outs, plan_opt_outs
+from portal.consent.opt_in_import import plan_opt_ins
+from portal.consent.opt_out_import import plan_opt_outs
 from portal.consent.rules.consent_csv import OPT_IN_COLUMNS, OPT_OUT_COLUMNS
-from portal.core.actor import Actor
+from portal.consent.tables.background_tasks import BackgroundTask, TaskKind, TaskState, recent_tasks
 from portal.core.clock import now_ms
+from portal.core.context import settings
 from portal.core.errors import ActionRefused
+from portal.core.extensions import db
 from portal.core.rules.csv_input import MAX_CSV_ROWS, RowError
+from portal.gateways import queue
+from portal.gateways.job_reports import find_jobs
 from portal.web.access import allow
 from portal.web.admin.consent_import_form import ConsentImportForm
 from portal.web.current_actor import current_actor
+from portal.web.polling import poll_interval_seconds
+from portal.web.request_input import is_htmx_request
 
 pages = Blueprint("admin_imports", __name__, url_prefix="/Admin/Consent/Import")
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 _MAX_ROWS_LISTED = 100
+_RECENT_COUNT = 5
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class ImportKind:
     title: str
     columns: Sequence[str]
     preview: Callable[[str, int], Any]
-    run: Callable[[str, Actor, int], Any]
+    task: TaskKind
 
 
 @dataclass(frozen=True)
@@ -49,9 +58,9 @@ class ImportPreview:
 
 
 _OPT_OUTS = ImportKind(
-    "admin_imports.opt_outs_page", "Import opt-outs", OPT_OUT_COLUMNS, plan_opt_outs, import_opt_outs
+    "admin_imports.opt_outs_page", "Import opt-outs", OPT_OUT_COLUMNS, plan_opt_outs, TaskKind.OPT_OUTS
 )
-_OPT_INS = ImportKind("admin_imports.opt_ins_page", "Import opt-ins", OPT_IN_COLUMNS, plan_opt_ins, import_opt_ins)
+_OPT_INS = ImportKind("admin_imports.opt_ins_page", "Import opt-ins", OPT_IN_COLUMNS, plan_opt_ins, TaskKind.OPT_INS)
 
 
 @pages.url_value_preprocessor
@@ -73,6 +82,34 @@ def opt_ins_page() -> ResponseReturnValue:
     return _handle_import(_OPT_INS)
 
 
+@pages.get("/<id:task_id>")
+@allow("admin")
+def show(task_id: int) -> ResponseReturnValue:
+    """One import; only its progress for htmx."""
+    task = db.session.get(BackgroundTask, task_id) or abort(404)
+    template = "admin/consent/_task.html" if is_htmx_request() else "admin/consent/task.html"
+    page = render_template(
+        template,
+        task=task,
+        kind=next(kind for kind in (_OPT_OUTS, _OPT_INS) if kind.task == task.kind),
+        jobs=find_jobs(settings().redis_url, queue.job_id(background_tasks.JOB, task_id)),
+        retry_url=lambda _job_id: url_for(".retry", task_id=task_id),
+        poll_seconds=poll_interval_seconds(now_ms() - task.created_at_ms) if task.state == TaskState.PENDING else None,
+    )
+    return page, {"Vary": "HX-Request"}
+
+
+@pages.post("/<id:task_id>/retry")
+@allow("admin")
+def retry(task_id: int) -> ResponseReturnValue:
+    try:
+        background_tasks.retry_task(task_id, current_user.id, now_ms())
+        flash("The import is started again.", "info")
+    except ActionRefused as error:
+        flash(error.message, "error")
+    return redirect(url_for(".show", task_id=task_id), 303)
+
+
 @pages.errorhandler(413)
 def _file_too_large(_error: Exception) -> ResponseReturnValue:
     kind = _OPT_INS if request.endpoint == _OPT_INS.endpoint else _OPT_OUTS
@@ -90,9 +127,8 @@ def _handle_import(kind: ImportKind) -> ResponseReturnValue:
         warnings = form.read_file()
         text = form.text.data
         if form.confirmed.data == _digest(text):
-            result = kind.run(text, current_actor(), now_ms())
-            flash(result.summary, "info")
-            return redirect(url_for("admin_consent.listing"), 303)
+            task_id = background_tasks.create_task(kind.task, text, current_actor(), now_ms())
+            return redirect(url_for(".show", task_id=task_id), 303)
         plan = kind.preview(text, now_ms())
         return _page(kind, ImportPreview(form, (*warnings, *map(str, plan.warnings)), plan, _digest(text)))
     except ImportRejected as error:
@@ -109,6 +145,11 @@ def _digest(text: str) -> str:
 
 def _page(kind: ImportKind, preview: ImportPreview) -> tuple[str, int]:
     page = render_template(
-        "admin/consent/import.html", kind=kind, preview=preview, max_listed=_MAX_ROWS_LISTED, max_rows=MAX_CSV_ROWS
+        "admin/consent/import.html",
+        kind=kind,
+        preview=preview,
+        recent=recent_tasks(kind.task, _RECENT_COUNT),
+        max_listed=_MAX_ROWS_LISTED,
+        max_rows=MAX_CSV_ROWS,
     )
     return page, 422 if preview.error else 200

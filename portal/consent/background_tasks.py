@@ -1,0 +1,99 @@
+"""Imports that a worker does for an administrator, each once (docs/reliability.md#background-tasks).
+
+The import and the end of its task are one transaction. So a worker that dies leaves either both or nothing, and a
+second worker with the same task changes nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import update
+
+from portal.consent.account_import import ImportRejected
+from portal.consent.opt_in_import import import_opt_ins
+from portal.consent.opt_out_import import import_opt_outs
+from portal.consent.tables.background_tasks import BackgroundTask, TaskKind, TaskState, pending_task_ids
+from portal.core import audit_log
+from portal.core.actor import Actor
+from portal.core.context import settings
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.statements import updated_count
+from portal.core.transaction import transaction
+from portal.gateways import job_reports, queue
+
+JOB = "run_background_task"
+_MAX_ATTEMPTS = 5
+_GAVE_UP = f"It was tried {_MAX_ATTEMPTS} times and never ended. Nothing was imported."
+_MAX_ERRORS_KEPT = 100
+_IMPORTS: dict[str, Callable[..., Any]] = {TaskKind.OPT_OUTS: import_opt_outs, TaskKind.OPT_INS: import_opt_ins}
+
+
+class _TaskEnded(Exception):
+    """Another worker has ended the task in the meantime."""
+
+
+def create_task(kind: TaskKind, content: str, actor: Actor, now_ms: int) -> int:
+    task = BackgroundTask(kind=kind, content=content, ip=actor.ip, user_agent=actor.user_agent)
+    task.created_by_id, task.created_at_ms = actor.account_id, now_ms
+    with transaction() as session:
+        session.add(task)
+        session.flush()
+        task_id = task.id
+    queue.enqueue(settings().redis_url, JOB, task_id)
+    return task_id
+
+
+def run_task(task_id: int, clock: Callable[[], int]) -> None:
+    """An unexpected error leaves the task pending: it is tried again, and given up after some attempts."""
+    attempt = _begin_attempt(task_id, clock())
+    if attempt is None:
+        return
+    run_import, content, actor = attempt
+    job_reports.report_progress(settings().redis_url, 0, content.count("\n") + 1, "lines")
+    try:
+        run_import(content, actor, clock(), lambda plan: _end_task(task_id, TaskState.DONE, plan.summary, clock()))
+    except _TaskEnded:
+        return
+    except ActionRefused as error:
+        rows = error.row_errors[:_MAX_ERRORS_KEPT] if isinstance(error, ImportRejected) else []
+        with transaction():
+            _end_task(task_id, TaskState.REFUSED, "\n".join([error.message, *map(str, rows)]), clock())
+
+
+def unfinished_task_ids() -> list[int]:
+    task_ids = pending_task_ids()
+    db.session.rollback()
+    return task_ids
+
+
+def retry_task(task_id: int, actor_id: int, now_ms: int) -> None:
+    """Raises `ActionRefused` if the task has ended otherwise than by being given up."""
+    query = update(BackgroundTask).where(BackgroundTask.id == task_id)
+    query = query.where(BackgroundTask.state.in_((TaskState.PENDING, TaskState.FAILED)))
+    with transaction():
+        if not updated_count(query.values(state=TaskState.PENDING, attempts=0, result="", finished_at_ms=None)):
+            raise ActionRefused("This import has ended.")
+        audit_log.record_audit_entry("job_retried", f"import {task_id}", actor_id, now_ms)
+    queue.enqueue(settings().redis_url, JOB, task_id)
+
+
+def _begin_attempt(task_id: int, now_ms: int) -> tuple[Callable[..., Any], str, Actor] | None:
+    """Count the attempt before it begins, so that a task that kills its worker is given up too."""
+    with transaction() as session:
+        task = session.get(BackgroundTask, task_id, with_for_update=True)
+        if task is None or task.state != TaskState.PENDING:
+            return None
+        if task.attempts >= _MAX_ATTEMPTS:
+            task.state, task.result, task.finished_at_ms = TaskState.FAILED, _GAVE_UP, now_ms
+            return None
+        task.attempts, task.started_at_ms = task.attempts + 1, now_ms
+        actor = Actor(task.created_by_id, task.ip, task.user_agent)
+        return _IMPORTS[task.kind], task.content or "", actor
+
+
+def _end_task(task_id: int, state: TaskState, result: str, now_ms: int) -> None:
+    """Inside a transaction."""
+    query = update(BackgroundTask).where(BackgroundTask.id == task_id, BackgroundTask.state == TaskState.PENDING)
+    if not updated_count(query.values(state=state, result=result, content=None, finished_at_ms=now_ms)):
+        raise _TaskEnded

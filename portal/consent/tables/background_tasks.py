@@ -1,0 +1,57 @@
+"""Background tasks: imports that a worker does for an administrator (docs/reliability.md#background-tasks)."""
+
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, Text, select
+from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
+
+from portal.accounts.tables.accounts import Account
+from portal.core.column_types import STRICT, BigIntKey, Millis
+from portal.core.extensions import Base, db
+
+
+class TaskKind(StrEnum):
+    OPT_OUTS = "import_opt_outs"
+    OPT_INS = "import_opt_ins"
+
+
+class TaskState(StrEnum):
+    """A refused task did nothing because of what it was given; a failed one was tried too often."""
+
+    PENDING = "pending"
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class BackgroundTask(Base):
+    """`content` is the text of the upload, until the task is done or refused. `result` is for people."""
+
+    __tablename__ = "background_task"
+    __table_args__ = (Index("ix_background_task_state", "state", "id"), STRICT)
+
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    content: Mapped[str | None] = mapped_column(Text, deferred=True)
+    state: Mapped[str] = mapped_column(Text, default=TaskState.PENDING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    result: Mapped[str] = mapped_column(Text, default="")
+    ip: Mapped[str] = mapped_column(Text)
+    user_agent: Mapped[str] = mapped_column(Text)
+    created_at_ms: Mapped[int] = mapped_column(Millis)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    started_at_ms: Mapped[int | None] = mapped_column(Millis)
+    finished_at_ms: Mapped[int | None] = mapped_column(Millis)
+
+    created_by: Mapped[Account | None] = relationship()
+
+
+def pending_task_ids() -> list[int]:
+    query = select(BackgroundTask.id).where(BackgroundTask.state == TaskState.PENDING)
+    return list(db.session.scalars(query.order_by(BackgroundTask.id)))
+
+
+def recent_tasks(kind: TaskKind, limit: int) -> list[BackgroundTask]:
+    """Newest first."""
+    query = select(BackgroundTask).options(joinedload(BackgroundTask.created_by)).where(BackgroundTask.kind == kind)
+    return list(db.session.scalars(query.order_by(BackgroundTask.id.desc()).limit(limit)))
