@@ -50,9 +50,11 @@ def run_task(task_id: int, clock: Callable[[], int]) -> None:
     if attempt is None:
         return
     run_import, content, actor = attempt
-    job_reports.report_progress(settings().redis_url, 0, content.count("\n") + 1, "lines")
+    redis_url, lines = settings().redis_url, content.count("\n") + 1
+    job_reports.report_progress(redis_url, 0, lines, "lines")
     try:
         run_import(content, actor, clock(), lambda plan: _end_task(task_id, TaskState.DONE, plan.summary, clock()))
+        job_reports.report_progress(redis_url, lines, lines, "lines")
     except _TaskEnded:
         return
     except ActionRefused as error:

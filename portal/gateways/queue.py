@@ -30,8 +30,9 @@ _TIMEOUT_SECONDS = {"fan_out_send": 60, "run_background_task": 300}
 """If a worker dies, RQ keeps its job's id for this long and a minute, and blocks a job with the same id until then. A
 fan-out job stops after 20 seconds."""
 
-_FINISHED_SECONDS, _FINISHED_DRAIN_SECONDS, _FAILED_SECONDS = 3_600, 60, 86_400
-"""How long Redis keeps ended jobs for pages. Drain jobs are many, and what they did is in the database."""
+_KEPT = {"result_ttl": 3_600, "failure_ttl": 86_400}
+_KEPT_OF_DRAINS = {"result_ttl": 60, "failure_ttl": 3_600}
+"""For how many seconds Redis keeps ended jobs for pages. Drain jobs are many."""
 
 _JOBS = {
     "drain_sms": "sms",
@@ -182,14 +183,13 @@ def enqueue_once(connection: Redis, job: str, *ids: int) -> bool:
     queue = open_queue(_JOBS[job], connection)
     if not ids and queue.count > 0:
         return False
-    options: dict[str, Any] = {"result_ttl": _FINISHED_DRAIN_SECONDS}
+    options: dict[str, Any] = dict(_KEPT_OF_DRAINS)
     if ids:
         id = job_id(job, *ids)
-        meta = forget_ended_job(queue, id)
-        options = {"result_ttl": _FINISHED_SECONDS, "job_id": id, "unique": True, "meta": meta}
+        options = {**_KEPT, "job_id": id, "unique": True, "meta": forget_ended_job(queue, id)}
     timeout_seconds = _TIMEOUT_SECONDS.get(job, JOB_TIMEOUT_SECONDS)
     try:
-        queue.enqueue(f"jobs.tasks.{job}", *ids, job_timeout=timeout_seconds, failure_ttl=_FAILED_SECONDS, **options)
+        queue.enqueue(f"jobs.tasks.{job}", *ids, job_timeout=timeout_seconds, **options)
     except DuplicateJobError:
         return False
     return True
