@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from jobs import shutdown
 from jobs.app import app
-from portal.consent import background_tasks
+from portal.consent import background_imports
 from portal.core.clock import now_ms
 from portal.delivery import email_worker, sms_worker
 from portal.sends import fan_out, send_control
@@ -30,9 +30,9 @@ def apply_send_control(send_id: int) -> None:
         send_control.apply_to_deliveries(send_id, now_ms, shutdown.is_shutdown_requested)
 
 
-def run_background_task(task_id: int) -> None:
+def run_import_task(task_id: int) -> None:
     with app().app_context():
-        background_tasks.run_task(task_id, now_ms)
+        background_imports.run_task(task_id, now_ms)
 
 
 def run_pending(queue: str) -> None:
@@ -42,11 +42,11 @@ def run_pending(queue: str) -> None:
 
 def _run_pending_work() -> None:
     with app().app_context():
-        send_ids, task_ids = fan_out.unfinished_send_ids(), background_tasks.unfinished_task_ids()
+        send_ids, task_ids = fan_out.unfinished_send_ids(), background_imports.unfinished_task_ids()
     for send_id in send_ids:
         fan_out_send(send_id)
     for task_id in task_ids:
-        run_background_task(task_id)
+        run_import_task(task_id)
 
 
 _TASK_BY_QUEUE: dict[str, Callable[[], None]] = {"sms": drain_sms, "email": drain_email, "work": _run_pending_work}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from portal.consent import background_tasks
+from portal.consent import background_imports
 from portal.consent.inbound_sync import fetch_missed_inbound, resolve_uncertain_order
 from portal.core.clock import now_ms
 from portal.core.context import settings
@@ -78,8 +78,8 @@ def enqueue_waiting(at_ms: int) -> None:
     db.session.rollback()
     for send_id in unfinished_send_ids():
         queue.enqueue(redis_url, "fan_out_send", send_id)
-    for task_id in background_tasks.unfinished_task_ids():
-        queue.enqueue(redis_url, background_tasks.JOB, task_id)
+    for task_id in background_imports.unfinished_task_ids():
+        queue.enqueue(redis_url, background_imports.JOB, task_id)
     for channel, due_ms in due_times.items():
         if due_ms is not None and due_ms <= at_ms:
             queue.enqueue(redis_url, f"drain_{channel}")

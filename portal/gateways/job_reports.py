@@ -35,7 +35,7 @@ _LABELS = {
     "fan_out_send": "Prepare send",
     "order_inbound": "Find out whether START or STOP came first",
     "apply_send_control": "Apply pause or cancellation to send",
-    "run_background_task": "Do import",
+    "run_import_task": "Do import",
 }
 
 

@@ -26,7 +26,7 @@ QUEUES = ("sms", "email", "work")
 JOB_TIMEOUT_SECONDS = 900
 """A backstop only: jobs stop long before, and must not be cut off during a call to a provider."""
 
-_TIMEOUT_SECONDS = {"fan_out_send": 60, "run_background_task": 300}
+_TIMEOUT_SECONDS = {"fan_out_send": 60, "run_import_task": 300}
 """If a worker dies, RQ keeps its job's id for this long and a minute, and blocks a job with the same id until then. A
 fan-out job stops after 20 seconds."""
 
@@ -39,7 +39,7 @@ _JOBS = {
     "drain_email": "email",
     "fan_out_send": "work",
     "apply_send_control": "work",
-    "run_background_task": "work",
+    "run_import_task": "work",
 }
 """The jobs that can be enqueued, and their queues. Workers refuse any other function."""
 

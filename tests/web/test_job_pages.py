@@ -44,7 +44,7 @@ def text_of(visitor: WebClient, path: str) -> str:
     return visible_text(page)
 
 
-def test_send_page_shows_the_waiting_job_beside_the_database(admin: WebClient, waiting_send: None) -> None:
+def test_send_page_shows_the_waiting_job_and_the_database(admin: WebClient, waiting_send: None) -> None:
     page = text_of(admin, SEND)
     assert "In the database: no recipient has a message yet." in page
     assert "Waiting Prepare send 1 Position 1 in the queue work, enqueued just now . Job fan-out-send-1 ." in page

@@ -9,12 +9,12 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.consent import background_tasks
+from portal.consent import background_imports
 from portal.consent.account_import import ImportRejected
 from portal.consent.opt_in_import import plan_opt_ins
 from portal.consent.opt_out_import import plan_opt_outs
 from portal.consent.rules.consent_csv import OPT_IN_COLUMNS, OPT_OUT_COLUMNS
-from portal.consent.tables.background_tasks import BackgroundTask, TaskKind, TaskState, recent_tasks
+from portal.consent.tables.import_tasks import ImportTask, ImportTaskKind, ImportTaskState, recent_tasks
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
@@ -42,7 +42,7 @@ class ImportKind:
     title: str
     columns: Sequence[str]
     preview: Callable[[str, int], Any]
-    task: TaskKind
+    task: ImportTaskKind
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,11 @@ class ImportPreview:
 
 
 _OPT_OUTS = ImportKind(
-    "admin_imports.opt_outs_page", "Import opt-outs", OPT_OUT_COLUMNS, plan_opt_outs, TaskKind.OPT_OUTS
+    "admin_imports.opt_outs_page", "Import opt-outs", OPT_OUT_COLUMNS, plan_opt_outs, ImportTaskKind.OPT_OUTS
 )
-_OPT_INS = ImportKind("admin_imports.opt_ins_page", "Import opt-ins", OPT_IN_COLUMNS, plan_opt_ins, TaskKind.OPT_INS)
+_OPT_INS = ImportKind(
+    "admin_imports.opt_ins_page", "Import opt-ins", OPT_IN_COLUMNS, plan_opt_ins, ImportTaskKind.OPT_INS
+)
 
 
 @pages.url_value_preprocessor
@@ -86,15 +88,17 @@ def opt_ins_page() -> ResponseReturnValue:
 @allow("admin")
 def show(task_id: int) -> ResponseReturnValue:
     """One import; only its progress for htmx."""
-    task = db.session.get(BackgroundTask, task_id) or abort(404)
-    template = "admin/consent/_task.html" if is_htmx_request() else "admin/consent/task.html"
+    task = db.session.get(ImportTask, task_id) or abort(404)
+    template = "admin/imports/_progress.html" if is_htmx_request() else "admin/imports/one.html"
     page = render_template(
         template,
         task=task,
         kind=next(kind for kind in (_OPT_OUTS, _OPT_INS) if kind.task == task.kind),
-        jobs=find_jobs(settings().redis_url, queue.job_id(background_tasks.JOB, task_id)),
+        jobs=find_jobs(settings().redis_url, queue.job_id(background_imports.JOB, task_id)),
         retry_url=lambda _job_id: url_for(".retry", task_id=task_id),
-        poll_seconds=poll_interval_seconds(now_ms() - task.created_at_ms) if task.state == TaskState.PENDING else None,
+        poll_seconds=poll_interval_seconds(now_ms() - task.created_at_ms)
+        if task.state == ImportTaskState.PENDING
+        else None,
     )
     return page, {"Vary": "HX-Request"}
 
@@ -103,7 +107,7 @@ def show(task_id: int) -> ResponseReturnValue:
 @allow("admin")
 def retry(task_id: int) -> ResponseReturnValue:
     try:
-        background_tasks.retry_task(task_id, current_user.id, now_ms())
+        background_imports.retry_task(task_id, current_user.id, now_ms())
         flash("The import is started again.", "info")
     except ActionRefused as error:
         flash(error.message, "error")
@@ -127,7 +131,7 @@ def _handle_import(kind: ImportKind) -> ResponseReturnValue:
         warnings = form.read_file()
         text = form.text.data
         if form.confirmed.data == _digest(text):
-            task_id = background_tasks.create_task(kind.task, text, current_actor(), now_ms())
+            task_id = background_imports.create_task(kind.task, text, current_actor(), now_ms())
             return redirect(url_for(".show", task_id=task_id), 303)
         plan = kind.preview(text, now_ms())
         return _page(kind, ImportPreview(form, (*warnings, *map(str, plan.warnings)), plan, _digest(text)))
@@ -145,7 +149,7 @@ def _digest(text: str) -> str:
 
 def _page(kind: ImportKind, preview: ImportPreview) -> tuple[str, int]:
     page = render_template(
-        "admin/consent/import.html",
+        "admin/imports/form.html",
         kind=kind,
         preview=preview,
         recent=recent_tasks(kind.task, _RECENT_COUNT),

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from portal.consent import background_tasks
+from portal.consent import background_imports
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
@@ -42,8 +42,8 @@ def submit_pasted(visitor: WebClient, path: str, text: str, **fields: str) -> Te
 def run_tasks(app: Flask) -> None:
     """As a worker does that polls the database, because there is no Redis."""
     with app.app_context():
-        for task_id in background_tasks.unfinished_task_ids():
-            background_tasks.run_task(task_id, now_ms)
+        for task_id in background_imports.unfinished_task_ids():
+            background_imports.run_task(task_id, now_ms)
 
 
 def import_page(app: Flask, visitor: WebClient, confirmation: TestResponse) -> str:

@@ -1,4 +1,4 @@
-"""Background tasks: imports that a worker does for an administrator."""
+"""Import tasks: imports that a worker does for an administrator."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,7 @@ _BIGINT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.create_table(
-        "background_task",
+        "import_task",
         sa.Column("id", _BIGINT, nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("content", sa.Text(), nullable=True),
@@ -26,12 +26,12 @@ def upgrade() -> None:
         sa.Column("created_by_id", _BIGINT, nullable=True),
         sa.Column("started_at_ms", _BIGINT, nullable=True),
         sa.Column("finished_at_ms", _BIGINT, nullable=True),
-        sa.ForeignKeyConstraint(["created_by_id"], ["account.id"], name=op.f("fk_background_task_created_by_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_background_task")),
+        sa.ForeignKeyConstraint(["created_by_id"], ["account.id"], name=op.f("fk_import_task_created_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_import_task")),
         sqlite_strict=True,
     )
-    op.create_index("ix_background_task_state", "background_task", ["state", "id"])
+    op.create_index("ix_import_task_state", "import_task", ["state", "id"])
 
 
 def downgrade() -> None:
-    op.drop_table("background_task")
+    op.drop_table("import_task")

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from portal.consent import background_tasks
-from portal.consent.tables.background_tasks import BackgroundTask, TaskKind, TaskState
+from portal.consent import background_imports
+from portal.consent.tables.import_tasks import ImportTask, ImportTaskKind, ImportTaskState
 from portal.consent.tables.ledger import count_events
 from portal.core.actor import SHELL_ACTOR
 from portal.core.audit_log import entries_about
@@ -47,25 +47,25 @@ def environment(
 
 
 def create_opt_outs() -> int:
-    return background_tasks.create_task(TaskKind.OPT_OUTS, NUMBERS, SHELL_ACTOR, scenario.now_ms())
+    return background_imports.create_task(ImportTaskKind.OPT_OUTS, NUMBERS, SHELL_ACTOR, scenario.now_ms())
 
 
 def run(task_id: int) -> None:
-    background_tasks.run_task(task_id, scenario.now_ms)
+    background_imports.run_task(task_id, scenario.now_ms)
 
 
-def stored(task_id: int) -> BackgroundTask:
+def stored(task_id: int) -> ImportTask:
     db.session.rollback()
-    return db.session.get_one(BackgroundTask, task_id)
+    return db.session.get_one(ImportTask, task_id)
 
 
 def wait_until_done(task_id: int) -> None:
-    servers.wait_for(lambda: stored(task_id).state == TaskState.DONE, "the import to be done")
+    servers.wait_for(lambda: stored(task_id).state == ImportTaskState.DONE, "the import to be done")
 
 
 def assert_done_once(task_id: int) -> None:
     task = stored(task_id)
-    assert (task.state, task.content) == (TaskState.DONE, None)
+    assert (task.state, task.content) == (ImportTaskState.DONE, None)
     assert task.result == "3 numbers were opted out.", "not counted as opted out before"
     assert count_events() == 3
     assert all(inbound_helpers.stored_consent_state(number)[1] for number in NUMBERS.split())
@@ -75,7 +75,7 @@ def test_import_killed_in_the_middle_is_done_once_by_the_next_worker(environment
     task_id = create_opt_outs()
     with servers.running_process([sys.executable, "-c", WORKER_KILLED_IN_AN_IMPORT], environment) as killed:
         assert killed.wait(60) == -9
-    assert (stored(task_id).state, stored(task_id).attempts) == (TaskState.PENDING, 1)
+    assert (stored(task_id).state, stored(task_id).attempts) == (ImportTaskState.PENDING, 1)
     assert count_events() == 0
     with servers.running_process([sys.executable, "-c", WORKER], environment):
         wait_until_done(task_id)
@@ -102,7 +102,7 @@ def test_scheduler_finds_an_import_whose_job_was_lost(emptied_redis: Redis) -> N
     task_id = create_opt_outs()
     emptied_redis.flushdb()
     maintenance.enqueue_waiting(scenario.now_ms())
-    assert queue.open_queue("work", emptied_redis).job_ids == [queue.job_id(background_tasks.JOB, task_id)]
+    assert queue.open_queue("work", emptied_redis).job_ids == [queue.job_id(background_imports.JOB, task_id)]
 
 
 def test_two_workers_with_one_import_do_it_once(app: Flask) -> None:
@@ -126,14 +126,14 @@ def test_two_workers_with_one_import_do_it_once(app: Flask) -> None:
 def test_worker_that_comes_second_undoes_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both have begun, and the first ends while the second still reads."""
     task_id = create_opt_outs()
-    import_opt_outs = background_tasks._IMPORTS[TaskKind.OPT_OUTS]
+    import_opt_outs = background_imports._IMPORTS[ImportTaskKind.OPT_OUTS]
 
     def import_late(*arguments: object) -> None:
-        monkeypatch.setitem(background_tasks._IMPORTS, TaskKind.OPT_OUTS, import_opt_outs)
+        monkeypatch.setitem(background_imports._IMPORTS, ImportTaskKind.OPT_OUTS, import_opt_outs)
         run(task_id)
         import_opt_outs(*arguments)
 
-    monkeypatch.setitem(background_tasks._IMPORTS, TaskKind.OPT_OUTS, import_late)
+    monkeypatch.setitem(background_imports._IMPORTS, ImportTaskKind.OPT_OUTS, import_late)
     run(task_id)
     assert_done_once(task_id)
 
@@ -142,15 +142,15 @@ def test_refused_import_says_why_and_imports_nothing() -> None:
     inbound_helpers.new_account("P-1")
     lines = [f"{account},{scenario.phone_number(1)},2026-02-01,Form" for account in ("P-1", "P-9")]
     text = "\n".join(["external_id,phone,opted_in_at,evidence", *lines])
-    task_id = background_tasks.create_task(TaskKind.OPT_INS, text, SHELL_ACTOR, scenario.now_ms())
+    task_id = background_imports.create_task(ImportTaskKind.OPT_INS, text, SHELL_ACTOR, scenario.now_ms())
     run(task_id)
     task = stored(task_id)
-    assert (task.state, task.content) == (TaskState.REFUSED, None)
+    assert (task.state, task.content) == (ImportTaskState.REFUSED, None)
     assert "Nothing was imported: 1 mistake found." in task.result
     assert "There is no account with the number P-9." in task.result
     assert count_events() == 0
     with pytest.raises(ActionRefused, match="has ended"):
-        background_tasks.retry_task(task_id, 1, scenario.now_ms())
+        background_imports.retry_task(task_id, 1, scenario.now_ms())
 
 
 def test_import_that_always_breaks_is_given_up_until_somebody_retries(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,15 +160,15 @@ def test_import_that_always_breaks_is_given_up_until_somebody_retries(monkeypatc
         raise ValueError
 
     with monkeypatch.context() as patch:
-        patch.setitem(background_tasks._IMPORTS, TaskKind.OPT_OUTS, breaks)
+        patch.setitem(background_imports._IMPORTS, ImportTaskKind.OPT_OUTS, breaks)
         for _ in range(5):
             with pytest.raises(ValueError):  # noqa: PT011  any error
                 run(task_id)
-            assert background_tasks.unfinished_task_ids() == [task_id]
+            assert background_imports.unfinished_task_ids() == [task_id]
         run(task_id)
-    assert stored(task_id).state == TaskState.FAILED
-    assert background_tasks.unfinished_task_ids() == []
-    background_tasks.retry_task(task_id, inbound_helpers.new_account("A-1"), scenario.now_ms())
+    assert stored(task_id).state == ImportTaskState.FAILED
+    assert background_imports.unfinished_task_ids() == []
+    background_imports.retry_task(task_id, inbound_helpers.new_account("A-1"), scenario.now_ms())
     assert [entry.action for entry in entries_about(f"import {task_id}", ["job_retried"])] == ["job_retried"]
     run(task_id)
     assert_done_once(task_id)

@@ -1,4 +1,4 @@
-"""Imports that a worker does for an administrator, each once (docs/reliability.md#background-tasks).
+"""Imports that a worker does for an administrator, each once (docs/reliability.md#import-tasks).
 
 The import and the end of its task are one transaction. So a worker that dies leaves either both or nothing, and a
 second worker with the same task changes nothing.
@@ -12,7 +12,7 @@ from sqlalchemy import update
 from portal.consent.account_import import ImportRejected
 from portal.consent.opt_in_import import import_opt_ins
 from portal.consent.opt_out_import import import_opt_outs
-from portal.consent.tables.background_tasks import BackgroundTask, TaskKind, TaskState, pending_task_ids
+from portal.consent.tables.import_tasks import ImportTask, ImportTaskKind, ImportTaskState, pending_task_ids
 from portal.core import audit_log
 from portal.core.actor import Actor
 from portal.core.context import settings
@@ -22,19 +22,22 @@ from portal.core.statements import updated_count
 from portal.core.transaction import transaction
 from portal.gateways import job_reports, queue
 
-JOB = "run_background_task"
+JOB = "run_import_task"
 _MAX_ATTEMPTS = 5
 _GAVE_UP = f"It was tried {_MAX_ATTEMPTS} times and never ended. Nothing was imported."
 _MAX_ERRORS_KEPT = 100
-_IMPORTS: dict[str, Callable[..., Any]] = {TaskKind.OPT_OUTS: import_opt_outs, TaskKind.OPT_INS: import_opt_ins}
+_IMPORTS: dict[str, Callable[..., Any]] = {
+    ImportTaskKind.OPT_OUTS: import_opt_outs,
+    ImportTaskKind.OPT_INS: import_opt_ins,
+}
 
 
-class _TaskEnded(Exception):
+class _AlreadyEnded(Exception):
     """Another worker has ended the task in the meantime."""
 
 
-def create_task(kind: TaskKind, content: str, actor: Actor, now_ms: int) -> int:
-    task = BackgroundTask(kind=kind, content=content, ip=actor.ip, user_agent=actor.user_agent)
+def create_task(kind: ImportTaskKind, content: str, actor: Actor, now_ms: int) -> int:
+    task = ImportTask(kind=kind, content=content, ip=actor.ip, user_agent=actor.user_agent)
     task.created_by_id, task.created_at_ms = actor.account_id, now_ms
     with transaction() as session:
         session.add(task)
@@ -53,14 +56,16 @@ def run_task(task_id: int, clock: Callable[[], int]) -> None:
     redis_url, lines = settings().redis_url, content.count("\n") + 1
     job_reports.report_progress(redis_url, 0, lines, "lines")
     try:
-        run_import(content, actor, clock(), lambda plan: _end_task(task_id, TaskState.DONE, plan.summary, clock()))
+        run_import(
+            content, actor, clock(), lambda plan: _end_task(task_id, ImportTaskState.DONE, plan.summary, clock())
+        )
         job_reports.report_progress(redis_url, lines, lines, "lines")
-    except _TaskEnded:
+    except _AlreadyEnded:
         return
     except ActionRefused as error:
         rows = error.row_errors[:_MAX_ERRORS_KEPT] if isinstance(error, ImportRejected) else []
         with transaction():
-            _end_task(task_id, TaskState.REFUSED, "\n".join([error.message, *map(str, rows)]), clock())
+            _end_task(task_id, ImportTaskState.REFUSED, "\n".join([error.message, *map(str, rows)]), clock())
 
 
 def unfinished_task_ids() -> list[int]:
@@ -71,10 +76,10 @@ def unfinished_task_ids() -> list[int]:
 
 def retry_task(task_id: int, actor_id: int, now_ms: int) -> None:
     """Raises `ActionRefused` if the task has ended otherwise than by being given up."""
-    query = update(BackgroundTask).where(BackgroundTask.id == task_id)
-    query = query.where(BackgroundTask.state.in_((TaskState.PENDING, TaskState.FAILED)))
+    query = update(ImportTask).where(ImportTask.id == task_id)
+    query = query.where(ImportTask.state.in_((ImportTaskState.PENDING, ImportTaskState.FAILED)))
     with transaction():
-        if not updated_count(query.values(state=TaskState.PENDING, attempts=0, result="", finished_at_ms=None)):
+        if not updated_count(query.values(state=ImportTaskState.PENDING, attempts=0, result="", finished_at_ms=None)):
             raise ActionRefused("This import has ended.")
         audit_log.record_audit_entry("job_retried", f"import {task_id}", actor_id, now_ms)
     queue.enqueue(settings().redis_url, JOB, task_id)
@@ -83,19 +88,19 @@ def retry_task(task_id: int, actor_id: int, now_ms: int) -> None:
 def _begin_attempt(task_id: int, now_ms: int) -> tuple[Callable[..., Any], str, Actor] | None:
     """Count the attempt before it begins, so that a task that kills its worker is given up too."""
     with transaction() as session:
-        task = session.get(BackgroundTask, task_id, with_for_update=True)
-        if task is None or task.state != TaskState.PENDING:
+        task = session.get(ImportTask, task_id, with_for_update=True)
+        if task is None or task.state != ImportTaskState.PENDING:
             return None
         if task.attempts >= _MAX_ATTEMPTS:
-            task.state, task.result, task.finished_at_ms = TaskState.FAILED, _GAVE_UP, now_ms
+            task.state, task.result, task.finished_at_ms = ImportTaskState.FAILED, _GAVE_UP, now_ms
             return None
         task.attempts, task.started_at_ms = task.attempts + 1, now_ms
         actor = Actor(task.created_by_id, task.ip, task.user_agent)
         return _IMPORTS[task.kind], task.content or "", actor
 
 
-def _end_task(task_id: int, state: TaskState, result: str, now_ms: int) -> None:
+def _end_task(task_id: int, state: ImportTaskState, result: str, now_ms: int) -> None:
     """Inside a transaction."""
-    query = update(BackgroundTask).where(BackgroundTask.id == task_id, BackgroundTask.state == TaskState.PENDING)
+    query = update(ImportTask).where(ImportTask.id == task_id, ImportTask.state == ImportTaskState.PENDING)
     if not updated_count(query.values(state=state, result=result, content=None, finished_at_ms=now_ms)):
-        raise _TaskEnded
+        raise _AlreadyEnded

@@ -1,4 +1,4 @@
-"""Background tasks: imports that a worker does for an administrator (docs/reliability.md#background-tasks)."""
+"""Import tasks: imports that a worker does for an administrator (docs/reliability.md#import-tasks)."""
 
 from enum import StrEnum
 
@@ -10,12 +10,12 @@ from portal.core.column_types import STRICT, BigIntKey, Millis
 from portal.core.extensions import Base, db
 
 
-class TaskKind(StrEnum):
+class ImportTaskKind(StrEnum):
     OPT_OUTS = "import_opt_outs"
     OPT_INS = "import_opt_ins"
 
 
-class TaskState(StrEnum):
+class ImportTaskState(StrEnum):
     """A refused task did nothing because of what it was given; a failed one was tried too often."""
 
     PENDING = "pending"
@@ -24,16 +24,16 @@ class TaskState(StrEnum):
     FAILED = "failed"
 
 
-class BackgroundTask(Base):
+class ImportTask(Base):
     """`content` is the text of the upload, until the task is done or refused. `result` is for people."""
 
-    __tablename__ = "background_task"
-    __table_args__ = (Index("ix_background_task_state", "state", "id"), STRICT)
+    __tablename__ = "import_task"
+    __table_args__ = (Index("ix_import_task_state", "state", "id"), STRICT)
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     kind: Mapped[str] = mapped_column(Text)
     content: Mapped[str | None] = mapped_column(Text, deferred=True)
-    state: Mapped[str] = mapped_column(Text, default=TaskState.PENDING)
+    state: Mapped[str] = mapped_column(Text, default=ImportTaskState.PENDING)
     attempts: Mapped[int] = mapped_column(default=0)
     result: Mapped[str] = mapped_column(Text, default="")
     ip: Mapped[str] = mapped_column(Text)
@@ -47,11 +47,11 @@ class BackgroundTask(Base):
 
 
 def pending_task_ids() -> list[int]:
-    query = select(BackgroundTask.id).where(BackgroundTask.state == TaskState.PENDING)
-    return list(db.session.scalars(query.order_by(BackgroundTask.id)))
+    query = select(ImportTask.id).where(ImportTask.state == ImportTaskState.PENDING)
+    return list(db.session.scalars(query.order_by(ImportTask.id)))
 
 
-def recent_tasks(kind: TaskKind, limit: int) -> list[BackgroundTask]:
+def recent_tasks(kind: ImportTaskKind, limit: int) -> list[ImportTask]:
     """Newest first."""
-    query = select(BackgroundTask).options(joinedload(BackgroundTask.created_by)).where(BackgroundTask.kind == kind)
-    return list(db.session.scalars(query.order_by(BackgroundTask.id.desc()).limit(limit)))
+    query = select(ImportTask).options(joinedload(ImportTask.created_by)).where(ImportTask.kind == kind)
+    return list(db.session.scalars(query.order_by(ImportTask.id.desc()).limit(limit)))
