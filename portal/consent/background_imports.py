@@ -5,6 +5,7 @@ second worker with the same task changes nothing.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import update
@@ -55,17 +56,18 @@ def run_task(task_id: int, clock: Callable[[], int]) -> None:
     run_import, content, actor = attempt
     redis_url, lines = settings().redis_url, content.count("\n") + 1
     job_reports.report_progress(redis_url, 0, lines, "lines")
-    try:
-        run_import(
-            content, actor, clock(), lambda plan: _end_task(task_id, ImportTaskState.DONE, plan.summary, clock())
-        )
-        job_reports.report_progress(redis_url, lines, lines, "lines")
-    except _AlreadyEnded:
-        return
-    except ActionRefused as error:
-        rows = error.row_errors[:_MAX_ERRORS_KEPT] if isinstance(error, ImportRejected) else []
-        with transaction():
-            _end_task(task_id, ImportTaskState.REFUSED, "\n".join([error.message, *map(str, rows)]), clock())
+
+    def end(state: ImportTaskState, result: str) -> None:
+        _end_task(task_id, state, result, clock())
+
+    with suppress(_AlreadyEnded):
+        try:
+            run_import(content, actor, clock(), lambda plan: end(ImportTaskState.DONE, plan.summary))
+        except ActionRefused as error:
+            rows = error.row_errors[:_MAX_ERRORS_KEPT] if isinstance(error, ImportRejected) else []
+            with transaction():
+                end(ImportTaskState.REFUSED, "\n".join([error.message, *map(str, rows)]))
+    job_reports.report_progress(redis_url, lines, lines, "lines")
 
 
 def unfinished_task_ids() -> list[int]:

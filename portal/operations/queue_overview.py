@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from portal.accounts.tables.accounts import Account
 from portal.core.context import settings
+from portal.core.coordination import heartbeats
 from portal.core.extensions import db
 from portal.core.rules.connection_errors import ErrorExplanation
 from portal.core.rules.delivery_status import DeliveryState, StateGroup
@@ -125,6 +126,13 @@ def load_queue_overview(now_ms: int) -> QueueOverview:
     )
 
 
+def live_workers(now_ms: int) -> set[str]:
+    """The names by which RQ knows the workers that have a heartbeat; it notices the death of one only after minutes."""
+    since_ms = now_ms - provider_availability.HEARTBEAT_TIMEOUT_MS
+    workers = (heartbeat for kind in WORKER_QUEUE_LABELS for heartbeat in heartbeats(kind, since_ms))
+    return {heartbeat.name.removeprefix("worker:").replace(":", "-") for heartbeat in workers}
+
+
 def _lane_statuses(now_ms: int) -> tuple[LaneStatus, ...]:
     counts = queue_stats.delivery_counts_by_lane()
     return tuple(_lane_status(lane, counts[lane.channel, lane.lane], now_ms) for lane in all_lanes())
@@ -178,6 +186,6 @@ def _send_statuses(traffic: Traffic) -> tuple[SendStatus, ...]:
 
 
 def _process_statuses(now_ms: int) -> tuple[ProcessStatus, ...]:
-    heartbeats = queue_stats.heartbeat_summary(now_ms - provider_availability.HEARTBEAT_TIMEOUT_MS)
+    summary = queue_stats.heartbeat_summary(now_ms - provider_availability.HEARTBEAT_TIMEOUT_MS)
     kinds = {**{kind: f"Worker for {label}" for kind, label in WORKER_QUEUE_LABELS.items()}, SCHEDULER: "Scheduler"}
-    return tuple(ProcessStatus(label, *heartbeats.get(kind, (0, None))) for kind, label in kinds.items())
+    return tuple(ProcessStatus(label, *summary.get(kind, (0, None))) for kind, label in kinds.items())

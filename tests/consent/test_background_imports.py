@@ -60,7 +60,7 @@ def stored(task_id: int) -> ImportTask:
 
 
 def wait_until_done(task_id: int) -> None:
-    servers.wait_for(lambda: stored(task_id).state == ImportTaskState.DONE, "the import to be done")
+    servers.wait_for(lambda: stored(task_id).state == ImportTaskState.DONE, "the import to be done", 90)
 
 
 def assert_done_once(task_id: int) -> None:
@@ -74,7 +74,7 @@ def assert_done_once(task_id: int) -> None:
 def test_import_killed_in_the_middle_is_done_once_by_the_next_worker(environment: dict[str, str]) -> None:
     task_id = create_opt_outs()
     with servers.running_process([sys.executable, "-c", WORKER_KILLED_IN_AN_IMPORT], environment) as killed:
-        assert killed.wait(60) == -9
+        assert killed.wait(90) == -9
     assert (stored(task_id).state, stored(task_id).attempts) == (ImportTaskState.PENDING, 1)
     assert count_events() == 0
     with servers.running_process([sys.executable, "-c", WORKER], environment):
@@ -84,7 +84,7 @@ def test_import_killed_in_the_middle_is_done_once_by_the_next_worker(environment
 
 def test_import_is_done_by_its_job(environment: dict[str, str], redis_url: str) -> None:
     with servers.running_process([sys.executable, "-c", WORKER], environment):
-        servers.wait_for(lambda: Redis.from_url(redis_url).keys("rq:worker:*"), "the worker to wait for jobs")
+        servers.wait_for(lambda: Redis.from_url(redis_url).keys("rq:worker:*"), "the worker to wait for jobs", 90)
         task_id = create_opt_outs()
         wait_until_done(task_id)
     assert_done_once(task_id)

@@ -1,5 +1,6 @@
 """Runs waiting jobs with the worker of the product."""
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -24,7 +25,12 @@ def run_jobs(redis_url: str, queue_name: str = "work") -> None:
             job_class=AllowlistedJob,
             log_job_description=False,
         )
-        worker.work(burst=True, logging_level="WARNING")
+        handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            worker.work(burst=True, logging_level="WARNING")
+        finally:
+            for signum, handler in handlers.items():
+                signal.signal(signum, handler)
 
 
 def replace_tasks(monkeypatch: pytest.MonkeyPatch, task: Callable[..., None]) -> None:

@@ -13,8 +13,11 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from bin.programs import VNU_JAR, find_program
+from portal.consent import background_imports
+from portal.consent.tables.import_tasks import ImportTaskKind
+from portal.core.actor import SHELL_ACTOR
 from portal.web.template_filters import html_attributes
-from tests.support.web_client import PUBLIC_URL, WebClient
+from tests.support.web_client import NOW_MS, PUBLIC_URL, WebClient
 
 JAVA = find_program("java")
 PAGES_FOR_BOTH = (
@@ -132,6 +135,8 @@ def test_every_page_is_valid_html(
     request: pytest.FixtureRequest,
     html_folder: Path,
 ) -> None:
+    with web_app.app_context():
+        background_imports.create_task(ImportTaskKind.OPT_OUTS, "+12025550166", SHELL_ACTOR, NOW_MS)
     people = {"nobody": visitor, "user": number_owner, "admin": admin, "sysadmin": sysadmin}
     for texts in ("off", "on"):
         if texts == "on":

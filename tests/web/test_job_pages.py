@@ -8,7 +8,9 @@ from redis import Redis
 from sqlalchemy import update
 
 from portal.content.message_templates import TemplateDraft, create_template
+from portal.core.clock import now_ms
 from portal.core.extensions import db
+from portal.delivery import maintenance
 from portal.gateways import job_reports, queue
 from portal.messages.tables.communications import Delivery
 from portal.sends.send_creation import create_send
@@ -38,6 +40,11 @@ def waiting_send(web_app: Flask, queue_url: str) -> None:
         create_send("notice", {"all": True}, {}, None, NOW_MS)
 
 
+def record_heartbeat(app: Flask, at_ms: int) -> None:
+    with app.app_context():
+        maintenance.record_heartbeat("worker:work:host:1", "worker:work", at_ms)
+
+
 def text_of(visitor: WebClient, path: str) -> str:
     page = visitor.get(path).text
     assert find_page_problems(page) == []
@@ -51,17 +58,22 @@ def test_send_page_shows_the_waiting_job_and_the_database(admin: WebClient, wait
 
 
 def test_send_page_shows_worker_and_progress_of_the_job(
-    admin: WebClient, waiting_send: None, queue_url: str, monkeypatch: pytest.MonkeyPatch
+    web_app: Flask, admin: WebClient, waiting_send: None, queue_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pages = []
 
     def task(_send_id: int) -> None:
         job_reports.report_progress(queue_url, 3_000, 12_000, "recipients")
+        record_heartbeat(web_app, now_ms())
         pages.extend([text_of(admin, SEND), admin.get(f"{SEND}/progress").text])
+        record_heartbeat(web_app, now_ms() - 120_000)
+        pages.append(text_of(admin, SEND))
 
     replace_tasks(monkeypatch, task)
     run_jobs(queue_url)
     assert f"Running Prepare send 1 Started on worker {WORKER} just now" in pages[0]
+    assert f"Interrupted Prepare send 1 Started on worker {WORKER} just now" in pages[2]
+    assert "That worker no longer answers." in pages[2]
     assert "3,000 of 12,000 recipients" in pages[0]
     assert '<progress value="3000" max="12000"' in pages[1]
     assert "Finished Prepare send 1 Ran on worker" in text_of(admin, SEND)
@@ -110,7 +122,7 @@ def test_queues_list_the_jobs_of_each_queue(sysadmin: WebClient, waiting_send: N
     assert "Queue sms Waiting Send waiting texts Position 1 in the queue sms" in page
     assert "Queue email No job waits or runs, and none has ended lately." in page
     assert "Prepare send 1 Position 1 in the queue work" in page
-    assert "Find out whether START or STOP came first 5 Position 2 in the queue work" in page
+    assert "Find out the order of START and STOP for reply 5 Position 2 in the queue work" in page
 
 
 def test_test_text_shows_the_job_that_sends_it(

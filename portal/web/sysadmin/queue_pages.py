@@ -13,13 +13,18 @@ from portal.messages import lane_control
 from portal.messages.rules.lane_labels import LANE_NAMES, lane_label
 from portal.operations import diagnostics
 from portal.operations.job_control import retry_job
-from portal.operations.queue_overview import load_queue_overview
+from portal.operations.queue_overview import live_workers, load_queue_overview
 from portal.sends import send_control
 from portal.web.access import allow
 
 pages = Blueprint("sysadmin_queues", __name__, url_prefix="/SysAdmin/Queues")
 _POLL_SECONDS = 5
 _LANES_BY_NAME = {name: lane for lane, name in LANE_NAMES.items()}
+
+
+@pages.app_context_processor
+def _template_context() -> dict[str, Callable[[], set[str]]]:
+    return {"live_workers": lambda: live_workers(now_ms())}
 
 
 @pages.get("")
