@@ -71,6 +71,7 @@ def assert_done_once(task_id: int) -> None:
     assert all(inbound_helpers.stored_consent_state(number)[1] for number in NUMBERS.split())
 
 
+@pytest.mark.timeout(300)  # two workers start
 def test_import_killed_in_the_middle_is_done_once_by_the_next_worker(environment: dict[str, str]) -> None:
     task_id = create_opt_outs()
     with servers.running_process([sys.executable, "-c", WORKER_KILLED_IN_AN_IMPORT], environment) as killed:
