@@ -33,7 +33,6 @@ _LABELS = {
     "drain_sms": "Send waiting texts",
     "drain_email": "Send waiting emails",
     "fan_out_send": "Prepare send",
-    "order_inbound": "Find out the order of START and STOP for reply",
     "apply_send_control": "Apply pause or cancellation to send",
     "run_import_task": "Do import",
 }

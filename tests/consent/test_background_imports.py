@@ -26,7 +26,7 @@ WORKER = "import sys; from jobs import worker; sys.exit(worker.run_worker('work'
 WORKER_KILLED_IN_AN_IMPORT = f"""
 import os, signal
 from portal.consent import recording
-recording.recompute_many = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+recording.recompute = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 {WORKER}
 """
 """It dies inside the transaction, when the events are written."""

@@ -117,12 +117,12 @@ def test_administrator_retries_only_jobs_of_the_send(
 
 def test_queues_list_the_jobs_of_each_queue(sysadmin: WebClient, waiting_send: None, queue_url: str) -> None:
     queue.enqueue(queue_url, "drain_sms")
-    queue.enqueue(queue_url, "order_inbound", 5)
+    queue.enqueue(queue_url, "apply_send_control", 5)
     page = text_of(sysadmin, QUEUES_PATH)
     assert "Queue sms Waiting Send waiting texts Position 1 in the queue sms" in page
     assert "Queue email No job waits or runs, and none has ended lately." in page
     assert "Prepare send 1 Position 1 in the queue work" in page
-    assert "Find out the order of START and STOP for reply 5 Position 2 in the queue work" in page
+    assert "Apply pause or cancellation to send 5 Position 2 in the queue work" in page
 
 
 def test_test_text_shows_the_job_that_sends_it(
