@@ -1,27 +1,17 @@
 """Connects to the mail server, starts TLS and signs in. A password is only sent over TLS or to this machine."""
 
 import base64
-import binascii
-import hmac
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable
 
 from portal.core.rules.smtp_url import SmtpServer
 
 _AUTH_SUCCEEDED = (235, 503)
-_AUTH_CONTINUE = 334
-_MECHANISM_UNSUPPORTED = (500, 502, 504, 534)
-"""The mechanism is unknown or not allowed; another one may work (RFC 4954 6)."""
 
 
 class StartTlsNotOffered(smtplib.SMTPException):
     """The connection must be encrypted, but STARTTLS is missing: an attacker in between may have removed it."""
-
-
-class AuthNotOffered(smtplib.SMTPException):
-    """A user is configured, but the server offers no authentication mechanism that we support."""
 
 
 _CONNECTION_ERRORS: dict[type[Exception], str] = {
@@ -31,8 +21,8 @@ _CONNECTION_ERRORS: dict[type[Exception], str] = {
     ssl.SSLCertVerificationError: "the TLS handshake failed: its certificate is not trusted",
     ssl.SSLError: "the TLS handshake failed",
     StartTlsNotOffered: "it offers no STARTTLS, which is required",
-    AuthNotOffered: "it offers no sign-in method that the portal supports",
     smtplib.SMTPServerDisconnected: "it closed the connection",
+    smtplib.SMTPException: "it offers no sign-in method that the portal supports",
 }
 
 
@@ -94,57 +84,14 @@ def _context(address: SmtpServer) -> ssl.SSLContext:
 
 
 def authenticate_smtp(connection: smtplib.SMTP, user: str, password: str) -> None:
-    """Sign in with UTF-8 (RFC 4616), which the standard library does not support. Raises `SMTPException`."""
-    offered = connection.esmtp_features.get("auth", "").upper().split()
-    reply = (0, b"")
-    for name, authenticate in _MECHANISMS.items():
-        if name in offered:
-            reply = authenticate(connection, user, password)
-            if reply[0] in _AUTH_SUCCEEDED:
-                return
-            if reply[0] not in _MECHANISM_UNSUPPORTED:
-                break
-    if not reply[0]:
-        raise AuthNotOffered
-    raise smtplib.SMTPAuthenticationError(*reply)
-
-
-def _plain(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, bytes]:
-    secret = f"\0{user}\0{password}"
-    return connection.docmd("AUTH", f"PLAIN {_base64(secret.encode())}")
-
-
-def _login(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, bytes]:
-    code, reply = connection.docmd("AUTH", "LOGIN")
-    for secret in (user, password):
-        if code != _AUTH_CONTINUE:
-            break
-        code, reply = connection.docmd(_base64(secret.encode()))
-    return code, reply
-
-
-def _cram_md5(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, bytes]:
-    """RFC 2195."""
-    code, reply = connection.docmd("AUTH", "CRAM-MD5")
-    if code != _AUTH_CONTINUE:
-        return code, reply
-    try:
-        challenge = base64.b64decode(reply, validate=False)
-    except binascii.Error:
-        challenge = b""
-    digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
-    return connection.docmd(_base64(f"{user} {digest}".encode()))
-
-
-_MECHANISMS: dict[str, Callable[[smtplib.SMTP, str, str], tuple[int, bytes]]] = {
-    "PLAIN": _plain,
-    "LOGIN": _login,
-    "CRAM-MD5": _cram_md5,
-}
-
-
-def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
+    """Raises `SMTPException`. Only PLAIN has UTF-8 (RFC 4616); the standard library signs in with ASCII alone."""
+    if f"{user}{password}".isascii():
+        connection.login(user, password)
+        return
+    secret = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+    code, reply = connection.docmd("AUTH", f"PLAIN {secret}")
+    if code not in _AUTH_SUCCEEDED:
+        raise smtplib.SMTPAuthenticationError(code, reply)
 
 
 def decode_reply(reply: bytes | str) -> str:

@@ -4,39 +4,44 @@ import contextlib
 import re
 import smtplib
 import ssl
-from dataclasses import dataclass, field, replace
 
 from portal.core.rules.smtp_url import SmtpServer
 from portal.gateways import smtp_connection
-from portal.gateways.rules.smtp_probe_result import SmtpProbe, SmtpStep
+from portal.gateways.rules.smtp_probe_result import SmtpProbe
 from portal.gateways.smtp import parse_sender, parse_url
 
 _TIMEOUT_SECONDS = 4.0
 _MAX_TEXT_LENGTH = 120
 
 
-@dataclass
-class _ProbeState:
-    """How far the probe has come."""
-
-    address: SmtpServer
-    result: SmtpProbe
-    step: SmtpStep = "connect"
-    connection: smtplib.SMTP | None = field(default=None, repr=False)
-
-
 def probe_smtp(url: str, mail_from: str) -> SmtpProbe:
     address, sender = parse_url(url), parse_sender(mail_from)
-    probe = _ProbeState(address, SmtpProbe(None, is_local=address.is_loopback, has_login=bool(address.user)))
+    probe = SmtpProbe("connect", is_local=address.is_loopback, has_login=bool(address.user))
     try:
-        _run_probe(probe, sender.address)
+        with contextlib.ExitStack() as connections:
+            _run_steps(probe, address, sender.address, connections)
     except (OSError, smtplib.SMTPException) as error:
-        step: SmtpStep = "encrypt" if isinstance(error, ssl.SSLError) else probe.step
-        return replace(probe.result, failed_step=step, message=_failure_text(error))
-    finally:
-        if probe.connection is not None:
-            probe.connection.close()
-    return probe.result
+        probe.failed_step = "encrypt" if isinstance(error, ssl.SSLError) else probe.failed_step
+        probe.message = _failure_text(error)
+    return probe
+
+
+def _run_steps(probe: SmtpProbe, address: SmtpServer, sender: str, connections: contextlib.ExitStack) -> None:
+    """`connections` gets what is to be closed: `start_tls` may replace the connection."""
+    connection = smtp_connection.connect_smtp(address, _TIMEOUT_SECONDS)
+    connections.callback(connection.close)
+    probe.failed_step = "encrypt"
+    connection, probe.encrypted = smtp_connection.start_tls(connection, address, _TIMEOUT_SECONDS)
+    connections.callback(connection.close)
+    probe.failed_step, probe.offers_login = "login", connection.has_extn("auth")
+    if address.user:
+        smtp_connection.authenticate_smtp(connection, address.user, address.password)
+    probe.failed_step = "sender"
+    code, reply = connection.docmd("MAIL", f"FROM:<{sender}>")
+    if code != 250:
+        raise smtplib.SMTPResponseException(code, reply)
+    connection.rset()
+    probe.failed_step = None
 
 
 def offers_smtputf8(url: str) -> bool | None:
@@ -49,23 +54,6 @@ def offers_smtputf8(url: str) -> bool | None:
         return None
     with contextlib.closing(connection):
         return connection.has_extn("smtputf8")
-
-
-def _run_probe(probe: _ProbeState, sender: str) -> None:
-    address = probe.address
-    probe.connection = smtp_connection.connect_smtp(address, _TIMEOUT_SECONDS)
-    probe.step = "encrypt"
-    connection, is_encrypted = smtp_connection.start_tls(probe.connection, address, _TIMEOUT_SECONDS)
-    probe.connection = connection
-    probe.step = "login"
-    probe.result = replace(probe.result, encrypted=is_encrypted, offers_login=connection.has_extn("auth"))
-    if address.user:
-        smtp_connection.authenticate_smtp(connection, address.user, address.password)
-    probe.step = "sender"
-    code, reply = connection.docmd("MAIL", f"FROM:<{sender}>")
-    if code != 250:
-        raise smtplib.SMTPResponseException(code, reply)
-    connection.rset()
 
 
 def _failure_text(error: Exception) -> str:

@@ -116,14 +116,20 @@ def test_configured_ca_file_is_trusted(tmp_path: Path) -> None:
             gateway._connect().noop()
 
 
-@pytest.mark.parametrize("mechanisms", ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2 LOGIN PLAIN"])
-def test_non_ascii_password_signs_in(mechanisms: str) -> None:
-    user, password, challenge = "pügge", "päss😰 %", b"<12@here>"
+@pytest.mark.parametrize(
+    ("mechanisms", "user", "password"),
+    [
+        ("PLAIN", "pügge", "päss😰 %"),
+        ("XOAUTH2 LOGIN PLAIN", "pügge", "päss😰 %"),
+        *((mechanisms, "portal", "secret %") for mechanisms in ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2 LOGIN PLAIN")),
+    ],
+)
+def test_password_signs_in(mechanisms: str, user: str, password: str) -> None:
+    challenge = b"<12@here>"
     proof = hmac.new(password.encode(), challenge, "md5").hexdigest()
     replies = {
         f"AUTH PLAIN {b64(f'{chr(0)}{user}{chr(0)}{password}')}": "235 in",
-        "AUTH LOGIN": "334 VXNlcm5hbWU6",
-        b64(user): "334 UGFzc3dvcmQ6",
+        f"AUTH LOGIN {b64(user)}": "334 UGFzc3dvcmQ6",
         b64(password): "235 in",
         "AUTH CRAM-MD5": f"334 {b64(challenge.decode())}",
         b64(f"{user} {proof}"): "235 in",

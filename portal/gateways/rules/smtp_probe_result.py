@@ -6,9 +6,9 @@ from typing import Literal
 SmtpStep = Literal["connect", "encrypt", "login", "sender"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class SmtpProbe:
-    """`failed_step` is None if every step succeeded; `message` is the server's reply or the kind of error.
+    """`failed_step` is None once every step succeeded; `message` is the server's reply or the kind of error.
 
     `is_local`: the server is on this machine. `has_login`: a user is configured. `offers_login`: it offers AUTH.
     """
