@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import cast
 
@@ -18,7 +17,6 @@ CHECK_TIMEOUT_SECONDS = 8.0
 _log = structlog.get_logger(__name__)
 Clock = Callable[[], int]
 """Returns the time in milliseconds since 1970."""
-_FinishedTasks = SimpleQueue[tuple[int, list[CheckResult]]]
 
 
 @dataclass(frozen=True)
@@ -33,40 +31,34 @@ class CheckTask:
 def run_checks(tasks: Sequence[CheckTask], seconds: float = CHECK_TIMEOUT_SECONDS) -> list[CheckResult]:
     """All results, in the order of the tasks. Never raises: a check that raises or times out says so."""
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
-    finished: _FinishedTasks = SimpleQueue()
+    results: dict[int, list[CheckResult]] = {}
     db.session.rollback()  # no transaction stays open during the calls
-    for index, task in enumerate(tasks):
-        # Not a pool: the process waits for a pool's threads when it ends, and one of these may hang.
-        Thread(target=_run, args=(app, index, task, finished), daemon=True, name="diagnostics").start()
-    results = _collect(finished, len(tasks), time.monotonic() + seconds)
+    # Not a pool: the process waits for a pool's threads when it ends, and one of these may hang.
+    threads = [
+        Thread(target=_run, args=(app, index, task, results), daemon=True, name="diagnostics")
+        for index, task in enumerate(tasks)
+    ]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
     return [result for index, task in enumerate(tasks) for result in results.get(index) or _timed_out(task, seconds)]
 
 
-def _run(app: Flask, index: int, task: CheckTask, finished: _FinishedTasks) -> None:
+def _run(app: Flask, index: int, task: CheckTask, results: dict[int, list[CheckResult]]) -> None:
+    """Sets the task's entry of `results`."""
     with app.app_context():
         try:
-            results = list(task.run())
+            results[index] = list(task.run())
         except SQLAlchemyError:
-            results = unknown_results(task.specs, "The database, which this check reads, did not answer.")
+            results[index] = unknown_results(task.specs, "The database, which this check reads, did not answer.")
         except Exception as error:
             _log.exception("diagnostic check failed", check=task.specs[0].name)
             reason = f"The check itself failed ({type(error).__name__}). The log says where."
-            results = unknown_results(task.specs, reason)
+            results[index] = unknown_results(task.specs, reason)
         finally:
             db.session.remove()
-    finished.put((index, results))
-
-
-def _collect(finished: _FinishedTasks, count: int, deadline: float) -> dict[int, list[CheckResult]]:
-    """The results by index of the task; `deadline` is on the monotonic clock."""
-    results: dict[int, list[CheckResult]] = {}
-    while len(results) < count:
-        try:
-            index, task_results = finished.get(timeout=max(0.0, deadline - time.monotonic()))
-        except Empty:
-            break
-        results[index] = task_results
-    return results
 
 
 def _timed_out(task: CheckTask, seconds: float) -> list[CheckResult]:

@@ -6,7 +6,6 @@ from typing import Any
 from flask import Flask, request
 from werkzeug.routing import BaseConverter
 
-from portal.core.errors import InvalidInput, NumberUnconfirmed
 from portal.core.rules import text_input
 
 _ID = re.compile(r"^[1-9][0-9]{0,17}$")
@@ -51,11 +50,6 @@ def form_text(name: str) -> str:
 def form_code(name: str) -> str:
     """A key, phone number or token from a form field, without invisible characters."""
     return text_input.clean_code(request.form.get(name, ""))
-
-
-def unconfirmed_number(error: InvalidInput) -> str:
-    """The number (E.164) that the person must confirm; "" if there is none."""
-    return error.phone_number if isinstance(error, NumberUnconfirmed) else ""
 
 
 def is_htmx_request() -> bool:

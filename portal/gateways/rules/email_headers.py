@@ -49,7 +49,8 @@ def _encode_display_name(text: str) -> str:
         quoted = text if _ATOMS.match(text) else f'"{quote(text)}"'
         if len(quoted) <= _MAX_DISPLAY_NAME_LENGTH:
             return quoted
-    return "\r\n ".join(Charset("utf-8").header_encode_lines(text, repeat(_MAX_DISPLAY_NAME_LENGTH)))
+    words = Charset("utf-8").header_encode_lines(text, repeat(_MAX_DISPLAY_NAME_LENGTH))
+    return "\r\n ".join(filter(None, words))
 
 
 def _is_plain(value: str) -> bool:

@@ -4,13 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberType
-
 NumberType = Literal["long_code", "toll_free", "short_code"]
 _SHORT_CODE = re.compile(r"[0-9]{5,6}\Z")
 _TOLL_FREE = re.compile(r"\+18(00|22|33|44|55|66|77|88)[0-9]{7}\Z")
-"""Toll-free area codes of the United States and Canada; some are newer than the phonenumbers library."""
+"""Toll-free area codes of the United States and Canada."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +83,4 @@ def infer_number_type(number: str) -> NumberType:
     """The type by the digits. Twilio has toll-free numbers only in the United States and Canada."""
     if is_short_code(number):
         return "short_code"
-    if _TOLL_FREE.match(number):
-        return "toll_free"
-    if not number.startswith("+1"):
-        return "long_code"
-    try:
-        kind = phonenumbers.number_type(phonenumbers.parse(number, None))
-    except NumberParseException:
-        return "long_code"
-    return "toll_free" if kind == PhoneNumberType.TOLL_FREE else "long_code"
+    return "toll_free" if _TOLL_FREE.match(number) else "long_code"

@@ -1,7 +1,6 @@
 """System → test harness: test texts and failure drills, tracked step by step."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, url_for
@@ -20,23 +19,12 @@ from portal.web.access import allow
 from portal.web.delivery_labels import ChannelStatus, channel_statuses
 from portal.web.layout import current_gateway
 from portal.web.polling import poll_interval_seconds
-from portal.web.request_input import form_code, form_text, is_htmx_request, unconfirmed_number
+from portal.web.request_input import is_htmx_request
+from portal.web.sysadmin.harness_form import TestTextForm
 from portal.web.sysadmin.queue_pages import retry_url
 
 pages = Blueprint("sysadmin_texts", __name__, url_prefix="/SysAdmin/SmsNotificationsTestHarness")
 _RECENT_LIMIT = 10
-
-
-@dataclass(frozen=True)
-class TestTextForm:
-    """The form for a test text, with the input and its errors or with default values."""
-
-    number: str
-    body: str
-    sender: str = ""
-    refusal: str | None = None
-    errors: dict[str, str] = field(default_factory=dict)
-    number_to_confirm: str = ""
 
 
 @pages.app_context_processor
@@ -44,7 +32,6 @@ def _template_context() -> dict[str, Callable[[], Any]]:
     return {
         "test_form": lambda: _default_form(test_messages.test_blocker()),
         "recent_tests": _recent_texts,
-        "test_senders": test_messages.available_senders,
         "magic_numbers": lambda: RECIPIENT_NUMBERS if current_gateway().switches.test_mode else {},
         "available_drills": lambda: list(DRILLS.values()) if drills.is_available() else [],
     }
@@ -53,16 +40,16 @@ def _template_context() -> dict[str, Callable[[], Any]]:
 @pages.post("/texts")
 @allow("sysadmin")
 def send() -> ResponseReturnValue:
-    form = TestTextForm(form_text("number"), form_text("body"), form_text("sender"))
-    confirmed_number = form_code("confirmed_phone")
+    form = TestTextForm()
     try:
         communication_id = test_messages.send_test_text(
-            form.number, form.body, current_user.id, now_ms(), form.sender, confirmed_number
+            form.number.data, form.body.data, current_user.id, now_ms(), form.sender.data, form.confirmed_phone.data
         )
     except InvalidInput as error:
-        return _rejected_response(replace(form, errors=error.errors, number_to_confirm=unconfirmed_number(error)))
+        return _rejected_response(form.with_errors(error))
     except ActionRefused as error:
-        return _rejected_response(replace(form, refusal=error.message))
+        form.refusal = error.message
+        return _rejected_response(form)
     return _started_response(communication_id)
 
 
@@ -117,7 +104,10 @@ def _track(communication: Communication) -> dict[str, Any]:
 
 
 def _default_form(refusal: str | None) -> TestTextForm:
-    return TestTextForm(test_messages.last_number(current_user.id), test_messages.default_body(), refusal=refusal)
+    number, body = test_messages.last_number(current_user.id), test_messages.default_body()
+    form = TestTextForm(formdata=None, number=number, body=body)
+    form.refusal = refusal
+    return form
 
 
 def _recent_texts() -> list[tuple[Communication, ChannelStatus]]:
