@@ -81,16 +81,12 @@ class SmtpGateway:
 
     def deliver(self, mail: OutgoingEmail) -> Outcome:
         """Never raises: an error in the portal is neither the recipient's fault nor the server's."""
-        try:
-            message = compose_email(mail, self._from)
-        except EmailAddressError as error:
-            return Rejected("address", str(error))
-        except Exception as error:
-            _log.exception("could not build an email message")
-            return NotSent(f"The email could not be composed ({type(error).__name__}); see the log.", code="compose")
         self._content_started = False
         try:
+            message = compose_email(mail, self._from)
             return self._deliver_with_reconnect(to_wire_format(mail.to), message, mail.message_id)
+        except EmailAddressError as error:
+            return Rejected("address", str(error))
         except Exception as error:
             _log.exception("unexpected error while sending an email")
             self._close()

@@ -21,7 +21,6 @@ from portal.gateways.provider import (
     MAX_IN_FLIGHT,
     OutgoingText,
     Provider,
-    ProviderConfig,
     ProviderMessage,
     ProviderUnavailable,
 )
@@ -210,12 +209,8 @@ def _to_provider_message(message: Any) -> ProviderMessage:
     )
 
 
-def _open_gateway(config: ProviderConfig) -> TwilioGateway:
-    return TwilioGateway(config.twilio_api_url, config.public_url, config.timeout_seconds)
-
-
-def _is_simulated(config: ProviderConfig) -> bool:
-    return config.twilio_api_url != TWILIO_API_URL
-
-
-PROVIDER = Provider(TWILIO_SCHEMA, _open_gateway, _is_simulated)
+PROVIDER = Provider(
+    TWILIO_SCHEMA,
+    open=lambda config: TwilioGateway(config.twilio_api_url, config.public_url, config.timeout_seconds),
+    is_simulated=lambda config: config.twilio_api_url != TWILIO_API_URL,
+)

@@ -35,11 +35,16 @@ _MAX_BODY_LENGTH = 1_600
 _SUBJECT = "Test text"
 _AUTHENTICATION_CODES = ("20003", "20005", "20006", "20404", "401")
 _NOT_CONFIGURED = "The gateway is not set up: credentials or sending number are missing, or the override has no number."
-_PROVIDER_STEPS = ("Credentials accepted", "Message accepted")
-_RECEIPT_STEPS = ("First receipt", "Final receipt")
+_STEPS = (
+    *("Settings valid", "Number valid", "Credentials accepted", "Message accepted"),
+    *("First receipt", "Final receipt"),
+)
 _SIMULATED_NOTICE = "Simulated: no real text was sent."
 
 Verdict = Literal["ok", "failing", "waiting", "unknown", "skipped"]
+_Result = tuple[Verdict, str]
+_OK: _Result = ("ok", "")
+_WAITING: _Result = ("waiting", "")
 
 
 @dataclass(frozen=True)
@@ -137,8 +142,9 @@ def delivery_steps(communication: Communication) -> list[MessageStep]:
     route = mask_phone(delivery.address)
     if communication.requested_sender:
         route = f"{route}, from {sender_label(communication.requested_sender)}"
-    steps = [MessageStep("Settings valid", "ok"), MessageStep("Number valid", "ok", route)]
-    return [*steps, *_provider_steps(delivery, attempt), *_receipt_steps(delivery, attempt)]
+    results: list[_Result] = [_OK, ("ok", route)]
+    results += [*_provider_results(delivery, attempt), *_receipt_results(delivery, attempt)]
+    return [MessageStep(name, *result) for name, result in zip(_STEPS, results, strict=True)]
 
 
 def is_over(communication: Communication) -> bool:
@@ -199,38 +205,32 @@ def _parse_number(number_input: str, confirmed_number: str) -> str:
     return to_e164(number_input, settings().region, confirmed_number)
 
 
-def _steps(names: tuple[str, ...], *results: tuple[Verdict, str]) -> list[MessageStep]:
-    return [MessageStep(name, *result) for name, result in zip(names, results, strict=True)]
-
-
-def _provider_steps(delivery: Delivery, attempt: Attempt | None) -> list[MessageStep]:
+def _provider_results(delivery: Delivery, attempt: Attempt | None) -> tuple[_Result, _Result]:
+    """Whether the provider accepted the credentials, and the message."""
     if delivery.state == DeliveryState.SKIPPED:
-        return [MessageStep("Message accepted", "failing", f"It was not sent. {describe_state(delivery)[2]}")]
+        return ("skipped", ""), ("failing", f"It was not sent. {describe_state(delivery)[2]}")
     blocker = test_blocker() if delivery.state == DeliveryState.READY else None
     if blocker is not None:
-        return _steps(_PROVIDER_STEPS, ("waiting", ""), ("failing", blocker))
-    if attempt is None or not attempt.outcome:
-        return _steps(_PROVIDER_STEPS, ("waiting", ""), ("waiting", ""))
-    return _attempt_steps(attempt)
+        return _WAITING, ("failing", blocker)
+    return _attempt_results(attempt) if attempt is not None and attempt.outcome else (_WAITING, _WAITING)
 
 
-def _attempt_steps(attempt: Attempt) -> list[MessageStep]:
-    outcome, explanation = attempt.outcome, _explain_attempt(attempt)
-    credentials_ok: tuple[Verdict, str] = ("ok", "")
+def _attempt_results(attempt: Attempt) -> tuple[_Result, _Result]:
+    outcome, explanation, credentials_ok = attempt.outcome, _explain_attempt(attempt), _OK
     if attempt.mode in (Mode.OVERRIDE, Mode.TEST_OVERRIDE):
         credentials_ok = ("ok", f"Override: it went to {mask_phone(attempt.destination)} instead.")
     if outcome == AttemptOutcome.ACCEPTED:
         notice = f" {_SIMULATED_NOTICE}" if attempt.mode in SIMULATED_MODES else ""
-        return _steps(_PROVIDER_STEPS, credentials_ok, ("ok", f"{attempt.provider_id or ''}.{notice}"))
+        return credentials_ok, ("ok", f"{attempt.provider_id or ''}.{notice}")
     if outcome == AttemptOutcome.REJECTED and _is_account_error(attempt.error_code):
-        return _steps(_PROVIDER_STEPS, ("failing", explanation), ("skipped", ""))
+        return ("failing", explanation), ("skipped", "")
     if outcome == AttemptOutcome.REJECTED:
-        return _steps(_PROVIDER_STEPS, credentials_ok, ("failing", explanation))
+        return credentials_ok, ("failing", explanation)
     if outcome == AttemptOutcome.NOT_SENT and attempt.error_code not in ("", TOO_MANY_REQUESTS):
-        return _steps(_PROVIDER_STEPS, credentials_ok, ("waiting", explanation))
+        return credentials_ok, ("waiting", explanation)
     is_retried = outcome == AttemptOutcome.NOT_SENT
     next_step = "It will be tried again." if is_retried else "The portal is finding out whether it was sent."
-    return _steps(_PROVIDER_STEPS, ("unknown", explanation), ("waiting", next_step))
+    return ("unknown", explanation), ("waiting", next_step)
 
 
 def _is_account_error(code: str) -> bool:
@@ -248,17 +248,17 @@ def _explain_attempt(attempt: Attempt) -> str:
     return f"{code.sentence} {remedy} (code {code.code})"
 
 
-def _receipt_steps(delivery: Delivery, attempt: Attempt | None) -> list[MessageStep]:
+def _receipt_results(delivery: Delivery, attempt: Attempt | None) -> tuple[_Result, _Result]:
     if attempt is not None and attempt.mode in SIMULATED_MODES:
-        return [MessageStep(name, "skipped", "Test mode has no receipts.") for name in _RECEIPT_STEPS]
+        return (("skipped", "Test mode has no receipts."),) * 2
     state = STATES[delivery.state]
     is_delivered = state.group == StateGroup.DELIVERED
     if state.final and not delivery.receipts:
         notice = f"None came. Twilio was asked for the status: {state.label}." if is_delivered else ""
-        return [MessageStep(name, "skipped", notice) for name in _RECEIPT_STEPS]
-    first: tuple[Verdict, str] = ("ok" if delivery.receipts else "waiting", "")
+        return (("skipped", notice),) * 2
+    first = _OK if delivery.receipts else _WAITING
     if not state.final:
-        return _steps(_RECEIPT_STEPS, first, ("waiting", ""))
+        return first, _WAITING
     code = explain_error_code(delivery.error_code)
     explanation = f"{code.sentence} {code.remedy} (code {code.code})" if delivery.error_code else state.label
-    return _steps(_RECEIPT_STEPS, first, ("ok" if is_delivered else "failing", explanation))
+    return first, ("ok" if is_delivered else "failing", explanation)

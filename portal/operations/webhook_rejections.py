@@ -86,7 +86,7 @@ def record_rejection(
 
 def open_rejections(now_ms: int) -> list[RejectedCalls]:
     """Those that need attention."""
-    return [calls for calls in _load_rejections(only_ours=True) if calls.needs_attention(now_ms)]
+    return [calls for calls in _load_rejections() if calls.needs_attention(now_ms)]
 
 
 def all_rejections(now_ms: int) -> list[RejectedCalls]:
@@ -94,8 +94,8 @@ def all_rejections(now_ms: int) -> list[RejectedCalls]:
     return _load_rejections()
 
 
-def _load_rejections(only_ours: bool = False) -> list[RejectedCalls]:
-    rows = rejected_webhooks.all_rejected(only_ours)
+def _load_rejections() -> list[RejectedCalls]:
+    rows = rejected_webhooks.all_rejected()
     if not rows:
         return []
     credentials = stored_settings("SmsGatewayAuthentication").get("SmsGatewayAuthentication")
@@ -117,8 +117,8 @@ def _classify(call: WebhookCall, params: Mapping[str, str], urls: Sequence[str],
     live = app_settings.live_gateway()
     sid, tokens = (live.credentials.account_sid, live.credentials.signing_tokens) if live.credentials else ("", ())
     senders = (*live.sender.from_numbers, live.sender.messaging_service_sid) if live.sender else ()
-    ours = rejection_reasons.OwnIdentifiers(sid, frozenset(filter(None, senders)))
-    return rejection_reasons.classify_rejection(call, tokens, names_us or ours.appear_in(params), params, ours, urls)
+    names_us = names_us or rejection_reasons.identifies_us(params, sid, senders)
+    return rejection_reasons.classify_rejection(call, tokens, names_us, params.get("AccountSid") or sid, sid, urls)
 
 
 def _names_our_attempt(params: Mapping[str, str]) -> bool:

@@ -21,7 +21,25 @@ class ErrorExplanation:
 ErrorPattern = tuple[str, str, str]
 """A pattern for the error, the reason, and the fix."""
 
-_UNKNOWN_HOST_FIX = "Check the host name in {variable}, and DNS on this machine."
+
+def _network_patterns(server: str, variable: str, programs: str) -> list[ErrorPattern]:
+    """What operating systems and resolvers say. `programs` may be the server that is not running."""
+    return [
+        (r"[Nn]o address associated|Temporary failure in name resolution|nodename nor servname|"
+         r"Name or service not known|failed to resolve host|could not translate host name",
+         f"The host in {variable} is unknown.", f"Check the host name in {variable}, and DNS on this machine."),
+        (r"[Cc]onnection refused|Error 111|Error 61\b",
+         f"Nothing is listening at {variable}.", f"Start {programs}, or correct the URL."),
+        (r"socket.* No such file or directory|Error 2 connecting to unix",
+         f"The socket in {variable} does not exist.", f"Start {programs}, or correct the path."),
+        (r"socket.* Permission denied|Error 13\b", f"This user may not open the socket in {variable}.",
+         "Give it read and write permission."),
+        (r"[Nn]o route to host|[Nn]etwork is unreachable", f"The host in {variable} cannot be reached.",
+         "Check the network and the firewall."),
+        (r"Timeout|timed out|timeout expired|(statement|lock) timeout", f"{server} did not answer in time.",
+         "Check the server and the network."),
+    ]  # fmt: skip
+
 
 _TLS_MISMATCH = ErrorExplanation(
     "The TLS handshake with Redis failed; the port probably speaks plain Redis.",
@@ -70,17 +88,7 @@ _REDIS: Sequence[ErrorPattern] = (
      "Add ?ssl_ca_certs=/path/to/ca.pem to PORTAL_REDIS_URL, or give the server a certificate for its name."),
     (r"WRONG_VERSION_NUMBER|record layer failure|UNEXPECTED_EOF|SSL|ssl", _TLS_MISMATCH.reason, _TLS_MISMATCH.fix),
     (r"Protocol Error|InvalidResponse", "The server at PORTAL_REDIS_URL is not Redis.", "Check host and port."),
-    (r"Name or service not known|[Nn]o address associated|Temporary failure in name resolution|nodename nor servname",
-     "The host in PORTAL_REDIS_URL is unknown.", _UNKNOWN_HOST_FIX.format(variable="PORTAL_REDIS_URL")),
-    (r"[Cc]onnection refused|Error 111|Error 61\b", "Nothing is listening at PORTAL_REDIS_URL.",
-     "Start Redis or Valkey, or correct the URL."),
-    (r"No such file or directory|Error 2 connecting to unix", "The socket in PORTAL_REDIS_URL does not exist.",
-     "Start Redis or Valkey, or correct the path."),
-    (r"Permission denied|Error 13\b", "This user may not open the socket in PORTAL_REDIS_URL.",
-     "Give it read and write permission."),
-    (r"[Nn]o route to host|[Nn]etwork is unreachable", "The host in PORTAL_REDIS_URL cannot be reached.",
-     "Check the network and the firewall."),
-    (r"Timeout|timed out", "Redis did not answer in time.", "Check the server and the network."),
+    *_network_patterns("Redis", "PORTAL_REDIS_URL", "Redis or Valkey"),
     (r"Connection closed by server|reset by peer|Broken pipe",
      "Redis closed the connection; the port probably requires TLS.", "Use rediss:// for a port with TLS."),
 )  # fmt: skip
@@ -168,18 +176,7 @@ _DATABASE: Sequence[ErrorPattern] = (
      "The server at PORTAL_DATABASE_URL is not PostgreSQL.", "Check host and port."),
     (r"SSL", "The TLS handshake with the database failed.", "Check its certificate and TLS settings."),
     # connection
-    (r"failed to resolve host|could not translate host name|Name or service not known|nodename nor servname",
-     "The host in PORTAL_DATABASE_URL is unknown.", _UNKNOWN_HOST_FIX.format(variable="PORTAL_DATABASE_URL")),
-    (r"[Cc]onnection refused", "Nothing is listening at PORTAL_DATABASE_URL.",
-     "Start PostgreSQL, or correct the host and port."),
-    (r"on socket .* failed: No such file", "The socket in PORTAL_DATABASE_URL does not exist.",
-     "Start PostgreSQL, or correct its folder (?host=)."),
-    (r"on socket .* failed: Permission denied", "This user may not open the socket in PORTAL_DATABASE_URL.",
-     "Give it permission, or connect in another way."),
-    (r"[Nn]o route to host|[Nn]etwork is unreachable", "The host in PORTAL_DATABASE_URL cannot be reached.",
-     "Check the network and the firewall."),
-    (r"timeout expired|timed out|statement timeout|lock timeout", "The database did not answer in time.",
-     "Check the server and the network."),
+    *_network_patterns("The database", "PORTAL_DATABASE_URL", "PostgreSQL"),
     (r"closed the connection unexpectedly|reset by peer|Broken pipe",
      "The server at PORTAL_DATABASE_URL closed the connection.",
      "Check that it is PostgreSQL, and see its log."),

@@ -7,6 +7,7 @@ several of them in a row for different recipients pause the sender (`delivery.ru
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 
 
 class RetryPolicy(Enum):
@@ -84,14 +85,13 @@ def _rate_limited(sentence: str, cooldown: Cooldown, fix: str = "", account_faul
     return ProviderCode(sentence, fix, ResendAdvice.LATER, cooldown=cooldown, is_account_fault=account_fault)
 
 
-def _sender_fault(sentence: str, fix: str, advice: ResendAdvice = ResendAdvice.ON_RESUME) -> ProviderCode:
-    return ProviderCode(sentence, fix, advice, RetryPolicy.PAUSE)
+def _sender_fault(
+    sentence: str, fix: str, advice: ResendAdvice = ResendAdvice.ON_RESUME, account_fault: bool = False
+) -> ProviderCode:
+    return ProviderCode(sentence, fix, advice, RetryPolicy.PAUSE, is_account_fault=account_fault)
 
 
-def _account_fault(sentence: str, fix: str, advice: ResendAdvice = ResendAdvice.ON_RESUME) -> ProviderCode:
-    return ProviderCode(sentence, fix, advice, RetryPolicy.PAUSE, is_account_fault=True)
-
-
+_account_fault = partial(_sender_fault, account_fault=True)
 _ASK_RECIPIENT = "Ask the person to check the number on their account."
 _SETTINGS = "Correct the gateway settings, then resume sending."
 _PACIFIC_RESET = "It resets at midnight Pacific time."
@@ -131,13 +131,11 @@ _TABLE: tuple[tuple[str, ProviderCode], ...] = (
     ("21212", _sender_fault("The sending number is malformed or may not be used.", _SETTINGS)),
     ("21601 21661", _sender_fault("The sending number cannot send texts.", _SETTINGS)),
     ("21603", _sender_fault("No sending number was given.", _SETTINGS, ResendAdvice.NO)),
-    ("21606", _sender_fault("The sending number does not belong to the account or cannot text.", _SETTINGS)),
-    ("21659", _sender_fault("The sending number is not one of the account's.", _SETTINGS)),
-    ("21701", _sender_fault("Twilio does not know the messaging service.", _SETTINGS)),
+    ("21606 21659", _sender_fault("The sending number does not belong to the account or cannot text.", _SETTINGS)),
+    ("21701 21705", _sender_fault("Twilio does not know the messaging service.", _SETTINGS)),
     ("21702 21706 21708 21709 21711 21713 21714 21715 30124 30127", _SERVICE),
     ("21703", _sender_fault("The messaging service has no number that can reach this phone number.", _SETTINGS)),
     ("21704", _sender_fault("The messaging service has no sending number.", _SETTINGS)),
-    ("21705", _sender_fault("The messaging service's id is wrong.", _SETTINGS)),
     ("30032", _sender_fault("The toll-free number is not verified.", "Verify it with Twilio, then resume sending.",
                             ResendAdvice.AFTER_FIX)),
     ("30034", _sender_fault("The sending number is not registered to a campaign.", _REGISTER, ResendAdvice.AFTER_FIX)),
@@ -149,10 +147,7 @@ _TABLE: tuple[tuple[str, ProviderCode], ...] = (
     # our requests
     ("21609", _sender_fault("Twilio rejects the URL for status callbacks.", "Correct PORTAL_PUBLIC_URL, then resume.")),
     ("21624 21626 21627 30012 30013 30028 30029 30031", _sender_fault("Twilio does not accept the request.", _REPORT)),
-    ("21602", _permanent("The text was empty.", _REPORT)),
-    ("21604", _permanent("No recipient was given.", _REPORT)),
-    ("21619", _permanent("The text had no content.", _REPORT)),
-    ("21620 21621 21622 21623 21654 21655 21656 30011 30015 30016",
+    ("21602 21604 21619 21620 21621 21622 21623 21654 21655 21656 30011 30015 30016",
      _permanent("Twilio does not accept this kind of text.", _REPORT)),
     # limits
     ("20429", _retryable("There were too many requests to Twilio.")),
@@ -161,8 +156,8 @@ _TABLE: tuple[tuple[str, ProviderCode], ...] = (
     ("30022", _rate_limited("The registered campaign's rate was exceeded.", Cooldown.MINUTE,
                             "Lower the rate in the gateway settings.")),
     ("30023 30027", _rate_limited("The carrier's daily limit is reached.", Cooldown.PACIFIC_MIDNIGHT, _PACIFIC_RESET)),
-    ("30025", _permanent("Half of the carrier's daily limit is used.", _PACIFIC_RESET, ResendAdvice.LATER)),
-    ("30026", _permanent("Most of the carrier's daily limit is used.", _PACIFIC_RESET, ResendAdvice.LATER)),
+    ("30025 30026", _permanent("Half or more of the carrier's daily limit is used.", _PACIFIC_RESET,
+                               ResendAdvice.LATER)),
     ("30450", _rate_limited("Twilio blocked the message as possible abuse.", Cooldown.HALF_HOUR, "Wait half an hour.")),
     ("30454", _rate_limited("The account's limit is reached.", Cooldown.NEXT_DAY, _NEXT_DAY_RESET, True)),
     ("63038", _rate_limited("The account's daily limit is reached.", Cooldown.NEXT_DAY, _NEXT_DAY_RESET, True)),
@@ -220,13 +215,6 @@ _RANGES = (
 )
 """The entries for new codes in ranges where all known codes have the same meaning."""
 _MAX_CODE_DIGITS = 6
-_FAMILIES = (
-    (range(20_000, 21_000), "accounts and their keys"),
-    (range(21_100, 22_000), "requests"),
-    (range(30_000, 30_400), "delivery"),
-    (range(30_400, 31_000), "delivery rules and registration"),
-    (range(63_000, 64_000), "channels"),
-)
 
 OPTED_OUT, TOO_MANY_REQUESTS, HANDSET_UNREACHABLE = "21610", "20429", "30003"
 MAX_UNREACHABLE_IN_A_ROW = 3
@@ -240,8 +228,7 @@ def explain_error_code(code: str, provider_message: str = "") -> ProviderCode:
     if entry is not None:
         return replace(entry, code=code)
     message = provider_message.strip() or "Twilio gave no explanation."
-    nearby = next((f" Nearby codes are about {family}." for codes, family in _FAMILIES if number in codes), "")
-    fix = f"Look up code {code} in Twilio's error dictionary.{nearby}"
+    fix = f"Look up code {code} in Twilio's error dictionary."
     return ProviderCode(f"{message.rstrip('.')}.", fix, ResendAdvice.UNKNOWN, is_documented=False, code=code)
 
 

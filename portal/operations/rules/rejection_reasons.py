@@ -6,7 +6,7 @@ evidence is a signature by our own token for another URL: only Twilio can make o
 """
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -71,18 +71,6 @@ _CAUSE_TEXTS = {
 
 
 @dataclass(frozen=True)
-class OwnIdentifiers:
-    """What a call can name to prove that it knows our account."""
-
-    account_sid: str
-    senders: Collection[str]
-
-    def appear_in(self, params: Mapping[str, str]) -> bool:
-        numbers = {params.get(name) for name in ("To", "From", "MessagingServiceSid")}
-        return bool(numbers & set(self.senders)) or params.get("AccountSid", "") in {self.account_sid} - {""}
-
-
-@dataclass(frozen=True)
 class WebhookRejection:
     """`detail` is the URL that was called, if the signature proves it."""
 
@@ -127,15 +115,16 @@ class RejectedCalls:
         return _CAUSE_TEXTS[self.rejection.cause][1]
 
 
+def identifies_us(params: Mapping[str, str], account_sid: str, senders: Iterable[str]) -> bool:
+    """Whether the call names our account or one of our senders, and so proves that it knows us."""
+    named = {params.get(name) for name in ("To", "From", "MessagingServiceSid", "AccountSid")}
+    return bool(named & ({account_sid, *senders} - {""}))
+
+
 def classify_rejection(
-    call: WebhookCall,
-    tokens: Sequence[str],
-    names_us: bool,
-    params: Mapping[str, str],
-    ours: OwnIdentifiers,
-    urls: Sequence[str],
+    call: WebhookCall, tokens: Sequence[str], names_us: bool, called_sid: str, account_sid: str, urls: Sequence[str]
 ) -> WebhookRejection:
-    """`names_us`: the `params` name something of ours. `urls` may have been called (`candidate_urls`)."""
+    """`called_sid` is the account that the call names. `urls` may have been called (`candidate_urls`)."""
     if not tokens:
         return WebhookRejection(RejectionCause.NO_TOKEN, names_us)
     if not call.signature:
@@ -145,7 +134,7 @@ def classify_rejection(
             return WebhookRejection(RejectionCause.ADDRESS, True, display_url(url))
     if call.signature_settings:
         return WebhookRejection(RejectionCause.SHARED_KEY, names_us)
-    is_other_account = names_us and params.get("AccountSid", "") not in ("", ours.account_sid)
+    is_other_account = names_us and called_sid != account_sid
     return WebhookRejection(RejectionCause.OTHER_ACCOUNT if is_other_account else RejectionCause.TOKEN, names_us)
 
 

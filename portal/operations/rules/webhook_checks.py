@@ -13,6 +13,7 @@ STATUS = CheckSpec("Twilio", "Status address")
 REGISTRATION = CheckSpec("Twilio", "Registration")
 _SET_WEBHOOKS_FIX = "Set both addresses with the button, or run: portal doctor --set-webhooks"
 _CONSOLE_FIX = "Check Messaging → Regulatory compliance in Twilio's console."
+_VERIFIED = {"TWILIO_APPROVED", "VERIFIED"}
 _PENDING = {"PENDING_REVIEW", "IN_REVIEW", "IN_PROGRESS", "PENDING"}
 
 
@@ -51,35 +52,38 @@ def check_status_url(config: WebhookConfig | TwilioApiError, our_url: str) -> Ch
 
 def check_toll_free(states: Sequence[str] | TwilioApiError) -> CheckResult:
     """`states` of the number's verifications, as Twilio spells them."""
-    if isinstance(states, TwilioApiError):
-        return _unknown_registration(states)
-    if "TWILIO_APPROVED" in states:
-        return REGISTRATION.ok("The toll-free number is verified.")
-    if _PENDING.intersection(states):
-        return REGISTRATION.warning(
-            "The verification of the toll-free number is under review; until then texts are rejected (code 30032).",
-            "Wait for Twilio, and send no urgent texts until then.",
-        )
     problem = "was rejected" if states else "was never requested"
-    return REGISTRATION.failing(
+    return _check_registration(
+        states,
+        REGISTRATION.ok("The toll-free number is verified."),
+        "The verification of the toll-free number is under review; until then texts are rejected (code 30032).",
         f"The verification of the toll-free number {problem}, so texts are rejected (code 30032).",
-        f"Have it verified. {_CONSOLE_FIX}",
     )
 
 
 def check_campaign(states: Sequence[str] | TwilioApiError) -> CheckResult:
     """`states` of the messaging service's 10DLC campaigns."""
-    if isinstance(states, TwilioApiError):
-        return _unknown_registration(states)
-    if "VERIFIED" in states:
-        return REGISTRATION.ok("The messaging service has a verified 10DLC campaign.")
-    if _PENDING.intersection(states):
-        return REGISTRATION.warning(
-            "The messaging service's 10DLC campaign is under review; until then US carriers reject texts (code 30034).",
-            "Wait for the registry, and send no urgent texts until then.",
-        )
     cause = "Its 10DLC campaign failed" if states else "The messaging service has no 10DLC campaign"
-    return REGISTRATION.failing(f"{cause}, so US carriers reject texts (code 30034).", f"Register one. {_CONSOLE_FIX}")
+    return _check_registration(
+        states,
+        REGISTRATION.ok("The messaging service has a verified 10DLC campaign."),
+        "The messaging service's 10DLC campaign is under review; until then US carriers reject texts (code 30034).",
+        f"{cause}, so US carriers reject texts (code 30034).",
+    )
+
+
+def _check_registration(
+    states: Sequence[str] | TwilioApiError, verified: CheckResult, pending: str, missing: str
+) -> CheckResult:
+    """`pending` and `missing` are the reasons if it is under review, or failed or missing."""
+    if isinstance(states, TwilioApiError):
+        reason = f"It cannot be checked from here. {describe_api_error(states)}"
+        return REGISTRATION.unknown(reason, _CONSOLE_FIX)
+    if _VERIFIED.intersection(states):
+        return verified
+    if _PENDING.intersection(states):
+        return REGISTRATION.warning(pending, "Wait for the review, and send no urgent texts until then.")
+    return REGISTRATION.failing(missing, f"Register it. {_CONSOLE_FIX}")
 
 
 def check_unregistered_number(number: str, actual_type: str) -> CheckResult:
@@ -94,7 +98,3 @@ def check_unregistered_number(number: str, actual_type: str) -> CheckResult:
         "cannot be checked from here.",
         f"{_CONSOLE_FIX} US carriers reject texts from an unregistered number (code 30034).",
     )
-
-
-def _unknown_registration(error: TwilioApiError) -> CheckResult:
-    return REGISTRATION.unknown(f"It cannot be checked from here. {describe_api_error(error)}", _CONSOLE_FIX)

@@ -37,12 +37,9 @@ def count_rejected(webhook: str, rejection: WebhookRejection, count: int, now_ms
     db.session.execute(query.values(request_count=total, address=rejection.detail, last_seen_at_ms=now_ms))
 
 
-def all_rejected(only_ours: bool = False) -> list[RejectedWebhook]:
+def all_rejected() -> list[RejectedWebhook]:
     order = (RejectedWebhook.webhook, RejectedWebhook.cause, RejectedWebhook.identifies_us.desc())
-    query = select(RejectedWebhook).order_by(*order)
-    if only_ours:
-        query = query.where(RejectedWebhook.identifies_us == True)  # noqa: E712  SQL, not Python
-    return list(db.session.scalars(query))
+    return list(db.session.scalars(select(RejectedWebhook).order_by(*order)))
 
 
 def last_verified_ms(webhook: str) -> int:

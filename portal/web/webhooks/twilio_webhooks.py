@@ -1,6 +1,5 @@
 """Twilio's webhooks: receipts and inbound texts. A call without a valid signature is rejected."""
 
-import json
 from collections.abc import Callable
 from threading import BoundedSemaphore
 from typing import TypeVar
@@ -86,12 +85,12 @@ def _verified_form(endpoint: str) -> dict[str, str]:
         if endpoint != _CHECK:
             _record_rejection(endpoint, call)
         abort(403)
-    return _first_values(call)
+    return request.form.to_dict()
 
 
 def _record_rejection(endpoint: str, call: WebhookCall) -> None:
     headers = {name: request.headers.get(name, "") for name in PROXY_URL_HEADERS} | {"Host": original_netloc()}
-    record_rejection(endpoint, call, {**request.args, **_first_values(call)}, headers, now_ms())
+    record_rejection(endpoint, call, {**request.args, **request.form.to_dict()}, headers, now_ms())
 
 
 def _webhook_call() -> WebhookCall:
@@ -102,17 +101,4 @@ def _webhook_call() -> WebhookCall:
         fields=dict(request.form.lists()),
         signature=request.headers.get("X-Twilio-Signature", ""),
         signature_settings=request.headers.get("X-Twilio-Webhooks-Signature-Settings", ""),
-        body=request.get_data() if request.is_json else None,
     )
-
-
-def _first_values(call: WebhookCall) -> dict[str, str]:
-    """The first value of each field; of JSON, the scalar fields of an object, and {} for anything else."""
-    if call.body is None:
-        return {name: values[0] for name, values in call.fields.items()}
-    try:
-        parsed = json.loads(call.body or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    pairs = parsed.items() if isinstance(parsed, dict) else ()
-    return {name: str(value) for name, value in pairs if isinstance(value, str | int | float)}
