@@ -27,17 +27,16 @@ class OutgoingEmail:
     message_id: str
 
 
-def compose_email(mail: OutgoingEmail, sender: Mailbox, at_seconds: float | None = None) -> bytes:
+def compose_email(mail: OutgoingEmail, sender: Mailbox) -> bytes:
     """A message with text and HTML, marked as automatic (RFC 3834) to prevent out-of-office replies.
 
-    `at_seconds` since 1970 is its date, by default now. The message is ASCII, except for a non-ASCII local part of the
-    address. Raises `EmailAddressError` for an invalid recipient.
+    It is ASCII, except for a non-ASCII local part of the address. Raises `EmailAddressError` for an invalid recipient.
     """
     headers = [
         address_header("From", sender.name, sender.address),
         address_header("To", mail.recipient_name, to_wire_format(mail.to)),
         text_header("Subject", mail.subject),
-        f"Date: {formatdate(at_seconds, usegmt=True)}",
+        f"Date: {formatdate(usegmt=True)}",
         f"Message-ID: {header_text(mail.message_id)}",
         "Auto-Submitted: auto-generated",
         "MIME-Version: 1.0",
