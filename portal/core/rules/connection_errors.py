@@ -30,7 +30,7 @@ def _network_patterns(server: str, variable: str, programs: str) -> list[ErrorPa
          f"The host in {variable} is unknown.", f"Check the host name in {variable}, and DNS on this machine."),
         (r"[Cc]onnection refused|Error 111|Error 61\b",
          f"Nothing is listening at {variable}.", f"Start {programs}, or correct the URL."),
-        (r"socket.* No such file or directory|Error 2 connecting to unix",
+        (r"socket.* No such file or directory|Error 2 connecting to",
          f"The socket in {variable} does not exist.", f"Start {programs}, or correct the path."),
         (r"socket.* Permission denied|Error 13\b", f"This user may not open the socket in {variable}.",
          "Give it read and write permission."),
