@@ -1,6 +1,6 @@
 """The frame of every page: the menu, and banners about the mode and about what is paused or down."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,24 +36,35 @@ fragments = Blueprint("layout", __name__)
 
 
 _LANE_PAUSED = "Lane paused"
-_MENUS = {
-    ("Administration", "admin"): {
+_STAFF_PAGES = {
+    ("Messages", "admin"): {
         "Sends": "admin_sends.listing",
         "Templates": "admin_templates.listing",
         "Content blocks": "admin_content.listing",
         "Communications": "admin_communications.listing",
-        "Consent": "admin_consent.listing",
-        "Accounts": "admin_accounts.listing",
+        "Replies": "admin_replies.listing",
     },
+    ("People", "admin"): {"Accounts": "admin_accounts.listing", "Consent": "admin_consent.listing"},
     ("System", "sysadmin"): {
-        "AppConfig": "sysadmin_config.listing",
+        "Settings": "sysadmin_config.listing",
         "Test harness": "sysadmin_harness.page",
         "Queues": "sysadmin_queues.page",
         "Audit log": "sysadmin_audit.page",
     },
-    ("My account", "user"): {"My communications": "my_history.listing", "My phone numbers": "my_numbers.listing"},
 }
 """Page endpoints by label, for each heading and role."""
+_OWN_PAGES = {"Communications History": "my_history.listing", "Phone numbers": "my_numbers.listing"}
+
+
+@dataclass(frozen=True)
+class MenuPage:
+    label: str
+    endpoint: str
+    is_current: bool
+
+    @property
+    def url(self) -> str:
+        return url_for(self.endpoint)
 
 
 @dataclass(frozen=True)
@@ -194,8 +205,8 @@ def _queues_banner(
 def _template_context() -> dict[str, Any]:
     return {
         "organisation": settings().organisation,
-        "menus": _menus,
-        "is_current": lambda endpoint: request.path.startswith(url_for(endpoint)),
+        "staff_pages": _staff_pages,
+        "own_pages": _own_pages,
         "replies_to_review_count": inbound_messages.count_replies_to_review,
         "unread_count": lambda: communication_history.unread_count(current_user.id, is_sms_visible()),
         "is_sms_visible": is_sms_visible,
@@ -206,8 +217,25 @@ def _template_context() -> dict[str, Any]:
     }
 
 
-def _menus() -> list[tuple[str, dict[str, str]]]:
-    return [(heading, pages) for (heading, role), pages in _MENUS.items() if has_role(role)]
+def _staff_pages() -> list[tuple[str, list[MenuPage]]]:
+    """The groups of the sidebar that this person may see, with the page that the request belongs to marked."""
+    groups = [(heading, pages) for (heading, role), pages in _STAFF_PAGES.items() if has_role(role)]
+    current = _current_endpoint([endpoint for _, pages in groups for endpoint in pages.values()])
+    return [(heading, _menu_pages(pages, current)) for heading, pages in groups]
+
+
+def _own_pages() -> list[MenuPage]:
+    return _menu_pages(_OWN_PAGES, _current_endpoint(list(_OWN_PAGES.values())))
+
+
+def _menu_pages(endpoints: Mapping[str, str], current: str) -> list[MenuPage]:
+    return [MenuPage(label, endpoint, endpoint == current) for label, endpoint in endpoints.items()]
+
+
+def _current_endpoint(endpoints: Sequence[str]) -> str:
+    """The page whose address starts the address of the request; of several, the longest."""
+    matching = [endpoint for endpoint in endpoints if request.path.startswith(url_for(endpoint))]
+    return max(matching, key=lambda endpoint: len(url_for(endpoint)), default="")
 
 
 def _mode_banner(configuration: Configuration, switches: Switches) -> Banner:

@@ -35,6 +35,7 @@ def init_app(app: Flask) -> None:
         "reason_label": reason_label,
         "count_noun": count_noun,
         "html_attributes": html_attributes,
+        "initials": initials,
         "send_subject": send_subject,
     }
     app.jinja_env.tests["plural"] = lambda count: count != 1
@@ -73,6 +74,12 @@ def format_relative_time(at_ms: int, now: int, zone: ZoneInfo) -> str:
 
 def intcomma(value: int) -> str:
     return f"{value:,}"
+
+
+def initials(name: str) -> str:
+    """“RE” for Robin Ellery."""
+    words = name.split()
+    return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
 
 
 def count_noun(count: int, one: str, many: str = "") -> str:
