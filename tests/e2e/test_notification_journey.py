@@ -149,7 +149,7 @@ def check_delivery_pages(page: Page, running_portal: RunningPortal, subject: str
     page.goto(f"{running_portal.url}/Admin/Communications?q={RECIPIENT[0]}")
     check_page(page)
     page.get_by_role("link", name=subject).first.click()
-    expect(page.get_by_text("Handed to the mail server").first).to_be_visible()
+    expect(page.get_by_text("Sent", exact=True).first).to_be_visible()
     expect(page.get_by_text("Delivered").first).to_be_visible()
     check_page(page)
     for path in ("/Admin/Accounts", "/Admin/Accounts/1", "/Admin/Sends", "/Admin/Automations/Templates/new"):

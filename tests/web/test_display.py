@@ -5,9 +5,10 @@ from flask import Flask
 from jinja2 import UndefinedError
 
 from portal.accounts.tables.accounts import Account
-from portal.web.template_filters import count_noun, format_relative_time
+from portal.web.template_filters import count_noun
+from portal.web.time_display import format_relative_time, locale_of
 
-NEW_YORK = ZoneInfo("America/New_York")
+NEW_YORK, US = ZoneInfo("America/New_York"), locale_of("US")
 NOW = 1_773_945_000_000  # Thursday 19 March 2026, 14:30 in New York
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
@@ -18,24 +19,32 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
         (-5_000, "just now"),
         (-61_000, "1 minute ago"),
         (-59 * MINUTE, "59 minutes ago"),
-        (-2 * HOUR, "today at 12:30"),
-        (-DAY, "yesterday at 14:30"),
-        (-3 * DAY, "16 March at 14:30"),
-        (-20 * DAY, "27 February at 13:30"),
-        (-100 * DAY, "9 December 2025"),
+        (-2 * HOUR, "today at 12:30 PM"),
+        (-DAY, "yesterday at 2:30 PM"),
+        (-3 * DAY, "Mar 16, 2:30 PM"),
+        (-20 * DAY, "Feb 27, 1:30 PM"),
+        (-100 * DAY, "Dec 9, 2025"),
         (30_000, "in less than a minute"),
         (10 * MINUTE, "in 10 minutes"),
-        (5 * HOUR, "today at 19:30"),
-        (DAY, "tomorrow at 14:30"),
+        (5 * HOUR, "today at 7:30 PM"),
+        (DAY, "tomorrow at 2:30 PM"),
     ],
 )
 def test_times_are_relative_and_readable(away_ms: int, label: str) -> None:
-    assert format_relative_time(NOW + away_ms, NOW, NEW_YORK) == label
+    assert format_relative_time(NOW + away_ms, NOW, NEW_YORK, US) == label
 
 
 def test_today_follows_the_readers_time_zone() -> None:
-    assert format_relative_time(NOW - 15 * HOUR, NOW, NEW_YORK) == "yesterday at 23:30"
-    assert format_relative_time(NOW - 15 * HOUR, NOW, ZoneInfo("UTC")) == "today at 03:30"
+    assert format_relative_time(NOW - 15 * HOUR, NOW, NEW_YORK, US) == "yesterday at 11:30 PM"
+    assert format_relative_time(NOW - 15 * HOUR, NOW, ZoneInfo("UTC"), US) == "today at 3:30 AM"
+
+
+@pytest.mark.parametrize(
+    ("region", "label"),
+    [("GB", "16 Mar, 14:30"), ("AU", "16 Mar, 2:30 pm"), ("DE", "16 Mar, 14:30"), ("XQ", "Mar 16, 2:30 PM")],
+)
+def test_dates_follow_the_locale_of_the_region(region: str, label: str) -> None:
+    assert format_relative_time(NOW - 3 * DAY, NOW, NEW_YORK, locale_of(region)) == label
 
 
 def test_counts_have_separators_and_nouns() -> None:

@@ -52,7 +52,7 @@ class DeliveryState(StrEnum):
     ACCEPTED = "accepted", "Accepted for delivery", "wait", 3, StateGroup.ACCEPTED
     SENT = "sent", "Sent to the carrier", "wait", 4, StateGroup.ACCEPTED
     NO_RECEIPT = "no_receipt", "Final status not reported", "off", 5, StateGroup.NO_RECEIPT
-    HANDED_OFF = "handed_off", "Handed to the mail server", "ok", 9, StateGroup.DELIVERED
+    HANDED_OFF = "handed_off", "Sent", "ok", 9, StateGroup.DELIVERED
     DELIVERED = "delivered", "Delivered", "ok", 9, StateGroup.DELIVERED
     UNDELIVERED = "undelivered", "Not delivered", "bad", 9, StateGroup.FAILED
     FAILED = "failed", "Not delivered", "bad", 9, StateGroup.FAILED
@@ -71,7 +71,7 @@ class DeliveryState(StrEnum):
 
 STATES: dict[str, DeliveryState] = {state.value: state for state in DeliveryState}
 GROUPS: dict[str, str] = {group: group.label for group in StateGroup}
-_EMAIL_GROUPS = {**GROUPS, StateGroup.DELIVERED: "Handed to the mail server", StateGroup.SKIPPED: "Not sent"}
+_EMAIL_GROUPS = {**GROUPS, StateGroup.DELIVERED: "Sent", StateGroup.SKIPPED: "Not sent"}
 
 
 def group_labels(channel: str) -> dict[str, str]:

@@ -38,7 +38,7 @@ def listing() -> ResponseReturnValue:
         has_next=page_number * _PAGE_SIZE < total,
         search_text=search_text,
         account_type=account_type,
-        account_types=account_types(),
+        account_types={name: name for name in account_types()},
     )
     return page, {"Vary": "HX-Request"}
 

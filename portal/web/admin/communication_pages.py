@@ -7,7 +7,7 @@ from portal.content.rules import markdown
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import GROUPS
+from portal.core.rules.delivery_status import GROUPS, StateGroup
 from portal.messages.tables import communication_history
 from portal.messages.tables.communications import Communication
 from portal.web.access import allow
@@ -32,7 +32,7 @@ def listing() -> ResponseReturnValue:
     page = paginate(communications, _PAGE_SIZE, before)
     rows = [(item, {status.channel: status for status in channel_statuses(item)}) for item in page.rows]
     template = "admin/communications/_list.html" if is_htmx_request() else "admin/communications/index.html"
-    html = render_template(template, page=page, rows=rows, filters=filters, groups=GROUPS, channels=_channels())
+    html = render_template(template, page=page, rows=rows, filters=filters, groups=_groups(), channels=_channels())
     return html, {"Vary": "HX-Request"}
 
 
@@ -94,3 +94,9 @@ def _filters() -> dict[str, str]:
 
 def _channels() -> dict[str, str]:
     return CHANNEL_LABELS if is_sms_visible() else {"email": CHANNEL_LABELS["email"]}
+
+
+def _groups() -> dict[str, str]:
+    """While texts are hidden, the states that only texts reach are not offered."""
+    hidden = () if is_sms_visible() else (StateGroup.SKIPPED, StateGroup.NO_RECEIPT, StateGroup.SIMULATED)
+    return {group: label for group, label in GROUPS.items() if group not in hidden}

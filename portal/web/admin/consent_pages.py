@@ -19,7 +19,8 @@ from portal.core.rules.time_format import format_local, format_utc, start_of_day
 from portal.web.access import allow
 from portal.web.paging import paginate
 from portal.web.request_input import is_htmx_request, query_id, query_text
-from portal.web.template_filters import current_time_zone, display_phone
+from portal.web.template_filters import display_phone
+from portal.web.time_display import current_time_zone
 
 pages = Blueprint("admin_consent", __name__, url_prefix="/Admin/Consent")
 MAX_EVENTS_VERIFIED = 100_000
@@ -36,8 +37,9 @@ def listing() -> ResponseReturnValue:
     page = paginate(rows, _PAGE_SIZE, before)
     template = "admin/consent/_list.html" if is_htmx_request() else "admin/consent/index.html"
     account = db.session.get(Account, query_id("account") or 0)
+    kinds = {kind: label.text for kind, label in EVENT_LABELS.items()}
     text = render_template(
-        template, page=page, events=describe_events(page.rows), filters=filters, kinds=EVENT_LABELS, account=account
+        template, page=page, events=describe_events(page.rows), filters=filters, kinds=kinds, account=account
     )
     return text, {"Vary": "HX-Request"}
 

@@ -16,7 +16,7 @@ from portal.settings.rules.app_config import DEFINITIONS, SettingDefinition
 from portal.settings.rules.configuration import Configuration
 from portal.settings.setting_changes import LIVE_CONFIRMATION, LiveConfirmationRequired
 from portal.web.base_form import PortalForm
-from portal.web.template_filters import current_time_zone, format_relative_time
+from portal.web.time_display import current_time_zone, describe_time
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 EXPIRY_CHOICES = {
@@ -183,7 +183,7 @@ def _stored_text(config: Configuration, name: str, now_ms: int) -> str:
 
 def _live_confirmation_message(error: LiveConfirmationRequired, now_ms: int) -> str:
     is_now = error.live_at_ms <= now_ms
-    when = "immediately" if is_now else format_relative_time(error.live_at_ms, now_ms, current_time_zone())
+    when = "immediately" if is_now else describe_time(error.live_at_ms, now_ms)
     labels = CHANNEL_LABELS[error.channel]
     effect = f"With this change, {labels.plural} will reach {labels.recipients} {when}."
     instruction = f"Type {LIVE_CONFIRMATION} to confirm."

@@ -15,7 +15,7 @@ from portal.web.access import allow
 from portal.web.paging import Page, paginate
 from portal.web.request_input import query_id
 from portal.web.sysadmin.config_form import EXPIRY_CHOICES, SettingForm, TokenForm, setting_form
-from portal.web.template_filters import current_time_zone, format_relative_time
+from portal.web.time_display import current_time_zone, describe_time
 
 pages = Blueprint("sysadmin_config", __name__, url_prefix="/SysAdmin/AppConfig")
 _PAGE_SIZE = 20

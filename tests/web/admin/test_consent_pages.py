@@ -244,7 +244,7 @@ def test_day_is_shown_as_that_day_in_every_time_zone(
     preview = admin.post(OPT_INS, text=text)
     assert admin.post(OPT_INS, text=text, confirmed=confirmed_digest(preview)).status_code == 303
     parsed = date.fromisoformat(day)
-    time_element = f'<time datetime="{day}">{parsed.day} {parsed:%B %Y}</time>'
+    time_element = f'<time datetime="{day}">{parsed:%b} {parsed.day}, {parsed.year}</time>'
     with web_app.app_context():
         account = db.session.scalars(select(Account.id).where(Account.external_id == "V-1")).one()
     assert time_element in admin.get(f"{LEDGER}?from={day}&to={day}").text

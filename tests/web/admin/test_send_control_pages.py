@@ -115,4 +115,4 @@ def test_cancelled_send_shows_what_was_sent(web_app: Flask, admin: WebClient, re
     page = visible_text(admin.get("/Admin/Sends/1").text)
     assert "2 of 6 sent" in page
     assert "0 of 1 sent Cancelled 1" in page
-    assert "4 cancelled" in visible_text(admin.get("/Admin/Sends").text)
+    assert "5 cancelled" in visible_text(admin.get("/Admin/Sends").text)

@@ -1,0 +1,97 @@
+"""Times on pages: in the viewer's time zone, and in the date format of the region's locale (PORTAL_REGION)."""
+
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_skeleton, format_time, format_timedelta
+from flask_security import current_user
+from markupsafe import Markup
+
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.rules.time_zones import timezone_or_utc
+
+_MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
+_NEAR_DAYS = {-1: "yesterday", 0: "today", 1: "tomorrow"}
+
+
+@lru_cache
+def locale_of(region: str) -> Locale:
+    """English as it is written in the region (ISO 3166); of an unknown region, English."""
+    try:
+        return Locale("en", region)
+    except UnknownLocaleError:
+        return Locale("en")
+
+
+def current_time_zone() -> ZoneInfo:
+    """The viewer's time zone; UTC for anonymous visitors."""
+    return timezone_or_utc(current_user.timezone if current_user and current_user.is_authenticated else "UTC")
+
+
+def describe_time(at_ms: int, now: int | None = None) -> str:
+    """`format_relative_time` for the viewer."""
+    return format_relative_time(at_ms, now or now_ms(), current_time_zone(), _locale())
+
+
+def format_relative_time(at_ms: int, now: int, zone: ZoneInfo, locale: Locale) -> str:
+    """“3 minutes ago”, “yesterday at 2:32 PM”, “in 2 minutes”, “Mar 3, 9:00 AM”, “Dec 9, 2025”."""
+    distance_ms = abs(now - at_ms)
+    if distance_ms < _MINUTE_MS:
+        return "in less than a minute" if at_ms > now else "just now"
+    if distance_ms < _HOUR_MS:
+        minutes = distance_ms // _MINUTE_MS * 60
+        return format_timedelta(minutes if at_ms > now else -minutes, add_direction=True, threshold=1, locale=locale)
+    moment, today = datetime.fromtimestamp(at_ms / 1000, zone), datetime.fromtimestamp(now / 1000, zone).date()
+    days_ahead = (moment.date() - today).days
+    if days_ahead in _NEAR_DAYS:
+        return f"{_NEAR_DAYS[days_ahead]} at {_clock(moment, locale)}"
+    if moment.year != today.year:
+        return format_date(moment, "medium", locale)
+    return f"{format_skeleton('MMMd', moment, locale=locale)}, {_clock(moment, locale)}"
+
+
+def relative_time(at_ms: int, day: str = "") -> Markup:
+    """A `<time>` element with the relative time, and the absolute time on hover.
+
+    If only the `day` (2026-03-01) is known, show that day in every time zone.
+    """
+    if day:
+        return Markup('<time datetime="{}">{}</time>').format(
+            day, format_date(date.fromisoformat(day), "medium", _locale())
+        )
+    return _time_element(at_ms, describe_time(at_ms))
+
+
+def precise_time(at_ms: int) -> Markup:
+    """The absolute time with seconds, and the relative time beside it within an hour: for events close together."""
+    moment = datetime.fromtimestamp(at_ms / 1000, current_time_zone())
+    clock = _clock(moment, _locale(), "medium")
+    if abs(now_ms() - at_ms) < _HOUR_MS:
+        return _time_element(at_ms, f"{clock}, {describe_time(at_ms)}")
+    return _time_element(at_ms, f"{format_date(moment, 'medium', _locale())}, {clock}")
+
+
+def clock_time(at_ms: int) -> Markup:
+    """A `<time>` element for the future: “2:32 PM”, or “tomorrow at 9:10 AM” if it is 12 hours away or more."""
+    if abs(at_ms - now_ms()) >= 12 * _HOUR_MS:
+        return relative_time(at_ms)
+    return _time_element(at_ms, _clock(datetime.fromtimestamp(at_ms / 1000, current_time_zone()), _locale()))
+
+
+def _clock(moment: datetime, locale: Locale, length: str = "short") -> str:
+    """With an ordinary space before AM and PM; `<time>` elements do not break."""
+    return format_time(moment, length, locale=locale).replace("\u202f", " ")
+
+
+def _time_element(at_ms: int, text: str) -> Markup:
+    moment = datetime.fromtimestamp(at_ms / 1000, current_time_zone())
+    absolute = f"{format_date(moment, 'full', _locale())}, {_clock(moment, _locale(), 'medium')} {moment:%Z}"
+    iso = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, absolute, text)
+
+
+def _locale() -> Locale:
+    return locale_of(settings().region)
