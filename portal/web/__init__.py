@@ -13,6 +13,7 @@ from portal.core.config import Settings
 from portal.core.extensions import csrf, engine_options
 from portal.web import (
     access,
+    compression,
     error_pages,
     layout,
     public_url,
@@ -55,6 +56,7 @@ def init_app(app: Flask) -> None:
     public_url.init_app(app)
     csrf.init_app(app)
     sign_in_pages.init_app(app)
+    compression.init_app(app)
     security_headers.init_app(app)
     error_pages.init_app(app)
     template_filters.init_app(app)

@@ -1,3 +1,4 @@
+import gzip
 import re
 from pathlib import Path
 
@@ -37,6 +38,34 @@ def test_static_files_are_cached_only_with_their_hash(visitor: WebClient) -> Non
     assert match
     assert "max-age=31536000, immutable" in visitor.get(match.group(1)).headers["Cache-Control"]
     assert visitor.get("/static/portal.css").headers["Cache-Control"] == "no-cache"
+
+
+def test_static_files_arrive_compressed(visitor: WebClient) -> None:
+    plain = visitor.get("/static/portal.css").data
+    response = visitor.get("/static/portal.css", headers={"Accept-Encoding": "gzip"})
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(response.data) == plain
+    assert len(response.data) < len(plain) / 3
+
+
+@pytest.mark.parametrize(
+    ("site", "encoding"),
+    [("same-origin", "gzip"), ("none", "gzip"), ("cross-site", None), ("same-site", None), ("", None)],
+)
+def test_pages_are_compressed_only_for_requests_that_no_other_site_can_cause(
+    admin: WebClient, site: str, encoding: str | None
+) -> None:
+    response = admin.get("/Admin/Sends", headers={"Accept-Encoding": "gzip", "Sec-Fetch-Site": site})
+    assert response.headers.get("Content-Encoding") == encoding
+    assert {"Accept-Encoding", "Sec-Fetch-Site"} <= set(response.headers["Vary"].split(", "))
+
+
+def test_first_view_of_a_page_weighs_less_than_45_kilobytes(admin: WebClient) -> None:
+    headers = {"Accept-Encoding": "gzip", "Sec-Fetch-Site": "none"}
+    page = admin.get("/Admin/Sends", headers=headers)
+    files = re.findall(r'(?:href|src)="(/static/[^"]+)"', gzip.decompress(page.data).decode())
+    assert len(page.data) + sum(len(admin.get(file, headers=headers).data) for file in files) < 45_000
+    assert len(page.data) < 8_000
 
 
 def test_framed_email_cannot_run_or_load_anything(admin: WebClient, sent_communications: dict[str, int]) -> None:
