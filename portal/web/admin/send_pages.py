@@ -51,7 +51,7 @@ def listing() -> str:
 @allow("admin")
 def new() -> ResponseReturnValue:
     key = query_text("template")
-    form = send_form(key, audience="all")
+    form = send_form(key)
     if form is None:
         problem = f"There is no template with the key “{key}”." if key else ""
         return render_template("admin/sends/choose.html", versions=current_template_versions(), problem=problem)

@@ -9,7 +9,8 @@ from portal.content.message_templates import VersionConflict, draft_of, edit_con
 from portal.content.rules.merge_comparison import COMPARISON_HELP
 from portal.content.rules.merge_fields import ACCOUNT_FIELDS
 from portal.content.rules.merge_filters import FILTER_HELP
-from portal.content.tables.templates import Template, current_template_versions
+from portal.content.rules.text_diff import diff_words
+from portal.content.tables.templates import Template, TemplateVersion, current_template_versions
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
@@ -82,14 +83,47 @@ def preview() -> ResponseReturnValue:
 @pages.get("/<id:template_id>/versions/<id:number>")
 @allow("admin")
 def version(template_id: int, number: int) -> str:
-    template = _template(template_id)
-    version = next((version for version in template.versions if version.number == number), None) or abort(404)
-    rendered = message_templates.preview_template(draft_of(version))
-    return render_template("admin/templates/version.html", template=template, version=version, preview=rendered)
+    return _version_page(_version(template_id, number))
+
+
+@pages.post("/<id:template_id>/versions/<id:number>/restore")
+@allow("admin")
+def restore(template_id: int, number: int) -> ResponseReturnValue:
+    """Save an old version as the newest."""
+    old, form = _version(template_id, number), TemplateForm()
+    try:
+        saved = message_templates.save_template(
+            template_id, draft_of(old), current_user.id, now_ms(), form.base_version.data
+        )
+    except InvalidInput as error:
+        problem = f"This version cannot be used any more: {next(iter(error.errors.values()))}"
+        return _version_page(old, problem), 422
+    except VersionConflict:
+        return _version_page(old, "Somebody saved another version meanwhile. Check what is in use now."), 422
+    return _saved(template_id, f"Version {number:,} is restored as version {saved:,}. New sends use it.")
 
 
 def _template(template_id: int) -> Template:
     return db.session.get(Template, template_id) or abort(404)
+
+
+def _version(template_id: int, number: int) -> TemplateVersion:
+    versions = _template(template_id).versions
+    return next((version for version in versions if version.number == number), None) or abort(404)
+
+
+def _version_page(version: TemplateVersion, problem: str = "") -> str:
+    template = version.template
+    in_use = next(row for row in template.versions if row.number == template.current_version)
+    return render_template(
+        "admin/templates/version.html",
+        template=template,
+        version=version,
+        preview=message_templates.preview_template(draft_of(version)),
+        problem=problem,
+        changes=diff_words(f"{in_use.subject}\n\n{in_use.body}", f"{version.subject}\n\n{version.body}"),
+        can_restore=draft_of(version) != draft_of(in_use),
+    )
 
 
 def _editor(template: Template | None, form: TemplateForm) -> ResponseReturnValue:
