@@ -73,6 +73,8 @@ def test_an_administrator_sends_and_a_recipient_reads(running_portal: RunningPor
     subject = edit_template(admin)
     send_to_everyone(admin, expected_texts)
     watch_progress(admin)
+    go_back_to_the_send(admin)
+    use_the_keyboard(admin, running_portal)
     emails = servers.get_json(f"{running_portal.simulator_url}/simulator/mail")["mail"][len(earlier_emails) :]
     emails = [email for email in emails if email["subject"] == subject]
     texts = servers.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"][earlier_texts:]
@@ -121,6 +123,38 @@ def watch_progress(page: Page) -> None:
     page.on("request", lambda request: requested_urls.append(request.url))
     page.wait_for_timeout(3_000)
     assert requested_urls == [], "the page still polls"
+
+
+def go_back_to_the_send(page: Page) -> None:
+    """The page before the send was the answer to a form; Back must not repeat the form."""
+    address = page.url
+    page.go_back()
+    expect(page).to_have_url(address)
+
+
+def use_the_keyboard(page: Page, running_portal: RunningPortal) -> None:
+    """A list can be searched and opened without a mouse, and the way back keeps the search."""
+    page.goto(f"{running_portal.url}/Admin/Communications")
+    page.keyboard.press("/")
+    page.keyboard.type(RECIPIENT[0])
+    expect(page).to_have_url(re.compile("q="))
+    page.keyboard.press("Tab")
+    page.locator("h1").click()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Deliveries")).to_be_visible()
+    page.get_by_role("navigation", name="Breadcrumbs").get_by_role("link").click()
+    expect(page.get_by_role("searchbox")).to_have_value(RECIPIENT[0])
+    page.locator("h1").click()
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keyboard shortcuts")).to_be_visible()
+    check_page(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="Keyboard shortcuts")).to_be_hidden()
+    page.get_by_role("button", name="Details").click()
+    expect(page.locator("#mode-details")).to_be_visible()
+    check_page(page)
+    page.keyboard.press("Escape")
 
 
 def read_as_recipient(page: Page, running_portal: RunningPortal, subject: str) -> None:

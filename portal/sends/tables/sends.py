@@ -91,6 +91,12 @@ def find_by_request_key(key: str) -> Send | None:
     return db.session.scalar(select(Send).where(Send.request_key == key))
 
 
+def find_send_of_form(key: str) -> Send | None:
+    """The newest send whose request key is `key` with the digest of any values behind it."""
+    matches = Send.request_key.startswith(f"{key}:", autoescape=True)
+    return db.session.scalars(select(Send).where(matches).order_by(Send.id.desc()).limit(1)).first()
+
+
 def target_state(send_state: str | None, paused_at_ms: int | None) -> DeliveryState:
     """The state that the send's waiting messages should have."""
     if send_state == SendState.CANCELED:

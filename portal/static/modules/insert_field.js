@@ -1,4 +1,4 @@
-// Buttons that insert a merge field at the caret of the input that had focus last.
+// Buttons that insert a merge field at the caret of the input that had focus last. A name still to be chosen is selected.
 for (const group of document.querySelectorAll("[data-insert-into]")) {
   group.hidden = false;
   const form = group.closest("form");
@@ -10,7 +10,10 @@ for (const group of document.querySelectorAll("[data-insert-into]")) {
     const text = event.target.dataset.field;
     if (!text) return;
     target.focus();
-    target.setRangeText(text, target.selectionStart, target.selectionEnd, "end");
+    const start = target.selectionStart;
+    target.setRangeText(text, start, target.selectionEnd, "end");
+    const placeholder = text.indexOf("field_name");
+    if (placeholder >= 0) target.setSelectionRange(start + placeholder, start + placeholder + "field_name".length);
     target.dispatchEvent(new Event("input", { bubbles: true }));
   });
 }

@@ -8,6 +8,15 @@ document.addEventListener("submit", (event) => {
   }
   form.dataset.sent = "yes";
   event.submitter?.setAttribute("aria-busy", "true");
+  // Back would repeat the request that led to this page, which browsers refuse: it leads to the result instead.
+  if (form.dataset.backUrl && !event.submitter?.hasAttribute("formaction")) history.replaceState(null, "", form.dataset.backUrl);
+});
+
+// An error at a field goes when the field is corrected, and does not stand beside what is right by now.
+document.addEventListener("input", ({ target }) => {
+  if (target.getAttribute?.("aria-invalid") !== "true") return;
+  target.removeAttribute("aria-invalid");
+  document.getElementById(`${target.id}-error`)?.setAttribute("hidden", "");
 });
 
 // The Back button may restore this page from the cache, with its forms still marked as sent.

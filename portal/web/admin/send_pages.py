@@ -24,7 +24,7 @@ from portal.sends import send_control
 from portal.sends.progress import SendReport, send_report
 from portal.sends.send_creation import create_send
 from portal.sends.send_preview import SEGMENT_SAMPLE_SIZE
-from portal.sends.tables.sends import ACTIVE_STATES, Send, sends_before
+from portal.sends.tables.sends import ACTIVE_STATES, Send, find_send_of_form, sends_before
 from portal.web.access import allow
 from portal.web.admin.send_form import SendForm, send_form, submitted_send_form
 from portal.web.layout import is_sms_visible
@@ -50,7 +50,10 @@ def listing() -> str:
 @pages.get("/new")
 @allow("admin")
 def new() -> ResponseReturnValue:
-    key = query_text("template")
+    """Back from a send that was made with the form `form_id` leads to the send, not to the form."""
+    key, form_id = query_text("template"), query_text("form_id")
+    if form_id and (send := find_send_of_form(_form_key(form_id))):
+        return redirect(url_for("admin_sends.show", send_id=send.id))
     form = send_form(key)
     if form is None:
         problem = f"There is no template with the key “{key}”." if key else ""
@@ -78,7 +81,7 @@ def create() -> ResponseReturnValue:
     if form.version_id.data != str(form.version.id):
         flash("The template has changed. Check the new numbers, then send.", "error")
         return _confirmation_page(form)
-    request_key = f"page:{author_id}:{form.request_key}"
+    request_key = _form_key(form.request_key)
     try:
         send_id = create_send(form.key, form.chosen_audience, form.values, author_id, now_ms(), request_key)
     except InvalidInput as error:
@@ -138,6 +141,11 @@ def retry(send_id: int, job_id: str) -> ResponseReturnValue:
 
 def _job_ids(send_id: int) -> list[str]:
     return [queue.job_id(job, send_id) for job in ("fan_out_send", "apply_send_control")]
+
+
+def _form_key(key: str) -> str:
+    """Forms belong to the person who filled them in."""
+    return f"page:{current_user.id}:{key}"
 
 
 def _control(send_id: int, change_state: Callable[[int, int, int], None], message: str) -> ResponseReturnValue:

@@ -1,0 +1,9 @@
+// The way back to a list keeps its filters: the list notes them for this tab, and breadcrumbs to it add them.
+const noted = (path) => `filters:${path}`;
+
+if (document.querySelector("form.filters")) {
+  addEventListener("pagehide", () => sessionStorage.setItem(noted(location.pathname), location.search));
+}
+for (const link of document.querySelectorAll(".breadcrumbs a")) {
+  if (!link.search) link.search = sessionStorage.getItem(noted(link.pathname)) ?? "";
+}
