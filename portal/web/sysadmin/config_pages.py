@@ -134,7 +134,7 @@ def _saved(name: str, live_ms: int | None) -> ResponseReturnValue:
     sentences = [f"{name} saved."]
     channel, expires_at_ms = CHANNEL_LABELS[DEFINITIONS[name].channel], config.expires_at_ms_by_name.get(name, 0)
     if expires_at_ms > at_ms:
-        sentences.append(f"It ends {format_relative_time(expires_at_ms, at_ms, current_time_zone())}.")
+        sentences.append(f"It ends {describe_time(expires_at_ms, at_ms)}.")
         if config.is_live(DEFINITIONS[name].channel, expires_at_ms):
             sentences.append(f"{channel.plural.capitalize()} then go LIVE and reach {channel.recipients_emphasized}.")
     if live_ms is not None and live_ms <= at_ms:
