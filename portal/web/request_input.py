@@ -42,15 +42,5 @@ def parse_version(text: str) -> int:
     return 0 if text == "0" else parse_id(text) or -1
 
 
-def form_text(name: str) -> str:
-    """A form field as typed, without characters that databases cannot store."""
-    return text_input.clean_for_storage(request.form.get(name, ""))
-
-
-def form_code(name: str) -> str:
-    """A key, phone number or token from a form field, without invisible characters."""
-    return text_input.clean_code(request.form.get(name, ""))
-
-
 def is_htmx_request() -> bool:
     return request.headers.get("HX-Request") == "true"
