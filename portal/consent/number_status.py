@@ -85,9 +85,9 @@ def _uninvited_status(state: ConsentState) -> NumberStatus:
 def _stopped_status(phone: PhoneNumber, stopped_ms: int, sending_number: str, now_ms: int) -> NumberStatus:
     detail = f"Only a text with the word START from that phone to {sending_number} turns texts on again."
     if recipient_for_start(phone.number, now_ms) == phone.account_id:
-        return NumberStatus("Stopped by its owner", "off", stopped_ms, detail)
+        return NumberStatus("Texts stopped by STOP", "off", stopped_ms, detail)
     advice = "START counts for the account that asked for texts last, so ask for them here first."
-    return NumberStatus("Stopped by its owner", "off", stopped_ms, f"{detail} {advice}", "request_start")
+    return NumberStatus("Texts stopped by STOP", "off", stopped_ms, f"{detail} {advice}", "request_start")
 
 
 def _requested_status(phone: PhoneNumber, request_ms: int, sending_number: str, now_ms: int) -> NumberStatus:

@@ -102,7 +102,7 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
     "mistakes": (
         f"{CLI_ACCOUNT_CSV_HEADER}\nP-4,A,a@example.org,T,,,,,\nP-5,,nothing,T,boss,,12,,\nP-6,B,b@example.org,T,,,+12025550100,2026-01-01,\n",
         [
-            "Row 3, phone: There is no such number in US: check the digits, or start with + and the country code.",
+            "Row 3, phone: This is not a valid US number: check the digits, or start with + and the country code.",
             "Row 3, name: This cell is empty.",
             "Row 3, email: This is not an email address, such as name@example.org.",
             "Row 3, role: The role must be one of user, admin, sysadmin, not 'boss'.",

@@ -148,7 +148,7 @@ def test_one_row_error_rejects_the_whole_file(shell: PortalShell) -> None:
     result = shell.run("consent", "import-opt-outs", shell.write_file("stops.txt", f"{NUMBER}\n555\n"))
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
-        "Row 2, phone: There is no such number in US: check the digits, or start with + and the country code.",
+        "Row 2, phone: This is not a valid US number: check the digits, or start with + and the country code.",
         "Nothing was imported: 1 mistake found.",
     ]
     assert stop_number(shell) == []

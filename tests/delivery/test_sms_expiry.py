@@ -62,7 +62,7 @@ def test_expired_text_is_skipped_with_a_reason(ahead_ms: int, sent: int) -> None
     if not sent:
         (row,) = scenario.deliveries("sms")
         label, _tone, detail = describe_state(row)
-        assert (row.state, label) == ("skipped", "Not texted")
+        assert (row.state, label) == ("skipped", "Email only")
         assert detail == "The text expired before it could be sent."
         assert scenario.count_states("email") == {"ready": 1}, "the email is sent all the same"
 

@@ -25,7 +25,7 @@ class StateGroup(StrEnum):
     FAILED = "failed", "Not delivered"
     SIMULATED = "simulated", "Simulated"
     CANCELED = "canceled", "Cancelled"
-    SKIPPED = "skipped", "Not texted"
+    SKIPPED = "skipped", "Email only"
 
 
 class DeliveryState(StrEnum):
@@ -58,7 +58,7 @@ class DeliveryState(StrEnum):
     FAILED = "failed", "Not delivered", "bad", 9, StateGroup.FAILED
     REJECTED = "rejected", "Rejected", "bad", 9, StateGroup.FAILED
     OPTED_OUT = "opted_out", "Opted out", "off", 9, StateGroup.SKIPPED
-    SKIPPED = "skipped", "Not texted", "off", 9, StateGroup.SKIPPED
+    SKIPPED = "skipped", "Email only", "off", 9, StateGroup.SKIPPED
     CANCELED = "canceled", "Cancelled", "off", 9, StateGroup.CANCELED
     SIMULATED = "simulated", "Simulated: accepted", "off", 9, StateGroup.SIMULATED
     SIMULATED_REJECTED = "simulated_rejected", "Simulated: rejected", "off", 9, StateGroup.SIMULATED

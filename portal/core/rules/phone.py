@@ -101,7 +101,7 @@ def _parse_verified(typed: str, region: str) -> str:
     if not _is_plausible(number):
         country = phonenumbers.region_code_for_country_code(number.country_code or 0) or region
         raise PhoneError(
-            f"There is no such number in {country}: check the digits, or start with + and the country code."
+            f"This is not a valid {country} number: check the digits, or start with + and the country code."
         )
     raise UnlistedNumber(
         f"{_format_international(number)} is in no known range: it is new, or a digit is wrong. Check every digit.",

@@ -64,7 +64,7 @@ def test_a_time_without_a_zone_is_utc(text: str, said: int) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("555", "Row 2, phone: There is no such number in US: check the digits, or start with + and the country code."),
+        ("555", "Row 2, phone: This is not a valid US number: check the digits, or start with + and the country code."),
         ("hello", "Row 2, phone: This is not a phone number. Write it like (201) 555-0123."),
         ("2025550101,2027-01-01", "Row 2, stopped_at: This is in the future."),
         ("2025550101,0202-03-01", "Row 2, stopped_at: Check the year: text messages did not exist then."),

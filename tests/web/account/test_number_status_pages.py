@@ -132,7 +132,7 @@ def test_stop_after_an_invitation_is_shown_to_its_account_only(
     other_user.post(LIST, number=NUMBER)
     record_invitation(web_app, 20 * MINUTE_MS)
     record_event(web_app, EventKind.STOP, 10 * MINUTE_MS, text="STOP")
-    assert "Stopped by its owner" in number_owner.get(LIST).text
+    assert "Texts stopped by STOP" in number_owner.get(LIST).text
     assert "Not enabled for texts" in other_user.get(LIST).text
     assert "Stopped" not in other_user.get(LIST).text
 

@@ -198,7 +198,7 @@ def test_stopped_number_offers_no_button_and_names_start(
     assert re.search(r"Enabled for texts since \S", visible_text(number_owner.get(LIST).text))
     record_event(web_app, EventKind.STOP, 2 * HOUR_MS, text="STOP")
     for page in (number_owner.get(LIST).text, admin.get(profile_path(web_app)).text):
-        assert re.search(r"Stopped by its owner since \S", visible_text(page))
+        assert re.search(r"Texts stopped by STOP since \S", visible_text(page))
         assert "Only a text with the word START" in page
         assert "START from that phone to (202) 555-0199" in page
         assert "EnableTexts" not in page
