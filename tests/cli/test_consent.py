@@ -101,7 +101,7 @@ def test_invite_command_names_the_displaced_account(shell: PortalShell) -> None:
     [
         ("P-9", NUMBER, "There is no account with the number 'P-9'."),
         ("P-1", "+14152000009", "+14152000009 is not on account P-1. Add it there first."),
-        ("P-1", "12", "no such number"),
+        ("P-1", "12", "not a valid US number"),
     ],
 )
 def test_impossible_invite_command_is_refused(shell: PortalShell, account: str, number: str, message: str) -> None:
@@ -110,7 +110,7 @@ def test_impossible_invite_command_is_refused(shell: PortalShell, account: str, 
 
 
 @pytest.mark.parametrize(
-    ("number", "reason", "output"), [("12", "Rang", "no such number"), (NUMBER, " ", "Write down")]
+    ("number", "reason", "output"), [("12", "Rang", "not a valid US number"), (NUMBER, " ", "Write down")]
 )
 def test_invalid_opt_out_is_refused(shell: PortalShell, number: str, reason: str, output: str) -> None:
     assert output in shell.error_of("consent", "opt-out", number, "--how", "email", "--reason", reason)
