@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import callbacks, fan_out, forecast, pacing, targets, throughput, urgent
+from benchmarks import callbacks, claims, fan_out, forecast, pacing, targets, throughput, urgent
 from benchmarks.environment import LATENCY_MS
 
 Benchmark = Callable[[], list[str]]
 _BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "pacing": ("Pacing", pacing.run),
     "throughput": ("Throughput of one worker", throughput.run),
+    "claims": ("Claim and record without the network", claims.run),
     "urgent": ("Urgent text ahead of a long queue", urgent.run),
     "fan_out": ("Fan-out", fan_out.run),
     "callbacks": ("Status callbacks", callbacks.run),

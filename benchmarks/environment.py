@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,8 +40,8 @@ _CSV_HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted
 @contextlib.contextmanager
 def fresh_simulator() -> Iterator[str]:
     """The URL of a new simulator that sends no receipts. Several may run at once."""
-    port = free_port()
-    command = [sys.executable, "-m", "simulator", "--port", str(port), "--smtp-port", str(free_port())]
+    port = _free_port_pair()
+    command = [sys.executable, "-m", "simulator", "--port", str(port), "--smtp-port", str(port + 1)]
     process = subprocess.Popen([*command, "--latency-ms", str(LATENCY_MS)], cwd=ROOT, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -70,9 +70,10 @@ def fresh_portal(simulator_url: str) -> Iterator[Flask]:
             yield app
 
 
-def create_quiet_app(instance: Path, simulator_url: str) -> Flask:
+def create_quiet_app(instance: Path, simulator_url: str, variables: Mapping[str, str] | None = None) -> Flask:
     """An app without logging: there is no queue here, and every wake-up would log a warning."""
-    app = create_app(load_settings({"PORTAL_INSTANCE": str(instance), **environment_variables(simulator_url)}))
+    environ = {"PORTAL_INSTANCE": str(instance), **environment_variables(simulator_url), **(variables or {})}
+    app = create_app(load_settings(environ))
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     return app
@@ -81,6 +82,7 @@ def create_quiet_app(instance: Path, simulator_url: str) -> Flask:
 def environment_variables(simulator_url: str) -> dict[str, str]:
     return {
         "PORTAL_TWILIO_API_URL": simulator_url,
+        "PORTAL_SMTP_URL": f"smtp://127.0.0.1:{int(simulator_url.rpartition(':')[2]) + 1}",
         "PORTAL_PUBLIC_URL": PUBLIC_URL,
         "PORTAL_QUIET_HOURS": _inactive_quiet_hours(),
     }
@@ -148,6 +150,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _free_port_pair() -> int:
+    """A free port whose next one is free too, for the simulator's mail server."""
+    while True:
+        port = free_port()
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port + 1))
+            return port
 
 
 def wait_for(url: str) -> None:

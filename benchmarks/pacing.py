@@ -39,10 +39,26 @@ def run() -> list[str]:
         for rate in rates:
             for workers in WORKERS:
                 lines.append(_line([result for result in results if (result.rate, result.workers) == (rate, workers)]))
+    return [*lines, *_beside_email()]
+
+
+def _beside_email() -> list[str]:
+    """The email worker sends the same people's emails on the same machine meanwhile."""
+    lines = ["", "| beside the email worker, at 100/s | share used | busiest second |", "|---|---|---|"]
+    for workers in WORKERS:
+        results = [measure((100,), workers, with_email=True)[0] for _ in range(REPEATS)]
+        share = median(result.share_of_rate for result in results)
+        busiest = median(result.busiest_second for result in results)
+        label = f"100/s beside email, {workers} worker{'s' * (workers > 1)}"
+        targets.at_least(f"{label}: share of the rate used", share, 0.99)
+        targets.at_most(f"{label}: busiest second", busiest, max_texts_per_second(100), "{:.0f}")
+        lines.append(f"| {workers} workers | {share:.3f} | {busiest:.0f} |")
     return lines
 
 
-def measure(rates: tuple[float, ...], workers: int, seconds: float = SECONDS) -> list[PacingResult]:
+def measure(
+    rates: tuple[float, ...], workers: int, seconds: float = SECONDS, with_email: bool = False
+) -> list[PacingResult]:
     """All rates at the same time, each in its own environment."""
     with contextlib.ExitStack() as environments:
         urls: list[str] = []
@@ -56,6 +72,9 @@ def measure(rates: tuple[float, ...], workers: int, seconds: float = SECONDS) ->
             processes += environments.enter_context(
                 process_group("portal_worker", instance, url, str(seconds + _EXTRA_SECONDS), count=workers)
             )
+            if with_email:
+                duration = str(seconds + _EXTRA_SECONDS)
+                processes += environments.enter_context(process_group("email_worker", instance, url, duration))
         start_work(processes)
         collect_results(processes)
         return [_result(rate, workers, arrivals_ms(url), seconds) for rate, url in zip(rates, urls, strict=True)]
