@@ -46,8 +46,8 @@ class GatewaySetup:
     def explain_missing(self, name: str) -> tuple[str, str]:
         """Why the setting has no value, and the fix."""
         if name in self.read_errors:
-            return self.read_errors[name], "Restore that key in PORTAL_ENCRYPTION_KEY, or set it again on AppConfig."
-        return f"{name} is not set.", "Set it on AppConfig."
+            return self.read_errors[name], "Restore that key in PORTAL_ENCRYPTION_KEY, or set it again under Settings."
+        return f"{name} is not set.", "Set it under Settings."
 
 
 @dataclass(frozen=True)

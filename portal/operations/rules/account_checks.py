@@ -17,7 +17,7 @@ RATE = CheckSpec("Twilio", "Rate")
 KEYWORD_ANSWERS = CheckSpec("Twilio", "STOP and HELP")
 
 _NUMBER_TYPE_LABELS = {"long_code": "long code", "toll_free": "toll-free number", "short_code": "short code"}
-_FIX_SENDER = "Correct SmsGatewaySettings on AppConfig."
+_FIX_SENDER = "Correct SmsGatewaySettings under Settings."
 _SKEW_WARNING_SECONDS, _SKEW_FAILURE_SECONDS = 30, 60
 _SENDER_CODES = ("21212", "21601", "21603", "21606", "21611", "21659", "21660", "21661")
 _INVALID_NUMBER_CODE = "21211"
@@ -38,7 +38,7 @@ def check_credentials(response: TwilioAccountInfo | TwilioApiError, api_key_work
     if code := CODES.get(response.code):
         return CREDENTIALS.failing(f"{code.sentence} (code {code.code})", code.remedy)
     if response.is_auth_error:
-        fix = "Correct SmsGatewayAuthentication on AppConfig."
+        fix = "Correct SmsGatewayAuthentication under Settings."
         return CREDENTIALS.failing("Twilio does not accept the credentials.", fix)
     return CREDENTIALS.unknown(describe_api_error(response), "Check PORTAL_TWILIO_API_URL.")
 
@@ -73,7 +73,7 @@ def check_test_credentials(
 ) -> CheckResult:
     """`code` is Twilio's response to a text to the invalid magic number; None if no such text was tried."""
     problem = TEST_CREDENTIALS.failing if in_use else TEST_CREDENTIALS.warning
-    fix = "Correct TestSmsGatewayAuthentication on AppConfig."
+    fix = "Correct TestSmsGatewayAuthentication under Settings."
     if same_as_live:
         return problem("They are those of the live account: test mode would send real texts.", fix)
     if error is not None and error.is_auth_error:
@@ -95,7 +95,7 @@ def missing_test_credentials(in_use: bool, read_error: str | None = None) -> Che
     reason = read_error or "They or their FromNumber are not set."
     if in_use:
         return TEST_CREDENTIALS.failing(f"{reason} Test mode is on, so no texts are sent.", "Set them, or turn it off.")
-    return TEST_CREDENTIALS.unknown(f"{reason} Test mode needs them.", "Set them on AppConfig.")
+    return TEST_CREDENTIALS.unknown(f"{reason} Test mode needs them.", "Set them under Settings.")
 
 
 def check_webhook_token(token_count: int) -> CheckResult:
