@@ -123,7 +123,9 @@ def check_mode(switches: Switches, simulated: bool, stopped_override: str | None
             "Turn EnableSmsOverrideNumber off to text people.",
         )
     if not switches.configured:
-        return MODE.failing("The gateway settings are incomplete, so no texts are sent.", "Complete them under Settings.")
+        return MODE.failing(
+            "The gateway settings are incomplete, so no texts are sent.", "Complete them under Settings."
+        )
     if simulated:
         return MODE.warning("Texts go to a simulator, not real phones.", "Unset PORTAL_TWILIO_API_URL to use Twilio.")
     return MODE.ok("Live: texts reach real phones.")
