@@ -66,9 +66,9 @@ def create_bulk_send(total: int, rate: float) -> None:
 
 
 def send_one_of_each_kind() -> Counter[str]:
-    """Send 30 bulk texts, an invitation, a welcome and a test text; return the intended recipients."""
+    """Send 100 bulk texts, an invitation, a welcome and a test text; return the intended recipients."""
     now = scenario.now_ms()
-    scenario.create_accounts(30, with_sms=30)
+    scenario.create_accounts(100, with_sms=100)
     scenario.add_template()
     scenario.create_expanded_send()
     (invited,) = inbound_helpers.create_sharing_accounts(INVITED, now, "INVITED")
@@ -77,7 +77,7 @@ def send_one_of_each_kind() -> Counter[str]:
     assert inbound_helpers.receive_text("START", REPLIED, now) is None
     test_messages.send_test_text(TRIED, "Is it there?", invited, now)
     scenario.run_sms_worker()
-    return Counter([*map(scenario.phone_number, range(30)), INVITED, REPLIED, TRIED])
+    return Counter([*map(scenario.phone_number, range(100)), INVITED, REPLIED, TRIED])
 
 
 def creates(simulator: servers.SimulatorClient) -> list[dict[str, Any]]:
@@ -136,8 +136,8 @@ def test_override_receives_every_kind_of_text(
 ) -> None:
     scenario.configure_gateway(rate=20, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
     recipients = send_one_of_each_kind()
-    assert Counter(call["to"] for call in creates(simulator)) == {OVERRIDE: 33}
-    assert Counter(text["to"] for text in simulator.accepted_texts()) == {OVERRIDE: 33}
+    assert Counter(call["to"] for call in creates(simulator)) == {OVERRIDE: 103}
+    assert Counter(text["to"] for text in simulator.accepted_texts()) == {OVERRIDE: 103}
     records = attempts()
     assert Counter(delivery.address for _, delivery in records) == recipients
     assert {(attempt.mode, attempt.destination) for attempt, _ in records} == {("override", OVERRIDE)}
@@ -228,7 +228,7 @@ def test_test_mode_never_uses_live_credentials(simulator: servers.SimulatorClien
     recipients = send_one_of_each_kind()
     records = attempts()
     assert Counter(delivery.address for _, delivery in records) == recipients
-    assert Counter(call["to"] for call in creates(simulator)) == ({override: 33} if override else recipients)
+    assert Counter(call["to"] for call in creates(simulator)) == ({override: 103} if override else recipients)
     assert {delivery.state for _, delivery in records} == {"simulated"}
     assert all("Test mode: nothing was really sent." in timeline_text(delivery) for _, delivery in records)
     assert {timeline.describe_state(delivery)[0] for _, delivery in records} == {"Simulated: accepted"}
@@ -369,12 +369,12 @@ def _has_sent(texts: int) -> bool:
 
 
 def test_no_attempt_mixes_two_modes(app: Flask, simulator: servers.SimulatorClient) -> None:
-    create_bulk_send(400, rate=500)
+    create_bulk_send(1_000, rate=500)
     switching = RandomSwitcher(seed=50)
     with worker_thread(app, drain_all):
-        for turn in range(25):
+        for turn in range(50):
             if not switching.is_off:
-                servers.wait_for(partial(_has_sent, 14 * turn), "the send to go on")
+                servers.wait_for(partial(_has_sent, 18 * turn), "the send to go on")
             switching.change()
         if switching.is_off:
             switching.change()
@@ -389,7 +389,7 @@ def test_no_attempt_mixes_two_modes(app: Flask, simulator: servers.SimulatorClie
         assert (attempt.account_sid, attempt.sender) == (ours[0]["AccountSid"], ours[1])
         assert any(snapshot.fits(attempt, delivery) for snapshot in switching.snapshots), attempt.mode
     assert {attempt.mode for attempt, _ in records} == {mode.value for mode in Mode} - {"off"}
-    assert_simulator_log_matches(simulator, records, 400)
+    assert_simulator_log_matches(simulator, records, 1_000)
 
 
 def assert_simulator_log_matches(
@@ -407,9 +407,9 @@ def assert_simulator_log_matches(
 
 
 def test_wrong_token_pauses_the_lane_without_losing_texts(app: Flask, simulator: servers.SimulatorClient) -> None:
-    create_bulk_send(200, rate=200)
+    create_bulk_send(500, rate=200)
     with worker_thread(app, scenario.run_sms_worker):
-        servers.wait_for(lambda: count("accepted") >= 40, "some texts to be sent")
+        servers.wait_for(lambda: count("accepted") >= 100, "some texts to be sent")
         set_switch("SmsGatewayAuthentication", json.dumps({**servers.LIVE_CREDENTIALS, "AuthToken": "wrong"}))
         reason = servers.wait_for(pause_reasons, "the lane to be paused")
     assert "20003" in reason
@@ -417,16 +417,16 @@ def test_wrong_token_pauses_the_lane_without_losing_texts(app: Flask, simulator:
     assert 1 <= len(refused) <= MAX_IN_FLIGHT
     assert count("account_fault") == len(refused)
     sent_count = len(simulator.accepted_texts())
-    assert scenario.count_states("sms") == {"accepted": sent_count, "ready": 200 - sent_count}
+    assert scenario.count_states("sms") == {"accepted": sent_count, "ready": 500 - sent_count}
     assert {row.attempt_count for row in scenario.deliveries("sms") if row.state == "ready"} == {0}, "no attempt counts"
     scenario.run_sms_worker()
     assert len(creates(simulator)) == sent_count + len(refused), "a paused lane sends nothing"
     set_switch("SmsGatewayAuthentication", json.dumps(servers.LIVE_CREDENTIALS))
     assert pause_reasons() == ""
     drain_all()
-    assert scenario.count_states("sms") == {"accepted": 200}
+    assert scenario.count_states("sms") == {"accepted": 500}
     assert Counter(text["to"] for text in simulator.accepted_texts()) == {
-        scenario.phone_number(n): 1 for n in range(200)
+        scenario.phone_number(n): 1 for n in range(500)
     }
 
 
@@ -438,21 +438,21 @@ def pause_reasons() -> str:
 
 
 def test_switching_the_feature_off_interrupts_a_send(app: Flask, simulator: servers.SimulatorClient) -> None:
-    create_bulk_send(150, rate=100)
+    create_bulk_send(300, rate=200)
     with worker_thread(app, scenario.run_sms_worker):
-        servers.wait_for(lambda: count("accepted") >= 30, "some texts to be sent")
+        servers.wait_for(lambda: count("accepted") >= 60, "some texts to be sent")
         set_switch("EnableSmsNotifications", "false")
         off_ms = scenario.now_ms()
     sent_count = len(simulator.accepted_texts())
-    assert sent_count < 150
+    assert sent_count < 300
     assert all(call["at_ms"] <= off_ms + 1_000 for call in creates(simulator))
     scenario.run_sms_worker()
     assert len(creates(simulator)) == sent_count
-    assert scenario.count_states("sms") == {"accepted": sent_count, "ready": 150 - sent_count}
-    assert inbound_helpers.count_rows(Communication) == 150
+    assert scenario.count_states("sms") == {"accepted": sent_count, "ready": 300 - sent_count}
+    assert inbound_helpers.count_rows(Communication) == 300
     set_switch("EnableSmsNotifications", "true")
     drain_all()
-    assert scenario.count_states("sms") == {"accepted": 150}
+    assert scenario.count_states("sms") == {"accepted": 300}
     assert Counter(text["to"] for text in simulator.accepted_texts()) == {
-        scenario.phone_number(n): 1 for n in range(150)
+        scenario.phone_number(n): 1 for n in range(300)
     }

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from portal.accounts.tables.phone_numbers import PhoneState
-from portal.consent import inbound_processing
+from portal.consent import background_imports, inbound_processing
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
 from portal.core.extensions import db
@@ -50,6 +50,13 @@ def ledger_kinds(app: Flask) -> list[str]:
 def switch_texts_off(app: Flask) -> None:
     with app.app_context():
         setting_changes.set_setting("EnableSmsNotifications", "false", None, current_ms())
+
+
+def run_import_tasks(app: Flask) -> None:
+    """As a worker does that polls the database, because there is no Redis."""
+    with app.app_context():
+        for task_id in background_imports.unfinished_task_ids():
+            background_imports.run_task(task_id, current_ms)
 
 
 def confirmed_digest(response: TestResponse) -> str:

@@ -7,8 +7,6 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from portal.consent import background_imports
-from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
 from tests.support.html_checks import find_page_problems
@@ -25,6 +23,7 @@ from tests.web.admin.consent_helpers import (
     is_stopped,
     ledger_kinds,
     reply_id,
+    run_import_tasks,
     switch_texts_off,
 )
 
@@ -39,17 +38,10 @@ def submit_pasted(visitor: WebClient, path: str, text: str, **fields: str) -> Te
     return upload(visitor, path, b"", text=text, file_name="", **fields)
 
 
-def run_tasks(app: Flask) -> None:
-    """As a worker does that polls the database, because there is no Redis."""
-    with app.app_context():
-        for task_id in background_imports.unfinished_task_ids():
-            background_imports.run_task(task_id, now_ms)
-
-
 def import_page(app: Flask, visitor: WebClient, confirmation: TestResponse) -> str:
     """The page that follows the confirmation, once the import is done."""
     assert confirmation.status_code == 303
-    run_tasks(app)
+    run_import_tasks(app)
     page = visitor.get(confirmation.location).text
     assert find_page_problems(page) == []
     return page

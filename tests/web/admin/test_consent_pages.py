@@ -32,6 +32,7 @@ from tests.web.admin.consent_helpers import (
     ledger_kinds,
     receive_text,
     reply_id,
+    run_import_tasks,
     submit_opt_out,
     switch_texts_off,
 )
@@ -193,7 +194,9 @@ def test_page_actions_record_the_actor_and_address(
     admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="stop")
     stops, opt_ins = NEW, "external_id,phone,opted_in_at,evidence\nV-1,+12025550177,2026-01-02,Form"
     admin.post(STOPS, text=stops, confirmed=confirmed_digest(admin.post(STOPS, text=stops)))
+    run_import_tasks(web_app)
     admin.post(OPT_INS, text=opt_ins, confirmed=confirmed_digest(admin.post(OPT_INS, text=opt_ins)))
+    run_import_tasks(web_app)
     submit_opt_out(admin, number=OWNERS, channel="phone", reason="Rang us")
     number_owner.post("/MyAccount/PhoneNumbers/1/remove")
     with web_app.app_context():
@@ -243,6 +246,7 @@ def test_day_is_shown_as_that_day_in_every_time_zone(
     text = f"external_id,phone,opted_in_at,evidence\nV-1,{NEW},{day},Form\n"
     preview = admin.post(OPT_INS, text=text)
     assert admin.post(OPT_INS, text=text, confirmed=confirmed_digest(preview)).status_code == 303
+    run_import_tasks(web_app)
     parsed = date.fromisoformat(day)
     time_element = f'<time datetime="{day}">{parsed:%b} {parsed.day}, {parsed.year}</time>'
     with web_app.app_context():
