@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, Update, bindparam, func, insert, select, update
+from sqlalchemy import BindParameter, Table, Update, bindparam, func, insert, select, update
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
@@ -51,7 +51,7 @@ def start_attempts(attempts: Sequence[NewAttempt], now_ms: int) -> None:
     """Insert the attempts and lease their deliveries, before anything is sent."""
     if attempts:
         rows = [dict(vars(attempt)) for attempt in attempts]
-        db.session.execute(insert(Attempt), rows)
+        db.session.connection().execute(insert(_ATTEMPT), rows)
         transitions.claim(rows, now_ms)
 
 
@@ -93,25 +93,17 @@ def accept_many(accepted: Sequence[tuple[NewAttempt, Accepted]], to: str, now_ms
     """
     deliveries = [(attempt.delivery_id, outcome.provider_id, "") for attempt, outcome in accepted]
     transitions.report_many(deliveries, to, now_ms, next_at_ms)
-    finished = (
-        update(_ATTEMPT)
-        .where(_ATTEMPT.c.id == bindparam("b_attempt"))
-        .values(outcome=AttemptOutcome.ACCEPTED, finished_at_ms=now_ms)
-        .values(provider_id=func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")))
-        .values(http_status=bindparam("b_status"), provider_response=bindparam("b_response"))
-    )
     parameters = [
         {
             "b_attempt": attempt.id,
             "b_provider": outcome.provider_id,
             "b_status": outcome.http_status,
             "b_response": outcome.provider_response or None,
+            "b_now": now_ms,
         }
         for attempt, outcome in accepted
     ]
-    same_message = func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")) == bindparam("b_provider")
-    consistent = finished.where(same_message, _is_delivery_sent_as(bindparam("b_provider")))
-    return _execute_guarded(consistent, finished, parameters)
+    return _execute_guarded(*_FINISH, parameters)
 
 
 def confirm_accepted(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
@@ -119,17 +111,16 @@ def confirm_accepted(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
 
     Return False if an attempt, or another one at the same delivery, was already known to be accepted.
     """
-    accepted = (
-        update(_ATTEMPT)
-        .where(_ATTEMPT.c.id == bindparam("b_attempt"), _ATTEMPT.c.provider_id.is_(None))
-        .values(outcome=AttemptOutcome.ACCEPTED, provider_id=bindparam("b_provider"), finished_at_ms=now_ms)
-    )
-    parameters = [{"b_attempt": attempt_id, "b_provider": provider_id} for attempt_id, provider_id in pairs]
-    return _execute_guarded(accepted.where(~_has_accepted_another()), accepted, parameters)
+    parameters = [
+        {"b_attempt": attempt_id, "b_provider": provider_id, "b_now": now_ms} for attempt_id, provider_id in pairs
+    ]
+    return _execute_guarded(*_CONFIRM, parameters)
 
 
 def release_claims(attempts: Sequence[NewAttempt], now_ms: int, delay_ms: int = 0) -> None:
     """Make messages that were not sent ready again, without counting the attempt."""
+    if not attempts:
+        return
     pairs = [(attempt.delivery_id, attempt.id) for attempt in attempts]
     transitions.release(pairs, now_ms, now_ms + delay_ms)
     released = (
@@ -140,21 +131,40 @@ def release_claims(attempts: Sequence[NewAttempt], now_ms: int, delay_ms: int = 
     updated_count_many(released, [{"b_attempt": attempt_id} for _, attempt_id in pairs])
 
 
-def _is_delivery_sent_as(provider_id: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether the attempt’s delivery carries this provider id."""
-    query = select(_DELIVERY.c.id).where(
+def _finish_statements() -> tuple[Update, Update]:
+    """Store the provider's answer, guarded by the delivery carrying the same message, and without the guard."""
+    provider_id: BindParameter[str] = bindparam("b_provider")
+    finished = (
+        update(_ATTEMPT)
+        .where(_ATTEMPT.c.id == bindparam("b_attempt"))
+        .values(outcome=AttemptOutcome.ACCEPTED, finished_at_ms=bindparam("b_now"))
+        .values(provider_id=func.coalesce(_ATTEMPT.c.provider_id, provider_id))
+        .values(http_status=bindparam("b_status"), provider_response=bindparam("b_response"))
+    )
+    sent_as = select(_DELIVERY.c.id).where(
         _DELIVERY.c.id == _ATTEMPT.c.delivery_id, _DELIVERY.c.provider_id == provider_id
     )
-    return query.correlate(_ATTEMPT).exists()
+    same_message = func.coalesce(_ATTEMPT.c.provider_id, provider_id) == provider_id
+    return finished.where(same_message, sent_as.correlate(_ATTEMPT).exists()), finished
 
 
-def _has_accepted_another() -> ColumnElement[bool]:
-    """Whether another attempt at the same delivery was accepted."""
+def _confirm_statements() -> tuple[Update, Update]:
+    """Mark an attempt as accepted, guarded by no other attempt at its delivery being so, and without the guard."""
+    accepted = (
+        update(_ATTEMPT)
+        .where(_ATTEMPT.c.id == bindparam("b_attempt"), _ATTEMPT.c.provider_id.is_(None))
+        .values(outcome=AttemptOutcome.ACCEPTED, provider_id=bindparam("b_provider"))
+        .values(finished_at_ms=bindparam("b_now"))
+    )
     other = _ATTEMPT.alias("other")
-    query = select(other.c.id).where(
+    another = select(other.c.id).where(
         other.c.delivery_id == _ATTEMPT.c.delivery_id, other.c.provider_id.is_not(None), other.c.id != _ATTEMPT.c.id
     )
-    return query.correlate(_ATTEMPT).exists()
+    return accepted.where(~another.correlate(_ATTEMPT).exists()), accepted
+
+
+_FINISH, _CONFIRM = _finish_statements(), _confirm_statements()
+"""Built once: at hundreds of receipts a second, building them would be a good part of the work."""
 
 
 def _execute_guarded(guarded: Update, unguarded: Update, rows: Sequence[dict[str, Any]]) -> bool:

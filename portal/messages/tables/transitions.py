@@ -37,15 +37,21 @@ def delivery_states(delivery_ids: Iterable[int]) -> dict[int, str]:
 
 def claim(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
     """Lease the deliveries to their attempts (rows with `delivery_id`, `id` and `lease_until_ms`)."""
-    statement = _move_each(DeliveryEvent.CLAIM, DeliveryState.SENDING).values(
+    names = {"b_delivery": "delivery_id", "b_attempt": "id", "b_lease": "lease_until_ms"}
+    rows = [{key: row[name] for key, name in names.items()} | {"b_now": now_ms} for row in attempts]
+    updated_count_many(_claim_each(), rows)
+
+
+@cache
+def _claim_each() -> Update:
+    """Cached, as `_report_each` is."""
+    return _move_each(DeliveryEvent.CLAIM, DeliveryState.SENDING).values(
         attempt_id=bindparam("b_attempt"),
         lease_until_ms=bindparam("b_lease"),
         attempt_count=_DELIVERY.c.attempt_count + 1,
-        state_changed_at_ms=now_ms,
+        state_changed_at_ms=bindparam("b_now"),
         reason="",
     )
-    names = {"b_delivery": "delivery_id", "b_attempt": "id", "b_lease": "lease_until_ms"}
-    updated_count_many(statement, [{key: row[name] for key, name in names.items()} for row in attempts])
 
 
 def release(pairs: Sequence[tuple[int, str]], now_ms: int, due_at_ms: int) -> None:
