@@ -1,5 +1,7 @@
 """Claim and record prepared texts without the network, on PostgreSQL: what one worker's transactions can carry."""
 
+import base64
+import os
 import tempfile
 import time
 from dataclasses import dataclass
@@ -49,13 +51,18 @@ def measure(texts: int = TEXTS) -> float:
         server = get_server(Path(folder) / "postgres", cleanup_mode="delete")
         try:
             url = server.get_uri().replace("postgresql:", "postgresql+psycopg:", 1)
-            app = create_quiet_app(Path(folder), "http://127.0.0.1:9", {"PORTAL_DATABASE_URL": url})
+            app = create_quiet_app(Path(folder), "http://127.0.0.1:9", {"PORTAL_DATABASE_URL": url, **_keys()})
             with app.app_context():
                 upgrade(directory=str(ROOT / "migrations"))
                 queue_texts(texts, _NO_LIMIT)
                 return _drain(texts)
         finally:
             server.cleanup()
+
+
+def _keys() -> dict[str, str]:
+    """With PostgreSQL, the portal makes no keys of its own."""
+    return {f"PORTAL_{name}_KEY": base64.b64encode(os.urandom(32)).decode() for name in ("SECRET", "ENCRYPTION")}
 
 
 def _drain(texts: int) -> float:
