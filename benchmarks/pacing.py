@@ -39,10 +39,10 @@ def run() -> list[str]:
         for rate in rates:
             for workers in WORKERS:
                 lines.append(_line([result for result in results if (result.rate, result.workers) == (rate, workers)]))
-    return [*lines, *_beside_email()]
+    return [*lines, *_with_email_lane()]
 
 
-def _beside_email() -> list[str]:
+def _with_email_lane() -> list[str]:
     """The email worker sends the same people's emails on the same machine meanwhile."""
     lines = ["", "| beside the email worker, at 100/s | share used | busiest second |", "|---|---|---|"]
     for workers in WORKERS:
