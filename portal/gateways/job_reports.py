@@ -94,11 +94,13 @@ def retry_job(redis_url: str, job_id: str) -> None:
     except queue.QUEUE_ERRORS as error:
         raise ActionRefused(str(queue.diagnose_error(error, redis_url))) from error
     if not was_added:
-        raise ActionRefused("This job is not waiting for a retry: it has been started again, or it is forgotten.")
+        raise ActionRefused(
+            "This job cannot be tried again: it was already started again, or Redis no longer keeps it."
+        )
 
 
 def report_progress(redis_url: str, done: int, total: int, unit: str) -> None:
-    """Called by a job about itself; does nothing outside a job. Without Redis the work goes on.
+    """Called by a job about itself; does nothing outside a job. Without Redis the work continues.
 
     Not over the worker's connection, which would wait for a frozen Redis forever.
     """

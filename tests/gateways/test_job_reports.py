@@ -162,7 +162,7 @@ def test_failed_job_is_retried_once(
     run(failing(ValueError(CANARY)), queue_name)
     (failed,) = job_reports.list_jobs(redis_url, queue_name).jobs
     job_reports.retry_job(redis_url, failed.id)
-    with pytest.raises(ActionRefused, match="not waiting for a retry"):
+    with pytest.raises(ActionRefused, match="cannot be tried again"):
         job_reports.retry_job(redis_url, failed.id)
     (job,) = job_reports.list_jobs(redis_url, queue_name).jobs
     assert (job.state, job.position) == ("queued", 1)

@@ -102,7 +102,7 @@ def test_failed_job_is_explained_and_started_again(
     assert "It failed before and was started again: An unexpected error." in page
     assert audit_entries(web_app) == [("job_retried", "job fan-out-send-1")]
     sysadmin.post(retry)
-    assert "This job is not waiting for a retry" in text_of(sysadmin, path)
+    assert "This job cannot be tried again" in text_of(sysadmin, path)
     assert len(audit_entries(web_app)) == 1
 
 
