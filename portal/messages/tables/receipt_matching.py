@@ -9,11 +9,16 @@ from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 
+# Built once: composing a statement costs more than running it, and receipts arrive by the hundred.
+_ATTEMPTS_BY_ID = select(Attempt).where(Attempt.id.in_(bindparam("ids", expanding=True)))
+_IS_UNAPPLIED = Receipt.applied == False, Receipt.provider_id.in_(bindparam("ids", expanding=True))  # noqa: E712
+_UNAPPLIED_RECEIPTS = select(Receipt).where(*_IS_UNAPPLIED).order_by(Receipt.id)
+
 
 def attempts_for(receipts: Sequence[Receipt]) -> dict[int, Attempt]:
     """Receipt id to its attempt, by the attempt id in the callback URL, else by Twilio’s id. Orphans are missing."""
-    has_id = Attempt.id.in_({receipt.attempt_id for receipt in receipts if receipt.attempt_id})
-    by_id = {attempt.id: attempt for attempt in db.session.scalars(select(Attempt).where(has_id))}
+    ids = {"ids": list({receipt.attempt_id for receipt in receipts if receipt.attempt_id})}
+    by_id = {attempt.id: attempt for attempt in db.session.scalars(_ATTEMPTS_BY_ID, ids)}
     unmatched = {receipt.provider_id for receipt in receipts if receipt.attempt_id not in by_id}
     by_provider_id: dict[str | None, Attempt] = {}
     if unmatched:
@@ -58,5 +63,4 @@ def mark_receipts_applied(pairs: Sequence[tuple[int, int]]) -> None:
 
 def unapplied_receipts(provider_ids: Sequence[str]) -> list[Receipt]:
     """Receipts of these messages that are not applied yet, in order of arrival."""
-    query = select(Receipt).where(Receipt.applied == False, Receipt.provider_id.in_(set(provider_ids)))  # noqa: E712
-    return list(db.session.scalars(query.order_by(Receipt.id)))
+    return list(db.session.scalars(_UNAPPLIED_RECEIPTS, {"ids": list(set(provider_ids))}))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Text, Update, or_, select, text, update
+from sqlalchemy import ColumnElement, Text, Update, bindparam, or_, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.column_types import STRICT, Millis
@@ -35,6 +35,13 @@ class SendingNumber(Base):
     """Recipients rejected for no known cause since a text was accepted (`delivery.rules.unexplained_rejections`)."""
     unrecognized_failures: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     """Recipients whose accepted text failed for no known cause since one was delivered."""
+
+
+_HAS_FAILURES = (
+    SendingNumber.number.in_(bindparam("numbers", expanding=True)),
+    SendingNumber.unrecognized_failures != "",
+)
+_CLEAR_FAILURES = update(SendingNumber).where(*_HAS_FAILURES).values(unrecognized_failures="")
 
 
 def _senders_where(condition: ColumnElement[bool]) -> list[SendingNumber]:
@@ -89,8 +96,7 @@ def _if_not_resumed_since(at_ms: int, number: str) -> Update:
 
 def clear_unrecognized_failures(numbers: Iterable[str]) -> None:
     """A text from them was delivered, so earlier failures were not their fault. Call inside a transaction."""
-    has_failures = SendingNumber.number.in_(set(numbers)), SendingNumber.unrecognized_failures != ""
-    db.session.execute(update(SendingNumber).where(*has_failures).values(unrecognized_failures=""))
+    db.session.execute(_CLEAR_FAILURES, {"numbers": list(set(numbers))})
 
 
 def resume_senders(now_ms: int) -> None:
