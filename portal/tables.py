@@ -4,7 +4,7 @@
 from portal.accounts.tables import accounts, known_addresses, phone_numbers, throttle_counters
 from portal.consent.tables import import_tasks, inbound_messages, ledger
 from portal.content.tables import content_versions, templates
-from portal.core import audit_log, coordination
+from portal.core import audit_log, coordination, organisation
 from portal.delivery.tables import mail_server
 from portal.messages.tables import communications, lane_state
 from portal.operations.tables import rejected_webhooks

@@ -13,6 +13,7 @@ from portal.accounts.tables.accounts import Account
 from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.extensions import security
+from portal.core.organisation import current_organisation
 from portal.core.transaction import transaction
 
 _DUMMY_PASSWORD = "hashed when an account has no password, so that the check takes as long"  # noqa: S105
@@ -34,7 +35,7 @@ def password_rule_problem(password: str, *personal: str) -> str | None:
     `personal` is what strangers may know of its owner: name, email and account number.
     """
     host = urlsplit(settings().public_url).hostname or ""
-    return rules.strength_problem(password, (*personal, settings().organisation, host))
+    return rules.strength_problem(password, (*personal, current_organisation().name, host))
 
 
 def password_matches(password: str, password_hash: str | None) -> bool:

@@ -66,7 +66,7 @@ def set_value(name: str, value: str, duration: str | None) -> None:
 def history(name: str | None, limit: int) -> None:
     """List changes, newest first. Each has its time, author, setting, and old and new value ("changed" for secrets)."""
     name = _require_setting(name) if name is not None else ""
-    entries = [*setting_history.expired_switches(now_ms(), name), *history_entries(limit, name)]
+    entries = [*setting_history.expired_switches(now_ms(), name), *history_entries(limit, (name,) if name else ())]
     for entry in sorted(entries, key=lambda entry: -entry.at_ms)[:limit]:
         until = f" until {_iso(entry.expires_at_ms)}" if entry.expires_at_ms else ""
         change = f"{entry.old_value or 'not set'} -> {entry.new_value}{until}"

@@ -17,6 +17,7 @@ from portal.content.tables import content_versions
 from portal.content.tables.content_versions import ContentVersion
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
+from portal.core.organisation import current_organisation
 from portal.core.rules import phone
 from portal.core.transaction import transaction
 from portal.messages.rules import sms_segments
@@ -89,7 +90,7 @@ def preview_block(key: str, text: str) -> BlockPreview:
         rendered = _fill_in(block, shortened, values)
     except MergeError:
         return BlockPreview(error=error)
-    issues = content_block_checks.find_wording_issues(key, rendered, settings().organisation)
+    issues = content_block_checks.find_wording_issues(key, rendered, current_organisation().name)
     if block.kind == "page":
         return BlockPreview(rendered, wording_issues=issues, error=error)
     changes = transliterate(merge_fields.render_text(shortened, values)).replacements
@@ -186,7 +187,7 @@ def _field_values(phone_number: str) -> dict[str, str]:
         name: phone.format_phone(number, configuration.region) or _NUMBER_FALLBACKS[name]
         for name, number in numbers.items()
     }
-    return {"organisation": configuration.organisation, "portal_url": configuration.public_url, **displayed}
+    return {"organisation": current_organisation().name, "portal_url": configuration.public_url, **displayed}
 
 
 def _example_values() -> dict[str, str]:

@@ -1,38 +1,63 @@
 """Build the email of a communication: plain text and HTML, with a link to the copy in the portal."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import css_inline
 from flask import render_template
 
-from portal.content.links import communication_url
+from portal.content.links import communication_url, logo_url
 from portal.content.rules import markdown
 from portal.core.context import settings
+from portal.core.organisation import Organisation, current_organisation
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import sender_domain
 from portal.messages.tables.communications import Communication, Delivery
+from portal.settings.rules.logo_image import fit_size
+
+_DEFAULT_ACCENT = "#01588a"
+_LOGO_WIDTH, _LOGO_HEIGHT = 240, 56
+
+
+@dataclass(frozen=True)
+class EmailLook:
+    """What the frame of an email takes from the organisation. Some mail programs heed a size only as attributes."""
+
+    accent: str
+    logo_url: str = ""
+    logo_width: int = 0
+    logo_height: int = 0
+
+
+def email_look(organisation: Organisation) -> EmailLook:
+    accent, logo = organisation.accent_color or _DEFAULT_ACCENT, organisation.logo
+    if logo is None:
+        return EmailLook(accent)
+    return EmailLook(accent, logo_url(logo.digest), *fit_size(logo.width, logo.height, _LOGO_WIDTH, _LOGO_HEIGHT))
 
 
 def build_mail(delivery: Delivery, sent_to: str = "") -> OutgoingEmail:
     """`sent_to` replaces the recipient's own address while the email override is on."""
-    communication = delivery.communication
-    html = _render_part("email/notification.html", communication, body_html=markdown.to_html(communication.body))
+    communication, organisation = delivery.communication, current_organisation()
+    html_body, text_body = markdown.to_html(communication.body), markdown.to_text(communication.body)
+    html = _render_part("email/notification.html", communication, organisation, body_html=html_body)
     return OutgoingEmail(
         to=sent_to or delivery.address,
         recipient_name=communication.account.name,
         subject=communication.subject,
-        text=_render_part("email/notification.txt", communication, body_text=markdown.to_text(communication.body)),
+        text=_render_part("email/notification.txt", communication, organisation, body_text=text_body),
         html=_inliner().inline(html),
         message_id=f"<{delivery.id}.{communication.token}@{sender_domain(settings().mail_from)}>",
     )
 
 
-def _render_part(name: str, communication: Communication, **body: str) -> str:
+def _render_part(name: str, communication: Communication, organisation: Organisation, **body: str) -> str:
     return render_template(
         name,
         subject=communication.subject,
         portal_link=communication_url(communication.token),
-        organisation=settings().organisation,
+        organisation=organisation.name,
+        look=email_look(organisation),
         **body,
     )
 

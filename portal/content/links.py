@@ -19,3 +19,8 @@ def new_link_token() -> str:
 def communication_url(token: str) -> str:
     """A link on the portal's own host, because carriers filter public link shorteners (docs/twilio.md#links)."""
     return f"{settings().public_url}/c/{token}"
+
+
+def logo_url(digest: str) -> str:
+    """The logo as emails refer to it."""
+    return f"{settings().public_url}/organization/logo/{digest}"

@@ -47,7 +47,7 @@ def read_audit_page(
     """
     has_changes = action in ("", SETTING_CHANGED)
     entries = [] if action == SETTING_CHANGED else audit_log.audit_page_before(before.entry_id, size + 1, action)
-    changes = setting_values.history_entries(size + 1, "", before.change_id) if has_changes else []
+    changes = setting_values.history_entries(size + 1, (), before.change_id) if has_changes else []
     rows = [(entry.id, _entry_line(entry)) for entry in entries]
     rows += [(change.id, _change_line(change)) for change in changes]
     rows.sort(key=lambda row: -row[1].at_ms)
@@ -76,7 +76,7 @@ def _entry_line(entry: AuditEntry) -> AuditLine:
 
 
 def _change_line(change: SettingChange) -> AuditLine:
-    detail = f"{change.old_value or 'not set'} → {change.new_value}"
+    detail = f"{change.old_value or 'not set'} → {change.new_value or 'not set'}"
     return AuditLine(change.at_ms, change.changed_by, SETTING_CHANGED, change.name, detail)
 
 

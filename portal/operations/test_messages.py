@@ -11,6 +11,7 @@ from portal.content.rules.markdown_literals import mark_literal
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, invalid_input
 from portal.core.extensions import db
+from portal.core.organisation import current_organisation
 from portal.core.rules import text_input
 from portal.core.rules.delivery_status import STATES, DeliveryState, StateGroup
 from portal.core.rules.lanes import Lane
@@ -55,7 +56,7 @@ class MessageStep:
 
 
 def default_body() -> str:
-    return f"{settings().organisation}: this is a test text. If you can read it, the gateway works."
+    return f"{current_organisation().name}: this is a test text. If you can read it, the gateway works."
 
 
 def test_blocker() -> str | None:

@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, Busy
 from portal.core.extensions import db
+from portal.web.organisation_files import error_page_context
 from portal.web.public_url import CrossOriginRequest
 from portal.web.request_input import is_htmx_request
 
@@ -87,5 +88,7 @@ def _error_response(code: int, heading: str, message: str) -> Response:
         return response
     if code >= 500:
         # Without the context of other pages, which reads the account from the database: that may be what failed.
-        return make_response(current_app.jinja_env.get_template("errors/broken.html").render(context), code)
+        return make_response(
+            current_app.jinja_env.get_template("errors/broken.html").render(context | error_page_context()), code
+        )
     return make_response(render_template("errors/page.html", **context), code)

@@ -31,6 +31,7 @@ from portal.settings.rules.app_config import GatewayConfig
 from portal.settings.rules.configuration import Configuration
 from portal.settings.tables import sending_numbers
 from portal.web.access import allow, has_role
+from portal.web.organisation_files import accent_url, page_organisation
 
 fragments = Blueprint("layout", __name__)
 
@@ -204,7 +205,8 @@ def _queues_banner(
 
 def _template_context() -> dict[str, Any]:
     return {
-        "organisation": settings().organisation,
+        "organisation": page_organisation,
+        "accent_url": accent_url,
         "staff_pages": _staff_pages,
         "own_pages": _own_pages,
         "replies_to_review_count": inbound_messages.count_replies_to_review,

@@ -35,7 +35,7 @@ def _set_headers(response: Response) -> Response:
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     if request.endpoint == "static" and response.status_code in (200, 304):
         response.headers["Cache-Control"] = _static_cache_control()
-    else:
+    elif not response.cache_control.immutable:
         response.headers["Cache-Control"] = "private, no-store"
     return response
 

@@ -82,7 +82,7 @@ def set_switch(
 
 
 def history_of(name: str = "") -> list[tuple[str, str, str]]:
-    return [(entry.name, entry.old_value, entry.new_value) for entry in history_entries(50, name)]
+    return [(entry.name, entry.old_value, entry.new_value) for entry in history_entries(50, (name,) if name else ())]
 
 
 def test_history_records_who_changed_what_without_secrets(sysadmin_id: int) -> None:

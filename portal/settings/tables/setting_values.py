@@ -1,5 +1,6 @@
 """The stored AppConfig settings and the history of their changes."""
 
+from collections.abc import Collection
 from functools import cache
 
 from sqlalchemy import ForeignKey, Index, Row, Select, Text, func, select, text, update
@@ -80,11 +81,11 @@ def lock_settings() -> None:
         db.session.execute(text("LOCK TABLE app_setting IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def history_entries(limit: int, name: str = "", before_id: int | None = None) -> list[SettingChange]:
-    """Changes of one setting or of all, newest first."""
+def history_entries(limit: int, names: Collection[str] = (), before_id: int | None = None) -> list[SettingChange]:
+    """Changes of the named settings or of all, newest first."""
     query = select(SettingChange).options(joinedload(SettingChange.author)).order_by(SettingChange.id.desc())
-    if name:
-        query = query.where(SettingChange.name == name)
+    if names:
+        query = query.where(SettingChange.name.in_(names))
     if before_id is not None:
         query = query.where(SettingChange.id < before_id)
     return list(db.session.scalars(query.limit(limit)))

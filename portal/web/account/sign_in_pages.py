@@ -37,10 +37,12 @@ from portal.accounts.passwords import password_rule_problem, reset_password_by_l
 from portal.accounts.rules.password_strength import MIN_PASSWORD_LENGTH
 from portal.accounts.tables.accounts import Account, Role
 from portal.content.content_blocks import render_block
+from portal.content.email_rendering import email_look
 from portal.content.rules.content_block_checks import SIGN_IN_NOTICE
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db, security
+from portal.core.organisation import current_organisation
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import send_mail, sender_domain
 from portal.web.access import public
@@ -132,10 +134,11 @@ def _account_details(account: Account) -> dict[str, str]:
 
 
 def _send_account_email(template: str, email: str, recipient_name: str, subject: str, **context: Any) -> None:
-    config = settings()
+    config, organisation = settings(), current_organisation()
     context |= {
         "recipient_name": recipient_name,
-        "organisation": config.organisation,
+        "organisation": organisation.name,
+        "look": email_look(organisation),
         "forgot_password_url": _public_url("security.forgot_password"),
     }
     # not `render_template`, whose context processors look at the visitor

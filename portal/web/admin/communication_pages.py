@@ -1,8 +1,11 @@
 """Administration → communications: search everything that was sent, and show the delivery history of each."""
 
+from dataclasses import replace
+
 from flask import Blueprint, Response, abort, make_response, render_template
 from flask.typing import ResponseReturnValue
 
+from portal.content.email_rendering import email_look
 from portal.content.rules import markdown
 from portal.core.clock import now_ms
 from portal.core.context import settings
@@ -13,6 +16,7 @@ from portal.messages.tables.communications import Communication
 from portal.web.access import allow
 from portal.web.delivery_labels import CHANNEL_LABELS, build_timeline, channel_statuses, is_final
 from portal.web.layout import is_sms_visible
+from portal.web.organisation_files import page_organisation
 from portal.web.paging import paginate
 from portal.web.polling import poll_interval_seconds
 from portal.web.request_input import is_htmx_request, query_id, query_text
@@ -58,7 +62,8 @@ def email(communication_id: int) -> Response:
         subject=communication.subject,
         body_html=markdown.to_html(communication.body),
         portal_link=f"{settings().public_url}/c/…",
-        organisation=settings().organisation,
+        organisation=page_organisation().name,
+        look=email_look(replace(page_organisation(), logo=None)),  # the policy of the frame forbids images
     )
     page = make_response(html)
     page.headers["Content-Security-Policy"] = EMAIL_PREVIEW_POLICY

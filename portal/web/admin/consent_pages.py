@@ -17,6 +17,7 @@ from portal.core.extensions import db
 from portal.core.rules.phone import is_e164
 from portal.core.rules.time_format import format_local, format_utc, start_of_day_ms
 from portal.web.access import allow
+from portal.web.organisation_files import page_organisation
 from portal.web.paging import paginate
 from portal.web.request_input import is_htmx_request, query_id, query_text
 from portal.web.template_filters import display_phone
@@ -81,7 +82,7 @@ def _print_page(consent_export: ConsentExport) -> Response:
         export=consent_export,
         format_utc=format_utc,
         format_local=lambda at_ms: format_local(at_ms, consent_export.time_zone),
-        organisation=settings().organisation,
+        organisation=page_organisation().name,
     )
     return Response(page)
 

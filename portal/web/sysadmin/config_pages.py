@@ -7,7 +7,7 @@ from flask_security import current_user
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.messages.rules.message_modes import CHANNEL_LABELS
-from portal.settings import app_settings, setting_changes, setting_history, token_rotation
+from portal.settings import app_settings, organisation_changes, setting_changes, setting_history, token_rotation
 from portal.settings.rules.app_config import DEFINITIONS, GROUPS
 from portal.settings.setting_changes import SettingUpdate
 from portal.settings.tables.setting_values import SettingChange, history_entries
@@ -41,6 +41,8 @@ def listing() -> str:
 @pages.get("/<name>")
 @allow("sysadmin")
 def edit(name: str) -> ResponseReturnValue:
+    if name in organisation_changes.SETTINGS:
+        return redirect(url_for("sysadmin_organisation.page"))
     return _editor(setting_form(app_settings.configuration(), _known_setting_or_404(name), now_ms()))
 
 
@@ -88,7 +90,7 @@ def _known_setting_or_404(name: str) -> str:
 def _history(at_ms: int, name: str = "") -> Page[SettingChange]:
     """The first page also has the expiries, which are not recorded."""
     before = query_id("before")
-    page = paginate(history_entries(_PAGE_SIZE + 1, name, before), _PAGE_SIZE, before)
+    page = paginate(history_entries(_PAGE_SIZE + 1, (name,) if name else (), before), _PAGE_SIZE, before)
     if before is None:
         page.rows.extend(setting_history.expired_switches(at_ms, name))
         page.rows.sort(key=lambda entry: -entry.at_ms)

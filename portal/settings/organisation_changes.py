@@ -1,0 +1,108 @@
+"""Change name, accent color and logo of the organisation, with their history (ADR 34)."""
+
+import hashlib
+
+from sqlalchemy import delete
+
+from portal.core.errors import InvalidInput
+from portal.core.extensions import db
+from portal.core.organisation import (
+    ROW_ID,
+    Organisation,
+    OrganisationLogo,
+    OrganisationProfile,
+    current_organisation,
+)
+from portal.core.rules.text_input import clean_line
+from portal.core.statements import insert_if_missing, upsert
+from portal.core.transaction import transaction
+from portal.settings.rules import accent_color, logo_image
+from portal.settings.rules.accent_color import AccentColorError
+from portal.settings.rules.logo_image import LogoError
+from portal.settings.tables.setting_values import SettingChange, lock_settings
+
+NAME, ACCENT_COLOR, LOGO = "OrganizationName", "OrganizationAccentColor", "OrganizationLogo"
+SETTINGS = (NAME, ACCENT_COLOR, LOGO)
+"""Names in the history of the settings."""
+MAX_NAME_LENGTH = 60
+_CONFLICT = (
+    "Somebody else changed the organization while you were editing it. Your input is kept below. Check it, then save "
+    "again."
+)
+_DIGEST_LENGTH = 32
+
+
+def save_profile(name: str, color: str, base_ms: int | None, author_id: int | None, now_ms: int) -> None:
+    """An empty name or color means the default. `base_ms` is when the values were changed that editing began with.
+
+    Raises `InvalidInput` for the fields `name`, `accent_color` and `base_ms`.
+    """
+    name, color = clean_line(name), _checked(name, color)
+    with transaction():
+        lock_settings()
+        before = current_organisation()
+        if base_ms not in (None, before.changed_at_ms):
+            raise InvalidInput({"base_ms": _CONFLICT})
+        _record(NAME, before.saved_name, name, author_id, now_ms)
+        _record(ACCENT_COLOR, before.accent_color, color, author_id, now_ms)
+        _store(before, now_ms, name=name, accent_color=color)
+
+
+def save_logo(content: bytes, author_id: int | None, now_ms: int) -> None:
+    """Raises `InvalidInput` for the field `logo`."""
+    try:
+        image = logo_image.read_logo(content)
+    except LogoError as error:
+        raise InvalidInput({"logo": str(error)}) from error
+    digest = hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]
+    details = {"media_type": image.media_type, "width": image.width, "height": image.height}
+    row = {"digest": digest, "content": content, "description": image.description, "added_at_ms": now_ms, **details}
+    with transaction():
+        lock_settings()
+        before = current_organisation()
+        insert_if_missing(OrganisationLogo, row, ["digest"])
+        _record(LOGO, _logo_label(before), f"{image.description} ({digest[:8]})", author_id, now_ms)
+        _store(before, now_ms, logo_digest=digest)
+
+
+def remove_logo(author_id: int | None, now_ms: int) -> None:
+    """Deletes earlier logos too, so that emails already sent stop showing them."""
+    with transaction():
+        lock_settings()
+        before = current_organisation()
+        _record(LOGO, _logo_label(before), "", author_id, now_ms)
+        _store(before, now_ms, logo_digest=None)
+        db.session.execute(delete(OrganisationLogo))
+
+
+def _checked(name: str, color: str) -> str:
+    """The color in its stored form."""
+    errors, length = {}, len(clean_line(name))
+    if length > MAX_NAME_LENGTH:
+        errors["name"] = f"Use {MAX_NAME_LENGTH} characters or fewer. You have used {length:,}."
+    try:
+        color = accent_color.parse_color(color) if color.strip() else ""
+        if color:
+            accent_color.build_accent(color)
+    except AccentColorError as error:
+        errors["accent_color"] = str(error)
+    if errors:
+        raise InvalidInput(errors)
+    return color
+
+
+def _record(setting: str, before: str, after: str, author_id: int | None, now_ms: int) -> None:
+    if before != after:
+        values = {"old_value": before, "new_value": after, "at_ms": now_ms, "changed_by_id": author_id}
+        db.session.add(SettingChange(name=setting, source="page", **values))
+
+
+def _store(before: Organisation, now_ms: int, **values: str | None) -> None:
+    stored = {"name": before.saved_name, "accent_color": before.accent_color}
+    digest = before.logo.digest if before.logo else None
+    row = {"id": ROW_ID, **stored, "logo_digest": digest, "changed_at_ms": now_ms, **values}
+    upsert(OrganisationProfile, row, ["id"])
+
+
+def _logo_label(organisation: Organisation) -> str:
+    return f"{organisation.logo.description} ({organisation.logo.digest[:8]})" if organisation.logo else ""
