@@ -12,6 +12,8 @@ from wtforms import HiddenField, StringField
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
+from portal.messages.rules import sms_segments
+from portal.messages.rules.sms_lookalikes import transliterate
 from portal.settings import organisation_changes
 from portal.settings.rules.accent_color import AccentColorError, build_accent, parse_color
 from portal.settings.rules.logo_image import MAX_LOGO_BYTES, too_large_message
@@ -56,7 +58,7 @@ def save() -> ResponseReturnValue:
         form.with_errors(error)
         form.base_ms.data = str(page_organisation().changed_at_ms)
         return _render(form, code=422)
-    return _saved("Name and color saved.")
+    return _saved(f"Name and color saved. {_text_cost_notice(form.name.data)}".strip())
 
 
 @pages.post("/Logo")
@@ -118,6 +120,13 @@ def _preview_of(text: str) -> dict[str, Any]:
         return {"color": color, "accent": build_accent(color or _DEFAULT_COLOR), "problem": ""}
     except AccentColorError as error:
         return {"color": "", "accent": None, "problem": str(error)}
+
+
+def _text_cost_notice(name: str) -> str:
+    characters = sms_segments.measure_sms(transliterate(name).text).ucs2_characters
+    if not characters:
+        return ""
+    return f"Texts with the name need more segments, because of {' '.join(characters)}. Content blocks shows how many."
 
 
 def _saved(message: str) -> ResponseReturnValue:

@@ -12,8 +12,10 @@ from portal.accounts.tables.accounts import Account
 from portal.core.audit_log import AuditEntry
 from portal.core.extensions import db
 from portal.gateways.rules.email_message import OutgoingEmail
+from portal.settings.organisation_changes import save_logo, save_profile
 from portal.web.account import sign_in_pages
-from tests.support.web_client import PASSWORD, WebClient
+from tests.support.logo_images import png
+from tests.support.web_client import NOW_MS, PASSWORD, WebClient
 
 OTHER = "quite another password"
 WRONG = "do not match"
@@ -98,6 +100,18 @@ def test_one_email_links_every_account(visitor: WebClient, sent_emails: list[Out
     assert visitor.sign_in("V-2", OTHER).status_code == 302
     visitor.post("/SignOut")
     assert visitor.sign_in("V-1", PASSWORD).status_code == 302
+
+
+def test_password_email_has_the_look_of_the_organization(
+    visitor: WebClient, web_app: Flask, sent_emails: list[OutgoingEmail]
+) -> None:
+    with web_app.app_context():
+        save_profile("Board of Rivers", "#5b2c83", None, None, NOW_MS)
+        save_logo(png(480, 120), None, NOW_MS)
+    visitor.post("/ForgotPassword", email="shared@example.org").close()
+    assert 'alt="Board of Rivers" width="224" height="56"' in sent_emails[0].html
+    assert "background-color: #5b2c83" in sent_emails[0].html
+    assert sent_emails[0].text.endswith("\n\nBoard of Rivers")
 
 
 def test_account_number_resets_that_account_only(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:

@@ -93,6 +93,12 @@ def test_refused_input_is_explained_and_kept(
     assert stored(web_app).saved_name == ""
 
 
+@pytest.mark.parametrize(("name", "is_warned"), [("Board ő", True), ("Board “é”", False)])
+def test_name_that_makes_texts_longer_is_pointed_out(sysadmin: WebClient, name: str, is_warned: bool) -> None:
+    save(sysadmin, name=name)
+    assert ("Texts with the name need more segments" in sysadmin.get(PAGE).text) == is_warned
+
+
 def test_input_can_be_saved_again_after_a_conflict(web_app: Flask, sysadmin: WebClient) -> None:
     save(sysadmin, name="First")
     page = save(sysadmin, name="Second", base_ms="17").text
