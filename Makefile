@@ -1,7 +1,7 @@
 # Commands for people; the work is done by bin/*.py and the tools in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test faults soak bench lint types imports vendor test-tools ci-setup
+.PHONY: help setup dev run test faults soak bench lint types imports messages vendor test-tools ci-setup
 
 BIN := .venv/bin
 # A program on the path may not work (pyenv's shims), so each candidate has to tell its version.
@@ -41,6 +41,9 @@ types: dev ## Check types
 
 imports: dev ## Check that packages import only what they may
 	$(BIN)/lint-imports
+
+messages: dev ## Collect what translators translate in messages.pot (docs/style.md)
+	@$(BIN)/pybabel -q extract -F babel.cfg -k lazy_gettext --no-wrap --sort-by-file -o messages.pot .
 
 vendor: ## Fetch the pinned front-end files in portal/static/vendor again
 	@$(FIND_PYTHON) bin/vendor.py

@@ -20,6 +20,7 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.routing import TextKind
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.settings import app_settings
 from portal.settings.live_gateway import sending_number_label
@@ -50,9 +51,9 @@ def request_ineligibility(phone: PhoneNumber) -> str | None:
     """Return why nobody can ask for texts at this number now, rate limits aside; None if they can."""
     gateway = app_settings.resolve_current_gateway()
     if not gateway.switches.feature_on:
-        return "Texts are switched off."
+        return _("Texts are switched off.")
     if not gateway.switches.configured:
-        return "Texts cannot be sent yet: the gateway is not set up."
+        return _("Texts cannot be sent yet: the gateway is not set up.")
     countries, test_mode = settings().sms_countries, gateway.switches.test_mode
     if problem := invitation_limits.number_ineligibility(phone.number, countries, test_mode):
         return problem
@@ -60,16 +61,18 @@ def request_ineligibility(phone: PhoneNumber) -> str | None:
     if state.stopped_at_ms is not None:
         return None
     if state.unreachable_at_ms is not None:
-        return "This number cannot receive texts. Confirm it first, or use another one."
-    return "This number already gets this account's texts." if state.recipient_id == phone.account_id else None
+        return _("This number cannot receive texts. Confirm it first, or use another one.")
+    return _("This number already gets this account’s texts.") if state.recipient_id == phone.account_id else None
 
 
 def stopped_number_message(phone: PhoneNumber) -> str | None:
     """Return what to tell an account whose number is stopped; None if it is not."""
     if not is_stopped(phone.number):
         return None
-    advice = f"To turn texts on, text START from that phone to {sending_number_label(phone.number)}."
-    return f"This number replied STOP, so we cannot text it. {advice}"
+    return _(
+        "This number replied STOP, so we cannot text it. To turn texts on, text START from that phone to %(number)s.",
+        number=sending_number_label(phone.number),
+    )
 
 
 def displaced_account_of(phone: PhoneNumber, viewer_is_admin: bool) -> str | None:
@@ -107,7 +110,7 @@ def invite(phone_id: int, actor: Actor, prompt_version: int, now_ms: int) -> int
         ledger.lock_ledger()
         phone = session.get(PhoneNumber, phone_id)
         if phone is None:
-            raise ActionRefused("The number is no longer on the account.")
+            raise ActionRefused(_("The number is no longer on the account."))
         prompt = opt_in_prompt(phone.number)
         _check_request(phone, actor, prompt, prompt_version, now_ms)
         stopped_message = stopped_number_message(phone)
@@ -133,6 +136,6 @@ def _check_request(phone: PhoneNumber, actor: Actor, prompt: RenderedBlock, prom
     if problem := request_ineligibility(phone):
         raise ActionRefused(problem)
     if prompt.version != prompt_version:
-        raise WordingChanged("The text below was changed a moment ago. Please read it again.")
+        raise WordingChanged(_("The text below was changed a moment ago. Please read it again."))
     if hit := rate_limit_hit(phone, actor, now_ms):
         raise hit

@@ -14,6 +14,8 @@ from portal.core.extensions import db
 from portal.core.rules.delivery_status import STATES, StateGroup
 from portal.core.rules.phone import format_phone
 from portal.core.rules.routing import Reason, TextKind
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.timeline import describe_state, redirect_note
 
@@ -39,11 +41,11 @@ class NumberStatus:
     """Set if only the day is known."""
 
 
-_UNDECIDED_TEXT = (
+_UNDECIDED_TEXT = N_(
     "That phone replied START, but it is not clear for which account. An administrator decides, unless you ask for "
     "texts here and the phone replies START again."
 )
-_UNREACHABLE_TEXT = (
+_UNREACHABLE_TEXT = N_(
     "A text could not be delivered. Check the number: confirm it if it is right, or remove it and add another."
 )
 
@@ -65,10 +67,10 @@ def number_status(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin
         day = event_day(state.stopped_by_event_id, stopped_ms)
         return replace(_stopped_status(phone, stopped_ms, sending_number, now_ms), since_day=day)
     if state.unreachable_at_ms is not None:
-        return NumberStatus("Cannot receive texts", "bad", state.unreachable_at_ms, _UNREACHABLE_TEXT, "confirm")
+        return NumberStatus(_("Cannot receive texts"), "bad", state.unreachable_at_ms, _(_UNREACHABLE_TEXT), "confirm")
     if is_recipient:
         day = event_day(state.enabled_by_event_id, state.receiving_since_ms)
-        return NumberStatus("Enabled for texts", "ok", state.receiving_since_ms, since_day=day)
+        return NumberStatus(_("Enabled for texts"), "ok", state.receiving_since_ms, since_day=day)
     if request_ms is not None:
         return _invited_status(phone, invitation, request_ms, sending_number, now_ms)
     return _uninvited_status(state if may_see_answers else ConsentState())
@@ -76,24 +78,31 @@ def number_status(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin
 
 def _uninvited_status(state: ConsentState) -> NumberStatus:
     if state.recipient_id is not None:
-        return NumberStatus(Reason.OTHER_ACCOUNT_RECEIVES.label, "off", action="invite")
+        return NumberStatus(_(Reason.OTHER_ACCOUNT_RECEIVES.label), "off", action="invite")
     if state.unassigned_start_id is not None:
-        return NumberStatus("Waiting for a decision", "wait", detail=_UNDECIDED_TEXT, action="invite")
-    return NumberStatus("Not enabled for texts", "off", action="invite")
+        return NumberStatus(_("Waiting for a decision"), "wait", detail=_(_UNDECIDED_TEXT), action="invite")
+    return NumberStatus(_("Not enabled for texts"), "off", action="invite")
 
 
 def _stopped_status(phone: PhoneNumber, stopped_ms: int, sending_number: str, now_ms: int) -> NumberStatus:
-    detail = f"Only a text with the word START from that phone to {sending_number} turns texts on again."
+    label = _("Texts stopped by STOP")
+    detail = _(
+        "Only a text with the word START from that phone to %(number)s turns texts on again.", number=sending_number
+    )
     if recipient_for_start(phone.number, now_ms) == phone.account_id:
-        return NumberStatus("Texts stopped by STOP", "off", stopped_ms, detail)
-    advice = "START counts for the account that asked for texts last, so ask for them here first."
-    return NumberStatus("Texts stopped by STOP", "off", stopped_ms, f"{detail} {advice}", "request_start")
+        return NumberStatus(label, "off", stopped_ms, detail)
+    advice = _("START counts for the account that asked for texts last, so ask for them here first.")
+    return NumberStatus(label, "off", stopped_ms, f"{detail} {advice}", "request_start")
 
 
 def _requested_status(phone: PhoneNumber, request_ms: int, sending_number: str, now_ms: int) -> NumberStatus:
-    detail = f"Text START from {_display_phone(phone)} to {sending_number}. No texts are sent until then."
+    detail = _(
+        "Text START from %(phone)s to %(number)s. No texts are sent until then.",
+        phone=_display_phone(phone),
+        number=sending_number,
+    )
     pending = now_ms - request_ms < POLLING_WINDOW_MS
-    return NumberStatus("Requested, waiting for START", "wait", request_ms, detail, pending=pending)
+    return NumberStatus(_("Requested, waiting for START"), "wait", request_ms, detail, pending=pending)
 
 
 def _invited_status(
@@ -102,16 +111,21 @@ def _invited_status(
     group = STATES[invitation.state].group if invitation is not None else StateGroup.WAITING
     if invitation is not None and (note := redirect_note(invitation)):
         is_simulated = group == StateGroup.SIMULATED
-        label = "Invitation simulated" if is_simulated else "Invitation sent to the override number"
-        detail = f"{note} So nobody can answer it with START: send another once texts reach phones."
+        label = _("Invitation simulated") if is_simulated else _("Invitation sent to the override number")
+        detail = f"{note} {_('So nobody can answer it with START: send another once texts reach phones.')}"
         return NumberStatus(label, "off", invited_ms, detail, "invite")
     if invitation is not None and group in (StateGroup.FAILED, StateGroup.SKIPPED, StateGroup.CANCELED):
-        return NumberStatus("Invitation not delivered", "bad", None, describe_state(invitation)[2], "invite")
+        return NumberStatus(_("Invitation not delivered"), "bad", None, describe_state(invitation)[2], "invite")
     pending, display = now_ms - invited_ms < POLLING_WINDOW_MS, _display_phone(phone)
     if group in (StateGroup.WAITING, StateGroup.SENDING):
-        return NumberStatus("Invitation on its way", "wait", invited_ms, f"It is going to {display}.", pending=pending)
-    detail = f"Reply START from {display}, or text START to {sending_number}. It gets no other texts until then."
-    return NumberStatus("Invitation sent, waiting for START", "wait", invited_ms, detail, "invite", pending)
+        detail = _("It is going to %(phone)s.", phone=display)
+        return NumberStatus(_("Invitation on its way"), "wait", invited_ms, detail, pending=pending)
+    detail = _(
+        "Reply START from %(phone)s, or text START to %(number)s. It gets no other texts until then.",
+        phone=display,
+        number=sending_number,
+    )
+    return NumberStatus(_("Invitation sent, waiting for START"), "wait", invited_ms, detail, "invite", pending)
 
 
 def _display_phone(phone: PhoneNumber) -> str:

@@ -11,6 +11,8 @@ from portal.core.rules import delivery_status
 from portal.core.rules.delivery_status import STATES, WAITING, DeliveryState, StateGroup, displayed_state
 from portal.core.rules.phone import format_phone, mask_phone
 from portal.core.rules.routing import Mode, Reason
+from portal.core.translation import N_, ngettext
+from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_codes import explain_error_code
 from portal.gateways.rules.smtp_codes import describe_smtp_status
 from portal.messages.rules.attempt_outcome import AttemptOutcome
@@ -19,33 +21,37 @@ from portal.messages.rules.report_conflicts import CONFLICT_LABELS, describe_con
 from portal.messages.tables.communications import Attempt, Delivery, Receipt
 
 _OUTCOMES: dict[str, tuple[str, str]] = {
-    AttemptOutcome.PENDING: ("Sending", "wait"),
-    AttemptOutcome.ACCEPTED: ("Accepted", "ok"),
-    AttemptOutcome.REJECTED: ("Refused", "bad"),
-    AttemptOutcome.NOT_SENT: ("Not accepted; will be retried", "wait"),
-    AttemptOutcome.UNKNOWN: ("No answer; checking whether it was sent", "wait"),
-    AttemptOutcome.ACCOUNT_FAULT: ("On hold: the gateway settings are wrong", "bad"),
-    AttemptOutcome.UNRECOGNIZED_ERROR: ("Refused for an unknown reason; will be retried", "wait"),
-    AttemptOutcome.NOT_FOUND: ("Twilio did not receive it; will be sent again", "wait"),
-    AttemptOutcome.RELEASED: ("Moved to a later slot", "off"),
+    AttemptOutcome.PENDING: (N_("Sending"), "wait"),
+    AttemptOutcome.ACCEPTED: (N_("Accepted by Twilio"), "ok"),
+    AttemptOutcome.REJECTED: (N_("Refused by Twilio"), "bad"),
+    AttemptOutcome.NOT_SENT: (N_("Not accepted; will be retried"), "wait"),
+    AttemptOutcome.UNKNOWN: (N_("No answer; checking whether it was sent"), "wait"),
+    AttemptOutcome.ACCOUNT_FAULT: (N_("On hold: the gateway settings are wrong"), "bad"),
+    AttemptOutcome.UNRECOGNIZED_ERROR: (N_("Refused for an unknown reason; will be retried"), "wait"),
+    AttemptOutcome.NOT_FOUND: (N_("Twilio did not receive it; will be sent again"), "wait"),
+    AttemptOutcome.RELEASED: (N_("Moved to a later slot"), "off"),
 }
-_RECEIVING_SERVER = {"email": "the mail server", "sms": "Twilio"}
+_EMAIL_OUTCOMES = {
+    **_OUTCOMES,
+    AttemptOutcome.ACCEPTED: (N_("Accepted by the mail server"), "ok"),
+    AttemptOutcome.REJECTED: (N_("Refused by the mail server"), "bad"),
+}
 _TWILIO_STATUS_LABELS = {
-    "accepted": "Accepted by Twilio",
-    "scheduled": "Scheduled by Twilio",
-    "queued": "Queued at Twilio",
-    "sending": "Twilio is sending it",
-    "sent": "Sent to the carrier",
-    "read": "Read on the phone",
+    "accepted": N_("Accepted by Twilio"),
+    "scheduled": N_("Scheduled by Twilio"),
+    "queued": N_("Queued at Twilio"),
+    "sending": N_("Twilio is sending it"),
+    "sent": N_("Sent to the carrier"),
+    "read": N_("Read on the phone"),
 }
-_NO_RECEIPT_DETAIL = (
+_NO_RECEIPT_DETAIL = N_(
     "Twilio accepted it but reported no final status within a day, so the portal has stopped asking. "
     "It may have arrived. A late report still shows here."
 )
 _MODE_NOTES = {
-    Mode.TEST: "Test mode: nothing was really sent.",
-    Mode.TEST_OVERRIDE: "Test mode: nothing was really sent.",
-    Mode.OVERRIDE: "Override: it went to {} instead.",
+    Mode.TEST: N_("Test mode: nothing was really sent."),
+    Mode.TEST_OVERRIDE: N_("Test mode: nothing was really sent."),
+    Mode.OVERRIDE: N_("Override: it went to %(recipient)s instead."),
 }
 
 
@@ -60,13 +66,14 @@ class TimelineEntry:
 def describe_state(delivery: Delivery) -> tuple[str, str, str]:
     """Return the label, tone and detail of the delivery’s state. Used wherever a status is shown."""
     state = STATES[displayed_state(delivery.state, delivery.due_at_ms)]
-    label, tone = state.label, state.tone
+    label, tone = _(state.label), state.tone
     if delivery.channel == "email" and delivery.state == DeliveryState.SKIPPED:
-        label = "No email sent"
+        label = _("No email sent")
     if delivery.state == DeliveryState.READY and delivery.attempt_count:
-        label = "Waiting to be tried again"
+        label = _("Waiting to be tried again")
     if _was_redirected(delivery):
-        label, tone = f"Override: {label[0].lower()}{label[1:]}", "off" if tone == "ok" else tone
+        label = _("Override: %(status)s", status=f"{label[0].lower()}{label[1:]}")
+        tone = "off" if tone == "ok" else tone
     return label, tone, _detail(delivery)
 
 
@@ -74,11 +81,12 @@ def redirect_note(delivery: Delivery) -> str:
     """Name the intended recipient of a redirected or simulated message; "" for any other."""
     recipient = delivery.address if delivery.channel == "email" else format_phone(delivery.address, settings().region)
     if _was_redirected(delivery):
-        noun = "address" if delivery.channel == "email" else "number"
-        destination = _masked(delivery.attempt_history[-1].destination)
-        return f"It went to the override {noun} {destination}. It was meant for {recipient}."
+        people = {"override": _masked(delivery.attempt_history[-1].destination), "recipient": recipient}
+        if delivery.channel == "email":
+            return _("It went to the override address %(override)s. It was meant for %(recipient)s.", **people)
+        return _("It went to the override number %(override)s. It was meant for %(recipient)s.", **people)
     if STATES[delivery.state].group == StateGroup.SIMULATED:
-        return f"Test mode: nothing was really sent. It was meant for {recipient}."
+        return _("Test mode: nothing was really sent. It was meant for %(recipient)s.", recipient=recipient)
     return ""
 
 
@@ -93,7 +101,7 @@ def timeline_entries(delivery: Delivery) -> list[TimelineEntry]:
     if _has_no_receipt(delivery) and delivery.provider_id:
         slots_ms = [attempt.slot_at_ms for attempt in delivery.attempt_history] or [delivery.state_changed_at_ms]
         last_check_ms = max(slots_ms) + delivery_status.LAST_RECEIPT_CHECK_MS
-        entries.append(TimelineEntry(last_check_ms, STATES[DeliveryState.NO_RECEIPT].label, "", "off"))
+        entries.append(TimelineEntry(last_check_ms, _(STATES[DeliveryState.NO_RECEIPT].label), "", "off"))
     return _collapse_repeats(sorted(entries, key=lambda entry: entry.at_ms))
 
 
@@ -106,8 +114,12 @@ def _was_redirected(delivery: Delivery) -> bool:
 
 def _collapse_repeats(entries: Iterable[TimelineEntry]) -> list[TimelineEntry]:
     """Show consecutive equal entries as one, with a count and the time of the last."""
-    runs = [list(run) for _, run in groupby(entries, key=lambda entry: (entry.label, entry.detail, entry.tone))]
-    return [run[-1] if len(run) == 1 else replace(run[-1], label=f"{run[-1].label} ({len(run)} times)") for run in runs]
+    runs = [list(run) for _key, run in groupby(entries, key=lambda entry: (entry.label, entry.detail, entry.tone))]
+    return [run[-1] if len(run) == 1 else replace(run[-1], label=_repeated(run[-1].label, len(run))) for run in runs]
+
+
+def _repeated(label: str, times: int) -> str:
+    return ngettext("%(label)s (%(num)s time)", "%(label)s (%(num)s times)", times, label=label)
 
 
 def _has_no_receipt(delivery: Delivery) -> bool:
@@ -116,46 +128,52 @@ def _has_no_receipt(delivery: Delivery) -> bool:
 
 def _creation_label(delivery: Delivery) -> str:
     if delivery.state == DeliveryState.SKIPPED and not delivery.attempt_history:
-        return f"{STATES[DeliveryState.SKIPPED].label}: {_reason(delivery.reason)}"
-    return "Created"
+        skipped = _(STATES[DeliveryState.SKIPPED].label)
+        return _("%(status)s: %(reason)s", status=skipped, reason=_reason(delivery.reason))
+    return _("Created")
 
 
 def _detail(delivery: Delivery) -> str:
     if _has_no_receipt(delivery):
-        return _NO_RECEIPT_DETAIL if not delivery.reason else f"{delivery.reason}."
+        return _(_NO_RECEIPT_DETAIL) if not delivery.reason else f"{_(delivery.reason)}."
     if delivery.reason:
         return f"{_reason(delivery.reason)}."
     if delivery.error_code and delivery.channel == "sms":
         explanation = explain_error_code(delivery.error_code, _last_detail(delivery))
+        meaning, code = _(explanation.sentence), explanation.code
         if delivery.state == DeliveryState.SIMULATED_REJECTED:
-            return f"Simulated: {explanation.sentence} (code {explanation.code})"
-        return f"{explanation.sentence} {explanation.remedy} (code {explanation.code})"
+            return _("Simulated: %(meaning)s (code %(code)s)", meaning=meaning, code=code)
+        return _with_code(meaning, _(explanation.remedy), code)
     if delivery.error_code:
         status = describe_smtp_status(delivery.error_code)
-        return f"{status.sentence} {status.remedy} (code {status.code})"
+        return _with_code(_(status.sentence), _(status.remedy), status.code)
     if delivery.state in (DeliveryState.REJECTED, DeliveryState.READY) and delivery.attempt_history:
         return _last_detail(delivery)
     return ""
 
 
+def _with_code(meaning: str, remedy: str, code: str) -> str:
+    return _("%(meaning)s %(remedy)s (code %(code)s)", meaning=meaning, remedy=remedy, code=code)
+
+
 def _last_detail(delivery: Delivery) -> str:
     details = [attempt.detail for attempt in delivery.attempt_history if attempt.detail]
-    return details[-1] if details else ""
+    return _(details[-1]) if details else ""
 
 
 def _reason(reason: str) -> str:
-    return Reason(reason).label if reason in list(Reason) else reason
+    return _(Reason(reason).label if reason in list(Reason) else reason)
 
 
 def _attempt_entry(attempt: Attempt, delivery: Delivery) -> TimelineEntry:
-    label, tone = _OUTCOMES[attempt.outcome]
-    if attempt.outcome in (AttemptOutcome.ACCEPTED, AttemptOutcome.REJECTED):
-        label = f"{label} by {_RECEIVING_SERVER[delivery.channel]}"
-    response = attempt.detail
+    label, tone = (_EMAIL_OUTCOMES if delivery.channel == "email" else _OUTCOMES)[attempt.outcome]
+    response = _(attempt.detail) if attempt.detail else ""
     if attempt.error_code and delivery.channel == "email":
-        response = f"{describe_smtp_status(attempt.error_code).sentence} The server said: {attempt.detail}"
-    note = _MODE_NOTES.get(Mode(attempt.mode), "").format(_masked(attempt.destination))
-    return TimelineEntry(attempt.finished_at_ms or attempt.started_at_ms, label, f"{response} {note}".strip(), tone)
+        meaning = _(describe_smtp_status(attempt.error_code).sentence)
+        response = _("%(meaning)s The server said: %(answer)s", meaning=meaning, answer=attempt.detail)
+    note = _MODE_NOTES.get(Mode(attempt.mode), "")
+    note = _(note, recipient=_masked(attempt.destination)) if note else ""
+    return TimelineEntry(attempt.finished_at_ms or attempt.started_at_ms, _(label), f"{response} {note}".strip(), tone)
 
 
 def _masked(destination: str) -> str:
@@ -165,12 +183,12 @@ def _masked(destination: str) -> str:
 def _conflict_entry(entry: AuditEntry) -> TimelineEntry:
     states = entry.detail
     detail = describe_conflict(states["recorded"], states["reported"]) if "reported" in states else ""
-    return TimelineEntry(entry.at_ms, CONFLICT_LABELS[entry.action], detail, "bad")
+    return TimelineEntry(entry.at_ms, _(CONFLICT_LABELS[entry.action]), detail, "bad")
 
 
 def _receipt_entry(receipt: Receipt) -> TimelineEntry:
     state = delivery_status.state_for_receipt(receipt.status, receipt.error_code)
-    label = _TWILIO_STATUS_LABELS.get(receipt.status) or (state.label if state else receipt.status)
+    label = _(_TWILIO_STATUS_LABELS.get(receipt.status) or (state.label if state else receipt.status))
     error_message = str((receipt.raw or {}).get("ErrorMessage", ""))
-    detail = explain_error_code(receipt.error_code, error_message).sentence if receipt.error_code else ""
+    detail = _(explain_error_code(receipt.error_code, error_message).sentence) if receipt.error_code else ""
     return TimelineEntry(receipt.received_at_ms, label, detail, state.tone if state else "off")

@@ -15,6 +15,7 @@ from portal.web import (
     access,
     compression,
     error_pages,
+    languages,
     layout,
     public_url,
     request_input,
@@ -51,6 +52,7 @@ def flask_config(settings: Settings) -> dict[str, Any]:
 def init_app(app: Flask) -> None:
     """Checks access before CSRF tokens, so that an expired session leads to the sign-in page and not to an error."""
     _trust_proxies(app)
+    languages.init_app(app)
     request_input.init_app(app)
     access.init_app(app)
     public_url.init_app(app)

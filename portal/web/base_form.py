@@ -13,6 +13,8 @@ from portal.core.context import settings
 from portal.core.errors import InvalidInput, NumberUnconfirmed
 from portal.core.rules import text_input
 from portal.core.rules.phone import example_phone
+from portal.core.translation import gettext as _
+from portal.core.translation import lazy_gettext
 
 
 class PortalForm(FlaskForm):  # type: ignore[misc]
@@ -42,14 +44,16 @@ class PortalForm(FlaskForm):  # type: ignore[misc]
 class PhoneForm(PortalForm):
     """`number_to_confirm` is an unusual number that is accepted once a person confirms its digits."""
 
-    number = TelField("Phone number")
+    number = TelField(lazy_gettext("Phone number"))
     confirmed_phone = StringField(filters=[text_input.clean_code])
     number_to_confirm = ""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        example = example_phone(settings().region)
-        self.number.description = f"Such as {example}. For other countries, start with + and the country code."
+        self.number.description = _(
+            "Such as %(example)s. For other countries, start with + and the country code.",
+            example=example_phone(settings().region),
+        )
 
     def with_errors(self, error: InvalidInput) -> Self:
         self.number_to_confirm = error.phone_number if isinstance(error, NumberUnconfirmed) else ""

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from portal.consent.tables.ledger import has_consented_for_all_numbers
 from portal.core.rules.delivery_status import STATES, DeliveryState, displayed_state
 from portal.core.rules.routing import Reason
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.timeline import TimelineEntry, describe_state, redirect_note, timeline_entries
 from portal.web.layout import is_sms_visible
 
-CHANNEL_LABELS = {"email": "Email", "sms": "Text"}
+CHANNEL_LABELS = {"email": N_("Email"), "sms": N_("Text")}
 _OTHER_ACCOUNT_REASONS = (Reason.STOPPED, Reason.OTHER_ACCOUNT_RECEIVES)
 
 
@@ -41,7 +43,7 @@ def channel_statuses_for_owner(communication: Communication) -> list[ChannelStat
     statuses = channel_statuses(communication)
     if has_consented_for_all_numbers(communication.account_id):
         return statuses
-    neutral = f"{Reason.NOT_OPTED_IN.label}."
+    neutral = f"{_(Reason.NOT_OPTED_IN.label)}."
     return [
         replace(status, detail=neutral) if _reveals_other_account(status.delivery) else status for status in statuses
     ]
@@ -59,7 +61,11 @@ def is_final(communication: Communication) -> bool:
 
 def channel_status(delivery: Delivery) -> ChannelStatus:
     return ChannelStatus(
-        delivery.channel, CHANNEL_LABELS[delivery.channel], *describe_state(delivery), delivery, redirect_note(delivery)
+        delivery.channel,
+        _(CHANNEL_LABELS[delivery.channel]),
+        *describe_state(delivery),
+        delivery,
+        redirect_note(delivery),
     )
 
 

@@ -10,6 +10,8 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, Busy
 from portal.core.extensions import db
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.web.organisation_files import error_page_context
 from portal.web.public_url import CrossOriginRequest
 from portal.web.request_input import is_htmx_request
@@ -18,27 +20,30 @@ _log = structlog.get_logger(__name__)
 
 
 _ERROR_PAGES = {
-    400: ("There is a problem with this request", "Go back, reload the page and try again."),
-    404: ("Page not found", "The address may be mistyped, or the page may belong to somebody else’s account."),
-    405: ("This does not work here", "Go back and use the buttons on the page."),
-    413: ("The request is too large", "Send at most 1 MB."),
+    400: (N_("There is a problem with this request"), N_("Go back, reload the page and try again.")),
+    404: (
+        N_("Page not found"),
+        N_("The address may be mistyped, or the page may belong to somebody else’s account."),
+    ),
+    405: (N_("This does not work here"), N_("Go back and use the buttons on the page.")),
+    413: (N_("The request is too large"), N_("Send at most 1 MB.")),
     500: (
-        "Something went wrong on our side",
-        "The error is logged. Nothing you sent before is lost. Try again in a minute.",
+        N_("Something went wrong on our side"),
+        N_("The error is logged. Nothing you sent before is lost. Try again in a minute."),
     ),
 }
 """Heading and message by status code."""
-_SESSION_EXPIRED = "You signed out or signed in again in the meantime. Go back, reload the page and try again."
+_SESSION_EXPIRED = N_("You signed out or signed in again in the meantime. Go back, reload the page and try again.")
 
 
 def init_app(app: Flask) -> None:
     app.log_exception = _log_exception  # type: ignore[method-assign]
     app.register_error_handler(CrossOriginRequest, _handle_cross_origin)
     app.register_error_handler(
-        CSRFError, lambda _: _error_response(400, "This page was open too long", _SESSION_EXPIRED)
+        CSRFError, lambda _error: _error_response(400, _("This page was open too long"), _(_SESSION_EXPIRED))
     )
     app.register_error_handler(Busy, _handle_busy)
-    app.register_error_handler(ActionRefused, lambda error: _error_response(409, "This was not done", error.message))
+    app.register_error_handler(ActionRefused, lambda error: _error_response(409, _("This was not done"), error.message))
     app.register_error_handler(HTTPException, _handle_http_error)
     app.register_error_handler(InternalServerError, _handle_server_error)
 
@@ -49,16 +54,16 @@ def _log_exception(exc_info: Any) -> None:
 
 
 def _handle_cross_origin(_error: CrossOriginRequest) -> Response:
-    message = (
-        f"Nothing was changed. Open the portal at {settings().public_url} and try again. If your browser shows a "
-        "different address for it, the operator must set PORTAL_PUBLIC_URL to that address, with https:// and the port "
-        "if there is one."
+    message = _(
+        "Nothing was changed. Open the portal at %(address)s and try again. If your browser shows a different address "
+        "for it, the operator must set PORTAL_PUBLIC_URL to that address, with https:// and the port if there is one.",
+        address=settings().public_url,
     )
-    return _error_response(400, "This form came from another address", message)
+    return _error_response(400, _("This form came from another address"), message)
 
 
 def _handle_busy(error: Busy) -> Response:
-    response = _error_response(503, "The portal is busy", error.message)
+    response = _error_response(503, _("The portal is busy"), error.message)
     response.headers["Retry-After"] = "5"
     return response
 
@@ -68,15 +73,22 @@ def _handle_http_error(error: HTTPException) -> Response | HTTPException:
     if code < 400:
         return error
     if code == 429:
-        return _error_response(code, "Too many attempts", error.description or "Try again later.")
-    return _error_response(code, *_ERROR_PAGES.get(code, (error.name, "Go back and try again.")))
+        return _error_response(code, _("Too many attempts"), error.description or _("Try again later."))
+    return (
+        _known_error(code) if code in _ERROR_PAGES else _error_response(code, error.name, _("Go back and try again."))
+    )
 
 
 def _handle_server_error(error: InternalServerError) -> Response:
     route = request.url_rule.rule if request.url_rule else ""
     _log.error("request failed", route=route, error=type(error.original_exception or error).__name__)
     db.session.rollback()
-    return _error_response(500, *_ERROR_PAGES[500])
+    return _known_error(500)
+
+
+def _known_error(code: int) -> Response:
+    heading, message = _ERROR_PAGES[code]
+    return _error_response(code, _(heading), _(message))
 
 
 def _error_response(code: int, heading: str, message: str) -> Response:

@@ -13,13 +13,15 @@ from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.rules.phone import format_phone, mask_phone
 from portal.core.rules.routing import Mode, Switches
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.delivery import mail_server_status
 from portal.delivery.email_claim import server_address
 from portal.gateways.rules.provider_codes import code_in_pause_reason, explain_error_code
 from portal.messages.rules.lane_labels import lane_label, override_opted_out_message
 from portal.messages.rules.message_modes import (
     EmailRoute,
-    describe_mode_effect,
+    describe_email_route,
     describe_send_effect,
     mask_email_address,
 )
@@ -36,25 +38,24 @@ from portal.web.organisation_files import accent_url, page_organisation
 fragments = Blueprint("layout", __name__)
 
 
-_LANE_PAUSED = "Lane paused"
 _STAFF_PAGES = {
-    ("Messages", "admin"): {
-        "Sends": "admin_sends.listing",
-        "Templates": "admin_templates.listing",
-        "Content blocks": "admin_content.listing",
-        "Communications": "admin_communications.listing",
-        "Replies": "admin_replies.listing",
+    (N_("Messages"), "admin"): {
+        N_("Sends"): "admin_sends.listing",
+        N_("Templates"): "admin_templates.listing",
+        N_("Content blocks"): "admin_content.listing",
+        N_("Communications"): "admin_communications.listing",
+        N_("Replies"): "admin_replies.listing",
     },
-    ("People", "admin"): {"Accounts": "admin_accounts.listing", "Consent": "admin_consent.listing"},
-    ("System", "sysadmin"): {
-        "Settings": "sysadmin_config.listing",
-        "Test harness": "sysadmin_harness.page",
-        "Queues": "sysadmin_queues.page",
-        "Audit log": "sysadmin_audit.page",
+    (N_("People"), "admin"): {N_("Accounts"): "admin_accounts.listing", N_("Consent"): "admin_consent.listing"},
+    (N_("System"), "sysadmin"): {
+        N_("Settings"): "sysadmin_config.listing",
+        N_("Test harness"): "sysadmin_harness.page",
+        N_("Queues"): "sysadmin_queues.page",
+        N_("Audit log"): "sysadmin_audit.page",
     },
 }
 """Page endpoints by label, for each heading and role."""
-_OWN_PAGES = {"Communications History": "my_history.listing", "Phone numbers": "my_numbers.listing"}
+_OWN_PAGES = {N_("Communications History"): "my_history.listing", N_("Phone numbers"): "my_numbers.listing"}
 
 
 @dataclass(frozen=True)
@@ -145,62 +146,74 @@ def describe_outcome(emails: int, texts: int) -> str:
 def _email_override_banners() -> Iterator[Banner]:
     route, setting = current_email_route(), "EnableEmailOverride"
     if route.has_no_destination:
-        text = "The email override is on but has no usable address, so emails wait. None is lost."
-        yield Banner("bad", "Email override without an address", text, "EmailOverrideAddress")
+        text = _("The email override is on but has no usable address, so emails wait. None is lost.")
+        yield Banner("bad", _("Email override without an address"), text, "EmailOverrideAddress")
     elif route.override_on:
-        label = f"Email override → {mask_email_address(route.address or '')}"
-        text = "Every email goes there instead of to the person’s own address, except emails about passwords."
+        label = _("Email override → %(address)s", address=mask_email_address(route.address or ""))
+        text = _("Every email goes there instead of to the person’s own address, except emails about passwords.")
         until_ms = current_configuration().expires_at_ms_by_name.get(setting)
-        yield Banner("wait", label, text, setting, until_ms, "Emails then go to the people themselves.")
+        yield Banner("wait", label, text, setting, until_ms, _("Emails then go to the people themselves."))
 
 
 def _sms_banners() -> Iterator[Banner]:
     """Everything that holds back texts, except paused lanes."""
     if override_number := app_settings.opted_out_override(current_gateway().switches):
         text = override_opted_out_message(override_number)
-        yield Banner("bad", "Override number opted out", text, "SmsOverrideNumber")
+        yield Banner("bad", _("Override number opted out"), text, "SmsOverrideNumber")
     for paused in sending_numbers.paused_senders():
-        reason = paused.paused_reason.rstrip(".")
-        text = f"Nothing is sent from {_sender_label(paused.number)}: {reason}. A system administrator can resume it."
-        yield _diagnostics_banner(_LANE_PAUSED, text, code_in_pause_reason(paused.paused_reason))
+        text = _(
+            "Nothing is sent from %(number)s: %(reason)s. A system administrator can resume it.",
+            number=_sender_label(paused.number),
+            reason=_(paused.paused_reason).rstrip("."),
+        )
+        yield _diagnostics_banner(_("Lane paused"), text, code_in_pause_reason(paused.paused_reason))
     for limited in sending_numbers.rate_limited_senders(now_ms()):
-        reason = explain_error_code(limited.limit_code).sentence
-        text = f"Nothing is sent from {_sender_label(limited.number)}: {reason} Texts wait, and none is lost."
-        yield _queues_banner("Limit reached", text, "senders", "wait", limited.limit_resets_at_ms, limited.limit_code)
+        text = _(
+            "Nothing is sent from %(number)s: %(reason)s Texts wait, and none is lost.",
+            number=_sender_label(limited.number),
+            reason=_(explain_error_code(limited.limit_code).sentence),
+        )
+        yield _queues_banner(
+            _("Limit reached"), text, "senders", "wait", limited.limit_resets_at_ms, limited.limit_code
+        )
     credentials, sender = current_gateway().credentials, current_gateway().sender
     if credentials and sender and is_provider_down(sender.sender_assignment.sender_keys, now_ms()):
-        text = "Texts wait, and none is lost. The portal tries one from time to time until it gets an answer."
-        yield _diagnostics_banner(f"{credentials.provider} does not answer", text)
+        text = _("Texts wait, and none is lost. The portal tries one from time to time until it gets an answer.")
+        yield _diagnostics_banner(_("%(provider)s does not answer", provider=credentials.provider), text)
     for rejection in webhook_rejections.open_rejections(now_ms()):
-        yield _diagnostics_banner("Webhooks refused", rejection.message)
+        yield _diagnostics_banner(_("Webhooks refused"), rejection.message)
 
 
 def _paused_lane_banners() -> Iterator[Banner]:
     for row in lane_state.all_lanes():
         if row.paused_at_ms is not None and (row.channel != "sms" or is_sms_visible()):
-            cause = "by hand" if row.paused_by_id else "by the portal or from the command line"
-            text = f"Nothing in this lane is sent. It was paused {cause}. A system administrator can resume it."
-            yield _queues_banner(f"{_LANE_PAUSED}: {lane_label(row.channel, row.lane)}", text)
+            by_portal = _("It was paused by the portal or from the command line.")
+            text = _(
+                "Nothing in this lane is sent. %(cause)s A system administrator can resume it.",
+                cause=_("It was paused by hand.") if row.paused_by_id else by_portal,
+            )
+            yield _queues_banner(_("Lane paused: %(lane)s", lane=lane_label(row.channel, row.lane)), text)
 
 
 def _outage_banners() -> Iterator[Banner]:
     if mail_server_status.mail_server_status().down_since_ms is not None:
-        text = "Emails wait, and none is lost. The portal keeps trying."
-        yield _queues_banner("Mail server down", text, "mail")
+        text = _("Emails wait, and none is lost. The portal keeps trying.")
+        yield _queues_banner(_("Mail server down"), text, "mail")
     if problem := health.cached_queue_problem():
-        yield _queues_banner("Queue down", f"{problem.reason} Sending continues: workers poll the database.")
+        text = _("%(problem)s Sending continues: workers poll the database.", problem=_(problem.reason))
+        yield _queues_banner(_("Queue down"), text)
 
 
 def _diagnostics_banner(label: str, text: str, code: str = "") -> Banner:
     url = url_for("sysadmin_harness.page", _anchor="doctor")
-    return Banner("bad", label, text, page_url=url, page_label="Diagnostics", code=code)
+    return Banner("bad", label, text, page_url=url, page_label=_("Diagnostics"), code=code)
 
 
 def _queues_banner(
     label: str, text: str, anchor: str | None = None, tone: str = "bad", until_ms: int | None = None, code: str = ""
 ) -> Banner:
     url = url_for("sysadmin_queues.page", _anchor=anchor)
-    return Banner(tone, label, text, until_ms=until_ms, page_url=url, page_label="Queues", code=code)
+    return Banner(tone, label, text, until_ms=until_ms, page_url=url, page_label=_("Queues"), code=code)
 
 
 def _template_context() -> dict[str, Any]:
@@ -222,8 +235,8 @@ def _template_context() -> dict[str, Any]:
 def _staff_pages() -> list[tuple[str, list[MenuPage]]]:
     """The groups of the sidebar that this person may see, with the page that the request belongs to marked."""
     groups = [(heading, pages) for (heading, role), pages in _STAFF_PAGES.items() if has_role(role)]
-    current = _current_endpoint([endpoint for _, pages in groups for endpoint in pages.values()])
-    return [(heading, _menu_pages(pages, current)) for heading, pages in groups]
+    current = _current_endpoint([endpoint for _heading, pages in groups for endpoint in pages.values()])
+    return [(_(heading), _menu_pages(pages, current)) for heading, pages in groups]
 
 
 def _own_pages() -> list[MenuPage]:
@@ -231,7 +244,7 @@ def _own_pages() -> list[MenuPage]:
 
 
 def _menu_pages(endpoints: Mapping[str, str], current: str) -> list[MenuPage]:
-    return [MenuPage(label, endpoint, endpoint == current) for label, endpoint in endpoints.items()]
+    return [MenuPage(_(label), endpoint, endpoint == current) for label, endpoint in endpoints.items()]
 
 
 def _current_endpoint(endpoints: Sequence[str]) -> str:
@@ -241,29 +254,38 @@ def _current_endpoint(endpoints: Sequence[str]) -> str:
 
 
 def _mode_banner(configuration: Configuration, switches: Switches) -> Banner:
+    """With where emails go, so that nobody mistakes a test of texts for a test of emails too."""
+    emails = describe_email_route(current_email_route())
     if switches.mode == Mode.OFF:
-        return Banner("off", "SMS off", "Messages go by email only.", "EnableSmsNotifications")
+        return Banner("off", _("SMS off"), _("Messages go by email only."), "EnableSmsNotifications")
     if not switches.configured:
         missing = next(iter(configuration.missing_settings(now_ms())), "")
-        return Banner("bad", "SMS not set up", "The gateway settings are incomplete, so no texts are sent.", missing)
+        text = _("The gateway settings are incomplete, so no texts are sent.")
+        return Banner("bad", _("SMS not set up"), text, missing)
     if switches.mode in (Mode.TEST, Mode.TEST_OVERRIDE):
-        to = f", addressed to {mask_phone(switches.override_number)}" if switches.override_number else ""
-        text = f"Texts use test credentials{to}, so none reaches a phone. {_email_route_text()}"
-        return _with_end_time(configuration, Banner("wait", "Test mode", text, "EnableSmsTestMode"))
+        text = _("Texts use test credentials, so none reaches a phone.")
+        if switches.override_number:
+            number = mask_phone(switches.override_number)
+            text = _(
+                "Texts use test credentials and are addressed to %(number)s, so none reaches a phone.", number=number
+            )
+        return _with_end_time(configuration, Banner("wait", _("Test mode"), f"{text} {emails}", "EnableSmsTestMode"))
     if switches.mode == Mode.OVERRIDE:
-        text = f"Every text goes there instead of to the person’s own number. {_email_route_text()}"
-        label = f"Override → {mask_phone(switches.override_number or '')}"
-        return _with_end_time(configuration, Banner("wait", label, text, "EnableSmsOverrideNumber"))
+        text = _("Every text goes there instead of to the person’s own number.")
+        label = _("Override → %(number)s", number=mask_phone(switches.override_number or ""))
+        return _with_end_time(configuration, Banner("wait", label, f"{text} {emails}", "EnableSmsOverrideNumber"))
     if not app_settings.is_simulated(configuration):
-        return Banner("ok", "Live", f"Texts reach real phones. {_email_route_text()}", "EnableSmsNotifications")
-    emails = "" if current_email_route().override_on else f" Emails go to the mail server at {server_address()}."
-    text = f"Texts go to {urlsplit(settings().twilio_api_url).netloc} instead of Twilio and reach no phone.{emails}"
-    return Banner("wait", "Simulator", text, "EnableSmsNotifications")
+        text = _("Texts reach real phones.")
+        return Banner("ok", _("Live"), f"{text} {emails}", "EnableSmsNotifications")
+    return Banner("wait", _("Simulator"), _simulator_text(), "EnableSmsNotifications")
 
 
-def _email_route_text() -> str:
-    """Say where emails go, so that nobody mistakes a test of texts for a test of emails too."""
-    return describe_mode_effect(Mode.LIVE, current_email_route()).partition(";")[0] + "."
+def _simulator_text() -> str:
+    host = urlsplit(settings().twilio_api_url).netloc
+    text = _("Texts go to %(host)s instead of Twilio and reach no phone.", host=host)
+    if current_email_route().override_on:
+        return text
+    return f"{text} {_('Emails go to the mail server at %(address)s.', address=server_address())}"
 
 
 def _with_end_time(configuration: Configuration, banner: Banner) -> Banner:
@@ -271,7 +293,7 @@ def _with_end_time(configuration: Configuration, banner: Banner) -> Banner:
     until_ms = configuration.expires_at_ms_by_name.get(banner.setting)
     is_live = until_ms is not None and configuration.is_live("sms", until_ms)
     warns = is_live and not app_settings.is_simulated(configuration)
-    return replace(banner, until_ms=until_ms, after_end="Texts go LIVE then." if warns else "")
+    return replace(banner, until_ms=until_ms, after_end=_("Texts go LIVE then.") if warns else "")
 
 
 def _sender_label(sender: str) -> str:

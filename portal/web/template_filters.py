@@ -12,6 +12,8 @@ from portal.content.tables.templates import TemplateVersion
 from portal.core.context import settings
 from portal.core.rules import phone
 from portal.core.rules.routing import Reason
+from portal.core.translation import format_number
+from portal.core.translation import gettext as _
 from portal.web.time_display import clock_time, precise_time, relative_time
 
 
@@ -21,7 +23,7 @@ def init_app(app: Flask) -> None:
         "relative_time": relative_time,
         "precise_time": precise_time,
         "clock_time": clock_time,
-        "intcomma": intcomma,
+        "intcomma": format_number,
         "display_phone": display_phone,
         "international_phone": international_phone,
         "masked_phone": phone.mask_phone,
@@ -33,10 +35,6 @@ def init_app(app: Flask) -> None:
         "send_subject": send_subject,
     }
     app.jinja_env.tests["plural"] = lambda count: count != 1
-
-
-def intcomma(value: int) -> str:
-    return f"{value:,}"
 
 
 def initials(name: str) -> str:
@@ -74,7 +72,7 @@ def body_html(source: str) -> Markup:
 
 
 def reason_label(reason: str) -> str:
-    return Reason(reason).label if reason in list(Reason) else reason
+    return _(Reason(reason).label) if reason in list(Reason) else _(reason)
 
 
 def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
@@ -82,7 +80,7 @@ def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
 
     If it cannot be rendered, return it as written in the template.
     """
-    values = merge_fields.as_samples({name: f"[{label.lower()}]" for name, label in ACCOUNT_FIELDS.items()})
+    values = merge_fields.as_samples({name: f"[{_(label).lower()}]" for name, label in ACCOUNT_FIELDS.items()})
     try:
         return merge_fields.render_subject(version.subject, {**values, "data": dict(data)})
     except merge_fields.MergeError:

@@ -1,4 +1,4 @@
-"""Times on pages: in the viewer's time zone, and in the date format of the region's locale (PORTAL_REGION)."""
+"""Times on pages: in the viewer's time zone and language, and in the date format of the region (PORTAL_REGION)."""
 
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -12,18 +12,20 @@ from markupsafe import Markup
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.rules.time_zones import timezone_or_utc
+from portal.core.translation import N_, current_language
+from portal.core.translation import gettext as _
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
-_NEAR_DAYS = {-1: "yesterday", 0: "today", 1: "tomorrow"}
+_NEAR_DAYS = {-1: N_("yesterday at %(time)s"), 0: N_("today at %(time)s"), 1: N_("tomorrow at %(time)s")}
 
 
 @lru_cache
-def locale_of(region: str) -> Locale:
-    """English as it is written in the region (ISO 3166); of an unknown region, English."""
+def locale_of(language: str, region: str) -> Locale:
+    """The language as it is written in the region (ISO 3166), or without a region if it is not written there."""
     try:
-        return Locale("en", region)
+        return Locale(language, region)
     except UnknownLocaleError:
-        return Locale("en")
+        return Locale(language)
 
 
 def current_time_zone() -> ZoneInfo:
@@ -40,17 +42,17 @@ def format_relative_time(at_ms: int, now: int, zone: ZoneInfo, locale: Locale) -
     """“3 minutes ago”, “yesterday at 2:32 PM”, “in 2 minutes”, “Mar 3, 9:00 AM”, “Dec 9, 2025”."""
     distance_ms = abs(now - at_ms)
     if distance_ms < _MINUTE_MS:
-        return "in less than a minute" if at_ms > now else "just now"
+        return _("in less than a minute") if at_ms > now else _("just now")
     if distance_ms < _HOUR_MS:
         minutes = distance_ms // _MINUTE_MS * 60
         return format_timedelta(minutes if at_ms > now else -minutes, add_direction=True, threshold=1, locale=locale)
     moment, today = datetime.fromtimestamp(at_ms / 1000, zone), datetime.fromtimestamp(now / 1000, zone).date()
     days_ahead = (moment.date() - today).days
     if days_ahead in _NEAR_DAYS:
-        return f"{_NEAR_DAYS[days_ahead]} at {_clock(moment, locale)}"
+        return _(_NEAR_DAYS[days_ahead], time=_clock(moment, locale))
     if moment.year != today.year:
         return format_date(moment, "medium", locale)
-    return f"{format_skeleton('MMMd', moment, locale=locale)}, {_clock(moment, locale)}"
+    return _join(format_skeleton("MMMd", moment, locale=locale), _clock(moment, locale))
 
 
 def relative_time(at_ms: int, day: str = "") -> Markup:
@@ -70,8 +72,8 @@ def precise_time(at_ms: int) -> Markup:
     moment = datetime.fromtimestamp(at_ms / 1000, current_time_zone())
     clock = _clock(moment, _locale(), "medium")
     if abs(now_ms() - at_ms) < _HOUR_MS:
-        return _time_element(at_ms, f"{clock}, {describe_time(at_ms)}")
-    return _time_element(at_ms, f"{format_date(moment, 'medium', _locale())}, {clock}")
+        return _time_element(at_ms, _join(clock, describe_time(at_ms)))
+    return _time_element(at_ms, _join(format_date(moment, "medium", _locale()), clock))
 
 
 def clock_time(at_ms: int) -> Markup:
@@ -81,6 +83,12 @@ def clock_time(at_ms: int) -> Markup:
     return _time_element(at_ms, _clock(datetime.fromtimestamp(at_ms / 1000, current_time_zone()), _locale()))
 
 
+def local_time(at_ms: int, zone: ZoneInfo) -> str:
+    """“Saturday, 14:32”."""
+    moment = datetime.fromtimestamp(at_ms / 1000, zone)
+    return _join(format_date(moment, "EEEE", _locale()), f"{moment:%H:%M}")
+
+
 def _clock(moment: datetime, locale: Locale, length: str = "short") -> str:
     """With an ordinary space before AM and PM; `<time>` elements do not break."""
     return format_time(moment, length, locale=locale).replace("\u202f", " ")
@@ -88,10 +96,14 @@ def _clock(moment: datetime, locale: Locale, length: str = "short") -> str:
 
 def _time_element(at_ms: int, text: str) -> Markup:
     moment = datetime.fromtimestamp(at_ms / 1000, current_time_zone())
-    absolute = f"{format_date(moment, 'full', _locale())}, {_clock(moment, _locale(), 'medium')} {moment:%Z}"
+    absolute = _join(format_date(moment, "full", _locale()), f"{_clock(moment, _locale(), 'medium')} {moment:%Z}")
     iso = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, absolute, text)
 
 
+def _join(first: str, second: str) -> str:
+    return _("%(first)s, %(second)s", first=first, second=second)
+
+
 def _locale() -> Locale:
-    return locale_of(settings().region)
+    return locale_of(current_language().code, settings().region)

@@ -8,7 +8,7 @@ from portal.accounts.tables.accounts import Account
 from portal.web.template_filters import count_noun
 from portal.web.time_display import format_relative_time, locale_of
 
-NEW_YORK, US = ZoneInfo("America/New_York"), locale_of("US")
+NEW_YORK, US = ZoneInfo("America/New_York"), locale_of("en", "US")
 NOW = 1_773_945_000_000  # Thursday 19 March 2026, 14:30 in New York
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
@@ -44,7 +44,7 @@ def test_today_follows_the_readers_time_zone() -> None:
     [("GB", "16 Mar, 14:30"), ("AU", "16 Mar, 2:30 pm"), ("DE", "16 Mar, 14:30"), ("XQ", "Mar 16, 2:30 PM")],
 )
 def test_dates_follow_the_locale_of_the_region(region: str, label: str) -> None:
-    assert format_relative_time(NOW - 3 * DAY, NOW, NEW_YORK, locale_of(region)) == label
+    assert format_relative_time(NOW - 3 * DAY, NOW, NEW_YORK, locale_of("en", region)) == label
 
 
 def test_counts_have_separators_and_nouns() -> None:

@@ -4,38 +4,20 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from werkzeug.routing import Rule
 
 from bin.programs import VNU_JAR, find_program
 from portal.consent import background_imports
 from portal.consent.tables.import_tasks import ImportTaskKind
 from portal.core.actor import SHELL_ACTOR
 from portal.web.template_filters import html_attributes
-from tests.support.web_client import NOW_MS, PUBLIC_URL, WebClient
+from tests.support.page_walk import visit_every_page
+from tests.support.web_client import NOW_MS, WebClient
 
 JAVA = find_program("java")
-PAGES_FOR_BOTH = (
-    "/MyAccount/PhoneNumbers?add=1",
-    "/Admin/Sends/new?template=notice",
-    "/Admin/Consent?q=olive",
-    "/nowhere",
-)
-VALUES = {
-    "number": "+12025550101",
-    "name": "SmsGatewaySettings",
-    "key": "sign-in-notice",
-    "form": "print",
-    "_step": "doctor",
-    "token": "x",
-    "job_id": "drain-sms",
-    "filename": "portal.css",
-}
 FRAGMENT = (
     '<!doctype html><html lang="en"><head><title>A fragment</title></head>'
     "<body><h1>A fragment</h1><main>{}</main></body></html>"
@@ -47,49 +29,10 @@ IGNORED_MESSAGES = re.compile(
 """htmx adds attributes of its own, and email clients support tables better than CSS."""
 
 
-class Forms(HTMLParser):
-    """The POST forms of a page: action and field values."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.forms: list[tuple[str, dict[str, str]]] = []
-        self._inside = False
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = {name: value or "" for name, value in attrs}
-        if tag == "form":
-            self._inside = attributes.get("method") == "post"
-            if self._inside:
-                self.forms.append((attributes.get("action", ""), {}))
-        elif self._inside and "name" in attributes and tag in ("input", "select", "textarea", "button"):
-            hidden = attributes.get("type") == "hidden"
-            self.forms[-1][1].setdefault(attributes["name"], attributes.get("value", "") if hidden else "")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "form":
-            self._inside = False
-
-
 @pytest.fixture
 def html_folder(tmp_path: Path) -> Path:
     (tmp_path / "pages").mkdir()
     return tmp_path / "pages"
-
-
-def addresses(app: Flask) -> Iterator[str]:
-    for rule in app.url_map.iter_rules():
-        if "GET" in (rule.methods or set()) and rule.endpoint not in ("static", "security.logout"):
-            yield _filled(rule)
-    yield from PAGES_FOR_BOTH
-
-
-def _filled(rule: Rule) -> str:
-    return re.sub(r"<(\w+:|[^<>]*\):)?(\w+)>", lambda match: _value(match[1] or "", match[2]), rule.rule)
-
-
-def _value(converter: str, name: str) -> str:
-    return "1" if converter == "id:" else VALUES.get(name, "1")
 
 
 def save_page(folder: Path, where: str, page: str) -> None:
@@ -104,24 +47,6 @@ def save_page(folder: Path, where: str, page: str) -> None:
 def _wrapped(fragment: str) -> str:
     around = "<table>{}</table>" if ROW.match(fragment) else "{}"
     return FRAGMENT.replace("{}", around.replace("{}", fragment))
-
-
-def visit_every_page(visitor: WebClient, app: Flask, folder: Path, role: str, send_forms: bool) -> None:
-    """Visit every page, then submit every form without input, which shows its errors."""
-    forms: dict[str, dict[str, str]] = {}
-    for address in addresses(app):
-        response = visitor.get(address)
-        assert response.status_code != 500, address
-        if response.mimetype == "text/html" and response.text:
-            save_page(folder, f"{role}{address}", response.text)
-            forms |= {action or address: fields for action, fields in Forms(response.text).forms}
-    for action, fields in forms.items() if send_forms else ():
-        if "SignOut" in action or "logout" in action:
-            continue
-        response = visitor.post_without_token(action.removeprefix(PUBLIC_URL), fields)
-        assert response.status_code != 500, action
-        if response.mimetype == "text/html" and response.text and response.status_code != 302:
-            save_page(folder, f"{role}-sent-{action}", response.text)
 
 
 @pytest.mark.skipif(JAVA is None or not VNU_JAR.exists(), reason="needs Java and vnu.jar (bin/test_tools.py)")
@@ -142,7 +67,8 @@ def test_every_page_is_valid_html(
         if texts == "on":
             request.getfixturevalue("sms_enabled")
         for role, person in people.items():
-            visit_every_page(person, web_app, html_folder, f"{texts}-{role}", texts == "on")
+            for address, page in visit_every_page(person, web_app, send_forms=texts == "on"):
+                save_page(html_folder, f"{texts}-{role}{address}", page)
     pages = sorted(html_folder.glob("*.html"))
     assert len(pages) > 100
     assert [page.name for page in pages if re.search(r'="(?:False|True|None)"', page.read_text())] == []

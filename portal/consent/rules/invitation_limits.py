@@ -8,16 +8,18 @@ from phonenumbers import PhoneNumberType
 
 from portal.consent.rules.consent_state import EventKind
 from portal.core.rules.phone import is_in_countries, parse_international
+from portal.core.translation import N_, join_words
+from portal.core.translation import gettext as _
 from portal.gateways.rules.twilio_magic_numbers import is_magic_number
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
 DAY_MS = 24 * _HOUR_MS
-_INELIGIBLE_TYPES = {
-    PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
-    PhoneNumberType.SHARED_COST: "a shared-cost number",
-    PhoneNumberType.PAGER: "a pager",
-    PhoneNumberType.VOICEMAIL: "a voicemail number",
+_TYPE_PROBLEMS = {
+    PhoneNumberType.PREMIUM_RATE: N_("This is a premium-rate number: it cannot be invited. Use a mobile number."),
+    PhoneNumberType.SHARED_COST: N_("This is a shared-cost number: it cannot be invited. Use a mobile number."),
+    PhoneNumberType.PAGER: N_("This is a pager: it cannot be invited. Use a mobile number."),
+    PhoneNumberType.VOICEMAIL: N_("This is a voicemail number: it cannot be invited. Use a mobile number."),
 }
 _REQUEST_KINDS = (EventKind.INVITED, EventKind.REQUESTED)
 
@@ -39,13 +41,13 @@ def rate_limits(daily_limit: int, by_admin: bool, without_invitation: bool = Fal
     A request `without_invitation` texts nobody, so the limits that protect phones do not apply to it.
     """
     phone_limits = (
-        RateLimit("number", 1, 10 * _MINUTE_MS, "This number was invited a moment ago."),
-        RateLimit("number", 3, DAY_MS, "This number was invited three times within a day."),
-        RateLimit("", daily_limit, DAY_MS, "The portal has sent all of today’s invitations."),
+        RateLimit("number", 1, 10 * _MINUTE_MS, _("This number was invited a moment ago.")),
+        RateLimit("number", 3, DAY_MS, _("This number was invited three times within a day.")),
+        RateLimit("", daily_limit, DAY_MS, _("The portal has sent all of today’s invitations.")),
     )
     requester_limits = (
-        RateLimit("account_id", 10, DAY_MS, "This account has asked for many invitations today.", _REQUEST_KINDS),
-        RateLimit("ip", 20, _HOUR_MS, "Many invitations were requested from your internet address.", _REQUEST_KINDS),
+        RateLimit("account_id", 10, DAY_MS, _("This account has asked for many invitations today."), _REQUEST_KINDS),
+        RateLimit("ip", 20, _HOUR_MS, _("Many invitations were requested from your internet address."), _REQUEST_KINDS),
     )
     return (*(() if without_invitation else phone_limits), *(() if by_admin else requester_limits))
 
@@ -70,28 +72,23 @@ def number_ineligibility(number: str, countries: Sequence[str], test_mode: bool)
         return None
     parsed = parse_international(number)
     if parsed is None:
-        return "This is not a phone number."
-    type_label = _INELIGIBLE_TYPES.get(phonenumbers.number_type(parsed))
-    if type_label is not None:
-        return f"This is {type_label}: it cannot be invited. Use a mobile number."
+        return _("This is not a phone number.")
+    if problem := _TYPE_PROBLEMS.get(phonenumbers.number_type(parsed)):
+        return _(problem)
     if not is_in_countries(number, countries):
-        return f"Texts go to numbers in {_country_list(countries)} only, and this one is not."
+        names = join_words([_(_COUNTRY_NAMES.get(country, country)) for country in countries])
+        return _("Texts go to numbers in %(countries)s only, and this one is not.", countries=names)
     return None
 
 
-def _country_list(countries: Sequence[str]) -> str:
-    names = [_COUNTRY_NAMES.get(country, country) for country in countries]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 _COUNTRY_NAMES: Mapping[str, str] = {
-    "US": "the United States",
-    "CA": "Canada",
-    "GB": "the United Kingdom with its islands",
-    "AU": "Australia",
-    "DE": "Germany",
-    "FR": "France",
-    "IE": "Ireland",
-    "MX": "Mexico",
-    "NZ": "New Zealand",
+    "US": N_("the United States"),
+    "CA": N_("Canada"),
+    "GB": N_("the United Kingdom with its islands"),
+    "AU": N_("Australia"),
+    "DE": N_("Germany"),
+    "FR": N_("France"),
+    "IE": N_("Ireland"),
+    "MX": N_("Mexico"),
+    "NZ": N_("New Zealand"),
 }

@@ -6,6 +6,8 @@ conflicting event is stored and changes nothing (docs/reliability.md#states-only
 
 from enum import StrEnum
 
+from portal.core.translation import N_
+
 
 class StateGroup(StrEnum):
     """The groups that progress counts show, in the order in which a message passes through them, with their labels."""
@@ -17,15 +19,15 @@ class StateGroup(StrEnum):
         group._value_, group.label = value, label
         return group
 
-    WAITING = "waiting", "Waiting"
-    SENDING = "sending", "Being sent"
-    ACCEPTED = "accepted", "On their way"
-    NO_RECEIPT = "no_receipt", "Final status not reported"
-    DELIVERED = "delivered", "Delivered"
-    FAILED = "failed", "Not delivered"
-    SIMULATED = "simulated", "Simulated"
-    CANCELED = "canceled", "Cancelled"
-    SKIPPED = "skipped", "Email only"
+    WAITING = "waiting", N_("Waiting")
+    SENDING = "sending", N_("Being sent")
+    ACCEPTED = "accepted", N_("On their way")
+    NO_RECEIPT = "no_receipt", N_("Final status not reported")
+    DELIVERED = "delivered", N_("Delivered")
+    FAILED = "failed", N_("Not delivered")
+    SIMULATED = "simulated", N_("Simulated")
+    CANCELED = "canceled", N_("Cancelled")
+    SKIPPED = "skipped", N_("Email only")
 
 
 class DeliveryState(StrEnum):
@@ -44,25 +46,25 @@ class DeliveryState(StrEnum):
         state._value_, state.label, state.tone, state.rank, state.group = value, label, tone, rank, group
         return state
 
-    READY = "ready", "Waiting to be sent", "wait", 0, StateGroup.WAITING
-    DEFERRED = "deferred", "Waiting for the end of quiet hours", "wait", 0, StateGroup.WAITING
-    PAUSED = "paused", "Paused", "wait", 0, StateGroup.WAITING
-    SENDING = "sending", "Being sent", "wait", 1, StateGroup.SENDING
-    UNKNOWN = "unknown", "Sent, outcome not known yet", "wait", 2, StateGroup.SENDING
-    ACCEPTED = "accepted", "Accepted for delivery", "wait", 3, StateGroup.ACCEPTED
-    SENT = "sent", "Sent to the carrier", "wait", 4, StateGroup.ACCEPTED
-    NO_RECEIPT = "no_receipt", "Final status not reported", "off", 5, StateGroup.NO_RECEIPT
-    HANDED_OFF = "handed_off", "Sent", "ok", 9, StateGroup.DELIVERED
-    DELIVERED = "delivered", "Delivered", "ok", 9, StateGroup.DELIVERED
-    UNDELIVERED = "undelivered", "Not delivered", "bad", 9, StateGroup.FAILED
-    FAILED = "failed", "Not delivered", "bad", 9, StateGroup.FAILED
-    REJECTED = "rejected", "Rejected", "bad", 9, StateGroup.FAILED
-    OPTED_OUT = "opted_out", "Opted out", "off", 9, StateGroup.SKIPPED
-    SKIPPED = "skipped", "Email only", "off", 9, StateGroup.SKIPPED
-    CANCELED = "canceled", "Cancelled", "off", 9, StateGroup.CANCELED
-    SIMULATED = "simulated", "Simulated: accepted", "off", 9, StateGroup.SIMULATED
-    SIMULATED_REJECTED = "simulated_rejected", "Simulated: rejected", "off", 9, StateGroup.SIMULATED
-    EXPIRED = "expired", "Given up", "bad", 9, StateGroup.FAILED
+    READY = "ready", N_("Waiting to be sent"), "wait", 0, StateGroup.WAITING
+    DEFERRED = "deferred", N_("Waiting for the end of quiet hours"), "wait", 0, StateGroup.WAITING
+    PAUSED = "paused", N_("Paused"), "wait", 0, StateGroup.WAITING
+    SENDING = "sending", N_("Being sent"), "wait", 1, StateGroup.SENDING
+    UNKNOWN = "unknown", N_("Sent, outcome not known yet"), "wait", 2, StateGroup.SENDING
+    ACCEPTED = "accepted", N_("Accepted for delivery"), "wait", 3, StateGroup.ACCEPTED
+    SENT = "sent", N_("Sent to the carrier"), "wait", 4, StateGroup.ACCEPTED
+    NO_RECEIPT = "no_receipt", N_("Final status not reported"), "off", 5, StateGroup.NO_RECEIPT
+    HANDED_OFF = "handed_off", N_("Sent"), "ok", 9, StateGroup.DELIVERED
+    DELIVERED = "delivered", N_("Delivered"), "ok", 9, StateGroup.DELIVERED
+    UNDELIVERED = "undelivered", N_("Not delivered"), "bad", 9, StateGroup.FAILED
+    FAILED = "failed", N_("Not delivered"), "bad", 9, StateGroup.FAILED
+    REJECTED = "rejected", N_("Rejected"), "bad", 9, StateGroup.FAILED
+    OPTED_OUT = "opted_out", N_("Opted out"), "off", 9, StateGroup.SKIPPED
+    SKIPPED = "skipped", N_("Email only"), "off", 9, StateGroup.SKIPPED
+    CANCELED = "canceled", N_("Cancelled"), "off", 9, StateGroup.CANCELED
+    SIMULATED = "simulated", N_("Simulated: accepted"), "off", 9, StateGroup.SIMULATED
+    SIMULATED_REJECTED = "simulated_rejected", N_("Simulated: rejected"), "off", 9, StateGroup.SIMULATED
+    EXPIRED = "expired", N_("Given up"), "bad", 9, StateGroup.FAILED
 
     @property
     def final(self) -> bool:
@@ -71,7 +73,7 @@ class DeliveryState(StrEnum):
 
 STATES: dict[str, DeliveryState] = {state.value: state for state in DeliveryState}
 GROUPS: dict[str, str] = {group: group.label for group in StateGroup}
-_EMAIL_GROUPS = {**GROUPS, StateGroup.DELIVERED: "Sent", StateGroup.SKIPPED: "Not sent"}
+_EMAIL_GROUPS = {**GROUPS, StateGroup.DELIVERED: N_("Sent"), StateGroup.SKIPPED: N_("Not sent")}
 
 
 def group_labels(channel: str) -> dict[str, str]:

@@ -9,6 +9,8 @@ from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResu
 
 from portal.core.rules import text_input
 from portal.core.rules.time_zones import is_timezone
+from portal.core.translation import gettext as _
+from portal.core.translation import ngettext
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 """ITU-T E.164: a plus, a country code, at most 15 digits."""
@@ -89,11 +91,11 @@ def parse_search_phone(text: str, region: str) -> str:
 def _parse_verified(typed: str, region: str) -> str:
     text = _PHONE_LABEL.sub("", text_input.clean_code(typed))
     if not text:
-        raise PhoneError("Enter a phone number.")
+        raise PhoneError(_("Enter a phone number."))
     number = _parse(text, region)
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     if number.extension:
-        raise PhoneError("Leave out the extension: texts cannot reach it.")
+        raise PhoneError(_("Leave out the extension: texts cannot reach it."))
     if any(character.isalpha() for character in text):
         raise _letters_error(text, number, e164)
     if phonenumbers.is_valid_number(number):
@@ -101,10 +103,16 @@ def _parse_verified(typed: str, region: str) -> str:
     if not _is_plausible(number):
         country = phonenumbers.region_code_for_country_code(number.country_code or 0) or region
         raise PhoneError(
-            f"This is not a valid {country} number: check the digits, or start with + and the country code."
+            _(
+                "This is not a valid %(country)s number: check the digits, or start with + and the country code.",
+                country=country,
+            )
         )
     raise UnlistedNumber(
-        f"{_format_international(number)} is in no known range: it is new, or a digit is wrong. Check every digit.",
+        _(
+            "%(number)s is in no known range: it is new, or a digit is wrong. Check every digit.",
+            number=_format_international(number),
+        ),
         e164,
     )
 
@@ -113,18 +121,31 @@ def _parse(text: str, region: str) -> phonenumbers.PhoneNumber:
     try:
         return phonenumbers.parse(text, region)
     except NumberParseException as error:
-        raise PhoneError(f"This is not a phone number. Write it like {example_phone(region)}.") from error
+        raise PhoneError(
+            _("This is not a phone number. Write it like %(example)s.", example=example_phone(region))
+        ) from error
 
 
 def _letters_error(text: str, number: phonenumbers.PhoneNumber, e164: str) -> PhoneError:
     """Convert a vanity number to digits for confirmation, but never guess a letter that looks like a digit."""
     if _VANITY.match(text) and set(filter(str.isalpha, text)) - _DIGIT_LOOKALIKES and _is_plausible(number):
         return VanityNumber(
-            f"With its letters as digits this is {_format_international(number)}. Check every digit.", e164
+            _(
+                "With its letters as digits this is %(number)s. Check every digit.",
+                number=_format_international(number),
+            ),
+            e164,
         )
     from_letter = itertools.dropwhile(lambda character: not character.isalpha(), text)
     letters = "".join(itertools.takewhile(str.isalpha, from_letter))
-    return PhoneError(f"Write digits only: “{letters}” {'is a letter' if len(letters) == 1 else 'are letters'}.")
+    return PhoneError(
+        ngettext(
+            "Write digits only: “%(letters)s” is a letter.",
+            "Write digits only: “%(letters)s” are letters.",
+            len(letters),
+            letters=letters,
+        )
+    )
 
 
 def _is_plausible(number: phonenumbers.PhoneNumber) -> bool:

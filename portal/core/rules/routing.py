@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from portal.core.translation import N_
+
 
 class Reason(StrEnum):
     """Why a text is not sent, or not yet. Rows store the value; people read `label`."""
@@ -33,18 +35,18 @@ class Reason(StrEnum):
 
 
 _REASON_LABELS = {
-    Reason.FEATURE_OFF: "Texts are switched off",
-    Reason.TEMPLATE_EMAIL_ONLY: "This template is sent by email only",
-    Reason.NO_NUMBER: "No phone number on the account",
-    Reason.NOT_OPTED_IN: "No phone number on the account is enabled for texts",
-    Reason.STOPPED: "The recipient replied STOP; only START from that phone turns texts on again",
-    Reason.OTHER_ACCOUNT_RECEIVES: "The phone number receives texts for another account",
-    Reason.UNREACHABLE: "The phone number cannot receive texts",
-    Reason.NOT_CONFIGURED: "The SMS gateway is not set up",
-    Reason.QUIET_HOURS: "Waiting for the end of quiet hours",
-    Reason.EXPIRED: "The text expired before it could be sent",
-    Reason.DUPLICATE_WELCOME: "The same welcome was sent a short while ago",
-    Reason.MODE_CHANGED: "Test mode changed before this test text was sent",
+    Reason.FEATURE_OFF: N_("Texts are switched off"),
+    Reason.TEMPLATE_EMAIL_ONLY: N_("This template is sent by email only"),
+    Reason.NO_NUMBER: N_("No phone number on the account"),
+    Reason.NOT_OPTED_IN: N_("No phone number on the account is enabled for texts"),
+    Reason.STOPPED: N_("The recipient replied STOP; only START from that phone turns texts on again"),
+    Reason.OTHER_ACCOUNT_RECEIVES: N_("The phone number receives texts for another account"),
+    Reason.UNREACHABLE: N_("The phone number cannot receive texts"),
+    Reason.NOT_CONFIGURED: N_("The SMS gateway is not set up"),
+    Reason.QUIET_HOURS: N_("Waiting for the end of quiet hours"),
+    Reason.EXPIRED: N_("The text expired before it could be sent"),
+    Reason.DUPLICATE_WELCOME: N_("The same welcome was sent a short while ago"),
+    Reason.MODE_CHANGED: N_("Test mode changed before this test text was sent"),
 }
 
 

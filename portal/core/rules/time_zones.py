@@ -4,6 +4,8 @@ from functools import lru_cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
+from portal.core.translation import gettext as _
+
 _CONTINENTS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 _EXCLUDED_NAMES = frozenset({"Factory"})
 """tzdata's placeholder for an unconfigured host. A host's own names (localtime, posix/…) are not in the list."""
@@ -20,7 +22,7 @@ def timezone_or_utc(name: str) -> ZoneInfo:
 
 def timezone_problem(text: str) -> str | None:
     """What is wrong with a time zone name; None if it is valid."""
-    return None if is_timezone(text) else "There is no such time zone. Use a name such as America/New_York."
+    return None if is_timezone(text) else _("There is no such time zone. Use a name such as America/New_York.")
 
 
 def timezone_choices() -> list[str]:

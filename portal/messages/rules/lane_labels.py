@@ -2,20 +2,30 @@
 
 from portal.core.rules.lanes import Lane
 from portal.core.rules.phone import mask_phone
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 
-CHANNELS = {"sms": "texts", "email": "emails"}
+CHANNELS = ("sms", "email")
 LANE_NAMES: dict[int, str] = {Lane.URGENT: "urgent", Lane.BULK: "bulk"}
+_LABELS: dict[tuple[str, int], str] = {
+    ("sms", Lane.URGENT): N_("urgent texts"),
+    ("sms", Lane.BULK): N_("bulk texts"),
+    ("email", Lane.URGENT): N_("urgent emails"),
+    ("email", Lane.BULK): N_("bulk emails"),
+}
 
 
 def lane_label(channel: str, lane: int) -> str:
     """For example “urgent texts”."""
-    return f"{LANE_NAMES[lane]} {CHANNELS[channel]}"
+    return _(_LABELS[channel, lane])
 
 
 def override_opted_out_message(number: str) -> str:
     """Say why no text can go to the override number, and how to fix it."""
-    fix = "Text START from that phone, or choose another number."
-    return f"{mask_phone(number)} replied STOP, so it may not be texted. {fix}"
+    return _(
+        "%(number)s replied STOP, so it may not be texted. Text START from that phone, or choose another number.",
+        number=mask_phone(number),
+    )
 
 
 def lane_key(channel: str, lane: int) -> str:
@@ -23,4 +33,4 @@ def lane_key(channel: str, lane: int) -> str:
     return f"{channel} {LANE_NAMES[lane]}"
 
 
-LANE_LABELS_BY_KEY = {lane_key(channel, lane): lane_label(channel, lane) for channel in CHANNELS for lane in LANE_NAMES}
+LANE_LABELS_BY_KEY = {lane_key(*lane): label for lane, label in _LABELS.items()}

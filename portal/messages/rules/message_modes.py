@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from portal.core.rules.routing import SIMULATED_MODES, Mode
+from portal.core.translation import gettext as _
+from portal.core.translation import ngettext
 
 
 @dataclass(frozen=True)
@@ -57,38 +59,55 @@ def is_redirected_or_simulated(texts: Mode, emails: EmailRoute) -> bool:
 
 def describe_send_effect(emails: int, texts: int, mode: Mode, route: EmailRoute) -> str:
     """For example “12 emails and 5 texts” or “12 emails for real; 5 texts simulated”."""
-    email_count, text_count = _counted(emails, "email"), _counted(texts, "text")
     if not is_redirected_or_simulated(mode, route):
-        return f"{email_count} and {text_count}" if texts else email_count
-    parts = [f"{email_count} {email_effect(route)}"]
-    return "; ".join([*parts, f"{text_count} {text_effect(mode)}"] if texts else parts)
+        email_count = ngettext("%(num)s email", "%(num)s emails", emails)
+        text_count = ngettext("%(num)s text", "%(num)s texts", texts)
+        return _("%(emails)s and %(texts)s", emails=email_count, texts=text_count) if texts else email_count
+    email_effect = _describe_emails(emails, route)
+    if not texts:
+        return email_effect
+    return _("%(emails)s; %(texts)s", emails=email_effect, texts=_describe_texts(texts, mode))
 
 
-def email_effect(route: EmailRoute) -> str:
+def _describe_emails(count: int, route: EmailRoute) -> str:
     if route.has_no_destination:
-        return "held until there is an override address"
-    return "to the override address" if route.override_on else "for real"
+        return ngettext(
+            "%(num)s email held until there is an override address",
+            "%(num)s emails held until there is an override address",
+            count,
+        )
+    if route.override_on:
+        return ngettext("%(num)s email to the override address", "%(num)s emails to the override address", count)
+    return ngettext("%(num)s email for real", "%(num)s emails for real", count)
 
 
-def text_effect(mode: Mode) -> str:
+def _describe_texts(count: int, mode: Mode) -> str:
     if mode in SIMULATED_MODES:
-        return "simulated"
-    return {Mode.OVERRIDE: "to the override number", Mode.OFF: "not sent"}.get(mode, "for real")
+        return ngettext("%(num)s text simulated", "%(num)s texts simulated", count)
+    if mode == Mode.OVERRIDE:
+        return ngettext("%(num)s text to the override number", "%(num)s texts to the override number", count)
+    if mode == Mode.OFF:
+        return ngettext("%(num)s text not sent", "%(num)s texts not sent", count)
+    return ngettext("%(num)s text for real", "%(num)s texts for real", count)
+
+
+def describe_email_route(route: EmailRoute) -> str:
+    if route.has_no_destination:
+        return _("Emails are held until there is an override address.")
+    return _("Emails go to the override address.") if route.override_on else _("Emails leave for real.")
 
 
 def describe_mode_effect(mode: Mode, route: EmailRoute) -> str:
-    """For example “Emails leave for real; texts are simulated.”"""
-    emails = {"for real": "leave for real", "to the override address": "go to the override address"}
-    texts = {"for real": "leave for real", "simulated": "are simulated", "not sent": "are switched off"}
-    for_emails, for_texts = email_effect(route), text_effect(mode)
-    return f"Emails {emails.get(for_emails, f'are {for_emails}')}; texts {texts.get(for_texts, f'go {for_texts}')}."
+    """For example “Emails leave for real. Texts are simulated.”"""
+    if mode in SIMULATED_MODES:
+        texts = _("Texts are simulated.")
+    else:
+        effects = {Mode.OVERRIDE: _("Texts go to the override number."), Mode.OFF: _("Texts are switched off.")}
+        texts = effects.get(mode, _("Texts leave for real."))
+    return f"{describe_email_route(route)} {texts}"
 
 
 def mask_email_address(address: str) -> str:
     """o•••@example.org: just enough to recognise one’s own address."""
     local, _at, domain = address.rpartition("@")
     return f"{local[:1]}•••@{domain}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

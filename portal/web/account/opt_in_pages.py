@@ -13,6 +13,7 @@ from portal.consent import account_phones, invitations
 from portal.content.content_blocks import RenderedBlock
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
+from portal.core.translation import gettext as _
 from portal.web.account import phone_number_form
 from portal.web.account.phone_number_form import InvitationForm, NumberContext, display_phone
 from portal.web.layout import is_sms_visible
@@ -88,7 +89,7 @@ def confirm_reachable(number_context: NumberContext, number_id: int) -> Response
     row = phone_number_form.find_row(number_context, number_id)
     if row is not None and row.status is not None and row.status.action == "confirm":
         account_phones.confirm_number(number_id, number_context.account.id, number_context.actor, now_ms())
-    flash("Thank you. Texts go to this number again.", "info")
+    flash(_("Thank you. Texts go to this number again."), "info")
     return redirect(number_context.list_url, 303)
 
 
@@ -122,7 +123,10 @@ def _render_prompt(number_context: NumberContext, prompt: InvitationPrompt, stat
 def _render_invited(number_context: NumberContext, number_id: int, number: str) -> ResponseReturnValue:
     if is_htmx_request():
         return _render_status(number_context, number_id)
-    message = f"The invitation is on its way to {display_phone(number)}. Texts begin once that phone replies START."
+    message = _(
+        "The invitation is on its way to %(number)s. Texts begin once that phone replies START.",
+        number=display_phone(number),
+    )
     flash(message, "info")
     return redirect(number_context.list_url, 303)
 

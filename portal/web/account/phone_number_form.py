@@ -19,6 +19,7 @@ from portal.core.actor import Actor
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.rules.phone import format_phone
+from portal.core.translation import lazy_gettext
 from portal.settings.live_gateway import sending_number_label
 from portal.web.access import has_role
 from portal.web.base_form import PhoneForm, PortalForm
@@ -31,7 +32,7 @@ _HOUR_MS = 3_600_000
 
 
 class NewNumberForm(PhoneForm):
-    label = StringField("Label (optional)")
+    label = StringField(lazy_gettext("Label (optional)"))
 
 
 class InvitationForm(PortalForm):
@@ -41,7 +42,7 @@ class InvitationForm(PortalForm):
 
 
 class NumberLabelForm(PortalForm):
-    label = StringField("Label")
+    label = StringField(lazy_gettext("Label"))
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,6 @@ class NumberContext:
         return self.url(self.list_view)
 
     @property
-    def possessive(self) -> str:
-        return "your" if self.is_own else "this"
-
-    @property
     def acts_for_other(self) -> bool:
         """Whether an administrator acts for somebody else."""
         return bool(self.account.id != current_user.id)
@@ -88,7 +85,7 @@ class PhoneNumberRow:
     label_form: NumberLabelForm
     status: NumberStatus | None
     other_phones: list[PhoneNumber]
-    since_prefix: str = ""
+    is_over_an_hour_old: bool = False
     poll_seconds: int | None = None
 
     @property
@@ -158,9 +155,9 @@ def _build_rows(phones: list[PhoneNumber], label_forms: Mapping[int, NumberLabel
     return rows
 
 
-def _poll_schedule(status: NumberStatus | None, now: int) -> tuple[str, int | None]:
-    """The word before the time (none in the first hour, which reads “3 minutes ago”), and seconds between polls."""
+def _poll_schedule(status: NumberStatus | None, now: int) -> tuple[bool, int | None]:
+    """Whether the status is over an hour old (until then its time reads “3 minutes ago”), and seconds between polls."""
     if status is None or status.since_ms is None:
-        return "", None
+        return False, None
     age_ms = now - status.since_ms
-    return "since" if age_ms >= _HOUR_MS else "", poll_interval_seconds(age_ms) if status.pending else None
+    return age_ms >= _HOUR_MS, poll_interval_seconds(age_ms) if status.pending else None

@@ -13,6 +13,7 @@ from portal.consent.recording import consent_state_of
 from portal.consent.rules.consent_state import open_requests
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
+from portal.core.translation import gettext as _
 from portal.web.access import allow
 from portal.web.account import opt_in_pages
 from portal.web.account.phone_number_form import (
@@ -46,9 +47,11 @@ def _add(number_context: NumberContext) -> ResponseReturnValue:
         account_phones.add_number(account_id, form.number.data, form.label.data, now_ms(), form.confirmed_phone.data)
     except InvalidInput as error:
         return number_context.render_list(build_forms(number_context, form.with_errors(error)))
-    message = f"The number is now on {'your' if number_context.is_own else 'the'} account."
-    hint = " To get texts there too, choose “Enable texts…” next to it." if is_sms_visible() else ""
-    return _redirect(number_context, message + hint)
+    message = (
+        _("The number is now on your account.") if number_context.is_own else _("The number is now on the account.")
+    )
+    hint = _("To get texts there too, choose “Enable texts…” next to it.") if is_sms_visible() else ""
+    return _redirect(number_context, f"{message} {hint}".rstrip())
 
 
 def _relabel(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
@@ -57,7 +60,7 @@ def _relabel(number_context: NumberContext, number_id: int) -> ResponseReturnVal
         account_phones.relabel_number(phone.id, phone.account_id, form.label.data)
     except InvalidInput as error:
         return number_context.render_list(build_forms(number_context, None, {number_id: form.with_errors(error)}))
-    return _redirect(number_context, "Label saved.")
+    return _redirect(number_context, _("Label saved."))
 
 
 def _confirm_removal(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
@@ -78,8 +81,8 @@ def _confirm_removal(number_context: NumberContext, number_id: int) -> ResponseR
 def _remove(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
     phone = _phone_or_404(number_context, number_id)
     account_phones.remove_number(phone.id, phone.account_id, number_context.actor, now_ms())
-    owner = "your" if number_context.is_own else "the"
-    return _redirect(number_context, f"The number was removed from {owner} account.")
+    own, other = _("The number was removed from your account."), _("The number was removed from the account.")
+    return _redirect(number_context, own if number_context.is_own else other)
 
 
 _VIEWS: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (

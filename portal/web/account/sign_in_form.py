@@ -15,13 +15,15 @@ from portal.accounts.authentication import authenticate
 from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.extensions import db
+from portal.core.translation import N_, lazy_gettext, ngettext
+from portal.core.translation import gettext as _
 from portal.web.account import known_devices
 from portal.web.base_form import PortalForm
 from portal.web.redirect_targets import safe_redirect_target
 from portal.web.request_input import parse_id
 
 _CHOICE_SESSION_KEY, _CHOICE_SECONDS = "accounts_to_choose", 300
-_WRONG_CREDENTIALS = (
+_WRONG_CREDENTIALS = N_(
     "The email or account number and the password do not match. If several accounts share your email, "
     "use the account number."
 )
@@ -30,12 +32,14 @@ _log = structlog.get_logger(__name__)
 
 class NameForm(PortalForm):
     email = StringField(
-        "Email or account number", [DataRequired("Enter your email or account number.")], filters=[str.strip]
+        lazy_gettext("Email or account number"),
+        [DataRequired(lazy_gettext("Enter your email or account number."))],
+        filters=[str.strip],
     )
 
 
 class SignInForm(NameForm):
-    password = PasswordField("Password", validators=[DataRequired("Enter your password.")])
+    password = PasswordField(lazy_gettext("Password"), [DataRequired(lazy_gettext("Enter your password."))])
     next = HiddenField()
 
 
@@ -53,7 +57,7 @@ def sign_in() -> ResponseReturnValue:
         return _page(form)
     account_ids = _authenticate(form)
     if not account_ids:
-        form.form_errors.append(_WRONG_CREDENTIALS)
+        form.form_errors.append(_(_WRONG_CREDENTIALS))
         return _page(form)
     return _start_session(account_ids[0], target) if len(account_ids) == 1 else _offer_accounts(account_ids, target)
 
@@ -63,22 +67,28 @@ def choose_account() -> ResponseReturnValue:
     offered = _offered_accounts()
     if not offered:
         session.pop(_CHOICE_SESSION_KEY, None)
-        flash("Your time to choose ran out. Sign in again.", "info")
+        flash(_("Your time to choose ran out. Sign in again."), "info")
         return redirect(url_for("security.login"))
     if request.method == "GET":
         return render_template("security/choose_account.html", accounts=offered)
     account_id = AccountChoiceForm().account.data
     chosen = next((account for account in offered if account.id == account_id), None)
     if chosen is None:
-        return render_template("security/choose_account.html", accounts=offered, error="Choose an account."), 422
+        return render_template("security/choose_account.html", accounts=offered, error=_("Choose an account.")), 422
     return _start_session(chosen.id, safe_redirect_target(session.pop(_CHOICE_SESSION_KEY)["next"]))
 
 
 def _authenticate(form: SignInForm) -> tuple[int, ...]:
     result = authenticate(form.email.data, form.password.data, known_devices.current_client(), now_ms())
     if result.retry_after_ms:
-        abort(429, description=f"Wait {result.retry_after_ms // 1000 + 1:,} seconds, then try again.")
+        abort(429, description=wait_message(result.retry_after_ms))
     return result.account_ids
+
+
+def wait_message(wait_ms: int) -> str:
+    return ngettext(
+        "Wait %(num)s second, then try again.", "Wait %(num)s seconds, then try again.", wait_ms // 1000 + 1
+    )
 
 
 def _offer_accounts(account_ids: tuple[int, ...], target: str) -> ResponseReturnValue:

@@ -43,27 +43,29 @@ from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db, security
 from portal.core.organisation import current_organisation
+from portal.core.translation import gettext as _
+from portal.core.translation import lazy_gettext
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import send_mail, sender_domain
 from portal.web.access import public
-from portal.web.account.sign_in_form import NameForm, choose_account, sign_in
+from portal.web.account.sign_in_form import NameForm, choose_account, sign_in, wait_message
 from portal.web.base_form import PortalForm
 
 account_choice_pages = Blueprint("sign_in_choice", __name__)
 account_choice_pages.add_url_rule("/SignIn/Account", "choose", public(choose_account), methods=["GET", "POST"])
 
-_RESET_LINK_LIFETIME, _RESET_LINK_LIFETIME_TEXT = timedelta(hours=1), "one hour"
+_RESET_LINK_LIFETIME = timedelta(hours=1)  # which the email says too
 _MAX_FIELD_LENGTH = 512
 _log = structlog.get_logger(__name__)
 
 
 class NewPasswordForm(PortalForm):
-    password = PasswordField("New password", validators=[DataRequired("Enter a new password.")])
+    password = PasswordField(lazy_gettext("New password"), [DataRequired(lazy_gettext("Enter a new password."))])
     password_confirm = PasswordField(
-        "Confirm new password",
-        validators=[
-            DataRequired("Enter the new password again."),
-            EqualTo("password", "The two passwords do not match."),
+        lazy_gettext("Confirm new password"),
+        [
+            DataRequired(lazy_gettext("Enter the new password again.")),
+            EqualTo("password", lazy_gettext("The two passwords do not match.")),
         ],
     )
 
@@ -73,17 +75,17 @@ def forgot_password() -> ResponseReturnValue:
     form = NameForm()
     if form.validate_on_submit():
         if wait_ms := password_reset.reset_wait_ms(request.remote_addr or "", now_ms()):
-            abort(429, description=f"Wait {wait_ms // 1000 + 1:,} seconds, then try again.")
+            abort(429, description=wait_message(wait_ms))
         name = form.email.data
         _run_after_response(lambda: _send_reset_links(name))
-        flash("If this account exists, we have sent a link to its email address.")
+        flash(_("If this account exists, we have sent a link to its email address."))
     return render_template("security/forgot_password.html", forgot_password_form=form)
 
 
 def reset_password(token: str) -> ResponseReturnValue:
     expired, invalid, account = reset_password_token_status(token)
     if expired or invalid or account is None or not account.active:
-        return _redirect_to_forgot_password("has expired" if expired else "no longer works")
+        return _redirect_to_forgot_password(is_expired=bool(expired))
     form = NewPasswordForm()
     if form.validate_on_submit():
         owner = (account.name, account.email, account.external_id)
@@ -102,15 +104,16 @@ def reset_password(token: str) -> ResponseReturnValue:
 def _apply_new_password(account: Account, password: str) -> ResponseReturnValue:
     account_id, email, name, details = account.id, account.email, account.name, _account_details(account)
     if not reset_password_by_link(account_id, account.fs_uniquifier, password, now_ms()):
-        return _redirect_to_forgot_password("no longer works")
-    subject = "Your password was changed"
+        return _redirect_to_forgot_password()
+    subject = _("Your password was changed")
     _run_after_response(lambda: _send_account_email("reset_notice", email, name, subject, **details))
-    flash("Your password was changed. Sign in with the new one.")
+    flash(_("Your password was changed. Sign in with the new one."))
     return redirect(url_for("security.login"))
 
 
-def _redirect_to_forgot_password(problem: str) -> ResponseReturnValue:
-    flash(f"This link {problem}. Request a new one.", "error")
+def _redirect_to_forgot_password(is_expired: bool = False) -> ResponseReturnValue:
+    expired, used = _("This link has expired. Request a new one."), _("This link no longer works. Request a new one.")
+    flash(expired if is_expired else used, "error")
     return redirect(url_for("security.forgot_password"))
 
 
@@ -120,9 +123,9 @@ def _send_reset_links(name: str) -> None:
     if not accounts:
         return
     details = [{**_account_details(account), "link": _reset_url(account)} for account in accounts]
-    context = {"accounts": details, "link_lifetime": _RESET_LINK_LIFETIME_TEXT}
+    context = {"accounts": details}
     recipient = accounts[0]
-    _send_account_email("reset_instructions", recipient.email, recipient.name, "Choose a new password", **context)
+    _send_account_email("reset_instructions", recipient.email, recipient.name, _("Choose a new password"), **context)
 
 
 def _reset_url(account: Account) -> str:
@@ -190,7 +193,7 @@ def security_config(salt: str) -> dict[str, Any]:
         "API_ENABLED_METHODS": ["session"],
         "FRESHNESS": timedelta(minutes=-1),
         "JOIN_USER_ROLES": False,
-        "MSG_UNAUTHENTICATED": ("Sign in to see this page.", "info"),
+        "MSG_UNAUTHENTICATED": (lazy_gettext("Sign in to see this page."), "info"),
     }
     return {f"SECURITY_{name}": value for name, value in options.items()}
 

@@ -1,7 +1,5 @@
 """Change the time zone: people change their own, administrators anybody's."""
 
-from datetime import datetime
-
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
@@ -15,15 +13,18 @@ from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.rules import text_input
 from portal.core.rules.time_zones import timezone_choices, timezone_or_utc
+from portal.core.translation import gettext as _
+from portal.core.translation import lazy_gettext
 from portal.web.access import allow
 from portal.web.base_form import PortalForm
 from portal.web.layout import is_sms_visible
+from portal.web.time_display import local_time
 
 pages = Blueprint("time_zones", __name__)
 
 
 class TimeZoneForm(PortalForm):
-    timezone = StringField("Time zone", filters=[text_input.clean_code])
+    timezone = StringField(lazy_gettext("Time zone"), filters=[text_input.clean_code])
 
 
 @pages.route("/MyAccount/TimeZone", methods=["GET", "POST"])
@@ -47,7 +48,7 @@ def _page(account: Account, back_url: str, own: bool) -> ResponseReturnValue:
         except InvalidInput as error:
             form.with_errors(error)
         else:
-            flash("Time zone saved.", "info")
+            flash(_("Time zone saved."), "info")
             return redirect(back_url, 303)
     page = render_template(
         "time_zone.html",
@@ -55,7 +56,7 @@ def _page(account: Account, back_url: str, own: bool) -> ResponseReturnValue:
         form=form,
         own=own,
         back_url=back_url,
-        local_time=datetime.fromtimestamp(now_ms() / 1000, timezone_or_utc(account.timezone)).strftime("%A, %H:%M"),
+        local_time=local_time(now_ms(), timezone_or_utc(account.timezone)),
         cities=timezone_choices(),
         quiet_hours=settings().quiet_hours if is_sms_visible() else None,
     )

@@ -39,10 +39,10 @@ def test_send_effect_omits_texts_if_there_are_none() -> None:
 @pytest.mark.parametrize(
     ("mode", "route", "message"),
     [
-        (Mode.TEST, LIVE, "Emails leave for real; texts are simulated."),
-        (Mode.OVERRIDE, OVERRIDE, "Emails go to the override address; texts go to the override number."),
-        (Mode.OFF, OVERRIDE, "Emails go to the override address; texts are switched off."),
-        (Mode.LIVE, NO_ADDRESS, "Emails are held until there is an override address; texts leave for real."),
+        (Mode.TEST, LIVE, "Emails leave for real. Texts are simulated."),
+        (Mode.OVERRIDE, OVERRIDE, "Emails go to the override address. Texts go to the override number."),
+        (Mode.OFF, OVERRIDE, "Emails go to the override address. Texts are switched off."),
+        (Mode.LIVE, NO_ADDRESS, "Emails are held until there is an override address. Texts leave for real."),
     ],
 )
 def test_mode_effect_is_described_without_counts(mode: Mode, route: EmailRoute, message: str) -> None:

@@ -1,0 +1,72 @@
+"""The words that people read, in the language of the request; outside a request, in English.
+
+Import `gettext` as `_`. How to write a message: docs/style.md#messages
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from gettext import NullTranslations
+from typing import Any
+
+from babel.support import LazyProxy
+
+
+@dataclass(frozen=True)
+class Language:
+    code: str
+    catalog: NullTranslations
+
+
+ENGLISH = Language("en", NullTranslations())
+_current: ContextVar[Language] = ContextVar("language", default=ENGLISH)
+
+
+def current_language() -> Language:
+    return _current.get()
+
+
+@contextmanager
+def use_language(language: Language) -> Iterator[None]:
+    token = _current.set(language)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def gettext(message: str, **values: object) -> str:
+    """The message with its `%(name)s` filled in. Whole numbers get separators: pass a number that is a name as text."""
+    text = _current.get().catalog.gettext(message)
+    return text % with_separators(values) if values else text
+
+
+def ngettext(one: str, many: str, num: int, **values: object) -> str:
+    """`one` or `many`, as `num` demands, which is also a value: “%(num)s texts”."""
+    return _current.get().catalog.ngettext(one, many, num) % with_separators({"num": num, **values})
+
+
+def lazy_gettext(message: str, **values: object) -> Any:
+    """For class bodies, which run before there is a request: translated whenever it is shown."""
+    return LazyProxy(gettext, message, enable_cache=False, **values)
+
+
+def N_(message: str) -> str:
+    """Mark words in a table for translators. Whoever shows them translates them."""
+    return message
+
+
+def join_words(words: Sequence[str]) -> str:
+    """“Canada”, “Canada and Mexico”, “Canada, Mexico and France”."""
+    if len(words) < 2:
+        return "".join(words)
+    return gettext("%(first)s and %(last)s", first=", ".join(words[:-1]), last=words[-1])
+
+
+def format_number(value: int) -> str:
+    return f"{value:,}"
+
+
+def with_separators(values: dict[str, object]) -> dict[str, object]:
+    return {name: format_number(value) if type(value) is int else value for name, value in values.items()}

@@ -1,0 +1,175 @@
+"""Every word on a page goes through gettext: in the pseudo-locale, plain Latin letters are words that do not."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, Page, Route
+from sqlalchemy import update
+
+from portal.accounts.tables.accounts import Account
+from portal.content.tables.templates import Template, TemplateVersion
+from portal.core.extensions import db
+from portal.core.translation import gettext as _
+from portal.core.translation import ngettext, use_language
+from portal.messages.tables.communications import Communication
+from tests.support.page_queries import app_transaction
+from tests.support.page_walk import addresses, visit_every_page
+from tests.support.pseudo_locale import PSEUDO, pseudo, untranslated_words, use_pseudo_locale
+from tests.support.web_client import PUBLIC_URL, WebClient
+
+PORTAL = Path(__file__).parents[2] / "portal"
+TO_DO = (
+    "/Admin/Accounts",
+    "/Admin/Automations",
+    "/Admin/Communications",
+    "/Admin/Consent",
+    "/Admin/ContentBlocks",
+    "/Admin/Sends",
+    "/Admin/UnknownTexts",
+    "/SysAdmin/AuditLog",
+    "/SysAdmin/AppConfig",
+    "/SysAdmin/Queues",
+    "/SysAdmin/SmsNotificationsTestHarness",
+)
+"""Starts of the addresses of pages that are not translated yet. This list only gets shorter."""
+ROLES = ("nobody", "user", "sysadmin")
+NOT_FOR_PEOPLE = ("/static", "/metrics", "/healthz", "/readyz", "/styleguide")
+
+
+@pytest.fixture
+def pseudo_app(web_app: Flask, sms_enabled: None, sent_communications: dict[str, int]) -> Flask:
+    """A portal in the pseudo-locale, whose people write Greek."""
+    with app_transaction(web_app):
+        db.session.execute(update(Account).values(name="Ελένη Παπαδοπούλου", account_type="Ιατρός"))
+        db.session.execute(update(Template).values(name="Ανακοίνωση"))
+        db.session.execute(update(TemplateVersion).values(subject="Ανακοίνωση", body="Καλημέρα."))
+        db.session.execute(update(Communication).values(subject="Ανακοίνωση", body="Καλημέρα."))
+    web_app.config["PORTAL"] = replace(web_app.config["PORTAL"], organisation="Σύλλογος")
+    use_pseudo_locale(web_app)
+    return web_app
+
+
+@pytest.fixture
+def everybody(visitor: WebClient, number_owner: WebClient, sysadmin: WebClient) -> dict[str, WebClient]:
+    """Administrators see the pages of the sysadmin, but fewer."""
+    return {"nobody": visitor, "user": number_owner, "sysadmin": sysadmin}
+
+
+def is_to_do(address: str) -> bool:
+    return address.removeprefix("-sent-").startswith(TO_DO)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_pages_have_no_words_that_bypass_gettext(pseudo_app: Flask, everybody: dict[str, WebClient], role: str) -> None:
+    first_seen: dict[str, str] = {}
+    for address, page in visit_every_page(everybody[role], pseudo_app, send_forms=True):
+        if not is_to_do(address) and not address.startswith(NOT_FOR_PEOPLE):
+            first_seen = dict.fromkeys(untranslated_words(page), address) | first_seen
+    assert first_seen == {}
+
+
+@pytest.mark.parametrize("start", TO_DO)
+def test_pages_still_to_do_are_not_done(pseudo_app: Flask, sysadmin: WebClient, start: str) -> None:
+    pages = [sysadmin.get(address).text for address in addresses(pseudo_app) if address.startswith(start)]
+    assert any(untranslated_words(page) for page in pages), f"Remove {start} from TO_DO"
+
+
+def test_account_emails_have_no_words_that_bypass_gettext(pseudo_app: Flask) -> None:
+    account = {"name": "Ελένη", "external_id": "P-1", "type": "Ιατρός", "link": "https://portal.example.org/x"}
+    context = {
+        **account,
+        "recipient_name": "Ελένη",
+        "organisation": "Σύλλογος",
+        "forgot_password_url": account["link"],
+        "portal_link": account["link"],
+        "subject": "Ανακοίνωση",
+        "body_html": "Καλημέρα",
+        "body_text": "Καλημέρα",
+    }
+    names = ("security/email/reset_instructions", "security/email/reset_notice", "email/notification")
+    with pseudo_app.app_context(), use_language(PSEUDO):
+        for name in names:
+            for accounts in ([account], [account, account]):
+                for kind in ("txt", "html"):
+                    email = pseudo_app.jinja_env.get_template(f"{name}.{kind}").render(context, accounts=accounts)
+                    assert untranslated_words(email) == [], f"{name}.{kind}"
+                    assert kind == "txt" or '<html lang="el">' in email
+
+
+@pytest.fixture
+def phone(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 390, "height": 844})
+    yield context.new_page()
+    context.close()
+
+
+def serve_from(person: WebClient, page: Page) -> None:
+    def serve(route: Route) -> None:
+        url = urlsplit(route.request.url)
+        response = person.get(f"{url.path}?{url.query}")
+        route.fulfill(status=response.status_code, content_type=response.content_type, body=response.data)
+
+    page.route("**/*", serve)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("role", ROLES)
+def test_longer_words_do_not_widen_pages_on_a_phone(
+    pseudo_app: Flask, everybody: dict[str, WebClient], phone: Page, role: str
+) -> None:
+    serve_from(everybody[role], phone)
+    too_wide = []
+    for address in addresses(pseudo_app):
+        response = everybody[role].get(address)
+        if response.status_code == 200 and response.mimetype == "text/html" and "<!doctype html>" in response.text:
+            phone.goto(f"{PUBLIC_URL}{address}")
+            width = phone.evaluate("document.documentElement.scrollWidth")
+            too_wide += [f"{address}: {width} px"] if width > 390 else []
+    assert too_wide == []
+
+
+def test_message_outside_a_request_is_english() -> None:
+    assert _("%(count)s texts to %(name)s", count=1204, name="Ελένη") == "1,204 texts to Ελένη"
+    assert ngettext("%(num)s text", "%(num)s texts", 1) == "1 text"
+
+
+def test_message_in_a_request_is_in_its_language(pseudo_app: Flask, visitor: WebClient) -> None:
+    page = visitor.get("/SignIn").text
+    assert pseudo("Forgot your password?") in page
+    assert '<html lang="el">' in page
+    assert _("Forgot your password?") == "Forgot your password?"
+
+
+def test_values_in_a_message_are_escaped(web_app: Flask) -> None:
+    template = web_app.jinja_env.from_string('{{ _("<strong>%(name)s</strong>", name=name) }}{{ "<i>" | translate }}')
+    with web_app.app_context():
+        assert template.render(name="<b>") == "<strong>&lt;b&gt;</strong>&lt;i&gt;"
+
+
+def test_messages_in_templates_are_literals() -> None:
+    """A message may contain tags, so it is never a value, which could be anybody's."""
+    call = re.compile(r"""(?<![\w.])(?:_|gettext|ngettext)\((?!["'])""")
+    found = [
+        f"{path.name}: {match[0]}"
+        for path in PORTAL.rglob("templates/**/*.*")
+        for match in call.finditer(path.read_text())
+    ]
+    assert found == []
+
+
+def test_modules_that_translate_use_the_underscore_for_nothing_else() -> None:
+    for path in PORTAL.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        names = [alias.asname for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names]
+        if "_" in names:
+            stored = [
+                node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            ]
+            arguments = [node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)]
+            assert "_" not in [*stored, *arguments], path
