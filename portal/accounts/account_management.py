@@ -16,6 +16,7 @@ from portal.core.rules import text_input
 from portal.core.rules.email_address import address_problem
 from portal.core.rules.time_zones import timezone_problem
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,11 @@ def _normalise(new: NewAccount) -> NewAccount:
 
 def _validation_errors(new: NewAccount) -> dict[str, str]:
     checks = {
-        "external_id": None if new.external_id else "Enter an account number.",
-        "name": None if new.name else "Enter a name.",
+        "external_id": None if new.external_id else _("Enter an account number."),
+        "name": None if new.name else _("Enter a name."),
         "email": address_problem(new.email) or smtputf8_check.smtputf8_problem([new.email]),
-        "account_type": None if new.account_type else "Enter an account type, such as Practitioner.",
-        "role": None if new.role in ROLES else f"The role must be one of {', '.join(ROLES)}.",
+        "account_type": None if new.account_type else _("Enter an account type, such as Practitioner."),
+        "role": None if new.role in ROLES else _("The role must be one of %(roles)s.", roles=", ".join(ROLES)),
         "timezone": timezone_problem(new.timezone),
     }
     if new.password is not None:
@@ -96,8 +97,8 @@ def _validation_errors(new: NewAccount) -> dict[str, str]:
 
 
 def external_id_taken_message(external_id: str, existing: str) -> str:
-    case_note = "" if existing == external_id else " Account numbers are not case-sensitive."
-    return f"Account number {existing} is already in use.{case_note}"
+    taken = _("Account number %(account)s is already in use.", account=existing)
+    return taken if existing == external_id else f"{taken} {_('Account numbers are not case-sensitive.')}"
 
 
 def account_values(new: NewAccount | AccountRow, now_ms: int) -> dict[str, Any]:

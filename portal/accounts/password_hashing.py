@@ -9,6 +9,7 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from portal.core.errors import Busy
+from portal.core.translation import gettext as _
 
 MAX_CONCURRENT_HASHES, MAX_WAITING_HASHES, MAX_HASH_WAIT_SECONDS = 2, 10, 10.0
 """Of the 24 threads of `portal web`, ten may wait for a hash; the others keep serving pages."""
@@ -61,4 +62,4 @@ class LimitedPasswordContext:
 
 
 def _busy() -> Busy:
-    return Busy("Many people are signing in right now. Nothing was changed. Try again in a moment.")
+    return Busy(_("Many people are signing in right now. Nothing was changed. Try again in a moment."))

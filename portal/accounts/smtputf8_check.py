@@ -4,13 +4,17 @@ from collections.abc import Iterable
 
 from portal.core.context import settings
 from portal.core.rules.email_address import needs_smtputf8
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.gateways.smtp_probe import offers_smtputf8
 
-_NON_ASCII = "This address has non-ASCII letters before the @, and "
-_UNSUPPORTED = f"{_NON_ASCII}your mail server does not support them (it offers no SMTPUTF8). Use another address."
-_UNKNOWN = (
-    f"{_NON_ASCII}your mail server cannot be reached to check whether it supports them. "
-    "Try again later, or use another address."
+_UNSUPPORTED = N_(
+    "This address has non-ASCII letters before the @, and your mail server does not support them (it offers no "
+    "SMTPUTF8). Use another address."
+)
+_UNKNOWN = N_(
+    "This address has non-ASCII letters before the @, and your mail server cannot be reached to check whether it "
+    "supports them. Try again later, or use another address."
 )
 
 
@@ -19,4 +23,4 @@ def smtputf8_problem(addresses: Iterable[str]) -> str | None:
     if not any(map(needs_smtputf8, addresses)):
         return None
     supported = offers_smtputf8(settings().smtp_url)
-    return None if supported else _UNKNOWN if supported is None else _UNSUPPORTED
+    return None if supported else _(_UNKNOWN if supported is None else _UNSUPPORTED)

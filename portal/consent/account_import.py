@@ -23,6 +23,8 @@ from portal.core.rules.csv_input import RowError
 from portal.core.rules.email_address import needs_smtputf8
 from portal.core.statements import refresh_statistics
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
+from portal.core.translation import ngettext
 
 _CHUNK_SIZE = 1_000
 
@@ -34,9 +36,17 @@ class ImportRejected(ActionRefused):
     """Nothing was imported. `row_errors` lists the errors up to the row `stopped_at`, after which reading stopped."""
 
     def __init__(self, errors: Sequence[RowError], stopped_at: int | None = None) -> None:
-        noun = "mistake" if len(errors) == 1 else "mistakes"
-        stop = f" up to row {stopped_at:,}. Later rows were not read" if stopped_at else ""
-        super().__init__(f"Nothing was imported: {len(errors):,} {noun} found{stop}.")
+        message = ngettext(
+            "Nothing was imported: %(num)s mistake found.", "Nothing was imported: %(num)s mistakes found.", len(errors)
+        )
+        if stopped_at:
+            message = ngettext(
+                "Nothing was imported: %(num)s mistake found up to row %(row)s. Later rows were not read.",
+                "Nothing was imported: %(num)s mistakes found up to row %(row)s. Later rows were not read.",
+                len(errors),
+                row=stopped_at,
+            )
+        super().__init__(message)
         self.row_errors = sorted(errors, key=lambda error: error.row)
 
 
@@ -61,7 +71,7 @@ def import_accounts(
     if errors := [*result.errors, *_existing_account_errors(rows), *_undeliverable_email_errors(rows)]:
         raise ImportRejected(errors, result.stopped_at_row)
     if not rows:
-        raise ActionRefused("The file has a header but no rows. Nothing was imported.")
+        raise ActionRefused(_("The file has a header but no rows. Nothing was imported."))
     with transaction():
         ledger.lock_ledger()
         recipients = _recipient_rows(rows)

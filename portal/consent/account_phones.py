@@ -13,6 +13,7 @@ from portal.core.extensions import db
 from portal.core.rules import text_input
 from portal.core.rules.phone import PhoneError, format_phone, to_e164
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
 
 _MAX_LABEL_LENGTH = 40
 MAX_NUMBERS_PER_ACCOUNT = 10
@@ -26,7 +27,9 @@ def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: 
     """
     number, label = _parse_number(typed, confirmed), _valid_label(label)
     if len(phones_of(account_id)) >= MAX_NUMBERS_PER_ACCOUNT:
-        message = f"An account can have {MAX_NUMBERS_PER_ACCOUNT} phone numbers at most. Remove one first."
+        message = _(
+            "An account can have %(limit)s phone numbers at most. Remove one first.", limit=MAX_NUMBERS_PER_ACCOUNT
+        )
         raise InvalidInput({"number": message})
     row = PhoneNumber(account_id=account_id, number=number, label=label, created_at_ms=now_ms)
     try:
@@ -38,7 +41,7 @@ def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: 
                 recording.recompute([number], now_ms)
             return row.id
     except IntegrityError as error:
-        message = f"{format_phone(number, settings().region)} is already on this account."
+        message = _("%(number)s is already on this account.", number=format_phone(number, settings().region))
         raise InvalidInput({"number": message}) from error
 
 
@@ -75,12 +78,20 @@ def _parse_number(typed: str, confirmed: str) -> str:
 def _valid_label(label: str) -> str:
     text = text_input.clean_line(label)
     if len(text) > _MAX_LABEL_LENGTH:
-        raise InvalidInput({"label": f"Keep the label to {_MAX_LABEL_LENGTH} characters; this one has {len(text)}."})
+        raise InvalidInput(
+            {
+                "label": _(
+                    "Keep the label to %(limit)s characters; this one has %(count)s.",
+                    limit=_MAX_LABEL_LENGTH,
+                    count=len(text),
+                )
+            }
+        )
     return text
 
 
 def _require_own_phone(number_id: int, account_id: int) -> PhoneNumber:
     row = db.session.get(PhoneNumber, number_id)
     if row is None or row.account_id != account_id:
-        raise ActionRefused("This number is not on the account.")
+        raise ActionRefused(_("This number is not on the account."))
     return row

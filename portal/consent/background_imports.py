@@ -21,11 +21,13 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.statements import updated_count
 from portal.core.transaction import transaction
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.gateways import job_reports, queue
 
 JOB = "run_import_task"
-_MAX_ATTEMPTS = 5
-_GAVE_UP = f"It was tried {_MAX_ATTEMPTS} times and never ended. Nothing was imported."
+_MAX_ATTEMPTS = 5  # which `_GAVE_UP` says too
+_GAVE_UP = N_("It was tried five times and never ended. Nothing was imported.")
 _MAX_ERRORS_KEPT = 100
 _IMPORTS: dict[str, Callable[..., Any]] = {
     ImportTaskKind.OPT_OUTS: import_opt_outs,
@@ -82,7 +84,7 @@ def retry_task(task_id: int, actor_id: int, now_ms: int) -> None:
     query = query.where(ImportTask.state.in_((ImportTaskState.PENDING, ImportTaskState.FAILED)))
     with transaction():
         if not updated_count(query.values(state=ImportTaskState.PENDING, attempts=0, result="", finished_at_ms=None)):
-            raise ActionRefused("This import has ended.")
+            raise ActionRefused(_("This import has ended."))
         audit_log.record_audit_entry("job_retried", f"import {task_id}", actor_id, now_ms)
     queue.enqueue(settings().redis_url, JOB, task_id)
 

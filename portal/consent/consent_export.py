@@ -15,6 +15,8 @@ from portal.consent.tables import inbound_messages, ledger, ledger_search
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
 from portal.consent.tables.ledger_search import LedgerFilter
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 
 _log = structlog.get_logger(__name__)
@@ -155,7 +157,7 @@ def _sent_text(attempt: Attempt, delivery: Delivery, communication: Communicatio
     title, version = content_block_title(communication.content_block or ""), communication.content_block_version
     if communication.send is not None:
         template, version = communication.send.version.template, communication.send.version.number
-        title = f"Template {template.name} ({template.key})"
+        title = _("Template %(name)s (%(key)s)", name=template.name, key=template.key)
     return SentText(
         sent_at_ms=attempt.started_at_ms,
         number=attempt.destination,
@@ -183,8 +185,8 @@ def _describe(
     event: ConsentEvent, effect: tuple[str, int | None], accounts: dict[int, Account], message: InboundMessage | None
 ) -> DescribedEvent:
     label = consent_labels.event_label(event.kind, event.source)
-    interpreted = [consent_labels.INTERPRETED_NOTE] if event.detail.get("interpreted") else []
-    no_reply = [NO_REPLY_LABELS[message.no_reply_reason]] if message and message.no_reply_reason else []
+    interpreted = [_(consent_labels.INTERPRETED_NOTE)] if event.detail.get("interpreted") else []
+    no_reply = [_(NO_REPLY_LABELS[message.no_reply_reason])] if message and message.no_reply_reason else []
     return DescribedEvent(
         event=event,
         label=label.text,
@@ -193,7 +195,7 @@ def _describe(
         actor=_actor_label(event, accounts),
         text_label=consent_labels.event_text_label(event.kind, event.source),
         wording=content_block_title(event.content_block),
-        source=consent_labels.SOURCE_LABELS.get(event.source, event.source),
+        source=_(consent_labels.SOURCE_LABELS.get(event.source, event.source)),
         notes=(*consent_labels.event_notes(event.detail), *no_reply),
         effect=effect[0].format(_account_label(effect[1], accounts)),
         auto_reply=_auto_reply(message) if message and message.auto_reply is not None else None,
@@ -208,13 +210,13 @@ def _auto_reply(message: InboundMessage) -> AutoReply:
 
 def _actor_label(event: ConsentEvent, accounts: dict[int, Account]) -> str:
     if event.actor_id is None:
-        return consent_labels.SYSTEM_ACTORS.get(event.source, "Command line")
+        return _(consent_labels.SYSTEM_ACTORS.get(event.source, N_("Command line")))
     return _account_label(event.actor_id, accounts)
 
 
 def _account_label(account_id: int | None, accounts: Mapping[int, Account]) -> str:
     account = accounts.get(account_id or 0)
-    return f"{account.name}, {account.external_id}" if account else "an account that was deleted"
+    return f"{account.name}, {account.external_id}" if account else _("an account that was deleted")
 
 
 def _filter_kind(ledger_filter: LedgerFilter) -> str:

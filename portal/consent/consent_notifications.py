@@ -24,42 +24,52 @@ from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.lanes import Lane
 from portal.core.rules.phone import format_phone
 from portal.core.rules.routing import Reason, TextKind
+from portal.core.translation import ENGLISH, N_, use_language
+from portal.core.translation import gettext as _
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Communication, Delivery, text_times_since
 from portal.settings import app_settings
 
 DISPLACED, DECISION_PENDING, ASSIGNED, NUMBER_CHECK = "displaced", "decision_pending", "texts_assigned", "number_check"
 _TEXTS = {
-    TextKind.INVITATION: ("Invitation to get texts at {phone}", INVITATION_TEXT, INVITATION_MOVE_NOTICE),
-    TextKind.WELCOME: ("Texts are on for {phone}", WELCOME_TEXT, WELCOME_MOVE_NOTICE),
+    TextKind.INVITATION: (N_("Invitation to get texts at %(phone)s"), INVITATION_TEXT, INVITATION_MOVE_NOTICE),
+    TextKind.WELCOME: (N_("Texts are on for %(phone)s"), WELCOME_TEXT, WELCOME_MOVE_NOTICE),
 }
 """Subject, content block, and the notice that another account loses the texts."""
 _EMAILS = {
     DISPLACED: (
-        "Texts to {phone} now go to another account",
-        "Texts to {phone} have been turned on for another account. A number gets the texts of one account only, so "
-        "notifications of this account no longer go there as texts. You still get all of them by email.\n\n"
-        "To get texts for this account again, invite the number on your [phone numbers page]({url}).",
+        N_("Texts to %(phone)s now go to another account"),
+        N_(
+            "Texts to %(phone)s have been turned on for another account. A number gets the texts of one account only, "
+            "so notifications of this account no longer go there as texts. You still get all of them by email.\n\n"
+            "To get texts for this account again, invite the number on your [phone numbers page](%(url)s)."
+        ),
     ),
     DECISION_PENDING: (
-        "Texts to {phone} are on hold until it is clear whose it is",
-        "More than one account has had {phone}, and it is not clear which of them should get its texts. "
-        "That phone gets no texts until it replies START to an invitation, or an administrator decides. "
-        "You still get every notification by email.\n\n"
-        "To get texts for this account, ask for them on your [phone numbers page]({url}).",
+        N_("Texts to %(phone)s are on hold until it is clear whose it is"),
+        N_(
+            "More than one account has had %(phone)s, and it is not clear which of them should get its texts. "
+            "That phone gets no texts until it replies START to an invitation, or an administrator decides. "
+            "You still get every notification by email.\n\n"
+            "To get texts for this account, ask for them on your [phone numbers page](%(url)s)."
+        ),
     ),
     ASSIGNED: (
-        "Texts to {phone} now go to this account",
-        "An administrator has moved the texts for {phone} to this account. From now on, notifications of this account "
-        "go there as texts too. You still get all of them by email.\n\n"
-        "If that is not right, remove the number on your [phone numbers page]({url}), "
-        "or reply STOP to any of the texts.",
+        N_("Texts to %(phone)s now go to this account"),
+        N_(
+            "An administrator has moved the texts for %(phone)s to this account. From now on, notifications of this "
+            "account go there as texts too. You still get all of them by email.\n\n"
+            "If that is not right, remove the number on your [phone numbers page](%(url)s), "
+            "or reply STOP to any of the texts."
+        ),
     ),
     NUMBER_CHECK: (
-        "Please check your phone number {phone}",
-        "We could not deliver a text to {phone}: the number cannot receive texts, or is no longer in use. "
-        "No more texts go there until you have checked it. You still get every notification by email.\n\n"
-        "Please confirm or change the number on your [phone numbers page]({url}).",
+        N_("Please check your phone number %(phone)s"),
+        N_(
+            "We could not deliver a text to %(phone)s: the number cannot receive texts, or is no longer in use. "
+            "No more texts go there until you have checked it. You still get every notification by email.\n\n"
+            "Please confirm or change the number on your [phone numbers page](%(url)s)."
+        ),
     ),
 }
 """Subject and body. The account that loses the texts does not learn which account gets them."""
@@ -73,14 +83,16 @@ def send_text(
     The invitation says so, but not the page of the account that asks: anybody can add a stranger's number
     (docs/consent-rules.md#whose-number-it-is).
     """
-    subject, block_key, move_notice = _TEXTS[kind]
+    title, block_key, move_notice = _TEXTS[kind]
+    with use_language(ENGLISH):
+        subject = _(title, phone=_display_phone(number))
     block = content_blocks.render_block(block_key, number)
     text = f"{block.text} {move_notice}" if displaces_account else block.text
     communication = Communication(
         account_id=account_id,
         kind=kind,
         consent_event_id=event_id,
-        subject=subject.format(phone=_display_phone(number)),
+        subject=subject,
         body=mark_literal(block.text if kind is TextKind.INVITATION else text),
         content_block=block.key,
         content_block_version=block.version,
@@ -92,7 +104,8 @@ def send_text(
 def send_email(kind: str, account_id: int, number: str, event_id: int, now_ms: int) -> None:
     """Send an email about texts, but not while texts are off (docs/consent-rules.md#feature-switch)."""
     values = {"phone": _display_phone(number), "url": f"{settings().public_url}/MyAccount/PhoneNumbers"}
-    subject, body = (text.format(**values) for text in _EMAILS[kind])
+    with use_language(ENGLISH):  # the recipient's language, which need not be that of whoever acts
+        subject, body = (_(text, **values) for text in _EMAILS[kind])
     communication = Communication(
         account_id=account_id, kind=kind, consent_event_id=event_id, subject=subject, body=body
     )

@@ -18,6 +18,7 @@ from portal.core.errors import ActionRefused, invalid_input
 from portal.core.rules import text_input
 from portal.core.rules.phone import PhoneError, UnlistedNumber, is_e164, to_e164
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
 from portal.gateways import queue
 
 MAX_REASON_LENGTH = 1_000
@@ -41,11 +42,13 @@ def check_opt_out(phone: str, channel: str, reason: str, confirmed_phone: str = 
     number, errors, unconfirmed = _parse_number(phone, confirmed_phone)
     reason = text_input.clean_lines(reason).strip()
     if channel not in OPT_OUT_CHANNELS:
-        errors["channel"] = "Choose how the person asked to be opted out."
+        errors["channel"] = _("Choose how the person asked to be opted out.")
     if not reason:
-        errors["reason"] = "Write down what the person said or wrote. It is kept as evidence."
+        errors["reason"] = _("Write down what the person said or wrote. It is kept as evidence.")
     if len(reason) > MAX_REASON_LENGTH:
-        errors["reason"] = f"Keep it to {MAX_REASON_LENGTH:,} characters; this has {len(reason):,}."
+        errors["reason"] = _(
+            "Keep it to %(limit)s characters; this has %(count)s.", limit=MAX_REASON_LENGTH, count=len(reason)
+        )
     if errors:
         raise invalid_input(errors, unconfirmed)
     return OptOut(number, channel, reason)
@@ -84,9 +87,9 @@ def decide_reply(message_id: int, decision: str, actor: Actor, now_ms: int, acco
         ledger.lock_ledger()
         message = session.get(InboundMessage, message_id, populate_existing=True)
         if message is None or not message.needs_review:
-            raise ActionRefused("There is no such reply to decide on.")
+            raise ActionRefused(_("There is no such reply to decide on."))
         if message.decision:
-            raise ActionRefused("Somebody has already decided on this reply.")
+            raise ActionRefused(_("Somebody has already decided on this reply."))
         _apply_decision(message, decision, account_id, actor, now_ms)
         message.decision, message.decided_by_id, message.decided_at_ms = decision, actor.account_id, now_ms
     for job in ("drain_sms", "drain_email") if decision != "nothing" else ():
@@ -104,10 +107,10 @@ def _apply_decision(message: InboundMessage, decision: str, account_id: int | No
         _record_opt_out(message, actor, now_ms)
     elif decision == "moved" and account_id is not None and message.classification == ReplyCategory.START:
         if not is_unassigned_start(message, recording.consent_state_of(message.from_number)):
-            raise ActionRefused("This START no longer waits for an account. See the page of the number.")
+            raise ActionRefused(_("This START no longer waits for an account. See the page of the number."))
         _move(message.from_number, account_id, actor, now_ms)
     elif decision != "nothing":
-        raise ActionRefused("This decision is not possible for this reply.")
+        raise ActionRefused(_("This decision is not possible for this reply."))
 
 
 def _record_opt_out(message: InboundMessage, actor: Actor, now_ms: int) -> None:
@@ -123,7 +126,7 @@ def _record_opt_out(message: InboundMessage, actor: Actor, now_ms: int) -> None:
 def _move(number: str, account_id: int, actor: Actor, now_ms: int) -> None:
     state = recording.consent_state_of(number)
     if account_id not in [phone.account_id for phone in phones_with(number)]:
-        raise ActionRefused("The number is not on that account. Add it there first.")
+        raise ActionRefused(_("The number is not on that account. Add it there first."))
     if not can_move_texts(state, account_id):
         raise ActionRefused(_move_refusal(state, account_id))
     columns = {"account_id": account_id, **actor.ledger_columns}
@@ -133,10 +136,10 @@ def _move(number: str, account_id: int, actor: Actor, now_ms: int) -> None:
 
 def _move_refusal(state: ConsentState, account_id: int) -> str:
     if state.stopped_at_ms is not None:
-        return "The number is opted out. Only a text with the word START from that phone turns texts on again."
+        return _("The number is opted out. Only a text with the word START from that phone turns texts on again.")
     if state.recipient_id == account_id:
-        return "That account already gets the number's texts."
-    return "The phone has not agreed to texts yet. Invite it, and wait for START."
+        return _("That account already gets the number’s texts.")
+    return _("The phone has not agreed to texts yet. Invite it, and wait for START.")
 
 
 def _parse_number(typed: str, confirmed: str) -> tuple[str, dict[str, str], str]:

@@ -14,6 +14,7 @@ from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent, event_day
 from portal.consent.tables.ledger_search import LedgerFilter, ledger_page
 from portal.core.extensions import db
+from portal.core.translation import gettext as _
 from portal.settings.live_gateway import sending_number_label
 
 _MAX_EVENTS = 200
@@ -75,21 +76,25 @@ def _describe_state(
 ) -> tuple[Label, int | None, int | None, str]:
     """A label, since when, the id of the event that led to the state, and what can change it."""
     if state.stopped_at_ms is not None:
-        note = " An administrator would then decide which account gets the texts." if start_is_ambiguous else ""
-        advice = f"only a text with the word START from that phone to {sending_number_label(number)} does.{note}"
-        detail = f"This number gets no texts, whichever account has it. You cannot undo that here: {advice}"
-        return Label("Opted out", "off"), state.stopped_at_ms, state.stopped_by_event_id, detail
+        detail = _(
+            "This number gets no texts, whichever account has it. You cannot undo that here: only a text with the word "
+            "START from that phone to %(number)s does.",
+            number=sending_number_label(number),
+        )
+        if start_is_ambiguous:
+            detail += " " + _("An administrator would then decide which account gets the texts.")
+        return Label(_("Opted out"), "off"), state.stopped_at_ms, state.stopped_by_event_id, detail
     if state.unreachable_at_ms is not None:
-        detail = "This number gets no texts until somebody who has it on their account confirms it."
-        return Label("Cannot receive texts", "bad"), state.unreachable_at_ms, None, detail
+        detail = _("This number gets no texts until somebody who has it on their account confirms it.")
+        return Label(_("Cannot receive texts"), "bad"), state.unreachable_at_ms, None, detail
     if state.recipient_id is not None:
-        return Label("Enabled for texts", "ok"), state.receiving_since_ms, state.enabled_by_event_id, ""
+        return Label(_("Enabled for texts"), "ok"), state.receiving_since_ms, state.enabled_by_event_id, ""
     if state.unassigned_start_id is not None:
-        label = Label("START arrived, account not known", "wait")
-        return label, None, state.unassigned_start_id, "Choose below which account gets its texts."
+        label = Label(_("START arrived, account not known"), "wait")
+        return label, None, state.unassigned_start_id, _("Choose below which account gets its texts.")
     is_invited = bool(open_requests(state, now_ms))
-    label = Label("Invited, no answer yet", "wait") if is_invited else Label("Not enabled for texts", "off")
-    return label, None, None, "This number gets only an invitation until it replies START."
+    label = Label(_("Invited, no answer yet"), "wait") if is_invited else Label(_("Not enabled for texts"), "off")
+    return label, None, None, _("This number gets only an invitation until it replies START.")
 
 
 def _load_accounts(number: str, state: ConsentState, start_recipient: int | None, now_ms: int) -> list[NumberAccount]:
@@ -112,17 +117,17 @@ def _load_accounts(number: str, state: ConsentState, start_recipient: int | None
 def opt_out_effects(overview: NumberOverview) -> list[str]:
     """Say whose number it is and what an opt-out ends, one sentence for each account."""
     if not overview.accounts:
-        return ["No account has this number. An account that adds it gets no texts there."]
-    return [
-        f"{row.account.name}, {row.account.external_id}, {_opt_out_effect(row, overview.consent_state)}"
-        for row in overview.accounts
-    ]
+        return [_("No account has this number. An account that adds it gets no texts there.")]
+    return [_opt_out_effect(row, overview.consent_state) for row in overview.accounts]
 
 
 def _opt_out_effect(row: NumberAccount, state: ConsentState) -> str:
+    owner = {"name": row.account.name, "account": row.account.external_id}
     if row.receiving_since_ms is not None and state.receives_texts:
-        return "gets texts there now. They end, including those waiting to be sent."
-    return "asked for texts there, and gets none." if row.invited_ms is not None else "gets no texts there now."
+        return _("%(name)s, %(account)s, gets texts there now. They end, including those waiting to be sent.", **owner)
+    if row.invited_ms is not None:
+        return _("%(name)s, %(account)s, asked for texts there, and gets none.", **owner)
+    return _("%(name)s, %(account)s, gets no texts there now.", **owner)
 
 
 def number_history(number: str) -> list[NumberEvent]:

@@ -24,12 +24,14 @@ from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.rules.csv_input import CsvResult, RowError
 from portal.core.transaction import transaction
+from portal.core.translation import N_, ngettext
+from portal.core.translation import gettext as _
 
-NUMBER_OPTED_OUT = "The number is opted out, and only START from that phone turns texts on again."
-USED_BY_OTHER_ACCOUNT = "Another account gets this number’s texts."
-SUPERSEDED_BY_ROW = "A newer row of the file gives this number’s texts to another account."
-POSSIBLY_REASSIGNED = "Another account got this number after the opt-in was given."
-SUPERSEDED_BY_EVENT = "A later event at this number overrides it."
+NUMBER_OPTED_OUT = N_("The number is opted out, and only START from that phone turns texts on again.")
+USED_BY_OTHER_ACCOUNT = N_("Another account gets this number’s texts.")
+SUPERSEDED_BY_ROW = N_("A newer row of the file gives this number’s texts to another account.")
+POSSIBLY_REASSIGNED = N_("Another account got this number after the opt-in was given.")
+SUPERSEDED_BY_EVENT = N_("A later event at this number overrides it.")
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,14 @@ class OptInImportPlan:
         applied, kept, added = len(self.applied), len(self.evidence_only), len(self.new_numbers)
         recorded = self.already_recorded
         sentences = [
-            f"{applied:,} {'opt-in is' if applied == 1 else 'opt-ins are'} in force.",
-            f"{kept:,} {'is' if kept == 1 else 'are'} kept as evidence only." if kept else "",
-            f"{added:,} {'number was' if added == 1 else 'numbers were'} added to an account." if added else "",
-            f"{recorded:,} {'was' if recorded == 1 else 'were'} already in the ledger." if recorded else "",
+            ngettext("%(num)s opt-in is in force.", "%(num)s opt-ins are in force.", applied),
+            ngettext("%(num)s is kept as evidence only.", "%(num)s are kept as evidence only.", kept) if kept else "",
+            ngettext("%(num)s number was added to an account.", "%(num)s numbers were added to an account.", added)
+            if added
+            else "",
+            ngettext("%(num)s was already in the ledger.", "%(num)s were already in the ledger.", recorded)
+            if recorded
+            else "",
         ]
         return " ".join(filter(None, sentences))
 
@@ -121,7 +127,11 @@ def _load_and_validate(result: CsvResult[OptInRow]) -> _StoredData:
         ledger.events_by_number(numbers),
     )
     unknown = [
-        RowError(row.row, "external_id", f"There is no account with the number {row.external_id}.")
+        RowError(
+            row.row,
+            "external_id",
+            _("There is no account with the number %(external_id)s.", external_id=row.external_id),
+        )
         for row in rows
         if row.external_id not in stored.account_ids
     ]
@@ -136,7 +146,11 @@ def _number_limit_errors(rows: Sequence[OptInRow], stored: _StoredData) -> list[
         numbers = numbers_by_account.setdefault(row.external_id, set())
         numbers.add(row.number)
         if len(numbers) > MAX_NUMBERS_PER_ACCOUNT:
-            message = f"{row.external_id} would have more than {MAX_NUMBERS_PER_ACCOUNT} numbers. Remove one first."
+            message = _(
+                "%(external_id)s would have more than %(limit)s numbers. Remove one first.",
+                external_id=row.external_id,
+                limit=MAX_NUMBERS_PER_ACCOUNT,
+            )
             errors.append(RowError(row.row, "phone", message))
     return errors
 
@@ -153,7 +167,7 @@ def _plan(result: CsvResult[OptInRow], stored: _StoredData) -> OptInImportPlan:
     }
     return OptInImportPlan(
         applied=[row for row in new if not reasons[row.row]],
-        evidence_only=[(row, reasons[row.row]) for row in new if reasons[row.row]],
+        evidence_only=[(row, _(reasons[row.row])) for row in new if reasons[row.row]],
         new_numbers=[row for row in new if row.number not in stored.numbers.get(row.external_id, set())],
         already_recorded=len(rows) - len(new),
         warnings=result.warnings,

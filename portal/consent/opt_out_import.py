@@ -20,6 +20,8 @@ from portal.core.errors import ActionRefused
 from portal.core.rules.csv_input import CsvResult, RowError
 from portal.core.rules.time_format import start_of_day_ms
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
+from portal.core.translation import ngettext
 from portal.gateways import queue
 
 
@@ -44,13 +46,20 @@ class OptOutImportPlan:
     @property
     def summary(self) -> str:
         """What the import did, for people."""
+        new, kept, known, repeated = self.newly_opted_out, self.superseded, self.already_opted_out, self.duplicates
         sentences = [
-            f"{self.newly_opted_out:,} {'number was' if self.newly_opted_out == 1 else 'numbers were'} opted out.",
-            f"{self.superseded:,} sent START after the opt-out and still get texts." if self.superseded else "",
-            f"{self.already_opted_out:,} {'was' if self.already_opted_out == 1 else 'were'} already opted out."
-            if self.already_opted_out
+            ngettext("%(num)s number was opted out.", "%(num)s numbers were opted out.", new),
+            ngettext(
+                "%(num)s sent START after the opt-out and still gets texts.",
+                "%(num)s sent START after the opt-out and still get texts.",
+                kept,
+            )
+            if kept
             else "",
-            f"{self.duplicates:,} appeared more than once." if self.duplicates else "",
+            ngettext("%(num)s was already opted out.", "%(num)s were already opted out.", known) if known else "",
+            ngettext("%(num)s appeared more than once.", "%(num)s appeared more than once.", repeated)
+            if repeated
+            else "",
         ]
         return " ".join(filter(None, sentences))
 
@@ -83,7 +92,7 @@ def check_rows(result: CsvResult[Any], more_errors: Sequence[RowError] = ()) -> 
     if errors := [*result.errors, *more_errors]:
         raise ImportRejected(errors, result.stopped_at_row)
     if not result.rows:
-        raise ActionRefused("There is nothing to import.")
+        raise ActionRefused(_("There is nothing to import."))
 
 
 def _read_valid_rows(text: str, now_ms: int) -> CsvResult[OptOutRow]:

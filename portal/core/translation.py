@@ -36,18 +36,18 @@ def use_language(language: Language) -> Iterator[None]:
         _current.reset(token)
 
 
-def gettext(message: str, **values: object) -> str:
+def gettext(message: str, /, **values: object) -> str:
     """The message with its `%(name)s` filled in. Whole numbers get separators: pass a number that is a name as text."""
-    text = _current.get().catalog.gettext(message)
+    text = _current.get().catalog.gettext(message) if message else ""  # "" is the catalog's own description
     return text % with_separators(values) if values else text
 
 
-def ngettext(one: str, many: str, num: int, **values: object) -> str:
+def ngettext(one: str, many: str, num: int, /, **values: object) -> str:
     """`one` or `many`, as `num` demands, which is also a value: “%(num)s texts”."""
     return _current.get().catalog.ngettext(one, many, num) % with_separators({"num": num, **values})
 
 
-def lazy_gettext(message: str, **values: object) -> Any:
+def lazy_gettext(message: str, /, **values: object) -> Any:
     """For class bodies, which run before there is a request: translated whenever it is shown."""
     return LazyProxy(gettext, message, enable_cache=False, **values)
 

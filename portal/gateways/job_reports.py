@@ -1,6 +1,6 @@
 """What RQ knows of jobs, for pages. The database remains the truth of what has been done."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,26 +15,28 @@ from rq.serializers import JSONSerializer
 
 from portal.core.errors import ActionRefused
 from portal.core.rules.connection_errors import ErrorExplanation
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.gateways import queue
 
 _MAX_LISTED = 10
 _TASK_PREFIX = "jobs.tasks."
 
 _REASONS = {
-    "SQLAlchemyError": "The database did not answer or refused the work.",
-    "RedisError": "Redis became unavailable.",
-    "JobTimeoutException": "It took too long and was stopped.",
-    "AbandonedJobError": "The worker died while it ran.",
-    "Exception": "An unexpected error. The log of the worker says more.",
+    "SQLAlchemyError": N_("The database did not answer or refused the work."),
+    "RedisError": N_("Redis became unavailable."),
+    "JobTimeoutException": N_("It took too long and was stopped."),
+    "AbandonedJobError": N_("The worker died while it ran."),
+    "Exception": N_("An unexpected error. The log of the worker says more."),
 }
 """By class of the error, which may be a base class."""
 
 _LABELS = {
-    "drain_sms": "Send waiting texts",
-    "drain_email": "Send waiting emails",
-    "fan_out_send": "Prepare send",
-    "apply_send_control": "Apply pause or cancellation to send",
-    "run_import_task": "Do import",
+    "drain_sms": N_("Send waiting texts"),
+    "drain_email": N_("Send waiting emails"),
+    "fan_out_send": N_("Prepare send %(id)s"),
+    "apply_send_control": N_("Apply pause or cancellation to send %(id)s"),
+    "run_import_task": N_("Do import %(id)s"),
 }
 
 
@@ -95,7 +97,7 @@ def retry_job(redis_url: str, job_id: str) -> None:
         raise ActionRefused(str(queue.diagnose_error(error, redis_url))) from error
     if not was_added:
         raise ActionRefused(
-            "This job cannot be tried again: it was already started again, or Redis no longer keeps it."
+            _("This job cannot be tried again: it was already started again, or Redis no longer keeps it.")
         )
 
 
@@ -159,7 +161,7 @@ def _report(job: Job) -> JobReport:
     earlier_failure = job.meta.get("earlier_failure")
     return JobReport(
         id=job.id,
-        label=" ".join([_LABELS.get(name, "Unknown job"), *(map(str, job.args) if name in _LABELS else ())]),
+        label=_label(name, job.args),
         queue=job.origin,
         state=state.value,
         position=None if position is None else position + 1,
@@ -173,9 +175,15 @@ def _report(job: Job) -> JobReport:
     )
 
 
+def _label(name: str, arguments: Sequence[object]) -> str:
+    if name not in _LABELS:
+        return _("Unknown job")
+    return _(_LABELS[name], id=" ".join(map(str, arguments)))
+
+
 def _reason(failure: str) -> str:
     """RQ itself fails the job of a dead worker, and that leaves no kind of error."""
-    return _REASONS.get(failure, _REASONS["AbandonedJobError"])
+    return _(_REASONS.get(failure, _REASONS["AbandonedJobError"]))
 
 
 def _milliseconds(at: datetime | None) -> int | None:

@@ -6,6 +6,7 @@ from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.messages.rules.lane_labels import CHANNELS, LANE_NAMES, lane_key
 from portal.messages.tables import lane_state
@@ -32,7 +33,7 @@ def resume_all_lanes(actor_id: int | None, now_ms: int) -> None:
 
 def _change_lanes(channel: str, lanes: Collection[int], action: str, actor_id: int | None, now_ms: int) -> None:
     if channel not in CHANNELS or any(lane not in LANE_NAMES for lane in lanes):
-        raise ActionRefused("There is no such lane.")
+        raise ActionRefused(_("There is no such lane."))
     paused_at_ms, paused_by_id = (now_ms, actor_id) if action == "lane_paused" else (None, None)
     with transaction():
         for lane in lanes:

@@ -140,13 +140,13 @@ def _detail(delivery: Delivery) -> str:
         return f"{_reason(delivery.reason)}."
     if delivery.error_code and delivery.channel == "sms":
         explanation = explain_error_code(delivery.error_code, _last_detail(delivery))
-        meaning, code = _(explanation.sentence), explanation.code
+        meaning, code = explanation.sentence, explanation.code
         if delivery.state == DeliveryState.SIMULATED_REJECTED:
             return _("Simulated: %(meaning)s (code %(code)s)", meaning=meaning, code=code)
-        return _with_code(meaning, _(explanation.remedy), code)
+        return _with_code(meaning, explanation.remedy, code)
     if delivery.error_code:
         status = describe_smtp_status(delivery.error_code)
-        return _with_code(_(status.sentence), _(status.remedy), status.code)
+        return _with_code(status.sentence, status.remedy, status.code)
     if delivery.state in (DeliveryState.REJECTED, DeliveryState.READY) and delivery.attempt_history:
         return _last_detail(delivery)
     return ""
@@ -169,7 +169,7 @@ def _attempt_entry(attempt: Attempt, delivery: Delivery) -> TimelineEntry:
     label, tone = (_EMAIL_OUTCOMES if delivery.channel == "email" else _OUTCOMES)[attempt.outcome]
     response = _(attempt.detail) if attempt.detail else ""
     if attempt.error_code and delivery.channel == "email":
-        meaning = _(describe_smtp_status(attempt.error_code).sentence)
+        meaning = describe_smtp_status(attempt.error_code).sentence
         response = _("%(meaning)s The server said: %(answer)s", meaning=meaning, answer=attempt.detail)
     note = _MODE_NOTES.get(Mode(attempt.mode), "")
     note = _(note, recipient=_masked(attempt.destination)) if note else ""
@@ -190,5 +190,5 @@ def _receipt_entry(receipt: Receipt) -> TimelineEntry:
     state = delivery_status.state_for_receipt(receipt.status, receipt.error_code)
     label = _(_TWILIO_STATUS_LABELS.get(receipt.status) or (state.label if state else receipt.status))
     error_message = str((receipt.raw or {}).get("ErrorMessage", ""))
-    detail = _(explain_error_code(receipt.error_code, error_message).sentence) if receipt.error_code else ""
+    detail = explain_error_code(receipt.error_code, error_message).sentence if receipt.error_code else ""
     return TimelineEntry(receipt.received_at_ms, label, detail, state.tone if state else "off")

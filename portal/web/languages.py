@@ -44,13 +44,13 @@ def _language_code() -> str:
 
 
 @pass_eval_context
-def _gettext(context: EvalContext, message: str, **values: object) -> str:
+def _gettext(context: EvalContext, message: str, /, **values: object) -> str:
     """A message written in a template may contain tags; its values are escaped."""
     return _filled(context, translation.gettext(message), values)
 
 
 @pass_eval_context
-def _ngettext(context: EvalContext, one: str, many: str, num: int, **values: object) -> str:
+def _ngettext(context: EvalContext, one: str, many: str, num: int, /, **values: object) -> str:
     text = current_language().catalog.ngettext(one, many, num)
     return _filled(context, text, {"num": num, **values})
 
@@ -62,4 +62,4 @@ def _filled(context: EvalContext, text: str, values: dict[str, object]) -> str:
 @pass_context  # so that Jinja does not translate a constant when it compiles the template
 def _translate(_context: Any, words: str) -> str:
     """Words from a table (`N_`). Escaped like any value."""
-    return translation.gettext(words) if words else ""
+    return translation.gettext(words)

@@ -171,7 +171,7 @@ def _sms_banners() -> Iterator[Banner]:
         text = _(
             "Nothing is sent from %(number)s: %(reason)s Texts wait, and none is lost.",
             number=_sender_label(limited.number),
-            reason=_(explain_error_code(limited.limit_code).sentence),
+            reason=explain_error_code(limited.limit_code).sentence,
         )
         yield _queues_banner(
             _("Limit reached"), text, "senders", "wait", limited.limit_resets_at_ms, limited.limit_code

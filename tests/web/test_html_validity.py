@@ -14,7 +14,7 @@ from portal.consent import background_imports
 from portal.consent.tables.import_tasks import ImportTaskKind
 from portal.core.actor import SHELL_ACTOR
 from portal.web.template_filters import html_attributes
-from tests.support.page_walk import visit_every_page
+from tests.support.pages.page_walk import visit_every_page
 from tests.support.web_client import NOW_MS, WebClient
 
 JAVA = find_program("java")

@@ -19,8 +19,8 @@ from portal.core.translation import gettext as _
 from portal.core.translation import ngettext, use_language
 from portal.messages.tables.communications import Communication
 from tests.support.page_queries import app_transaction
-from tests.support.page_walk import addresses, visit_every_page
-from tests.support.pseudo_locale import PSEUDO, pseudo, untranslated_words, use_pseudo_locale
+from tests.support.pages.page_walk import addresses, visit_every_page
+from tests.support.pages.pseudo_locale import PSEUDO, pseudo, untranslated_words, use_pseudo_locale
 from tests.support.web_client import PUBLIC_URL, WebClient
 
 PORTAL = Path(__file__).parents[2] / "portal"

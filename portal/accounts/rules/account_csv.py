@@ -11,6 +11,7 @@ from portal.core.rules.email_address import address_problem
 from portal.core.rules.phone import likely_time_zone
 from portal.core.rules.time_format import ParsedTime, TimeFormatError, parse_time
 from portal.core.rules.time_zones import timezone_or_utc, timezone_problem
+from portal.core.translation import gettext as _
 
 REQUIRED_COLUMNS = ("external_id", "name", "email", "account_type")
 OPTIONAL_COLUMNS = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source")
@@ -40,7 +41,9 @@ class AccountRow:
 def decode_account_csv(raw: bytes) -> DecodedFile:
     """Raises `CsvError`; for an empty file it lists the columns."""
     if not raw.strip():
-        raise CsvError(f"The file is empty. Its first row must name the columns: {','.join(ACCOUNT_COLUMNS)}.")
+        raise CsvError(
+            _("The file is empty. Its first row must name the columns: %(columns)s.", columns=",".join(ACCOUNT_COLUMNS))
+        )
     return csv_input.decode_csv(raw)
 
 
@@ -79,13 +82,16 @@ _CLEANERS = dict.fromkeys(("name", "account_type", "sms_consent_source"), text_i
 def _check_row(cells: CsvRow, text: Mapping[str, str]) -> None:
     for column in REQUIRED_COLUMNS:
         if not text[column]:
-            cells.add_error(column, "This cell is empty.")
+            cells.add_error(column, _("This cell is empty."))
     for column in ACCOUNT_COLUMNS:
         cells.add_error(column, _cell_problem(column, cells[column]))
     if text["email"]:
         cells.add_error("email", address_problem(text["email"]))
     if text["role"] and text["role"] not in ROLES:
-        cells.add_error("role", f"The role must be one of {', '.join(ROLES)}, not {text['role']!r}.")
+        cells.add_error(
+            "role",
+            _("The role must be one of %(roles)s, not %(role)s.", roles=", ".join(ROLES), role=repr(text["role"])),
+        )
     if text["timezone"]:
         cells.add_error("timezone", timezone_problem(text["timezone"]))
 
@@ -95,10 +101,10 @@ def _parse_opt_in(cells: CsvRow, text: Mapping[str, str], now_ms: int) -> Parsed
     opted_in_at, source = text["sms_opted_in_at"], text["sms_consent_source"]
     if bool(opted_in_at) != bool(source):
         missing = "sms_consent_source" if opted_in_at else "sms_opted_in_at"
-        cells.add_error(missing, "An opt-in needs both a time and a source.")
+        cells.add_error(missing, _("An opt-in needs both a time and a source."))
         return None
     if opted_in_at and not text["phone"]:
-        cells.add_error("phone", "An opt-in needs a phone number.")
+        cells.add_error("phone", _("An opt-in needs a phone number."))
     try:
         return parse_time(opted_in_at, timezone_or_utc(text["timezone"]), now_ms) if opted_in_at else None
     except TimeFormatError as error:
@@ -108,8 +114,8 @@ def _parse_opt_in(cells: CsvRow, text: Mapping[str, str], now_ms: int) -> Parsed
 
 def _cell_problem(column: str, text: str) -> str | None:
     if column == "external_id" and not text.isprintable():
-        return "This contains a line break or another invisible character."
-    too_long = f"Use at most {_MAX_CELL_LENGTH} characters; this has {len(text):,}."
+        return _("This contains a line break or another invisible character.")
+    too_long = _("Use at most %(limit)s characters; this has %(count)s.", limit=_MAX_CELL_LENGTH, count=len(text))
     return too_long if len(text) > _MAX_CELL_LENGTH else None
 
 
@@ -119,7 +125,13 @@ def _find_duplicates(rows: Iterable[AccountRow]) -> list[RowError]:
     for row in rows:
         first = first_rows.setdefault(fold_case(row.external_id), row)
         if first is not row:
-            spelling = "" if first.external_id == row.external_id else f", written as {first.external_id}"
-            message = f"{row.external_id} is already in row {first.row_number:,}{spelling}."
+            message = _("%(account)s is already in row %(row)s.", account=row.external_id, row=first.row_number)
+            if first.external_id != row.external_id:
+                message = _(
+                    "%(account)s is already in row %(row)s, written as %(other)s.",
+                    account=row.external_id,
+                    row=first.row_number,
+                    other=first.external_id,
+                )
             errors.append(RowError(row.row_number, "external_id", message))
     return errors

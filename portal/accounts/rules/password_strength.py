@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import factorial, prod
 from typing import Any
 
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
+
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 12, 128
 """Characters. Pages and Flask-Security read the limits from here."""
 _MIN_GUESSES = 100_000_000
@@ -24,9 +27,9 @@ _MAX_SUBSTITUTIONS = 6
 _SUBSTITUTIONS = str.maketrans("4@8(369!1|0$5+7", "aabcegaiiiosstt")
 _MIN_OWN_LETTERS = 4
 _MIN_CONTEXT_WORD_LENGTH = 3
-_TOO_GUESSABLE = "This password is easy to guess. Use a few unrelated words in a row."
-_TOO_PERSONAL = (
-    "This password contains your name, email, account number or the organisation's name. "
+_TOO_GUESSABLE = N_("This password is easy to guess. Use a few unrelated words in a row.")
+_TOO_PERSONAL = N_(
+    "This password contains your name, email, account number or the organization’s name. "
     "Choose words that have nothing to do with them."
 )
 
@@ -37,10 +40,14 @@ def strength_problem(password: str, context: Iterable[str] = ()) -> str | None:
     `context` is what strangers may know: the person's name, email and account number, the organisation, the host name.
     """
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        return f"The password must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters."
+        return _(
+            "The password must have %(least)s to %(most)s characters.",
+            least=MIN_PASSWORD_LENGTH,
+            most=MAX_PASSWORD_LENGTH,
+        )
     words = _context_words(context)
     if _own_letter_count(password, words) < _MIN_OWN_LETTERS:
-        return _TOO_PERSONAL
+        return _(_TOO_PERSONAL)
     bare = _letters_and_digits(password)
     problem = _guessability_problem(password, words, _MIN_GUESSES)
     return problem or (_guessability_problem(bare, words, _MIN_GUESSES_WITHOUT_SYMBOLS) if bare else None)
@@ -54,7 +61,7 @@ def _guessability_problem(text: str, words: Sequence[str], min_guesses: int) -> 
     if min(result["guesses"], _guesses_in_any_order(result["sequence"])) >= min_guesses:
         return None
     is_personal = any(match.get("dictionary_name") == "user_inputs" for match in result["sequence"])
-    return _TOO_PERSONAL if is_personal else _TOO_GUESSABLE
+    return _(_TOO_PERSONAL if is_personal else _TOO_GUESSABLE)
 
 
 def _guesses_in_any_order(sequence: Sequence[Mapping[str, Any]]) -> int:

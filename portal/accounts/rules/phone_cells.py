@@ -2,6 +2,7 @@
 
 from portal.core.rules.csv_input import CsvRow
 from portal.core.rules.phone import PhoneError, UnlistedNumber, VanityNumber, to_e164
+from portal.core.translation import gettext as _
 
 
 def parse_phone_cell(cells: CsvRow, column: str, text: str, region: str) -> str:
@@ -9,10 +10,10 @@ def parse_phone_cell(cells: CsvRow, column: str, text: str, region: str) -> str:
     try:
         return to_e164(text, region)
     except UnlistedNumber as error:
-        cells.add_warning(column, f"{error} It is imported as it is.")
+        cells.add_warning(column, _("%(problem)s It is imported as it is.", problem=error))
         return error.number
     except VanityNumber as error:
-        cells.add_error(column, f"{error} Then write it in digits.")
+        cells.add_error(column, _("%(problem)s Then write it in digits.", problem=error))
     except PhoneError as error:
         cells.add_error(column, str(error))
     return ""

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from portal.core.translation import N_
+
 MIN_REPEAT_INTERVAL_MS = 600_000
 DAY_MS = 86_400_000
 MAX_REPLIES_PER_DAY = 5
@@ -10,11 +12,11 @@ REPEATED_TOO_SOON, TOO_OFTEN = "too_soon", "too_often"
 STOPPED_ALREADY, NOT_LIVE, SENT_BY_PROVIDER = "stopped_already", "not_live", "by_provider"
 
 NO_REPLY_LABELS = {
-    REPEATED_TOO_SOON: "Not answered: this phone got the same reply less than 10 minutes earlier.",
-    TOO_OFTEN: f"Not answered: this phone got the same reply {MAX_REPLIES_PER_DAY} times within a day.",
-    STOPPED_ALREADY: "Not answered: the number was already opted out, and only one text may follow a STOP.",
-    NOT_LIVE: "Not answered by the portal: it replies only while texts go to people’s own phones.",
-    SENT_BY_PROVIDER: "Not answered by the portal: the gateway answers this keyword itself.",
+    REPEATED_TOO_SOON: N_("Not answered: this phone got the same reply less than 10 minutes earlier."),
+    TOO_OFTEN: N_("Not answered: this phone got the same reply five times within a day."),
+    STOPPED_ALREADY: N_("Not answered: the number was already opted out, and only one text may follow a STOP."),
+    NOT_LIVE: N_("Not answered by the portal: it replies only while texts go to people’s own phones."),
+    SENT_BY_PROVIDER: N_("Not answered by the portal: the gateway answers this keyword itself."),
 }
 """Why a keyword was not answered, one sentence for each reason."""
 

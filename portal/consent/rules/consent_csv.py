@@ -10,6 +10,7 @@ from portal.core.rules import csv_input, text_input
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.csv_input import CsvResult, CsvRow, RowError
 from portal.core.rules.time_format import ParsedTime, TimeFormatError, parse_time
+from portal.core.translation import gettext as _
 
 OPT_OUT_COLUMNS = ("phone", "stopped_at", "reason")
 OPT_IN_COLUMNS = ("external_id", "phone", "opted_in_at", "evidence")
@@ -71,11 +72,11 @@ def _read_opt_in(cells: CsvRow, region: str, now_ms: int) -> OptInRow:
     external_id, number = text_input.clean_code(cells["external_id"]), _phone_cell(cells, region)
     opted_in_at, evidence = _time_cell(cells, "opted_in_at", now_ms), _text_cell(cells, "evidence")
     if not external_id:
-        cells.add_error("external_id", "Give the account number of the person who opted in.")
+        cells.add_error("external_id", _("Give the account number of the person who opted in."))
     if not cells["opted_in_at"]:
-        cells.add_error("opted_in_at", "Give a time like 2026-03-01T14:30:00Z, or a day like 2026-03-01.")
+        cells.add_error("opted_in_at", _("Give a time like 2026-03-01T14:30:00Z, or a day like 2026-03-01."))
     if not evidence:
-        cells.add_error("evidence", "Say how the person agreed, for example: paper form of 3 March, on file.")
+        cells.add_error("evidence", _("Say how the person agreed, for example: paper form of March 3, on file."))
     at_ms, day = (opted_in_at.at_ms, opted_in_at.day) if opted_in_at else (0, "")
     return OptInRow(cells.row_number, external_id, number, at_ms, evidence, day)
 
@@ -84,7 +85,7 @@ def _phone_cell(cells: CsvRow, region: str) -> str:
     """A spreadsheet may have put an apostrophe before the plus."""
     text = cells["phone"].strip(" '\"")
     if any(mark in text for mark in ",;\t|"):
-        cells.add_error("phone", "Write one number per line, or name the columns in row 1: phone,stopped_at,reason.")
+        cells.add_error("phone", _("Write one number per line, or name the columns in row 1: phone,stopped_at,reason."))
         return ""
     return parse_phone_cell(cells, "phone", text, region)
 
@@ -101,7 +102,9 @@ def _time_cell(cells: CsvRow, column: str, now_ms: int) -> ParsedTime | None:
 def _text_cell(cells: CsvRow, column: str) -> str:
     text = text_input.clean_lines(cells[column]).strip()
     if len(text) > MAX_TEXT_LENGTH:
-        cells.add_error(column, f"Keep it to {MAX_TEXT_LENGTH:,} characters; this has {len(text):,}.")
+        cells.add_error(
+            column, _("Keep it to %(limit)s characters; this has %(count)s.", limit=MAX_TEXT_LENGTH, count=len(text))
+        )
     return text
 
 
@@ -111,6 +114,8 @@ def _duplicate_row_errors(rows: Sequence[OptInRow]) -> list[RowError]:
     for row in rows:
         first_row = first_rows.setdefault((fold_case(row.external_id), row.number), row.row)
         if first_row != row.row:
-            message = f"{row.external_id} with this number is already in row {first_row:,}."
+            message = _(
+                "%(account)s with this number is already in row %(row)s.", account=row.external_id, row=first_row
+            )
             errors.append(RowError(row.row, "phone", message))
     return errors

@@ -17,6 +17,8 @@ from typing import Generic, TypeVar
 from portal.core.errors import ActionRefused
 from portal.core.rules import text_input
 from portal.core.rules.csv_output import unescape_formulas
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 
 MAX_CSV_ROWS = 200_000
 """More rows would make a page wait too long; a file can be split."""
@@ -31,7 +33,7 @@ _MAX_COLUMNS = 1_000
 _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WORKBOOK_SIGNATURES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_SAVE_AS = "Save it as “CSV UTF-8”."
+_SAVE_AS = N_("Save it as “CSV UTF-8”.")
 Row = TypeVar("Row")
 
 
@@ -48,7 +50,7 @@ class RowError:
     message: str
 
     def __str__(self) -> str:
-        return f"Row {self.row:,}, {self.column}: {self.message}"
+        return _("Row %(row)s, %(column)s: %(message)s", row=self.row, column=self.column, message=self.message)
 
 
 @dataclass(frozen=True)
@@ -97,22 +99,30 @@ def decode_csv(raw: bytes) -> DecodedFile:
     decoded = _decode_text(raw)
     text = text_input.clean_csv(_DOUBLED_LINE_END.sub("\r\n", decoded.text))
     if not text.strip():
-        raise CsvError("The file is empty.")
+        raise CsvError(_("The file is empty."))
     return replace(decoded, text=text)
 
 
 def _decode_text(raw: bytes) -> DecodedFile:
     if raw.startswith(_WORKBOOK_SIGNATURES):
-        raise CsvError(f"This is a workbook, not a CSV. Open it in a spreadsheet program. {_SAVE_AS}")
+        raise CsvError(
+            _("This is a workbook, not a CSV. Open it in a spreadsheet program. %(save_as)s", save_as=_(_SAVE_AS))
+        )
     encoding = "utf-32" if raw.startswith(_UTF_32) else "utf-16" if raw.startswith(_UTF_16) else "utf-8"
     if encoding == "utf-8" and b"\x00" in raw:
-        raise CsvError(f"The file contains null bytes, so it is not a CSV. {_SAVE_AS}")
+        raise CsvError(_("The file contains null bytes, so it is not a CSV. %(save_as)s", save_as=_(_SAVE_AS)))
     try:
         return DecodedFile(raw.decode(encoding))
     except UnicodeDecodeError as error:
         if encoding == "utf-8":
             return _decode_windows_1252(raw, error)
-        raise CsvError(f"The file starts as {encoding.upper()} but is damaged further on. {_SAVE_AS}") from error
+        raise CsvError(
+            _(
+                "The file starts as %(encoding)s but is damaged further on. %(save_as)s",
+                encoding=encoding.upper(),
+                save_as=_(_SAVE_AS),
+            )
+        ) from error
 
 
 def has_column(text: str, column: str) -> bool:
@@ -180,11 +190,13 @@ def _decode_windows_1252(raw: bytes, error: UnicodeDecodeError) -> DecodedFile:
     try:
         text = raw.decode("cp1252")
     except UnicodeDecodeError:
-        raise CsvError(f"Row {row:,} is not UTF-8. Save the file as “CSV UTF-8”.") from error
+        raise CsvError(_("Row %(row)s is not UTF-8. Save the file as “CSV UTF-8”.", row=row)) from error
     word = next((word for word in re.split(r"[\s,;|\"]+", text[error.start - 40 :]) if not word.isascii()), "")
-    warning = (
-        f"The file is not UTF-8, so it was read as Windows-1252. Check names with accents, such as “{word[:60]}” "
-        f"in line {row:,}; if they are wrong, save the file as “CSV UTF-8” and import that."
+    warning = _(
+        "The file is not UTF-8, so it was read as Windows-1252. Check names with accents, such as “%(word)s” in line "
+        "%(row)s; if they are wrong, save the file as “CSV UTF-8” and import that.",
+        word=word[:60],
+        row=row,
     )
     return DecodedFile(text, (warning,))
 
@@ -234,19 +246,24 @@ def _parse_records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]
             if not _is_blank(cells):
                 yield row, [unescape_formulas(cell.strip()) for cell in cells]
     except csv.Error as error:
-        raise CsvError(f"Row {row + 1:,} is not CSV: {error}.") from error
+        raise CsvError(_("Row %(row)s is not CSV: %(error)s.", row=row + 1, error=error)) from error
 
 
 def _check_row_count(text: str, delimiter: str) -> None:
     """Count the rows of a long text before they are read one by one."""
     if text.count("\n") + text.count("\r") <= MAX_CSV_ROWS:
         return
-    if sum(1 for _ in islice(_parse_records(text, delimiter), MAX_CSV_ROWS + 2)) > MAX_CSV_ROWS + 1:
+    if sum(1 for _row in islice(_parse_records(text, delimiter), MAX_CSV_ROWS + 2)) > MAX_CSV_ROWS + 1:
         raise _too_many_rows()
 
 
 def _too_many_rows() -> CsvError:
-    return CsvError(f"The file has more than {MAX_CSV_ROWS:,} rows. Split it and import the parts one after the other.")
+    return CsvError(
+        _(
+            "The file has more than %(limit)s rows. Split it and import the parts one after the other.",
+            limit=MAX_CSV_ROWS,
+        )
+    )
 
 
 def _read_header(row: int, cells: Sequence[str], columns: Sequence[str], required: Sequence[str]) -> list[str]:
@@ -256,25 +273,39 @@ def _read_header(row: int, cells: Sequence[str], columns: Sequence[str], require
     missing = [column for column in required if column not in named]
     unknown = [name for name in named if name not in columns]
     if missing or unknown or len(set(named)) < len(named):
-        more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
-        problems = [
-            f"missing: {', '.join(missing)}" if missing else "",
-            f"unknown: {', '.join(name[:40] for name in unknown[:5])}{more}" if unknown else "",
-            "duplicates" if not unknown and len(set(named)) < len(named) else "",
-        ]
-        rule = "may be" if len(required) == 1 else "must be"
-        details = "; ".join(filter(None, problems))
-        raise CsvError(f"The columns in row {row:,} are wrong ({details}). They {rule} {','.join(columns)}.")
+        has_duplicates = not unknown and len(set(named)) < len(named)
+        problems = [_list_names(missing, unknown), _("duplicates") if has_duplicates else ""]
+        values = {"row": row, "details": "; ".join(filter(None, problems)), "columns": ",".join(columns)}
+        if len(required) == 1:
+            raise CsvError(_("The columns in row %(row)s are wrong (%(details)s). They may be %(columns)s.", **values))
+        raise CsvError(_("The columns in row %(row)s are wrong (%(details)s). They must be %(columns)s.", **values))
     return names
+
+
+def _list_names(missing: Sequence[str], unknown: Sequence[str]) -> str:
+    names = ", ".join(name[:40] for name in unknown[:5])
+    if len(unknown) > 5:
+        names = _("%(names)s and %(count)s more", names=names, count=len(unknown) - 5)
+    parts = (
+        _("missing: %(names)s", names=", ".join(missing)) if missing else "",
+        _("unknown: %(names)s", names=names) if unknown else "",
+    )
+    return "; ".join(filter(None, parts))
 
 
 def _make_row(row: int, cells: Sequence[str], names: Sequence[str]) -> CsvRow:
     csv_row = CsvRow(row, {name: cell for name, cell in zip(names, cells, strict=False) if name})
     if len(cells) > len(names):
-        csv_row.add_error("whole row", f"There are {len(cells)} cells for {len(names)} columns.")
+        csv_row.add_error(
+            _("whole row"),
+            _("There are %(cells)s cells for %(columns)s columns.", cells=len(cells), columns=len(names)),
+        )
     for column, (name, cell) in enumerate(zip(names, cells, strict=False), 1):
         if cell and not name:
-            csv_row.add_error(f"column {column}", "This column has no name in the header. Name it or clear the cell.")
+            csv_row.add_error(
+                _("column %(number)s", number=column),
+                _("This column has no name in the header. Name it or clear the cell."),
+            )
     return csv_row
 
 

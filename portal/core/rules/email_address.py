@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import idna
 
-_NOT_AN_ADDRESS = "This is not an email address, such as name@example.org."
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
+
+_NOT_AN_ADDRESS = N_("This is not an email address, such as name@example.org.")
 _MAX_LENGTH, _MAX_LOCAL_LENGTH, _MAX_DOMAIN_LENGTH = 254, 64, 253
 _INVISIBLE_CATEGORIES = ("Cc", "Cf", "Cn", "Co", "Cs", "Zs", "Zl", "Zp")
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
@@ -46,10 +49,10 @@ def to_wire_format(text: str, *, public_domain: bool = True) -> str:
     local, at, domain = text.rpartition("@")
     _reject_invisible(text)
     if not at or not _LOCAL.match(local) or (public_domain and "." not in domain.replace("\u3002", ".")):
-        raise EmailAddressError(_NOT_AN_ADDRESS)
+        raise EmailAddressError(_(_NOT_AN_ADDRESS))
     ascii_domain = _ascii_domain(domain)
     if len(local.encode()) > _MAX_LOCAL_LENGTH or len(f"{local}@{ascii_domain}".encode()) > _MAX_LENGTH:
-        raise EmailAddressError(_NOT_AN_ADDRESS)
+        raise EmailAddressError(_(_NOT_AN_ADDRESS))
     return f"{local}@{ascii_domain}"
 
 
@@ -68,10 +71,10 @@ def parse_mailbox(text: str) -> Mailbox:
     if _QUOTED.match(name):
         name = re.sub(r"\\(.)", r"\1", name[1:-1])
     if _SURROGATE.search(name):
-        raise EmailAddressError("The name is not in UTF-8.")
+        raise EmailAddressError(_("The name is not in UTF-8."))
     address = to_wire_format(address, public_domain=False)
     if needs_smtputf8(address):
-        raise EmailAddressError("The part before the @ may contain only ASCII characters.")
+        raise EmailAddressError(_("The part before the @ may contain only ASCII characters."))
     return Mailbox(name, address)
 
 
@@ -79,7 +82,10 @@ def _reject_invisible(text: str) -> None:
     for character in text:
         if not character.isascii() and unicodedata.category(character) in _INVISIBLE_CATEGORIES:
             raise EmailAddressError(
-                f"The address contains an invisible character (U+{ord(character):04X}). Type the address again."
+                _(
+                    "The address contains an invisible character (U+%(code)s). Type the address again.",
+                    code=f"{ord(character):04X}",
+                )
             )
 
 
@@ -87,8 +93,8 @@ def _ascii_domain(domain: str) -> str:
     try:
         encoded = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
     except (idna.IDNAError, UnicodeError) as error:
-        raise EmailAddressError(f"{domain} is not a valid domain.") from error
+        raise EmailAddressError(_("%(domain)s is not a valid domain.", domain=domain)) from error
     labels = encoded.split(".")
     if len(encoded) > _MAX_DOMAIN_LENGTH or not all(map(_LABEL.match, labels)) or labels[-1].isdecimal():
-        raise EmailAddressError(_NOT_AN_ADDRESS)
+        raise EmailAddressError(_(_NOT_AN_ADDRESS))
     return encoded

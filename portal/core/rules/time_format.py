@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
+from portal.core.translation import gettext as _
+
 EARLIEST_MS = 631_152_000_000
 """1990, before the first text message: an earlier year is a typo."""
 _DAY_MS = 86_400_000
@@ -35,9 +37,9 @@ def parse_time(text: str, zone: tzinfo, now_ms: int) -> ParsedTime:
     parsed = _parse_iso(text, zone)
     tolerance_ms = _EARLIEST_ZONE_OFFSET_MS if parsed.day else 0
     if parsed.at_ms - tolerance_ms > now_ms:
-        raise TimeFormatError("This is in the future.")
+        raise TimeFormatError(_("This is in the future."))
     if parsed.at_ms < EARLIEST_MS:
-        raise TimeFormatError("Check the year: text messages did not exist then.")
+        raise TimeFormatError(_("Check the year: text messages did not exist then."))
     return ParsedTime(min(parsed.at_ms, now_ms), parsed.day)
 
 
@@ -46,7 +48,7 @@ def _parse_iso(text: str, zone: tzinfo) -> ParsedTime:
         parsed = datetime.fromisoformat(text)
         at_ms = round((parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).timestamp() * 1000)
     except (ValueError, OverflowError) as error:
-        raise TimeFormatError("Write the time like 2026-03-01T14:30:00Z, or the day like 2026-03-01.") from error
+        raise TimeFormatError(_("Write the time like 2026-03-01T14:30:00Z, or the day like 2026-03-01.")) from error
     return ParsedTime(at_ms, parsed.date().isoformat() if _is_day(text) else "")
 
 

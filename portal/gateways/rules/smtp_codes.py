@@ -8,6 +8,9 @@ Many servers say more in the reply text than in the code, so the text is matched
 import re
 from dataclasses import dataclass
 
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
+
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 
 
@@ -21,53 +24,57 @@ class SmtpStatus:
     is_sender_fault: bool = False
 
 
-_ASK = "Ask the person for another address, and correct it on the account."
-_LATER = "Ask the person to make room, then send it again; or use another address."
-_SHORTER = "Shorten the template, then send it again."
-_OURS = "Have the mail server's administrator look at it, then send it again."
-_REPUTATION = "Have the sending domain's SPF, DKIM and DMARC checked, then send it again."
+_ASK = N_("Ask the person for another address, and correct it on the account.")
+_LATER = N_("Ask the person to make room, then send it again; or use another address.")
+_SHORTER = N_("Shorten the template, then send it again.")
+_OURS = N_("Have the mail server's administrator look at it, then send it again.")
+_REPUTATION = N_("Have the sending domain's SPF, DKIM and DMARC checked, then send it again.")
 
 _DESCRIPTIONS: dict[str, tuple[str, str, bool]] = {
-    "1.0": ("Something is wrong with the address.", _ASK, False),
-    "1.1": ("There is no such mailbox.", _ASK, False),
-    "1.2": ("There is no such mail domain.", _ASK, False),
-    "1.3": ("The address is malformed.", _ASK, False),
-    "1.6": ("The mailbox has moved, and its new address is unknown.", _ASK, False),
-    "1.7": ("The mail server does not accept the sender's address.", "Correct PORTAL_MAIL_FROM.", True),
-    "1.8": ("The mail server does not know the sender's domain.", "Correct PORTAL_MAIL_FROM.", True),
-    "1.10": ("The domain does not accept email.", _ASK, False),
-    "2.0": ("The mailbox does not accept email at the moment.", _ASK, False),
-    "2.1": ("The mailbox is closed.", _ASK, False),
-    "2.2": ("The mailbox is full.", _LATER, False),
-    "2.3": ("The email is too big for this mailbox.", _SHORTER, False),
-    "3.0": ("The mail server has an internal error.", _OURS, True),
-    "3.1": ("The mail server's disk is full.", _OURS, True),
-    "3.2": ("The mail server does not accept email at the moment.", _OURS, True),
-    "3.4": ("The email is too big for the mail server.", _SHORTER, False),
-    "4.0": ("The recipient's mail server could not be reached.", "Send it again later, or use another address.", False),
-    "4.1": ("The recipient's mail server did not answer.", "Send it again later, or use another address.", False),
-    "4.4": ("No mail server could be found for this address.", _ASK, False),
-    "4.7": ("The email could not be delivered in time.", "Send it again later, or use another address.", False),
-    "5.0": ("The mail server did not understand the portal.", _OURS, True),
-    "6.0": ("The mail server could not process the format of the email.", _OURS, False),
-    "6.7": ("The mail server does not support an address with such characters.", _ASK, False),
-    "7.0": ("The mail server rejected it by its own policy.", _REPUTATION, True),
-    "7.1": ("The mail server rejected it by its own policy.", _REPUTATION, True),
-    "7.8": ("The mail server does not accept our sign-in.", "Correct the user and password in PORTAL_SMTP_URL.", True),
-    "7.9": ("The mail server requires another sign-in method.", "Have the mail server's administrator allow it.", True),
+    "1.0": (N_("Something is wrong with the address."), _ASK, False),
+    "1.1": (N_("There is no such mailbox."), _ASK, False),
+    "1.2": (N_("There is no such mail domain."), _ASK, False),
+    "1.3": (N_("The address is malformed."), _ASK, False),
+    "1.6": (N_("The mailbox has moved, and its new address is unknown."), _ASK, False),
+    "1.7": (N_("The mail server does not accept the sender's address."), N_("Correct PORTAL_MAIL_FROM."), True),
+    "1.8": (N_("The mail server does not know the sender's domain."), N_("Correct PORTAL_MAIL_FROM."), True),
+    "1.10": (N_("The domain does not accept email."), _ASK, False),
+    "2.0": (N_("The mailbox does not accept email at the moment."), _ASK, False),
+    "2.1": (N_("The mailbox is closed."), _ASK, False),
+    "2.2": (N_("The mailbox is full."), _LATER, False),
+    "2.3": (N_("The email is too big for this mailbox."), _SHORTER, False),
+    "3.0": (N_("The mail server has an internal error."), _OURS, True),
+    "3.1": (N_("The mail server's disk is full."), _OURS, True),
+    "3.2": (N_("The mail server does not accept email at the moment."), _OURS, True),
+    "3.4": (N_("The email is too big for the mail server."), _SHORTER, False),
+    "4.0": (N_("The recipient's mail server could not be reached."),
+            N_("Send it again later, or use another address."), False),
+    "4.1": (N_("The recipient's mail server did not answer."),
+            N_("Send it again later, or use another address."), False),
+    "4.4": (N_("No mail server could be found for this address."), _ASK, False),
+    "4.7": (N_("The email could not be delivered in time."), N_("Send it again later, or use another address."), False),
+    "5.0": (N_("The mail server did not understand the portal."), _OURS, True),
+    "6.0": (N_("The mail server could not process the format of the email."), _OURS, False),
+    "6.7": (N_("The mail server does not support an address with such characters."), _ASK, False),
+    "7.0": (N_("The mail server rejected it by its own policy."), _REPUTATION, True),
+    "7.1": (N_("The mail server rejected it by its own policy."), _REPUTATION, True),
+    "7.8": (N_("The mail server does not accept our sign-in."),
+            N_("Correct the user and password in PORTAL_SMTP_URL."), True),
+    "7.9": (N_("The mail server requires another sign-in method."),
+            N_("Have the mail server's administrator allow it."), True),
     **dict.fromkeys(
-        ("7.124", "7.129", "7.133", "7.134"), ("The mailbox accepts email only from certain senders.", _ASK, False)
+        ("7.124", "7.129", "7.133", "7.134"), (N_("The mailbox accepts email only from certain senders."), _ASK, False)
     ),
-    "7.26": ("The recipient's server could not verify that the email is ours.", _REPUTATION, True),
-    "421": ("The mail server does not accept email at the moment.", _OURS, True),
-    "450": ("The mailbox does not accept email at the moment.", _ASK, False),
-    "451": ("The mail server has an internal error.", _OURS, True),
-    "452": ("The mail server's disk is full.", _OURS, True),
-    "550": ("The mailbox does not exist, or does not accept our email.", _ASK, False),
-    "551": ("The mailbox has moved, and its new address is unknown.", _ASK, False),
-    "552": ("The mailbox is full, or the email is too big for it.", _LATER, False),
-    "553": ("The mail server does not accept this address.", _ASK, False),
-    "554": ("The mail server rejected it by its own policy.", _REPUTATION, True),
+    "7.26": (N_("The recipient's server could not verify that the email is ours."), _REPUTATION, True),
+    "421": (N_("The mail server does not accept email at the moment."), _OURS, True),
+    "450": (N_("The mailbox does not accept email at the moment."), _ASK, False),
+    "451": (N_("The mail server has an internal error."), _OURS, True),
+    "452": (N_("The mail server's disk is full."), _OURS, True),
+    "550": (N_("The mailbox does not exist, or does not accept our email."), _ASK, False),
+    "551": (N_("The mailbox has moved, and its new address is unknown."), _ASK, False),
+    "552": (N_("The mailbox is full, or the email is too big for it."), _LATER, False),
+    "553": (N_("The mail server does not accept this address."), _ASK, False),
+    "554": (N_("The mail server rejected it by its own policy."), _REPUTATION, True),
 }  # fmt: skip
 _RECIPIENT_NOUN = (
     r"\b(user|mailbox|recipient|address|alias|inbox|customer|this account|e?-?mail account|user account)s?\b"
@@ -111,11 +118,11 @@ _GREYLISTED = re.compile(r"gr[ea]y.?list", re.IGNORECASE)
 _PRECISE, _ROUTING = ("1", "2"), "4"
 """Subjects that are precise without the text (addresses and mailboxes), and one that servers use for anything."""
 
-_REPORT = "Report this: the portal's log has the details."
+_REPORT = N_("Report this: the portal's log has the details.")
 PORTAL_ERROR_CODES: dict[str, tuple[str, str, bool]] = {
-    "address": ("This is not a valid email address.", _ASK, False),
-    "compose": ("The email could not be composed.", _REPORT, True),
-    "portal": ("The portal could not send the email.", _REPORT, True),
+    "address": (N_("This is not a valid email address."), _ASK, False),
+    "compose": (N_("The email could not be composed."), _REPORT, True),
+    "portal": (N_("The portal could not send the email."), _REPORT, True),
 }
 """Errors in the portal itself."""
 
@@ -139,7 +146,7 @@ def code_from_reply_text(reply_text: str) -> str | None:
 
 
 def _is_specific(code: str, text_code: str) -> bool:
-    subject, _, detail = code.partition(".")[2].partition(".")
+    subject, _dot, detail = code.partition(".")[2].partition(".")
     if subject in _PRECISE and detail != "0":
         return True
     is_vague = detail == "0" or subject == _ROUTING or (not subject and code not in _DESCRIPTIONS)
@@ -148,14 +155,20 @@ def _is_specific(code: str, text_code: str) -> bool:
 
 
 def describe_smtp_status(code: str) -> SmtpStatus:
+    """In the language of the reader."""
+    sentence, remedy, is_ours = _find_description(code)
+    return SmtpStatus(code, _(sentence), _(remedy), is_ours)
+
+
+def _find_description(code: str) -> tuple[str, str, bool]:
     if code in PORTAL_ERROR_CODES:
-        return SmtpStatus(code, *PORTAL_ERROR_CODES[code])
+        return PORTAL_ERROR_CODES[code]
     detail = code.partition(".")[2] or code
     subject = detail.partition(".")[0]
     for key in (detail, f"{subject}.0"):
         if key in _DESCRIPTIONS:
-            return SmtpStatus(code, *_DESCRIPTIONS[key])
-    return SmtpStatus(code, "The mail server rejected it.", "See the server's reply on the communication's page.")
+            return _DESCRIPTIONS[key]
+    return N_("The mail server rejected it."), N_("See the server's reply on the communication's page."), False
 
 
 def is_ambiguous_rejection(code: str, reply_text: str) -> bool:

@@ -8,17 +8,18 @@ from portal.core.rules.pacing import RATES
 from portal.core.rules.phone import is_e164, is_possible_phone
 from portal.core.rules.setting_error import quote_input
 from portal.core.rules.setting_schema import SettingField, SettingSchema
+from portal.core.translation import N_
 from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 from portal.gateways.rules.twilio_resources import infer_number_type, is_short_code
 
 _MIN_SEGMENTS_PER_SECOND, _MAX_SEGMENTS_PER_SECOND = 0.01, 1_000
 _NUMBER_TYPES = {
-    "long_code": "Long code, a number of ten digits",
-    "toll_free": "Toll-free number",
-    "short_code": "Short code, five or six digits",
+    "long_code": N_("Long code, a number of ten digits"),
+    "toll_free": N_("Toll-free number"),
+    "short_code": N_("Short code, five or six digits"),
 }
 _MAX_ADDITIONAL_NUMBERS = 9
-_ADDITIONAL_NUMBERS_HELP = (
+_ADDITIONAL_NUMBERS_HELP = N_(
     "Optional, one per line. Texts are also sent from these numbers, each at the rate below. Recipients who texted "
     "START to a number keep getting texts from it; all others are distributed evenly, and each always gets them from "
     "the same number. To replace a number, put the new one in its place, so that no other recipient changes."
@@ -134,26 +135,27 @@ def _derived_values(value: Mapping[str, Any]) -> dict[str, str]:
 
 
 _CREDENTIAL_FIELDS = (
-    SettingField("AccountSid", "Account SID", "AC and 32 digits, from the first page of Twilio’s console.",
+    SettingField("AccountSid", N_("Account SID"), N_("AC and 32 digits, from the first page of Twilio’s console."),
                  check_value=_sid_check("AC")),
-    SettingField("AuthToken", "Auth token",
-                 "Signs Twilio’s webhooks, and authenticates API requests unless there is an API key.", "secret"),
-    SettingField("PreviousAuthToken", "Previous auth token",
-                 "Still accepted in webhook signatures during a rotation.", "secret"),
-    SettingField("ApiKeySid", "API key SID", "Optional: SK and 32 digits. Authenticates API requests.",
+    SettingField("AuthToken", N_("Auth token"),
+                 N_("Signs Twilio’s webhooks, and authenticates API requests unless there is an API key."), "secret"),
+    SettingField("PreviousAuthToken", N_("Previous auth token"),
+                 N_("Still accepted in webhook signatures during a rotation."), "secret"),
+    SettingField("ApiKeySid", N_("API key SID"), N_("Optional: SK and 32 digits. Authenticates API requests."),
                  check_value=_sid_check("SK")),
-    SettingField("ApiKeySecret", "API key secret", "The secret of the API key.", "secret", required_with="ApiKeySid"),
+    SettingField("ApiKeySecret", N_("API key secret"), N_("The secret of the API key."), "secret",
+                 required_with="ApiKeySid"),
 )  # fmt: skip
 _SENDER_FIELDS = (
-    SettingField("FromNumber", "From number", "In E.164, such as +12025550100, or a short code.",
+    SettingField("FromNumber", N_("From number"), N_("In E.164, such as +12025550100, or a short code."),
                  check_value=_check_sender_number),
-    SettingField("MoreNumbers", "Additional numbers", _ADDITIONAL_NUMBERS_HELP, "text_list",
+    SettingField("MoreNumbers", N_("Additional numbers"), _ADDITIONAL_NUMBERS_HELP, "text_list",
                  check_value=_check_additional_numbers, live_only=True),
-    SettingField("MessagingServiceSid", "Messaging service SID", "Optional: MG and 32 digits.",
+    SettingField("MessagingServiceSid", N_("Messaging service SID"), N_("Optional: MG and 32 digits."),
                  check_value=_sid_check("MG")),
-    SettingField("NumberType", "Type of number", "", "choice", _NUMBER_TYPES),
-    SettingField("SegmentsPerSecond", "Segments per second", _RATE_HELP, "number", check_value=_check_rate),
-    SettingField("TwilioAnswers", "Keywords that Twilio replies to", "", "choice_list", _AUTO_REPLY_KEYWORDS),
+    SettingField("NumberType", N_("Type of number"), "", "choice", _NUMBER_TYPES),
+    SettingField("SegmentsPerSecond", N_("Segments per second"), _RATE_HELP, "number", check_value=_check_rate),
+    SettingField("TwilioAnswers", N_("Keywords that Twilio replies to"), "", "choice_list", _AUTO_REPLY_KEYWORDS),
 )  # fmt: skip
 TWILIO_SCHEMA = ProviderSchema(
     name="Twilio",

@@ -10,6 +10,8 @@ outcome whatever their code, and so are “delivered” and “read”.
 from enum import StrEnum
 
 from portal.core.rules.delivery_status import STATES, StateGroup
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 
 
 class ReportConflict(StrEnum):
@@ -22,10 +24,14 @@ class ReportConflict(StrEnum):
 
 
 CONFLICT_LABELS: dict[str, str] = {
-    ReportConflict.CONFLICTING_OUTCOMES: "Conflicting reports: Twilio reported it as delivered and as not delivered",
-    ReportConflict.SENT_AND_NOT_SENT: "Conflicting reports: it was reported as sent and as not sent",
-    ReportConflict.ACCEPTED_TWICE: "Duplicate: Twilio accepted it twice or more; the person may have received it twice",
-    ReportConflict.LISTED_TWICE: "Duplicate: Twilio lists it twice or more; the person may have received it twice",
+    ReportConflict.CONFLICTING_OUTCOMES: N_(
+        "Conflicting reports: Twilio reported it as delivered and as not delivered"
+    ),
+    ReportConflict.SENT_AND_NOT_SENT: N_("Conflicting reports: it was reported as sent and as not sent"),
+    ReportConflict.ACCEPTED_TWICE: N_(
+        "Duplicate: Twilio accepted it twice or more; the person may have received it twice"
+    ),
+    ReportConflict.LISTED_TWICE: N_("Duplicate: Twilio lists it twice or more; the person may have received it twice"),
 }
 """Labels for the timeline of the text."""
 DUPLICATE_CONFLICTS = (ReportConflict.ACCEPTED_TWICE, ReportConflict.LISTED_TWICE)
@@ -54,4 +60,8 @@ def _is_delivered(state: str) -> bool:
 
 
 def describe_conflict(recorded: str, reported: str) -> str:
-    return f"“{recorded}” was reported first, so it stays; “{reported}” was reported later. Nothing is sent again."
+    return _(
+        "“%(recorded)s” was reported first, so it stays; “%(reported)s” was reported later. Nothing is sent again.",
+        recorded=_(recorded),
+        reported=_(reported),
+    )
