@@ -6,6 +6,7 @@ from portal.consent.rules.hash_chain import GENESIS_DIGEST, ChainBreak, find_bre
 from portal.consent.tables import ledger
 from portal.core.extensions import db
 from portal.core.rules import text_input
+from portal.core.translation import gettext as _
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ def verify_chain(known_digest: str = "") -> VerificationResult:
     last_id, last_digest = ledger.chain_head()
     first_break = find_break(ledger.all_events(), last_digest)
     if not last_digest:
-        first_break = ChainBreak(event_count, "the row that holds the last digest is missing")
+        first_break = ChainBreak(event_count, _("the row that holds the last digest is missing"))
     elif first_break is not None and first_break.event_id > last_id:
-        first_break = ChainBreak(first_break.event_id, "it was inserted at the end")
+        first_break = ChainBreak(first_break.event_id, _("it was inserted at the end"))
     db.session.rollback()
     return VerificationResult(event_count, last_digest, first_break, known_event_id)
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from portal.core.translation import gettext as _
+
 GENESIS_DIGEST = "0" * 64
 """The first event carries this as its previous digest."""
 
@@ -39,8 +41,12 @@ def find_break(events: Iterable[Mapping[str, Any]], last_digest: str) -> ChainBr
     previous_digest, last_id = GENESIS_DIGEST, 0
     for event in events:
         if event["previous_digest"] != previous_digest:
-            return ChainBreak(event["id"], f"an event after {last_id} is missing, or this one was inserted")
+            return ChainBreak(event["id"], _broken_link(last_id))
         if event["digest"] != event_digest(previous_digest, event):
-            return ChainBreak(event["id"], "it was changed after it was written")
+            return ChainBreak(event["id"], _("it was changed after it was written"))
         previous_digest, last_id = event["digest"], event["id"]
-    return None if previous_digest == last_digest else ChainBreak(last_id, "the events after it are missing")
+    return None if previous_digest == last_digest else ChainBreak(last_id, _("the events after it are missing"))
+
+
+def _broken_link(last_id: int) -> str:
+    return _("an event after %(event)s is missing, or this one was inserted", event=str(last_id))
