@@ -70,7 +70,9 @@ CASES: dict[str, dict[str, str | bytes]] = {
     "data.something for a value of the send.": {"body": "Dear {{ name }},\n\n{{ exam_date }}"},
     "Line 1: there is no merge field “nme”. Use one of name, first_name, email, external_id, account_type, or "
     "data.something for a value of the send.": {"subject": "Due, {{ nme }}"},
-    "Line 2: unexpected tag 'include'.": {"body": "a\n{% include 'x' %}"},
+    "Line 2: there is no tag “{% include %}”. The tags are if, unless, case, for, assign and comment.": {
+        "body": "a\n{% include 'x' %}"
+    },
 }
 
 

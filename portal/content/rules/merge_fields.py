@@ -6,7 +6,6 @@ strict filters, and with every value marked when it is inserted into Markdown (`
 
 import functools
 import re
-from ast import literal_eval
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -21,8 +20,8 @@ from liquid.stringify import to_liquid_string
 from portal.content.rules import liquid_patches, merge_budget, merge_filters, merge_limits, merge_requirements
 from portal.content.rules.field_values import FieldValue, FilterError, UrlEncoded, with_field
 from portal.content.rules.markdown_literals import mark_literal
+from portal.content.rules.merge_errors import FIELD_NAME, describe_error, describe_name_rule
 from portal.content.rules.merge_requirements import CheckedOutputNode
-from portal.messages.rules import sms_lookalikes
 
 ACCOUNT_FIELDS: dict[str, str] = {
     "name": "Full name",
@@ -37,7 +36,7 @@ _DATA = "data"
 _rejects_blanks: ContextVar[bool] = ContextVar("rejects_blanks", default=False)
 _is_markdown: ContextVar[bool] = ContextVar("is_markdown", default=False)
 _PLAIN_FIELD = re.compile(r"\{\{ *([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?) *\}\}")
-_FIELD_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
+_FIELD_OR_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 
 
 class MergeError(ValueError):
@@ -159,7 +158,7 @@ def _parse_template(source: str) -> BoundTemplate:
     except LiquidError as error:
         raise _merge_error(error, source) from error
     except RecursionError as error:
-        raise MergeError(_describe_liquid_error("limit reached")) from error
+        raise MergeError(describe_error("limit reached")) from error
 
 
 @functools.lru_cache(maxsize=1)
@@ -225,10 +224,13 @@ def _data_field_name(variable: Any, source: str, fields: tuple[str, ...]) -> str
     if segments[0] in (fields or ACCOUNT_FIELDS) and len(segments) == 1:
         return None
     line = source.count("\n", 0, variable.span.index) + 1
-    if not fields and segments[0] == _DATA and len(segments) == 2 and _FIELD_NAME.match(segments[1]):
+    if not fields and segments[0] == _DATA and len(segments) == 2 and FIELD_NAME.match(segments[1]):
         return segments[1]
     allowed = ", ".join(fields or ACCOUNT_FIELDS) + ("" if fields else ", or data.something for a value of the send")
-    raise MergeError(f"there is no merge field “{'.'.join(segments)}”. Use one of {allowed}.", line)
+    problem = f"there is no merge field “{'.'.join(segments)}”. Use one of {allowed}."
+    if not fields and segments[0] == _DATA and segments[1:]:
+        problem += f" {describe_name_rule('.'.join(segments[1:]))}"
+    raise MergeError(problem, line)
 
 
 def _merge_error(error: LiquidError, source: str | None = None) -> MergeError:
@@ -241,30 +243,18 @@ def _merge_error(error: LiquidError, source: str | None = None) -> MergeError:
         line = source.rstrip("\n").count("\n") + 1
     if isinstance(error, FilterError):
         return MergeError(str(error.args[0]), line, error.field_name)
-    return MergeError(_describe_liquid_error(str(error.args[0]) if error.args else "the template has an error"), line)
+    message = str(error.args[0]) if error.args else "the template has an error"
+    if source is not None and "end of expression" in message:
+        line = _line_of_fault(source, message) or line
+    return MergeError(describe_error(message, token), line)
 
 
-def _describe_liquid_error(message: str) -> str:
-    if "limit reached" in message:
-        return "the template does too much: a loop runs too long or produces too much text. Shorten it."
-    if unknown := re.match(r"unknown filter '(\w+)'", message):
-        name = unknown.group(1)
-        if name in merge_filters.UNSUPPORTED_FILTERS:
-            return f"there is no filter “{name}” here: values always appear exactly as given, so remove the filter."
-        return f"there is no filter “{name}”. The filters are {', '.join(merge_filters.FILTER_HELP)}."
-    unexpected = re.match(r"unexpected ('.{1,10}')$", message)
-    if unexpected and (problem := _describe_odd_character(literal_eval(unexpected.group(1)))):
-        return problem
-    if missing := re.match(r"expected tag (\w+), found", message):
-        return f"“{{% {missing.group(1)} %}}” is missing."
-    return message[:1].lower() + message[1:].replace("end of expression", "the end of the field") + "."
-
-
-def _describe_odd_character(character: str) -> str | None:
-    """Explains characters that word processors and web pages insert into fields; None for any other."""
-    if character in "“”„‟‘’‚‛«»":
-        return f'a field or tag contains the curly quotation mark {character}. Use straight ones, such as "none".'
-    if character.isprintable():
-        return None
-    name = sms_lookalikes.printable_form(character)
-    return f"a field or tag contains an invisible character ({name}). Delete the field and type it again."
+def _line_of_fault(source: str, message: str) -> int | None:
+    """The line of the first field or tag that has this error when it stands alone."""
+    for match in _FIELD_OR_TAG.finditer(source):
+        try:
+            _environment().from_string(match[0])
+        except LiquidError as error:
+            if error.args and error.args[0] == message:
+                return source.count("\n", 0, match.start()) + 1
+    return None
