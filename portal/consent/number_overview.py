@@ -14,6 +14,7 @@ from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent, event_day
 from portal.consent.tables.ledger_search import LedgerFilter, ledger_page
 from portal.core.extensions import db
+from portal.core.keyset import newest_first
 from portal.core.translation import gettext as _
 from portal.settings.live_gateway import sending_number_label
 
@@ -132,7 +133,7 @@ def _opt_out_effect(row: NumberAccount, state: ConsentState) -> str:
 
 def number_history(number: str) -> list[NumberEvent]:
     """The newest events and texts of the number, oldest first."""
-    events = ledger_page(LedgerFilter(number=number), None, _MAX_EVENTS)
+    events = ledger_page(LedgerFilter(number=number), newest_first(ConsentEvent.id, _MAX_EVENTS)).rows
     sids = {event.message_sid for event in events}
     messages = inbound_messages.messages_from(number)[-_MAX_EVENTS:]
     history = [

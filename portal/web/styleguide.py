@@ -9,6 +9,7 @@ from portal.content.rules.text_diff import diff_words
 from portal.core.clock import now_ms
 from portal.core.config import is_production
 from portal.web.access import allow
+from portal.web.paging import Sort, requested_order
 
 pages = Blueprint("styleguide", __name__)
 _TONES = {"ok": "Delivered", "wait": "Waiting", "bad": "Not delivered", "off": "Cancelled", "new": "New"}
@@ -39,6 +40,7 @@ def page() -> str:
     return render_template(
         "styleguide.html",
         tones=_TONES,
+        order=requested_order(Sort("sent", "Sent", (), descending=True)),
         events=(*events, _Event("Not delivered", "bad", 4, "The phone is off or out of range. (code 30003)")),
         parts=diff_words("Your renewal is due soon.", "Your renewal is due in 30 days."),
     )

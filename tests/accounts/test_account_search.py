@@ -5,7 +5,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from portal.accounts.account_management import NewAccount, account_values, create_account
-from portal.accounts.tables.account_search import count_results, search_accounts
+from portal.accounts.tables.account_search import BY_NAME, count_results, search_accounts
 from portal.accounts.tables.accounts import Account, find_by_external_id, find_by_sign_in_name
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.consent import account_import
@@ -14,6 +14,7 @@ from portal.consent.opt_in_import import import_opt_ins
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
+from portal.core.keyset import Keyset
 from portal.core.rules.case_folding import fold_for_search
 from portal.sends.tables.sends import Send
 from tests.support import scenario
@@ -27,7 +28,8 @@ def account(external_id: str, name: str = "Somebody", email: str = "x@example.or
 
 
 def search_results(search_text: str) -> list[str]:
-    return list(db.session.scalars(search_accounts(search_text).with_only_columns(Account.external_id)))
+    accounts: list[Account] = Keyset(BY_NAME, 50).fetch(search_accounts(search_text)).rows
+    return [account.external_id for account in accounts]
 
 
 @pytest.fixture

@@ -17,11 +17,13 @@ from portal.consent.invitations import opt_in_prompt
 from portal.consent.manual_consent import opt_out
 from portal.consent.opt_out_import import import_opt_outs
 from portal.consent.rules import hash_chain
+from portal.consent.tables.ledger import ConsentEvent
 from portal.consent.tables.ledger_search import LedgerFilter, count_matching, ledger_page
 from portal.content.content_blocks import save_block
 from portal.content.rules import content_block_checks
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
+from portal.core.keyset import newest_first
 from portal.core.rules.csv_output import unescape_formulas
 from portal.core.rules.time_format import format_utc
 from tests.support import inbound_helpers, scenario, servers
@@ -222,7 +224,8 @@ def test_export_is_filtered_by_account_period_or_query(consent_history_start_ms:
         "part": LedgerFilter(query="2000001"),
         "nothing": LedgerFilter(query="100%"),
     }
-    event_ids = {name: [event.id for event in ledger_page(criteria, None, 10)] for name, criteria in filters.items()}
+    newest = newest_first(ConsentEvent.id, 10)
+    event_ids = {name: [event.id for event in ledger_page(criteria, newest).rows] for name, criteria in filters.items()}
     assert event_ids == {
         "account": [2, 1],
         "period": [2],

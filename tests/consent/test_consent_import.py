@@ -25,6 +25,7 @@ from portal.consent.tables.ledger_search import LedgerFilter, ledger_page
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
+from portal.core.keyset import newest_first
 from portal.core.rules.csv_input import decode_csv
 from portal.core.rules.time_format import format_utc, start_of_day_ms
 from portal.core.transaction import transaction
@@ -287,7 +288,7 @@ def test_event_of_a_day_is_found_only_by_that_day() -> None:
     def found(first: str, last: str, zone: str = "America/New_York") -> list[str]:
         since_ms, until_ms = start_of_day_ms(first, zone), start_of_day_ms(last, zone, days_later=1)
         ledger_filter = LedgerFilter(since_ms=since_ms, until_ms=until_ms, since_day=first, until_day=last)
-        return [event.number for event in ledger_page(ledger_filter, None, 10)]
+        return [event.number for event in ledger_page(ledger_filter, newest_first(ConsentEvent.id, 10)).rows]
 
     assert found("2025-01-01", "2025-01-01") == [NUMBER]
     assert found("2024-12-31", "2024-12-31") == ["+14152000009"]

@@ -7,22 +7,24 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.core.extensions import db
+from portal.core.keyset import SortColumns
 from portal.core.rules.case_folding import fold_for_search
 
 _PHONE_FRAGMENT = re.compile(r"[0-9()+.\- ]+")
 _MIN_DIGITS = 3
+BY_NAME: SortColumns = (Account.search_folded, Account.id)
 
 
 def search_accounts(search_text: str, account_type: str = "") -> Select[tuple[Account]]:
-    """Accounts that match every word of the search text, by name."""
-    query = select(Account).order_by(Account.search_folded, Account.id)
+    """Accounts that match every word of the search text."""
+    query = select(Account)
     if account_type:
         query = query.where(Account.account_type == account_type)
     return query.where(*match_conditions(search_text))
 
 
 def count_results(query: Select[tuple[Account]]) -> int:
-    return db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    return db.session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
 def match_conditions(search_text: str) -> list[ColumnElement[bool]]:

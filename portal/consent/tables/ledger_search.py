@@ -18,6 +18,7 @@ from portal.consent.tables.ledger import ConsentEvent
 from portal.content.tables.templates import TemplateVersion
 from portal.core.extensions import db
 from portal.core.in_list import in_list
+from portal.core.keyset import Keyset, Slice
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.phone import parse_search_phone
 from portal.core.rules.routing import SIMULATED_MODES
@@ -53,12 +54,8 @@ class LedgerFilter:
     """The first and the last day, for events of which only the day is known."""
 
 
-def ledger_page(ledger_filter: LedgerFilter, before: int | None, limit: int) -> list[ConsentEvent]:
-    """Newest first."""
-    query = _filtered(select(ConsentEvent), ledger_filter)
-    if before is not None:
-        query = query.where(ConsentEvent.id < before)
-    return list(db.session.scalars(query.order_by(ConsentEvent.id.desc()).limit(limit)))
+def ledger_page(ledger_filter: LedgerFilter, keyset: Keyset) -> Slice[ConsentEvent]:
+    return keyset.fetch(_filtered(select(ConsentEvent), ledger_filter))
 
 
 def count_matching(ledger_filter: LedgerFilter) -> int:

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
 from portal.core.extensions import Base, db
+from portal.core.keyset import SortColumns, order_by
 
 
 class Template(Base):
@@ -54,12 +55,10 @@ def find_template_version(template: Template, number: int | None = None) -> Temp
     return db.session.scalars(query).one()
 
 
-def current_template_versions() -> list[TemplateVersion]:
-    """The current version of every template, by template name."""
-    query = (
-        select(TemplateVersion)
-        .join(Template)
-        .where(TemplateVersion.number == Template.current_version)
-        .order_by(func.lower(Template.name))
-    )
-    return list(db.session.scalars(query))
+BY_NAME: SortColumns = (func.lower(Template.name), Template.id)
+
+
+def current_template_versions(columns: SortColumns = BY_NAME, descending: bool = False) -> list[TemplateVersion]:
+    """The current version of every template."""
+    query = select(TemplateVersion).join(Template).where(TemplateVersion.number == Template.current_version)
+    return list(db.session.scalars(query.order_by(*order_by(columns, descending))))

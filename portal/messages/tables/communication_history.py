@@ -1,4 +1,4 @@
-"""Communications as people read them: newest first, page by page."""
+"""Communications as people read them, page by page."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy.orm import selectinload
 from portal.accounts.tables.account_search import match_conditions
 from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
+from portal.core.keyset import Keyset, Slice
 from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES, DeliveryState
 from portal.core.rules.routing import TextKind
 from portal.messages.tables.communications import Communication, Delivery
@@ -17,23 +18,25 @@ _WITH_DELIVERIES = selectinload(Communication.deliveries).selectinload(Delivery.
 
 
 def account_page(account_id: int, before: int | None, limit: int, with_sms: bool) -> list[Communication]:
-    """Without `with_sms`, those only about texts are left out: invitations, welcomes and notices about a phone."""
-    query = _newest_first(before, limit, with_sms).where(Communication.account_id == account_id)
-    return list(db.session.scalars(query))
+    """Newest first. Without `with_sms`, those only about texts are left out, such as invitations and welcomes."""
+    query = _visible(with_sms).where(Communication.account_id == account_id)
+    if before is not None:
+        query = query.where(Communication.id < before)
+    return list(db.session.scalars(query.order_by(Communication.id.desc()).limit(limit)))
 
 
 def admin_page(
-    search_text: str, group: str, channel: str, send_id: int | None, before: int | None, limit: int, with_sms: bool
-) -> list[Communication]:
+    search_text: str, group: str, channel: str, send_id: int | None, keyset: Keyset, with_sms: bool
+) -> Slice[Communication]:
     """Filtered by recipient, state group (`delivery_status.GROUPS`), channel and send."""
-    query = _newest_first(before, limit, with_sms).options(selectinload(Communication.account))
+    query = _visible(with_sms).options(selectinload(Communication.account))
     if send_id is not None:
         query = query.where(Communication.send_id == send_id)
     if search_text.strip():
         query = query.join(Account).where(*match_conditions(search_text))
     if group or channel:
         query = query.where(_has_delivery(group, channel))
-    return list(db.session.scalars(query))
+    return keyset.fetch(query)
 
 
 def latest_known_email(account_id: int, address: str) -> Delivery | None:
@@ -66,11 +69,8 @@ def _visible_kinds(with_sms: bool) -> list[ColumnElement[bool]]:
     return [] if with_sms else [Communication.kind == TextKind.NOTIFICATION]
 
 
-def _newest_first(before: int | None, limit: int, with_sms: bool) -> Select[Any]:
-    query = select(Communication).options(_WITH_DELIVERIES).where(*_visible_kinds(with_sms))
-    if before is not None:
-        query = query.where(Communication.id < before)
-    return query.order_by(Communication.id.desc()).limit(limit)
+def _visible(with_sms: bool) -> Select[Any]:
+    return select(Communication).options(_WITH_DELIVERIES).where(*_visible_kinds(with_sms))
 
 
 def _has_delivery(group: str, channel: str) -> Exists:

@@ -9,6 +9,7 @@ from portal.accounts.tables.accounts import Account
 from portal.content.tables.templates import TemplateVersion
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
+from portal.core.keyset import Keyset, Slice
 from portal.core.rules.delivery_status import UNSENT, DeliveryState
 from portal.core.rules.lanes import Lane
 from portal.core.statements import updated_count
@@ -66,10 +67,9 @@ def sms_expires_at_ms(version: TemplateVersion, created_at_ms: int) -> int | Non
     return None if version.sms_expiry_hours is None else created_at_ms + version.sms_expiry_hours * 3_600_000
 
 
-def sends_before(before: int | None, limit: int) -> list[Send]:
-    """Newest first, with their templates."""
-    query = _WITH_TEMPLATE if before is None else _WITH_TEMPLATE.where(Send.id < before)
-    return list(db.session.scalars(query.order_by(Send.id.desc()).limit(limit)))
+def sends_page(keyset: Keyset) -> Slice[Send]:
+    """With their templates."""
+    return keyset.fetch(_WITH_TEMPLATE)
 
 
 def active_sends() -> list[Send]:

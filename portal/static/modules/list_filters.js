@@ -1,7 +1,7 @@
-// The way back to a list keeps its filters: the list notes them for this tab, and breadcrumbs to it add them.
+// The way back to a list keeps its filters and order: the list notes them for this tab, and breadcrumbs to it add them.
 const noted = (path) => `filters:${path}`;
 
-if (document.querySelector("form.filters")) {
+if (document.querySelector("form.filters, [aria-sort]")) {
   addEventListener("pagehide", () => sessionStorage.setItem(noted(location.pathname), location.search));
 }
 for (const link of document.querySelectorAll(".breadcrumbs a")) {

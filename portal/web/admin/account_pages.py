@@ -3,7 +3,7 @@
 from flask import Blueprint, abort, render_template
 from flask.typing import ResponseReturnValue
 
-from portal.accounts.tables.account_search import count_results, search_accounts
+from portal.accounts.tables.account_search import BY_NAME, count_results, search_accounts
 from portal.accounts.tables.accounts import Account, account_types
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
@@ -13,11 +13,18 @@ from portal.web.account import phone_number_pages
 from portal.web.account.phone_number_form import NumberContext, PhoneNumberForms, build_forms
 from portal.web.delivery_labels import CHANNEL_LABELS, ChannelStatus, channel_status, channel_statuses
 from portal.web.layout import is_sms_visible
-from portal.web.request_input import is_htmx_request, query_id, query_text
+from portal.web.paging import Sort, requested_order, sorted_page
+from portal.web.request_input import is_htmx_request, query_text
 
 pages = Blueprint("admin_accounts", __name__, url_prefix="/Admin/Accounts")
 _PAGE_SIZE = 50
-_MAX_PAGE = 10_000
+_SORTS = (
+    # No index serves this order; the other direction would cost as much and help nobody.
+    Sort("name", "Name", BY_NAME, is_reversible=False),
+    Sort("number", "Account number", (Account.external_id_folded, Account.id)),
+    Sort("type", "Type", (Account.account_type, Account.id)),
+    Sort("email", "Email", (Account.email_folded, Account.id)),
+)
 _RECENT_COUNT = 8
 
 
@@ -25,17 +32,13 @@ _RECENT_COUNT = 8
 @allow("admin")
 def listing() -> ResponseReturnValue:
     """While the user types, htmx requests the same address and gets only the list."""
-    search_text, account_type = query_text("q"), query_text("type")
-    page_number = min(query_id("page") or 1, _MAX_PAGE)
+    search_text, account_type, order = query_text("q"), query_text("type"), requested_order(*_SORTS)
     query = search_accounts(search_text, account_type)
-    total = count_results(query)
     template = "admin/accounts/_list.html" if is_htmx_request() else "admin/accounts/index.html"
     page = render_template(
         template,
-        accounts=db.session.scalars(query.limit(_PAGE_SIZE).offset((page_number - 1) * _PAGE_SIZE)).all(),
-        total=total,
-        page_number=page_number,
-        has_next=page_number * _PAGE_SIZE < total,
+        page=sorted_page(order, order.keyset(_PAGE_SIZE).fetch(query)),
+        total=count_results(query),
         search_text=search_text,
         account_type=account_type,
         account_types={name: name for name in account_types()},

@@ -17,23 +17,23 @@ from portal.web.access import allow
 from portal.web.delivery_labels import CHANNEL_LABELS, build_timeline, channel_statuses, is_final
 from portal.web.layout import is_sms_visible
 from portal.web.organisation_files import page_organisation
-from portal.web.paging import paginate
+from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.polling import poll_interval_seconds
 from portal.web.request_input import is_htmx_request, query_id, query_text
 from portal.web.security_headers import EMAIL_PREVIEW_POLICY
 
 pages = Blueprint("admin_communications", __name__, url_prefix="/Admin/Communications")
 _PAGE_SIZE = 30
+_SORTS = (Sort("sent", "Sent", (Communication.id,), descending=True),)
 
 
 @pages.get("")
 @allow("admin")
 def listing() -> ResponseReturnValue:
-    filters = _filters()
-    before = query_id("before")
+    filters, order = _filters(), requested_order(*_SORTS)
     criteria = (filters["q"], filters["group"], filters["channel"], query_id("send"))
-    communications = communication_history.admin_page(*criteria, before, _PAGE_SIZE + 1, is_sms_visible())
-    page = paginate(communications, _PAGE_SIZE, before)
+    communications = communication_history.admin_page(*criteria, order.keyset(_PAGE_SIZE), is_sms_visible())
+    page = sorted_page(order, communications)
     rows = [(item, {status.channel: status for status in channel_statuses(item)}) for item in page.rows]
     template = "admin/communications/_list.html" if is_htmx_request() else "admin/communications/index.html"
     html = render_template(template, page=page, rows=rows, filters=filters, groups=_groups(), channels=_channels())

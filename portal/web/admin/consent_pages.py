@@ -10,6 +10,7 @@ from portal.consent.consent_export import ConsentExport, build_export, describe_
 from portal.consent.ledger_verification import verify_chain
 from portal.consent.rules.consent_labels import EVENT_LABELS
 from portal.consent.tables import ledger, ledger_search
+from portal.consent.tables.ledger import ConsentEvent
 from portal.consent.tables.ledger_search import LedgerFilter
 from portal.core.clock import now_ms
 from portal.core.context import settings
@@ -18,7 +19,7 @@ from portal.core.rules.phone import is_e164
 from portal.core.rules.time_format import format_local, format_utc, start_of_day_ms
 from portal.web.access import allow
 from portal.web.organisation_files import page_organisation
-from portal.web.paging import paginate
+from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.request_input import is_htmx_request, query_id, query_text
 from portal.web.template_filters import display_phone
 from portal.web.time_display import current_time_zone
@@ -27,15 +28,18 @@ pages = Blueprint("admin_consent", __name__, url_prefix="/Admin/Consent")
 MAX_EVENTS_VERIFIED = 100_000
 """A page verifies this many events in about 1.5 seconds. The command line verifies any number."""
 _PAGE_SIZE = 40
+_SORTS = (
+    Sort("when", "When", (ConsentEvent.id,), descending=True),
+    Sort("number", "Number", (ConsentEvent.number, ConsentEvent.id)),
+)
 _MIMETYPES = {"csv": "text/csv", "json": "application/json"}
 
 
 @pages.get("")
 @allow("admin")
 def listing() -> ResponseReturnValue:
-    filters, before = _filters_from_query(), query_id("before")
-    rows = ledger_search.ledger_page(_ledger_filter(filters), before, _PAGE_SIZE + 1)
-    page = paginate(rows, _PAGE_SIZE, before)
+    filters, order = _filters_from_query(), requested_order(*_SORTS)
+    page = sorted_page(order, ledger_search.ledger_page(_ledger_filter(filters), order.keyset(_PAGE_SIZE)))
     template = "admin/consent/_list.html" if is_htmx_request() else "admin/consent/index.html"
     account = db.session.get(Account, query_id("account") or 0)
     kinds = {kind: label.text for kind, label in EVENT_LABELS.items()}

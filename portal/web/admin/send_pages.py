@@ -24,25 +24,30 @@ from portal.sends import send_control
 from portal.sends.progress import SendReport, send_report
 from portal.sends.send_creation import create_send
 from portal.sends.send_preview import SEGMENT_SAMPLE_SIZE
-from portal.sends.tables.sends import ACTIVE_STATES, Send, find_send_of_form, sends_before
+from portal.sends.tables.sends import ACTIVE_STATES, Send, find_send_of_form, sends_page
 from portal.web.access import allow
 from portal.web.admin.send_form import SendForm, send_form, submitted_send_form
 from portal.web.layout import is_sms_visible
-from portal.web.paging import paginate
+from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.polling import poll_interval_seconds
-from portal.web.request_input import query_id, query_text
+from portal.web.request_input import query_text
 from portal.web.template_filters import count_noun
 
 pages = Blueprint("admin_sends", __name__, url_prefix="/Admin/Sends")
 _NOT_SENT_GROUPS = (StateGroup.WAITING, StateGroup.SENDING, StateGroup.SKIPPED, StateGroup.CANCELED)
 _PAGE_SIZE = 25
+_SORTS = (
+    Sort("started", "Started", (Send.id,), descending=True),
+    # The names of the states happen to be in the order of the alphabet: descending shows what is under way first.
+    Sort("status", "Status", (Send.state, Send.id), descending=True),
+)
 
 
 @pages.get("")
 @allow("admin")
 def listing() -> str:
-    before = query_id("before")
-    page = paginate(sends_before(before, _PAGE_SIZE + 1), _PAGE_SIZE, before)
+    order = requested_order(*_SORTS)
+    page = sorted_page(order, sends_page(order.keyset(_PAGE_SIZE)))
     counts = group_counts_by_send([send.id for send in page.rows])
     return render_template("admin/sends/index.html", page=page, counts=counts)
 

@@ -10,21 +10,25 @@ from portal.content.rules.merge_comparison import COMPARISON_HELP
 from portal.content.rules.merge_fields import ACCOUNT_FIELDS
 from portal.content.rules.merge_filters import FILTER_HELP
 from portal.content.rules.text_diff import diff_words
-from portal.content.tables.templates import Template, TemplateVersion, current_template_versions
+from portal.content.tables.templates import BY_NAME, Template, TemplateVersion, current_template_versions
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.web.access import allow
 from portal.web.admin.template_form import TemplateForm
+from portal.web.paging import Sort, requested_order
 from portal.web.request_input import is_htmx_request
 
 pages = Blueprint("admin_templates", __name__, url_prefix="/Admin/Automations/Templates")
+_SORTS = (Sort("name", "Name", BY_NAME, is_reversible=False), Sort("key", "Key", (Template.key, Template.id)))
 
 
 @pages.get("")
 @allow("admin")
 def listing() -> str:
-    return render_template("admin/templates/index.html", versions=current_template_versions())
+    order = requested_order(*_SORTS)
+    versions = current_template_versions(order.sort.columns, order.descending)
+    return render_template("admin/templates/index.html", versions=versions, order=order)
 
 
 @pages.get("/new")
