@@ -66,7 +66,7 @@ def _load_missing(now_ms: int) -> None:
     """Skip what exists, so that an interrupted load is continued."""
     created_at_ms = now_ms - _HISTORY_DAYS * 86_400_000
     for name, value in _SETTINGS.items():
-        setting_changes.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, now_ms)
+        setting_changes.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, created_at_ms)
     if find_by_external_id(_FIRST_ACCOUNT_ID) is None:
         account_import.import_accounts((_FOLDER / "accounts.csv").read_bytes(), created_at_ms)
     account_management.set_missing_passwords(PASSWORD)

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import select
@@ -26,12 +27,12 @@ from portal.sends.tables.sends import Send
 
 Row = TypeVar("Row", bound=Base)
 _DAY_MS = 86_400_000
-_PAST_SENDS = (
+_PAST_SENDS: tuple[tuple[str, int, dict[str, str | int], int], ...] = (
     ("payment-received", 41, {"amount": "$185.00"}, 9),
-    ("audit-selected", 24, {"due_date": "December 18, 2026"}, 14),
-    ("renewal-due-60", 3, {"expiry_date": "January 20, 2027"}, 30),
+    ("audit-selected", 24, {"due_date": 30}, 14),
+    ("renewal-due-60", 3, {"expiry_date": 60}, 30),
 )
-"""Template key, age in days, data, number of recipients."""
+"""Template key, age in days, data, number of recipients. A number in the data is a date so many days after the send."""
 
 _EXCEPTIONAL_STATES = {
     DeliveryState.SENT: "",
@@ -49,10 +50,20 @@ def load_past_sends(now_ms: int) -> None:
     with transaction() as session:
         accounts = list(session.scalars(select(Account).order_by(Account.id)))
         for key, days, data, count in _PAST_SENDS:
-            _add_past_send(key, accounts[:count], data, now_ms - days * _DAY_MS)
-        stopped_at_ms = now_ms - 10 * _DAY_MS
-        number = _route_texts(accounts[-1:], True)[0][1].phone or "+12025550131"
-        recording.record(number, EventKind.STOP, "handset", stopped_at_ms, stopped_at_ms, text="STOP")
+            at_ms = now_ms - days * _DAY_MS
+            values = {name: value if isinstance(value, str) else _date(value, at_ms) for name, value in data.items()}
+            _add_past_send(key, accounts[:count], values, at_ms)
+        # From somebody to whom no text went afterwards.
+        stopped_at_ms, not_in_any_send = now_ms - 10 * _DAY_MS, accounts[_PAST_SENDS[-1][-1] :]
+        number = next(
+            routing.phone for _, routing in reversed(_route_texts(not_in_any_send, True)) if routing.will_send
+        )
+        recording.record(number or "", EventKind.STOP, "handset", stopped_at_ms, stopped_at_ms, text="STOP")
+
+
+def _date(days: int, at_ms: int) -> str:
+    day = datetime.fromtimestamp(at_ms / 1000, UTC) + timedelta(days=days)
+    return f"{day:%B} {day.day}, {day.year}"
 
 
 def _add_past_send(key: str, accounts: Sequence[Account], data: dict[str, str], at_ms: int) -> None:
