@@ -31,6 +31,8 @@ _CONFLICT_MESSAGE = (
     "Somebody else changed this setting while you were editing it. Your input is kept below. "
     "Compare it with the current value, then save again."
 )
+_OVERRIDE_TARGETS = {"EnableSmsOverrideNumber": "SmsOverrideNumber", "EnableEmailOverride": "EmailOverrideAddress"}
+_NO_TARGET_MESSAGE = "Without it, messages would have nowhere to go."
 _LOCAL_FORMAT = "%Y-%m-%dT%H:%M"
 
 
@@ -55,9 +57,13 @@ class SettingForm(PortalForm):
     input_format, original_value, secrets_to_retype = HiddenField(), HiddenField(), _ListField()
     value, json_text, confirmation = StringField(), TextAreaField(), StringField()
     expiry, expires_at = StringField(), StringField()
+    target = StringField(filters=[lambda text: clean_code(text or "")])
     definition: SettingDefinition
     schema: SettingSchema | None
     keys: tuple[SettingField, ...]
+
+    target_definition: SettingDefinition | None
+    """The setting that an override needs and that is not set yet; `target` is its value."""
 
     @property
     def is_json_input(self) -> bool:
@@ -91,6 +97,20 @@ class SettingForm(PortalForm):
             name, example = self.definition.name, _local_input_value(now_ms + _HOUR_MS)
             problem = f": enter the end as a date and time, such as {example}."
             raise SettingError.for_key(name, problem, "expires_at") from error
+
+    def entered_target(self) -> tuple[str, str] | None:
+        """Name and value of the setting to store before the switch. Raises `InvalidInput` if it is missing."""
+        if self.target_definition is None or clean_code(self.entered_switch).lower() != "true":
+            return None
+        if self.is_json_input:
+            raise InvalidInput({"json_text": f"Set {self.target_definition.name} first. {_NO_TARGET_MESSAGE}"})
+        if not self.target.data:
+            raise InvalidInput({"target": f"Enter the {self.target_definition.label.lower()}. {_NO_TARGET_MESSAGE}"})
+        return self.target_definition.name, str(self.target.data)
+
+    @property
+    def entered_switch(self) -> str:
+        return str((self.json_text if self.is_json_input else self.value).data or "")
 
     def reject(self, error: InvalidInput, config: Configuration, now_ms: int) -> None:
         """Show the input again with its errors, without secrets, which must be entered again."""
@@ -143,6 +163,8 @@ def setting_form(config: Configuration, name: str, now_ms: int, is_submitted: bo
         data |= _stored_fields(config, name, keys, now_ms)
     form: SettingForm = type("SettingFields", (SettingForm,), fields)(request.form if is_submitted else None, data=data)
     form.definition, form.schema, form.keys = definition, schema, keys
+    target = _OVERRIDE_TARGETS.get(name, "")
+    form.target_definition = DEFINITIONS[target] if target and not config.values.get(target) else None
     return form
 
 

@@ -53,12 +53,23 @@ def change(name: str) -> ResponseReturnValue:
     form = setting_form(app_settings.configuration(), _known_setting_or_404(name), at_ms, is_submitted=True)
     try:
         expires_at_ms, confirmation = form.expires_at_ms(at_ms), form.confirmation.data
+        _store_override_target(form, at_ms)
         update = SettingUpdate(name, current_user.id, at_ms, "page", expires_at_ms, confirmation)
         live_ms = setting_changes.change_setting(update, form.entered_text)
     except InvalidInput as error:
         form.reject(error, app_settings.configuration(), at_ms)
         return _editor(form)
     return _saved(name, live_ms)
+
+
+def _store_override_target(form: SettingForm, at_ms: int) -> None:
+    """Where an override sends to, if its form asked for it. Raises `InvalidInput` for the field `target`."""
+    if target := form.entered_target():
+        name, text = target
+        try:
+            setting_changes.change_setting(SettingUpdate(name, current_user.id, at_ms, "page"), text)
+        except InvalidInput as error:
+            raise InvalidInput({"target": error.message}) from error
 
 
 @pages.post("/<name>/token")

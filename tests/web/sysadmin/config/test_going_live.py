@@ -128,7 +128,7 @@ def test_expiry_is_in_the_sysadmins_time_zone(web_app: Flask, sysadmin: WebClien
 
 
 def test_expired_switch_is_shown_as_off(web_app: Flask, sysadmin: WebClient) -> None:
-    save(sysadmin, "EnableSmsOverrideNumber", value="true", expiry="1")
+    save(sysadmin, "EnableSmsOverrideNumber", value="true", expiry="1", target="+12025550142")
     with web_app.app_context():
         db.session.execute(text("UPDATE app_setting SET expires_at_ms = :at"), {"at": now_ms() - 90_000})
         db.session.commit()
@@ -136,6 +136,33 @@ def test_expired_switch_is_shown_as_off(web_app: Flask, sysadmin: WebClient) -> 
         assert "Expired" in page
         assert "Expired automatically" in page
         assert find_page_problems(page) == []
+
+
+@pytest.mark.parametrize(
+    ("switch", "target", "value"),
+    [
+        ("EnableSmsOverrideNumber", "SmsOverrideNumber", "+12025550142"),
+        (EMAILS, "EmailOverrideAddress", "rehearsals@example.org"),
+    ],
+)
+def test_override_asks_for_its_target(
+    web_app: Flask, sysadmin: WebClient, switch: str, target: str, value: str
+) -> None:
+    assert 'name="target"' in sysadmin.get(path(switch)).text
+    for refused in ("", "nobody"):
+        page = save(sysadmin, switch, value="true", target=refused)
+        assert 'id="field-target-error"' in page
+        assert find_page_problems(page) == []
+        assert (stored(web_app, switch), stored(web_app, target)) == (None, None)
+    assert "Without it, messages would have nowhere to go." in save(sysadmin, switch, "json_text", json_text="true")
+    assert f"{switch} saved." in save(sysadmin, switch, value="true", target=value)
+    assert (stored(web_app, switch), stored(web_app, target)) == (True, value)
+    assert 'name="target"' not in sysadmin.get(path(switch)).text
+
+
+def test_override_that_stays_off_needs_no_target(web_app: Flask, sysadmin: WebClient) -> None:
+    assert "saved." in save(sysadmin, "EnableSmsOverrideNumber", value="false")
+    assert stored(web_app, "SmsOverrideNumber") is None
 
 
 def test_banner_names_a_stopped_override_number(
