@@ -1,10 +1,11 @@
 """The audit log: who changed how the portal sends, and when. Rows are only added."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Index, Text, func, select
-from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
+from sqlalchemy import ColumnElement, Index, Select, Text, func, select
+from sqlalchemy.orm import Mapped, QueryableAttribute, joinedload, mapped_column, relationship
 
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
@@ -40,14 +41,40 @@ def record_audit_entry(action: str, subject: str, actor_id: int | None, now_ms: 
     db.session.add(AuditEntry(at_ms=now_ms, actor_id=actor_id, action=action, subject=subject, detail=detail))
 
 
-def audit_page_before(before: int | None, limit: int, action: str = "") -> list[AuditEntry]:
+@dataclass(frozen=True)
+class AuditFilter:
+    """Limits a log to the actions of the accounts in `actor_ids` and to the time from `since_ms` to `until_ms`."""
+
+    actor_ids: Select[Any] | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def conditions(self, actor: QueryableAttribute[Any], at_ms: QueryableAttribute[int]) -> list[ColumnElement[bool]]:
+        return [
+            *([actor.in_(self.actor_ids)] if self.actor_ids is not None else []),
+            *([at_ms >= self.since_ms] if self.since_ms is not None else []),
+            *([at_ms < self.until_ms] if self.until_ms is not None else []),
+        ]
+
+    def includes_portal(self, at_ms: int) -> bool:
+        """Whether something that the portal did by itself at this time is included."""
+        is_since = self.since_ms is None or at_ms >= self.since_ms
+        return self.actor_ids is None and is_since and (self.until_ms is None or at_ms < self.until_ms)
+
+
+EVERYTHING = AuditFilter()
+
+
+def audit_page_before(
+    before: int | None, limit: int, action: str = "", entry_filter: AuditFilter = EVERYTHING
+) -> list[AuditEntry]:
     """Entries with an id below `before`, newest first, with their actors; `action` limits them to one action."""
     query = select(AuditEntry).options(joinedload(AuditEntry.actor)).order_by(AuditEntry.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AuditEntry.id < before)
     if action:
         query = query.where(AuditEntry.action == action)
-    return list(db.session.scalars(query))
+    return list(db.session.scalars(query.where(*entry_filter.conditions(AuditEntry.actor_id, AuditEntry.at_ms))))
 
 
 def entries_about(subject: str, actions: Sequence[str]) -> list[AuditEntry]:

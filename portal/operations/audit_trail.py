@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Select, select
+
+from portal.accounts.tables.account_search import match_conditions
+from portal.accounts.tables.accounts import Account
 from portal.core import audit_log
-from portal.core.audit_log import AuditEntry
+from portal.core.audit_log import AuditEntry, AuditFilter
 from portal.operations.rules.audit_labels import describe_action
 from portal.settings import setting_history
 from portal.settings.tables import setting_values
@@ -39,28 +43,38 @@ class AuditCursor:
 
 
 def read_audit_page(
-    action: str, before: AuditCursor, size: int, now_ms: int
+    action: str, entry_filter: AuditFilter, before: AuditCursor, size: int, now_ms: int
 ) -> tuple[list[AuditLine], AuditCursor | None]:
     """Lines, newest first, and the cursor of the next page; None on the last page.
 
     `action` is a key of `operations.rules.audit_labels.ACTION_LABELS`, or "" for all.
     """
     has_changes = action in ("", SETTING_CHANGED)
-    entries = [] if action == SETTING_CHANGED else audit_log.audit_page_before(before.entry_id, size + 1, action)
-    changes = setting_values.history_entries(size + 1, (), before.change_id) if has_changes else []
+    entries = [] if action == SETTING_CHANGED else _entries(before, size, action, entry_filter)
+    changes = setting_values.history_entries(size + 1, (), before.change_id, entry_filter) if has_changes else []
     rows = [(entry.id, _entry_line(entry)) for entry in entries]
     rows += [(change.id, _change_line(change)) for change in changes]
     rows.sort(key=lambda row: -row[1].at_ms)
     page_rows = rows[:size]
     lines = [line for _, line in page_rows]
     if before == AuditCursor() and has_changes:
-        lines += map(_change_line, setting_history.expired_switches(now_ms))
+        expiries = setting_history.expired_switches(now_ms)
+        lines += [_change_line(expiry) for expiry in expiries if entry_filter.includes_portal(expiry.at_ms)]
         lines.sort(key=lambda line: -line.at_ms)
     if len(rows) <= size:
         return lines, None
     entry_ids = [id for id, line in page_rows if line.action != SETTING_CHANGED]
     change_ids = [id for id, line in page_rows if line.action == SETTING_CHANGED]
     return lines, AuditCursor(min(entry_ids, default=before.entry_id), min(change_ids, default=before.change_id))
+
+
+def actors_matching(text: str) -> Select[Any] | None:
+    """The ids of the accounts that a search finds; None for an empty search."""
+    return select(Account.id).where(*match_conditions(text)) if text.strip() else None
+
+
+def _entries(before: AuditCursor, size: int, action: str, entry_filter: AuditFilter) -> list[AuditEntry]:
+    return audit_log.audit_page_before(before.entry_id, size + 1, action, entry_filter)
 
 
 def _entry_line(entry: AuditEntry) -> AuditLine:

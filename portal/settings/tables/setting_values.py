@@ -7,6 +7,7 @@ from sqlalchemy import ForeignKey, Index, Row, Select, Text, func, select, text,
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
+from portal.core.audit_log import EVERYTHING, AuditFilter
 from portal.core.column_types import STRICT, BigIntKey, Millis
 from portal.core.extensions import Base, db
 
@@ -81,13 +82,16 @@ def lock_settings() -> None:
         db.session.execute(text("LOCK TABLE app_setting IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def history_entries(limit: int, names: Collection[str] = (), before_id: int | None = None) -> list[SettingChange]:
+def history_entries(
+    limit: int, names: Collection[str] = (), before_id: int | None = None, entry_filter: AuditFilter = EVERYTHING
+) -> list[SettingChange]:
     """Changes of the named settings or of all, newest first."""
     query = select(SettingChange).options(joinedload(SettingChange.author)).order_by(SettingChange.id.desc())
     if names:
         query = query.where(SettingChange.name.in_(names))
     if before_id is not None:
         query = query.where(SettingChange.id < before_id)
+    query = query.where(*entry_filter.conditions(SettingChange.changed_by_id, SettingChange.at_ms))
     return list(db.session.scalars(query.limit(limit)))
 
 

@@ -42,6 +42,35 @@ def test_audit_log_is_filtered_by_action(web_app: Flask, sysadmin: WebClient, re
         assert len(rows_with(invalid)) == len(rows_with(""))
 
 
+@pytest.mark.parametrize(
+    ("query", "actions"),
+    [
+        ({"q": "S-1"}, ["Paused the lane of bulk emails"]),
+        ({"q": "A-1"}, []),
+        ({"from": "2026-01-02", "to": "2026-01-03"}, ["Changed SmsOverrideNumber"]),
+        ({"from": "2026-01-02", "q": "S-1"}, ["Paused the lane of bulk emails"]),
+        ({"to": "1999-12-31"}, []),
+    ],
+)
+def test_audit_log_is_filtered_by_person_and_day(
+    web_app: Flask, sysadmin: WebClient, query: dict[str, str], actions: list[str]
+) -> None:
+    sysadmin.post(f"{QUEUES_PATH}/lanes/email/bulk/pause")
+    with web_app.app_context():
+        setting_changes.set_setting("SmsOverrideNumber", "+12025550142", None, NOW_MS + 2 * 86_400_000)
+    page = sysadmin.get(AUDIT_LOG_PATH, query_string=query).text
+    assert find_page_problems(page) == []
+    rows = [visible_text(row) for row in re.findall(r'data-label="Action">(.*?)</td>', page)]
+    assert [row.partition(" not set")[0] for row in rows] == actions
+
+
+def test_invalid_days_of_the_audit_log_are_ignored(web_app: Flask, sysadmin: WebClient) -> None:
+    sysadmin.post(f"{QUEUES_PATH}/lanes/email/bulk/pause")
+    for invalid in ("yesterday", "2026-13-01", "\x00", "9999-12-31x"):
+        page = sysadmin.get(AUDIT_LOG_PATH, query_string={"from": invalid, "to": invalid})
+        assert (page.status_code, "Paused the lane" in page.text) == (200, True)
+
+
 def test_audit_log_pages_omit_nothing(web_app: Flask, sysadmin: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("portal.web.sysadmin.audit_log_pages._PAGE_SIZE", 4)
     with web_app.app_context():
