@@ -18,7 +18,7 @@ from portal.core.translation import gettext as _
 from portal.delivery import mail_server_status
 from portal.delivery.email_claim import server_address
 from portal.gateways.rules.provider_codes import code_in_pause_reason, explain_error_code
-from portal.messages.rules.lane_labels import lane_label, override_opted_out_message
+from portal.messages.rules.lane_labels import LANE_NAMES, lane_label, override_opted_out_message
 from portal.messages.rules.message_modes import (
     EmailRoute,
     describe_email_route,
@@ -185,14 +185,21 @@ def _sms_banners() -> Iterator[Banner]:
 
 
 def _paused_lane_banners() -> Iterator[Banner]:
-    for row in lane_state.all_lanes():
-        if row.paused_at_ms is not None and (row.channel != "sms" or is_sms_visible()):
-            by_portal = _("It was paused by the portal or from the command line.")
-            text = _(
-                "Nothing in this lane is sent. %(cause)s A system administrator can resume it.",
-                cause=_("It was paused by hand.") if row.paused_by_id else by_portal,
-            )
-            yield _queues_banner(_("Lane paused: %(lane)s", lane=lane_label(row.channel, row.lane)), text)
+    """One banner if every lane is paused, otherwise one for each."""
+    is_visible = is_sms_visible()
+    paused = [row for row in lane_state.all_lanes() if row.paused_at_ms and (row.channel != "sms" or is_visible)]
+    if len(paused) == len(LANE_NAMES) * (2 if is_visible else 1):
+        emails_wait = _("All emails wait. A system administrator can resume them.")
+        all_wait = _("All emails and texts wait. A system administrator can resume them.")
+        yield _queues_banner(_("Everything is paused"), all_wait if is_visible else emails_wait)
+        return
+    for row in paused:
+        by_portal = _("It was paused by the portal or from the command line.")
+        text = _(
+            "Nothing in this lane is sent. %(cause)s A system administrator can resume it.",
+            cause=_("It was paused by hand.") if row.paused_by_id else by_portal,
+        )
+        yield _queues_banner(_("Lane paused: %(lane)s", lane=lane_label(row.channel, row.lane)), text)
 
 
 def _outage_banners() -> Iterator[Banner]:

@@ -85,6 +85,17 @@ def test_the_dialog_sends_an_invitation_and_the_row_updates(
     check_page(page)
 
 
+def test_invitation_replaces_the_notice_about_the_new_number(open_signed_in_window: OpenSignedInWindow) -> None:
+    page = open_signed_in_window("P-1009")
+    page.get_by_role("textbox", name="Phone number").fill("(202) 555-0163")
+    page.get_by_role("button", name="Add number").click()
+    expect(page.get_by_text("The number is now on your account.")).to_be_visible()
+    page.get_by_role("button", name="Enable texts").last.click()
+    opt_in_dialog(page).get_by_role("button", name="Send the invitation").click()
+    expect(page.get_by_text("Invitation sent, waiting for START")).to_be_visible()
+    expect(page.get_by_text("The number is now on your account.")).to_have_count(0)
+
+
 def test_opt_in_works_without_javascript(
     running_portal: RunningPortal, open_signed_in_window: OpenSignedInWindow
 ) -> None:

@@ -23,7 +23,10 @@ function close(nextFocusId) {
 
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   if (idOf(ctx.target) === dialog.id) open(ctx.sourceElement);
-  else if (dialog.contains(ctx.sourceElement)) close(idOf(ctx.target));
+  else if (dialog.contains(ctx.sourceElement)) {
+    document.getElementById("notice")?.replaceChildren(); // It told about the step before this one.
+    close(idOf(ctx.target));
+  }
 });
 
 document.addEventListener("htmx:error", ({ detail: { ctx } }) => {

@@ -202,3 +202,14 @@ def test_new_send_is_shown_with_the_waiting_one(web_app: Flask, sysadmin: WebCli
         second = create_send("notice", {"all": True}, {}, None, now_ms())
         fan_out_send(second, now_ms)
     assert visible_text(sysadmin.get(QUEUES_PATH).text).count(" 50 %") == 2
+
+
+def test_pause_of_all_lanes_is_one_line_of_the_banner(sysadmin: WebClient, ready_text_id: int) -> None:
+    sysadmin.post(f"{QUEUES_PATH}/everything/pause")
+    banner = sysadmin.get("/Admin/Mode").text
+    assert "Everything is paused" in banner
+    assert "Lane paused" not in banner
+    sysadmin.post(f"{QUEUES_PATH}/lanes/sms/bulk/resume")
+    banner = sysadmin.get("/Admin/Mode").text
+    assert "Everything is paused" not in banner
+    assert banner.count("Lane paused") >= 3
