@@ -25,7 +25,8 @@ POLLING_WINDOW_MS = 3_600_000
 
 @dataclass(frozen=True)
 class NumberStatus:
-    """`detail` says what happens next; `pending` is true while a change is expected soon.
+    """`detail` says what happens next; `pending` is true while a change is expected soon, `is_live` if STOP or START from
+    the phone changes it at any time.
 
     `action` is what a button offers: invite, request_start (no invitation can be texted), confirm (a number that could
     not be reached), or nothing.
@@ -39,6 +40,7 @@ class NumberStatus:
     pending: bool = False
     since_day: str = ""
     """Set if only the day is known."""
+    is_live: bool = False
 
 
 _UNDECIDED_TEXT = N_(
@@ -70,7 +72,7 @@ def number_status(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin
         return NumberStatus(_("Cannot receive texts"), "bad", state.unreachable_at_ms, _(_UNREACHABLE_TEXT), "confirm")
     if is_recipient:
         day = event_day(state.enabled_by_event_id, state.receiving_since_ms)
-        return NumberStatus(_("Enabled for texts"), "ok", state.receiving_since_ms, since_day=day)
+        return NumberStatus(_("Enabled for texts"), "ok", state.receiving_since_ms, since_day=day, is_live=True)
     if request_ms is not None:
         return _invited_status(phone, invitation, request_ms, sending_number, now_ms)
     return _uninvited_status(state if may_see_answers else ConsentState())
@@ -90,9 +92,9 @@ def _stopped_status(phone: PhoneNumber, stopped_ms: int, sending_number: str, no
         "Only a text with the word START from that phone to %(number)s turns texts on again.", number=sending_number
     )
     if recipient_for_start(phone.number, now_ms) == phone.account_id:
-        return NumberStatus(label, "off", stopped_ms, detail)
+        return NumberStatus(label, "off", stopped_ms, detail, is_live=True)
     advice = _("START counts for the account that asked for texts last, so ask for them here first.")
-    return NumberStatus(label, "off", stopped_ms, f"{detail} {advice}", "request_start")
+    return NumberStatus(label, "off", stopped_ms, f"{detail} {advice}", "request_start", is_live=True)
 
 
 def _requested_status(phone: PhoneNumber, request_ms: int, sending_number: str, now_ms: int) -> NumberStatus:

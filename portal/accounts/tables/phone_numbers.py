@@ -94,8 +94,12 @@ def other_phones_with(number: str, account_id: int) -> list[PhoneNumber]:
 
 def is_stopped(number: str | None) -> bool:
     """Whether the phone replied STOP; False for no number."""
-    state = db.session.get(PhoneState, number) if number else None
+    state = phone_state(number) if number else None
     return state is not None and state.stopped_at_ms is not None
+
+
+def phone_state(number: str) -> PhoneState | None:
+    return db.session.get(PhoneState, number)
 
 
 def phones_with(number: str) -> list[PhoneNumber]:

@@ -42,9 +42,9 @@ class InvitationPrompt:
 
 def render_number(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
     """A page, or for htmx the status fragment: 204 if it is still the one that the client has seen."""
-    row = phone_number_form.find_row(number_context, number_id)
     if is_htmx_request():
-        return _render_status(number_context, number_id, query_text("seen"))
+        return _render_poll(number_context, number_id, query_text("seen"))
+    row = phone_number_form.find_row(number_context, number_id)
     if row is None:
         abort(404)
     help_text = phone_number_form.stop_help_text(number_context)
@@ -129,6 +129,14 @@ def _render_invited(number_context: NumberContext, number_id: int, number: str) 
     )
     flash(message, "info")
     return redirect(number_context.list_url, 303)
+
+
+def _render_poll(number_context: NumberContext, number_id: int, seen: str) -> ResponseReturnValue:
+    """Compare the stored state first: an open page asks every few seconds, and mostly nothing has changed."""
+    phone = phone_number_form.find_phone(number_context, number_id)
+    if phone is not None and phone_number_form.live_fingerprint(phone) == seen:
+        return "", 204
+    return _render_status(number_context, number_id, seen)
 
 
 def _render_status(number_context: NumberContext, number_id: int, seen: str = "") -> ResponseReturnValue:

@@ -11,7 +11,7 @@ from flask_security import current_user
 from wtforms import HiddenField, StringField
 
 from portal.accounts.tables.accounts import Account
-from portal.accounts.tables.phone_numbers import PhoneNumber, other_phones_with, phones_of
+from portal.accounts.tables.phone_numbers import PhoneNumber, other_phones_with, phone_state, phones_of
 from portal.consent.number_status import NumberStatus, number_status
 from portal.content import content_blocks
 from portal.content.rules import content_block_checks
@@ -25,7 +25,7 @@ from portal.web.access import has_role
 from portal.web.base_form import PhoneForm, PortalForm
 from portal.web.current_actor import current_actor
 from portal.web.layout import is_sms_visible
-from portal.web.polling import poll_interval_seconds
+from portal.web.polling import LIVE_INTERVAL_SECONDS, poll_interval_seconds
 from portal.web.request_input import parse_version
 
 _HOUR_MS = 3_600_000
@@ -91,8 +91,10 @@ class PhoneNumberRow:
     @property
     def fingerprint(self) -> str:
         """Identifies the displayed status: polling gets an empty response while it is unchanged."""
+        if self.status and self.status.is_live:
+            return live_fingerprint(self.phone)
         displayed = self.status and (self.status.label, self.status.since_ms, self.status.action, self.poll_seconds)
-        return hashlib.sha256(repr(displayed).encode()).hexdigest()[:12]
+        return _short_hash(displayed)
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,13 @@ def find_row(number_context: NumberContext, number_id: int) -> PhoneNumberRow | 
     return _build_rows([phone], {})[0] if phone else None
 
 
+def live_fingerprint(phone: PhoneNumber) -> str:
+    """Identifies a live status by the stored state behind it, which takes one query instead of a dozen."""
+    state = phone_state(phone.number)
+    stored = (phone.receives_sms, phone.receives_sms_since_ms, is_sms_visible())
+    return _short_hash((stored, state and (state.stopped_at_ms, state.unreachable_at_ms)))
+
+
 def stop_help_text(number_context: NumberContext) -> str:
     """How to stop texts and get help, in Markdown; only on the person's own page."""
     if not number_context.is_own or not is_sms_visible():
@@ -160,4 +169,9 @@ def _poll_schedule(status: NumberStatus | None, now: int) -> tuple[bool, int | N
     if status is None or status.since_ms is None:
         return False, None
     age_ms = now - status.since_ms
-    return age_ms >= _HOUR_MS, poll_interval_seconds(age_ms) if status.pending else None
+    settled_seconds = LIVE_INTERVAL_SECONDS if status.is_live else None
+    return age_ms >= _HOUR_MS, poll_interval_seconds(age_ms) if status.pending else settled_seconds
+
+
+def _short_hash(value: object) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:12]

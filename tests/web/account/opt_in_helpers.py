@@ -2,10 +2,13 @@
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.engine import Engine
 from werkzeug.test import TestResponse
 
 from portal.accounts.tables.accounts import find_by_external_id
@@ -81,6 +84,29 @@ def submit_in_dialog(client: WebClient, path: str = ASK, version: str = "0") -> 
 
 def get_row(client: WebClient, path: str = ROW, seen: str = "") -> TestResponse:
     return client.get(f"{path}?seen={seen}", headers=HTMX)
+
+
+def fingerprint_in(row: str) -> str:
+    """What the next poll of the row says it has seen."""
+    match = re.search(r"seen=(\w+)", row)
+    assert match
+    return match.group(1)
+
+
+@contextmanager
+def recorded_statements() -> Iterator[list[str]]:
+    """The SQL that the block executes."""
+    statements: list[str] = []
+
+    def record(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement != "BEGIN":
+            statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", record)
+    try:
+        yield statements
+    finally:
+        event.remove(Engine, "before_cursor_execute", record)
 
 
 def switch_texts(app: Flask, on: bool) -> None:

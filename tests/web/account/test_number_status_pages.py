@@ -32,12 +32,14 @@ from tests.web.account.opt_in_helpers import (
     account_id,
     current_ms,
     events,
+    fingerprint_in,
     get_row,
     profile_path,
     receive_start,
     record_enabled,
     record_event,
     record_invitation,
+    recorded_statements,
     submit_in_dialog,
     submit_request,
     switch_texts,
@@ -170,16 +172,64 @@ def test_row_polls_until_answered_and_gets_changes_only(web_app: Flask, number_o
     sent = get_row(number_owner).text
     assert "Invitation sent, waiting for START" in sent
     assert 'hx-trigger="every 2s"' in sent
-    fingerprint = re.search(r"seen=(\w+)", sent)
-    assert fingerprint
-    unchanged = get_row(number_owner, seen=fingerprint.group(1))
+    fingerprint = fingerprint_in(sent)
+    unchanged = get_row(number_owner, seen=fingerprint)
     assert (unchanged.status_code, unchanged.text) == (204, "")
     with web_app.app_context():
         owner_id = account_id()
     record_event(web_app, EventKind.START, text="START", account_id=owner_id)
-    response_text = get_row(number_owner, seen=fingerprint.group(1)).text
+    response_text = get_row(number_owner, seen=fingerprint).text
     assert "Enabled for texts" in response_text
-    assert "hx-trigger" not in response_text
+    assert 'hx-trigger="every 5s"' in response_text
+
+
+@pytest.mark.usefixtures("sms_enabled")
+@pytest.mark.parametrize(
+    ("first", "then", "label"),
+    [
+        (EventKind.START, EventKind.STOP, "Texts stopped by STOP"),
+        (EventKind.STOP, EventKind.START, "Enabled for texts"),
+    ],
+)
+def test_open_page_follows_stop_and_start(
+    web_app: Flask, number_owner: WebClient, first: EventKind, then: EventKind, label: str
+) -> None:
+    with web_app.app_context():
+        owner_id = account_id()
+    record_enabled(web_app, 2 * HOUR_MS)
+    record_event(web_app, first, HOUR_MS, account_id=owner_id)
+    fingerprint = fingerprint_in(get_row(number_owner).text)
+    assert get_row(number_owner, seen=fingerprint).status_code == 204
+    record_event(web_app, then, account_id=owner_id)
+    assert label in get_row(number_owner, seen=fingerprint).text
+
+
+@pytest.mark.usefixtures("sms_enabled")
+def test_open_page_follows_texts_being_switched_off(web_app: Flask, number_owner: WebClient) -> None:
+    record_enabled(web_app)
+    fingerprint = fingerprint_in(get_row(number_owner).text)
+    switch_texts(web_app, on=False)
+    response = get_row(number_owner, seen=fingerprint)
+    assert response.status_code == 200
+    assert "hx-trigger" not in response.text
+
+
+@pytest.mark.usefixtures("sms_enabled")
+def test_unchanged_answer_is_cheap(web_app: Flask, number_owner: WebClient) -> None:
+    record_enabled(web_app)
+    fingerprint = fingerprint_in(get_row(number_owner).text)
+    with recorded_statements() as statements:
+        response = get_row(number_owner, seen=fingerprint)
+    assert (response.status_code, response.text) == (204, "")
+    assert len(statements) <= 4, statements
+
+
+@pytest.mark.usefixtures("sms_enabled")
+def test_polling_does_not_extend_the_session(web_app: Flask, number_owner: WebClient) -> None:
+    record_enabled(web_app)
+    fingerprint = fingerprint_in(get_row(number_owner).text)
+    for seen in (fingerprint, "another"):
+        assert "Set-Cookie" not in get_row(number_owner, seen=seen).headers
 
 
 @pytest.mark.usefixtures("sms_enabled")
