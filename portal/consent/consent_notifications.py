@@ -20,14 +20,12 @@ from portal.content.rules.markdown_literals import mark_literal
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules import routing
-from portal.core.rules.delivery_status import DeliveryState
-from portal.core.rules.lanes import Lane
 from portal.core.rules.phone import format_phone
 from portal.core.rules.routing import Reason, TextKind
 from portal.core.translation import ENGLISH, N_, use_language
 from portal.core.translation import gettext as _
 from portal.messages.rules import sms_segments
-from portal.messages.tables.communications import Communication, Delivery, text_times_since
+from portal.messages.tables.communications import Communication, Delivery, text_times_since, urgent_delivery
 from portal.settings import app_settings
 
 DISPLACED, DECISION_PENDING, ASSIGNED, NUMBER_CHECK = "displaced", "decision_pending", "texts_assigned", "number_check"
@@ -97,8 +95,8 @@ def send_text(
         content_block=block.key,
         content_block_version=block.version,
     )
-    delivery = Delivery(channel="sms", address=number, body=text, segments=sms_segments.measure_sms(text).segments)
-    _add_once(communication, delivery, _skip_reason(account_id, number, kind, now_ms), now_ms)
+    skip_reason, segments = _skip_reason(account_id, number, kind, now_ms), sms_segments.measure_sms(text).segments
+    _add_once(communication, urgent_delivery("sms", number, now_ms, skip_reason, body=text, segments=segments), now_ms)
 
 
 def send_email(kind: str, account_id: int, number: str, event_id: int, now_ms: int) -> None:
@@ -109,8 +107,11 @@ def send_email(kind: str, account_id: int, number: str, event_id: int, now_ms: i
     communication = Communication(
         account_id=account_id, kind=kind, consent_event_id=event_id, subject=subject, body=body
     )
-    delivery = Delivery(channel="email", address=db.session.get_one(Account, account_id).email)
-    _add_once(communication, delivery, None if _is_feature_on() else Reason.FEATURE_OFF, now_ms)
+    address, skip_reason = (
+        db.session.get_one(Account, account_id).email,
+        None if _is_feature_on() else Reason.FEATURE_OFF,
+    )
+    _add_once(communication, urgent_delivery("email", address, now_ms, skip_reason), now_ms)
 
 
 def _skip_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:
@@ -132,15 +133,12 @@ def _is_feature_on() -> bool:
     return app_settings.resolve_current_gateway().switches.feature_on
 
 
-def _add_once(communication: Communication, delivery: Delivery, skip_reason: Reason | None, now_ms: int) -> None:
+def _add_once(communication: Communication, delivery: Delivery, now_ms: int) -> None:
     """Add them, unless the event already has this communication; the ledger's lock keeps others from adding it."""
     unique = {name: getattr(communication, name) for name in ("consent_event_id", "kind", "account_id")}
     if db.session.scalar(select(Communication.id).filter_by(**unique)) is not None:
         return
     communication.token, communication.created_at_ms = new_link_token(), now_ms
-    delivery.lane, delivery.reason = Lane.URGENT, skip_reason or ""
-    delivery.state = DeliveryState.SKIPPED if skip_reason else DeliveryState.READY
-    delivery.due_at_ms = delivery.state_changed_at_ms = delivery.created_at_ms = now_ms
     communication.deliveries = [delivery]
     db.session.add(communication)
     db.session.flush()

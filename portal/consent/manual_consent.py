@@ -5,9 +5,10 @@ Nothing here clears a STOP: only START from the handset does (docs/consent-rules
 
 from dataclasses import dataclass
 
+from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import phones_with
 from portal.consent import consent_notifications, recording
-from portal.consent.rules.consent_labels import OPT_OUT_CHANNELS
+from portal.consent.rules.consent_labels import DECISION_LABELS, OPT_OUT_CHANNELS
 from portal.consent.rules.consent_state import ConsentState, EventKind, EventSource, LedgerEvent, apply_event
 from portal.consent.rules.keywords import ReplyCategory
 from portal.consent.tables import ledger
@@ -15,6 +16,7 @@ from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, invalid_input
+from portal.core.extensions import db
 from portal.core.rules import text_input
 from portal.core.rules.phone import PhoneError, UnlistedNumber, is_e164, to_e164
 from portal.core.transaction import transaction
@@ -79,21 +81,33 @@ def move_texts(number: str, account_id: int, actor: Actor, now_ms: int) -> None:
 
 
 def decide_reply(message_id: int, decision: str, actor: Actor, now_ms: int, account_id: int | None = None) -> None:
-    """`decision` is one of `DECISION_LABELS`; `account_id` gets the texts if they are moved.
+    """`decision` is stop, moved or nothing; `account_id` gets the texts if they are moved.
 
     Raises `ActionRefused`, also if somebody has already decided.
     """
-    with transaction() as session:
-        ledger.lock_ledger()
-        message = session.get(InboundMessage, message_id, populate_existing=True)
-        if message is None or not message.needs_review:
-            raise ActionRefused(_("There is no such reply to decide on."))
-        if message.decision:
-            raise ActionRefused(_("Somebody has already decided on this reply."))
+    with transaction():
+        message = lock_reply(message_id)
+        require_undecided(message)
         _apply_decision(message, decision, account_id, actor, now_ms)
         message.decision, message.decided_by_id, message.decided_at_ms = decision, actor.account_id, now_ms
     for job in ("drain_sms", "drain_email") if decision != "nothing" else ():
         queue.enqueue(settings().redis_url, job)
+
+
+def lock_reply(message_id: int) -> InboundMessage:
+    """The reply, so that nobody else decides on it before the transaction ends. Raises `ActionRefused`."""
+    ledger.lock_ledger()
+    message = db.session.get(InboundMessage, message_id, populate_existing=True)
+    if message is None or not message.needs_review:
+        raise ActionRefused("There is no such reply to decide on.")
+    return message
+
+
+def require_undecided(message: InboundMessage) -> None:
+    if message.decision:
+        account = db.session.get(Account, message.decided_by_id or 0)
+        decision = f"{account.name if account else 'An administrator'} chose: {DECISION_LABELS[message.decision]}."
+        raise ActionRefused(f"Somebody has already decided on this reply. {decision}")
 
 
 def is_unassigned_start(message: InboundMessage, state: ConsentState) -> bool:

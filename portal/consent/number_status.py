@@ -25,11 +25,9 @@ POLLING_WINDOW_MS = 3_600_000
 
 @dataclass(frozen=True)
 class NumberStatus:
-    """`detail` says what happens next; `pending` is true while a change is expected soon, `is_live` if STOP or START from
-    the phone changes it at any time.
+    """`detail` says what happens next.
 
-    `action` is what a button offers: invite, request_start (no invitation can be texted), confirm (a number that could
-    not be reached), or nothing.
+    While `pending`, a change is expected soon; while `is_live`, STOP or START from the phone changes it at any time.
     """
 
     label: str

@@ -29,17 +29,21 @@ def apply_send_states(waiting: Sequence[_Waiting], now_ms: int) -> list[_Waiting
 
 
 def defer_for_quiet_hours(waiting: Sequence[WaitingText], mode: Mode, now_ms: int) -> list[WaitingText]:
-    """Defer texts in quiet hours, together with a batch of the same time zone."""
+    """Defer texts in quiet hours, with a batch of the same time zone. Answers, which have no send, stay ready."""
     ends_ms = quiet_hours_lookup(now_ms)
-    deferred = {
-        text.delivery_id: text.timezone
+    deferred = [
+        text
         for text in waiting
         if quiet_hours.is_subject_to_quiet_hours(text.kind, text.lane == Lane.URGENT, mode)
         and ends_ms(text.timezone) is not None
-    }
-    for zone in set(deferred.values()):
-        transitions.defer(zone, ends_ms(zone) or now_ms, _DEFER_BATCH_SIZE, now_ms)
-    return [text for text in waiting if text.delivery_id not in deferred]
+    ]
+    for zone in {text.timezone for text in deferred}:
+        until_ms = ends_ms(zone) or now_ms
+        transitions.defer(zone, until_ms, _DEFER_BATCH_SIZE, now_ms)
+        answers = [text.delivery_id for text in deferred if (text.kind, text.timezone) == (TextKind.ANSWER, zone)]
+        unsent_messages.postpone(answers, until_ms, reason=Reason.QUIET_HOURS)
+    deferred_ids = {text.delivery_id for text in deferred}
+    return [text for text in waiting if text.delivery_id not in deferred_ids]
 
 
 def skip_blocked(waiting: Sequence[WaitingText], mode: Mode, now_ms: int) -> list[WaitingText]:

@@ -14,7 +14,6 @@ from portal.core.extensions import db
 from portal.core.organisation import current_organisation
 from portal.core.rules import text_input
 from portal.core.rules.delivery_status import STATES, DeliveryState, StateGroup
-from portal.core.rules.lanes import Lane
 from portal.core.rules.phone import PhoneError, is_e164, mask_phone, to_e164
 from portal.core.rules.routing import SIMULATED_MODES, Mode, Switches, TextKind
 from portal.core.transaction import transaction
@@ -27,7 +26,7 @@ from portal.messages.rules import sms_segments
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.rules.lane_labels import override_opted_out_message
 from portal.messages.rules.sms_lookalikes import transliterate
-from portal.messages.tables.communications import Attempt, Communication, Delivery
+from portal.messages.tables.communications import Attempt, Communication, Delivery, urgent_delivery
 from portal.messages.timeline import describe_state
 from portal.operations.rules.checks import sender_label
 from portal.settings import app_settings
@@ -104,22 +103,12 @@ def send_test_text(
         session.add(communication)
         session.flush()
         communication_id = communication.id
-        session.add(_ready_delivery(communication_id, phone_number, text, now_ms))
+        segments = sms_segments.measure_sms(text).segments
+        delivery = urgent_delivery("sms", phone_number, now_ms, body=text, segments=segments)
+        delivery.communication_id = communication_id
+        session.add(delivery)
     queue.enqueue(settings().redis_url, "drain_sms")
     return communication_id
-
-
-def _ready_delivery(communication_id: int, phone_number: str, text: str, now_ms: int) -> Delivery:
-    return Delivery(
-        communication_id=communication_id,
-        channel="sms",
-        lane=Lane.URGENT,
-        state=DeliveryState.READY,
-        address=phone_number,
-        body=text,
-        segments=sms_segments.measure_sms(text).segments,
-        **dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms),
-    )
 
 
 def recent_test_texts(limit: int) -> list[Communication]:

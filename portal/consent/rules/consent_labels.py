@@ -57,10 +57,12 @@ OPT_OUT_CHANNELS = {
 }
 """How a person asks an administrator to be opted out."""
 
+ANSWERED = "answered"
 DECISION_LABELS = {
     "stop": N_("Opted the number out"),
     "moved": N_("Gave the texts to an account"),
     "nothing": N_("Nothing to do"),
+    ANSWERED: N_("Answered"),
 }
 """What an administrator may decide about a reply."""
 

@@ -17,8 +17,8 @@ class InboundMessage(Base):
     """`order_at_ms` and `order_rank` give its order in time.
 
     `order_confirmed` is false until the order relative to a STOP or START close to it is known. `needs_review` marks a
-    text that an administrator must read; `decision` is what they decided. `auto_reply` is the text sent back, and
-    `auto_reply_content_block` the content block it was made from.
+    text that an administrator must read; `decision` is what they decided, `answer_id` the communication that
+    answers it. `auto_reply` is the text sent back, and `auto_reply_content_block` the content block it was made from.
     """
 
     __tablename__ = "inbound_message"
@@ -46,6 +46,8 @@ class InboundMessage(Base):
     decision: Mapped[str] = mapped_column(Text, default="")
     decided_by_id: Mapped[int | None] = mapped_column(BigIntKey)
     decided_at_ms: Mapped[int | None] = mapped_column(Millis)
+    assigned_to_id: Mapped[int | None] = mapped_column(BigIntKey)
+    answer_id: Mapped[int | None] = mapped_column(BigIntKey)
     auto_reply: Mapped[str | None] = mapped_column(Text)
     auto_reply_content_block: Mapped[str | None] = mapped_column(Text)
     auto_reply_content_block_version: Mapped[int | None]
@@ -111,13 +113,24 @@ def count_replies_to_review() -> int:
     return db.session.scalar(select(func.count()).where(*_NEEDS_REVIEW)) or 0
 
 
-def replies_page(is_decided: bool, before: int | None, limit: int) -> list[InboundMessage]:
-    """Replies that wait for an administrator or had to, newest first."""
+def replies_page(
+    is_decided: bool, before: int | None, limit: int, assigned_to_id: int | None = None
+) -> list[InboundMessage]:
+    """Replies that wait for an administrator or had to, newest first; `assigned_to_id` limits them (0: to nobody)."""
     decision = InboundMessage.decision
     query = select(InboundMessage).where(
         InboundMessage.needs_review == True,  # noqa: E712  SQL, not Python
         decision != "" if is_decided else decision == "",
     )
+    if assigned_to_id is not None:
+        query = query.where(func.coalesce(InboundMessage.assigned_to_id, 0) == assigned_to_id)
     if before is not None:
         query = query.where(InboundMessage.id < before)
     return list(db.session.scalars(query.order_by(InboundMessage.id.desc()).limit(limit)))
+
+
+def answered_provider_ids(communication_ids: Sequence[int]) -> dict[int | None, str]:
+    """Map answers to the provider ids of the texts that they answer."""
+    query = select(InboundMessage.answer_id, InboundMessage.provider_id)
+    rows = db.session.execute(query.where(InboundMessage.answer_id.in_(communication_ids)))
+    return {row.answer_id: row.provider_id for row in rows}

@@ -1,7 +1,7 @@
 """Quiet hours: texts that can wait are deferred at night (docs/consent-rules.md#quiet-hours).
 
-They apply to notifications in the bulk lane that go to recipients' own phones. Invitations and welcomes, urgent texts,
-and texts that reach only a tester are sent at any hour, and so is email.
+They apply to notifications in the bulk lane and to answers by administrators, if they go to recipients' own phones.
+Invitations and welcomes, urgent texts, and texts that reach only a tester are sent at any hour, and so is email.
 """
 
 from collections.abc import Callable
@@ -46,7 +46,8 @@ class QuietHours:
 
 
 def is_subject_to_quiet_hours(kind: str, urgent: bool, mode: Mode) -> bool:
-    return kind == TextKind.NOTIFICATION and not urgent and mode is Mode.LIVE
+    can_wait = kind == TextKind.ANSWER or (kind == TextKind.NOTIFICATION and not urgent)
+    return can_wait and mode is Mode.LIVE
 
 
 def no_quiet_hours(_zone: str) -> int | None:

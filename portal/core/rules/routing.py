@@ -63,6 +63,8 @@ class TextKind(StrEnum):
     INVITATION = "invitation"
     WELCOME = "welcome"
     TEST = "test"
+    ANSWER = "answer"
+    """An administrator answers a text from the phone, which may be on no account."""
 
 
 class Mode(StrEnum):
@@ -178,13 +180,14 @@ def send_block_reason(
 ) -> Reason | None:
     """The final check before sending, for every kind of text: a STOP in the meantime wins.
 
-    `on_account`: the phone number is still on the account. A test text may go to any number that has not opted out.
+    `on_account`: the phone number is still on the account. A test text may go to any number that has not opted out, and
+    an answer to any that can get texts as well.
     """
     if kind == TextKind.TEST:
         return Reason.STOPPED if phone.is_opted_out else None
-    if not on_account:
+    if kind != TextKind.ANSWER and not on_account:
         return Reason.NO_NUMBER
-    if kind != TextKind.INVITATION and not phone.receives_sms:
+    if kind not in (TextKind.INVITATION, TextKind.ANSWER) and not phone.receives_sms:
         return block_reason(phone) or Reason.NOT_OPTED_IN
     return block_reason(phone) or (Reason.EXPIRED if too_late else None)
 

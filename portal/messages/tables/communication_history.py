@@ -1,8 +1,9 @@
 """Communications as people read them, page by page."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Exists, Select, and_, exists, func, not_, select
+from sqlalchemy import ColumnElement, Exists, Select, and_, exists, func, not_, or_, select
 from sqlalchemy.orm import selectinload
 
 from portal.accounts.tables.account_search import match_conditions
@@ -66,7 +67,15 @@ def unread_count(account_id: int, with_sms: bool) -> int:
 
 
 def _visible_kinds(with_sms: bool) -> list[ColumnElement[bool]]:
-    return [] if with_sms else [Communication.kind == TextKind.NOTIFICATION]
+    """An answer is visible where it went by email too."""
+    email = exists().where(Delivery.communication_id == Communication.id, Delivery.channel == "email")
+    is_answer = and_(Communication.kind == TextKind.ANSWER, email)
+    return [] if with_sms else [or_(Communication.kind == TextKind.NOTIFICATION, is_answer)]
+
+
+def with_deliveries(communication_ids: Sequence[int]) -> dict[int, Communication]:
+    query = select(Communication).options(_WITH_DELIVERIES).where(Communication.id.in_(communication_ids))
+    return {communication.id: communication for communication in db.session.scalars(query)}
 
 
 def _visible(with_sms: bool) -> Select[Any]:

@@ -43,7 +43,7 @@ class Communication(Base):
     requested_mode: Mapped[str | None] = mapped_column(Text)
     """The mode in which a test text was requested: it is never sent in another (`core.rules.routing`)."""
     requested_sender: Mapped[str | None] = mapped_column(Text)
-    """The sending number chosen for a test text; None for the one this person is usually texted from."""
+    """The sending number chosen for a test text, or texted by the phone that is answered; None for the usual one."""
     subject: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
     content_block: Mapped[str | None] = mapped_column(Text)
@@ -99,6 +99,16 @@ class Delivery(Base):
     communication: Mapped[Communication] = relationship(back_populates="deliveries")
     attempt_history: Mapped[list["Attempt"]] = relationship(order_by="Attempt.started_at_ms")
     receipts: Mapped[list["Receipt"]] = relationship(order_by="Receipt.received_at_ms")
+
+
+def urgent_delivery(
+    channel: str, address: str, now_ms: int, skip_reason: str | None = None, **columns: Any
+) -> Delivery:
+    """A delivery that belongs to no send: ready at once, or skipped for a reason."""
+    state = DeliveryState.SKIPPED if skip_reason else DeliveryState.READY
+    times = dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms)
+    fixed = {"channel": channel, "address": address, "lane": Lane.URGENT, "state": state}
+    return Delivery(**{**fixed, "reason": skip_reason or "", **times, **columns})
 
 
 def text_times_since(account_id: int, number: str, kind: str, since_ms: int) -> list[int]:

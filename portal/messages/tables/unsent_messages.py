@@ -1,6 +1,7 @@
 """Messages that are ready to be sent."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import select, text, update
 
@@ -30,9 +31,9 @@ def _first_due_ms(channel: str, lane: int) -> int | None:
     return db.session.scalar(query.order_by(Delivery.due_at_ms).limit(1))
 
 
-def postpone(delivery_ids: Sequence[int], until_ms: int) -> None:
+def postpone(delivery_ids: Sequence[int], until_ms: int, **changes: Any) -> None:
     query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == DeliveryState.READY)
-    updated_count(query.values(due_at_ms=until_ms))
+    updated_count(query.values(due_at_ms=until_ms, **changes))
 
 
 def retry_emails_now(now_ms: int) -> None:

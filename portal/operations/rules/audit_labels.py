@@ -25,6 +25,8 @@ _ACTIONS: dict[str, tuple[str, str]] = {
         "Texts reported as sent and not sent",
         "Twilio reported {} as sent and as not sent",
     ),
+    "reply_answered": ("Replies answered", "Answered {}"),
+    "reply_assigned": ("Replies assigned", "Assigned {}"),
     "setting_changed": ("Settings changed", "Changed {}"),
     "timezone_changed": ("Time zones changed", "Changed the time zone of {}"),
     "password_link_sent": ("Password links emailed", "Emailed {} a link to choose a new password"),

@@ -1,24 +1,25 @@
-"""Administration → Consent → Replies: texts from phones that an administrator must read, and past decisions."""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+"""Administration → Replies: texts from phones that an administrator must read or answer, and past decisions."""
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from flask_security import current_user
 from wtforms import HiddenField
 
-from portal.accounts.tables.accounts import Account
-from portal.consent.manual_consent import decide_reply, is_unassigned_start
-from portal.consent.number_overview import NumberOverview, load_number_overview, opt_out_effects
+from portal.accounts.tables.accounts import administrators
+from portal.consent import reply_work
+from portal.consent.manual_consent import decide_reply
+from portal.consent.number_overview import opt_out_effects
+from portal.consent.reply_answers import MAX_ANSWER_LENGTH, answer_reply, clean_answer, measure_answer, plan_answer
 from portal.consent.rules.consent_labels import DECISION_LABELS
 from portal.consent.rules.keywords import ReplyCategory
-from portal.consent.tables import inbound_messages, ledger_search
+from portal.consent.tables import inbound_messages
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.clock import now_ms
-from portal.core.errors import ActionRefused
+from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
-from portal.core.rules.phone import is_e164
+from portal.messages.rules.message_modes import text_effect
 from portal.web.access import allow
+from portal.web.admin.reply_reviews import ReplyForm, ReplyReview, build_reviews
 from portal.web.base_form import PortalForm
 from portal.web.current_actor import current_actor
 from portal.web.paging import paginate
@@ -26,6 +27,7 @@ from portal.web.request_input import is_htmx_request, parse_id, query_id, query_
 
 pages = Blueprint("admin_replies", __name__, url_prefix="/Admin/Consent/Replies")
 _PAGE_SIZE = 20
+_ASSIGNED_CHOICES = {"me": "Me", "nobody": "Nobody"}
 
 
 class ReplyDecisionForm(PortalForm):
@@ -35,26 +37,77 @@ class ReplyDecisionForm(PortalForm):
     account_id = HiddenField(filters=[parse_id])
 
 
-@dataclass(frozen=True)
-class ReplyReview:
-    """A text and the decisions it allows. `overview` is None if it did not come from a phone number.
-
-    `is_unassigned_start` is true for a START that still waits for an account.
-    """
-
-    message: InboundMessage
-    overview: NumberOverview | None
-    is_unassigned_start: bool
-    decided_by: Account | None
-    decision: str
-
-
 @pages.get("")
 @allow("admin")
-def listing() -> str:
-    decided, before = query_text("show") == "decided", query_id("before")
-    page = paginate(inbound_messages.replies_page(decided, before, _PAGE_SIZE + 1), _PAGE_SIZE, before)
-    return render_template("admin/consent/replies.html", page=page, replies=_reviews(page.rows), decided=decided)
+def listing() -> ResponseReturnValue:
+    decided, assigned, before = query_text("show") == "decided", query_text("assigned"), query_id("before")
+    assigned_to_id = {"me": current_user.id, "nobody": 0}.get(assigned)
+    rows = inbound_messages.replies_page(decided, before, _PAGE_SIZE + 1, assigned_to_id)
+    page = paginate(rows, _PAGE_SIZE, before)
+    filters = {"show": "decided" if decided else "", "assigned": assigned if assigned in _ASSIGNED_CHOICES else ""}
+    template = "admin/replies/_list.html" if is_htmx_request() else "admin/replies/index.html"
+    html = render_template(
+        template, page=page, replies=build_reviews(page.rows), filters=filters, assigned_choices=_ASSIGNED_CHOICES
+    )
+    return html, {"Vary": "HX-Request"}
+
+
+@pages.get("/<id:message_id>")
+@allow("admin")
+def show(message_id: int) -> ResponseReturnValue:
+    return _page(message_id, ReplyForm(formdata=None))
+
+
+@pages.post("/<id:message_id>/Answer")
+@allow("admin")
+def answer(message_id: int) -> ResponseReturnValue:
+    form = ReplyForm()
+    try:
+        answer_reply(message_id, form.draft, current_actor(), now_ms())
+    except InvalidInput as error:
+        return _page(message_id, form.with_errors(error))
+    except ActionRefused as error:
+        return _page(message_id, form, error.message)
+    flash("The answer is on its way.", "info")
+    return redirect(url_for("admin_replies.show", message_id=message_id), 303)
+
+
+@pages.post("/<id:message_id>/Answer/Preview")
+@allow("admin")
+def preview(message_id: int) -> ResponseReturnValue:
+    """htmx gets only the text and its size; without JavaScript the whole page is rendered."""
+    form = ReplyForm()
+    if is_htmx_request():
+        return render_template("admin/replies/_answer_preview.html", **_preview_context(form))
+    return _page(message_id, form)
+
+
+@pages.post("/<id:message_id>/Assign")
+@allow("admin")
+def assign(message_id: int) -> ResponseReturnValue:
+    form = ReplyForm()
+    to_id = current_user.id if form.take.data else parse_id(form.assignee.data)
+    try:
+        reply_work.assign_reply(message_id, to_id, form.seen.data, current_user.id, now_ms())
+    except InvalidInput as error:
+        return _page(message_id, form.with_errors(error))
+    except ActionRefused as error:
+        return _card(message_id, error.message) if form.in_list.data else _page(message_id, form, error.message)
+    if form.in_list.data:
+        return _card(message_id, message="The reply is assigned to you.")
+    return _keeping_input(message_id, form, "The assignment is saved.")
+
+
+@pages.post("/<id:message_id>/Notes")
+@allow("admin")
+def add_note(message_id: int) -> ResponseReturnValue:
+    form = ReplyForm()
+    try:
+        reply_work.add_note(message_id, form.note.data, current_user.id, now_ms())
+    except InvalidInput as error:
+        return _page(message_id, form.with_errors(error))
+    form.note.data = ""
+    return _keeping_input(message_id, form, "The note is saved.")
 
 
 @pages.get("/<id:message_id>/OptOut")
@@ -65,7 +118,7 @@ def confirm_opt_out(message_id: int) -> str:
     if reply.overview is None or reply.message.decision or reply.message.classification == ReplyCategory.START:
         abort(404)
     effects = opt_out_effects(reply.overview)
-    return render_template("admin/consent/reply_opt_out.html", reply=reply, overview=reply.overview, effects=effects)
+    return render_template("admin/replies/opt_out.html", reply=reply, overview=reply.overview, effects=effects)
 
 
 @pages.post("/<id:message_id>")
@@ -75,28 +128,56 @@ def decide(message_id: int) -> ResponseReturnValue:
     form = ReplyDecisionForm()
     try:
         decide_reply(message_id, form.decision.data, current_actor(), now_ms(), form.account_id.data)
-        problem = ""
     except ActionRefused as error:
-        problem = error.message
+        return _card(message_id, error.message)
+    return _card(message_id, message=f"Decided: {DECISION_LABELS[form.decision.data].lower()}.")
+
+
+def _card(message_id: int, problem: str = "", message: str = "") -> ResponseReturnValue:
     if is_htmx_request():
         reply = _review_or_404(message_id)
-        return render_template("admin/consent/_decided.html", reply=reply, problem=problem, swapped=True)
-    flash(problem or f"Decided: {DECISION_LABELS[form.decision.data].lower()}.", "error" if problem else "info")
+        return render_template("admin/replies/_changed.html", reply=reply, problem=problem, swapped=True, in_list=True)
+    flash(problem or message, "error" if problem else "info")
     return redirect(url_for("admin_replies.listing"), 303)
 
 
+def _keeping_input(message_id: int, form: ReplyForm, message: str) -> ResponseReturnValue:
+    """Redirect, unless that would lose what is typed in another field."""
+    flash(message, "info")
+    if form.body.data or form.note.data:
+        return _page(message_id, form)
+    return redirect(url_for("admin_replies.show", message_id=message_id), 303)
+
+
+def _page(message_id: int, form: ReplyForm, problem: str = "") -> ResponseReturnValue:
+    """The page of one reply with what was typed, whatever happened to the reply meanwhile."""
+    reply = _review_or_404(message_id)
+    plan = plan_answer(reply.message, current_user.id, now_ms()) if reply.can_be_answered else None
+    if plan is not None:
+        form.offer_accounts(plan)
+    names = {str(account.id): account.name for account in administrators()}
+    form.assignee.choices = {"": "Nobody", **names}
+    page = render_template(
+        "admin/replies/one.html",
+        reply=reply,
+        form=form,
+        plan=plan,
+        problem=problem,
+        text_effect=text_effect(plan.mode) if plan else "",
+        **_preview_context(form),
+    )
+    return page, 422 if problem or form.errors else 200
+
+
+def _preview_context(form: ReplyForm) -> dict[str, object]:
+    text = form.body.data or ""
+    return {
+        "answer_text": clean_answer(text),
+        "answer_size": measure_answer(text),
+        "max_answer_length": MAX_ANSWER_LENGTH,
+    }
+
+
 def _review_or_404(message_id: int) -> ReplyReview:
-    message = db.session.get(InboundMessage, message_id)
-    return _reviews([message])[0] if message and message.needs_review else abort(404)
-
-
-def _reviews(messages: Sequence[InboundMessage]) -> list[ReplyReview]:
-    accounts = ledger_search.accounts_by_id({message.decided_by_id for message in messages if message.decided_by_id})
-    return [_review(message, accounts.get(message.decided_by_id or 0)) for message in messages]
-
-
-def _review(message: InboundMessage, decided_by: Account | None) -> ReplyReview:
-    overview = load_number_overview(message.from_number, now_ms()) if is_e164(message.from_number) else None
-    is_unassigned = overview is not None and is_unassigned_start(message, overview.consent_state)
-    decision = DECISION_LABELS.get(message.decision, message.decision)
-    return ReplyReview(message, overview, is_unassigned, decided_by, decision)
+    message = db.session.get(InboundMessage, message_id, populate_existing=True)
+    return build_reviews([message])[0] if message and message.needs_review else abort(404)
