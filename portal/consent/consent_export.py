@@ -1,7 +1,7 @@
 """Export consent evidence: who opted in or out, when and how, and what was in force when each text left."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -15,6 +15,7 @@ from portal.consent.tables import inbound_messages, ledger, ledger_search
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
 from portal.consent.tables.ledger_search import LedgerFilter
+from portal.core.rules.routing import TextKind
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.messages.tables.communications import Attempt, Communication, Delivery
@@ -62,6 +63,7 @@ class AutoReply:
 class SentText:
     """A text that was sent, and the event that allowed it by what the ledger held then (None if none did).
 
+    An answer needs no event: `answered_message_sid` is the phone's own text.
     `text` is exactly what was sent; `wording` names the content block or the template it was made from.
     """
 
@@ -75,6 +77,14 @@ class SentText:
     account_number: str
     account_name: str
     authorised_by_event_id: int | None
+    answered_message_sid: str = ""
+
+    @property
+    def authority(self) -> str:
+        """What allowed the text; "" if nothing did."""
+        if self.answered_message_sid:
+            return f"the text {self.answered_message_sid} from the phone, which it answers"
+        return f"event {self.authorised_by_event_id}" if self.authorised_by_event_id else ""
 
     @property
     def account(self) -> str:
@@ -143,13 +153,15 @@ def sent_texts_to(number: str, account_id: int | None = None) -> list[SentText]:
     events, recorded_at_ms = ledger.events_of(number), ledger_search.recorded_at_by_event(number)
     ids = {event.account_id for event in events} | {phone.account_id for phone in phones_with(number)}
     account_ids = {id for id in ids if id is not None and account_id in (None, id)}
-    texts = []
-    for attempt, delivery, communication in ledger_search.texts_sent_to(number, account_ids):
+    rows, texts = ledger_search.texts_sent_to(number, account_ids, with_all_answers=account_id is None), []
+    answered = inbound_messages.answered_provider_ids([communication.id for _, _, communication in rows])
+    for attempt, delivery, communication in rows:
         sent_ms = attempt.started_at_ms
         state = derive_state(event for event in events if max(event.at_ms, recorded_at_ms.get(event.id, 0)) <= sent_ms)
         is_allowed = state.receives_texts and state.recipient_id == communication.account_id
         authorised_by = communication.consent_event_id or (state.enabled_by_event_id if is_allowed else None)
-        texts.append(_sent_text(attempt, delivery, communication, authorised_by))
+        text = _sent_text(attempt, delivery, communication, authorised_by)
+        texts.append(replace(text, answered_message_sid=answered.get(communication.id, "")))
     return texts
 
 
@@ -158,6 +170,8 @@ def _sent_text(attempt: Attempt, delivery: Delivery, communication: Communicatio
     if communication.send is not None:
         template, version = communication.send.version.template, communication.send.version.number
         title = _("Template %(name)s (%(key)s)", name=template.name, key=template.key)
+    if communication.kind == TextKind.ANSWER:
+        title = _("Answer by an administrator")
     return SentText(
         sent_at_ms=attempt.started_at_ms,
         number=attempt.destination,

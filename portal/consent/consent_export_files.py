@@ -108,6 +108,6 @@ def _text_cells(text: SentText, zone: str) -> dict[str, Any]:
         "time_zone": zone,
         "actor": "The portal",
         "text_kind": "Text sent",
-        "notes": f"Allowed by {f'event {text.authorised_by_event_id}' if text.authorised_by_event_id else 'no event'}.",
+        "notes": f"Allowed by {text.authority or 'no event'}.",
         "kind": "text",
     }

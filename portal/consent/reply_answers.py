@@ -98,8 +98,8 @@ def plan_answer(message: InboundMessage, author_id: int, now_ms: int, account_id
     accounts = tuple(AnswerAccount(phone.account, _has_consented(phone.account_id, message)) for phone in phones)
     switches = app_settings.resolve_current_gateway(now_ms).switches
     plan = AnswerPlan(RoutingDecision(False), switches.mode, accounts)
-    owner_id = account_id if account_id in plan.account_ids else plan.suggested_id
-    zone = db.session.get_one(Account, owner_id or author_id).timezone
+    chosen_id = plan.suggested_id if account_id is None else account_id
+    zone = db.session.get_one(Account, chosen_id if chosen_id in plan.account_ids else author_id).timezone
     is_subject = quiet_hours.is_subject_to_quiet_hours(TextKind.ANSWER, True, switches.mode)
     quiet_until_ms = quiet_hours_lookup(now_ms)(zone) if is_subject else None
     recipient = _recipient(message.from_number)

@@ -21,7 +21,7 @@ from portal.core.in_list import in_list
 from portal.core.keyset import Keyset, Slice
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.phone import parse_search_phone
-from portal.core.rules.routing import SIMULATED_MODES
+from portal.core.rules.routing import SIMULATED_MODES, TextKind
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.sends.tables.sends import Send
 
@@ -104,10 +104,15 @@ def recorded_at_by_event(number: str) -> dict[int, int]:
     return {row.id: row.recorded_at_ms for row in db.session.execute(query)}
 
 
-def texts_sent_to(number: str, account_ids: set[int]) -> Sequence[tuple[Attempt, Delivery, Communication]]:
-    """The newest texts sent to a number for these accounts, oldest first."""
+def texts_sent_to(
+    number: str, account_ids: set[int], with_all_answers: bool = False
+) -> Sequence[tuple[Attempt, Delivery, Communication]]:
+    """The newest texts sent to a number for these accounts, oldest first; an answer may be for no account."""
     template = joinedload(Communication.send).joinedload(Send.version).joinedload(TemplateVersion.template)
-    query = _SENT_TEXTS.where(Communication.account_id.in_(account_ids), Attempt.destination == number)
+    is_included: ColumnElement[bool] = Communication.account_id.in_(account_ids)
+    if with_all_answers:
+        is_included |= Communication.kind == TextKind.ANSWER
+    query = _SENT_TEXTS.where(is_included, Attempt.destination == number)
     newest_first = query.options(template).order_by(Attempt.started_at_ms.desc()).limit(_MAX_TEXTS)
     return db.session.execute(newest_first).all()[::-1]
 

@@ -33,7 +33,7 @@ class ReplyForm(PortalForm):
     forms of the list.
     """
 
-    body = TextAreaField("Answer")
+    body = TextAreaField("Your answer")
     account = RadioField("Whose question is this?", validate_choice=False)
     by_text, seen, in_list, take = HiddenField(), HiddenField(filters=[parse_id]), HiddenField(), HiddenField()
     assignee = SelectField("Administrator", validate_choice=False)
@@ -54,7 +54,7 @@ class ReplyForm(PortalForm):
             for row in plan.accounts
         }
         if plan.routing.will_send:
-            choices[str(NO_ACCOUNT)] = "Nobody’s account: by text only."
+            choices[str(NO_ACCOUNT)] = "No account: by text only."
         self.account.choices = choices
         if not self.account.data and plan.suggested_id is not None:
             self.account.data = str(plan.suggested_id)
