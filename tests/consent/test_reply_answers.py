@@ -249,7 +249,7 @@ def test_answer_that_waited_for_a_day_is_not_sent(admin_id: int, simulator: serv
 
 class TestQuietHours:
     @pytest.fixture(autouse=True)
-    def night(self, app: Flask) -> None:
+    def quiet_hours_now(self, app: Flask) -> None:
         """It is night in UTC from an hour ago until an hour from now."""
         now = datetime.now(UTC)
         hours = ((now - timedelta(hours=1)).time(), (now + timedelta(hours=1)).time())

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from bin.programs import VNU_JAR, find_program
-from portal.consent import background_imports
+from portal.consent import background_imports, inbound_processing
 from portal.consent.tables.import_tasks import ImportTaskKind
 from portal.core.actor import SHELL_ACTOR
 from portal.web.template_filters import html_attributes
@@ -62,6 +62,8 @@ def test_every_page_is_valid_html(
 ) -> None:
     with web_app.app_context():
         background_imports.create_task(ImportTaskKind.OPT_OUTS, "+12025550166", SHELL_ACTOR, NOW_MS)
+        question = {"MessageSid": "SM1", "From": "+12025550101", "To": "+12025550199", "Body": "Who is this?"}
+        inbound_processing.receive_inbound(question, NOW_MS)
     people = {"nobody": visitor, "user": number_owner, "admin": admin, "sysadmin": sysadmin}
     for texts in ("off", "on"):
         if texts == "on":

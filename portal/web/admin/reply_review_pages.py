@@ -106,6 +106,8 @@ def add_note(message_id: int) -> ResponseReturnValue:
         reply_work.add_note(message_id, form.note.data, current_user.id, now_ms())
     except InvalidInput as error:
         return _page(message_id, form.with_errors(error))
+    except ActionRefused as error:
+        return _page(message_id, form, error.message)
     form.note.data = ""
     return _keeping_input(message_id, form, "The note is saved.")
 

@@ -83,9 +83,9 @@ def test_lookup_answers_for_each_zone() -> None:
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize("kind", list(TextKind))
 @pytest.mark.parametrize("urgent", [False, True])
-def test_quiet_hours_apply_to_live_bulk_notifications(mode: Mode, kind: TextKind, urgent: bool) -> None:
-    applies = kind is TextKind.NOTIFICATION and not urgent and mode is Mode.LIVE
-    assert is_subject_to_quiet_hours(kind, urgent, mode) is applies
+def test_quiet_hours_apply_to_live_texts_that_can_wait(mode: Mode, kind: TextKind, urgent: bool) -> None:
+    can_wait = kind is TextKind.ANSWER or (kind is TextKind.NOTIFICATION and not urgent)
+    assert is_subject_to_quiet_hours(kind, urgent, mode) is (can_wait and mode is Mode.LIVE)
 
 
 def test_quiet_hours_are_shown_as_two_times() -> None:

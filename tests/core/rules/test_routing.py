@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.core.rules.routing import Mode, Reason, RecipientPhone, Switches, block_reason, route_text
+from portal.core.rules.routing import (
+    Mode,
+    Reason,
+    RecipientPhone,
+    Switches,
+    TextKind,
+    block_reason,
+    route_text,
+    send_block_reason,
+)
 
 ON = Switches(feature_on=True)
 OWN = RecipientPhone("+12025550100", receives_sms=True)
@@ -134,3 +143,19 @@ def test_override_only_changes_where_the_text_is_sent(
     )
     assert direct.sent_to == (direct.phone if direct.will_send else "")
     assert redirected.sent_to == (OVERRIDE if redirected.will_send else "")
+
+
+@given(st.sampled_from(list(TextKind)), st.builds(RecipientPhone, st.just("+1"), *[st.booleans()] * 4), st.booleans())
+def test_no_kind_of_text_goes_to_an_opted_out_phone(kind: TextKind, phone: RecipientPhone, on_account: bool) -> None:
+    reason = send_block_reason(kind, phone, on_account)
+    assert reason is not None or not phone.is_opted_out
+
+
+@pytest.mark.parametrize("on_account", [True, False])
+def test_answer_needs_no_consent_but_a_phone_that_gets_texts(on_account: bool) -> None:
+    stranger = RecipientPhone("+12025550100", receives_sms=False)
+    assert send_block_reason(TextKind.ANSWER, stranger, on_account) is None
+    assert send_block_reason(TextKind.NOTIFICATION, stranger, on_account) is not None
+    assert send_block_reason(TextKind.ANSWER, stranger, on_account, too_late=True) is Reason.EXPIRED
+    unreachable = RecipientPhone("+12025550100", receives_sms=False, is_unreachable=True)
+    assert send_block_reason(TextKind.ANSWER, unreachable, on_account) is Reason.UNREACHABLE
