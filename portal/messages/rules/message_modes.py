@@ -97,14 +97,16 @@ def describe_email_route(route: EmailRoute) -> str:
     return _("Emails go to the override address.") if route.override_on else _("Emails leave for real.")
 
 
+def describe_text_route(mode: Mode) -> str:
+    if mode in SIMULATED_MODES:
+        return _("Texts are simulated.")
+    effects = {Mode.OVERRIDE: _("Texts go to the override number."), Mode.OFF: _("Texts are switched off.")}
+    return effects.get(mode, _("Texts leave for real."))
+
+
 def describe_mode_effect(mode: Mode, route: EmailRoute) -> str:
     """For example “Emails leave for real. Texts are simulated.”"""
-    if mode in SIMULATED_MODES:
-        texts = _("Texts are simulated.")
-    else:
-        effects = {Mode.OVERRIDE: _("Texts go to the override number."), Mode.OFF: _("Texts are switched off.")}
-        texts = effects.get(mode, _("Texts leave for real."))
-    return f"{describe_email_route(route)} {texts}"
+    return f"{describe_email_route(route)} {describe_text_route(mode)}"
 
 
 def mask_email_address(address: str) -> str:

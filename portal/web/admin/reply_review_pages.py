@@ -17,7 +17,8 @@ from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
-from portal.messages.rules.message_modes import text_effect
+from portal.core.rules.routing import Mode
+from portal.messages.rules.message_modes import describe_text_route
 from portal.web.access import allow
 from portal.web.admin.reply_reviews import ReplyForm, ReplyReview, build_reviews
 from portal.web.base_form import PortalForm
@@ -165,7 +166,7 @@ def _page(message_id: int, form: ReplyForm, problem: str = "") -> ResponseReturn
         form=form,
         plan=plan,
         problem=problem,
-        text_effect=text_effect(plan.mode) if plan else "",
+        mode_effect=describe_text_route(plan.mode) if plan and plan.mode != Mode.LIVE else "",
         **_preview_context(form),
     )
     return page, 422 if problem or form.errors else 200
