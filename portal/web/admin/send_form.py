@@ -3,6 +3,7 @@
 import hashlib
 import json
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from wtforms import HiddenField, RadioField, SelectField, StringField, TextAreaField
@@ -15,6 +16,7 @@ from portal.core.clock import now_ms
 from portal.core.rules import csv_input, text_input
 from portal.core.rules.csv_input import CsvError
 from portal.sends.send_creation import SendPlan, plan_send
+from portal.sends.tables.sends import Send
 from portal.web.base_form import PortalForm
 
 _AUDIENCES = {
@@ -78,7 +80,16 @@ def submitted_send_form() -> SendForm | None:
     return send_form(SendForm().template.data)
 
 
-def _form_for(version: TemplateVersion, initial: dict[str, str]) -> SendForm:
+def form_of_send(send: Send) -> SendForm:
+    """A new form, filled in as it was for `send`."""
+    template, audience = send.version.template, send.audience
+    chosen = {"account_type": audience.get("account_type"), "external_ids": "\n".join(audience.get("external_ids", ()))}
+    values = {f"data.{name}": value for name, value in send.data.items()}
+    initial = {"template": template.key, "audience": next(iter(audience)), **chosen, **values}
+    return _form_for(find_template_version(template), initial)
+
+
+def _form_for(version: TemplateVersion, initial: Mapping[str, Any]) -> SendForm:
     class VersionForm(SendForm):
         """Has a field for each value of this version."""
 

@@ -26,7 +26,7 @@ from portal.sends.send_creation import create_send
 from portal.sends.send_preview import SEGMENT_SAMPLE_SIZE
 from portal.sends.tables.sends import ACTIVE_STATES, Send, find_send_of_form, sends_page
 from portal.web.access import allow
-from portal.web.admin.send_form import SendForm, send_form, submitted_send_form
+from portal.web.admin.send_form import SendForm, form_of_send, send_form, submitted_send_form
 from portal.web.layout import is_sms_visible
 from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.polling import poll_interval_seconds
@@ -77,6 +77,13 @@ def edit() -> ResponseReturnValue:
 @allow("admin")
 def confirm() -> ResponseReturnValue:
     return _confirmation_page(_submitted_form())
+
+
+@pages.get("/<id:send_id>/again")
+@allow("admin")
+def send_again(send_id: int) -> ResponseReturnValue:
+    """Check a send with the audience and the values of an earlier one, and the template as it is now."""
+    return _confirmation_page(form_of_send(_send(send_id)))
 
 
 @pages.post("")

@@ -1,14 +1,18 @@
 """The page of a send: pause, resume, cancel and forecast."""
 
 import re
+from typing import Any
 
+import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
+from portal.content.message_templates import TemplateDraft, create_template, save_template
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
 from portal.sends import send_control
+from portal.sends.send_creation import create_send
 from portal.sends.tables.sends import Send
 from portal.settings.tables.sending_numbers import SendingNumber
 from tests.support.page_queries import app_transaction, visible_text
@@ -116,3 +120,39 @@ def test_cancelled_send_shows_what_was_sent(web_app: Flask, admin: WebClient, re
     assert "2 of 6 sent" in page
     assert "0 of 1 sent Cancelled 1" in page
     assert "5 cancelled" in visible_text(admin.get("/Admin/Sends").text)
+
+
+@pytest.mark.parametrize(
+    "audience", [{"all": True}, {"account_type": "Practitioner"}, {"external_ids": ["P-1", "V-1"]}], ids=str
+)
+def test_send_again_leads_to_a_send_with_the_same_audience_and_values(
+    web_app: Flask, admin: WebClient, audience: dict[str, Any]
+) -> None:
+    with web_app.app_context():
+        template = TemplateDraft("due", "Due", "Due on {{ data.day }}", "Hello.", False, True)
+        create_template(template, None, now_ms())
+        create_send("due", audience, {"day": "Friday"}, None, now_ms())
+    with app_transaction(web_app):
+        db.session.get_one(Send, 1).state = "done"
+    link = re.search(r'href="(/Admin/Sends/1/again)">Send again…', admin.get("/Admin/Sends/1").text)
+    assert link
+    confirmation = admin.get(link[1]).text
+    assert "Check and send" in confirmation
+    fields = dict(re.findall(r'<input type="hidden" name="([\w.]+)" value="([^"]*)">', confirmation))
+    assert admin.post("/Admin/Sends", **fields | {"csrf_token": admin.csrf_token()}).status_code == 303
+    with web_app.app_context():
+        first, second = (db.session.get_one(Send, send_id) for send_id in (1, 2))
+        assert (second.audience, second.data) == (first.audience, first.data)
+        assert second.version.template_id == first.version.template_id
+
+
+def test_send_again_asks_for_values_that_the_template_needs_now(web_app: Flask, admin: WebClient) -> None:
+    with web_app.app_context():
+        template_id = create_template(TemplateDraft("due", "Due", "Due", "Hello.", False, True), None, now_ms())
+        create_send("due", {"external_ids": ["P-1"]}, {}, None, now_ms())
+        draft = TemplateDraft("due", "Due", "Due on {{ data.day }}", "Hello.", False, True)
+        save_template(template_id, draft, None, now_ms())
+    response = admin.get("/Admin/Sends/1/again")
+    assert response.status_code == 422
+    assert 'aria-invalid="true"' in response.text
+    assert "P-1</textarea>" in response.text
