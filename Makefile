@@ -1,7 +1,7 @@
 # Commands for people; the work is done by bin/*.py and the tools in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test faults soak bench lint types imports messages vendor test-tools ci-setup
+.PHONY: help setup dev run test faults soak bench screenshots lint types imports messages vendor test-tools ci-setup
 
 BIN := .venv/bin
 # A program on the path may not work (pyenv's shims), so each candidate has to tell its version.
@@ -11,7 +11,7 @@ FIND_PYTHON := for p in $(PYTHON) .venv/bin/python python3.13 python3.12 python3
 	[ "$$p" ] || { echo "The portal needs Python 3.11 or newer. Install it, or run make PYTHON=/path/to/python3.12" >&2; exit 1; }; $$p
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what runs the product, into .venv only
 	@$(FIND_PYTHON) bin/setup.py
@@ -31,6 +31,9 @@ soak: dev ## Run random sequences of events for MINUTES=30, checked at every ste
 
 bench: dev ## Measure speed and pacing, 20 minutes (ARGS="pacing urgent" runs those only, and writes nothing)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+screenshots: dev ## Take the pictures in docs/pictures again, after the pages that they show have changed
+	@$(BIN)/python -m tests.support.commands.screenshots
 
 lint: dev ## Check style and formatting
 	$(BIN)/ruff check .

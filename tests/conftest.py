@@ -20,7 +20,6 @@ from bin.programs import find_program
 from portal import create_app
 from portal.core.config import Settings, load_settings
 from portal.core.extensions import db
-from portal.processes import embedded_valkey
 from tests.support import servers
 from tests.support.app_cache import cached_app_setup, freeze_garbage_collector
 from tests.support.commands.command_runner import CommandRunner
@@ -136,12 +135,8 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """URL of the embedded Valkey, on its own socket."""
-    with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
-        program = embedded_valkey.embedded_program(Path(folder))
-        socket = Path(folder) / "valkey" / "valkey.sock"
-        with servers.running_process(list(program.command)):
-            servers.wait_for(lambda: embedded_valkey.is_ready(socket), "Valkey to answer")
-            yield f"unix://{socket}"
+    with servers.running_valkey() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

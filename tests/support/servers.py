@@ -7,11 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from portal.processes import embedded_valkey
 
 ROOT = Path(__file__).parents[2]
 LIVE_CREDENTIALS = {"AccountSid": "AC00000000000000000000000000000001", "AuthToken": "simulator-live-token"}
@@ -135,3 +138,14 @@ def running_simulator(*options: str) -> Iterator[SimulatorClient]:
         client = SimulatorClient(port, smtp_port)
         wait_for(lambda: responds_ok(f"{client.url}/simulator/faults"), "the simulator to listen")
         yield client
+
+
+@contextlib.contextmanager
+def running_valkey() -> Iterator[str]:
+    """The embedded Valkey on a socket of its own; yields its URL."""
+    with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
+        program = embedded_valkey.embedded_program(Path(folder))
+        socket = Path(folder) / "valkey" / "valkey.sock"
+        with running_process(list(program.command)):
+            wait_for(lambda: embedded_valkey.is_ready(socket), "Valkey to answer")
+            yield f"unix://{socket}"

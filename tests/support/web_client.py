@@ -3,8 +3,13 @@
 import re
 from dataclasses import dataclass
 
+from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
+
+from portal.accounts.tables.accounts import Account
+from portal.core.extensions import db
 
 NOW_MS = 1_767_225_600_000
 PASSWORD = "correct horse battery"
@@ -39,3 +44,14 @@ class WebClient:
 
     def sign_in(self, name: str, password: str = PASSWORD, **fields: str) -> TestResponse:
         return self.post("/SignIn", email=name, password=password, **fields)
+
+
+def signed_in_client(app: Flask, external_id: str) -> WebClient:
+    """A client with the session that signing in creates."""
+    client = app.test_client()
+    with app.app_context():
+        uniquifier = db.session.scalars(select(Account.fs_uniquifier).where(Account.external_id == external_id)).one()
+    with client.session_transaction(base_url=PUBLIC_URL) as session:
+        session["_user_id"] = uniquifier
+        session["_fresh"] = True
+    return WebClient(client)

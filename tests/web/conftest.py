@@ -30,7 +30,15 @@ from portal.settings import setting_changes
 from tests.support import settings_cache
 from tests.support.page_queries import app_transaction
 from tests.support.template_checks import fail_on_missing_attributes
-from tests.support.web_client import ACCOUNT_SID, AUTH_TOKEN, FAST_ARGON2, NOW_MS, PUBLIC_URL, WebClient
+from tests.support.web_client import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    FAST_ARGON2,
+    NOW_MS,
+    PUBLIC_URL,
+    WebClient,
+    signed_in_client,
+)
 
 
 @pytest.fixture(scope="session")
@@ -78,22 +86,22 @@ def visitor(web_app: Flask) -> WebClient:
 
 @pytest.fixture
 def number_owner(web_app: Flask) -> WebClient:
-    return _client_for(web_app, "P-1")
+    return signed_in_client(web_app, "P-1")
 
 
 @pytest.fixture
 def other_user(web_app: Flask) -> WebClient:
-    return _client_for(web_app, "P-2")
+    return signed_in_client(web_app, "P-2")
 
 
 @pytest.fixture
 def admin(web_app: Flask) -> WebClient:
-    return _client_for(web_app, "A-1")
+    return signed_in_client(web_app, "A-1")
 
 
 @pytest.fixture
 def sysadmin(web_app: Flask) -> WebClient:
-    return _client_for(web_app, "S-1")
+    return signed_in_client(web_app, "S-1")
 
 
 @pytest.fixture
@@ -173,14 +181,3 @@ def _create_accounts() -> None:
     db.session.commit()
     with transaction():
         record("+12025550101", EventKind.OPT_IN, "import", NOW_MS, NOW_MS, account_id=owner.id, text="paper form")
-
-
-def _client_for(app: Flask, external_id: str) -> WebClient:
-    """A client with the session that signing in creates."""
-    client = app.test_client()
-    with app.app_context():
-        uniquifier = db.session.scalars(select(Account.fs_uniquifier).where(Account.external_id == external_id)).one()
-    with client.session_transaction(base_url=PUBLIC_URL) as session:
-        session["_user_id"] = uniquifier
-        session["_fresh"] = True
-    return WebClient(client)
