@@ -70,7 +70,7 @@ def test_expiry_hours_are_edited_and_shown(
     assert find_page_problems(rejected.text) == []
     assert admin.post("/Admin/Automations/Templates/1", **form | {"sms_expiry_hours": "48"}).status_code == 303
     assert 'value="48"' in admin.get("/Admin/Automations/Templates/1").text
-    assert "texts are not sent after 48 hours" in admin.get("/Admin/Automations/Templates/1/versions/2").text
+    assert "Texts expire after 48 hours." in admin.get("/Admin/Automations/Templates/1/versions/2").text
 
 
 def test_new_version_with_texts_off_keeps_its_expiry_hours(
