@@ -54,9 +54,9 @@ def set_value(name: str, value: str, duration: str | None) -> None:
     click.echo(f"{name} = {app_settings.display_values()[name]}")
     _print_derived_values(name)
     if live_ms is not None:
-        when = "from now on" if live_ms <= at_ms else f"from {_iso(live_ms)} on"
-        live_label = CHANNEL_LABELS[DEFINITIONS[name].channel].live_label.replace("’", "'")
-        click.echo(f"{live_label} {when}. {setting_changes.waiting_message(name)}".strip(), err=True)
+        labels = CHANNEL_LABELS[DEFINITIONS[name].channel]
+        effect = labels.live_now if live_ms <= at_ms else labels.after_change_at % {"when": f"from {_iso(live_ms)} on"}
+        click.echo(f"{effect} {setting_changes.waiting_message(name)}".replace("’", "'").strip(), err=True)
 
 
 @group.command()

@@ -9,13 +9,13 @@ from portal.accounts.tables.account_search import match_conditions
 from portal.accounts.tables.accounts import Account
 from portal.core import audit_log
 from portal.core.audit_log import AuditEntry, AuditFilter
-from portal.operations.rules.audit_labels import describe_action
+from portal.core.translation import gettext as _
+from portal.operations.rules.audit_labels import describe_action, describe_detail
 from portal.settings import setting_history
 from portal.settings.tables import setting_values
 from portal.settings.tables.setting_values import SettingChange
 
 SETTING_CHANGED = "setting_changed"
-_LINK_KEYS = ("communication", "attempt")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def read_audit_page(
     rows += [(change.id, _change_line(change)) for change in changes]
     rows.sort(key=lambda row: -row[1].at_ms)
     page_rows = rows[:size]
-    lines = [line for _, line in page_rows]
+    lines = [line for _row_id, line in page_rows]
     if before == AuditCursor() and has_changes:
         expiries = setting_history.expired_switches(now_ms)
         lines += [_change_line(expiry) for expiry in expiries if entry_filter.includes_portal(expiry.at_ms)]
@@ -81,29 +81,14 @@ def _entry_line(entry: AuditEntry) -> AuditLine:
     detail: dict[str, Any] = entry.detail or {}
     return AuditLine(
         at_ms=entry.at_ms,
-        actor_name=entry.actor.name if entry.actor else "The portal or the command line",
+        actor_name=entry.actor.name if entry.actor else _("The portal or the command line"),
         action=entry.action,
         subject=entry.subject,
-        detail=_format_detail(detail),
+        detail=describe_detail(detail),
         communication_id=detail.get("communication"),
     )
 
 
 def _change_line(change: SettingChange) -> AuditLine:
-    detail = f"{change.old_value or 'not set'} → {change.new_value or 'not set'}"
+    detail = f"{change.old_value or _('not set')} → {change.new_value or _('not set')}"
     return AuditLine(change.at_ms, change.changed_by, SETTING_CHANGED, change.name, detail)
-
-
-def _format_detail(detail: dict[str, Any]) -> str:
-    """Leave out times in milliseconds, ids for links, and empty lists."""
-    return ", ".join(
-        f"{key.replace('_', ' ')} {_format_value(value)}"
-        for key, value in detail.items()
-        if key not in _LINK_KEYS and not key.endswith("_ms") and value != []
-    )
-
-
-def _format_value(value: Any) -> str:
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -5,6 +5,7 @@ import json
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
 from portal.settings.app_settings import configuration
 from portal.settings.rules.app_config import DEFINITIONS
 from portal.settings.rules.encryption import is_encrypted_with
@@ -22,7 +23,7 @@ def rotate_keys() -> tuple[int, int]:
         lock_settings()
         current = configuration()
         if current.read_errors:
-            raise ActionRefused(f"{' '.join(current.read_errors.values())} Nothing was changed.")
+            raise ActionRefused(f"{' '.join(current.read_errors.values())} {_('Nothing was changed.')}")
         secrets = [row for name, row in stored_settings().items() if DEFINITIONS[name].is_secret]
         outdated = [row.name for row in secrets if not is_encrypted_with(row.value, newest)]
         for name in outdated:

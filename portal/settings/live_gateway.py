@@ -7,6 +7,7 @@ from portal.accounts.tables.phone_numbers import preferred_sender_of
 from portal.core.context import settings
 from portal.core.rules.phone import format_phone, is_e164
 from portal.core.rules.time_format import EARLIEST_MS
+from portal.core.translation import gettext as _
 from portal.gateways.provider import ProviderMessage
 from portal.gateways.rules.provider_schema import SenderSettings
 from portal.settings import app_settings
@@ -22,7 +23,7 @@ def live_sender() -> SenderSettings | None:
 def sending_number_label(phone_number: str) -> str:
     """The sending number that this phone texts START to, formatted for display."""
     number = sender_for(phone_number, live_sender())
-    return format_phone(number, settings().region) or "the number our texts come from"
+    return format_phone(number, settings().region) or _("the number our texts come from")
 
 
 def sender_for(phone_number: str, sender: SenderSettings | None) -> str:

@@ -16,6 +16,8 @@ from portal.core.organisation import (
 from portal.core.rules.text_input import clean_line
 from portal.core.statements import insert_if_missing, upsert
 from portal.core.transaction import transaction
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.settings.rules import accent_color, logo_image
 from portal.settings.rules.accent_color import AccentColorError
 from portal.settings.rules.logo_image import LogoError
@@ -25,7 +27,7 @@ NAME, ACCENT_COLOR, LOGO = "OrganizationName", "OrganizationAccentColor", "Organ
 SETTINGS = (NAME, ACCENT_COLOR, LOGO)
 """Names in the history of the settings."""
 MAX_NAME_LENGTH = 60
-_CONFLICT = (
+_CONFLICT = N_(
     "Somebody else changed the organization while you were editing it. Your input is kept below. Check it, then save "
     "again."
 )
@@ -42,7 +44,7 @@ def save_profile(name: str, color: str, base_ms: int | None, author_id: int | No
         lock_settings()
         before = current_organisation()
         if base_ms not in (None, before.changed_at_ms):
-            raise InvalidInput({"base_ms": _CONFLICT})
+            raise InvalidInput({"base_ms": _(_CONFLICT)})
         _record(NAME, before.saved_name, name, author_id, now_ms)
         _record(ACCENT_COLOR, before.accent_color, color, author_id, now_ms)
         _store(before, now_ms, name=name, accent_color=color)
@@ -79,7 +81,8 @@ def _checked(name: str, color: str) -> str:
     """The color in its stored form."""
     errors, length = {}, len(clean_line(name))
     if length > MAX_NAME_LENGTH:
-        errors["name"] = f"Use {MAX_NAME_LENGTH} characters or fewer. You have used {length:,}."
+        limit = {"limit": MAX_NAME_LENGTH, "used": length}
+        errors["name"] = _("Use %(limit)s characters or fewer. You have used %(used)s.", **limit)
     try:
         color = accent_color.parse_color(color) if color.strip() else ""
         if color:

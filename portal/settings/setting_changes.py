@@ -14,9 +14,10 @@ from portal.core.rules import email_address, text_input
 from portal.core.rules.setting_error import SettingError
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.messages.rules.lane_labels import override_opted_out_message
-from portal.messages.rules.message_modes import CHANNEL_LABELS
+from portal.messages.rules.message_modes import waiting_notice
 from portal.messages.tables import delivery_counts, unsent_messages
 from portal.settings.app_settings import configuration, forget_signing_tokens, is_simulated
 from portal.settings.rules import encryption
@@ -30,6 +31,10 @@ LIVE_CONFIRMATION = "LIVE"
 """What somebody types to confirm that messages may reach people."""
 
 
+def live_instruction() -> str:
+    return _("Type %(word)s to confirm.", word=LIVE_CONFIRMATION)
+
+
 class LiveConfirmationRequired(InvalidInput):
     """Nothing was changed: messages of `channel` would go live at `live_at_ms`, and nobody has confirmed that.
 
@@ -37,7 +42,7 @@ class LiveConfirmationRequired(InvalidInput):
     """
 
     def __init__(self, live_at_ms: int, waiting_count: int = 0, channel: str = "sms") -> None:
-        super().__init__({"confirmation": f"Type {LIVE_CONFIRMATION} to confirm."})
+        super().__init__({"confirmation": live_instruction()})
         self.live_at_ms, self.waiting_count, self.channel = live_at_ms, waiting_count, channel
 
 
@@ -89,7 +94,7 @@ def change_setting(change: SettingUpdate, text: str | Callable[[Configuration], 
 def waiting_message(name: str) -> str:
     """What happens to waiting messages when this setting goes live; "" if none are waiting."""
     channel = DEFINITIONS[name].channel
-    return CHANNEL_LABELS[channel].waiting_notice(delivery_counts.count_waiting(channel))
+    return waiting_notice(channel, delivery_counts.count_waiting(channel))
 
 
 def encrypt_setting(name: str, text: str) -> str:
@@ -104,7 +109,7 @@ def _check_override_address(change: SettingUpdate, text: str | Callable[[Configu
     address = text_input.clean_code(text if isinstance(text, str) else text(configuration()))
     db.session.rollback()
     if problem := email_address.address_problem(address) or smtputf8_check.smtputf8_problem([address]):
-        raise SettingError.for_key(change.name, f": {problem}")
+        raise SettingError.for_key(change.name, f"{change.name}: {problem}")
 
 
 def _goes_live_at_ms(before: Configuration, after: Configuration, change: SettingUpdate) -> int | None:
@@ -129,7 +134,7 @@ def _check_override(name: str, after: Configuration) -> None:
     number = str(after.values.get("SmsOverrideNumber") or "")
     is_switched_on = name == "EnableSmsOverrideNumber" and after.values[name]
     if number and (name == "SmsOverrideNumber" or is_switched_on) and is_stopped(number):
-        raise SettingError.for_key(name, f": {override_opted_out_message(number)}")
+        raise SettingError.for_key(name, f"{name}: {override_opted_out_message(number)}")
 
 
 def _record_history(before: Configuration, after: Configuration, change: SettingUpdate) -> None:

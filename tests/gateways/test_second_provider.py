@@ -108,7 +108,7 @@ def test_settings_follow_the_schema_of_the_current_provider() -> None:
         ),
         ("SmsGatewayAuthentication", '{"AccountName": "north", "ApiKey": "x"}', '"ApiKey" must begin with fake-key-.'),
         ("SmsGatewaySettings", '{"FromNumber": "+12025550100"}', "The keys are SenderId, MessagesPerMinute."),
-        ("SmsGatewayType", "Other", "SmsGatewayType must be Twilio or FakeSms, not 'Other'."),
+        ("SmsGatewayType", "Other", "SmsGatewayType must be one of Twilio, FakeSms, not 'Other'."),
     ):
         with pytest.raises(InvalidInput) as error:
             set_setting(name, value, None, scenario.now_ms())

@@ -51,7 +51,7 @@ def test_texts_use_the_saved_name() -> None:
 
 def test_password_must_not_contain_the_saved_name() -> None:
     save_profile("Riverbank Authority", "", None, None, NOW)
-    assert "organisation" in (password_rule_problem("riverbankauthority") or "")
+    assert "organization" in (password_rule_problem("riverbankauthority") or "")
 
 
 def test_every_change_is_in_the_history() -> None:

@@ -32,8 +32,6 @@ TO_DO = (
     "/Admin/ContentBlocks",
     "/Admin/Sends",
     "/Admin/UnknownTexts",
-    "/SysAdmin/AuditLog",
-    "/SysAdmin/AppConfig",
     "/SysAdmin/Queues",
     "/SysAdmin/SmsNotificationsTestHarness",
 )

@@ -19,9 +19,13 @@ class SettingError(InvalidInput):
         self.errors_by_key = dict(errors_by_key)
 
     @classmethod
-    def for_key(cls, name: str, problem: str, key: str = "") -> "SettingError":
-        """`problem` follows the name in the sentence."""
-        return cls(name, {key: f"{name}{problem}"})
+    def for_key(cls, name: str, message: str, key: str = "") -> "SettingError":
+        return cls(name, {key: message})
+
+
+def key_label(name: str, key: str) -> str:
+    """How a message names a key of the setting: SmsGatewaySettings: "FromNumber"."""
+    return f'{name}: "{key}"'
 
 
 def quote_input(text: str) -> str:

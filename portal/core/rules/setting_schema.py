@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from portal.core.rules.setting_error import SettingError, quote_input
+from portal.core.rules.setting_error import SettingError, key_label, quote_input
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 
 MASK = "••••"
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?\Z")
@@ -18,6 +20,20 @@ _MAX_FULLY_MASKED_LENGTH = 8
 _MAX_TEXT_LENGTH = 200
 _MAX_LIST_ITEMS = 20
 _MAX_SETTING_LENGTH = 10_000
+_SYNTAX_PROBLEMS = (
+    N_("Expecting value"),
+    N_("Expecting property name enclosed in double quotes"),
+    N_("Expecting ',' delimiter"),
+    N_("Expecting ':' delimiter"),
+    N_("Extra data"),
+    N_("Illegal trailing comma before end of array"),
+    N_("Illegal trailing comma before end of object"),
+    N_("Invalid \\escape"),
+    N_("Invalid \\uXXXX escape"),
+    N_("Invalid control character at"),
+    N_("Unterminated string starting at"),
+)
+"""What Python's JSON parser says."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +41,8 @@ class SettingField:
     """A key of the setting and the form field that edits it.
 
     `kind` is text, secret, number, choice, text_list (any texts) or choice_list (a list of `choices`). `check_value`
-    returns an error about a value of the right kind, or "". A secret is kept only with the key in `required_with`.
+    returns a sentence about a value that breaks a rule, or "". It gets the name of the key for that sentence, and a
+    value of the right kind. A secret is kept only with the key in `required_with`.
     """
 
     name: str
@@ -33,7 +50,7 @@ class SettingField:
     help: str = ""
     kind: str = "text"
     choices: Mapping[str, str] = field(default_factory=dict)
-    check_value: Callable[[Any], str] = lambda _value: ""
+    check_value: Callable[[str, Any], str] = lambda _key, _value: ""
     required_with: str = ""
     live_only: bool = False
     """Not used in test mode."""
@@ -42,35 +59,39 @@ class SettingField:
     def is_secret(self) -> bool:
         return self.kind == "secret"
 
-    def requirement_error(self, value: Any) -> str:
-        """What the value must be but is not; "" if it is valid."""
-        return self._kind_error(value) or self.check_value(value)
+    def error(self, setting: str, value: Any) -> str:
+        """A sentence about the value of this key of the setting; "" if it is valid."""
+        key = key_label(setting, self.name)
+        return self._kind_error(key, value) or self.check_value(key, value)
 
-    def _kind_error(self, value: Any) -> str:
+    def _kind_error(self, key: str, value: Any) -> str:
         if self.kind == "number":
             is_number = isinstance(value, int | float) and not isinstance(value, bool) and value == value
-            return "" if is_number else "must be a number."
+            return "" if is_number else _("%(key)s must be a number.", key=key)
         if self.kind == "text_list":
-            is_list = isinstance(value, list) and 0 < len(value) <= _MAX_LIST_ITEMS and not any(map(_text_error, value))
-            return "" if is_list else f"must be a list of at most {_MAX_LIST_ITEMS} texts, or be left out."
+            return _text_list_error(key, value)
         if self.kind == "choice_list":
-            is_list = isinstance(value, list) and all(isinstance(item, str) and item in self.choices for item in value)
-            return "" if is_list else f"must be a list of some of {', '.join(self.choices)}, or []."
-        if error := _text_error(value):
+            return self._choice_list_error(key, value)
+        if error := _text_error(key, value):
             return error
         if self.kind == "choice" and value not in self.choices:
-            return f"must be one of {', '.join(self.choices)}."
+            return _("%(key)s must be one of %(choices)s.", key=key, choices=", ".join(self.choices))
         if self.is_secret and not value.isascii():
-            return "must be the secret itself, or empty to keep the stored one."
+            return _("%(key)s must be the secret itself, or empty to keep the stored one.", key=key)
         return ""
+
+    def _choice_list_error(self, key: str, value: Any) -> str:
+        if isinstance(value, list) and all(isinstance(item, str) and item in self.choices for item in value):
+            return ""
+        return _("%(key)s must be a list of some of %(choices)s, or [].", key=key, choices=", ".join(self.choices))
 
 
 @dataclass(frozen=True)
 class SettingSchema:
-    """`cross_field_rules` returns errors by key for rules that involve several keys."""
+    """`cross_field_rules` gets the setting's name and value, and returns sentences by key about several keys."""
 
     fields: tuple[SettingField, ...]
-    cross_field_rules: Callable[[Mapping[str, Any]], dict[str, str]] = lambda _value: {}
+    cross_field_rules: Callable[[str, Mapping[str, Any]], dict[str, str]] = lambda _name, _value: {}
     derived_values: Callable[[Mapping[str, Any]], dict[str, str]] = lambda _value: {}
     """Describes the defaults of keys that a valid value leaves out, by key."""
 
@@ -93,12 +114,15 @@ class SettingSchema:
         errors: dict[str, str] = {}
         for key, item in value.items():
             if key not in fields:
-                errors[key] = f"{name}: there is no key {quote_input(key)}. The keys are {', '.join(fields)}."
-            elif requirement := fields[key].requirement_error(item):
-                errors[key] = f'{name}: "{key}" {requirement}'
-        if not errors:
-            errors = {key: f"{name}{error}" for key, error in self.cross_field_rules(value).items()}
-        if errors:
+                errors[key] = _(
+                    "%(name)s: there is no key %(key)s. The keys are %(keys)s.",
+                    name=name,
+                    key=quote_input(key),
+                    keys=", ".join(fields),
+                )
+            elif error := fields[key].error(name, item):
+                errors[key] = error
+        if errors := errors or self.cross_field_rules(name, value):
             raise SettingError(name, errors)
 
     def is_valid(self, value: Any) -> bool:
@@ -153,20 +177,31 @@ def mask_secret(secret: str) -> str:
 def parse_json_object(name: str, text: str) -> dict[str, Any]:
     """Raises `SettingError`."""
     if len(text) > _MAX_SETTING_LENGTH:
-        raise SettingError.for_key(name, f" is too long: at most {_MAX_SETTING_LENGTH:,} characters.")
+        message = _("%(name)s is too long: at most %(limit)s characters.", name=name, limit=_MAX_SETTING_LENGTH)
+        raise SettingError.for_key(name, message)
     try:
         value = json.loads(text, object_pairs_hook=_reject_duplicate_keys)
     except json.JSONDecodeError as error:
-        problem = f" is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        raise SettingError.for_key(name, problem) from error
+        raise SettingError.for_key(name, _syntax_message(name, error)) from error
     except _DuplicateKeyError as error:
-        raise SettingError.for_key(name, f" has the key {quote_input(str(error))} twice.", str(error)) from error
+        message = _("%(name)s has the key %(key)s twice.", name=name, key=quote_input(str(error)))
+        raise SettingError.for_key(name, message, str(error)) from error
     except (ValueError, RecursionError) as error:
-        problem = " is not valid JSON: it is nested too deeply, or it has an invalid number."
-        raise SettingError.for_key(name, problem) from error
+        message = _("%(name)s is not valid JSON: it is nested too deeply, or it has an invalid number.", name=name)
+        raise SettingError.for_key(name, message) from error
     if not isinstance(value, dict):
-        raise SettingError.for_key(name, " must be a JSON object such as {...}.")
+        raise SettingError.for_key(name, _("%(name)s must be a JSON object such as {...}.", name=name))
     return value
+
+
+def _syntax_message(name: str, error: json.JSONDecodeError) -> str:
+    return _(
+        "%(name)s is not valid JSON: %(problem)s at line %(line)s, column %(column)s.",
+        name=name,
+        problem=_(error.msg),
+        line=error.lineno,
+        column=error.colno,
+    )
 
 
 class _DuplicateKeyError(ValueError):
@@ -194,12 +229,21 @@ def _parse_number_input(raw: Any) -> Any:
     return float(raw) if "." in raw else int(raw)
 
 
-def _text_error(value: Any) -> str:
+def _text_list_error(key: str, value: Any) -> str:
+    is_list = isinstance(value, list) and 0 < len(value) <= _MAX_LIST_ITEMS
+    if is_list and not any(_text_error(key, item) for item in value):
+        return ""
+    return _("%(key)s must be a list of at most %(limit)s texts, or be left out.", key=key, limit=_MAX_LIST_ITEMS)
+
+
+def _text_error(key: str, value: Any) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
-        return "must be text and not empty."
+        return _("%(key)s must be text and not empty.", key=key)
     if value != value.strip():
-        return "must not begin or end with a space."
-    return f"is too long: at most {_MAX_TEXT_LENGTH} characters." if len(value) > _MAX_TEXT_LENGTH else ""
+        return _("%(key)s must not begin or end with a space.", key=key)
+    if len(value) > _MAX_TEXT_LENGTH:
+        return _("%(key)s is too long: at most %(limit)s characters.", key=key, limit=_MAX_TEXT_LENGTH)
+    return ""
 
 
 _FORM_PARSERS: Mapping[str, Callable[[Any], Any]] = {"number": _parse_number_input, "text_list": _split_list}

@@ -6,9 +6,10 @@ from typing import Any
 
 from portal.core.rules.pacing import RATES
 from portal.core.rules.phone import is_e164, is_possible_phone
-from portal.core.rules.setting_error import quote_input
+from portal.core.rules.setting_error import key_label, quote_input
 from portal.core.rules.setting_schema import SettingField, SettingSchema
 from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 from portal.gateways.rules.twilio_resources import infer_number_type, is_short_code
 
@@ -18,88 +19,118 @@ _NUMBER_TYPES = {
     "toll_free": N_("Toll-free number"),
     "short_code": N_("Short code, five or six digits"),
 }
+_INFERRED_TYPES = {
+    "long_code": N_("Long code, inferred from the number"),
+    "toll_free": N_("Toll-free number, inferred from the number"),
+    "short_code": N_("Short code, inferred from the number"),
+}
 _MAX_ADDITIONAL_NUMBERS = 9
 _ADDITIONAL_NUMBERS_HELP = N_(
     "Optional, one per line. Texts are also sent from these numbers, each at the rate below. Recipients who texted "
     "START to a number keep getting texts from it; all others are distributed evenly, and each always gets them from "
     "the same number. To replace a number, put the new one in its place, so that no other recipient changes."
 )
-_RATE_HELP = (
-    f"The rate that Twilio allows for each number. Default: {RATES['long_code']:g} for a long code, "
-    f"{RATES['toll_free']:g} for a toll-free number, {RATES['short_code']:g} for a short code."
+_RATE_HELP = N_(
+    "The rate that Twilio allows for each number. Default: 1 for a long code, 3 for a toll-free number, 100 for a "
+    "short code."
 )
 _AUTO_REPLY_KEYWORDS = {"STOP": "STOP", "HELP": "HELP"}
 
 
-def _sid_check(prefix: str) -> Callable[[Any], str]:
+def _sid_check(prefix: str) -> Callable[[str, Any], str]:
     pattern = re.compile(rf"{prefix}[0-9a-fA-F]{{32}}\Z")
-    return lambda value: "" if pattern.match(value) else f"must be {prefix} followed by 32 hexadecimal digits."
+
+    def check(key: str, value: Any) -> str:
+        if pattern.match(value):
+            return ""
+        return _("%(key)s must be %(prefix)s followed by 32 hexadecimal digits.", key=key, prefix=prefix)
+
+    return check
 
 
-def _check_sender_number(value: Any) -> str:
+def _check_sender_number(key: str, value: Any) -> str:
     if is_possible_phone(value) or is_short_code(value):
         return ""
     if is_e164(value):
-        return "must be a possible phone number: this one has too few or too many digits for its country."
-    return "must be in E.164, such as +12025550100, or a short code of 5-6 digits."
+        return _(
+            "%(key)s must be a possible phone number: this one has too few or too many digits for its country.", key=key
+        )
+    return _("%(key)s must be in E.164, such as +12025550100, or a short code of 5-6 digits.", key=key)
 
 
-def _check_additional_numbers(values: Any) -> str:
+def _check_additional_numbers(key: str, values: Any) -> str:
     if len(values) > _MAX_ADDITIONAL_NUMBERS:
-        return f"has {len(values)} numbers, at most {_MAX_ADDITIONAL_NUMBERS}: use a messaging service for more."
-    invalid = [value for value in values if _check_sender_number(value)]
-    return f"has {quote_input(invalid[0])}, which {_check_sender_number(invalid[0])}" if invalid else ""
+        return _(
+            "%(key)s has %(count)s numbers, at most %(limit)s: use a messaging service for more.",
+            key=key,
+            count=len(values),
+            limit=_MAX_ADDITIONAL_NUMBERS,
+        )
+    errors = (_check_sender_number(f"{key}: {quote_input(value)}", value) for value in values)
+    return next(filter(None, errors), "")
 
 
-def _check_rate(value: Any) -> str:
+def _check_rate(key: str, value: Any) -> str:
     if _MIN_SEGMENTS_PER_SECOND <= value <= _MAX_SEGMENTS_PER_SECOND:
         return ""
-    return f"must be a number from {_MIN_SEGMENTS_PER_SECOND} to {_MAX_SEGMENTS_PER_SECOND:,}."
+    limits = {"lowest": _MIN_SEGMENTS_PER_SECOND, "highest": _MAX_SEGMENTS_PER_SECOND}
+    return _("%(key)s must be a number from %(lowest)s to %(highest)s.", key=key, **limits)
 
 
-def _check_credentials(value: Mapping[str, Any]) -> dict[str, str]:
+def _check_credentials(name: str, value: Mapping[str, Any]) -> dict[str, str]:
     if "AccountSid" not in value:
-        return {"AccountSid": ' needs "AccountSid".'}
+        return {"AccountSid": _('%(name)s needs "AccountSid".', name=name)}
     for key, other in (("ApiKeySid", "ApiKeySecret"), ("ApiKeySecret", "ApiKeySid")):
         if key in value and other not in value:
-            return {other: ': "ApiKeySid" and "ApiKeySecret" go together.'}
+            return {other: _('%(name)s: "ApiKeySid" and "ApiKeySecret" go together.', name=name)}
     if "AuthToken" not in value and "ApiKeySid" not in value:
-        return {"AuthToken": ' needs "AuthToken", or both "ApiKeySid" and "ApiKeySecret".'}
+        return {"AuthToken": _('%(name)s needs "AuthToken", or both "ApiKeySid" and "ApiKeySecret".', name=name)}
     if "PreviousAuthToken" in value and "AuthToken" not in value:
-        return {"AuthToken": ' needs "AuthToken" in addition to "PreviousAuthToken".'}
+        return {"AuthToken": _('%(name)s needs "AuthToken" in addition to "PreviousAuthToken".', name=name)}
     return {}
 
 
-def _check_senders(value: Mapping[str, Any]) -> dict[str, str]:
+def _check_senders(name: str, value: Mapping[str, Any]) -> dict[str, str]:
     if "FromNumber" not in value and "MessagingServiceSid" not in value:
-        return {"FromNumber": ' needs "FromNumber" in E.164, such as {"FromNumber": "+12025550100"}.'}
-    return _check_number_list(value) if "MoreNumbers" in value else {}
+        return {
+            "FromNumber": _('%(name)s needs "FromNumber" in E.164, such as {"FromNumber": "+12025550100"}.', name=name)
+        }
+    return _check_number_list(name, value) if "MoreNumbers" in value else {}
 
 
-def _check_number_list(value: Mapping[str, Any]) -> dict[str, str]:
+def _check_number_list(name: str, value: Mapping[str, Any]) -> dict[str, str]:
     """A messaging service chooses among its own numbers, so it excludes a list."""
+    key = key_label(name, "MoreNumbers")
     if "MessagingServiceSid" in value:
-        return {"MoreNumbers": ': leave out "MoreNumbers": the messaging service chooses among its own numbers.'}
+        return {
+            "MoreNumbers": _("%(key)s must be left out: the messaging service chooses among its own numbers.", key=key)
+        }
     numbers = [value["FromNumber"], *value["MoreNumbers"]]
     if len(set(numbers)) < len(numbers):
-        return {"MoreNumbers": ': "MoreNumbers" has a number twice, or repeats the FromNumber.'}
+        return {"MoreNumbers": _("%(key)s has a number twice, or repeats the FromNumber.", key=key)}
     if len({is_short_code(number) for number in numbers}) > 1:
-        rule = '"MoreNumbers" must have the same type as the FromNumber'
-        return {"MoreNumbers": f": {rule}: all of them have the same rate."}
+        message = _("%(key)s must have the same type as the FromNumber: all of them have the same rate.", key=key)
+        return {"MoreNumbers": message}
     return {}
 
 
-def _check_number_type(value: Mapping[str, Any]) -> dict[str, str]:
+def _check_number_type(name: str, value: Mapping[str, Any]) -> dict[str, str]:
     """The type determines the rate, the auto-replies and which keywords opt in, so an impossible type is refused."""
     number, number_type = value.get("FromNumber", ""), value.get("NumberType", "")
+    type_key, list_key = key_label(name, "NumberType"), key_label(name, "MoreNumbers")
     if is_short_code(number) and number_type in ("long_code", "toll_free"):
-        return {"NumberType": f': "NumberType" must be short_code: the FromNumber {number} has {len(number)} digits.'}
+        rule = _("%(key)s must be short_code, because the FromNumber %(number)s is one.", key=type_key, number=number)
+        return {"NumberType": rule}
     numbers = [number, *value.get("MoreNumbers", ())]
     if not number_type and len({infer_number_type(item) for item in numbers}) > 1:
-        rule = '"MoreNumbers" must have the same type as the FromNumber, toll-free or not.'
-        return {"MoreNumbers": f': {rule} Set "NumberType" if they do.'}
+        rule = _(
+            '%(key)s must have the same type as the FromNumber, toll-free or not. Set "NumberType" if they do.',
+            key=list_key,
+        )
+        return {"MoreNumbers": rule}
     if number_type == "toll_free" and any(is_e164(item) and not item.startswith("+1") for item in numbers):
-        return {"NumberType": ': "NumberType" toll_free requires numbers in the United States or Canada (+1).'}
+        rule = _("%(key)s toll_free requires numbers in the United States or Canada (+1).", key=type_key)
+        return {"NumberType": rule}
     return {}
 
 
@@ -126,11 +157,10 @@ def _derived_values(value: Mapping[str, Any]) -> dict[str, str]:
     sender = _build_sender_settings(value)
     derived: dict[str, str] = {}
     if not sender.has_explicit_type:
-        label = _NUMBER_TYPES[sender.number_type].partition(",")[0]
-        reason = "inferred from the number" if sender.from_number else "because no number is set"
-        derived["NumberType"] = f"{label}, {reason}"
+        inferred = _INFERRED_TYPES[sender.number_type]
+        derived["NumberType"] = _(inferred) if sender.from_number else _("Long code, because no number is set")
     if "SegmentsPerSecond" not in value:
-        derived["SegmentsPerSecond"] = f"{sender.segments_per_second:g}, by the type of number"
+        derived["SegmentsPerSecond"] = _("%(rate)s, by the type of number", rate=f"{sender.segments_per_second:g}")
     return derived
 
 
@@ -165,7 +195,7 @@ TWILIO_SCHEMA = ProviderSchema(
     ),
     sender_schema=SettingSchema(
         fields=_SENDER_FIELDS,
-        cross_field_rules=lambda value: _check_senders(value) or _check_number_type(value),
+        cross_field_rules=lambda name, value: _check_senders(name, value) or _check_number_type(name, value),
         derived_values=_derived_values,
     ),
     build_credentials=_build_credentials,

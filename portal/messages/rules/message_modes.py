@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from portal.core.rules.routing import SIMULATED_MODES, Mode
+from portal.core.translation import N_, ngettext
 from portal.core.translation import gettext as _
-from portal.core.translation import ngettext
 
 
 @dataclass(frozen=True)
@@ -28,28 +28,57 @@ class EmailRoute:
 
 @dataclass(frozen=True)
 class ChannelLabels:
-    """Labels of a channel whose messages reach their recipients."""
+    """What is said where messages of a channel start to reach their recipients; to be translated."""
 
-    singular: str
-    plural: str
-    recipients: str
-    recipients_emphasized: str
-
-    @property
-    def live_label(self) -> str:
-        return f"{self.plural.capitalize()} reach {self.recipients}"
-
-    def waiting_notice(self, waiting: int) -> str:
-        """Say what happens to waiting messages; "" if there are none."""
-        if waiting == 1:
-            return f"1 {self.singular} is waiting and then leaves too."
-        return f"{waiting:,} {self.plural} are waiting and then leave too." if waiting else ""
+    live_now: str
+    live_once: str
+    after_change: str
+    after_change_at: str
+    live_on_expiry: str
+    when_it_ends: str
+    reached_then: str
+    confirmation: str
 
 
 CHANNEL_LABELS = {
-    "sms": ChannelLabels("text", "texts", "people’s phones", "people’s own phones"),
-    "email": ChannelLabels("email", "emails", "the people themselves", "the people themselves"),
+    "sms": ChannelLabels(
+        live_now=N_("Texts reach people’s phones from now on."),
+        live_once=N_("Once texts reach people’s phones:"),
+        after_change=N_("With this change, texts will reach people’s phones immediately."),
+        after_change_at=N_("With this change, texts will reach people’s phones %(when)s."),
+        live_on_expiry=N_("Texts then go LIVE and reach people’s own phones."),
+        when_it_ends=N_("When it ends, texts go LIVE."),
+        reached_then=N_("With the current settings, they then reach people’s own phones without further confirmation."),
+        confirmation=N_("Type LIVE if texts may reach people’s phones"),
+    ),
+    "email": ChannelLabels(
+        live_now=N_("Emails reach the people themselves from now on."),
+        live_once=N_("Once emails reach the people themselves:"),
+        after_change=N_("With this change, emails will reach the people themselves immediately."),
+        after_change_at=N_("With this change, emails will reach the people themselves %(when)s."),
+        live_on_expiry=N_("Emails then go LIVE and reach the people themselves."),
+        when_it_ends=N_("When it ends, emails go LIVE."),
+        reached_then=N_(
+            "With the current settings, they then reach the people themselves without further confirmation."
+        ),
+        confirmation=N_("Type LIVE if emails may reach the people themselves"),
+    ),
 }
+
+
+def waiting_notice(channel: str, waiting: int) -> str:
+    """Say what happens to waiting messages; "" if there are none."""
+    if not waiting:
+        return ""
+    if channel == "email":
+        return ngettext(
+            "%(num)s email is waiting and will be sent too.",
+            "%(num)s emails are waiting and will be sent too.",
+            waiting,
+        )
+    return ngettext(
+        "%(num)s text is waiting and will be sent too.", "%(num)s texts are waiting and will be sent too.", waiting
+    )
 
 
 def is_redirected_or_simulated(texts: Mode, emails: EmailRoute) -> bool:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from portal.core.translation import gettext as _
+
 MIN_CONTRAST = 4.5
 LIGHT_BACKGROUNDS = ("#ffffff", "#f6f7f8")
 DARK_BACKGROUNDS = ("#15181c", "#1c2025", "#22272d")
@@ -48,7 +50,7 @@ def parse_color(text: str) -> str:
         return f"#{match[1]}"
     if match := _SHORT.fullmatch(text):
         return "#" + "".join(digit * 2 for digit in match.groups())
-    raise AccentColorError("Enter the color as # and six digits or letters from A to F, such as #14609c.")
+    raise AccentColorError(_("Enter the color as # and six digits or letters from A to F, such as #14609c."))
 
 
 def build_accent(color: str) -> Accent:
@@ -57,8 +59,14 @@ def build_accent(color: str) -> Accent:
     if worst < MIN_CONTRAST:
         nearest = _nearest_readable(color, _BLACK, LIGHT_BACKGROUNDS, LIGHT_BUTTON_TEXT)
         raise AccentColorError(
-            f"{color} is too light: its contrast with white text and with the light pages is {_display(worst)}:1, and "
-            f"text needs at least {MIN_CONTRAST}:1. The nearest color that works is {nearest}."
+            _(
+                "%(color)s is too light: its contrast with white text and with the light pages is %(contrast)s:1, and "
+                "text needs at least %(needed)s:1. The nearest color that works is %(nearest)s.",
+                color=color,
+                contrast=_display(worst),
+                needed=MIN_CONTRAST,
+                nearest=nearest,
+            )
         )
     lighter = _nearest_readable(color, _WHITE, DARK_BACKGROUNDS, DARK_BUTTON_TEXT)
     return Accent(

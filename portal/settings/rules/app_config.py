@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from portal.core.rules.email_address import address_problem
 from portal.core.rules.phone import is_e164, is_possible_phone
 from portal.core.rules.routing import Mode, Switches
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, SenderSettings
 
 
@@ -13,7 +15,7 @@ from portal.gateways.rules.provider_schema import Credentials, SenderSettings
 class SettingDefinition:
     """`kind` is flag, gateway, phone_number, email_address, authentication or sender.
 
-    A setting that `can_expire` can turn itself off at a set time.
+    `label` and `help` are to be translated. A setting that `can_expire` can turn itself off at a set time.
     """
 
     name: str
@@ -43,68 +45,72 @@ class SettingDefinition:
 
 
 GROUPS: dict[str, tuple[SettingDefinition, ...]] = {
-    "Text messages": (
+    N_("Text messages"): (
         SettingDefinition(
             "EnableSmsNotifications",
             "flag",
-            "Text messages",
-            "Turns SMS on: texts are sent, and pages show SMS features.",
+            N_("Text messages"),
+            N_("Turns SMS on: texts are sent, and pages show SMS features."),
         ),
     ),
-    "Gateway": (
-        SettingDefinition("SmsGatewayType", "gateway", "Gateway", "The provider that sends the texts."),
+    N_("Gateway"): (
+        SettingDefinition("SmsGatewayType", "gateway", N_("Gateway"), N_("The provider that sends the texts.")),
         SettingDefinition(
-            "SmsGatewayAuthentication", "authentication", "Credentials", "The account that sends the texts."
+            "SmsGatewayAuthentication", "authentication", N_("Credentials"), N_("The account that sends the texts.")
         ),
-        SettingDefinition("SmsGatewaySettings", "sender", "Sender", "The number that texts come from, and its rate."),
+        SettingDefinition(
+            "SmsGatewaySettings", "sender", N_("Sender"), N_("The number that texts come from, and its rate.")
+        ),
     ),
-    "Override": (
+    N_("Override"): (
         SettingDefinition(
             "EnableSmsOverrideNumber",
             "flag",
-            "Override",
-            "Sends every text to the override number instead of the person’s own number. Does not affect emails.",
+            N_("Override"),
+            N_("Sends every text to the override number instead of the person’s own number. Does not affect emails."),
             can_expire=True,
         ),
         SettingDefinition(
-            "SmsOverrideNumber", "phone_number", "Override number", "Gets every text while the override is on."
+            "SmsOverrideNumber", "phone_number", N_("Override number"), N_("Gets every text while the override is on.")
         ),
     ),
-    "Test mode": (
+    N_("Test mode"): (
         SettingDefinition(
             "EnableSmsTestMode",
             "flag",
-            "Test mode",
-            "Uses the test credentials and test sender, so that no real text is sent. Does not affect emails.",
+            N_("Test mode"),
+            N_("Uses the test credentials and test sender, so that no real text is sent. Does not affect emails."),
             can_expire=True,
         ),
         SettingDefinition(
             "TestSmsGatewayAuthentication",
             "authentication",
-            "Test credentials",
-            "The account used in test mode. Twilio provides separate test credentials.",
+            N_("Test credentials"),
+            N_("The account used in test mode. Twilio provides separate test credentials."),
         ),
         SettingDefinition(
             "TestSmsGatewaySettings",
             "sender",
-            "Test sender",
-            "The number that texts come from in test mode. Twilio only accepts its magic number +15005550006.",
+            N_("Test sender"),
+            N_("The number that texts come from in test mode. Twilio only accepts its magic number +15005550006."),
         ),
     ),
-    "Email override": (
+    N_("Email override"): (
         SettingDefinition(
             "EnableEmailOverride",
             "flag",
-            "Email override",
-            "Sends every email to the override address instead of the person’s own address. Does not affect texts, or "
-            "password emails, which still go to their owner.",
+            N_("Email override"),
+            N_(
+                "Sends every email to the override address instead of the person’s own address. Does not affect texts, "
+                "or password emails, which still go to their owner."
+            ),
             can_expire=True,
         ),
         SettingDefinition(
             "EmailOverrideAddress",
             "email_address",
-            "Override address",
-            "Gets every email while the email override is on.",
+            N_("Override address"),
+            N_("Gets every email while the email override is on."),
         ),
     ),
 }
@@ -142,16 +148,28 @@ class GatewayConfig:
         return replace(self, switches=replace(self.switches, feature_on=True)).send_route
 
 
-def text_problem(kind: str, text: str, providers: Collection[str]) -> str:
-    """What is wrong with the text of a setting that is not JSON, to follow its name; "" if nothing is."""
+def text_error(definition: SettingDefinition, text: str, providers: Collection[str]) -> str:
+    """A sentence about the invalid text of a setting that is not JSON; "" if it is valid."""
+    name, kind = definition.name, definition.kind
     if kind == "flag":
-        return "" if text.lower() in ("true", "false") else f" must be true or false, not {text[:40]!r}."
+        is_valid = text.lower() in ("true", "false")
+        return "" if is_valid else _("%(name)s must be true or false, not %(input)s.", name=name, input=_quoted(text))
     if kind == "gateway":
-        only = ", the only gateway available" if len(providers) == 1 else ""
-        return "" if text in providers else f" must be {' or '.join(providers)}{only}, not {text[:40]!r}."
+        return "" if text in providers else _gateway_error(name, text, providers)
     if kind == "email_address":
         problem = address_problem(text)
-        return f": {problem}" if problem else ""
+        return f"{name}: {problem}" if problem else ""
     if not is_e164(text):
-        return " must start with a plus and the country code, such as +12025550100."
-    return "" if is_possible_phone(text) else " has too few or too many digits for its country."
+        return _("%(name)s must start with a plus and the country code, such as +12025550100.", name=name)
+    return "" if is_possible_phone(text) else _("%(name)s has too few or too many digits for its country.", name=name)
+
+
+def _gateway_error(name: str, text: str, providers: Collection[str]) -> str:
+    values = {"name": name, "providers": ", ".join(providers), "input": _quoted(text)}
+    if len(providers) == 1:
+        return _("%(name)s must be %(providers)s, the only gateway available, not %(input)s.", **values)
+    return _("%(name)s must be one of %(providers)s, not %(input)s.", **values)
+
+
+def _quoted(text: str) -> str:
+    return repr(text[:40])

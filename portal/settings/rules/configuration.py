@@ -10,9 +10,10 @@ from portal.core.rules.routing import Mode, Switches
 from portal.core.rules.setting_error import SettingError
 from portal.core.rules.setting_schema import MASK, SettingSchema
 from portal.core.rules.text_input import clean_code, clean_lines
+from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 from portal.messages.rules.message_modes import EmailRoute
-from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig, text_problem
+from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig, text_error
 
 _MAX_DURATION_MS = 366 * 86_400_000
 
@@ -54,18 +55,19 @@ class Configuration:
     def parse(self, name: str, text: str) -> Any:
         """Parse the text of one setting. Raises `SettingError`."""
         if name not in DEFINITIONS:
-            message = f"There is no setting {name[:40]!r}. The settings are: {', '.join(DEFINITIONS)}."
-            raise SettingError(name, {"": message})
+            names = {"name": repr(name[:40]), "names": ", ".join(DEFINITIONS)}
+            message = _("There is no setting %(name)s. The settings are: %(names)s.", **names)
+            raise SettingError.for_key(name, message)
         definition, schema = DEFINITIONS[name], self.schema(name)
         if schema is not None:
             return schema.parse(name, clean_lines(text).strip(), self.json_object(name))
         if definition.is_json:
-            names = " or ".join(self.provider_schemas)
-            message = f"The format of {name} depends on the gateway: set SmsGatewayType to {names} first."
-            raise SettingError(name, {"": message})
+            values = {"name": name, "providers": ", ".join(self.provider_schemas)}
+            message = _("The format of %(name)s depends on SmsGatewayType: set that to %(providers)s first.", **values)
+            raise SettingError.for_key(name, message)
         text = clean_code(text)
-        if problem := text_problem(definition.kind, text, self.provider_schemas):
-            raise SettingError.for_key(name, problem)
+        if error := text_error(definition, text, self.provider_schemas):
+            raise SettingError.for_key(name, error)
         return text.lower() == "true" if definition.kind == "flag" else text
 
     def is_usable(self, name: str) -> bool:
@@ -182,15 +184,15 @@ def check_expiry(name: str, value: Any, expires_at_ms: int | None, now_ms: int) 
     """Raises `SettingError`."""
     if expires_at_ms is None:
         return
-    problem = ""
+    error = ""
     if not DEFINITIONS[name].can_expire:
         names = ", ".join(key for key, definition in DEFINITIONS.items() if definition.can_expire)
-        problem = f" cannot turn itself off; only {names} can."
+        error = _("%(name)s cannot turn itself off; only %(names)s can.", name=name, names=names)
     elif not value:
-        problem = " is being turned off, so it cannot have an end."
+        error = _("%(name)s is being turned off, so it cannot have an end.", name=name)
     elif expires_at_ms <= now_ms:
-        problem = " must end in the future."
+        error = _("%(name)s must end in the future.", name=name)
     elif expires_at_ms - now_ms > _MAX_DURATION_MS:
-        problem = " must end within a year, or have no end."
-    if problem:
-        raise SettingError.for_key(name, problem, "expires_at")
+        error = _("%(name)s must end within a year, or have no end.", name=name)
+    if error:
+        raise SettingError.for_key(name, error, "expires_at")

@@ -9,6 +9,8 @@ import hashlib
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from portal.core.translation import gettext as _
+
 _NONCE_BYTES = 12
 
 
@@ -26,21 +28,21 @@ def encrypt_secret(text: str, name: str, key: bytes, nonce: bytes) -> str:
 
 def decrypt_secret(token: str, name: str, keys: tuple[bytes, ...]) -> str:
     """Raises `DecryptionError`."""
-    version, _, rest = token.partition(".")
-    token_key_id, _, payload = rest.partition(".")
+    version, _dot, rest = token.partition(".")
+    token_key_id, _dot, payload = rest.partition(".")
     try:
         raw = base64.b64decode(payload, validate=True)
     except ValueError:
         raw = b""
     if len(raw) <= _NONCE_BYTES:
-        raise DecryptionError(f"{name} is not stored encrypted. Set it again.")
+        raise DecryptionError(_("%(name)s is not stored encrypted. Set it again.", name=name))
     key = next((key for key in keys if version == "v1" and key_id(key) == token_key_id), None)
     if key is None:
-        raise DecryptionError(f"{name} was encrypted with a key that is not in PORTAL_ENCRYPTION_KEY.")
+        raise DecryptionError(_("%(name)s was encrypted with a key that is not in PORTAL_ENCRYPTION_KEY.", name=name))
     try:
         return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], name.encode()).decode()
     except InvalidTag as error:
-        raise DecryptionError(f"{name} cannot be decrypted: the stored value was changed.") from error
+        raise DecryptionError(_("%(name)s cannot be decrypted: the stored value was changed.", name=name)) from error
 
 
 def is_encrypted_with(token: str, key: bytes) -> bool:

@@ -3,11 +3,14 @@
 import struct
 from dataclasses import dataclass
 
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
+
 MAX_LOGO_BYTES, MAX_LOGO_PIXELS = 200 * 1024, 1200
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WebP"}
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG segments that hold the size (ITU-T T.81, table B.1)."""
-_DAMAGED = "The file is damaged: its size in pixels cannot be read. Save the image again and choose the new file."
+_DAMAGED = N_("The file is damaged: its size in pixels cannot be read. Save the image again and choose the new file.")
 
 
 class LogoError(ValueError):
@@ -29,7 +32,7 @@ class LogoImage:
 def read_logo(content: bytes) -> LogoImage:
     """Raises `LogoError`."""
     if not content:
-        raise LogoError("Choose a file.")
+        raise LogoError(_("Choose a file."))
     if len(content) > MAX_LOGO_BYTES:
         raise LogoError(too_large_message())
     media_type = _media_type(content)
@@ -38,19 +41,25 @@ def read_logo(content: bytes) -> LogoImage:
             content
         )
     except (struct.error, IndexError) as error:
-        raise LogoError(_DAMAGED) from error
+        raise LogoError(_(_DAMAGED)) from error
     if not width or not height:
-        raise LogoError(_DAMAGED)
+        raise LogoError(_(_DAMAGED))
     if max(width, height) > MAX_LOGO_PIXELS:
         raise LogoError(
-            f"The image has {width:,} × {height:,} pixels, and each side may have at most {MAX_LOGO_PIXELS:,}. "
-            "Save a smaller copy and choose that."
+            _(
+                "The image has %(width)s × %(height)s pixels, and each side may have at most %(limit)s. "
+                "Save a smaller copy and choose that.",
+                width=width,
+                height=height,
+                limit=MAX_LOGO_PIXELS,
+            )
         )
     return LogoImage(content, media_type, width, height)
 
 
 def too_large_message() -> str:
-    return f"The file is larger than {MAX_LOGO_BYTES // 1024} KB. Save a smaller copy of the image and choose that."
+    limit = MAX_LOGO_BYTES // 1024
+    return _("The file is larger than %(limit)s KB. Save a smaller copy of the image and choose that.", limit=limit)
 
 
 def fit_size(width: int, height: int, max_width: int, max_height: int) -> tuple[int, int]:
@@ -67,8 +76,8 @@ def _media_type(content: bytes) -> str:
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return "image/webp"
     if b"<svg" in content[:4096].lower():
-        raise LogoError("SVG files are not accepted, because they may contain scripts. Save the image as PNG.")
-    raise LogoError("The file is not a PNG, JPEG or WebP image, whatever its name says. Save the image as PNG.")
+        raise LogoError(_("SVG files are not accepted, because they may contain scripts. Save the image as PNG."))
+    raise LogoError(_("The file is not a PNG, JPEG or WebP image, whatever its name says. Save the image as PNG."))
 
 
 def _png_size(content: bytes) -> tuple[int, int]:
@@ -82,7 +91,7 @@ def _jpeg_size(content: bytes) -> tuple[int, int]:
     while True:
         marker, length = struct.unpack(">xBH", content[offset : offset + 4])
         if content[offset] != 0xFF:
-            raise LogoError(_DAMAGED)
+            raise LogoError(_(_DAMAGED))
         if marker in _FRAME_MARKERS:
             height, width = struct.unpack(">2H", content[offset + 5 : offset + 9])
             return width, height
@@ -100,4 +109,4 @@ def _webp_size(content: bytes) -> tuple[int, int]:
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     if kind == b"VP8X" and len(content) >= 30:
         return int.from_bytes(content[24:27], "little") + 1, int.from_bytes(content[27:30], "little") + 1
-    raise LogoError(_DAMAGED)
+    raise LogoError(_(_DAMAGED))

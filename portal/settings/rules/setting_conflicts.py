@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from portal.core.rules.setting_error import SettingError
+from portal.core.rules.setting_error import SettingError, key_label
+from portal.core.translation import gettext as _
 
 _OVERRIDE = "SmsOverrideNumber"
 _EMAIL_ON, _EMAIL_TO = "EnableEmailOverride", "EmailOverrideAddress"
@@ -17,18 +18,25 @@ def check_conflicts(name: str, values: Mapping[str, Any]) -> None:
     Twilio rejects a text from a number to itself (21211, 21266), so such an override would block every text.
     """
     if name == _EMAIL_ON and values[name] and not values.get(_EMAIL_TO):
-        raise SettingError.for_key(name, f": set {_EMAIL_TO} first. Otherwise emails have nowhere to go.")
+        message = _("%(name)s: set %(other)s first. Otherwise emails have nowhere to go.", name=name, other=_EMAIL_TO)
+        raise SettingError.for_key(name, message)
     if name == _TEST and len(_sender_numbers(values.get(name))) > 1:
-        problem = f': leave out "{_ADDITIONAL}". In test mode, texts come from one number.'
-        raise SettingError.for_key(name, problem, _ADDITIONAL)
+        message = _(
+            "%(key)s must be left out. In test mode, texts come from one number.", key=key_label(name, _ADDITIONAL)
+        )
+        raise SettingError.for_key(name, message, _ADDITIONAL)
     override = values.get(_OVERRIDE)
     same = [sender for sender in _SENDERS if override in _sender_numbers(values.get(sender))]
     if name == _OVERRIDE and same:
-        raise SettingError.for_key(name, f" must differ from the numbers of {same[0]}: a number cannot text itself.")
+        values = {"name": name, "other": same[0]}
+        message = _("%(name)s must differ from the numbers of %(other)s: a number cannot text itself.", **values)
+        raise SettingError.for_key(name, message)
     if name in same:
         key = "FromNumber" if override == values[name].get("FromNumber") else _ADDITIONAL
-        problem = f': "{key}" must differ from {_OVERRIDE}: a number cannot text itself.'
-        raise SettingError.for_key(name, problem, key)
+        values = {"key": key_label(name, key), "other": _OVERRIDE}
+        raise SettingError.for_key(
+            name, _("%(key)s must differ from %(other)s: a number cannot text itself.", **values), key
+        )
 
 
 def _sender_numbers(sender: Any) -> list[str]:

@@ -10,6 +10,7 @@ from portal.accounts.tables.accounts import Account
 from portal.core.audit_log import EVERYTHING, AuditFilter
 from portal.core.column_types import STRICT, BigIntKey, Millis
 from portal.core.extensions import Base, db
+from portal.core.translation import gettext as _
 
 
 class AppSetting(Base):
@@ -49,8 +50,8 @@ class SettingChange(Base):
     @property
     def changed_by(self) -> str:
         if self.source == "expiry":
-            return "Expired automatically"
-        return self.author.name if self.author else "The command line"
+            return _("Expired automatically")
+        return self.author.name if self.author else _("The command line")
 
 
 def switch_expiry(name: str, at_ms: int) -> SettingChange:

@@ -5,6 +5,7 @@ from flask import Blueprint, render_template, request
 from portal.core.audit_log import AuditFilter
 from portal.core.clock import now_ms
 from portal.core.rules.time_format import start_of_day_ms
+from portal.core.translation import gettext as _
 from portal.operations import audit_trail
 from portal.operations.audit_trail import AuditCursor
 from portal.operations.rules.audit_labels import ACTION_LABELS
@@ -20,12 +21,13 @@ _PAGE_SIZE = 50
 @allow("sysadmin")
 def page() -> str:
     filters = _filters()
-    entry_id, _, change_id = request.args.get("before", "").partition(".")
+    entry_id, _dot, change_id = request.args.get("before", "").partition(".")
     before = AuditCursor(parse_id(entry_id), parse_id(change_id))
     lines, cursor = audit_trail.read_audit_page(filters["action"], _filter(filters), before, _PAGE_SIZE, now_ms())
     next_before = f"{cursor.entry_id or ''}.{cursor.change_id or ''}" if cursor else None
     page = {"rows": lines, "next_before": next_before, "is_first": before == AuditCursor()}
-    return render_template("sysadmin/audit/page.html", page=page, action_labels=ACTION_LABELS, filters=filters)
+    labels = {action: _(label) for action, label in ACTION_LABELS.items()}
+    return render_template("sysadmin/audit/page.html", page=page, action_labels=labels, filters=filters)
 
 
 def _filters() -> dict[str, str]:

@@ -8,31 +8,36 @@ from flask import request
 from wtforms import Field, HiddenField, PasswordField, StringField, TextAreaField
 
 from portal.core.errors import InvalidInput
-from portal.core.rules.setting_error import SettingError
+from portal.core.rules.setting_error import SettingError, key_label
 from portal.core.rules.setting_schema import SettingField, SettingSchema, parse_json_object
 from portal.core.rules.text_input import clean_code, clean_lines
-from portal.messages.rules.message_modes import CHANNEL_LABELS
+from portal.core.translation import N_, lazy_gettext
+from portal.core.translation import gettext as _
+from portal.messages.rules.message_modes import CHANNEL_LABELS, waiting_notice
 from portal.settings.rules.app_config import DEFINITIONS, SettingDefinition
 from portal.settings.rules.configuration import Configuration
-from portal.settings.setting_changes import LIVE_CONFIRMATION, LiveConfirmationRequired
+from portal.settings.setting_changes import LiveConfirmationRequired, live_instruction
 from portal.web.base_form import PortalForm
 from portal.web.time_display import current_time_zone, describe_time
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 EXPIRY_CHOICES = {
-    "": "Never, until somebody turns it off",
-    "1": "In 1 hour",
-    "4": "In 4 hours",
-    "24": "In 24 hours",
-    "at": "At this time:",
+    "": N_("Never, until somebody turns it off"),
+    "1": N_("In 1 hour"),
+    "4": N_("In 4 hours"),
+    "24": N_("In 24 hours"),
+    "at": N_("At this time:"),
 }
 _EDITED_ELSEWHERE = "PreviousAuthToken"
-_CONFLICT_MESSAGE = (
+_CONFLICT_MESSAGE = N_(
     "Somebody else changed this setting while you were editing it. Your input is kept below. "
     "Compare it with the current value, then save again."
 )
 _OVERRIDE_TARGETS = {"EnableSmsOverrideNumber": "SmsOverrideNumber", "EnableEmailOverride": "EmailOverrideAddress"}
-_NO_TARGET_MESSAGE = "Without it, messages would have nowhere to go."
+_MISSING_TARGETS = {
+    "SmsOverrideNumber": N_("Enter the override number. Without it, texts would have nowhere to go."),
+    "EmailOverrideAddress": N_("Enter the override address. Without it, emails would have nowhere to go."),
+}
 _LOCAL_FORMAT = "%Y-%m-%dT%H:%M"
 
 
@@ -44,7 +49,7 @@ class _ListField(Field):  # type: ignore[misc]
 
 
 class TokenForm(PortalForm):
-    token = PasswordField("New auth token", filters=[lambda text: clean_code(text or "")])
+    token = PasswordField(lazy_gettext("New auth token"), filters=[lambda text: clean_code(text or "")])
 
 
 class SettingForm(PortalForm):
@@ -65,6 +70,10 @@ class SettingForm(PortalForm):
     target_definition: SettingDefinition | None
     """The setting that an override needs and that is not set yet; `target` is its value."""
 
+    @staticmethod
+    def labels_of_choices(key: SettingField) -> dict[str, str]:
+        return {choice: _(label) for choice, label in key.choices.items()}
+
     @property
     def is_json_input(self) -> bool:
         return bool(self.input_format.data == "json_text")
@@ -73,10 +82,9 @@ class SettingForm(PortalForm):
         """The text of the setting. Raises `InvalidInput` after a conflicting change, or if a secret is missing."""
         name = self.definition.name
         if self.original_value.raw_data and self.original_value.data != _original_value(config, name):
-            raise InvalidInput({"original_value": _CONFLICT_MESSAGE})
+            raise InvalidInput({"original_value": _(_CONFLICT_MESSAGE)})
         if missing := self._secrets_to_retype() - self._entered_secrets():
-            problem = "enter it again, because secrets are never displayed."
-            raise SettingError(name, {key: f'{name}: "{key}": {problem}' for key in sorted(missing)})
+            raise SettingError(name, {key: _retype_message(name, key) for key in sorted(missing)})
         if self.is_json_input:
             return str(self.json_text.data)
         if self.schema is None:
@@ -95,18 +103,20 @@ class SettingForm(PortalForm):
             return round(local.timestamp() * 1000)
         except (ValueError, OverflowError) as error:
             name, example = self.definition.name, _local_input_value(now_ms + _HOUR_MS)
-            problem = f": enter the end as a date and time, such as {example}."
-            raise SettingError.for_key(name, problem, "expires_at") from error
+            message = _("%(name)s: enter the end as a date and time, such as %(example)s.", name=name, example=example)
+            raise SettingError.for_key(name, message, "expires_at") from error
 
     def entered_target(self) -> tuple[str, str] | None:
         """Name and value of the setting to store before the switch. Raises `InvalidInput` if it is missing."""
         if self.target_definition is None or clean_code(self.entered_switch).lower() != "true":
             return None
+        name = self.target_definition.name
         if self.is_json_input:
-            raise InvalidInput({"json_text": f"Set {self.target_definition.name} first. {_NO_TARGET_MESSAGE}"})
+            message = _("Set %(name)s first. Without it, messages would have nowhere to go.", name=name)
+            raise InvalidInput({"json_text": message})
         if not self.target.data:
-            raise InvalidInput({"target": f"Enter the {self.target_definition.label.lower()}. {_NO_TARGET_MESSAGE}"})
-        return self.target_definition.name, str(self.target.data)
+            raise InvalidInput({"target": _(_MISSING_TARGETS[name])})
+        return name, str(self.target.data)
 
     @property
     def entered_switch(self) -> str:
@@ -174,12 +184,13 @@ def _is_editable(key: SettingField, name: str) -> bool:
 
 def _key_field(key: SettingField) -> Any:
     """A list has one item per line."""
+    label, help = _(key.label), _(key.help)
     if key.kind == "choice_list":
-        return _ListField(key.label)
+        return _ListField(label)
     if key.kind == "text_list":
-        return TextAreaField(key.label, description=key.help, filters=[lambda text: clean_lines(text).strip()])
+        return TextAreaField(label, description=help, filters=[lambda text: clean_lines(text).strip()])
     kind = PasswordField if key.is_secret else StringField
-    return kind(key.label, description=key.help, filters=[lambda text: clean_code(text or "")])
+    return kind(label, description=help, filters=[lambda text: clean_code(text or "")])
 
 
 def _stored_fields(config: Configuration, name: str, keys: tuple[SettingField, ...], now_ms: int) -> dict[str, Any]:
@@ -204,12 +215,16 @@ def _stored_text(config: Configuration, name: str, now_ms: int) -> str:
 
 
 def _live_confirmation_message(error: LiveConfirmationRequired, now_ms: int) -> str:
-    is_now = error.live_at_ms <= now_ms
-    when = "immediately" if is_now else describe_time(error.live_at_ms, now_ms)
     labels = CHANNEL_LABELS[error.channel]
-    effect = f"With this change, {labels.plural} will reach {labels.recipients} {when}."
-    instruction = f"Type {LIVE_CONFIRMATION} to confirm."
-    return " ".join(filter(None, [effect, labels.waiting_notice(error.waiting_count), instruction]))
+    effect = _(labels.after_change)
+    if error.live_at_ms > now_ms:
+        effect = _(labels.after_change_at, when=describe_time(error.live_at_ms, now_ms))
+    notice = waiting_notice(error.channel, error.waiting_count)
+    return " ".join(filter(None, [effect, notice, live_instruction()]))
+
+
+def _retype_message(name: str, key: str) -> str:
+    return _("%(key)s: enter it again, because secrets are never displayed.", key=key_label(name, key))
 
 
 def _original_value(config: Configuration, name: str) -> str:

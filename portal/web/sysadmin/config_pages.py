@@ -6,6 +6,7 @@ from flask_security import current_user
 
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.translation import gettext as _
 from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.settings import app_settings, organisation_changes, setting_changes, setting_history, token_rotation
 from portal.settings.rules.app_config import DEFINITIONS, GROUPS
@@ -82,7 +83,7 @@ def replace_token(name: str) -> ResponseReturnValue:
     except ActionRefused as error:
         token_form.token.errors = [error.message]
         return _editor(setting_form(app_settings.configuration(), name, now_ms()), token_form)
-    flash("The new token is in use. Webhooks signed with the old token are accepted until you remove it.", "info")
+    flash(_("The new token is in use. Webhooks signed with the old token are accepted until you remove it."), "info")
     return redirect(url_for(".edit", name=name), 303)
 
 
@@ -90,7 +91,7 @@ def replace_token(name: str) -> ResponseReturnValue:
 @allow("sysadmin")
 def remove_old_token(name: str) -> ResponseReturnValue:
     token_rotation.drop_previous_token(SettingUpdate(_known_setting_or_404(name), current_user.id, now_ms(), "page"))
-    flash("The old token was removed. Webhooks signed with it are now rejected.", "info")
+    flash(_("The old token was removed. Webhooks signed with it are now rejected."), "info")
     return redirect(url_for(".edit", name=name), 303)
 
 
@@ -121,7 +122,7 @@ def _editor(form: SettingForm, token_form: TokenForm | None = None) -> ResponseR
         stored=form.schema.masked_values(config.json_object(name)) if form.schema else {},
         providers={provider: provider for provider in config.provider_schemas},
         hint=_hint(form),
-        expiry_choices=EXPIRY_CHOICES,
+        expiry_choices={key: _(label) for key, label in EXPIRY_CHOICES.items()},
         time_zone=current_time_zone(),
         is_simulated=is_simulated,
         channel=CHANNEL_LABELS[channel],
@@ -135,22 +136,27 @@ def _editor(form: SettingForm, token_form: TokenForm | None = None) -> ResponseR
 
 def _hint(form: SettingForm) -> str:
     if form.definition.kind == "flag":
-        return "true or false, as on the command line."
+        return _("%(on)s or %(off)s, as on the command line.", on="true", off="false")
     if form.schema is None:
-        return "As on the command line."
-    secret_hint = " A secret that is left empty or masked does not change." if form.schema.secrets else ""
-    return f"As on the command line. The keys are {', '.join(key.name for key in form.schema.fields)}.{secret_hint}"
+        return _("As on the command line.")
+    keys = ", ".join(key.name for key in form.schema.fields)
+    if not form.schema.secrets:
+        return _("As on the command line. The keys are %(keys)s.", keys=keys)
+    return _(
+        "As on the command line. The keys are %(keys)s. A secret that is left empty or masked does not change.",
+        keys=keys,
+    )
 
 
 def _saved(name: str, live_ms: int | None) -> ResponseReturnValue:
     config, at_ms = app_settings.configuration(), now_ms()
-    sentences = [f"{name} saved."]
+    sentences = [_("%(name)s saved.", name=name)]
     channel, expires_at_ms = CHANNEL_LABELS[DEFINITIONS[name].channel], config.expires_at_ms_by_name.get(name, 0)
     if expires_at_ms > at_ms:
-        sentences.append(f"It ends {describe_time(expires_at_ms, at_ms)}.")
+        sentences.append(_("It ends %(when)s.", when=describe_time(expires_at_ms, at_ms)))
         if config.is_live(DEFINITIONS[name].channel, expires_at_ms):
-            sentences.append(f"{channel.plural.capitalize()} then go LIVE and reach {channel.recipients_emphasized}.")
+            sentences.append(_(channel.live_on_expiry))
     if live_ms is not None and live_ms <= at_ms:
-        sentences += [f"{channel.live_label} from now on.", setting_changes.waiting_message(name)]
+        sentences += [_(channel.live_now), setting_changes.waiting_message(name)]
     flash(" ".join(filter(None, sentences)), "info")
     return redirect(url_for(".listing"), 303)

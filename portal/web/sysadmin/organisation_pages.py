@@ -12,6 +12,8 @@ from wtforms import HiddenField, StringField
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
+from portal.core.translation import gettext as _
+from portal.core.translation import lazy_gettext
 from portal.messages.rules import sms_segments
 from portal.messages.rules.sms_lookalikes import transliterate
 from portal.settings import organisation_changes
@@ -32,13 +34,13 @@ _PAGE_SIZE = 20
 class ProfileForm(PortalForm):
     """`base_ms` is when the organisation was last changed when editing began."""
 
-    name = StringField("Name")
-    accent_color = StringField("Accent color")
+    name = StringField(lazy_gettext("Name"))
+    accent_color = StringField(lazy_gettext("Accent color"))
     base_ms = HiddenField()
 
 
 class LogoForm(PortalForm):
-    logo = FileField("Image file")
+    logo = FileField(lazy_gettext("Image file"))
 
 
 @pages.get("")
@@ -58,7 +60,7 @@ def save() -> ResponseReturnValue:
         form.with_errors(error)
         form.base_ms.data = str(page_organisation().changed_at_ms)
         return _render(form, code=422)
-    return _saved(f"Name and color saved. {_text_cost_notice(form.name.data)}".strip())
+    return _saved(f"{_('Name and color saved.')} {_text_cost_notice(form.name.data)}".strip())
 
 
 @pages.post("/Logo")
@@ -70,14 +72,14 @@ def save_logo() -> ResponseReturnValue:
         organisation_changes.save_logo(content, current_user.id, now_ms())
     except InvalidInput as error:
         return _render(_stored_form(), form.with_errors(error), 422)
-    return _saved("Logo saved.")
+    return _saved(_("Logo saved."))
 
 
 @pages.post("/Logo/Remove")
 @allow("sysadmin")
 def remove_logo() -> ResponseReturnValue:
     organisation_changes.remove_logo(current_user.id, now_ms())
-    return _saved("The logo was removed.")
+    return _saved(_("The logo was removed."))
 
 
 @pages.get("/Preview")
@@ -126,7 +128,10 @@ def _text_cost_notice(name: str) -> str:
     characters = sms_segments.measure_sms(transliterate(name).text).ucs2_characters
     if not characters:
         return ""
-    return f"Texts with the name need more segments, because of {' '.join(characters)}. Content blocks shows how many."
+    return _(
+        "Texts with the name need more segments, because of %(characters)s. Content blocks shows how many.",
+        characters=" ".join(characters),
+    )
 
 
 def _saved(message: str) -> ResponseReturnValue:

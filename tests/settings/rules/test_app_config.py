@@ -151,7 +151,7 @@ def test_valid_setting_is_parsed(name: str, text: str, value: Any) -> None:
             sender(MoreNumbers=["+12025550101", 7]),
             '"MoreNumbers" must be a list of at most 20 texts',
         ),
-        ("SmsGatewaySettings", sender(MoreNumbers=["+1202555"]), 'has "+1202555", which must be a possible phone'),
+        ("SmsGatewaySettings", sender(MoreNumbers=["+1202555"]), '"MoreNumbers": "+1202555" must be a possible phone'),
         ("SmsGatewaySettings", sender(MoreNumbers=["+12025550100"]), "or repeats the FromNumber"),
         ("SmsGatewaySettings", sender(MoreNumbers=["+12025550101", "+12025550101"]), "has a number twice"),
         ("SmsGatewaySettings", sender(MoreNumbers=["12345"]), "must have the same type as the FromNumber"),

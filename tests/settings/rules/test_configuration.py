@@ -130,7 +130,7 @@ def test_unknown_provider_has_no_send_route() -> None:
     config = settings(SmsGatewayType="FakeSms")
     assert config.gateway(NOW).send_route is None
     assert "1234" not in config.display_value("SmsGatewayAuthentication", NOW)
-    with pytest.raises(SettingError, match="set SmsGatewayType to Twilio first"):
+    with pytest.raises(SettingError, match="depends on SmsGatewayType: set that to Twilio first"):
         config.parse("SmsGatewayAuthentication", "{}")
 
 

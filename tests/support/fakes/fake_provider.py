@@ -16,13 +16,13 @@ SENT_TEXTS: list[tuple[str, str, str]] = []
 """Account, phone number and body of every text sent."""
 
 
-def _check_api_key(value: Any) -> str:
-    return "" if value.startswith("fake-key-") else "must begin with fake-key-."
+def _check_api_key(key: str, value: Any) -> str:
+    return "" if value.startswith("fake-key-") else f"{key} must begin with fake-key-."
 
 
 def _require(*names: str) -> Any:
-    def missing_fields(value: Mapping[str, Any]) -> dict[str, str]:
-        return {name: f' needs "{name}".' for name in names if name not in value}
+    def missing_fields(setting: str, value: Mapping[str, Any]) -> dict[str, str]:
+        return {name: f'{setting} needs "{name}".' for name in names if name not in value}
 
     return missing_fields
 

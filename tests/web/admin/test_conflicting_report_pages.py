@@ -55,5 +55,5 @@ def metrics(visitor: WebClient) -> str:
 def test_every_conflict_has_labels_for_history_and_log() -> None:
     for kind in ReportConflict:
         assert CONFLICT_LABELS[kind]
-        assert "{}" in ACTION_TEMPLATES[kind]
+        assert "%(subject)s" in ACTION_TEMPLATES[kind]
         assert ACTION_LABELS[kind]

@@ -49,17 +49,17 @@ def test_ending_test_mode_states_the_waiting_texts(
 ) -> None:
     save(sysadmin, TEST, value="true")
     page = sysadmin.get(path(TEST)).text
-    assert "1 text is waiting and then leaves too." in page
+    assert "1 text is waiting and will be sent too." in page
     assert find_page_problems(page) == []
     page = save(sysadmin, TEST, value="false", confirmation="yes")
-    assert "immediately. 1 text is waiting and then leaves too. Type LIVE" in page
+    assert "immediately. 1 text is waiting and will be sent too. Type LIVE" in page
     page = save(sysadmin, TEST, value="false", confirmation="LIVE")
-    assert "from now on. 1 text is waiting and then leaves too." in page
+    assert "from now on. 1 text is waiting and will be sent too." in page
     with web_app.app_context():
         db.session.get_one(Delivery, ready_text_id).state = "delivered"
         db.session.commit()
     save(sysadmin, TEST, value="true")
-    assert "waiting and then" not in sysadmin.get(path(TEST)).text
+    assert "waiting and will" not in sysadmin.get(path(TEST)).text
 
 
 def test_confirmation_appears_only_if_needed(sysadmin: WebClient, all_settings_set: None) -> None:
@@ -80,7 +80,7 @@ def test_ending_the_email_override_states_the_waiting_emails(
     assert "Type LIVE if emails may reach the people themselves" in page
     assert find_page_problems(page) == []
     page = save(sysadmin, EMAILS, value="false", confirmation="yes")
-    waiting = f"{len(sent_communications)} emails are waiting and then leave too."
+    waiting = f"{len(sent_communications)} emails are waiting and will be sent too."
     assert f"emails will reach the people themselves immediately. {waiting} Type LIVE to confirm." in page
     assert stored(web_app, EMAILS) is True
     page = save(sysadmin, EMAILS, value="false", confirmation="LIVE")
