@@ -68,11 +68,11 @@ def show(send_id: int, as_json: bool) -> None:
 @click.option("--timeout", type=float, default=3600, show_default=True, help="Maximum seconds to wait.")
 @with_app_context
 def wait(send_id: int, timeout: float) -> None:
-    """Wait until every message of a send has left. Exits with 1 on timeout or if the send is cancelled."""
+    """Wait until every message of a send has left. Exits with 1 on timeout or if the send is canceled."""
     deadline = time.monotonic() + timeout
     while (send_report := progress.send_report(send_id, now_ms())).state != SendState.DONE:
         if send_report.state == SendState.CANCELED:
-            exit_with_error(f"Send {send_id} was cancelled.")
+            exit_with_error(f"Send {send_id} was canceled.")
         db.session.rollback()
         if time.monotonic() > deadline:
             exit_with_error(f"Send {send_id} is not done after {timeout:g} seconds: it is {send_report.state}.")
@@ -104,7 +104,7 @@ def resume(send_id: int) -> None:
 def cancel(send_id: int) -> None:
     """Cancel a send for good. Messages that have left are not affected."""
     send_control.cancel_send(send_id, None, now_ms())
-    click.echo(f"Send {send_id} is cancelled. Messages that had left are not affected.")
+    click.echo(f"Send {send_id} is canceled. Messages that had left are not affected.")
 
 
 def _parse_audience(everyone: bool, account_type: str | None, ids_file: Path | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import GROUPS, OPEN, STATES
+from portal.core.translation import gettext as _
 from portal.messages.tables import delivery_counts
 from portal.sends.forecast import Forecast, current_traffic
 from portal.sends.tables.sends import ACTIVE_STATES, Send
@@ -39,7 +40,7 @@ def send_report(send_id: int, now_ms: int) -> SendReport:
     """Raises `ActionRefused` if there is no such send."""
     send = db.session.get(Send, send_id, populate_existing=True)
     if send is None:
-        raise ActionRefused(f"There is no send {send_id}.")
+        raise ActionRefused(_("There is no send %(id)s.", id=str(send_id)))
     counts = delivery_counts.delivery_counts(send_id)
     return SendReport(
         id=send.id,

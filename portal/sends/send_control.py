@@ -11,6 +11,7 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import WAITING, DeliveryState
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.messages.tables import lane_state
 from portal.messages.tables.communications import Delivery
@@ -66,9 +67,9 @@ def _change_send_state(send_id: int, action: str, actor_id: int | None, now_ms: 
     with transaction() as session:
         send = session.get(Send, send_id, with_for_update=True)
         if send is None:
-            raise ActionRefused(f"There is no send {send_id}.")
+            raise ActionRefused(_("There is no send %(id)s.", id=str(send_id)))
         if send.state not in ACTIVE_STATES:
-            raise ActionRefused("This send has already ended: none of its messages are waiting.")
+            raise ActionRefused(_("This send has already ended: none of its messages are waiting."))
         if "paused_at_ms" in changes and (send.paused_at_ms is None) == (changes["paused_at_ms"] is None):
             return
         for name, value in changes.items():

@@ -16,6 +16,7 @@ from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules import text_input
 from portal.core.rules.routing import Reason
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.sends import send_preview, send_values
 from portal.sends.forecast import Forecast, current_traffic
@@ -51,7 +52,7 @@ def plan_send(template_key: str, audience: Audience, data: _Data, now_ms: int) -
     counts = send_preview.count_audience(version, audience, now_ms)
     estimate = send_preview.estimate_segments(version, audience, data, counts)
     if estimate.example is None:
-        raise ActionRefused("There are no recipients left in this audience.")
+        raise ActionRefused(_("There are no recipients left in this audience."))
     sample = _sample_message(version, data, estimate.example, estimate.example_gets_text)
     return SendPlan(
         template=version,
@@ -71,7 +72,12 @@ def _sample_message(version: TemplateVersion, data: _Data, recipient: Recipient,
     try:
         return render_preview(version.subject, version.body, values, with_text)
     except MergeError as error:
-        message = f"The template cannot be filled in for {recipient.name}, {recipient.external_id}. {error}"
+        message = _(
+            "The template cannot be filled in for %(name)s, %(account)s. %(problem)s",
+            name=recipient.name,
+            account=recipient.external_id,
+            problem=str(error),
+        )
         raise InvalidInput({"template": message}) from error
 
 
@@ -112,7 +118,7 @@ def _validated(template_key: str, audience: Audience, data: _Data) -> tuple[Temp
     """The current template version, and the values with omitted fields blank. Raises `InvalidInput`."""
     template = templates.find_template(template_key)
     if template is None:
-        raise InvalidInput({"template": f"There is no template with the key “{template_key}”."})
+        raise InvalidInput({"template": _("There is no template with the key “%(key)s”.", key=template_key)})
     version = templates.find_template_version(template)
     values = send_values.complete_values(version, data)
     errors = send_values.value_problems(version, values)
@@ -137,21 +143,29 @@ def _with_stored_ids(audience: Audience) -> Audience:
 
 def _audience_problem(audience: Audience) -> str | None:
     if set(audience) == {"all"} and audience["all"] is True:
-        return None if audiences.count_recipients(audience) else "There are no accounts to send to yet."
+        return None if audiences.count_recipients(audience) else _("There are no accounts to send to yet.")
     if set(audience) == {"account_type"}:
-        types = account_types()
-        problem = f"No account has the type “{audience['account_type']}”. The types are: {', '.join(types)}."
-        return None if audience["account_type"] in types else problem
+        wanted, types = audience["account_type"], account_types()
+        problem = _(
+            "No account has the type “%(type)s”. The types are: %(types)s.", type=wanted, types=", ".join(types)
+        )
+        return None if wanted in types else problem
     if set(audience) == {"external_ids"} and isinstance(audience["external_ids"], list):
         return _ids_problem([str(external_id) for external_id in audience["external_ids"]])
-    return "Choose everyone, an account type, or individual accounts."
+    return _("Choose everyone, an account type, or individual accounts.")
 
 
 def _ids_problem(external_ids: list[str]) -> str | None:
     if not external_ids:
-        return "Enter at least one account number."
+        return _("Enter at least one account number.")
     unknown = audiences.unknown_external_ids(external_ids)
     if not unknown:
         return None
-    listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else "")
-    return f"These account numbers do not exist: {listed}. Nothing was sent."
+    listed, more = ", ".join(unknown[:5]), len(unknown) - 5
+    if more <= 0:
+        return _("These account numbers do not exist: %(accounts)s. Nothing was sent.", accounts=listed)
+    return _(
+        "These account numbers do not exist: %(accounts)s and %(more)s more. Nothing was sent.",
+        accounts=listed,
+        more=more,
+    )

@@ -9,6 +9,8 @@ from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import TemplateVersion
 from portal.core.rules import text_input
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.sends.tables import audience_estimate
 
 _Data = Mapping[str, str]
@@ -27,7 +29,7 @@ def value_problems(version: TemplateVersion, data: _Data) -> dict[str, str]:
     try:
         required_names = required_fields(version)
     except MergeError as error:
-        return {"template": f"The template has an error. Correct it first. {error}"}
+        return {"template": _("The template has an error. Correct it first. %(problem)s", problem=str(error))}
     missing = [merge_fields.missing_value_error(name) for name in required_names if not data.get(name)]
     if missing:
         return {problem.field_name: problem.text for problem in missing}
@@ -44,7 +46,7 @@ def first_recipient_problem(version: TemplateVersion, audience: Mapping[str, Any
     for recipient in audience_estimate.sample_recipients(audience, TRIAL_RECIPIENTS):
         error = _render_error(version, recipient_values(recipient, data))
         if error is not None and error.field_name:
-            return _field_errors(error, f"For {recipient.name}, {recipient.external_id}: ")
+            return _field_errors(error, recipient)
     return {}
 
 
@@ -55,7 +57,8 @@ def _unknown_name_problems(version: TemplateVersion, data: _Data) -> dict[str, s
     if not unknown or all(data[name] for name in fields):
         return {}
     names = ", ".join(fields)
-    return {f"data.{name}": f"The template has no field “{name}”. Its fields are {names}." for name in unknown}
+    message = N_("The template has no field “%(name)s”. Its fields are %(names)s.")
+    return {f"data.{name}": _(message, name=name, names=names) for name in unknown}
 
 
 def recipient_values(person: Recipient, data: _Data) -> dict[str, Any]:
@@ -71,8 +74,16 @@ def _render_error(version: TemplateVersion, values: Mapping[str, Any]) -> MergeE
     return None
 
 
-def _field_errors(error: MergeError, prefix: str = "") -> dict[str, str]:
+def _field_errors(error: MergeError, recipient: Recipient | None = None) -> dict[str, str]:
     """By the `data.…` field of the value, otherwise by `template`."""
     if error.field_name.startswith("data."):
-        return {error.field_name: f"{prefix}{error.text}"}
-    return {"template": f"The template cannot be filled in with these values. {prefix}{error}"}
+        return {error.field_name: _for_recipient(error.text, recipient)}
+    problem = _for_recipient(str(error), recipient)
+    return {"template": _("The template cannot be filled in with these values. %(problem)s", problem=problem)}
+
+
+def _for_recipient(problem: str, recipient: Recipient | None) -> str:
+    if recipient is None:
+        return problem
+    values = {"name": recipient.name, "account": recipient.external_id, "problem": problem}
+    return _("For %(name)s, %(account)s: %(problem)s", **values)

@@ -12,7 +12,7 @@ from portal.web.access import allow
 from portal.web.paging import Sort, requested_order
 
 pages = Blueprint("styleguide", __name__)
-_TONES = {"ok": "Delivered", "wait": "Waiting", "bad": "Not delivered", "off": "Cancelled", "new": "New"}
+_TONES = {"ok": "Delivered", "wait": "Waiting", "bad": "Not delivered", "off": "Canceled", "new": "New"}
 
 
 @dataclass(frozen=True)

@@ -149,13 +149,13 @@ def test_pause_resume_and_cancel_are_recorded_in_the_audit_log(seeded_shell: Por
     assert seeded_shell.output_of("sends", "show", send_id).startswith(f"Send {send_id}: paused, 0 recipients")
     assert json.loads(seeded_shell.output_of("sends", "show", send_id, "--json"))["paused"] is True
     assert seeded_shell.output_of("sends", "resume", send_id) == f"Send {send_id} is resumed."
-    cancelled = f"Send {send_id} is cancelled. Messages that had left are not affected."
-    assert seeded_shell.output_of("sends", "cancel", send_id) == cancelled
+    canceled = f"Send {send_id} is canceled. Messages that had left are not affected."
+    assert seeded_shell.output_of("sends", "cancel", send_id) == canceled
     lines = seeded_shell.select_rows(
         f"SELECT action, actor_id FROM audit_entry WHERE subject = 'send {send_id}' ORDER BY id"
     )
     assert lines == [("send_paused", None), ("send_resumed", None), ("send_canceled", None)]
-    assert seeded_shell.error_of("sends", "wait", send_id) == f"Send {send_id} was cancelled."
+    assert seeded_shell.error_of("sends", "wait", send_id) == f"Send {send_id} was canceled."
 
 
 def test_finished_or_unknown_send_cannot_be_controlled(seeded_shell: PortalShell) -> None:

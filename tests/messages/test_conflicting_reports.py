@@ -212,7 +212,7 @@ def test_rejected_second_attempt_does_not_conflict_with_first() -> None:
 
 
 @pytest.mark.parametrize("by_response", [True, False])
-def test_sent_text_recorded_as_cancelled_is_reported(by_response: bool) -> None:
+def test_sent_text_recorded_as_canceled_is_reported(by_response: bool) -> None:
     claimed = claim_text()
     confirm_not_sent(claimed)
     send_id = only_delivery().send_id or 0
@@ -221,7 +221,7 @@ def test_sent_text_recorded_as_cancelled_is_reported(by_response: bool) -> None:
     accept_message(claimed, "SM1", by_response)
     assert only_delivery().state == "canceled"
     assert recorded_conflicts() == [(ReportConflict.SENT_AND_NOT_SENT, ["SM1"])]
-    assert "“Cancelled”" in timeline_conflicts()[0][1]
+    assert "“Canceled”" in timeline_conflicts()[0][1]
 
 
 @pytest.mark.parametrize("by_response", [True, False])

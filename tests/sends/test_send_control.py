@@ -131,7 +131,7 @@ def test_resuming_after_a_minute_causes_no_burst(target: str) -> None:
     assert max_per_second(lane.slots_us) <= 101
 
 
-def test_cancelled_send_stops_after_what_has_left() -> None:
+def test_canceled_send_stops_after_what_has_left() -> None:
     send_id = send_to(80)
     email_ids = [item.attempt.delivery_id for item in email_claim.claim_emails(now_ms())]
     lane = LaneDriver()
@@ -150,7 +150,7 @@ def test_cancelled_send_stops_after_what_has_left() -> None:
     assert progress.send_report(send_id, now_ms()).state == "canceled"
 
 
-def test_paused_send_can_be_cancelled() -> None:
+def test_paused_send_can_be_canceled() -> None:
     send_id = send_to(10)
     pause(send_id)
     send_control.cancel_send(send_id, None, now_ms())
@@ -270,7 +270,7 @@ def test_chunk_built_just_before_a_pause_waits(monkeypatch: pytest.MonkeyPatch) 
     assert scenario.count_states("sms") == scenario.count_states("email") == {"paused": 10}
 
 
-def test_send_cancelled_during_fan_out_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_send_canceled_during_fan_out_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fan_out, "CHUNK_SIZE", 10)
     lane_driver.create_many_accounts(40)
     send_id = send_creation.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())

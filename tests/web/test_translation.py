@@ -26,11 +26,9 @@ from tests.support.web_client import PUBLIC_URL, WebClient
 PORTAL = Path(__file__).parents[2] / "portal"
 TO_DO = (
     "/Admin/Accounts",
-    "/Admin/Automations",
     "/Admin/Communications",
     "/Admin/Consent",
     "/Admin/ContentBlocks",
-    "/Admin/Sends",
     "/Admin/UnknownTexts",
     "/SysAdmin/Queues",
     "/SysAdmin/SmsNotificationsTestHarness",

@@ -8,9 +8,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from portal.core.translation import N_
+
 
 @dataclass(frozen=True)
 class ErrorExplanation:
+    """Pages translate both; the sentences about Redis are marked for it."""
+
     reason: str
     fix: str
 
@@ -22,75 +26,82 @@ ErrorPattern = tuple[str, str, str]
 """A pattern for the error, the reason, and the fix."""
 
 
-def _network_patterns(server: str, variable: str, programs: str) -> list[ErrorPattern]:
-    """What operating systems and resolvers say. `programs` may be the server that is not running."""
-    return [
-        (r"[Nn]o address associated|Temporary failure in name resolution|nodename nor servname|"
-         r"Name or service not known|failed to resolve host|could not translate host name",
-         f"The host in {variable} is unknown.", f"Check the host name in {variable}, and DNS on this machine."),
-        (r"[Cc]onnection refused|Error 111|Error 61\b",
-         f"Nothing is listening at {variable}.", f"Start {programs}, or correct the URL."),
-        (r"socket.* No such file or directory|Error 2 connecting to",
-         f"The socket in {variable} does not exist.", f"Start {programs}, or correct the path."),
-        (r"socket.* Permission denied|Error 13\b", f"This user may not open the socket in {variable}.",
-         "Give it read and write permission."),
-        (r"[Nn]o route to host|[Nn]etwork is unreachable", f"The host in {variable} cannot be reached.",
-         "Check the network and the firewall."),
-        (r"Timeout|timed out|timeout expired|(statement|lock) timeout", f"{server} did not answer in time.",
-         "Check the server and the network."),
-    ]  # fmt: skip
+_NETWORK_PATTERNS = (
+    r"[Nn]o address associated|Temporary failure in name resolution|nodename nor servname|"
+    r"Name or service not known|failed to resolve host|could not translate host name",
+    r"[Cc]onnection refused|Error 111|Error 61\b",
+    r"socket.* No such file or directory|Error 2 connecting to",
+    r"socket.* Permission denied|Error 13\b",
+    r"[Nn]o route to host|[Nn]etwork is unreachable",
+    r"Timeout|timed out|timeout expired|(statement|lock) timeout",
+)
+"""What operating systems and resolvers say."""
+
+
+def _network_errors(*explanations: tuple[str, str]) -> list[ErrorPattern]:
+    """The reason and the fix for each of the network patterns."""
+    pairs = zip(_NETWORK_PATTERNS, explanations, strict=True)
+    return [(pattern, reason, fix) for pattern, (reason, fix) in pairs]
 
 
 _TLS_MISMATCH = ErrorExplanation(
-    "The TLS handshake with Redis failed; the port probably speaks plain Redis.",
-    "Use redis:// for a port without TLS, or the port that has TLS.",
+    N_("The TLS handshake with Redis failed; the port probably speaks plain Redis."),
+    N_("Use redis:// for a port without TLS, or the port that has TLS."),
 )
 
 _REDIS: Sequence[ErrorPattern] = (
     # Redis answers but refuses writes
-    (r"OOM command not allowed|OutOfMemoryError", "Redis is full: it answers but refuses every write.",
-     "Give it more memory (maxmemory), or find out what else fills it."),
+    (r"OOM command not allowed|OutOfMemoryError", N_("Redis is full: it answers but refuses every write."),
+     N_("Give it more memory (maxmemory), or find out what else fills it.")),
     (r"READONLY|read only replica|force unblock from blocking",
-     "Redis is a read-only replica, as after a failover: it answers but refuses every write.",
-     "Set PORTAL_REDIS_URL to the primary, or make this server the primary."),
-    (r"MISCONF|Errors writing to the AOF", "Redis cannot write to its own disk, so it refuses every write.",
-     "Free disk space or fix the permissions; see the Redis log."),
-    (r"NOREPLICAS", "Redis has fewer replicas than min-replicas-to-write requires, so it refuses every write.",
-     "Bring its replicas back, or lower min-replicas-to-write."),
-    (r"NOPERM|NoPermission", "The Redis user in PORTAL_REDIS_URL may not do what the queue needs.",
-     "Allow it all keys that begin with rq: and portal:, all channels that begin with rq:, and the commands "
-     "@read, @write, @pubsub, @scripting, @transaction, @connection and info."),
+     N_("Redis is a read-only replica, as after a failover: it answers but refuses every write."),
+     N_("Set PORTAL_REDIS_URL to the primary, or make this server the primary.")),
+    (r"MISCONF|Errors writing to the AOF", N_("Redis cannot write to its own disk, so it refuses every write."),
+     N_("Free disk space or fix the permissions; see the Redis log.")),
+    (r"NOREPLICAS", N_("Redis has fewer replicas than min-replicas-to-write requires, so it refuses every write."),
+     N_("Bring its replicas back, or lower min-replicas-to-write.")),
+    (r"NOPERM|NoPermission", N_("The Redis user in PORTAL_REDIS_URL may not do what the queue needs."),
+     N_("Allow it all keys that begin with rq: and portal:, all channels that begin with rq:, and the commands "
+     "@read, @write, @pubsub, @scripting, @transaction, @connection and info.")),
     (r"CLUSTERDOWN|MovedError|AskError|CROSSSLOT|\bMOVED\b",
-     "PORTAL_REDIS_URL is a Redis Cluster, which the queue does not support.", "Use a single primary."),
-    (r"MASTERDOWN", "Redis is a replica that lost its primary.", "Set PORTAL_REDIS_URL to the primary."),
+     N_("PORTAL_REDIS_URL is a Redis Cluster, which the queue does not support."), N_("Use a single primary.")),
+    (r"MASTERDOWN", N_("Redis is a replica that lost its primary."), N_("Set PORTAL_REDIS_URL to the primary.")),
     # authentication
     (r"WRONGPASS|invalid username-password|invalid password",
-     "Redis refuses the user or password in PORTAL_REDIS_URL.",
-     "Correct them there: redis://user:password@host, or redis://:password@host without a user."),
+     N_("Redis refuses the user or password in PORTAL_REDIS_URL."),
+     N_("Correct them there: redis://user:password@host, or redis://:password@host without a user.")),
     (r"NOAUTH|Authentication required|HELLO must be called with the client already authenticated",
-     "Redis requires a password, and PORTAL_REDIS_URL has none.",
-     "Add it: redis://:password@host:6379/0."),
+     N_("Redis requires a password, and PORTAL_REDIS_URL has none."),
+     N_("Add it: redis://:password@host:6379/0.")),
     (r"without any password configured|no password is set",
-     "PORTAL_REDIS_URL has a password, but Redis has none.",
-     "Remove it from the URL, or set requirepass on the server."),
-    (r"DENIED Redis is running in protected mode", "Redis is in protected mode: it only serves its own machine.",
-     "Set a password on it and in PORTAL_REDIS_URL, or let it listen on loopback."),
-    (r"max number of clients", "Redis has reached its client limit.",
-     "Raise maxclients, or stop other clients."),
-    (r"DB index is out of range|invalid DB index", "Redis does not have the database in PORTAL_REDIS_URL.",
-     "End the URL with /0."),
-    (r"LOADING|BusyLoading", "Redis is still reading its data from disk.", "Wait until it has finished."),
+     N_("PORTAL_REDIS_URL has a password, but Redis has none."),
+     N_("Remove it from the URL, or set requirepass on the server.")),
+    (r"DENIED Redis is running in protected mode", N_("Redis is in protected mode: it only serves its own machine."),
+     N_("Set a password on it and in PORTAL_REDIS_URL, or let it listen on loopback.")),
+    (r"max number of clients", N_("Redis has reached its client limit."),
+     N_("Raise maxclients, or stop other clients.")),
+    (r"DB index is out of range|invalid DB index", N_("Redis does not have the database in PORTAL_REDIS_URL."),
+     N_("End the URL with /0.")),
+    (r"LOADING|BusyLoading", N_("Redis is still reading its data from disk."), N_("Wait until it has finished.")),
     # connection
-    (r"^ValueError", "PORTAL_REDIS_URL is not a valid URL.",
-     "Write it as redis://user:password@host:6379/0; in the password, write %23 for # and %40 for @."),
+    (r"^ValueError", N_("PORTAL_REDIS_URL is not a valid URL."),
+     N_("Write it as redis://user:password@host:6379/0; in the password, write %23 for # and %40 for @.")),
     (r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|[Hh]ostname mismatch|doesn't match",
-     "The certificate of Redis is not trusted, or is for another name.",
-     "Add ?ssl_ca_certs=/path/to/ca.pem to PORTAL_REDIS_URL, or give the server a certificate for its name."),
+     N_("The certificate of Redis is not trusted, or is for another name."),
+     N_("Add ?ssl_ca_certs=/path/to/ca.pem to PORTAL_REDIS_URL, or give the server a certificate for its name.")),
     (r"WRONG_VERSION_NUMBER|record layer failure|UNEXPECTED_EOF|SSL|ssl", _TLS_MISMATCH.reason, _TLS_MISMATCH.fix),
-    (r"Protocol Error|InvalidResponse", "The server at PORTAL_REDIS_URL is not Redis.", "Check host and port."),
-    *_network_patterns("Redis", "PORTAL_REDIS_URL", "Redis or Valkey"),
+    (r"Protocol Error|InvalidResponse", N_("The server at PORTAL_REDIS_URL is not Redis."), N_("Check host and port.")),
+    *_network_errors(
+        (N_("The host in PORTAL_REDIS_URL is unknown."),
+         N_("Check the host name in PORTAL_REDIS_URL, and DNS on this machine.")),
+        (N_("Nothing is listening at PORTAL_REDIS_URL."), N_("Start Redis or Valkey, or correct the URL.")),
+        (N_("The socket in PORTAL_REDIS_URL does not exist."), N_("Start Redis or Valkey, or correct the path.")),
+        (N_("This user may not open the socket in PORTAL_REDIS_URL."), N_("Give it read and write permission.")),
+        (N_("The host in PORTAL_REDIS_URL cannot be reached."), N_("Check the network and the firewall.")),
+        (N_("Redis did not answer in time."), N_("Check the server and the network.")),
+    ),
     (r"Connection closed by server|reset by peer|Broken pipe",
-     "Redis closed the connection; the port probably requires TLS.", "Use rediss:// for a port with TLS."),
+     N_("Redis closed the connection; the port probably requires TLS."), N_("Use rediss:// for a port with TLS.")),
 )  # fmt: skip
 
 
@@ -103,7 +114,7 @@ def explain_redis_error(error_class: str, message: str, tls: bool = False) -> Er
         return _TLS_MISMATCH
     return _match_pattern(_REDIS, f"{error_class}: {message}") or ErrorExplanation(
         f"Redis cannot be used: {redacted_first_line(message) or error_class}.",
-        "Check PORTAL_REDIS_URL and the server.",
+        N_("Check PORTAL_REDIS_URL and the server."),
     )
 
 
@@ -176,7 +187,15 @@ _DATABASE: Sequence[ErrorPattern] = (
      "The server at PORTAL_DATABASE_URL is not PostgreSQL.", "Check host and port."),
     (r"SSL", "The TLS handshake with the database failed.", "Check its certificate and TLS settings."),
     # connection
-    *_network_patterns("The database", "PORTAL_DATABASE_URL", "PostgreSQL"),
+    *_network_errors(
+        ("The host in PORTAL_DATABASE_URL is unknown.",
+         "Check the host name in PORTAL_DATABASE_URL, and DNS on this machine."),
+        ("Nothing is listening at PORTAL_DATABASE_URL.", "Start PostgreSQL, or correct the URL."),
+        ("The socket in PORTAL_DATABASE_URL does not exist.", "Start PostgreSQL, or correct the path."),
+        ("This user may not open the socket in PORTAL_DATABASE_URL.", "Give it read and write permission."),
+        ("The host in PORTAL_DATABASE_URL cannot be reached.", "Check the network and the firewall."),
+        ("The database did not answer in time.", "Check the server and the network."),
+    ),
     (r"closed the connection unexpectedly|reset by peer|Broken pipe",
      "The server at PORTAL_DATABASE_URL closed the connection.",
      "Check that it is PostgreSQL, and see its log."),

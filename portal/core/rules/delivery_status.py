@@ -26,7 +26,7 @@ class StateGroup(StrEnum):
     DELIVERED = "delivered", N_("Delivered")
     FAILED = "failed", N_("Not delivered")
     SIMULATED = "simulated", N_("Simulated")
-    CANCELED = "canceled", N_("Cancelled")
+    CANCELED = "canceled", N_("Canceled")
     SKIPPED = "skipped", N_("Email only")
 
 
@@ -61,7 +61,7 @@ class DeliveryState(StrEnum):
     REJECTED = "rejected", N_("Rejected"), "bad", 9, StateGroup.FAILED
     OPTED_OUT = "opted_out", N_("Opted out"), "off", 9, StateGroup.SKIPPED
     SKIPPED = "skipped", N_("Email only"), "off", 9, StateGroup.SKIPPED
-    CANCELED = "canceled", N_("Cancelled"), "off", 9, StateGroup.CANCELED
+    CANCELED = "canceled", N_("Canceled"), "off", 9, StateGroup.CANCELED
     SIMULATED = "simulated", N_("Simulated: accepted"), "off", 9, StateGroup.SIMULATED
     SIMULATED_REJECTED = "simulated_rejected", N_("Simulated: rejected"), "off", 9, StateGroup.SIMULATED
     EXPIRED = "expired", N_("Given up"), "bad", 9, StateGroup.FAILED

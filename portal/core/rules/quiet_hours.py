@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from portal.core.rules.routing import Mode, TextKind
 from portal.core.rules.time_zones import timezone_or_utc
+from portal.core.translation import gettext as _
 
 QuietHoursLookup = Callable[[str], int | None]
 """Maps a time zone to the end of its current quiet hours in milliseconds; None outside quiet hours."""
@@ -42,7 +43,7 @@ class QuietHours:
         return lru_cache(maxsize=None)(lambda zone: self.ends_ms(now_ms, zone))
 
     def __str__(self) -> str:
-        return f"{self.begin:%H:%M} to {self.end:%H:%M}"
+        return _("%(begin)s to %(end)s", begin=f"{self.begin:%H:%M}", end=f"{self.end:%H:%M}")
 
 
 def is_subject_to_quiet_hours(kind: str, urgent: bool, mode: Mode) -> bool:

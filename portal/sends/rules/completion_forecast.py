@@ -9,6 +9,7 @@ from enum import StrEnum
 from math import inf
 
 from portal.core.rules.quiet_hours import QuietHours
+from portal.core.translation import N_
 
 LATE_AFTER_MS = 36_000_000
 """Ten hours, the longest that Twilio queues a text (docs/twilio.md#queue)."""
@@ -20,14 +21,14 @@ _EPSILON = 1e-6
 class BlockReason(StrEnum):
     """Why no text of a send leaves now, so that there is no forecast."""
 
-    SEND_PAUSED = "send_paused", "This send is paused"
-    LANE_PAUSED = "lane_paused", "The lane of this send is paused"
-    SENDER_PAUSED = "sender_paused", "The sending number is paused"
-    ONE_OF_SENDERS_PAUSED = "one_of_senders_paused", "One of the sending numbers is paused"
-    SMS_OFF = "sms_off", "Texts are switched off"
-    NOT_CONFIGURED = "not_configured", "The SMS gateway is not set up"
-    PROVIDER_UNAVAILABLE = "provider_unavailable", "The SMS gateway is not responding"
-    NO_WORKER = "no_worker", "No worker for texts is running"
+    SEND_PAUSED = "send_paused", N_("This send is paused")
+    LANE_PAUSED = "lane_paused", N_("The lane of this send is paused")
+    SENDER_PAUSED = "sender_paused", N_("The sending number is paused")
+    ONE_OF_SENDERS_PAUSED = "one_of_senders_paused", N_("One of the sending numbers is paused")
+    SMS_OFF = "sms_off", N_("Texts are switched off")
+    NOT_CONFIGURED = "not_configured", N_("The SMS gateway is not set up")
+    PROVIDER_UNAVAILABLE = "provider_unavailable", N_("The SMS gateway is not responding")
+    NO_WORKER = "no_worker", N_("No worker for texts is running")
 
     label: str
 

@@ -27,7 +27,7 @@ class Send(Base):
 
     `fan_out_cursor` is the last account id that has its communication, and the `next_…_position` columns are the queue
     positions of the next messages. `planned_texts` is the number of texts expected when the send was created.
-    `cancel_applied_at_ms` is set once all messages of a cancelled send are cancelled.
+    `cancel_applied_at_ms` is set once all messages of a canceled send are canceled.
     """
 
     __tablename__ = "send"

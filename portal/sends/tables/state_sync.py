@@ -1,4 +1,4 @@
-"""Bring the messages of a paused, resumed or cancelled send into its state, in batches: by id, as they were queued."""
+"""Bring the messages of a paused, resumed or canceled send into its state, in batches: by id, as they were queued."""
 
 from typing import Any
 

@@ -15,14 +15,16 @@ from portal.content.tables.templates import TemplateVersion, find_template, find
 from portal.core.clock import now_ms
 from portal.core.rules import csv_input, text_input
 from portal.core.rules.csv_input import CsvError
+from portal.core.translation import gettext as _
+from portal.core.translation import lazy_gettext
 from portal.sends.send_creation import SendPlan, plan_send
 from portal.sends.tables.sends import Send
 from portal.web.base_form import PortalForm
 
 _AUDIENCES = {
-    "all": "Everyone with an account",
-    "account_type": "Everyone with one account type",
-    "external_ids": "Individual accounts",
+    "all": lazy_gettext("Everyone with an account"),
+    "account_type": lazy_gettext("Everyone with one account type"),
+    "external_ids": lazy_gettext("Individual accounts"),
 }
 
 
@@ -33,9 +35,13 @@ class SendForm(PortalForm):
     template = HiddenField()
     form_id = HiddenField(filters=[lambda text: text[:40] or secrets.token_urlsafe(12)])
     version_id = HiddenField()
-    audience = RadioField("Who should receive it?", name="audience_type", choices=_AUDIENCES, validate_choice=False)
-    account_type = SelectField("Account type", choices=account_types, validate_choice=False)
-    external_ids = TextAreaField("Account numbers", description="Enter one account number on each line.")
+    audience = RadioField(
+        lazy_gettext("Who should receive it?"), name="audience_type", choices=_AUDIENCES, validate_choice=False
+    )
+    account_type = SelectField(lazy_gettext("Account type"), choices=account_types, validate_choice=False)
+    external_ids = TextAreaField(
+        lazy_gettext("Account numbers"), description=lazy_gettext("Enter one account number on each line.")
+    )
 
     @property
     def value_fields(self) -> list[Any]:
@@ -98,7 +104,7 @@ def _form_for(version: TemplateVersion, initial: Mapping[str, Any]) -> SendForm:
         value_field = StringField(
             name.replace("_", " ").capitalize(),
             filters=[text_input.clean_lines, str.strip],
-            description="" if name in required else "Optional.",
+            description="" if name in required else _("Optional."),
             render_kw={"required": name in required},
         )
         setattr(VersionForm, f"data.{name}", value_field)

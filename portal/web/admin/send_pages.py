@@ -1,8 +1,6 @@
 """Administration → sends: create a send, confirm it, follow its progress, pause it or cancel it."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -14,32 +12,31 @@ from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import StateGroup, group_labels
+from portal.core.rules.delivery_status import group_labels
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.gateways.job_reports import find_jobs
 from portal.messages.tables.delivery_counts import group_counts_by_send
 from portal.operations.job_control import retry_job
-from portal.operations.rules.audit_labels import describe_action
 from portal.sends import send_control
-from portal.sends.progress import SendReport, send_report
+from portal.sends.progress import send_report
 from portal.sends.send_creation import create_send
 from portal.sends.send_preview import SEGMENT_SAMPLE_SIZE
 from portal.sends.tables.sends import ACTIVE_STATES, Send, find_send_of_form, sends_page
 from portal.web.access import allow
+from portal.web.admin import send_descriptions
 from portal.web.admin.send_form import SendForm, form_of_send, send_form, submitted_send_form
-from portal.web.layout import is_sms_visible
 from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.polling import poll_interval_seconds
 from portal.web.request_input import query_text
-from portal.web.template_filters import count_noun
 
 pages = Blueprint("admin_sends", __name__, url_prefix="/Admin/Sends")
-_NOT_SENT_GROUPS = (StateGroup.WAITING, StateGroup.SENDING, StateGroup.SKIPPED, StateGroup.CANCELED)
 _PAGE_SIZE = 25
 _SORTS = (
-    Sort("started", "Started", (Send.id,), descending=True),
+    Sort("started", N_("Started"), (Send.id,), descending=True),
     # The names of the states happen to be in the order of the alphabet: descending shows what is under way first.
-    Sort("status", "Status", (Send.state, Send.id), descending=True),
+    Sort("status", N_("Status"), (Send.state, Send.id), descending=True),
 )
 
 
@@ -61,7 +58,7 @@ def new() -> ResponseReturnValue:
         return redirect(url_for("admin_sends.show", send_id=send.id))
     form = send_form(key)
     if form is None:
-        problem = f"There is no template with the key “{key}”." if key else ""
+        problem = _("There is no template with the key “%(key)s”.", key=key) if key else ""
         return render_template("admin/sends/choose.html", versions=current_template_versions(), problem=problem)
     return _form_page(form)
 
@@ -91,7 +88,7 @@ def send_again(send_id: int) -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     form, author_id = _submitted_form(), current_user.id
     if form.version_id.data != str(form.version.id):
-        flash("The template has changed. Check the new numbers, then send.", "error")
+        flash(_("The template has changed. Check the new numbers, then send."), "error")
         return _confirmation_page(form)
     request_key = _form_key(form.request_key)
     try:
@@ -116,13 +113,13 @@ def progress(send_id: int) -> str:
 @pages.post("/<id:send_id>/pause")
 @allow("admin")
 def pause(send_id: int) -> ResponseReturnValue:
-    return _control(send_id, send_control.pause_send, "The send is paused. Sending stops within about a second.")
+    return _control(send_id, send_control.pause_send, _("The send is paused. Sending stops within about a second."))
 
 
 @pages.post("/<id:send_id>/resume")
 @allow("admin")
 def resume(send_id: int) -> ResponseReturnValue:
-    return _control(send_id, send_control.resume_send, "The send continues.")
+    return _control(send_id, send_control.resume_send, _("Sending resumed."))
 
 
 @pages.get("/<id:send_id>/cancel")
@@ -133,13 +130,15 @@ def confirm_cancel(send_id: int) -> ResponseReturnValue:
     if send.state not in ACTIVE_STATES:
         return redirect(url_for("admin_sends.show", send_id=send_id), 303)
     report = send_report(send_id, now_ms())
-    return render_template("admin/sends/cancel.html", send=send, report=report, **_cancel_summary(report))
+    return render_template(
+        "admin/sends/cancel.html", send=send, report=report, **send_descriptions.describe_cancel(report)
+    )
 
 
 @pages.post("/<id:send_id>/cancel")
 @allow("admin")
 def cancel(send_id: int) -> ResponseReturnValue:
-    message = "The send is cancelled. Messages that have already left are not affected."
+    message = _("The send is canceled. Messages already sent can’t be recalled.")
     return _control(send_id, send_control.cancel_send, message)
 
 
@@ -148,7 +147,7 @@ def cancel(send_id: int) -> ResponseReturnValue:
 def retry(send_id: int, job_id: str) -> ResponseReturnValue:
     if job_id not in _job_ids(send_id):
         abort(404)
-    return _control(send_id, lambda _id, *actor: retry_job(job_id, *actor), "The job is started again.")
+    return _control(send_id, lambda _id, *actor: retry_job(job_id, *actor), _("The job is started again."))
 
 
 def _job_ids(send_id: int) -> list[str]:
@@ -168,32 +167,6 @@ def _control(send_id: int, change_state: Callable[[int, int, int], None], messag
     except ActionRefused as error:
         flash(error.message, "error")
     return redirect(url_for("admin_sends.show", send_id=send_id), 303)
-
-
-def _cancel_summary(report: SendReport) -> dict[str, Any]:
-    """Phrases for what is waiting, what has left, and what is being sent."""
-    waiting, sending, sent = Counter[str](), Counter[str](), Counter[str]()
-    for channel, groups in report.groups.items():
-        waiting[channel] = groups.get(StateGroup.WAITING, 0)
-        sending[channel] = groups.get(StateGroup.SENDING, 0)
-        sent[channel] = _sent_count(groups)
-    nouns = {"email": "email", "sms": "text"}
-    phrases = [count_noun(sending[channel], noun) for channel, noun in nouns.items() if sending[channel]]
-    return {
-        "waiting": _format_counts(waiting),
-        "sent": _format_counts(sent),
-        "sending": " and ".join(phrases),
-        "is_sending_plural": sending.total() != 1,
-    }
-
-
-def _sent_count(groups: Mapping[str, int]) -> int:
-    return sum(count for group, count in groups.items() if group not in _NOT_SENT_GROUPS)
-
-
-def _format_counts(counts: Counter[str]) -> str:
-    emails = count_noun(counts["email"], "email")
-    return f"{emails} and {count_noun(counts['sms'], 'text')}" if is_sms_visible() else emails
 
 
 def _send(send_id: int) -> Send:
@@ -219,7 +192,6 @@ def _confirmation_page(form: SendForm) -> ResponseReturnValue:
 def _render(template: str, send: Send) -> str:
     now = now_ms()
     report = send_report(send.id, now)
-    last_change = latest_entry_about(f"send {send.id}")
     jobs = find_jobs(settings().redis_url, *_job_ids(send.id))
     return render_template(
         template,
@@ -229,17 +201,7 @@ def _render(template: str, send: Send) -> str:
         retry_url=lambda job_id: url_for("admin_sends.retry", send_id=send.id, job_id=job_id),
         poll_seconds=None if report.is_final and jobs.is_over else poll_interval_seconds(now - report.created_at_ms),
         group_labels=group_labels,
-        bars=_progress_bars(report),
-        last_change=last_change,
-        last_change_label=describe_action(last_change.action, "") if last_change else "",
+        bars=send_descriptions.progress_bars(report),
+        database_state=send_descriptions.describe_database_state(report),
+        last_change=send_descriptions.describe_last_change(latest_entry_about(f"send {send.id}")),
     )
-
-
-def _progress_bars(report: SendReport) -> list[tuple[str, str, dict[str, int], int, int]]:
-    """For each channel: its key, label, counts by group, and how many of how many messages are sent."""
-    bars = []
-    for channel, name in (("email", "Emails"), ("sms", "Texts")):
-        groups = report.groups.get(channel, {})
-        total = sum(groups.values()) - groups.get(StateGroup.SKIPPED, 0)
-        bars.append((channel, name, groups, _sent_count(groups), total))
-    return bars

@@ -14,13 +14,15 @@ from portal.content.tables.templates import BY_NAME, Template, TemplateVersion, 
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.web.access import allow
 from portal.web.admin.template_form import TemplateForm
 from portal.web.paging import Sort, requested_order
 from portal.web.request_input import is_htmx_request
 
 pages = Blueprint("admin_templates", __name__, url_prefix="/Admin/Automations/Templates")
-_SORTS = (Sort("name", "Name", BY_NAME, is_reversible=False), Sort("key", "Key", (Template.key, Template.id)))
+_SORTS = (Sort("name", N_("Name"), BY_NAME, is_reversible=False), Sort("key", N_("Key"), (Template.key, Template.id)))
 
 
 @pages.get("")
@@ -45,7 +47,7 @@ def create() -> ResponseReturnValue:
         template_id = message_templates.create_template(form.draft(None), current_user.id, now_ms())
     except InvalidInput as error:
         return _editor(None, form.with_errors(error))
-    return _saved(template_id, "The template is saved.")
+    return _saved(template_id, _("The template is saved."))
 
 
 @pages.get("/<id:template_id>")
@@ -69,7 +71,7 @@ def save(template_id: int) -> ResponseReturnValue:
         return _editor(_template(template_id), form.with_errors(error))
     except VersionConflict:
         return _conflict_page(_template(template_id), form)
-    return _saved(template_id, f"Version {number:,} is saved. New sends use it.")
+    return _saved(template_id, _("Version %(number)s is saved. New sends use it.", number=number))
 
 
 @pages.post("/preview")
@@ -80,7 +82,7 @@ def preview() -> ResponseReturnValue:
     template = db.session.get(Template, form.template_id.data or 0)
     if is_htmx_request():
         preview = message_templates.preview_template(form.draft(template))
-        return render_template("admin/templates/_preview.html", preview=preview)
+        return render_template("admin/templates/_preview.html", form=form, preview=preview)
     return _editor(template, form)
 
 
@@ -100,11 +102,12 @@ def restore(template_id: int, number: int) -> ResponseReturnValue:
             template_id, draft_of(old), current_user.id, now_ms(), form.base_version.data
         )
     except InvalidInput as error:
-        problem = f"This version cannot be used any more: {next(iter(error.errors.values()))}"
+        problem = _("This version cannot be used any more: %(problem)s", problem=next(iter(error.errors.values())))
         return _version_page(old, problem), 422
     except VersionConflict:
-        return _version_page(old, "Somebody saved another version meanwhile. Check what is in use now."), 422
-    return _saved(template_id, f"Version {number:,} is restored as version {saved:,}. New sends use it.")
+        return _version_page(old, _("Somebody saved another version meanwhile. Check what is in use now.")), 422
+    message = _("Version %(number)s is restored as version %(saved)s. New sends use it.", number=number, saved=saved)
+    return _saved(template_id, message)
 
 
 def _template(template_id: int) -> Template:

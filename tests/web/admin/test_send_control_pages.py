@@ -19,7 +19,7 @@ from tests.support.page_queries import app_transaction, visible_text
 from tests.support.web_client import WebClient
 
 
-def test_send_is_paused_resumed_and_cancelled_on_its_page(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
+def test_send_is_paused_resumed_and_canceled_on_its_page(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
     assert re.search(r"The last text leaves at about \d+:\d\d [AP]M", visible_text(admin.get("/Admin/Sends/1").text))
     admin.post("/Admin/Sends/1/pause")
     page = visible_text(admin.get("/Admin/Sends/1").text)
@@ -30,12 +30,12 @@ def test_send_is_paused_resumed_and_cancelled_on_its_page(web_app: Flask, admin:
     confirmation = visible_text(admin.get("/Admin/Sends/1/cancel").text)
     assert "This stops 6 emails and 1 text." in confirmation
     assert "Already sent: 0 emails and 0 texts." in confirmation
-    assert "Cancelled" not in visible_text(admin.get("/Admin/Sends/1").text)
+    assert "Canceled" not in visible_text(admin.get("/Admin/Sends/1").text)
     admin.post("/Admin/Sends/1/cancel")
     page = visible_text(admin.get("/Admin/Sends/1").text)
-    assert "Cancelled just now by Name of A-1" in page
+    assert "Canceled just now by Name of A-1" in page
     assert "Pause" not in page
-    assert "Cancelled" in visible_text(admin.get("/Admin/Sends").text)
+    assert "Canceled" in visible_text(admin.get("/Admin/Sends").text)
 
 
 def test_cancel_page_shows_what_can_still_be_stopped(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
@@ -62,7 +62,7 @@ def test_ended_send_cannot_be_changed(web_app: Flask, admin: WebClient, ready_te
     assert "Cancel this send" not in admin.get("/Admin/Sends/1").text
 
 
-def test_cancelled_send_stops_polling(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
+def test_canceled_send_stops_polling(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
     admin.post("/Admin/Sends/1/cancel")
     assert "hx-trigger" in admin.get("/Admin/Sends/1/progress").text
     with web_app.app_context():
@@ -107,7 +107,7 @@ def test_late_send_is_warned_about(web_app: Flask, admin: WebClient, ready_text_
     assert warnings() == [True, True]
 
 
-def test_cancelled_send_shows_what_was_sent(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
+def test_canceled_send_shows_what_was_sent(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
     with app_transaction(web_app):
         email_ids = list(
             db.session.scalars(select(Delivery.id).where(Delivery.channel == "email").order_by(Delivery.id))
@@ -118,8 +118,8 @@ def test_cancelled_send_shows_what_was_sent(web_app: Flask, admin: WebClient, re
         send_control.apply_to_deliveries(1, now_ms)
     page = visible_text(admin.get("/Admin/Sends/1").text)
     assert "2 of 6 sent" in page
-    assert "0 of 1 sent Cancelled 1" in page
-    assert "5 cancelled" in visible_text(admin.get("/Admin/Sends").text)
+    assert "0 of 1 sent Canceled 1" in page
+    assert "5 canceled" in visible_text(admin.get("/Admin/Sends").text)
 
 
 @pytest.mark.parametrize(
