@@ -10,6 +10,7 @@ from portal.consent.consent_export import ConsentExport, DescribedEvent, SentTex
 from portal.consent.tables.ledger import event_values
 from portal.core.rules import csv_output
 from portal.core.rules.time_format import format_local, format_utc
+from portal.core.translation import gettext as _
 
 CSV_COLUMNS = (
     "event", "number", "description", "effect", "occurred_at_utc", "occurred_at_local", "time_zone", "account_number",
@@ -102,12 +103,12 @@ def _event_cells(described: DescribedEvent, zone: str) -> dict[str, Any]:
 def _text_cells(text: SentText, zone: str) -> dict[str, Any]:
     return {
         **asdict(text),
-        "description": f"Text sent: {text.subject}",
+        "description": _("Text sent: %(subject)s", subject=text.subject),
         "occurred_at_utc": format_utc(text.sent_at_ms),
         "occurred_at_local": format_local(text.sent_at_ms, zone),
         "time_zone": zone,
-        "actor": "The portal",
-        "text_kind": "Text sent",
-        "notes": f"Allowed by {text.authority or 'no event'}.",
+        "actor": _("The portal"),
+        "text_kind": _("Text sent"),
+        "notes": _("Allowed by %(authority)s.", authority=text.authority or _("no event")),
         "kind": "text",
     }

@@ -99,15 +99,16 @@ def lock_reply(message_id: int) -> InboundMessage:
     ledger.lock_ledger()
     message = db.session.get(InboundMessage, message_id, populate_existing=True)
     if message is None or not message.needs_review:
-        raise ActionRefused("There is no such reply to decide on.")
+        raise ActionRefused(_("There is no such reply to decide on."))
     return message
 
 
 def require_undecided(message: InboundMessage) -> None:
     if message.decision:
         account = db.session.get(Account, message.decided_by_id or 0)
-        decision = f"{account.name if account else 'An administrator'} chose: {DECISION_LABELS[message.decision]}."
-        raise ActionRefused(f"Somebody has already decided on this reply. {decision}")
+        name, decision = account.name if account else _("An administrator"), _(DECISION_LABELS[message.decision])
+        choice = _("%(name)s chose: %(decision)s.", name=name, decision=decision)
+        raise ActionRefused(f"{_('Somebody has already decided on this reply.')} {choice}")
 
 
 def is_unassigned_start(message: InboundMessage, state: ConsentState) -> bool:

@@ -25,6 +25,7 @@ from portal.core.rules import quiet_hours, routing, text_input
 from portal.core.rules.phone import is_e164
 from portal.core.rules.routing import Mode, RecipientPhone, RoutingDecision, TextKind
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.messages.rules import sms_segments
 from portal.messages.rules.sms_lookalikes import transliterate
@@ -39,7 +40,6 @@ MAX_ANSWER_LENGTH = 480
 NO_ACCOUNT = 0
 _VALID_MS = 86_400_000
 """A text that answers a question of the day before is confusing; the email has long arrived."""
-_SUBJECT = "Our answer to your text"
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
@@ -160,24 +160,33 @@ def _is_repeated(message: InboundMessage, draft: AnswerDraft, author_id: int) ->
 
 def _check(message: InboundMessage, plan: AnswerPlan, draft: AnswerDraft) -> None:
     if not can_be_answered(message) or not plan.is_possible:
-        raise ActionRefused("This reply cannot be answered from here.")
+        raise ActionRefused(_("This reply cannot be answered from here."))
     if errors := _errors(plan, draft):
         raise InvalidInput(errors)
     if plan.routing.will_send != draft.by_text:
-        now = "can go to this phone" if plan.routing.will_send else "can no longer go to this phone"
-        raise ActionRefused(f"Nothing was sent: since you opened this page, a text {now}. Check, then send again.")
+        raise ActionRefused(_changed_route(plan.routing.will_send))
+
+
+def _changed_route(will_send: bool) -> str:
+    if will_send:
+        return _("Nothing was sent: since you opened this page, a text can go to this phone. Check, then send again.")
+    return _(
+        "Nothing was sent: since you opened this page, a text can no longer go to this phone. Check, then send again."
+    )
 
 
 def _errors(plan: AnswerPlan, draft: AnswerDraft) -> dict[str, str]:
     text, errors = clean_answer(draft.text), {}
     if not text:
-        errors["body"] = "Write the answer."
+        errors["body"] = _("Write the answer.")
     if len(text) > MAX_ANSWER_LENGTH:
-        errors["body"] = f"Keep the answer to {MAX_ANSWER_LENGTH:,} characters; this has {len(text):,}."
+        errors["body"] = _(
+            "Keep the answer to %(limit)s characters; this has %(count)s.", limit=MAX_ANSWER_LENGTH, count=len(text)
+        )
     if draft.account_id not in [NO_ACCOUNT, *plan.account_ids]:
-        errors["account"] = "Choose whose question this is."
+        errors["account"] = _("Choose whose question this is.")
     elif draft.account_id == NO_ACCOUNT and not plan.routing.will_send:
-        errors["account"] = "No text can go to this phone. Choose an account to answer by email."
+        errors["account"] = _("No text can go to this phone. Choose an account to answer by email.")
     return errors
 
 
@@ -191,7 +200,7 @@ def _create(
         account_id=draft.account_id or author_id,
         kind=TextKind.ANSWER,
         requested_sender=message.to_number if is_current_sender else None,
-        subject=_SUBJECT,
+        subject=_("Our answer to your text"),
         body=_markdown(message.body, text),
         token=new_link_token(),
         created_at_ms=now_ms,
@@ -216,7 +225,7 @@ def _text_delivery(message: InboundMessage, decision: RoutingDecision, text: str
 
 def _markdown(question: str, answer: str) -> str:
     quote = _paragraphs(text_input.clean_lines(question)).replace("\n", "\n> ")
-    return f"You wrote to us by text:\n\n> {quote}\n\nOur answer:\n\n{_paragraphs(answer)}"
+    return f"{_('You wrote to us by text:')}\n\n> {quote}\n\n{_('Our answer:')}\n\n{_paragraphs(answer)}"
 
 
 def _paragraphs(text: str) -> str:

@@ -8,6 +8,7 @@ from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules import text_input
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
 
 MAX_NOTE_LENGTH = 1_000
 
@@ -19,14 +20,14 @@ def assign_reply(message_id: int, to_id: int | None, seen_id: int | None, actor_
     """
     names = {account.id: account.name for account in administrators()}
     if to_id is not None and to_id not in names:
-        raise InvalidInput({"assignee": "Choose an administrator from the list."})
+        raise InvalidInput({"assignee": _("Choose an administrator from the list.")})
     with transaction():
         message = lock_reply(message_id)
         require_undecided(message)
         if message.assigned_to_id == to_id:
             return
         if message.assigned_to_id != seen_id:
-            raise ActionRefused(f"Nothing was changed: meanwhile the reply {_assignment(message.assigned_to_id)}.")
+            raise ActionRefused(_reassigned(message.assigned_to_id))
         message.assigned_to_id = to_id
         to = names[to_id] if to_id else "nobody"
         record_audit_entry("reply_assigned", f"reply {message_id}", actor_id, now_ms, to=to)
@@ -39,9 +40,10 @@ def add_note(message_id: int, text: str, author_id: int, now_ms: int) -> None:
     """
     text = text_input.clean_lines(text).strip()
     if not text:
-        raise InvalidInput({"note": "Write the note."})
+        raise InvalidInput({"note": _("Write the note.")})
     if len(text) > MAX_NOTE_LENGTH:
-        raise InvalidInput({"note": f"Keep the note to {MAX_NOTE_LENGTH:,} characters; this has {len(text):,}."})
+        lengths = {"limit": MAX_NOTE_LENGTH, "count": len(text)}
+        raise InvalidInput({"note": _("Keep the note to %(limit)s characters; this has %(count)s.", **lengths)})
     with transaction() as session:
         lock_reply(message_id)
         last = notes_by_message([message_id])[message_id][-1:]
@@ -49,6 +51,8 @@ def add_note(message_id: int, text: str, author_id: int, now_ms: int) -> None:
             session.add(ReplyNote(message_id=message_id, author_id=author_id, text=text, created_at_ms=now_ms))
 
 
-def _assignment(account_id: int | None) -> str:
-    account = db.session.get(Account, account_id or 0)
-    return f"was assigned to {account.name}" if account else "was taken from its administrator"
+def _reassigned(to_id: int | None) -> str:
+    account = db.session.get(Account, to_id or 0)
+    if account is None:
+        return _("Nothing was changed: meanwhile the reply was taken from its administrator.")
+    return _("Nothing was changed: meanwhile the reply was assigned to %(name)s.", name=account.name)

@@ -11,6 +11,7 @@ from portal.core.extensions import db
 from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS, DeliveryState
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.transaction import transaction
+from portal.core.translation import N_
 from portal.delivery.email_worker import BACKOFF_SECONDS, MAX_EMAIL_ATTEMPTS
 from portal.delivery.receipts import apply_provider_status
 from portal.delivery.rules.backoff import backoff_ms
@@ -40,7 +41,7 @@ _NOT_FOUND_BACKOFF_SECONDS = (0, 10, 60, 300, 900, 1_800)
 _RECEIPT_CHECKS_MS = (600_000, 3_600_000, 86_400_000)
 """10 minutes, 1 hour and 24 hours after sending (docs/reliability.md#missing-receipts)."""
 
-_BODY_HIDDEN = "Twilio hides the bodies of this account’s texts, so this one cannot be identified"
+_BODY_HIDDEN = N_("Twilio hides the bodies of this account’s texts, so this one cannot be identified")
 
 
 class _BodyHidden(Exception):
@@ -67,7 +68,7 @@ def requeue_unknown_emails(now_ms: int) -> None:
             is_expired = delivery.attempt_count >= MAX_EMAIL_ATTEMPTS
             state = DeliveryState.EXPIRED if is_expired else DeliveryState.READY
             retry = {"due_at_ms": now_ms + backoff_ms(BACKOFF_SECONDS, delivery.attempt_count)}
-            changes = {"reason": "The mail server never confirmed it"} if is_expired else retry
+            changes = {"reason": N_("The mail server never confirmed it")} if is_expired else retry
             transitions.complete(delivery.id, delivery.attempt_id or "", state, now_ms, **changes)
 
 
@@ -158,7 +159,7 @@ def _requeue_or_expire(attempt: Attempt, now_ms: int) -> None:
         is_expired = misses + 1 >= _MAX_NOT_FOUND and now_ms - first_ms > _RETRY_WINDOW_MS
         state = DeliveryState.EXPIRED if is_expired else DeliveryState.READY
         retry = {"due_at_ms": now_ms + backoff_ms(_NOT_FOUND_BACKOFF_SECONDS, misses + 1)}
-        changes = {"reason": "Twilio never received it"} if is_expired else retry
+        changes = {"reason": N_("Twilio never received it")} if is_expired else retry
         if transitions.complete(attempt.delivery_id, attempt.id, state, now_ms, **changes):
             attempts.finish_attempt(attempt.id, AttemptOutcome.NOT_FOUND, now_ms)
 

@@ -10,6 +10,8 @@ from portal.core.rules import text_input
 from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS, DeliveryState
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.transaction import transaction
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables import attempts, transitions, unresolved
@@ -20,12 +22,13 @@ SENT, NOT_SENT, RESEND = "sent", "not_sent", "resend"
 CONFIRMATION_WORDS = {SENT: "SENT", NOT_SENT: "NOT SENT", RESEND: "RESEND"}
 """What a person types to confirm each decision."""
 
-_ALREADY_RESOLVED = "This text has been resolved in the meantime. Nothing was changed."
-_TOO_EARLY = "It is too early to decide: Twilio may still answer. Nothing was changed."
+_ALREADY_RESOLVED = N_("This text has been resolved in the meantime. Nothing was changed.")
+_TOO_EARLY = N_("It is too early to decide: Twilio may still answer. Nothing was changed.")
+_NO_ANSWER = N_("The process that was sending it ended before an answer came.")
 _NOTES = {
-    SENT: "No evidence found; an administrator marked it as sent",
-    NOT_SENT: "No evidence found; an administrator marked it as not sent",
-    RESEND: "No evidence found; an administrator sent it again",
+    SENT: N_("No evidence found; an administrator marked it as sent"),
+    NOT_SENT: N_("No evidence found; an administrator marked it as not sent"),
+    RESEND: N_("No evidence found; an administrator sent it again"),
 }
 _AUDIT = {SENT: "text_marked_sent", NOT_SENT: "text_marked_unsent", RESEND: "text_resent"}
 _PROVIDER_WAIT_WINDOWS = 2
@@ -34,14 +37,17 @@ _PROVIDER_WAIT_WINDOWS = 2
 
 @dataclass(frozen=True)
 class UnresolvedText:
-    """`matched_by` says how Twilio’s list would identify the text. A person may decide after `resolvable_at_ms`."""
+    """Twilio’s list is searched for the link of the text if it `has_link`, else for its exact words.
+
+    A person may decide after `resolvable_at_ms`.
+    """
 
     delivery: Delivery
     attempt_id: str
     sent_at_ms: int
     last_seen_ms: int
     last_error: str
-    matched_by: str
+    has_link: bool
     is_provider_queryable: bool
     resolvable_at_ms: int
 
@@ -52,10 +58,10 @@ class UnresolvedText:
     def unresolved_reason(self) -> str:
         """Why no evidence has resolved it."""
         if not self.is_provider_queryable:
-            return "It was sent from a Twilio account other than the current one, so the portal cannot ask about it."
+            return _("It was sent from a Twilio account other than the current one, so the portal cannot ask about it.")
         if self.delivery.reason:
-            return f"{self.delivery.reason}."
-        return "The portal asks Twilio about it repeatedly, but no answer has resolved it."
+            return f"{_(self.delivery.reason)}."
+        return _("The portal asks Twilio about it repeatedly, but no answer has resolved it.")
 
 
 def list_unresolved_texts(limit: int, send_id: int | None = None) -> list[UnresolvedText]:
@@ -71,7 +77,7 @@ def find_unresolved_text(delivery_id: int) -> UnresolvedText | None:
 def check_now(delivery_id: int, now_ms: int) -> None:
     """Let the next maintenance round ask Twilio. Raises `ActionRefused` if the text is already resolved."""
     with transaction():
-        delivery, _ = _lock_unresolved(delivery_id)
+        delivery, _attempt = _lock_unresolved(delivery_id)
         delivery.due_at_ms = now_ms
 
 
@@ -80,13 +86,14 @@ def resolve_manually(
 ) -> None:
     """`attempt_id` is the attempt the person looked at. Raises `InvalidInput` for the decision, and `ActionRefused`."""
     if text_input.clean_code(confirmation) != CONFIRMATION_WORDS[decision]:
-        raise InvalidInput({decision: f"Type {CONFIRMATION_WORDS[decision]} to confirm. Nothing was changed."})
+        word = CONFIRMATION_WORDS[decision]
+        raise InvalidInput({decision: _("Type %(word)s to confirm. Nothing was changed.", word=word)})
     with transaction():
         delivery, attempt = _lock_unresolved(delivery_id)
         if attempt.id != attempt_id:
-            raise ActionRefused(_ALREADY_RESOLVED)
+            raise ActionRefused(_(_ALREADY_RESOLVED))
         if not _build_unresolved(delivery, attempt).can_be_resolved(now_ms):
-            raise ActionRefused(_TOO_EARLY)
+            raise ActionRefused(_(_TOO_EARLY))
         _apply_decision(delivery, attempt.id, decision, now_ms)
         detail = {"communication": delivery.communication_id, "attempt": attempt.id}
         audit_log.record_audit_entry(_AUDIT[decision], f"text {delivery_id}", actor_id, now_ms, **detail)
@@ -108,7 +115,7 @@ def _apply_decision(delivery: Delivery, attempt_id: str, decision: str, now_ms: 
 def _lock_unresolved(delivery_id: int) -> tuple[Delivery, Attempt]:
     row = unresolved.unresolved_text(delivery_id, lock=True)
     if row is None:
-        raise ActionRefused(_ALREADY_RESOLVED)
+        raise ActionRefused(_(_ALREADY_RESOLVED))
     return row
 
 
@@ -122,8 +129,8 @@ def _build_unresolved(delivery: Delivery, attempt: Attempt) -> UnresolvedText:
         attempt_id=attempt.id,
         sent_at_ms=attempt.slot_at_ms,
         last_seen_ms=attempt.last_seen_ms,
-        last_error=attempt.detail or "The process that was sending it ended before an answer came.",
-        matched_by="its link" if "/c/" in delivery.body else "its exact words",
+        last_error=_(attempt.detail or _NO_ANSWER),
+        has_link="/c/" in delivery.body,
         is_provider_queryable=is_queryable,
         resolvable_at_ms=attempt.last_seen_ms + window_ms * (_PROVIDER_WAIT_WINDOWS if is_queryable else 1),
     )

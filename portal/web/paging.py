@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from flask import request, url_for
 
 from portal.core.keyset import Keyset, Slice, SortColumns
+from portal.core.translation import gettext as _
 from portal.web.request_input import parse_id
 
 
@@ -78,7 +79,7 @@ class ListOrder:
 
     def header(self, label: str) -> SortHeader | None:
         """None if the list cannot be sorted by this column."""
-        sort = next((sort for sort in self.sorts if sort.label == label), None)
+        sort = next((sort for sort in self.sorts if _(sort.label) == label), None)
         if sort is None:
             return None
         if sort != self.sort:
@@ -97,7 +98,7 @@ class ListOrder:
         return "" if token == _token(self.sorts[0], self.sorts[0].descending) else token
 
     def _cursor_id(self, cursor: str) -> int | None:
-        token, _, row_id = cursor.rpartition(".")
+        token, _dot, row_id = cursor.rpartition(".")
         return parse_id(row_id) if token == self.token else None
 
 

@@ -25,11 +25,7 @@ from tests.support.web_client import PUBLIC_URL, WebClient
 
 PORTAL = Path(__file__).parents[2] / "portal"
 TO_DO = (
-    "/Admin/Accounts",
-    "/Admin/Communications",
-    "/Admin/Consent",
     "/Admin/ContentBlocks",
-    "/Admin/UnknownTexts",
     "/SysAdmin/Queues",
     "/SysAdmin/SmsNotificationsTestHarness",
 )

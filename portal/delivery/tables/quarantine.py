@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, select, update
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import UNSENT, WAITING
 from portal.core.rules.routing import Mode
+from portal.core.translation import N_
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Attempt, Delivery
@@ -35,7 +36,7 @@ def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
             "lease_until_ms": now_ms,
             "finished_at_ms": now_ms,
             "outcome": AttemptOutcome.UNKNOWN,
-            "detail": "The database was restored from a copy; checking whether this text was sent.",
+            "detail": N_("The database was restored from a copy; checking whether this text was sent."),
         }
         for row in rows
     ]

@@ -7,6 +7,8 @@ from portal.accounts.tables.account_search import BY_NAME, count_results, search
 from portal.accounts.tables.accounts import Account, account_types
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.messages.tables import communication_history
 from portal.web.access import allow
 from portal.web.account import phone_number_pages
@@ -20,12 +22,13 @@ pages = Blueprint("admin_accounts", __name__, url_prefix="/Admin/Accounts")
 _PAGE_SIZE = 50
 _SORTS = (
     # No index serves this order; the other direction would cost as much and help nobody.
-    Sort("name", "Name", BY_NAME, is_reversible=False),
-    Sort("number", "Account number", (Account.external_id_folded, Account.id)),
-    Sort("type", "Type", (Account.account_type, Account.id)),
-    Sort("email", "Email", (Account.email_folded, Account.id)),
+    Sort("name", N_("Name"), BY_NAME, is_reversible=False),
+    Sort("number", N_("Account number"), (Account.external_id_folded, Account.id)),
+    Sort("type", N_("Type"), (Account.account_type, Account.id)),
+    Sort("email", N_("Email"), (Account.email_folded, Account.id)),
 )
 _RECENT_COUNT = 8
+_ROLE_LABELS = {"user": N_("User"), "admin": N_("Administrator"), "sysadmin": N_("System administrator")}
 
 
 @pages.get("")
@@ -61,10 +64,11 @@ def _profile(forms: PhoneNumberForms) -> ResponseReturnValue:
     account = forms.number_context.account
     communications = communication_history.account_page(account.id, None, _RECENT_COUNT, is_sms_visible())
     recent = [(item, {status.channel: status for status in channel_statuses(item)}) for item in communications]
-    channels = {channel: name for channel, name in CHANNEL_LABELS.items() if channel == "email" or is_sms_visible()}
+    channels = {channel: _(name) for channel, name in CHANNEL_LABELS.items() if channel == "email" or is_sms_visible()}
     page = render_template(
         "admin/accounts/profile.html",
         account=account,
+        role=_(_ROLE_LABELS[account.role]),
         forms=forms,
         recent=recent,
         channels=channels,

@@ -11,6 +11,8 @@ from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import GROUPS, StateGroup
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.messages.tables import communication_history
 from portal.messages.tables.communications import Communication
 from portal.web.access import allow
@@ -24,7 +26,7 @@ from portal.web.security_headers import EMAIL_PREVIEW_POLICY
 
 pages = Blueprint("admin_communications", __name__, url_prefix="/Admin/Communications")
 _PAGE_SIZE = 30
-_SORTS = (Sort("sent", "Sent", (Communication.id,), descending=True),)
+_SORTS = (Sort("sent", N_("Sent"), (Communication.id,), descending=True),)
 
 
 @pages.get("")
@@ -98,10 +100,10 @@ def _filters() -> dict[str, str]:
 
 
 def _channels() -> dict[str, str]:
-    return CHANNEL_LABELS if is_sms_visible() else {"email": CHANNEL_LABELS["email"]}
+    return {channel: _(name) for channel, name in CHANNEL_LABELS.items() if channel == "email" or is_sms_visible()}
 
 
 def _groups() -> dict[str, str]:
     """While texts are hidden, the states that only texts reach are not offered."""
     hidden = () if is_sms_visible() else (StateGroup.SKIPPED, StateGroup.NO_RECEIPT, StateGroup.SIMULATED)
-    return {group: label for group, label in GROUPS.items() if group not in hidden}
+    return {group: _(label) for group, label in GROUPS.items() if group not in hidden}

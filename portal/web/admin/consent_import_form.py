@@ -5,6 +5,7 @@ from wtforms import HiddenField, TextAreaField
 
 from portal.core.rules import text_input
 from portal.core.rules.csv_input import decode_csv
+from portal.core.translation import lazy_gettext
 from portal.web.base_form import PortalForm
 
 
@@ -15,8 +16,8 @@ def _clean_rows(text: str) -> str:
 class ConsentImportForm(PortalForm):
     """`confirmed` is the digest of the text whose preview the person confirms."""
 
-    text = TextAreaField("Paste the rows here", filters=[_clean_rows])
-    file = FileField("Or choose a file")
+    text = TextAreaField(lazy_gettext("Paste the rows here"), filters=[_clean_rows])
+    file = FileField(lazy_gettext("Or choose a file"))
     confirmed = HiddenField()
 
     def read_file(self) -> tuple[str, ...]:

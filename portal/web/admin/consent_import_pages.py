@@ -20,6 +20,8 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.csv_input import MAX_CSV_ROWS, RowError
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.gateways.job_reports import find_jobs
 from portal.web.access import allow
@@ -58,10 +60,10 @@ class ImportPreview:
 
 
 _OPT_OUTS = ImportKind(
-    "admin_imports.opt_outs_page", "Import opt-outs", OPT_OUT_COLUMNS, plan_opt_outs, ImportTaskKind.OPT_OUTS
+    "admin_imports.opt_outs_page", N_("Import opt-outs"), OPT_OUT_COLUMNS, plan_opt_outs, ImportTaskKind.OPT_OUTS
 )
 _OPT_INS = ImportKind(
-    "admin_imports.opt_ins_page", "Import opt-ins", OPT_IN_COLUMNS, plan_opt_ins, ImportTaskKind.OPT_INS
+    "admin_imports.opt_ins_page", N_("Import opt-ins"), OPT_IN_COLUMNS, plan_opt_ins, ImportTaskKind.OPT_INS
 )
 
 
@@ -108,7 +110,7 @@ def show(task_id: int) -> ResponseReturnValue:
 def retry(task_id: int) -> ResponseReturnValue:
     try:
         background_imports.retry_task(task_id, current_user.id, now_ms())
-        flash("The import is started again.", "info")
+        flash(_("The import is started again."), "info")
     except ActionRefused as error:
         flash(error.message, "error")
     return redirect(url_for(".show", task_id=task_id), 303)
@@ -117,7 +119,7 @@ def retry(task_id: int) -> ResponseReturnValue:
 @pages.errorhandler(413)
 def _file_too_large(_error: Exception) -> ResponseReturnValue:
     kind = _OPT_INS if request.endpoint == _OPT_INS.endpoint else _OPT_OUTS
-    problem = "The file is larger than 16 MB. Split it and import its parts."
+    problem = _("The file is larger than 16 MB. Split it and import its parts.")
     page, _status = _page(kind, ImportPreview(ConsentImportForm(formdata=None), error=problem))
     return page, 413
 

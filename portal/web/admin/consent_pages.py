@@ -17,6 +17,8 @@ from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.phone import is_e164
 from portal.core.rules.time_format import format_local, format_utc, start_of_day_ms
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.web.access import allow
 from portal.web.organisation_files import page_organisation
 from portal.web.paging import Sort, requested_order, sorted_page
@@ -29,8 +31,8 @@ MAX_EVENTS_VERIFIED = 100_000
 """A page verifies this many events in about 1.5 seconds. The command line verifies any number."""
 _PAGE_SIZE = 40
 _SORTS = (
-    Sort("when", "When", (ConsentEvent.id,), descending=True),
-    Sort("number", "Number", (ConsentEvent.number, ConsentEvent.id)),
+    Sort("when", N_("When"), (ConsentEvent.id,), descending=True),
+    Sort("number", N_("Number"), (ConsentEvent.number, ConsentEvent.id)),
 )
 _MIMETYPES = {"csv": "text/csv", "json": "application/json"}
 
@@ -42,7 +44,7 @@ def listing() -> ResponseReturnValue:
     page = sorted_page(order, ledger_search.ledger_page(_ledger_filter(filters), order.keyset(_PAGE_SIZE)))
     template = "admin/consent/_list.html" if is_htmx_request() else "admin/consent/index.html"
     account = db.session.get(Account, query_id("account") or 0)
-    kinds = {kind: label.text for kind, label in EVENT_LABELS.items()}
+    kinds = {kind: _(label.text) for kind, label in EVENT_LABELS.items()}
     text = render_template(
         template, page=page, events=describe_events(page.rows), filters=filters, kinds=kinds, account=account
     )
@@ -122,11 +124,11 @@ def _describe_export(filters: dict[str, str], number: str) -> str:
     """Say what the export is about."""
     account = db.session.get(Account, int(filters["account"])) if filters["account"] else None
     parts = [
-        f"the number {display_phone(number)} ({number})" if number else "",
-        f"the account {account.external_id}, {account.name}" if account else "",
+        _("the number %(phone)s (%(number)s)", phone=display_phone(number), number=number) if number else "",
+        _("the account %(account)s, %(name)s", account=account.external_id, name=account.name) if account else "",
         f"“{filters['q']}”" if filters["q"] else "",
-        f"events of the kind “{EVENT_LABELS[filters['kind']].text}”" if filters["kind"] else "",
-        f"from {filters['from']}" if filters["from"] else "",
-        f"to {filters['to']}" if filters["to"] else "",
+        _("events of the kind “%(kind)s”", kind=_(EVENT_LABELS[filters["kind"]].text)) if filters["kind"] else "",
+        _("from %(day)s", day=filters["from"]) if filters["from"] else "",
+        _("to %(day)s", day=filters["to"]) if filters["to"] else "",
     ]
-    return ", ".join(filter(None, parts)) or "the whole ledger"
+    return ", ".join(filter(None, parts)) or _("the whole ledger")

@@ -20,6 +20,8 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules import text_input
 from portal.core.rules.phone import is_e164, parse_search_phone
+from portal.core.translation import gettext as _
+from portal.core.translation import lazy_gettext
 from portal.web.access import allow
 from portal.web.base_form import PhoneForm
 from portal.web.current_actor import current_actor
@@ -32,8 +34,14 @@ pages = Blueprint("admin_numbers", __name__, url_prefix="/Admin/Consent")
 class OptOutForm(PhoneForm):
     """`confirmed` is the number that the confirmation page showed."""
 
-    channel = RadioField("How did the person ask?", choices=OPT_OUT_CHANNELS, validate_choice=False)
-    reason = TextAreaField("What was said or written, by whom and when", render_kw={"maxlength": MAX_REASON_LENGTH})
+    channel = RadioField(
+        lazy_gettext("How did the person ask?"),
+        choices={channel: lazy_gettext(label) for channel, label in OPT_OUT_CHANNELS.items()},
+        validate_choice=False,
+    )
+    reason = TextAreaField(
+        lazy_gettext("What was said or written, by whom and when"), render_kw={"maxlength": MAX_REASON_LENGTH}
+    )
     confirmed = HiddenField(filters=[text_input.clean_code])
 
 
@@ -64,7 +72,7 @@ def opt_out() -> ResponseReturnValue:
         manual_consent.opt_out(number, valid.channel, valid.reason, current_actor(), now_ms(), number)
     except InvalidInput as error:
         return _render_opt_out_form(form.with_errors(error))
-    flash(f"{display_phone(number)} is opted out and gets no more texts.", "info")
+    flash(_("%(phone)s is opted out and gets no more texts.", phone=display_phone(number)), "info")
     return redirect(url_for("admin_numbers.show_overview", number=number), 303)
 
 
@@ -78,12 +86,12 @@ def confirm_move(number: str, account_id: int) -> ResponseReturnValue:
 @allow("admin")
 def move(number: str, account_id: int) -> ResponseReturnValue:
     account = _holder_or_404(_overview_or_404(number), account_id).account
-    name = f"{account.name}, {account.external_id},"
+    values = {"name": account.name, "account": account.external_id, "phone": display_phone(number)}
     try:
         manual_consent.move_texts(number, account_id, current_actor(), now_ms())
     except ActionRefused as error:
         return _render_move(number, account_id, error.message)
-    flash(f"{name} gets the texts for {display_phone(number)} from now on.", "info")
+    flash(_("%(name)s, %(account)s, gets the texts for %(phone)s from now on.", **values), "info")
     return redirect(url_for("admin_numbers.show_overview", number=number), 303)
 
 
@@ -111,7 +119,7 @@ def _render_opt_out_confirmation(opt_out: OptOut) -> str:
         opt_out=opt_out,
         overview=overview,
         effects=opt_out_effects(overview),
-        channel=OPT_OUT_CHANNELS[opt_out.channel],
+        channel=_(OPT_OUT_CHANNELS[opt_out.channel]),
     )
 
 

@@ -10,7 +10,6 @@ from portal.consent import reply_work
 from portal.consent.manual_consent import decide_reply
 from portal.consent.number_overview import opt_out_effects
 from portal.consent.reply_answers import MAX_ANSWER_LENGTH, answer_reply, clean_answer, measure_answer, plan_answer
-from portal.consent.rules.consent_labels import DECISION_LABELS
 from portal.consent.rules.keywords import ReplyCategory
 from portal.consent.tables import inbound_messages
 from portal.consent.tables.inbound_messages import InboundMessage
@@ -18,6 +17,8 @@ from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.routing import Mode
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.messages.rules.message_modes import describe_text_route
 from portal.web.access import allow
 from portal.web.admin.reply_reviews import ReplyForm, ReplyReview, build_reviews
@@ -28,7 +29,12 @@ from portal.web.request_input import is_htmx_request, parse_id, query_id, query_
 
 pages = Blueprint("admin_replies", __name__, url_prefix="/Admin/Consent/Replies")
 _PAGE_SIZE = 20
-_ASSIGNED_CHOICES = {"me": "Me", "nobody": "Nobody"}
+_ASSIGNED_CHOICES = {"me": N_("Me"), "nobody": N_("Nobody")}
+_DECISION_MESSAGES = {
+    "stop": N_("The number is opted out."),
+    "moved": N_("The account gets the texts from now on."),
+    "nothing": N_("The reply is closed: there is nothing to do."),
+}
 
 
 class ReplyDecisionForm(PortalForm):
@@ -46,9 +52,10 @@ def listing() -> ResponseReturnValue:
     rows = inbound_messages.replies_page(decided, before, _PAGE_SIZE + 1, assigned_to_id)
     page = paginate(rows, _PAGE_SIZE, before)
     filters = {"show": "decided" if decided else "", "assigned": assigned if assigned in _ASSIGNED_CHOICES else ""}
+    choices = {choice: _(label) for choice, label in _ASSIGNED_CHOICES.items()}
     template = "admin/replies/_list.html" if is_htmx_request() else "admin/replies/index.html"
     html = render_template(
-        template, page=page, replies=build_reviews(page.rows), filters=filters, assigned_choices=_ASSIGNED_CHOICES
+        template, page=page, replies=build_reviews(page.rows), filters=filters, assigned_choices=choices
     )
     return html, {"Vary": "HX-Request"}
 
@@ -69,7 +76,7 @@ def answer(message_id: int) -> ResponseReturnValue:
         return _page(message_id, form.with_errors(error))
     except ActionRefused as error:
         return _page(message_id, form, error.message)
-    flash("The answer is on its way.", "info")
+    flash(_("The answer is on its way."), "info")
     return redirect(url_for("admin_replies.show", message_id=message_id), 303)
 
 
@@ -95,8 +102,8 @@ def assign(message_id: int) -> ResponseReturnValue:
     except ActionRefused as error:
         return _card(message_id, error.message) if form.in_list.data else _page(message_id, form, error.message)
     if form.in_list.data:
-        return _card(message_id, message="The reply is assigned to you.")
-    return _keeping_input(message_id, form, "The assignment is saved.")
+        return _card(message_id, message=_("The reply is assigned to you."))
+    return _keeping_input(message_id, form, _("The assignment is saved."))
 
 
 @pages.post("/<id:message_id>/Notes")
@@ -110,7 +117,7 @@ def add_note(message_id: int) -> ResponseReturnValue:
     except ActionRefused as error:
         return _page(message_id, form, error.message)
     form.note.data = ""
-    return _keeping_input(message_id, form, "The note is saved.")
+    return _keeping_input(message_id, form, _("The note is saved."))
 
 
 @pages.get("/<id:message_id>/OptOut")
@@ -133,7 +140,7 @@ def decide(message_id: int) -> ResponseReturnValue:
         decide_reply(message_id, form.decision.data, current_actor(), now_ms(), form.account_id.data)
     except ActionRefused as error:
         return _card(message_id, error.message)
-    return _card(message_id, message=f"Decided: {DECISION_LABELS[form.decision.data].lower()}.")
+    return _card(message_id, message=_(_DECISION_MESSAGES[form.decision.data]))
 
 
 def _card(message_id: int, problem: str = "", message: str = "") -> ResponseReturnValue:
@@ -159,7 +166,7 @@ def _page(message_id: int, form: ReplyForm, problem: str = "") -> ResponseReturn
     if plan is not None:
         form.offer_accounts(plan)
     names = {str(account.id): account.name for account in administrators()}
-    form.assignee.choices = {"": "Nobody", **names}
+    form.assignee.choices = {"": _("Nobody"), **names}
     page = render_template(
         "admin/replies/one.html",
         reply=reply,

@@ -10,20 +10,20 @@ from portal.accounts.tables.accounts import Account
 from portal.consent import reply_answers
 from portal.consent.manual_consent import is_unassigned_start
 from portal.consent.number_overview import NumberOverview, load_number_overview
-from portal.consent.reply_answers import NO_ACCOUNT, AnswerDraft, AnswerPlan
+from portal.consent.reply_answers import NO_ACCOUNT, AnswerAccount, AnswerDraft, AnswerPlan
 from portal.consent.rules.consent_labels import DECISION_LABELS
 from portal.consent.tables import ledger_search, reply_notes
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.reply_notes import ReplyNote
 from portal.core.clock import now_ms
 from portal.core.rules.phone import is_e164
+from portal.core.translation import gettext as _
+from portal.core.translation import lazy_gettext
 from portal.messages.tables import communication_history
 from portal.messages.tables.communications import Communication
 from portal.web.base_form import PortalForm
 from portal.web.delivery_labels import ChannelStatus, channel_statuses
 from portal.web.request_input import parse_id
-
-_UNCONFIRMED = "This phone never agreed to texts for this account, so check that the number is theirs."
 
 
 class ReplyForm(PortalForm):
@@ -33,11 +33,11 @@ class ReplyForm(PortalForm):
     forms of the list.
     """
 
-    body = TextAreaField("Your answer")
-    account = RadioField("Whose question is this?", validate_choice=False)
+    body = TextAreaField(lazy_gettext("Your answer"))
+    account = RadioField(lazy_gettext("Whose question is this?"), validate_choice=False)
     by_text, seen, in_list, take = HiddenField(), HiddenField(filters=[parse_id]), HiddenField(), HiddenField()
-    assignee = SelectField("Administrator", validate_choice=False)
-    note = TextAreaField("New note")
+    assignee = SelectField(lazy_gettext("Administrator"), validate_choice=False)
+    note = TextAreaField(lazy_gettext("New note"))
 
     @property
     def draft(self) -> AnswerDraft:
@@ -46,15 +46,9 @@ class ReplyForm(PortalForm):
 
     def offer_accounts(self, plan: AnswerPlan) -> None:
         """Choose the account that is suggested, unless the person has chosen."""
-        choices = {
-            str(
-                row.account.id
-            ): f"{row.account.name}, {row.account.external_id}: also by email to {row.account.email}. "
-            f"{'' if row.is_confirmed else _UNCONFIRMED}".strip()
-            for row in plan.accounts
-        }
+        choices = {str(row.account.id): _account_choice(row) for row in plan.accounts}
         if plan.routing.will_send:
-            choices[str(NO_ACCOUNT)] = "No account: by text only."
+            choices[str(NO_ACCOUNT)] = _("No account: by text only.")
         self.account.choices = choices
         if not self.account.data and plan.suggested_id is not None:
             self.account.data = str(plan.suggested_id)
@@ -89,6 +83,17 @@ class ReplyReview:
         return next((status.delivery.body for status in self.answer_statuses if status.channel == "sms"), "")
 
 
+def _account_choice(row: AnswerAccount) -> str:
+    account = {"name": row.account.name, "account": row.account.external_id, "email": row.account.email}
+    if row.is_confirmed:
+        return _("%(name)s, %(account)s: also by email to %(email)s.", **account)
+    return _(
+        "%(name)s, %(account)s: also by email to %(email)s. This phone never agreed to texts for this account, "
+        "so check that the number is theirs.",
+        **account,
+    )
+
+
 def build_reviews(messages: Sequence[InboundMessage]) -> list[ReplyReview]:
     people = {id for message in messages for id in (message.decided_by_id, message.assigned_to_id) if id}
     accounts = ledger_search.accounts_by_id(people)
@@ -115,5 +120,5 @@ def _review(
 ) -> ReplyReview:
     overview = load_number_overview(message.from_number, now_ms()) if is_e164(message.from_number) else None
     is_unassigned = overview is not None and is_unassigned_start(message, overview.consent_state)
-    decision = DECISION_LABELS.get(message.decision, message.decision)
+    decision = _(DECISION_LABELS.get(message.decision, message.decision))
     return ReplyReview(message, overview, is_unassigned, decided_by, decision, assigned_to, answer, notes)

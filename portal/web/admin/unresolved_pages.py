@@ -7,6 +7,8 @@ from wtforms import HiddenField, StringField
 
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.translation import N_, lazy_gettext
+from portal.core.translation import gettext as _
 from portal.delivery import unresolved_deliveries
 from portal.delivery.unresolved_deliveries import CONFIRMATION_WORDS
 from portal.web.access import allow, has_role
@@ -17,9 +19,9 @@ from portal.web.request_input import query_id
 pages = Blueprint("admin_unresolved", __name__, url_prefix="/Admin/UnknownTexts")
 _MAX_ROWS = 200
 _DECISION_MESSAGES = {
-    "sent": "The text is marked as sent.",
-    "not_sent": "The text is marked as not sent.",
-    "resend": "The text will be sent again.",
+    "sent": N_("The text is marked as sent."),
+    "not_sent": N_("The text is marked as not sent."),
+    "resend": N_("The text will be sent again."),
 }
 
 
@@ -27,7 +29,9 @@ class DecisionForm(PortalForm):
     """The page has a form for each decision; each sends one field and the `attempt` that the page showed."""
 
     attempt = HiddenField()
-    sent, not_sent, resend = (StringField(f"Type {word}") for word in CONFIRMATION_WORDS.values())
+    sent, not_sent, resend = (
+        StringField(lazy_gettext("Type %(word)s", word=word)) for word in CONFIRMATION_WORDS.values()
+    )
 
 
 @pages.before_request
@@ -56,7 +60,7 @@ def one(delivery_id: int) -> ResponseReturnValue:
 def check_now(delivery_id: int) -> ResponseReturnValue:
     try:
         unresolved_deliveries.check_now(delivery_id, now_ms())
-        flash("The portal asks Twilio about this text within seconds.", "info")
+        flash(_("The portal asks Twilio about this text within seconds."), "info")
     except ActionRefused as error:
         flash(error.message, "error")
     return redirect(url_for(".listing"), 303)
@@ -68,7 +72,7 @@ def decide(delivery_id: int, how: str) -> ResponseReturnValue:
     form, author_id = DecisionForm(), current_user.id
     try:
         unresolved_deliveries.resolve_manually(delivery_id, how, form[how].data, form.attempt.data, author_id, now_ms())
-        flash(_DECISION_MESSAGES[how], "info")
+        flash(_(_DECISION_MESSAGES[how]), "info")
     except InvalidInput as error:
         return _page(delivery_id, DecisionForm(formdata=None).with_errors(error))
     except ActionRefused as error:

@@ -43,7 +43,7 @@ def test_number_is_opted_out_manually(web_app: Flask, admin: WebClient, consent_
     assert is_stopped(web_app, OWNERS)
     page = admin.get(NUMBER).text
     assert "(202) 555-0101 is opted out and gets no more texts." in page
-    assert "Opted out by an administrator: “A letter of “today” &amp; more”" in page
+    assert 'Opted out by an administrator: <span class="verbatim">“A letter of “today” &amp; more”</span>' in page
     assert "Requested by: letter." in page
 
 
@@ -122,7 +122,7 @@ def test_invalid_form_keeps_everything_typed(
 
 def test_move_page_names_effects_and_notified_accounts(web_app: Flask, admin: WebClient, consent_history: None) -> None:
     page = admin.get(f"{NUMBER}/Move/2").text
-    assert "Those of Olive Owner, P-1, no longer do." in page
+    assert "Those to Olive Owner, P-1, no longer do." in page
     assert "Both get an email" in page
     assert admin.post(f"{NUMBER}/Move/2").status_code == 303
     assert "Stan Stranger, P-2, gets the texts for (202) 555-0101 from now on." in admin.get(NUMBER).text
