@@ -13,7 +13,7 @@ from portal.core.translation import N_
 
 @dataclass(frozen=True)
 class ErrorExplanation:
-    """Pages translate both; the sentences about Redis are marked for it."""
+    """Pages translate both."""
 
     reason: str
     fix: str
@@ -119,98 +119,106 @@ def explain_redis_error(error_class: str, message: str, tls: bool = False) -> Er
 
 
 SHARED_POOLER_SESSIONS = ErrorExplanation(
-    "The pooler in PORTAL_DATABASE_URL shares connections between transactions or statements (PgBouncer's pool_mode), "
-    "but the portal's locks and timeouts need one connection for each session.",
-    "Set pool_mode = session for this database, or use the PostgreSQL server directly.",
+    N_(
+        "The pooler in PORTAL_DATABASE_URL shares connections between transactions or statements (PgBouncer's "
+        "pool_mode), but the portal's locks and timeouts need one connection for each session."
+    ),
+    N_("Set pool_mode = session for this database, or use the PostgreSQL server directly."),
 )
-DATABASE_NOT_INITIALIZED = ErrorExplanation("The database is not set up yet.", "Run: portal db upgrade")
-_CONNECTION_LIMIT_FIX = "Raise the limit, stop other clients, or run fewer processes: each opens up to 20 connections."
+DATABASE_NOT_INITIALIZED = ErrorExplanation(N_("The database is not set up yet."), N_("Run: portal db upgrade"))
+_CONNECTION_LIMIT_FIX = N_(
+    "Raise the limit, stop other clients, or run fewer processes: each opens up to 20 connections."
+)
 
 _DATABASE: Sequence[ErrorPattern] = (
     # tables
-    (r"no such column|column .* does not exist|UndefinedColumn", "The tables are older than this version.",
-     "Run: portal db upgrade"),
+    (r"no such column|column .* does not exist|UndefinedColumn", N_("The tables are older than this version."),
+     N_("Run: portal db upgrade")),
     (r"no such table|relation .* does not exist|UndefinedTable",
      DATABASE_NOT_INITIALIZED.reason, DATABASE_NOT_INITIALIZED.fix),
-    (r"permission denied for|must be owner of", "The user in PORTAL_DATABASE_URL may not use the portal's tables.",
-     "Make it the owner of the tables and of the database: ALTER DATABASE portal OWNER TO portal."),
-    (r"read-only transaction", "PostgreSQL is a standby or read-only, and refuses writes.",
-     "Set PORTAL_DATABASE_URL to the primary."),
+    (r"permission denied for|must be owner of", N_("The user in PORTAL_DATABASE_URL may not use the portal's tables."),
+     N_("Make it the owner of the tables and of the database: ALTER DATABASE portal OWNER TO portal.")),
+    (r"read-only transaction", N_("PostgreSQL is a standby or read-only, and refuses writes."),
+     N_("Set PORTAL_DATABASE_URL to the primary.")),
     # poolers
     (r"statement pooling mode", SHARED_POOLER_SESSIONS.reason, SHARED_POOLER_SESSIONS.fix),
-    (r"unsupported startup parameter", "The pooler in PORTAL_DATABASE_URL refuses a parameter in the URL.",
-     "Remove it from the URL (?options=…), and set it for the role instead: ALTER ROLE portal SET …"),
+    (r"unsupported startup parameter", N_("The pooler in PORTAL_DATABASE_URL refuses a parameter in the URL."),
+     N_("Remove it from the URL (?options=…), and set it for the role instead: ALTER ROLE portal SET …")),
     (r"server login has been failing|server_login_retry",
-     "The pooler in PORTAL_DATABASE_URL answers but cannot reach PostgreSQL.",
-     "Check the pooler's settings for this database, PostgreSQL itself, and the pooler's log."),
-    (r"query_wait_timeout", "The pooler in PORTAL_DATABASE_URL had no free connection.", _CONNECTION_LIMIT_FIX),
+     N_("The pooler in PORTAL_DATABASE_URL answers but cannot reach PostgreSQL."),
+     N_("Check the pooler's settings for this database, PostgreSQL itself, and the pooler's log.")),
+    (r"query_wait_timeout", N_("The pooler in PORTAL_DATABASE_URL had no free connection."), _CONNECTION_LIMIT_FIX),
     (r"no more connections allowed|too many (clients|connections)|connection slots",
-     "The database has reached its connection limit.", _CONNECTION_LIMIT_FIX),
+     N_("The database has reached its connection limit."), _CONNECTION_LIMIT_FIX),
     # authentication
-    (r"no such database|database .* does not exist", "The server does not have the database in PORTAL_DATABASE_URL.",
-     "Create it (createdb --owner portal portal), or correct the name."),
+    (r"no such database|database .* does not exist",
+     N_("The server does not have the database in PORTAL_DATABASE_URL."),
+     N_("Create it (createdb --owner portal portal), or correct the name.")),
     (r"password authentication failed|role .* does not exist|SASL authentication failed|no such user",
-     "The database refuses the user or password in PORTAL_DATABASE_URL.",
-     "Correct them; in the password, write %40 for @ and %2F for /."),
-    (r"no password supplied", "The database requires a password, and PORTAL_DATABASE_URL has none.",
-     "Add it: postgresql://user:password@host/name."),
-    (r"not permitted to log in", "The role in PORTAL_DATABASE_URL may not log in.", "Run: ALTER ROLE portal LOGIN"),
-    (r"SSL required", "PostgreSQL requires TLS.", "Add ?sslmode=require or verify-full to PORTAL_DATABASE_URL."),
+     N_("The database refuses the user or password in PORTAL_DATABASE_URL."),
+     N_("Correct them; in the password, write %40 for @ and %2F for /.")),
+    (r"no password supplied", N_("The database requires a password, and PORTAL_DATABASE_URL has none."),
+     N_("Add it: postgresql://user:password@host/name.")),
+    (r"not permitted to log in", N_("The role in PORTAL_DATABASE_URL may not log in."),
+     N_("Run: ALTER ROLE portal LOGIN")),
+    (r"SSL required", N_("PostgreSQL requires TLS."),
+     N_("Add ?sslmode=require or verify-full to PORTAL_DATABASE_URL.")),
     # if TLS was tried first, the error also mentions SSL encryption
     (r"(?s)\A(?!.*SSL encryption).*no encryption",
-     "PostgreSQL's pg_hba.conf allows this user from this host only with TLS, or not at all.",
-     "Add ?sslmode=require to PORTAL_DATABASE_URL, or verify-full. A server without TLS needs a line in pg_hba.conf."),
+     N_("PostgreSQL's pg_hba.conf allows this user from this host only with TLS, or not at all."),
+     N_("Add ?sslmode=require to PORTAL_DATABASE_URL, or verify-full. A server without TLS needs a line in "
+        "pg_hba.conf.")),
     (r"pg_hba\.conf|(Peer|Ident|peer|ident) authentication failed",
-     "The server's pg_hba.conf does not allow this user from this host.",
-     "Add a line for it and reload the server, or use another user."),
+     N_("The server's pg_hba.conf does not allow this user from this host."),
+     N_("Add a line for it and reload the server, or use another user.")),
     (r"starting up|shutting down|recovery mode|not yet accepting|administrator command",
-     "The database is starting or stopping.", "Wait until it is ready."),
+     N_("The database is starting or stopping."), N_("Wait until it is ready.")),
     # certificates and TLS
     (r"does not match host name|[Hh]ostname mismatch",
-     "The database's certificate does not match the host in PORTAL_DATABASE_URL.",
-     "Use the name in the certificate, or give the server a certificate for its name."),
+     N_("The database's certificate does not match the host in PORTAL_DATABASE_URL."),
+     N_("Use the name in the certificate, or give the server a certificate for its name.")),
     (r"client certificate|alert certificate required",
-     "PostgreSQL requires a client certificate, and PORTAL_DATABASE_URL has none that it accepts.",
-     "Add ?sslcert= and ?sslkey= to PORTAL_DATABASE_URL, with files that this user can read."),
+     N_("PostgreSQL requires a client certificate, and PORTAL_DATABASE_URL has none that it accepts."),
+     N_("Add ?sslcert= and ?sslkey= to PORTAL_DATABASE_URL, with files that this user can read.")),
     (r"root certificate file|could not read root certificate",
-     "The certificate authority's file (sslrootcert) does not exist or cannot be read.",
-     "Correct ?sslrootcert= in PORTAL_DATABASE_URL; sslrootcert=system uses this machine's authorities."),
-    (r"certificate file|private key file", "The client's certificate or key (sslcert, sslkey) cannot be used.",
-     "Correct ?sslcert= and ?sslkey= in PORTAL_DATABASE_URL; only this user may read the key."),
-    (r"certificate verify failed|CERTIFICATE_VERIFY", "The database's certificate is not trusted.",
-     "Name the authority that signed it: ?sslmode=verify-full&sslrootcert=/path/to/ca.pem in PORTAL_DATABASE_URL."),
-    (r"does not support SSL", "PORTAL_DATABASE_URL requires TLS (sslmode), but the server does not support it.",
-     "Enable TLS on the server, or remove sslmode from the URL."),
+     N_("The certificate authority's file (sslrootcert) does not exist or cannot be read."),
+     N_("Correct ?sslrootcert= in PORTAL_DATABASE_URL; sslrootcert=system uses this machine's authorities.")),
+    (r"certificate file|private key file", N_("The client's certificate or key (sslcert, sslkey) cannot be used."),
+     N_("Correct ?sslcert= and ?sslkey= in PORTAL_DATABASE_URL; only this user may read the key.")),
+    (r"certificate verify failed|CERTIFICATE_VERIFY", N_("The database's certificate is not trusted."),
+     N_("Name the authority that signed it: ?sslmode=verify-full&sslrootcert=/path/to/ca.pem in PORTAL_DATABASE_URL.")),
+    (r"does not support SSL", N_("PORTAL_DATABASE_URL requires TLS (sslmode), but the server does not support it."),
+     N_("Enable TLS on the server, or remove sslmode from the URL.")),
     (r"invalid sslmode|invalid connection option|unrecognized configuration parameter|weak sslmode",
-     "PORTAL_DATABASE_URL has an unknown or invalid option.", "Correct the options after the ? in it."),
+     N_("PORTAL_DATABASE_URL has an unknown or invalid option."), N_("Correct the options after the ? in it.")),
     (r"invalid response to SSL negotiation|expected authentication request|unexpected response",
-     "The server at PORTAL_DATABASE_URL is not PostgreSQL.", "Check host and port."),
-    (r"SSL", "The TLS handshake with the database failed.", "Check its certificate and TLS settings."),
+     N_("The server at PORTAL_DATABASE_URL is not PostgreSQL."), N_("Check host and port.")),
+    (r"SSL", N_("The TLS handshake with the database failed."), N_("Check its certificate and TLS settings.")),
     # connection
     *_network_errors(
-        ("The host in PORTAL_DATABASE_URL is unknown.",
-         "Check the host name in PORTAL_DATABASE_URL, and DNS on this machine."),
-        ("Nothing is listening at PORTAL_DATABASE_URL.", "Start PostgreSQL, or correct the URL."),
-        ("The socket in PORTAL_DATABASE_URL does not exist.", "Start PostgreSQL, or correct the path."),
-        ("This user may not open the socket in PORTAL_DATABASE_URL.", "Give it read and write permission."),
-        ("The host in PORTAL_DATABASE_URL cannot be reached.", "Check the network and the firewall."),
-        ("The database did not answer in time.", "Check the server and the network."),
+        (N_("The host in PORTAL_DATABASE_URL is unknown."),
+         N_("Check the host name in PORTAL_DATABASE_URL, and DNS on this machine.")),
+        (N_("Nothing is listening at PORTAL_DATABASE_URL."), N_("Start PostgreSQL, or correct the URL.")),
+        (N_("The socket in PORTAL_DATABASE_URL does not exist."), N_("Start PostgreSQL, or correct the path.")),
+        (N_("This user may not open the socket in PORTAL_DATABASE_URL."), N_("Give it read and write permission.")),
+        (N_("The host in PORTAL_DATABASE_URL cannot be reached."), N_("Check the network and the firewall.")),
+        (N_("The database did not answer in time."), N_("Check the server and the network.")),
     ),
     (r"closed the connection unexpectedly|reset by peer|Broken pipe",
-     "The server at PORTAL_DATABASE_URL closed the connection.",
-     "Check that it is PostgreSQL, and see its log."),
+     N_("The server at PORTAL_DATABASE_URL closed the connection."),
+     N_("Check that it is PostgreSQL, and see its log.")),
     # SQLite
-    (r"file is not a database|file is encrypted", "The database file is not a SQLite database.",
-     "Use another file, or restore the database from a backup."),
-    (r"malformed", "The database is corrupt.", "Stop the portal and restore it from a backup."),
-    (r"unable to open database file", "The database file cannot be opened.",
-     "Check that its folder exists, and that this user can read and write both."),
-    (r"readonly database", "This user may not write to the database.",
-     "Give it write permission for the file and its folder."),
-    (r"disk is full|No space left on device", "The database's disk is full.", "Free some space."),
-    (r"disk I/O error", "The database's disk has errors.", "See the machine's system log."),
-    (r"database is locked", "Another program has locked the database for ten seconds.",
-     "Stop it. For backups use VACUUM INTO, which does not block."),
+    (r"file is not a database|file is encrypted", N_("The database file is not a SQLite database."),
+     N_("Use another file, or restore the database from a backup.")),
+    (r"malformed", N_("The database is corrupt."), N_("Stop the portal and restore it from a backup.")),
+    (r"unable to open database file", N_("The database file cannot be opened."),
+     N_("Check that its folder exists, and that this user can read and write both.")),
+    (r"readonly database", N_("This user may not write to the database."),
+     N_("Give it write permission for the file and its folder.")),
+    (r"disk is full|No space left on device", N_("The database's disk is full."), N_("Free some space.")),
+    (r"disk I/O error", N_("The database's disk has errors."), N_("See the machine's system log.")),
+    (r"database is locked", N_("Another program has locked the database for ten seconds."),
+     N_("Stop it. For backups use VACUUM INTO, which does not block.")),
 )  # fmt: skip
 
 

@@ -57,12 +57,6 @@ _ACTIONS: dict[str, tuple[str, str]] = {
 """By action: the label of the filter, and a sentence about one entry."""
 ACTION_LABELS = {action: label for action, (label, _sentence) in _ACTIONS.items()}
 ACTION_TEMPLATES = {action: template for action, (_label, template) in _ACTIONS.items()}
-_SEND_CHANGES = {
-    "send_paused": N_("Paused"),
-    "send_paused_after_restore": N_("Paused after the database was restored"),
-    "send_resumed": N_("Resumed"),
-    "send_canceled": N_("Canceled"),
-}
 _KINDS = ("send", "text", "reply", "job", "account")
 """What the subjects of entries begin with; the sentences say it themselves."""
 _DETAILS = {
@@ -88,9 +82,7 @@ _LINK_KEYS = ("communication", "attempt")
 
 
 def describe_action(action: str, subject: str) -> str:
-    """A sentence; without the `subject`, what was done to a send. An action without words is shown by its name."""
-    if not subject:
-        return _(_SEND_CHANGES.get(action, ""))
+    """A sentence about an entry. An action without one is shown by its name."""
     if (template := ACTION_TEMPLATES.get(action)) is None:
         return f"{action.replace('_', ' ').capitalize()}: {subject}"
     kind, _space, rest = subject.partition(" ")
