@@ -20,6 +20,7 @@ from portal.core.errors import InvalidInput
 from portal.core.organisation import current_organisation
 from portal.core.rules import phone
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
 from portal.messages.rules import sms_segments
 from portal.messages.rules.sms_lookalikes import CharacterReplacement, transliterate
 from portal.messages.rules.sms_segments import SmsSize
@@ -33,6 +34,7 @@ MAX_BLOCK_SEGMENTS = 3
 _JOINER = "\u200d"
 """Emoji and some scripts need it."""
 _NUMBER_FALLBACKS = {"sending_number": "our number", "phone_number": "your number"}
+"""In the language of the wording, which is not the reader's."""
 _log = structlog.get_logger(__name__)
 
 
@@ -138,16 +140,17 @@ def _clean(text: str) -> str:
 def _text_problem(block: ContentBlock, text: str) -> str | None:
     """Why this text cannot be saved. Only a block that ships empty may be empty."""
     if not text.strip():
-        return "Enter the text." if block.default else None
+        return _("Enter the text.") if block.default else None
     limit = _MAX_LENGTH[block.kind]
     if len(text) > limit:
-        return f"Use {limit:,} characters or fewer. You have used {len(text):,}."
+        return _("Use %(limit)s characters or fewer. You have used %(length)s.", limit=limit, length=len(text))
     if code_point := _first_code_point(text, ("Cc", "Cs"), "\n" if block.kind == "sms" else "\n\t"):
-        return f"Remove the character {code_point}: it cannot be displayed."
+        return _("Remove the character %(code_point)s: it cannot be displayed.", code_point=code_point)
     if code_point := _first_code_point(html.unescape(text) if block.kind == "page" else text, ("Cf",), _JOINER):
-        return (
-            f"Remove the character {code_point}: invisible characters and characters that change the reading direction "
-            "are not allowed, because they can disguise what it says."
+        return _(
+            "Remove the character %(code_point)s: invisible characters and those that change the reading direction are "
+            "not allowed, because they can disguise what the text says.",
+            code_point=code_point,
         )
     try:
         merge_fields.check_template(text, tuple(BLOCK_FIELDS))
@@ -167,7 +170,11 @@ def _size_problem(text: str) -> str | None:
     segments = sms_segments.measure_sms(text).segments
     if segments <= MAX_BLOCK_SEGMENTS:
         return None
-    return f"Shorten the text: it may use {MAX_BLOCK_SEGMENTS} segments at most, and this uses {segments:,}."
+    return _(
+        "Shorten the text: it may use %(limit)s segments at most, and this uses %(segments)s.",
+        limit=MAX_BLOCK_SEGMENTS,
+        segments=segments,
+    )
 
 
 def _fill_in(block: ContentBlock, text: str, fields: Mapping[str, str]) -> str:
@@ -176,7 +183,7 @@ def _fill_in(block: ContentBlock, text: str, fields: Mapping[str, str]) -> str:
         return merge_fields.render_body(text, fields)
     rendered = transliterate(merge_fields.render_text(text, fields)).text.strip()
     if not rendered:
-        raise MergeError("the text is empty once its fields are filled in.")
+        raise MergeError(_("the text is empty once its fields are filled in."))
     return rendered
 
 

@@ -20,11 +20,14 @@ from portal.content.tables.templates import (
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules import text_input
 from portal.core.transaction import transaction
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.messages.rules import sms_segments
 from portal.messages.rules.sms_segments import FittedText
 
 _KEY = re.compile(r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$")
 _LIMITS = {"key": 60, "name": 120, "subject": 250, "body": 50_000}
+_MISSING = {"name": N_("Enter a name."), "subject": N_("Enter a subject."), "body": N_("Enter a body.")}
 _MAX_EXPIRY_HOURS = 720
 _SAMPLE_LINK_KEY = "Xy7Kp2Qa"
 SAMPLE_VALUES = merge_fields.as_samples(
@@ -76,7 +79,7 @@ def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) ->
             session.add(_version(template.id, 1, draft, author_id, now_ms))
             return template.id
     except IntegrityError as error:
-        problem = f"Another template already uses the key “{draft.key}”. Choose a different key."
+        problem = _("Another template already uses the key “%(key)s”. Choose a different key.", key=draft.key)
         raise InvalidInput({"key": problem}) from error
 
 
@@ -84,14 +87,15 @@ class VersionConflict(ActionRefused):
     """Somebody else saved a version after this edit began."""
 
     def __init__(self, version: int) -> None:
-        super().__init__(f"Somebody saved version {version:,} in the meantime.")
+        super().__init__(_("Somebody saved version %(version)s in the meantime.", version=version))
 
 
 def edit_conflict_message(version: int) -> str:
     """For the page that still shows what was typed."""
-    return (
-        f"Somebody saved version {version:,} while you were editing. "
-        "Your changes are still here: compare them with that version, then save again."
+    return _(
+        "Somebody saved version %(version)s while you were editing. Your changes are still here: compare them with "
+        "that version, then save again.",
+        version=version,
     )
 
 
@@ -108,7 +112,7 @@ def save_template(
     with transaction() as session:
         template = session.get(Template, template_id, with_for_update=True)
         if template is None:
-            raise ActionRefused("This template does not exist.")
+            raise ActionRefused(_("This template does not exist."))
         if base_version is not None and base_version != template.current_version:
             raise VersionConflict(template.current_version)
         template.name = draft.name
@@ -143,7 +147,7 @@ def preview_current_version(key: str) -> TemplatePreview:
     """Raises `ActionRefused` if there is no such template."""
     template = find_template(key)
     if template is None:
-        raise ActionRefused(f"There is no template with the key “{key}”.")
+        raise ActionRefused(_("There is no template with the key “%(key)s”.", key=key))
     return preview_template(draft_of(find_template_version(template)))
 
 
@@ -201,15 +205,16 @@ def _errors(draft: TemplateDraft) -> dict[str, str]:
 def _expiry_error(text: str) -> dict[str, str]:
     if not text or (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _MAX_EXPIRY_HOURS):
         return {}
-    return {"sms_expiry_hours": f"Enter a whole number of hours from 1 to {_MAX_EXPIRY_HOURS}, or leave it empty."}
+    rule = _("Enter a whole number of hours from 1 to %(limit)s, or leave it empty.", limit=_MAX_EXPIRY_HOURS)
+    return {"sms_expiry_hours": rule}
 
 
 def _length_problem(name: str, text: str) -> str | None:
     if not text.strip():
-        return f"Enter a {name}."
+        return _(_MISSING[name])
     if len(text) <= _LIMITS[name]:
         return None
-    return f"Use {_LIMITS[name]:,} characters or fewer for the {name}. You have used {len(text):,}."
+    return _("Use %(limit)s characters or fewer. You have used %(length)s.", limit=_LIMITS[name], length=len(text))
 
 
 def _merge_problem(source: str) -> str | None:
@@ -218,14 +223,15 @@ def _merge_problem(source: str) -> str | None:
     except MergeError as error:
         return str(error)
     if markdown.max_cell_count(source) > markdown.MAX_TABLE_CELLS:
-        return f"Make the tables smaller: together they may have {markdown.MAX_TABLE_CELLS:,} cells at most."
+        limit = markdown.MAX_TABLE_CELLS
+        return _("Make the tables smaller: together they may have %(limit)s cells at most.", limit=limit)
     return None
 
 
 def _key_error(key: str) -> dict[str, str]:
     if _KEY.match(key) and len(key) <= _LIMITS["key"]:
         return {}
-    rule = "Use lower-case letters, digits and single hyphens, and start with a letter, such as renewal-due-60."
+    rule = _("Use lowercase letters, digits and single hyphens, and start with a letter, such as renewal-due-60.")
     return {"key": rule}
 
 

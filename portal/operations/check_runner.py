@@ -11,6 +11,8 @@ from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.core.extensions import db
+from portal.core.translation import Language, current_language, use_language
+from portal.core.translation import gettext as _
 from portal.operations.rules.checks import CheckResult, CheckSpec, unknown_results
 
 CHECK_TIMEOUT_SECONDS = 8.0
@@ -32,10 +34,11 @@ def run_checks(tasks: Sequence[CheckTask], seconds: float = CHECK_TIMEOUT_SECOND
     """All results, in the order of the tasks. Never raises: a check that raises or times out says so."""
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
     results: dict[int, list[CheckResult]] = {}
+    language = current_language()
     db.session.rollback()  # no transaction stays open during the calls
     # Not a pool: the process waits for a pool's threads when it ends, and one of these may hang.
     threads = [
-        Thread(target=_run, args=(app, index, task, results), daemon=True, name="diagnostics")
+        Thread(target=_run, args=(app, language, index, task, results), daemon=True, name="diagnostics")
         for index, task in enumerate(tasks)
     ]
     for thread in threads:
@@ -46,23 +49,25 @@ def run_checks(tasks: Sequence[CheckTask], seconds: float = CHECK_TIMEOUT_SECOND
     return [result for index, task in enumerate(tasks) for result in results.get(index) or _timed_out(task, seconds)]
 
 
-def _run(app: Flask, index: int, task: CheckTask, results: dict[int, list[CheckResult]]) -> None:
+def _run(app: Flask, language: Language, index: int, task: CheckTask, results: dict[int, list[CheckResult]]) -> None:
     """Sets the task's entry of `results`."""
-    with app.app_context():
+    with app.app_context(), use_language(language):
         try:
             results[index] = list(task.run())
         except SQLAlchemyError:
-            results[index] = unknown_results(task.specs, "The database, which this check reads, did not answer.")
+            results[index] = unknown_results(task.specs, _("The database, which this check reads, did not answer."))
         except Exception as error:
             _log.exception("diagnostic check failed", check=task.specs[0].name)
-            reason = f"The check itself failed ({type(error).__name__}). The log says where."
+            reason = _("The check itself failed (%(error)s). The log says where.", error=type(error).__name__)
             results[index] = unknown_results(task.specs, reason)
         finally:
             db.session.remove()
 
 
 def _timed_out(task: CheckTask, seconds: float) -> list[CheckResult]:
-    reason = f"No answer within {seconds:g} seconds."
+    reason = _("No answer within %(seconds)s seconds.", seconds=f"{seconds:g}")
     if task.timeout_is_failure:
-        return [spec.failing(reason, "Find out why it is slow, and run the diagnostics again.") for spec in task.specs]
+        return [
+            spec.failing(reason, _("Find out why it is slow, and run the diagnostics again.")) for spec in task.specs
+        ]
     return unknown_results(task.specs, reason)

@@ -7,6 +7,8 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.gateways.rules.provider_schema import SenderSettings
 from portal.gateways.rules.twilio_resources import TwilioApiError
@@ -18,7 +20,7 @@ from portal.operations.rules.account_checks import describe_api_error
 from portal.operations.rules.checks import CheckResult, resume_blocker, sender_label
 from portal.settings.tables.sending_numbers import resume_senders
 
-_NOTHING_SET = "Nothing was set at Twilio."
+_NOTHING_SET = N_("Nothing was set at Twilio. %(problem)s")
 
 
 @dataclass(frozen=True)
@@ -55,27 +57,31 @@ def set_webhooks() -> str:
     setup, public_url_check = twilio_snapshot.load_gateway_setup(), twilio_snapshot.check_our_public_url()
     credentials, sender = setup.live.credentials, setup.live.sender
     if setup.provider != "Twilio":
-        raise ActionRefused(f"Nothing was set, because {setup.provider} sends the texts, not Twilio.")
+        raise ActionRefused(
+            _("Nothing was set, because %(provider)s sends the texts, not Twilio.", provider=setup.provider)
+        )
     if public_url_check.verdict == "failing":
-        raise ActionRefused(f"{_NOTHING_SET} {public_url_check.reason} {public_url_check.fix}")
+        raise ActionRefused(_(_NOTHING_SET, problem=f"{public_url_check.reason} {public_url_check.fix}"))
     if credentials is None or sender is None:
-        raise ActionRefused(f"{_NOTHING_SET} Set SmsGatewayAuthentication and SmsGatewaySettings first.")
+        raise ActionRefused(_(_NOTHING_SET, problem=_("Set SmsGatewayAuthentication and SmsGatewaySettings first.")))
     account, urls = twilio_snapshot.open_account(credentials), twilio_snapshot.webhook_urls()
     db.session.rollback()
     senders = sender.individual_senders
     for done_count, number in enumerate(senders):
         problem = _set_webhooks(number, account, urls)
         if problem is not None:
-            progress = f"The addresses were set for {done_count:,} of {len(senders):,} numbers."
-            raise ActionRefused(f"{progress if done_count else _NOTHING_SET} {problem}")
-    return "Both addresses are set at Twilio."
+            some_set = N_("The addresses were set for %(done)s of %(total)s numbers. %(problem)s")
+            message = some_set if done_count else _NOTHING_SET
+            raise ActionRefused(_(message, done=done_count, total=len(senders), problem=problem))
+    return _("Both addresses are set at Twilio.")
 
 
 def _set_webhooks(sender: SenderSettings, account: TwilioAccount, urls: tuple[str, str]) -> str | None:
     """Returns why they could not be set, or None."""
     config = twilio_snapshot.fetch_sender(sender, account).webhook_config
     if config is None:
-        return f"{sender_label(sender.sender_key)} in SmsGatewaySettings is not a number of the account."
+        label = sender_label(sender.sender_key)
+        return _("%(number)s in SmsGatewaySettings is not a number of the account.", number=label)
     if isinstance(config, TwilioApiError):
         return describe_api_error(config)
     try:

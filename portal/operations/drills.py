@@ -18,6 +18,7 @@ from portal.core.organisation import current_organisation
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.routing import Mode, TextKind
 from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
 from portal.gateways import simulator_control
 from portal.gateways.simulator_control import SimulatorError
 from portal.messages.tables.communications import Communication, Delivery
@@ -53,12 +54,12 @@ def start_drill(key: str, actor_id: int, now_ms: int) -> int:
     """Returns the id of the drill's communication. Raises `ActionRefused`."""
     drill = DRILLS.get(key)
     if drill is None or not is_available():
-        raise ActionRefused("Drills need the simulator, which is not the gateway here.")
+        raise ActionRefused(_("Drills need the simulator, which is not the gateway here."))
     if app_settings.resolve_current_gateway().switches.mode not in (Mode.LIVE, Mode.OFF):
-        raise ActionRefused("Turn off test mode and the override first: the text of a drill has to reach its phone.")
+        raise ActionRefused(_("Turn off test mode and the override first: the text of a drill has to reach its phone."))
     previous = _latest_drill()
     if previous and not test_messages.is_over(previous):
-        raise ActionRefused("A drill is already running. Wait until it ends.")
+        raise ActionRefused(_("A drill is already running. Wait until it ends."))
     worker_pid = _sms_worker_pid(now_ms) if drill.kills_worker else None
     phone_number = drill_number(previous.id + 1 if previous else 0)
     communication_id = _send(drill, phone_number, actor_id, now_ms)
@@ -67,6 +68,12 @@ def start_drill(key: str, actor_id: int, now_ms: int) -> int:
         timer.daemon = True
         timer.start()
     return communication_id
+
+
+def display_subject(communication: Communication) -> str:
+    """The stored subject of a test text or drill in the reader's language."""
+    drill = _DRILLS_BY_SUBJECT.get(communication.subject)
+    return _("Drill: %(name)s", name=_(drill.name)) if drill else _(communication.subject)
 
 
 def drill_outcome(communication: Communication, now_ms: int) -> DrillOutcome | None:
@@ -91,7 +98,7 @@ def _send(drill: Drill, phone_number: str, actor_id: int, now_ms: int) -> int:
     try:
         simulator_control.set_faults(settings().twilio_api_url, drill_faults(drill, phone_number))
     except SimulatorError as error:
-        raise ActionRefused(str(error)) from error
+        raise ActionRefused(_(str(error))) from error
     text = f"{current_organisation().name}: drill {now_ms}."
     communication_id = test_messages.send_test_text(phone_number, text, actor_id, now_ms, confirmed_number=phone_number)
     with transaction() as session:
@@ -126,7 +133,7 @@ def _sms_worker_pid(now_ms: int) -> int:
     for heartbeat in heartbeats("worker:sms", now_ms - _HEARTBEAT_TIMEOUT_MS):
         if heartbeat.name.startswith(prefix):
             return int(heartbeat.name.removeprefix(prefix))
-    raise ActionRefused("No sms worker runs on this machine, so none can be killed.")
+    raise ActionRefused(_("No sms worker runs on this machine, so none can be killed."))
 
 
 def _kill(pid: int) -> None:

@@ -10,6 +10,7 @@ from portal.core.config import ConfigError
 from portal.core.context import settings
 from portal.core.extensions import db, missing_timeouts
 from portal.core.rules.connection_errors import explain_database_error
+from portal.core.translation import gettext as _
 from portal.gateways import queue, round_trip, smtp_probe
 from portal.gateways.smtp import sender_domain
 from portal.operations import health, webhook_rejections
@@ -79,7 +80,7 @@ def _database_check() -> CheckResult:
             missing_limits = missing_timeouts(connection)
     except SQLAlchemyError as error:
         cause = explain_database_error(str(getattr(error, "orig", None) or type(error).__name__))
-        return checks.DATABASE.failing(cause.reason, cause.fix)
+        return checks.DATABASE.failing(_(cause.reason), _(cause.fix))
     return checks.check_database(revisions, script.get_heads(), missing_limits)
 
 
@@ -91,7 +92,7 @@ def _signature_check(clock: Clock) -> CheckResult:
 def _round_trip_check() -> CheckResult:
     tokens, public_url = app_settings.signing_tokens(), settings().public_url
     if not tokens:
-        return ROUND_TRIP.unknown("Nothing can be signed without an AuthToken.", "Set SmsGatewayAuthentication.")
+        return ROUND_TRIP.unknown(_("Nothing can be signed without an AuthToken."), _("Set SmsGatewayAuthentication."))
     return check_round_trip(round_trip.probe_webhook(public_url, tokens[0]), public_url)
 
 
@@ -101,5 +102,5 @@ def _mail_server_checks() -> list[CheckResult]:
         probe = smtp_probe.probe_smtp(smtp_url, mail_from)
         return mail_server_checks.check_mail_server(probe, sender_domain(mail_from))
     except ConfigError as error:
-        failure = MAIL_SERVER.failing(str(error), "Correct it, then restart every process.")
-        return [failure, *checks.unknown_results(MAIL_CHECKS[1:], "There is no server to connect to.")]
+        failure = MAIL_SERVER.failing(str(error), _("Correct it, then restart every process."))
+        return [failure, *checks.unknown_results(MAIL_CHECKS[1:], _("There is no server to connect to."))]

@@ -10,16 +10,18 @@ from portal.core.extensions import db
 from portal.core.rules.connection_errors import ErrorExplanation
 from portal.core.rules.delivery_status import DeliveryState, StateGroup
 from portal.core.rules.process_kinds import SCHEDULER, WORKER_QUEUE_LABELS
+from portal.core.translation import gettext as _
 from portal.delivery import mail_server_status
 from portal.delivery.tables.mail_server import MailServer
 from portal.delivery.unresolved_deliveries import UnresolvedText, list_unresolved_texts
 from portal.gateways.job_reports import JobReports, list_jobs
 from portal.gateways.queue import QUEUES
 from portal.gateways.rules.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
-from portal.messages.rules.lane_labels import lane_label
+from portal.messages.rules.lane_labels import lane_label, lane_title
 from portal.messages.tables import delivery_counts, unsent_messages
 from portal.messages.tables.lane_state import LaneState, all_lanes
 from portal.operations import health
+from portal.operations.rules.checks import rate_label
 from portal.operations.tables import queue_stats
 from portal.sends import provider_availability
 from portal.sends.forecast import Forecast, Traffic, current_traffic
@@ -35,6 +37,7 @@ class LaneStatus:
     """`counts` of deliveries by state. `oldest_due_ms` is when the one that waits longest became due, if any is due."""
 
     lane: LaneState
+    title: str
     label: str
     counts: Counter[str]
     oldest_due_ms: int | None
@@ -55,6 +58,10 @@ class SenderStatus:
     retry_at_ms: int | None
     down_since_ms: int | None
     limit: ProviderCode | None
+
+    @property
+    def rate_label(self) -> str:
+        return rate_label(self.rate) if self.rate else ""
 
     @property
     def help_url(self) -> str:
@@ -143,10 +150,11 @@ def _lane_status(lane: LaneState, counts: Counter[str], now_ms: int) -> LaneStat
     pauser = db.session.get(Account, lane.paused_by_id) if lane.paused_by_id else None
     return LaneStatus(
         lane=lane,
+        title=lane_title(lane.channel, lane.lane),
         label=lane_label(lane.channel, lane.lane),
         counts=counts,
         oldest_due_ms=due_ms if due_ms is not None and due_ms <= now_ms else None,
-        paused_by=pauser.name if pauser else "the portal or the command line",
+        paused_by=pauser.name if pauser else _("the portal or the command line"),
     )
 
 
@@ -187,5 +195,6 @@ def _send_statuses(traffic: Traffic) -> tuple[SendStatus, ...]:
 
 def _process_statuses(now_ms: int) -> tuple[ProcessStatus, ...]:
     summary = queue_stats.heartbeat_summary(now_ms - provider_availability.HEARTBEAT_TIMEOUT_MS)
-    kinds = {**{kind: f"Worker for {label}" for kind, label in WORKER_QUEUE_LABELS.items()}, SCHEDULER: "Scheduler"}
+    kinds = {kind: _("Worker for %(queue)s", queue=_(label)) for kind, label in WORKER_QUEUE_LABELS.items()}
+    kinds[SCHEDULER] = _("Scheduler")
     return tuple(ProcessStatus(label, *summary.get(kind, (0, None))) for kind, label in kinds.items())

@@ -17,6 +17,8 @@ from portal.core.rules.delivery_status import STATES, DeliveryState, StateGroup
 from portal.core.rules.phone import PhoneError, is_e164, mask_phone, to_e164
 from portal.core.rules.routing import SIMULATED_MODES, Mode, Switches, TextKind
 from portal.core.transaction import transaction
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.gateways import job_reports, queue
 from portal.gateways.job_reports import JobReports
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, ResendAdvice, explain_error_code
@@ -28,18 +30,20 @@ from portal.messages.rules.lane_labels import override_opted_out_message
 from portal.messages.rules.sms_lookalikes import transliterate
 from portal.messages.tables.communications import Attempt, Communication, Delivery, urgent_delivery
 from portal.messages.timeline import describe_state
-from portal.operations.rules.checks import sender_label
+from portal.operations.rules.checks import sender_label, with_code
 from portal.settings import app_settings
 
 _MAX_BODY_LENGTH = 1_600
-_SUBJECT = "Test text"
+_SUBJECT = N_("Test text")
 _AUTHENTICATION_CODES = ("20003", "20005", "20006", "20404", "401")
-_NOT_CONFIGURED = "The gateway is not set up: credentials or sending number are missing, or the override has no number."
-_STEPS = (
-    *("Settings valid", "Number valid", "Credentials accepted", "Message accepted"),
-    *("First receipt", "Final receipt"),
+_NOT_CONFIGURED = N_(
+    "The gateway is not set up: credentials or sending number are missing, or the override has no number."
 )
-_SIMULATED_NOTICE = "Simulated: no real text was sent."
+_STEPS = (
+    *(N_("Settings valid"), N_("Number valid"), N_("Credentials accepted"), N_("Message accepted")),
+    *(N_("First receipt"), N_("Final receipt")),
+)
+_SIMULATED_NOTICE = N_("Simulated: no real text was sent.")
 
 Verdict = Literal["ok", "failing", "waiting", "unknown", "skipped"]
 _Result = tuple[Verdict, str]
@@ -49,13 +53,16 @@ _WAITING: _Result = ("waiting", "")
 
 @dataclass(frozen=True)
 class MessageStep:
+    """`name` is English, `message` is translated."""
+
     name: str
     verdict: Verdict
     message: str = ""
 
 
 def default_body() -> str:
-    return f"{current_organisation().name}: this is a test text. If you can read it, the gateway works."
+    name = current_organisation().name
+    return _("%(organization)s: this is a test text. If you can read it, the gateway works.", organization=name)
 
 
 def test_blocker() -> str | None:
@@ -65,9 +72,11 @@ def test_blocker() -> str | None:
 
 def _blocker(switches: Switches) -> str | None:
     if not switches.configured:
-        return _NOT_CONFIGURED
+        return _(_NOT_CONFIGURED)
     opted_out_number = app_settings.opted_out_override(switches)
-    return f"The override is on: {override_opted_out_message(opted_out_number)}" if opted_out_number else None
+    if not opted_out_number:
+        return None
+    return _("The override is on: %(problem)s", problem=override_opted_out_message(opted_out_number))
 
 
 def available_senders() -> tuple[str, ...]:
@@ -131,7 +140,8 @@ def delivery_steps(communication: Communication) -> list[MessageStep]:
     attempt = delivery.attempt_history[-1] if delivery.attempt_history else None
     route = mask_phone(delivery.address)
     if communication.requested_sender:
-        route = f"{route}, from {sender_label(communication.requested_sender)}"
+        sender = sender_label(communication.requested_sender)
+        route = _("%(number)s, from %(sender)s", number=route, sender=sender)
     results: list[_Result] = [_OK, ("ok", route)]
     results += [*_provider_results(delivery, attempt), *_receipt_results(delivery, attempt)]
     return [MessageStep(name, *result) for name, result in zip(_STEPS, results, strict=True)]
@@ -160,11 +170,11 @@ def _trace(attempt: Attempt) -> tuple[str, str]:
         "Authorization: Basic ••••",
         f"To={masked_number}",
         f"From={attempt.sender}",
-        "Body=(the text above)",
+        f"Body={_('(the text above)')}",
         f"StatusCallback={settings().public_url}{STATUS_WEBHOOK_PATH}?attempt={attempt.id}",
     ]
     response = (attempt.provider_response or "").replace(attempt.destination, masked_number)
-    status = f"HTTP {attempt.http_status}" if attempt.http_status else "No answer"
+    status = f"HTTP {attempt.http_status}" if attempt.http_status else _("No answer")
     return "\n".join(request), f"{status}\n{response}".strip()
 
 
@@ -177,11 +187,12 @@ def _validate(number_input: str, body: str, sender: str, confirmed_number: str) 
     except PhoneError as error:
         errors["number"], unconfirmed_number = str(error), getattr(error, "number", "")
     if not text or len(text) > _MAX_BODY_LENGTH:
-        errors["body"] = f"Enter 1 to {_MAX_BODY_LENGTH:,} characters. This text has {len(text):,}."
+        rule = N_("Enter 1 to %(limit)s characters. This text has %(length)s.")
+        errors["body"] = _(rule, limit=_MAX_BODY_LENGTH, length=len(text))
     if sender and sender not in available_senders():
-        errors["sender"] = "The settings changed, and this number no longer sends texts. Choose another."
+        errors["sender"] = _("The settings changed, and this number no longer sends texts. Choose another.")
     if not errors and is_stopped(phone_number):
-        errors["number"] = "This number replied STOP, so it gets no texts, not even a test text."
+        errors["number"] = _("This number replied STOP, so it gets no texts, not even a test text.")
     if errors:
         raise invalid_input(errors, unconfirmed_number)
     return phone_number, text
@@ -198,7 +209,7 @@ def _parse_number(number_input: str, confirmed_number: str) -> str:
 def _provider_results(delivery: Delivery, attempt: Attempt | None) -> tuple[_Result, _Result]:
     """Whether the provider accepted the credentials, and the message."""
     if delivery.state == DeliveryState.SKIPPED:
-        return ("skipped", ""), ("failing", f"It was not sent. {describe_state(delivery)[2]}")
+        return ("skipped", ""), ("failing", _("It was not sent. %(reason)s", reason=describe_state(delivery)[2]))
     blocker = test_blocker() if delivery.state == DeliveryState.READY else None
     if blocker is not None:
         return _WAITING, ("failing", blocker)
@@ -208,9 +219,9 @@ def _provider_results(delivery: Delivery, attempt: Attempt | None) -> tuple[_Res
 def _attempt_results(attempt: Attempt) -> tuple[_Result, _Result]:
     outcome, explanation, credentials_ok = attempt.outcome, _explain_attempt(attempt), _OK
     if attempt.mode in (Mode.OVERRIDE, Mode.TEST_OVERRIDE):
-        credentials_ok = ("ok", f"Override: it went to {mask_phone(attempt.destination)} instead.")
+        credentials_ok = ("ok", _("Override: it went to %(number)s.", number=mask_phone(attempt.destination)))
     if outcome == AttemptOutcome.ACCEPTED:
-        notice = f" {_SIMULATED_NOTICE}" if attempt.mode in SIMULATED_MODES else ""
+        notice = f" {_(_SIMULATED_NOTICE)}" if attempt.mode in SIMULATED_MODES else ""
         return credentials_ok, ("ok", f"{attempt.provider_id or ''}.{notice}")
     if outcome == AttemptOutcome.REJECTED and _is_account_error(attempt.error_code):
         return ("failing", explanation), ("skipped", "")
@@ -219,7 +230,7 @@ def _attempt_results(attempt: Attempt) -> tuple[_Result, _Result]:
     if outcome == AttemptOutcome.NOT_SENT and attempt.error_code not in ("", TOO_MANY_REQUESTS):
         return credentials_ok, ("waiting", explanation)
     is_retried = outcome == AttemptOutcome.NOT_SENT
-    next_step = "It will be tried again." if is_retried else "The portal is finding out whether it was sent."
+    next_step = _("It will be tried again.") if is_retried else _("The portal is finding out whether it was sent.")
     return ("unknown", explanation), ("waiting", next_step)
 
 
@@ -230,25 +241,26 @@ def _is_account_error(code: str) -> bool:
 def _explain_attempt(attempt: Attempt) -> str:
     """A simulated error has no remedy and is not retried."""
     if not attempt.error_code:
-        return attempt.detail
+        return _(attempt.detail)
     code = explain_error_code(attempt.error_code, attempt.detail)
     if attempt.outcome == AttemptOutcome.REJECTED and attempt.mode in SIMULATED_MODES:
-        return f"{code.sentence} (code {code.code}) {_SIMULATED_NOTICE}"
-    remedy = ResendAdvice.AUTOMATIC.value if attempt.outcome == AttemptOutcome.NOT_SENT else code.remedy
-    return f"{code.sentence} {remedy} (code {code.code})"
+        return f"{with_code(code)} {_(_SIMULATED_NOTICE)}"
+    remedy = _(ResendAdvice.AUTOMATIC.value) if attempt.outcome == AttemptOutcome.NOT_SENT else code.remedy
+    return with_code(code, remedy)
 
 
 def _receipt_results(delivery: Delivery, attempt: Attempt | None) -> tuple[_Result, _Result]:
     if attempt is not None and attempt.mode in SIMULATED_MODES:
-        return (("skipped", "Test mode has no receipts."),) * 2
+        return (("skipped", _("Test mode has no receipts.")),) * 2
     state = STATES[delivery.state]
     is_delivered = state.group == StateGroup.DELIVERED
     if state.final and not delivery.receipts:
-        notice = f"None came. Twilio was asked for the status: {state.label}." if is_delivered else ""
+        asked = _("None came. Twilio was asked for the status: %(status)s.", status=_(state.label))
+        notice = asked if is_delivered else ""
         return (("skipped", notice),) * 2
     first = _OK if delivery.receipts else _WAITING
     if not state.final:
         return first, _WAITING
     code = explain_error_code(delivery.error_code)
-    explanation = f"{code.sentence} {code.remedy} (code {code.code})" if delivery.error_code else state.label
+    explanation = with_code(code, code.remedy) if delivery.error_code else _(state.label)
     return first, ("ok" if is_delivered else "failing", explanation)

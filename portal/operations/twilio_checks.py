@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import SenderSettings
 from portal.gateways.rules.twilio_resources import TwilioApiError
 from portal.gateways.twilio_account import TwilioAccount
@@ -15,7 +17,7 @@ from portal.operations.twilio_snapshot import GatewaySetup, SenderSnapshot, call
 
 _DATE_HEADER_ROUNDING_MS = 500
 """A Date header is truncated to whole seconds, so it is early by this much on average."""
-_OTHER_PROVIDER_FIX = "Use the provider's own console. Saving its settings under Settings resumes paused lanes."
+_OTHER_PROVIDER_FIX = N_("Use the provider's own console. Saving its settings under Settings resumes paused lanes.")
 _ACCOUNT_CHECKS = (CREDENTIALS, account_checks.ACCOUNT, account_checks.CLOCK, account_checks.WEBHOOK_TOKEN)
 _NUMBER_CHECKS = (
     account_checks.NUMBER,
@@ -44,8 +46,8 @@ def _twilio_task(specs: tuple[CheckSpec, ...], check: Callable[[GatewaySetup], l
         setup = twilio_snapshot.load_gateway_setup()
         if setup.provider == "Twilio":
             return check(setup)
-        reason = f"{setup.provider} sends the texts, and the diagnostics check Twilio only."
-        return [specs[0].unknown(reason, _OTHER_PROVIDER_FIX), *unknown_results(specs[1:], reason)]
+        reason = _("%(provider)s sends the texts, and the diagnostics check Twilio only.", provider=setup.provider)
+        return [specs[0].unknown(reason, _(_OTHER_PROVIDER_FIX)), *unknown_results(specs[1:], reason)]
 
     return CheckTask(specs, run)
 
@@ -54,7 +56,7 @@ def _account_checks(setup: GatewaySetup, clock: Clock) -> list[CheckResult]:
     credentials = setup.live.credentials
     if credentials is None:
         missing = CREDENTIALS.failing(*setup.explain_missing("SmsGatewayAuthentication"))
-        return [missing, *unknown_results(_ACCOUNT_CHECKS[1:], "There are no credentials.")]
+        return [missing, *unknown_results(_ACCOUNT_CHECKS[1:], _("There are no credentials."))]
     account = twilio_snapshot.open_account(credentials)
     before_ms = clock()
     response = call_or_error(account.account)
@@ -88,9 +90,9 @@ def _sender_checks(setup: GatewaySetup) -> list[CheckResult]:
     live = setup.live
     if live.sender is None:
         missing = account_checks.NUMBER.failing(*setup.explain_missing("SmsGatewaySettings"))
-        return [missing, *unknown_results(_NUMBER_CHECKS[1:], "There is no sending number.")]
+        return [missing, *unknown_results(_NUMBER_CHECKS[1:], _("There is no sending number."))]
     if live.credentials is None:
-        return unknown_results(_NUMBER_CHECKS, "There are no credentials.")
+        return unknown_results(_NUMBER_CHECKS, _("There are no credentials."))
     account, senders = twilio_snapshot.open_account(live.credentials), live.sender.individual_senders
     keys = [sender.sender_key for sender in senders]
     results = [_check_sender(sender, account) for sender in senders]
@@ -113,19 +115,19 @@ def _ownership_checks(snapshot: SenderSnapshot) -> list[CheckResult]:
     sender, own_number = snapshot.sender, snapshot.own_number
     if sender.messaging_service_sid:
         error = snapshot.service if isinstance(snapshot.service, TwilioApiError) else None
-        reason = "The messaging service chooses among its numbers."
+        reason = _("The messaging service chooses among its numbers.")
         return [account_checks.check_service(error), account_checks.NUMBER_TYPE.unknown(reason)]
     if isinstance(own_number, tuple):
-        number, _ = own_number
+        number = own_number[0]
         return [account_checks.check_number(sender, number), account_checks.check_number_type(sender, number)]
-    unknown_type = account_checks.NUMBER_TYPE.unknown("Twilio did not report it.")
+    unknown_type = account_checks.NUMBER_TYPE.unknown(_("Twilio did not report it."))
     return [account_checks.check_number(sender, own_number), unknown_type]
 
 
 def _webhook_url_checks(snapshot: SenderSnapshot) -> list[CheckResult]:
     config, (inbound_url, status_url) = snapshot.webhook_config, twilio_snapshot.webhook_urls()
     if config is None:
-        reason = "The account has no such number to check."
+        reason = _("The account has no such number to check.")
         return unknown_results((webhook_checks.INBOUND, webhook_checks.STATUS), reason)
     return [webhook_checks.check_inbound_url(config, inbound_url), webhook_checks.check_status_url(config, status_url)]
 

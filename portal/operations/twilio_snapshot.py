@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from portal.core.clock import now_ms
 from portal.core.context import settings
+from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, SenderSettings
 from portal.gateways.rules.twilio_resources import (
     MessagingService,
@@ -46,8 +47,9 @@ class GatewaySetup:
     def explain_missing(self, name: str) -> tuple[str, str]:
         """Why the setting has no value, and the fix."""
         if name in self.read_errors:
-            return self.read_errors[name], "Restore that key in PORTAL_ENCRYPTION_KEY, or set it again under Settings."
-        return f"{name} is not set.", "Set it under Settings."
+            fix = _("Restore that key in PORTAL_ENCRYPTION_KEY, or set it again under Settings.")
+            return _(self.read_errors[name]), fix
+        return _("%(setting)s is not set.", setting=name), _("Set it under Settings.")
 
 
 @dataclass(frozen=True)

@@ -56,20 +56,20 @@ def test_check_lists_unusable_templates(shell: PortalShell) -> None:
 
 CASES: dict[str, dict[str, str | bytes]] = {
     "Another template already uses the key “fee”. Choose a different key.": {"key": "fee"},
-    "Use lower-case letters, digits and single hyphens, and start with a letter, such as renewal-due-60.": {
+    "Use lowercase letters, digits and single hyphens, and start with a letter, such as renewal-due-60.": {
         "key": "Fee 60"
     },
     "Enter a subject.": {"subject": "  "},
     "Enter a body.": {"body": "\n \n"},
-    "Use 50,000 characters or fewer for the body. You have used 50,001.": {"body": "x" * 50_001},
-    "Use 250 characters or fewer for the subject. You have used 251.": {"subject": "x" * 251},
+    "Use 50,000 characters or fewer. You have used 50,001.": {"body": "x" * 50_001},
+    "Use 250 characters or fewer. You have used 251.": {"subject": "x" * 251},
     "Line 1: the template does too much: a loop runs too long or produces too much text. Shorten it.": {
         "body": "{% for i in (1..1000000000) %}x{% endfor %}"
     },
     "Line 3: there is no merge field “exam_date”. Use one of name, first_name, email, external_id, account_type, or "
-    "data.something for a value of the send.": {"body": "Dear {{ name }},\n\n{{ exam_date }}"},
+    "data.something for a custom field.": {"body": "Dear {{ name }},\n\n{{ exam_date }}"},
     "Line 1: there is no merge field “nme”. Use one of name, first_name, email, external_id, account_type, or "
-    "data.something for a value of the send.": {"subject": "Due, {{ nme }}"},
+    "data.something for a custom field.": {"subject": "Due, {{ nme }}"},
     "Line 2: there is no tag “{% include %}”. The tags are if, unless, case, for, assign and comment.": {
         "body": "a\n{% include 'x' %}"
     },

@@ -147,7 +147,7 @@ def test_diagnostics_cover_every_sending_number(app: Flask) -> None:
         )
         assert diagnostics.set_webhooks() == "Both addresses are set at Twilio."
         checks = {check.name: check for check in diagnostics.run_diagnostics(scenario.now_ms).checks}
-        assert checks["Inbound address"].reason == "Texts from handsets come to the portal."
+        assert checks["Inbound address"].reason == "Texts from phones come to the portal."
         assert checks["Sending number"].reason.count("which can send texts") == 2
 
 

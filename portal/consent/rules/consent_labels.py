@@ -88,7 +88,7 @@ def event_text_label(kind: str, source: str) -> str:
 
 
 def content_block_title(key: str) -> str:
-    return _(BLOCKS[key].title) if key in BLOCKS else key
+    return BLOCKS[key].title if key in BLOCKS else key
 
 
 def event_notes(detail: Mapping[str, Any]) -> list[str]:

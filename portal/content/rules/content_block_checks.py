@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 
 from portal.content.rules import content_block_defaults, markdown
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.messages.rules import sms_segments
 
 OPT_IN_PROMPT = "opt-in-prompt"
@@ -19,10 +21,10 @@ WELCOME_MOVE_NOTICE = "Texts to another account at this number have ended."
 """Appended when texts move from one account on a number to another."""
 
 BLOCK_FIELDS: dict[str, str] = {
-    "organisation": "Organisation",
-    "portal_url": "Portal address",
-    "sending_number": "Sending number",
-    "phone_number": "Recipient’s phone number",
+    "organisation": N_("Organization"),
+    "portal_url": N_("Portal address"),
+    "sending_number": N_("Sending number"),
+    "phone_number": N_("Recipient’s phone number"),
 }
 """The only merge fields that a block may use."""
 
@@ -42,7 +44,7 @@ class ContentBlock:
     @property
     def title(self) -> str:
         """For example “MyAccount → SMS Opt-in Confirmation Prompt”."""
-        return f"{self.group} → {self.name}"
+        return _("%(group)s → %(name)s", group=_(self.group), name=_(self.name))
 
     @property
     def is_sms(self) -> bool:
@@ -61,49 +63,49 @@ class WordingIssue:
 
 _ISSUES = {
     "sender": WordingIssue(
-        "who sends",
-        "It does not say who is sending.",
-        "People mistake a text without a name for fraud, and reviewers look for the sender and the program.",
+        N_("who sends"),
+        N_("It does not say who is sending."),
+        N_("People mistake a text without a name for fraud, and reviewers look for the sender and the program."),
     ),
     "purpose": WordingIssue(
-        "purpose",
-        "It does not say what the texts are about.",
-        "Twilio rejects an opt-in message that does not state its purpose (30544).",
+        N_("purpose"),
+        N_("It does not say what the texts are about."),
+        N_("Twilio rejects an opt-in message that does not state its purpose (30544)."),
     ),
     "frequency": WordingIssue(
-        "frequency",
-        "It does not say how often texts are sent.",
-        "Twilio rejects an opt-in message without it (30545). “Message frequency varies” is enough.",
+        N_("frequency"),
+        N_("It does not say how often texts are sent."),
+        N_("Twilio rejects an opt-in message without it (30545). “Message frequency varies” is enough."),
     ),
     "rates": WordingIssue(
-        "data rates may apply",
-        "It does not say that message and data rates may apply.",
-        "Reviewers require this sentence in the message itself, not only in the terms (30569).",
+        N_("data rates may apply"),
+        N_("It does not say that message and data rates may apply."),
+        N_("Reviewers require this sentence in the message itself, not only in the terms (30569)."),
     ),
     "help": WordingIssue(
-        "HELP",
-        "It does not say how to get help.",
-        "Twilio rejects an opt-in message without it (30570). “Reply HELP for help” is enough.",
+        N_("HELP"),
+        N_("It does not say how to get help."),
+        N_("Twilio rejects an opt-in message without it (30570). “Reply HELP for help” is enough."),
     ),
     "stop": WordingIssue(
-        "STOP",
-        "It does not say how to stop the texts.",
-        "Consent is valid only if people know how to withdraw it. “Reply STOP to end” is enough.",
+        N_("STOP"),
+        N_("It does not say how to stop the texts."),
+        N_("Consent is valid only if people know how to withdraw it. “Reply STOP to end” is enough."),
     ),
     "start": WordingIssue(
-        "START",
-        "It does not say that replying START gives consent.",
-        "Texts begin only after the phone replies START, so people must be told to do it.",
+        N_("START"),
+        N_("It does not say that replying START gives consent."),
+        N_("Texts begin only after the phone replies START, so people must be told to do it."),
     ),
     "contact": WordingIssue(
-        "contact",
-        "It does not say where to get help.",
-        "The reply to HELP must name the organisation and how to reach it: a web address, an email or a phone number.",
+        N_("contact"),
+        N_("It does not say where to get help."),
+        N_("The reply to HELP must name the organization and how to reach it: a web address, an email or a number."),
     ),
     "ended": WordingIssue(
-        "confirmation",
-        "It does not say that the texts have ended.",
-        "The only reply allowed after STOP confirms the opt-out and says nothing else.",
+        N_("confirmation"),
+        N_("It does not say that the texts have ended."),
+        N_("The only reply allowed after STOP confirms the opt-out and says nothing else."),
     ),
 }
 
@@ -128,64 +130,64 @@ _ALL_SIX = ("sender", "purpose", "frequency", "rates", "help", "stop")
 _ALL_BLOCKS = (
     ContentBlock(
         OPT_IN_PROMPT,
-        "MyAccount",
-        "SMS Opt-in Confirmation Prompt",
+        N_("MyAccount"),
+        N_("SMS Opt-in Confirmation Prompt"),
         "page",
-        "Shown in the dialog where somebody asks for texts. It states what they agree to.",
+        N_("Shown in the opt-in dialog. It says what people agree to."),
         content_block_defaults.OPT_IN_PROMPT,
         _ALL_SIX,
     ),
     ContentBlock(
         WELCOME_TEXT,
-        "MyAccount",
-        "SMS Opt-in Confirmation Text",
+        N_("MyAccount"),
+        N_("SMS Opt-in Confirmation Text"),
         "sms",
-        "The welcome text, sent immediately after START.",
+        N_("The welcome text, sent immediately after START."),
         content_block_defaults.WELCOME_TEXT,
         _ALL_SIX,
     ),
     ContentBlock(
         INVITATION_TEXT,
-        "MyAccount",
-        "SMS Invitation Text",
+        N_("MyAccount"),
+        N_("SMS Invitation Text"),
         "sms",
-        "Sent when somebody asks for texts in the portal. It asks them to reply START.",
+        N_("Sent when somebody asks for texts in the portal. It asks them to reply START."),
         content_block_defaults.INVITATION_TEXT,
         (*_ALL_SIX, "start"),
     ),
     ContentBlock(
         STOP_HELP_INFO,
-        "MyAccount",
-        "SMS STOP and HELP Information",
+        N_("MyAccount"),
+        N_("SMS STOP and HELP Information"),
         "page",
-        "Shown with a person’s phone numbers: how to stop texts, restart them and get help.",
+        N_("Shown with a person’s phone numbers: how to stop texts, restart them and get help."),
         content_block_defaults.STOP_HELP_INFO,
         ("start", "rates", "help", "stop"),
     ),
     ContentBlock(
         STOP_REPLY,
-        "SMS",
-        "Reply to STOP",
+        N_("SMS"),
+        N_("Reply to STOP"),
         "sms",
-        "The only text allowed after STOP. Used only if Twilio does not reply itself.",
+        N_("The only text allowed after STOP. Used only if Twilio does not reply itself."),
         content_block_defaults.STOP_REPLY,
         ("sender", "ended"),
     ),
     ContentBlock(
         HELP_REPLY,
-        "SMS",
-        "Reply to HELP",
+        N_("SMS"),
+        N_("Reply to HELP"),
         "sms",
-        "The reply to HELP and INFO. Used only if Twilio does not reply itself.",
+        N_("The reply to HELP and INFO. Used only if Twilio does not reply itself."),
         content_block_defaults.HELP_REPLY,
         ("sender", "contact"),
     ),
     ContentBlock(
         SIGN_IN_NOTICE,
-        "SignIn",
-        "Sign-in Notice",
+        N_("SignIn"),
+        N_("Sign-in Notice"),
         "page",
-        "Shown on the sign-in page, to everybody. If it is empty, nothing is shown.",
+        N_("Shown to everybody on the sign-in page. If it is empty, nothing is shown."),
         content_block_defaults.SIGN_IN_NOTICE,
     ),
 )

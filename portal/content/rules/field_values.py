@@ -4,6 +4,8 @@ from typing import Any
 
 from liquid.exceptions import FilterArgumentError
 
+from portal.core.translation import gettext as _
+
 
 class FieldValue(str):
     """The value of a field such as `data.when`; a sample (`is_sample`) cannot be parsed as a date or number."""
@@ -22,12 +24,16 @@ class UrlEncoded(FieldValue):
 
 
 class FilterError(FilterArgumentError):
-    """A filter cannot use `value`; `reason` completes the sentence, such as “is not a complete date.”"""
+    """A filter cannot use `value`; `message` is about it: “%(value)s is not a whole number.”"""
 
-    def __init__(self, value: Any, reason: str) -> None:
+    def __init__(self, value: Any, message: str, **values: str) -> None:
         self.field_name = value.field_name if isinstance(value, FieldValue) else ""
-        source = f", given for {self.field_name}," if self.field_name else ""
-        super().__init__(f"“{value}”{source} {reason}", token=None)
+        super().__init__(_(message, value=_quote(value, self.field_name), **values), token=None)
+
+
+def _quote(value: Any, field: str) -> str:
+    text = str(value)
+    return _("“%(text)s”, given for %(field)s,", text=text, field=field) if field else _("“%(text)s”", text=text)
 
 
 def propagate_field(result: Any, operands: tuple[Any, ...]) -> Any:

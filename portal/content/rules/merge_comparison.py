@@ -12,12 +12,18 @@ from liquid.builtin.expressions.logical import _eq
 
 from portal.content.rules import merge_dates, merge_numbers
 from portal.content.rules.field_values import FieldValue, FilterError
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 
 COMPARISON_HELP: dict[str, str] = {
-    "==  !=": "compare a value with a number (== 5) as a number, so that 5.00 equals 5, and with words in quotes "
-    '(== "Gold") exactly. There is no true or false: use words, such as == "yes"',
-    "<  >  <=  >=": f"compare numbers, such as {merge_numbers.NUMBER_FORMATS}, or complete dates, such as "
-    f"{merge_dates.DATE_FORMATS}. Any other value stops the send; a blank value is neither less nor more",
+    "==  !=": N_(
+        "compare a value with a number (== 5) as a number, so that 5.00 equals 5, and with words in quotes "
+        '(== "Gold") exactly. There is no true or false: use words, such as == "yes"'
+    ),
+    "<  >  <=  >=": N_(
+        "compare numbers, such as 1250, 1250.5 or 1,250.00, or complete dates, such as 2027-05-28, May 28, 2027 or "
+        "28 May 2027. Any other value stops the send; a blank value is neither less nor more"
+    ),
 }
 """Operators to the help text that the template editor shows."""
 
@@ -49,8 +55,10 @@ def _reject_booleans(left: Any, right: Any) -> None:
     """A merge value is always text."""
     for value, other in ((left, right), (right, left)):
         if isinstance(value, FieldValue) and isinstance(other, bool):
-            reason = 'is text, which is never true or false. Compare it with quoted text, such as == "yes".'
-            raise FilterError(_name_for_error(value), reason)
+            message = N_(
+                '%(value)s is text, which is never true or false. Compare it with quoted text, such as == "yes".'
+            )
+            raise FilterError(_name_for_error(value), message)
 
 
 def compare_values(left: Any, right: Any) -> int | None:
@@ -62,8 +70,8 @@ def compare_values(left: Any, right: Any) -> int | None:
         return None
     if _value_kind(sides[0]) != _value_kind(sides[1]):
         value, other = (left, right) if isinstance(left, FieldValue) else (right, left)
-        reason = f"cannot be compared with “{other}”: compare two numbers, or two dates in the same form."
-        raise FilterError(value, reason)
+        message = N_("%(value)s cannot be compared with “%(other)s”: compare two numbers, or two dates in one form.")
+        raise FilterError(value, message, other=str(other))
     return int(sides[0] > sides[1]) - int(sides[0] < sides[1])
 
 
@@ -74,9 +82,12 @@ def _comparable_value(value: Any) -> Any:
             return merge_numbers.parse_number(value)
         with suppress(FilterError):
             return merge_dates.parse_date(value)[0]
-    formats = f"Write it as {merge_numbers.NUMBER_FORMATS}, or as {merge_dates.DATE_FORMATS}."
-    reason = f"is not a number or a complete date, so < and > cannot compare it. {formats}"
-    raise FilterError(_name_for_error(value), reason)
+    message = N_(
+        "%(value)s is not a number or a complete date, so < and > cannot compare it. "
+        "Write it as %(numbers)s, or as %(dates)s."
+    )
+    formats = {"numbers": _(merge_numbers.NUMBER_FORMATS), "dates": _(merge_dates.DATE_FORMATS)}
+    raise FilterError(_name_for_error(value), message, **formats)
 
 
 def _value_kind(value: Decimal | datetime) -> tuple[bool, bool]:

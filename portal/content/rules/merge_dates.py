@@ -5,11 +5,15 @@ import re
 from datetime import datetime
 from typing import Any
 
+import babel.dates
+
 from portal.content.rules.field_values import FieldValue, FilterError
 from portal.core.rules import text_input
+from portal.core.translation import N_, current_language
+from portal.core.translation import gettext as _
 
-DATE_FORMATS = "2027-05-28, May 28, 2027 or 28 May 2027"
-TIME_FORMATS = "14:30 or 2:30 PM"
+DATE_FORMATS = N_("2027-05-28, May 28, 2027 or 28 May 2027")
+TIME_FORMATS = N_("14:30 or 2:30 PM")
 _MONTH = r"(?P<month>[a-z]{3,9})\.?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _WEEKDAY = r"(?:(?P<weekday>[a-z]{3,9})\.?,? )?"
@@ -42,24 +46,26 @@ def format_date(value: Any, format: str = "") -> str:
     if isinstance(value, FieldValue) and value.is_sample:
         return value
     at, has_time = parse_date(value)
-    missing = "has no {}, which the format “{}” needs. Add one, such as {}."
     if letters & _TIME_DIRECTIVES and not has_time:
-        raise FilterError(value, missing.format("time of day", format, TIME_FORMATS))
+        message = N_("%(value)s has no time of day, which the format “%(format)s” needs. Add one, such as %(times)s.")
+        raise FilterError(value, message, format=format, times=_(TIME_FORMATS))
     if letters & _ZONE_DIRECTIVES and at.tzinfo is None:
-        raise FilterError(value, missing.format("time zone", format, "-05:00 or UTC"))
+        message = N_("%(value)s has no time zone, which the format “%(format)s” needs. Add one, such as -05:00 or UTC.")
+        raise FilterError(value, message, format=format)
     return _DIRECTIVE.sub(lambda match: _format_directive(at, *match.groups()), str(format))
 
 
 def _check_format(format: str) -> set[str]:
     """The letters of its directives."""
     if not format.strip():
-        raise FilterError(format, 'is not a date format. Write one, such as date: "%B %-d, %Y".')
+        raise FilterError(format, N_('%(value)s is not a date format. Write one, such as date: "%%B %%-d, %%Y".'))
     directives = _DIRECTIVE.findall(format)
     for flag, letter in directives:
         is_known = letter and letter in _DATE_DIRECTIVES | _TIME_DIRECTIVES | _ZONE_DIRECTIVES
         if not is_known or (flag and letter in _TAKE_NO_FLAG):
-            raise FilterError(format, f"is not a date format: %{flag}{letter} is not supported.")
-    return {letter for _, letter in directives}
+            message = N_("%(value)s is not a date format: %(directive)s is not supported.")
+            raise FilterError(format, message, directive=f"%{flag}{letter}")
+    return {letter for _flag, letter in directives}
 
 
 def parse_date(value: Any) -> tuple[datetime, bool]:
@@ -67,20 +73,31 @@ def parse_date(value: Any) -> tuple[datetime, bool]:
     text = text_input.clean_code(str(value)).casefold()
     match = next((match for pattern in _DATE_PATTERNS if (match := pattern.fullmatch(text))), None)
     if match is None:
-        raise FilterError(value, f"is not a complete date. Write the day, month and year, such as {DATE_FORMATS}.")
+        message = N_("%(value)s is not a complete date. Write the day, month and year, such as %(formats)s.")
+        raise FilterError(value, message, formats=_(DATE_FORMATS))
     parts = match.groupdict("")
     try:
         at = datetime.fromisoformat(_iso_format(**parts))
     except ValueError as error:
-        reason = f"is not a valid date. Write it as {DATE_FORMATS}, and a time as {TIME_FORMATS}."
-        raise FilterError(value, reason) from error
+        message = N_("%(value)s is not a valid date. Write it as %(dates)s, and a time as %(times)s.")
+        raise FilterError(value, message, dates=_(DATE_FORMATS), times=_(TIME_FORMATS)) from error
     if parts.get("weekday") and not _is_abbreviation(parts["weekday"], f"{at:%A}".casefold()):
-        raise FilterError(value, f"has the wrong day of the week: that date is a {at:%A}.")
+        weekday = babel.dates.format_date(at, "EEEE", current_language().code)
+        message = N_("%(value)s has the wrong day of the week: that date is a %(weekday)s.")
+        raise FilterError(value, message, weekday=weekday)
     return at, bool(parts["hour"])
 
 
 def _iso_format(
-    year: str, day: str, hour: str, minutes: str, half: str, zone: str, number: str = "", month: str = "", **_: str
+    year: str,
+    day: str,
+    hour: str,
+    minutes: str,
+    half: str,
+    zone: str,
+    number: str = "",
+    month: str = "",
+    **_unused: str,
 ) -> str:
     """A one-digit hour is left as it is: without AM or PM it is ambiguous, and invalid in ISO 8601."""
     if not number:

@@ -22,13 +22,15 @@ from portal.content.rules.field_values import FieldValue, FilterError, UrlEncode
 from portal.content.rules.markdown_literals import mark_literal
 from portal.content.rules.merge_errors import FIELD_NAME, describe_error, describe_name_rule
 from portal.content.rules.merge_requirements import CheckedOutputNode
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 
 ACCOUNT_FIELDS: dict[str, str] = {
-    "name": "Full name",
-    "first_name": "First name",
-    "email": "Email address",
-    "external_id": "Account number",
-    "account_type": "Account type",
+    "name": N_("Full name"),
+    "first_name": N_("First name"),
+    "email": N_("Email address"),
+    "external_id": N_("Account number"),
+    "account_type": N_("Account type"),
 }
 """Fields of every account; all other values come with the send, as `data.…`."""
 
@@ -43,7 +45,7 @@ class MergeError(ValueError):
     """What is wrong with a template or a value. `line` counts from 1; `field_name` is the field of the value."""
 
     def __init__(self, text: str, line: int | None = None, field: str = "") -> None:
-        super().__init__(f"Line {line}: {text}" if line else text)
+        super().__init__(_("Line %(line)s: %(problem)s", line=line, problem=text) if line else text)
         self.text, self.line, self.field_name = text, line, field
 
 
@@ -123,7 +125,7 @@ def has_only_plain_fields(source: str) -> bool:
 
 def missing_value_error(name: str) -> MergeError:
     label = name.replace("_", " ")
-    return MergeError(f"The template needs a value for “{label}”.", field=f"{_DATA}.{name}")
+    return MergeError(_("The template needs a value for “%(label)s”.", label=label), field=f"{_DATA}.{name}")
 
 
 def merge_values(name: str, email: str, external_id: str, account_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,7 +189,7 @@ def _fill_plain_fields(source: str, values: Mapping[str, Any], markdown: bool) -
         return None
     output = list(pieces)
     for index in range(1, len(pieces), 2):
-        name, _, inner = pieces[index].partition(".")
+        name, _dot, inner = pieces[index].partition(".")
         value = values.get(name)
         value = value.get(inner) if inner and isinstance(value, Mapping) else value
         if not isinstance(value, str) or (inner and not value.strip()):
@@ -209,7 +211,7 @@ def _render(
     except MergeError:
         raise
     except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
-        raise MergeError(f"the template cannot be rendered: {error}.") from error
+        raise MergeError(_("the template cannot be rendered: %(error)s.", error=str(error))) from error
 
 
 def _with_field_names(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,11 +228,12 @@ def _data_field_name(variable: Any, source: str, fields: tuple[str, ...]) -> str
     line = source.count("\n", 0, variable.span.index) + 1
     if not fields and segments[0] == _DATA and len(segments) == 2 and FIELD_NAME.match(segments[1]):
         return segments[1]
-    allowed = ", ".join(fields or ACCOUNT_FIELDS) + ("" if fields else ", or data.something for a value of the send")
-    problem = f"there is no merge field “{'.'.join(segments)}”. Use one of {allowed}."
-    if not fields and segments[0] == _DATA and segments[1:]:
-        problem += f" {describe_name_rule('.'.join(segments[1:]))}"
-    raise MergeError(problem, line)
+    names = {"name": ".".join(segments), "names": ", ".join(fields or ACCOUNT_FIELDS)}
+    if fields:
+        raise MergeError(_("there is no merge field “%(name)s”. Use one of %(names)s.", **names), line)
+    message = N_("there is no merge field “%(name)s”. Use one of %(names)s, or data.something for a custom field.")
+    rule = describe_name_rule(".".join(segments[1:])) if segments[0] == _DATA and segments[1:] else ""
+    raise MergeError(f"{_(message, **names)} {rule}".strip(), line)
 
 
 def _merge_error(error: LiquidError, source: str | None = None) -> MergeError:
@@ -243,7 +246,7 @@ def _merge_error(error: LiquidError, source: str | None = None) -> MergeError:
         line = source.rstrip("\n").count("\n") + 1
     if isinstance(error, FilterError):
         return MergeError(str(error.args[0]), line, error.field_name)
-    message = str(error.args[0]) if error.args else "the template has an error"
+    message = str(error.args[0]) if error.args else _("the template has an error")
     if source is not None and "end of expression" in message:
         line = _line_of_fault(source, message) or line
     return MergeError(describe_error(message, token), line)

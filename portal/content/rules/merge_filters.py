@@ -7,52 +7,55 @@ from urllib.parse import quote
 
 from portal.content.rules import merge_budget, merge_dates, merge_numbers
 from portal.content.rules.field_values import FilterError, UrlEncoded, propagate_field
+from portal.core.translation import N_
 
 FILTER_HELP: dict[str, str] = {
-    "default": 'replaces a blank value: default: "no fee"',
-    "date": f'formats a complete date: date: "%B %-d, %Y". It accepts {merge_dates.DATE_FORMATS}, '
-    f"with a time such as {merge_dates.TIME_FORMATS} if the format prints one",
-    "plus": "adds a number",
-    "minus": "subtracts a number",
-    "times": "multiplies by a number",
-    "divided_by": "divides by a number; two whole numbers give a whole number, rounded down",
-    "modulo": "the remainder of a division",
-    "round": "rounds to a whole number, halves away from zero; round: 2 shows two decimal places",
-    "ceil": "rounds up to a whole number",
-    "floor": "rounds down to a whole number",
-    "abs": "removes the minus sign",
-    "at_least": "the larger of the two numbers",
-    "at_most": "the smaller of the two numbers",
-    "append": "adds words after the value",
-    "prepend": "adds words before the value",
-    "replace": 'replaces words: replace: "old", "new"',
-    "replace_first": "replaces the first occurrence only",
-    "replace_last": "replaces the last occurrence only",
-    "remove": "removes words",
-    "remove_first": "removes the first occurrence only",
-    "remove_last": "removes the last occurrence only",
-    "capitalize": "makes the first letter a capital and the others lower case",
-    "upcase": "makes every letter a capital",
-    "downcase": "makes every letter lower case",
-    "strip": "removes spaces at both ends",
-    "lstrip": "removes spaces at the start",
-    "rstrip": "removes spaces at the end",
-    "squish": "reduces each run of spaces to one",
-    "strip_newlines": "removes line breaks",
-    "slice": "takes some of the characters: slice: 0, 3",
-    "truncate": "keeps at most this many characters, including the dots: truncate: 20",
-    "truncatewords": "keeps at most this many words: truncatewords: 5",
-    "split": 'splits a value into a list: split: ","',
-    "join": "joins a list into one line",
-    "first": "the first item of a list",
-    "last": "the last item of a list",
-    "reverse": "reverses a list",
-    "sort": "sorts a list, capitals first",
-    "sort_natural": "sorts a list, ignoring capitals",
-    "uniq": "removes duplicates from a list",
-    "compact": "removes missing items from a list",
-    "size": "the number of characters, or of items in a list",
-    "url_encode": "encodes a value for a web address that is written out; the addresses of [links](…) do not need it",
+    "default": N_('replaces a blank value: default: "no fee"'),
+    "date": N_(
+        'formats a complete date: date: "%B %-d, %Y". It accepts 2027-05-28, May 28, 2027 or 28 May 2027, with a time '
+        "such as 14:30 or 2:30 PM if the format prints one"
+    ),
+    "plus": N_("adds a number"),
+    "minus": N_("subtracts a number"),
+    "times": N_("multiplies by a number"),
+    "divided_by": N_("divides by a number; two whole numbers give a whole number, rounded down"),
+    "modulo": N_("the remainder of a division"),
+    "round": N_("rounds to a whole number, halves away from zero; round: 2 shows two decimal places"),
+    "ceil": N_("rounds up to a whole number"),
+    "floor": N_("rounds down to a whole number"),
+    "abs": N_("removes the minus sign"),
+    "at_least": N_("the larger of the two numbers"),
+    "at_most": N_("the smaller of the two numbers"),
+    "append": N_("adds words after the value"),
+    "prepend": N_("adds words before the value"),
+    "replace": N_('replaces words: replace: "old", "new"'),
+    "replace_first": N_("replaces the first occurrence only"),
+    "replace_last": N_("replaces the last occurrence only"),
+    "remove": N_("removes words"),
+    "remove_first": N_("removes the first occurrence only"),
+    "remove_last": N_("removes the last occurrence only"),
+    "capitalize": N_("makes the first letter a capital and the others lower case"),
+    "upcase": N_("makes every letter a capital"),
+    "downcase": N_("makes every letter lower case"),
+    "strip": N_("removes spaces at both ends"),
+    "lstrip": N_("removes spaces at the start"),
+    "rstrip": N_("removes spaces at the end"),
+    "squish": N_("reduces each run of spaces to one"),
+    "strip_newlines": N_("removes line breaks"),
+    "slice": N_("takes some of the characters: slice: 0, 3"),
+    "truncate": N_("keeps at most this many characters, including the dots: truncate: 20"),
+    "truncatewords": N_("keeps at most this many words: truncatewords: 5"),
+    "split": N_('splits a value into a list: split: ","'),
+    "join": N_("joins a list into one line"),
+    "first": N_("the first item of a list"),
+    "last": N_("the last item of a list"),
+    "reverse": N_("reverses a list"),
+    "sort": N_("sorts a list, capitals first"),
+    "sort_natural": N_("sorts a list, ignoring capitals"),
+    "uniq": N_("removes duplicates from a list"),
+    "compact": N_("removes missing items from a list"),
+    "size": N_("the number of characters, or of items in a list"),
+    "url_encode": N_("encodes a value for a web address that is written out; addresses of [links](…) do not need it"),
 }
 """Filters to the help text that the template editor shows."""
 
@@ -78,7 +81,7 @@ def _as_list(value: Any) -> Any:
         return []
     if isinstance(value, list | tuple | range):
         return value
-    raise FilterError(value, 'is not a list. Make it one first, for example with split: ",".')
+    raise FilterError(value, N_('%(value)s is not a list. Make it one first, for example with split: ",".'))
 
 
 def _url_encode(value: Any) -> str:

@@ -8,6 +8,8 @@ import re
 from liquid.exceptions import LiquidSyntaxError
 from liquid.token import Token
 
+from portal.core.translation import gettext as _
+
 MAX_TEMPLATE_CHARACTERS = 50_000
 MAX_TAGS = 1_000
 MAX_TAG_LENGTH = 1_000
@@ -28,17 +30,18 @@ def check_limits(source: str) -> None:
         start = opening.start()
         tags += 1
         if tags > MAX_TAGS:
-            raise _error(f"the template does too much: more than {MAX_TAGS:,} fields and tags", source, start)
+            problem = _("the template does too much: more than %(limit)s fields and tags", limit=MAX_TAGS)
+            raise _error(problem, source, start)
         position, name = _find_tag_end(source, start), _tag_name(source, start)
         depth += (name in _BLOCKS) - (name.startswith("end") and name[3:] in _BLOCKS)
         if depth > MAX_NESTING:
-            raise _error(f"the template does too much: conditions are nested {depth} deep", source, start)
+            problem = _("the template does too much: conditions are nested %(depth)s deep", depth=depth)
+            raise _error(problem, source, start)
         if name in _VERBATIM:
             position = _find_block_end(source, name, position)
     if len(source) > MAX_TEMPLATE_CHARACTERS:
-        raise _error(
-            f"a template may have {MAX_TEMPLATE_CHARACTERS:,} characters at most; this has {len(source):,}", source, 0
-        )
+        limits = {"limit": MAX_TEMPLATE_CHARACTERS, "length": len(source)}
+        raise _error(_("a template may have %(limit)s characters at most; this has %(length)s", **limits), source, 0)
 
 
 def _find_tag_end(source: str, start: int) -> int:
@@ -46,14 +49,24 @@ def _find_tag_end(source: str, start: int) -> int:
     opening, closing = ("{{", "}}") if source[start + 1] == "{" else ("{%", "%}")
     end = source.find(closing, start + 2)
     if end < 0:
-        raise _error(f"“{opening}” is never closed: expected “{closing}”", source, start)
+        problem = _("“%(opening)s” is never closed: expected “%(closing)s”", opening=opening, closing=closing)
+        raise _error(problem, source, start)
     longest = MAX_LIQUID_TAG_LENGTH if _tag_name(source, start) == "liquid" else MAX_TAG_LENGTH
     if end - start > longest:
-        raise _error(
-            f"the text between “{opening}” and “{closing}” is longer than {longest:,} characters", source, start
+        problem = _(
+            "the text between “%(opening)s” and “%(closing)s” is longer than %(limit)s characters",
+            opening=opening,
+            closing=closing,
+            limit=longest,
         )
+        raise _error(problem, source, start)
     if _BLANKS.search(source, start, end):
-        problem = f"there are more than {MAX_CONSECUTIVE_BLANKS} spaces in a row between “{opening}” and “{closing}”"
+        problem = _(
+            "there are more than %(limit)s spaces in a row between “%(opening)s” and “%(closing)s”",
+            limit=MAX_CONSECUTIVE_BLANKS,
+            opening=opening,
+            closing=closing,
+        )
         raise _error(problem, source, start)
     return end + 2
 
@@ -67,7 +80,7 @@ def _find_block_end(source: str, name: str, start: int) -> int:
     """The offset after the closing tag. Linear overall: the first missing one ends the check."""
     closing = re.compile(rf"\{{%-?\s{{0,{MAX_CONSECUTIVE_BLANKS}}}end{name}\b").search(source, start)
     if closing is None:
-        raise _error(f"“{{% end{name} %}}” is missing", source, start)
+        raise _error(_("“{%% end%(tag)s %%}” is missing", tag=name), source, start)
     return _find_tag_end(source, closing.start())
 
 

@@ -11,8 +11,11 @@ from liquid.exceptions import ResourceLimitError
 
 from portal.content.rules.field_values import FieldValue, FilterError
 from portal.core.rules import text_input
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
 
-NUMBER_FORMATS = "1250, 1250.5 or 1,250.00"
+NUMBER_FORMATS = N_("1250, 1250.5 or 1,250.00")
+_NOT_A_NUMBER = N_("%(value)s is not a number. Write it as %(formats)s.")
 _MAX_RESULT = Decimal(10) ** 30
 _QUANTUM = Decimal(1).scaleb(-10)
 _NUMBER = re.compile(r"[+-]?(?:\d{1,20}(?:\.\d{1,10})?|\.\d{1,10})", re.ASCII)
@@ -42,7 +45,7 @@ def _round(value: Any, digits: Any = 0) -> Any:
     if places is None or isinstance(places, _SampleNumber):
         places = Decimal(0)
     if places != _floor(places) or not 0 <= places <= 10:
-        raise FilterError(digits, "is not a number of decimal places. Use a whole number from 0 to 10.")
+        raise FilterError(digits, N_("%(value)s is not a number of decimal places. Use a whole number from 0 to 10."))
     quantum = Decimal(1).scaleb(-int(places))
     rounded = _calculate(lambda a: a.quantize(quantum, ROUND_HALF_UP), value)
     if not places or rounded == "" or isinstance(rounded, _SampleNumber):
@@ -54,7 +57,7 @@ def to_integer(value: Any) -> int:
     """Blank is 0. Raises `FilterError` if the value is not a whole number."""
     number = parse_number(value)
     if number is not None and number != _floor(number):
-        raise FilterError(value, "is not a whole number.")
+        raise FilterError(value, N_("%(value)s is not a whole number."))
     return int(number or 0)
 
 
@@ -78,7 +81,7 @@ def _calculate(rule: Callable[..., Decimal], value: Any, *others: Any) -> Any:
 def _parse_operand(value: Any) -> Decimal:
     number = parse_number(value)
     if number is None:
-        raise FilterError(value, f"is not a number. Write it as {NUMBER_FORMATS}.")
+        raise FilterError(value, _NOT_A_NUMBER, formats=_(NUMBER_FORMATS))
     return number
 
 
@@ -96,7 +99,7 @@ def parse_number(value: Any) -> Decimal | None:
         return _make_sample(Decimal(1), value)
     if _NUMBER.fullmatch(text) or _GROUPED.fullmatch(text):
         return Decimal(text.replace(",", ""))
-    raise FilterError(value, f"is not a number. Write it as {NUMBER_FORMATS}.")
+    raise FilterError(value, _NOT_A_NUMBER, formats=_(NUMBER_FORMATS))
 
 
 def _make_sample(value: Decimal, text: str) -> _SampleNumber:
@@ -113,7 +116,7 @@ def _divide(value: Decimal, other: Decimal) -> Decimal:
 
 def _nonzero(value: Any) -> Any:
     if parse_number(value) == 0:
-        raise FilterError(value, "is zero, and nothing can be divided by zero.")
+        raise FilterError(value, N_("%(value)s is zero, and nothing can be divided by zero."))
     return value
 
 

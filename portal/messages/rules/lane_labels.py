@@ -13,6 +13,16 @@ _LABELS: dict[tuple[str, int], str] = {
     ("email", Lane.URGENT): N_("urgent emails"),
     ("email", Lane.BULK): N_("bulk emails"),
 }
+_TITLES: dict[tuple[str, int], str] = {
+    ("sms", Lane.URGENT): N_("Urgent texts"),
+    ("sms", Lane.BULK): N_("Bulk texts"),
+    ("email", Lane.URGENT): N_("Urgent emails"),
+    ("email", Lane.BULK): N_("Bulk emails"),
+}
+
+
+def lane_title(channel: str, lane: int) -> str:
+    return _(_TITLES[channel, lane])
 
 
 def lane_label(channel: str, lane: int) -> str:

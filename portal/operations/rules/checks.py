@@ -3,27 +3,35 @@
 What could not be checked is unknown, never ok.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 from portal.core.rules.connection_errors import ErrorExplanation
 from portal.core.rules.phone import mask_phone
 from portal.core.rules.process_kinds import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.core.rules.routing import Mode, Switches
-from portal.gateways.rules.provider_codes import code_in_pause_reason, explain_error_code
+from portal.core.translation import N_, join_words, ngettext
+from portal.core.translation import gettext as _
+from portal.gateways.rules.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
 
 Verdict = Literal["failing", "warning", "unknown", "ok"]
 CheckGroup = Literal["Twilio", "Portal", "Mail"]
 CheckAction = Literal["", "set_webhooks", "resume"]
-GROUPS: tuple[CheckGroup, ...] = get_args(CheckGroup)
-_VERDICT_LABELS = {"failing": "failing", "warning": "with a warning", "unknown": "not checked", "ok": "ok"}
-_SEVERITY_ORDER = tuple(_VERDICT_LABELS)
+GROUPS: dict[CheckGroup, str] = {"Twilio": N_("Twilio"), "Portal": N_("Portal"), "Mail": N_("Mail")}
+_VERDICT_COUNTS = {
+    "failing": N_("%(count)s failing"),
+    "warning": N_("%(count)s with a warning"),
+    "unknown": N_("%(count)s not checked"),
+    "ok": N_("%(count)s ok"),
+}
+_SEVERITY_ORDER = tuple(_VERDICT_COUNTS)
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """`action` is the button that the page offers beside the result."""
+    """`name` is English, `reason` and `fix` are translated. `action` is the button that the page offers beside them."""
 
     group: CheckGroup
     name: str
@@ -53,15 +61,15 @@ class CheckSpec:
         return CheckResult(self.group, self.name, "unknown", reason, fix)
 
 
-CREDENTIALS = CheckSpec("Twilio", "Credentials")
-MODE = CheckSpec("Portal", "Mode")
-QUIET_HOURS_CHECK = CheckSpec("Portal", "Quiet hours")
-LANES = CheckSpec("Portal", "Lanes")
-DATABASE = CheckSpec("Portal", "Database")
-QUEUE = CheckSpec("Portal", "Queue")
+CREDENTIALS = CheckSpec("Twilio", N_("Credentials"))
+MODE = CheckSpec("Portal", N_("Mode"))
+QUIET_HOURS_CHECK = CheckSpec("Portal", N_("Quiet hours"))
+LANES = CheckSpec("Portal", N_("Lanes"))
+DATABASE = CheckSpec("Portal", N_("Database"))
+QUEUE = CheckSpec("Portal", N_("Queue"))
 NO_EVICTION = "noeviction"
-WORKER_HEARTBEATS = CheckSpec("Portal", "Workers")
-SCHEDULER_HEARTBEAT = CheckSpec("Portal", "Scheduler")
+WORKER_HEARTBEATS = CheckSpec("Portal", N_("Workers"))
+SCHEDULER_HEARTBEAT = CheckSpec("Portal", N_("Scheduler"))
 
 
 def unknown_results(specs: Iterable[CheckSpec], reason: str) -> list[CheckResult]:
@@ -76,8 +84,8 @@ def group_checks(checks: Sequence[CheckResult]) -> list[tuple[CheckGroup, list[C
 
 def summarize_checks(checks: Sequence[CheckResult]) -> str:
     """“1 failing, 2 with a warning, 14 ok”."""
-    counts = [(sum(check.verdict == verdict for check in checks), label) for verdict, label in _VERDICT_LABELS.items()]
-    return ", ".join(f"{count} {label}" for count, label in counts if count)
+    counts: Counter[str] = Counter(check.verdict for check in checks)
+    return ", ".join(_(label, count=counts[verdict]) for verdict, label in _VERDICT_COUNTS.items() if counts[verdict])
 
 
 def has_failure(checks: Iterable[CheckResult]) -> bool:
@@ -89,17 +97,20 @@ def resume_blocker(checks: Iterable[CheckResult]) -> str | None:
     for check in checks:
         is_unproven = check.name == CREDENTIALS.name and check.verdict == "unknown"
         if check.group == "Twilio" and (check.verdict == "failing" or is_unproven):
-            return f"Sending stays paused. {check.name}: {check.reason} {check.fix}".strip()
+            problem = f"{check.reason} {check.fix}".strip()
+            return _("Sending stays paused. %(check)s: %(problem)s", check=_(check.name), problem=problem)
     return None
 
 
 def merge_sender_checks(results: Sequence[tuple[str, CheckResult]]) -> CheckResult:
     """Merge one check’s results for several sending numbers: the worst verdict, with the reasons of all with it."""
-    worst = min((check for _, check in results), key=_severity)
-    if {check.reason for _, check in results} == {worst.reason}:
+    worst = min((check for _number, check in results), key=_severity)
+    if {check.reason for _number, check in results} == {worst.reason}:
         return worst
     reasons = [
-        check.reason if sender_label(number) in check.reason else f"{sender_label(number)}: {check.reason}"
+        check.reason
+        if sender_label(number) in check.reason
+        else _("%(number)s: %(reason)s", number=sender_label(number), reason=check.reason)
         for number, check in results
         if check.verdict == worst.verdict
     ]
@@ -110,53 +121,84 @@ def check_mode(switches: Switches, simulated: bool, stopped_override: str | None
     """`simulated`: texts go to the simulator. `stopped_override`: an override number that replied STOP."""
     if stopped_override:
         return MODE.failing(
-            f"The override is on, and its number {mask_phone(stopped_override)} replied STOP, so no texts are sent.",
-            "Text START from that phone, or choose another SmsOverrideNumber.",
+            _(
+                "The override is on, and its number %(number)s replied STOP, so no texts are sent.",
+                number=mask_phone(stopped_override),
+            ),
+            _("Text START from that phone, or choose another SmsOverrideNumber."),
         )
     if switches.mode == Mode.OFF:
-        return MODE.warning("Texts are switched off: messages go by email only.", "Turn EnableSmsNotifications on.")
+        return MODE.warning(
+            _("Texts are switched off: messages go by email only."), _("Turn EnableSmsNotifications on.")
+        )
     if switches.test_mode:
-        return MODE.warning("Test mode is on: texts reach no phone.", "Turn EnableSmsTestMode off to send real texts.")
+        return MODE.warning(
+            _("Test mode is on: texts reach no phone."), _("Turn EnableSmsTestMode off to send real texts.")
+        )
     if switches.override_number:
         return MODE.warning(
-            f"The override is on: every text goes to {mask_phone(switches.override_number)} instead.",
-            "Turn EnableSmsOverrideNumber off to text people.",
+            _("The override is on: every text goes to %(number)s.", number=mask_phone(switches.override_number)),
+            _("Turn EnableSmsOverrideNumber off to text people."),
         )
     if not switches.configured:
         return MODE.failing(
-            "The gateway settings are incomplete, so no texts are sent.", "Complete them under Settings."
+            _("The gateway settings are incomplete, so no texts are sent."), _("Complete them under Settings.")
         )
     if simulated:
-        return MODE.warning("Texts go to a simulator, not real phones.", "Unset PORTAL_TWILIO_API_URL to use Twilio.")
-    return MODE.ok("Live: texts reach real phones.")
+        return MODE.warning(
+            _("Texts go to a simulator, not real phones."), _("Unset PORTAL_TWILIO_API_URL to use Twilio.")
+        )
+    return MODE.ok(_("Live: texts reach real phones."))
 
 
 def check_quiet_hours(hours: str, simulated: bool) -> CheckResult:
     """`hours` such as “21:00 to 08:00”; "" if there are none."""
     if hours:
-        return QUIET_HOURS_CHECK.ok(f"From {hours} local time, only urgent texts and replies to requests are sent.")
+        return QUIET_HOURS_CHECK.ok(
+            _("From %(hours)s local time, only urgent texts and replies to requests are sent.", hours=hours)
+        )
     if simulated:
-        return QUIET_HOURS_CHECK.ok("None are set, and no texts reach real phones.")
-    return QUIET_HOURS_CHECK.warning("None are set: texts are sent all night.", "Set PORTAL_QUIET_HOURS=21:00-08:00.")
+        return QUIET_HOURS_CHECK.ok(_("None are set, and no texts reach real phones."))
+    return QUIET_HOURS_CHECK.warning(
+        _("None are set: texts are sent all night."), _("Set PORTAL_QUIET_HOURS=21:00-08:00.")
+    )
 
 
 def check_lanes(paused: Sequence[tuple[str, str]], limited: Sequence[tuple[str, str]] = ()) -> CheckResult:
     """`paused` senders with their reasons, and senders `limited` by a quota with Twilio's error code."""
     limits = [(sender_label(sender), explain_error_code(code)) for sender, code in limited]
-    codes = [*(code_in_pause_reason(reason) for _, reason in paused), *(limit.code for _, limit in limits)]
-    links = " ".join(f"See {explain_error_code(code).docs_url}" for code in dict.fromkeys(filter(None, codes)))
-    reasons = [f"Nothing is sent from {sender_label(sender)}: {reason.rstrip('.')}." for sender, reason in paused]
-    reasons += [f"{label} waits: {limit.sentence} (code {limit.code})" for label, limit in limits]
+    codes = [*(code_in_pause_reason(reason) for _sender, reason in paused), *(limit.code for _sender, limit in limits)]
+    urls = [explain_error_code(code).docs_url for code in dict.fromkeys(filter(None, codes))]
+    links = " ".join(_("See %(url)s", url=url) for url in urls)
+    reasons = [
+        _("Nothing is sent from %(sender)s: %(reason)s.", sender=sender_label(sender), reason=_(reason).rstrip("."))
+        for sender, reason in paused
+    ]
+    reasons += [_("%(sender)s waits: %(problem)s", sender=label, problem=with_code(limit)) for label, limit in limits]
     if paused:
-        fix = f"Fix the failing Twilio checks, then resume sending. {links}".strip()
+        fix = f"{_('Fix the failing Twilio checks, then resume sending.')} {links}".strip()
         return LANES.failing(" ".join(reasons), fix, "resume")
     if limited:
-        return LANES.warning(" ".join(reasons), f"Sending resumes automatically, and no text is lost. {links}")
-    return LANES.ok("No lane is paused.")
+        waits = _("Sending resumes automatically, and no text is lost.")
+        return LANES.warning(" ".join(reasons), f"{waits} {links}")
+    return LANES.ok(_("No lane is paused."))
 
 
 def sender_label(sender: str) -> str:
-    return mask_phone(sender) if sender.startswith("+") else "the messaging service" if sender[:2] == "MG" else sender
+    if sender.startswith("+"):
+        return mask_phone(sender)
+    return _("the messaging service") if sender.startswith("MG") else sender
+
+
+def with_code(code: ProviderCode, remedy: str = "") -> str:
+    problem = f"{code.sentence} {remedy}".strip()
+    return _("%(problem)s (code %(code)s)", problem=problem, code=code.code)
+
+
+def rate_label(rate: float) -> str:
+    """“1 segment/s”, “2.5 segments/s”."""
+    plural_of = int(rate) if rate == int(rate) else 2
+    return ngettext("%(rate)s segment/s", "%(rate)s segments/s", plural_of, rate=f"{rate:g}")
 
 
 def check_database(revisions: Iterable[str], heads: Iterable[str], missing_limits: Sequence[str] = ()) -> CheckResult:
@@ -166,43 +208,51 @@ def check_database(revisions: Iterable[str], heads: Iterable[str], missing_limit
     """
     if missing_limits:
         return DATABASE.failing(
-            f"It answers, but {' and '.join(missing_limits)} did not take effect, so a query may wait forever.",
-            "Connect PORTAL_DATABASE_URL to PostgreSQL itself, or to a pooler with pool_mode = session.",
+            _(
+                "It answers, but %(limits)s did not take effect, so a query may wait forever.",
+                limits=join_words(missing_limits),
+            ),
+            _("Connect PORTAL_DATABASE_URL to PostgreSQL itself, or to a pooler with pool_mode = session."),
         )
     if set(revisions) == set(heads):
-        return DATABASE.ok("It answers, and its tables are up to date.")
-    return DATABASE.failing("It answers, but its tables are of another version.", "Run: portal db upgrade")
+        return DATABASE.ok(_("It answers, and its tables are up to date."))
+    return DATABASE.failing(_("It answers, but its tables are of another version."), _("Run: portal db upgrade"))
 
 
 def check_queue(error: ErrorExplanation | None, policy: str = NO_EVICTION) -> CheckResult:
     """`policy` is what Redis does when its memory is full."""
     if error is not None:
-        return QUEUE.failing(f"{error.reason} Sends continue: workers poll the database themselves.", error.fix)
+        effect = _("Sends continue: workers poll the database themselves.")
+        return QUEUE.failing(f"{_(error.reason)} {effect}", _(error.fix))
     if policy != NO_EVICTION:
         return QUEUE.warning(
-            f"Redis accepts work, but maxmemory-policy {policy} drops queued work when memory is full. Sends would "
-            "then start some seconds later.",
-            f"Set maxmemory-policy {NO_EVICTION} in Redis.",
+            _(
+                "Redis accepts work, but %(setting)s drops queued work when memory is full. Sends would then start "
+                "some seconds later.",
+                setting=f"maxmemory-policy {policy}",
+            ),
+            _("Set %(setting)s in Redis.", setting=f"maxmemory-policy {NO_EVICTION}"),
         )
-    return QUEUE.ok("Redis accepts work.")
+    return QUEUE.ok(_("Redis accepts work."))
 
 
 def check_heartbeats(missing_kinds: Iterable[str]) -> list[CheckResult]:
     """`missing_kinds` of processes had no heartbeat for a minute."""
     missing = set(missing_kinds)
     workers = [kind for kind in WORKER_QUEUE_LABELS if kind in missing]
-    worker_check = WORKER_HEARTBEATS.ok("Every queue has a worker with a heartbeat in the last minute.")
+    worker_check = WORKER_HEARTBEATS.ok(_("Every queue has a worker with a heartbeat in the last minute."))
     if workers:
-        labels = " and ".join(WORKER_QUEUE_LABELS[kind] for kind in workers)
+        labels = join_words([_(WORKER_QUEUE_LABELS[kind]) for kind in workers])
         commands = ", ".join(kind.replace("worker:", "portal worker ") for kind in workers)
         worker_check = WORKER_HEARTBEATS.failing(
-            f"No worker for {labels} had a heartbeat in the last minute.",
-            f"Start: {commands}. If portal up is running, check its output.",
+            _("No worker for %(queues)s had a heartbeat in the last minute.", queues=labels),
+            _("Start: %(commands)s. If portal up is running, check its output.", commands=commands),
         )
-    scheduler_check = SCHEDULER_HEARTBEAT.ok("It had a heartbeat in the last minute.")
+    scheduler_check = SCHEDULER_HEARTBEAT.ok(_("It had a heartbeat in the last minute."))
     if SCHEDULER in missing:
         scheduler_check = SCHEDULER_HEARTBEAT.failing(
-            "It had no heartbeat in the last minute, so interrupted work is not picked up.", "Start: portal scheduler"
+            _("It had no heartbeat in the last minute, so interrupted work is not picked up."),
+            _("Start: portal scheduler"),
         )
     return [worker_check, scheduler_check]
 

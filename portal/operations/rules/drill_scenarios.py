@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from portal.core.translation import N_
+
 
 @dataclass(frozen=True)
 class Drill:
@@ -21,37 +23,39 @@ _LOST_RESPONSE = {"kind": "timeout_after", "seconds": 120, "count": 1, "call": "
 _DRILLS = [
     Drill(
         "burst",
-        "Twilio is busy (429)",
-        "Twilio answers three times that it is busy. The text waits and is then sent once.",
+        N_("Twilio is busy (429)"),
+        N_("Twilio answers three times that it is busy. The text waits and is then sent once."),
         20,
         rules=({"kind": "429", "retry_after": 1, "count": 3, "call": "create"},),
     ),
     Drill(
         "timeout",
-        "The response is lost",
-        "Twilio accepts the text, but its response never arrives. The portal searches Twilio's list before it acts.",
+        N_("The response is lost"),
+        N_(
+            "Twilio accepts the text, but its response never arrives. The portal searches Twilio's list before it acts."
+        ),
         45,
         rules=(_LOST_RESPONSE,),
         receipts={"drop": 1},
     ),
     Drill(
         "lost",
-        "The receipts are lost",
-        "No receipt arrives. The portal asks Twilio for the status of the text.",
+        N_("The receipts are lost"),
+        N_("No receipt arrives. The portal asks Twilio for the status of the text."),
         30,
         receipts={"drop": 1},
     ),
     Drill(
         "twice",
-        "Every receipt arrives twice and out of order",
-        "Repeated and late receipts do not change a final state.",
+        N_("Every receipt arrives twice and out of order"),
+        N_("Repeated and late receipts do not change a final state."),
         15,
         receipts={"duplicate": 1, "reorder": True},
     ),
     Drill(
         "killed",
-        "The worker is killed",
-        "The worker dies while it sends the text. Another worker finds out what became of it.",
+        N_("The worker is killed"),
+        N_("The worker dies while it sends the text. Another worker finds out what became of it."),
         100,
         rules=(_LOST_RESPONSE,),
         receipts={"delay_ms": 15_000},

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from portal.core.translation import N_, ngettext
+from portal.core.translation import gettext as _
 from portal.gateways.rules.webhook_signature import URL_FRAGMENTS, WebhookCall, matches_signature
 from portal.operations.rules.checks import CheckResult
 from portal.operations.rules.public_url_checks import ROUND_TRIP, display_url
@@ -21,12 +23,12 @@ _ORIGINAL_URL_HEADERS = ("X-Original-URI", "X-Original-URL", "X-Rewrite-URL")
 PROXY_URL_HEADERS = ("Host", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", *_ORIGINAL_URL_HEADERS)
 """Headers that hint at the URL that was called. Anybody can forge them, so they prove nothing by themselves."""
 _MAX_HOST_LENGTH = 253
-_ENDPOINT_LABELS = {
-    "inbound": "START, STOP and other texts from handsets",
-    "status": "Receipts",
-    "unknown_webhook": "Calls to a webhook that the portal does not have",
+_ENDPOINT_REFUSALS = {
+    "inbound": N_("START, STOP and other texts from phones are refused: %(reason)s."),
+    "status": N_("Receipts are refused: %(reason)s."),
+    "unknown_webhook": N_("Calls to a webhook that the portal does not have are refused: %(reason)s."),
 }
-_UNRELATED_CALLS_FIX = "If texts and receipts arrive, a stranger is trying the webhooks, and no action is needed."
+_UNRELATED_CALLS_FIX = N_("If texts and receipts arrive, a stranger is trying the webhooks, and no action is needed.")
 
 
 class RejectionCause(StrEnum):
@@ -42,30 +44,34 @@ class RejectionCause(StrEnum):
 
 _CAUSE_TEXTS = {
     RejectionCause.NO_TOKEN: (
-        "no AuthToken is set, and Twilio signs with it, never with an API key",
-        "Add AuthToken to SmsGatewayAuthentication.",
+        N_("no AuthToken is set, and Twilio signs with it, never with an API key"),
+        N_("Add AuthToken to SmsGatewayAuthentication."),
     ),
     RejectionCause.UNSIGNED: (
-        "the signature is missing: a proxy removes the header X-Twilio-Signature, or the caller is not Twilio",
-        "Let the proxy pass on every header.",
+        N_("the signature is missing: a proxy removes the header X-Twilio-Signature, or the caller is not Twilio"),
+        N_("Let the proxy pass on every header."),
     ),
     RejectionCause.ADDRESS: (
-        "Twilio called {detail}, which does not match PORTAL_PUBLIC_URL",
-        "Set PORTAL_PUBLIC_URL to the address that Twilio calls, or set ours at Twilio: portal doctor --set-webhooks",
+        N_("Twilio called %(url)s, which does not match PORTAL_PUBLIC_URL"),
+        N_("Set PORTAL_PUBLIC_URL to the address that Twilio calls, or set ours there: portal doctor --set-webhooks"),
     ),
     RejectionCause.SHARED_KEY: (
-        "Twilio signs with a shared key, but the portal checks only with the account's AuthToken",
-        "In Twilio's webhook settings, remove the shared key from the rule for the portal's addresses.",
+        N_("Twilio signs with a shared key, but the portal checks only with the account's AuthToken"),
+        N_("In Twilio's webhook settings, remove the shared key from the rule for the portal's addresses."),
     ),
     RejectionCause.OTHER_ACCOUNT: (
-        "they are signed by another Twilio account than the one in SmsGatewayAuthentication, such as a subaccount",
-        "Set the credentials of the account that owns the sending number.",
+        N_("they are signed by another Twilio account than the one in SmsGatewayAuthentication, such as a subaccount"),
+        N_("Set the credentials of the account that owns the sending number."),
     ),
     RejectionCause.TOKEN: (
-        "the AuthToken is not the one that Twilio signs with, because it was rotated or the secondary one promoted, or "
-        "a proxy changes the call",
-        "Copy the primary Auth Token from Twilio's console into AuthToken of SmsGatewayAuthentication. While Twilio "
-        "changes tokens, keep the old one as PreviousAuthToken.",
+        N_(
+            "the AuthToken is not the one that Twilio signs with, because it was rotated or the secondary promoted, "
+            "or a proxy changes the call"
+        ),
+        N_(
+            "Copy the primary Auth Token from Twilio's console into AuthToken of SmsGatewayAuthentication. While "
+            "Twilio changes tokens, keep the old one as PreviousAuthToken."
+        ),
     ),
 }
 
@@ -106,13 +112,13 @@ class RejectedCalls:
 
     @property
     def message(self) -> str:
-        reason = _CAUSE_TEXTS[self.rejection.cause][0].format(detail=self.rejection.detail)
-        calls = "1 call" if self.call_count == 1 else f"{self.call_count:,} calls"
-        return f"{_ENDPOINT_LABELS[self.endpoint]} are refused, {calls} so far: {reason}."
+        reason = _(_CAUSE_TEXTS[self.rejection.cause][0], url=self.rejection.detail)
+        calls = ngettext("%(num)s call so far.", "%(num)s calls so far.", self.call_count)
+        return f"{_(_ENDPOINT_REFUSALS[self.endpoint], reason=reason)} {calls}"
 
     @property
     def fix(self) -> str:
-        return _CAUSE_TEXTS[self.rejection.cause][1]
+        return _(_CAUSE_TEXTS[self.rejection.cause][1])
 
 
 def identifies_us(params: Mapping[str, str], account_sid: str, senders: Iterable[str]) -> bool:
@@ -167,8 +173,8 @@ def check_signatures(rejected: Sequence[RejectedCalls], round_trip: CheckResult,
     reasons = [calls.message for calls in ours or foreign]
     fixes = [calls.fix for calls in ours]
     if not ours:
-        reasons.append("They name neither our account nor a number of ours.")
-        fixes.append(_UNRELATED_CALLS_FIX)
+        reasons.append(_("They name neither our account nor a number of ours."))
+        fixes.append(_(_UNRELATED_CALLS_FIX))
     has_failed = round_trip.verdict == "failing"
     if has_failed:
         reasons.insert(0, round_trip.reason)

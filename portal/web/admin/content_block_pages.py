@@ -13,6 +13,8 @@ from portal.content.rules.content_block_checks import BLOCK_FIELDS, BLOCKS, Cont
 from portal.content.tables.content_versions import ContentVersion, block_versions, current_block_versions
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
+from portal.core.translation import gettext as _
+from portal.core.translation import lazy_gettext
 from portal.web.access import allow
 from portal.web.base_form import PortalForm
 from portal.web.layout import is_sms_visible
@@ -28,7 +30,7 @@ class RestoreForm(PortalForm):
 
 
 class ContentBlockForm(RestoreForm):
-    text = TextAreaField("Content")
+    text = TextAreaField(lazy_gettext("Content"))
 
 
 @pages.get("")
@@ -95,9 +97,10 @@ def restore(key: str, number: int) -> ResponseReturnValue:
     try:
         new_number = content_blocks.save_block(key, text, current_user.id, now_ms(), base_version, number)
     except VersionConflict as error:
-        return _version_page(key, number, f"{error.message} Check it below, then try again.")
+        return _version_page(key, number, _("%(problem)s Check it below, then try again.", problem=error.message))
     except InvalidInput as error:
-        return _version_page(key, number, f"This content is no longer valid. {error.message}")
+        problem = _("This content is no longer valid. %(problem)s", problem=error.message)
+        return _version_page(key, number, problem)
     return _saved(key, new_number, base_version)
 
 
@@ -154,6 +157,7 @@ def _version_page(key: str, number: int, problem: str = "") -> ResponseReturnVal
 
 def _saved(key: str, number: int, base_version: int) -> ResponseReturnValue:
     """Saving the current text adds no version."""
-    unchanged = "This content is already in use, so nothing was changed."
-    flash(unchanged if number == base_version else f"Version {number:,} is saved and in use.", "info")
+    unchanged = _("This content is already in use, so nothing was changed.")
+    saved = _("Version %(number)s is saved and in use.", number=number)
+    flash(unchanged if number == base_version else saved, "info")
     return redirect(url_for("admin_content.edit", key=key), 303)

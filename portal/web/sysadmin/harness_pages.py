@@ -6,6 +6,7 @@ from flask_security import current_user
 
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
+from portal.core.translation import gettext as _
 from portal.operations import diagnostics
 from portal.operations.diagnostics import DiagnosticsReport
 from portal.operations.rules.checks import group_checks, summarize_checks
@@ -51,7 +52,7 @@ def set_webhooks() -> ResponseReturnValue:
 @allow("sysadmin")
 def resume() -> ResponseReturnValue:
     report, blocker = diagnostics.resume_sending(now_ms, current_user.id)
-    return _render_report(report, "Twilio’s checks passed. Sending has resumed.", blocker or "")
+    return _render_report(report, _("Twilio’s checks passed. Sending resumed."), blocker or "")
 
 
 def _render_report(report: DiagnosticsReport, message: str = "", error: str = "") -> ResponseReturnValue:

@@ -28,10 +28,11 @@ _RECENT_LIMIT = 10
 
 
 @pages.app_context_processor
-def _template_context() -> dict[str, Callable[[], Any]]:
+def _template_context() -> dict[str, Callable[..., Any]]:
     return {
         "test_form": lambda: _default_form(test_messages.test_blocker()),
         "recent_tests": _recent_texts,
+        "test_subject": drills.display_subject,
         "magic_numbers": lambda: RECIPIENT_NUMBERS if current_gateway().switches.test_mode else {},
         "available_drills": lambda: list(DRILLS.values()) if drills.is_available() else [],
     }
@@ -94,6 +95,7 @@ def _track(communication: Communication) -> dict[str, Any]:
     communication = db.session.get_one(Communication, communication_id)
     return {
         "communication": communication,
+        "subject": drills.display_subject(communication),
         "steps": test_messages.delivery_steps(communication),
         "traces": test_messages.api_traces(communication),
         "outcome": outcome,

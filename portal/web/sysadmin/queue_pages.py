@@ -8,6 +8,7 @@ from flask_security import current_user
 
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
+from portal.core.translation import gettext as _
 from portal.delivery import mail_server_status
 from portal.messages import lane_control
 from portal.messages.rules.lane_labels import LANE_NAMES, lane_label
@@ -51,45 +52,51 @@ def retry_url(job_id: str) -> str:
 @pages.post("/jobs/<job_id>/retry")
 @allow("sysadmin")
 def retry(job_id: str) -> ResponseReturnValue:
-    return _run_and_redirect(lambda: retry_job(job_id, current_user.id, now_ms()), "The job is started again.", "jobs")
+    message = _("The job is started again.")
+    return _run_and_redirect(lambda: retry_job(job_id, current_user.id, now_ms()), message, "jobs")
 
 
 @pages.post("/everything/<any(pause, resume):verb>")
 @allow("sysadmin")
 def control_everything(verb: str) -> ResponseReturnValue:
-    control = lane_control.pause_all_lanes if verb == "pause" else lane_control.resume_all_lanes
-    return _run_and_redirect(lambda: control(current_user.id, now_ms()), f"All lanes are {verb}d.")
+    pauses = verb == "pause"
+    control = lane_control.pause_all_lanes if pauses else lane_control.resume_all_lanes
+    message = _("Everything is paused.") if pauses else _("Everything is resumed.")
+    return _run_and_redirect(lambda: control(current_user.id, now_ms()), message)
 
 
 @pages.post("/lanes/<any(sms, email):channel>/<any(urgent, bulk):name>/<any(pause, resume):verb>")
 @allow("sysadmin")
 def control_lane(channel: str, name: str, verb: str) -> ResponseReturnValue:
-    lane = _LANES_BY_NAME[name]
-    control = lane_control.pause_lane if verb == "pause" else lane_control.resume_lane
-    message = f"The lane of {lane_label(channel, lane)} is {verb}d."
+    lane, pauses = _LANES_BY_NAME[name], verb == "pause"
+    control, label = lane_control.pause_lane if pauses else lane_control.resume_lane, lane_label(channel, lane)
+    resumed = _("The lane of %(lane)s is resumed.", lane=label)
+    message = _("The lane of %(lane)s is paused.", lane=label) if pauses else resumed
     return _run_and_redirect(lambda: control(channel, lane, current_user.id, now_ms()), message)
 
 
 @pages.post("/sends/<id:send_id>/<any(pause, resume):verb>")
 @allow("sysadmin")
 def control_send(send_id: int, verb: str) -> ResponseReturnValue:
-    control = send_control.pause_send if verb == "pause" else send_control.resume_send
-    return _run_and_redirect(lambda: control(send_id, current_user.id, now_ms()), f"The send is {verb}d.", "sends")
+    pauses = verb == "pause"
+    control = send_control.pause_send if pauses else send_control.resume_send
+    message = _("The send is paused.") if pauses else _("The send is resumed.")
+    return _run_and_redirect(lambda: control(send_id, current_user.id, now_ms()), message, "sends")
 
 
 @pages.post("/senders/resume")
 @allow("sysadmin")
 def resume_sending() -> ResponseReturnValue:
     """Resumes only if no Twilio check of the diagnostics fails."""
-    _, blocker = diagnostics.resume_sending(now_ms, current_user.id)
-    flash(blocker or "Twilio’s checks passed. Sending has resumed.", "error" if blocker else "info")
+    _report, blocker = diagnostics.resume_sending(now_ms, current_user.id)
+    flash(blocker or _("Twilio’s checks passed. Sending resumed."), "error" if blocker else "info")
     return _redirect_to_section("senders")
 
 
 @pages.post("/mail/try")
 @allow("sysadmin")
 def retry_email() -> ResponseReturnValue:
-    message = "One email is being tried now. If the server accepts it, the others follow."
+    message = _("One email is being tried now. If the server accepts it, the others follow.")
     return _run_and_redirect(lambda: mail_server_status.retry_mail_server_now(now_ms()), message, "mail")
 
 

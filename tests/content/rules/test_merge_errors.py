@@ -69,8 +69,8 @@ def test_sentences_name_no_placeholder_or_word_of_the_parser() -> None:
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
-        ("Exam-Date", "Write data.exam_date: names have lower-case letters, digits and underscores, and start with"),
-        ("über", "Write data.uber: names have lower-case"),
+        ("Exam-Date", "Write data.exam_date: names have lowercase letters, digits and underscores, and start with"),
+        ("über", "Write data.uber: names have lowercase"),
         ("a" * 41, "Names have 40 characters at most."),
     ],
 )

@@ -38,7 +38,7 @@ def test_wrong_addresses_at_twilio_are_found_and_corrected(
     )
     checks = run_checks_by_name()
     assert (checks["Inbound address"].verdict, checks["Status address"].verdict) == ("failing", "warning")
-    assert "https://demo.twilio.com/reply, so" in checks["Inbound address"].reason
+    assert "https://demo.twilio.com/reply. START" in checks["Inbound address"].reason
     assert diagnostics.set_webhooks() == "Both addresses are set at Twilio."
     checks = run_checks_by_name()
     assert (checks["Inbound address"].verdict, checks["Status address"].verdict) == ("ok", "ok")

@@ -332,11 +332,11 @@ def test_configured_number_type_is_compared_with_the_real_one() -> None:
 @pytest.mark.parametrize(
     ("rate", "real", "verdict", "message"),
     [
-        (1.0, "long_code", "ok", "1 segment a second"),
+        (1.0, "long_code", "ok", "The rate is 1 segment/s; a long code may send 1 segment/s."),
         (0.5, "long_code", "ok", "0.5 segments"),
         (25.0, "long_code", "warning", "10DLC"),
-        (3.0, "toll_free", "ok", "may send 3"),
-        (4.0, "toll_free", "warning", "may send 3"),
+        (3.0, "toll_free", "ok", "may send 3 segments/s."),
+        (4.0, "toll_free", "warning", "may send only 3 segments/s."),
         (100.0, "short_code", "ok", "may send 100"),
         (101.0, "short_code", "warning", "Lower SegmentsPerSecond"),
     ],
@@ -354,7 +354,7 @@ def test_rate_is_compared_with_that_of_the_number_type(rate: float, real: str, v
         ("long_code", set(), "", "warning", "HELP and STOP"),
         ("toll_free", {"STOP", "HELP"}, "", "ok", "not YES"),
         ("short_code", set(), "", "ok", "the portal does"),
-        ("short_code", {"STOP", "HELP"}, "", "failing", "nobody would"),
+        ("short_code", {"STOP", "HELP"}, "", "failing", "so nobody does"),
         ("short_code", {"STOP"}, SERVICE, "unknown", "Opt-out management"),
     ],
 )
@@ -372,7 +372,7 @@ def test_exactly_one_side_answers_stop_and_help(
         (OURS + "#rc=3&rp=all", "post", False, "ok", ""),
         (OURS, "GET", False, "failing", "with GET"),
         ("", "POST", False, "failing", "None is set"),
-        ("https://demo.twilio.com/reply?secret=1", "POST", False, "failing", "It is https://demo.twilio.com/reply, so"),
+        ("https://demo.twilio.com/reply?secret=1", "POST", False, "failing", "It is https://demo.twilio.com/reply. START"),
         (OURS + "/", "POST", False, "failing", "START and STOP"),
         (OURS, "POST", True, "failing", "application"),
     ],

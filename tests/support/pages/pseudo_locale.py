@@ -25,6 +25,8 @@ _ATTRIBUTES = ("title", "aria-label", "placeholder", "alt", "data-label")
 _ALLOWED = re.compile(
     r"https?://\S+"
     r"|[\w.+•-]+@[\w.-]+"
+    r"|\b[a-z][\w-]*(?:\.[\w-]+)+\b"  # hosts, settings of a template
+    r"|\bportal (?:worker|scheduler)(?: \w+)?\b"  # commands
     r"|\{\{.*?\}\}|\{%.*?%\}"  # merge fields
     r"|\b[A-Z]\w+/[A-Z]\w+(?:/\w+)?\b|\b(?:New_York|EST|EDT|UTC)\b"  # time zones
     r"|\b[A-Z]{1,2}-\d+\b"  # accounts

@@ -165,7 +165,7 @@ def test_preview_shows_size_and_missing_points(admin: WebClient, sms_enabled: No
     assert "Board of Examples: it&#39;s on ê. [x] Reply STOP to end." in page
     assert "<kbd>’</kbd> as <kbd>&#39;</kbd>." in page
     assert "characters (UCS-2): 1 segment." in page
-    assert "<kbd>ê</kbd> makes the text UCS-2" in page
+    assert "This character makes the text UCS-2: <kbd>ê</kbd>." in page
     assert re.findall("Missing: ([^<]*)<", page) == ["purpose", "frequency", "data rates may apply", "HELP"]
     assert "(30545)" in page
 
@@ -204,7 +204,7 @@ def test_older_version_is_restored(web_app: Flask, admin: WebClient, sms_enabled
     save(admin, WELCOME_TEXT, "Two", 1)
     assert admin.post(f"{URL}/{WELCOME_TEXT}/versions/1/restore", base_version="2").status_code == 303
     assert stored_texts(web_app, WELCOME_TEXT) == ["One", "Two", "One"]
-    assert "restored from version 1" in page_text(admin.get(f"{URL}/{WELCOME_TEXT}").text)
+    assert "Restored from version 1." in page_text(admin.get(f"{URL}/{WELCOME_TEXT}").text)
 
 
 def test_changed_block_can_be_reset_to_its_default(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:
@@ -215,7 +215,7 @@ def test_changed_block_can_be_reset_to_its_default(web_app: Flask, admin: WebCli
     assert stored_texts(web_app, WELCOME_TEXT) == [BLOCKS[WELCOME_TEXT].default, "One"]
     page = admin.get(f"{URL}/{WELCOME_TEXT}").text
     assert "Reset to the default" not in page
-    assert "restored from the default" in page_text(page)
+    assert "Restored from the default." in page_text(page)
 
 
 def test_conflicting_restore_is_rejected(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:

@@ -163,7 +163,7 @@ def test_button_resumes_sending_once_the_twilio_checks_pass(
     sysadmin.post(f"{PAGE}/webhooks")
     resumed = sysadmin.post(f"{PAGE}/resume")
     assert resumed.status_code == 200
-    assert "Sending has resumed" in resumed.text
+    assert "Sending resumed" in resumed.text
     assert "Resume sending" not in resumed.text
     with web_app.app_context():
         assert paused_senders() == []

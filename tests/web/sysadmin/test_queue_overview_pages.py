@@ -176,7 +176,7 @@ def test_number_is_resumed_only_if_twilio_checks_pass(
     assert audit_entries(web_app) == []
     monkeypatch.setattr("portal.operations.diagnostics.resume_blocker", lambda _checks: None)
     sysadmin.post(f"{QUEUES_PATH}/senders/resume")
-    assert "Sending has resumed" in sysadmin.get(QUEUES_PATH).text
+    assert "Sending resumed" in sysadmin.get(QUEUES_PATH).text
     assert audit_entries(web_app) == [("sender_resumed", "the sending number")]
 
 

@@ -53,14 +53,8 @@ def sends_page_text(app: Flask, admin: WebClient) -> str:
 @pytest.mark.parametrize(
     ("path", "form", "token", "headers", "expected"),
     [
-        (
-            STATUS,
-            RECEIPT,
-            "the secondary token",
-            {},
-            "Receipts are refused, 1 call so far: the AuthToken is not the one",
-        ),
-        (INBOUND, STOP, "a rotated token", {}, "START, STOP and other texts from handsets are refused, 1 call so far"),
+        (STATUS, RECEIPT, "the secondary token", {}, "Receipts are refused: the AuthToken is not the one"),
+        (INBOUND, STOP, "a rotated token", {}, "START, STOP and other texts from phones are refused: the AuthToken"),
         (STATUS, RECEIPT, "a shared key", SHARED, "Twilio signs with a shared key"),
         (INBOUND, {**STOP, "AccountSid": "AC9"}, "a subaccount's", {}, "signed by another Twilio account"),
         (STATUS, RECEIPT, "", {"X-Twilio-Signature": ""}, "the signature is missing"),
@@ -82,6 +76,7 @@ def test_administrators_see_rejected_webhooks_on_every_page(
     assert post(web_app, path, form, token, **headers) == 403
     assert "Webhooks refused" in sends_page_text(web_app, admin)
     assert expected in sends_page_text(web_app, admin)
+    assert "1 call so far." in sends_page_text(web_app, admin)
     assert "Webhooks refused" not in visible_text(number_owner.get("/MyAccount/CommunicationsHistory").text)
     metrics = sysadmin.get("/metrics").text
     assert "portal_webhooks_rejection_active 1.0" in metrics
@@ -121,7 +116,8 @@ def test_forged_calls_appear_in_diagnostics_only(
         assert post(web_app, STATUS, form, "a guess") == 403
     assert "Webhooks refused" not in sends_page_text(web_app, admin)
     diagnostics = visible_text(sysadmin.post("/SysAdmin/SmsNotificationsTestHarness/doctor").text)
-    assert "Receipts are refused, 3 calls so far" in diagnostics
+    assert "Receipts are refused: the AuthToken is not the one" in diagnostics
+    assert "3 calls so far." in diagnostics
     metric = 'portal_webhooks_rejected_total{cause="token",names_us="no",webhook="status"} 3.0'
     assert metric in sysadmin.get("/metrics").text
 
