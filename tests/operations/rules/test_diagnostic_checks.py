@@ -372,7 +372,7 @@ def test_exactly_one_side_answers_stop_and_help(
         (OURS + "#rc=3&rp=all", "post", False, "ok", ""),
         (OURS, "GET", False, "failing", "with GET"),
         ("", "POST", False, "failing", "None is set"),
-        ("https://demo.twilio.com/reply?secret=1", "POST", False, "failing", "It is https://demo.twilio.com/reply. START"),
+        ("https://demo.twilio.com/reply?secret=1", "POST", False, "failing", "It is https://demo.twilio.com/reply. S"),
         (OURS + "/", "POST", False, "failing", "START and STOP"),
         (OURS, "POST", True, "failing", "application"),
     ],
