@@ -29,23 +29,16 @@ def init_app(app: Flask) -> None:
         "masked_phone": phone.mask_phone,
         "body_html": body_html,
         "reason_label": reason_label,
-        "count_noun": count_noun,
         "html_attributes": html_attributes,
         "initials": initials,
         "send_subject": send_subject,
     }
-    app.jinja_env.tests["plural"] = lambda count: count != 1
 
 
 def initials(name: str) -> str:
     """“RE” for Robin Ellery."""
     words = name.split()
     return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
-
-
-def count_noun(count: int, one: str, many: str = "") -> str:
-    """“1 text”, “25 texts”, “1,204 people”."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def international_phone(value: str) -> str:

@@ -5,7 +5,6 @@ from flask import Flask
 from jinja2 import UndefinedError
 
 from portal.accounts.tables.accounts import Account
-from portal.web.template_filters import count_noun
 from portal.web.time_display import format_relative_time, locale_of
 
 NEW_YORK, US = ZoneInfo("America/New_York"), locale_of("en", "US")
@@ -45,11 +44,6 @@ def test_today_follows_the_readers_time_zone() -> None:
 )
 def test_dates_follow_the_locale_of_the_region(region: str, label: str) -> None:
     assert format_relative_time(NOW - 3 * DAY, NOW, NEW_YORK, locale_of("en", region)) == label
-
-
-def test_counts_have_separators_and_nouns() -> None:
-    assert count_noun(1, "text") == "1 text"
-    assert count_noun(1_204, "person gets", "people get") == "1,204 people get"
 
 
 def test_template_that_names_a_missing_attribute_fails(web_app: Flask) -> None:

@@ -18,9 +18,9 @@ from playwright.sync_api import Browser, CDPSession, Page
 from portal.consent import background_imports
 from portal.consent.tables.import_tasks import ImportTaskKind
 from portal.core.actor import SHELL_ACTOR
+from tests.support.pages.page_walk import addresses
 from tests.support.servers import ROOT
 from tests.support.web_client import NOW_MS, WebClient
-from tests.web.test_html_validity import addresses
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 WIDTHS = (320, 390, 640, 768, 1280, 1920)
