@@ -1,12 +1,13 @@
-"""INSERT … ON CONFLICT: the same syntax on SQLite and PostgreSQL, but separate constructs in SQLAlchemy."""
+"""Statements that SQLite and PostgreSQL, or their constructs in SQLAlchemy, spell differently."""
 
+import json
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, Update, text
+from sqlalchemy import ARRAY, ColumnElement, CursorResult, Table, Text, Update, any_, bindparam, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 
 from portal.core.extensions import db
 
@@ -76,3 +77,11 @@ def updated_count_many(query: Update, rows: Sequence[dict[str, Any]]) -> int:
     if not rows:
         return 0
     return cast(CursorResult[Any], db.session.connection().execute(query, list(rows))).rowcount
+
+
+def in_list(column: InstrumentedAttribute[Any], values: Sequence[str]) -> ColumnElement[bool]:
+    """`column IN (…)` for lists of any length: one parameter, because databases limit their count. For text columns."""
+    if db.session.get_bind().dialect.name == "sqlite":
+        rows: Any = func.json_each(json.dumps(list(values))).table_valued("value")
+        return column.in_(select(rows.c.value))
+    return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))

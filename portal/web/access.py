@@ -10,8 +10,7 @@ from flask_security import current_user
 
 from portal.accounts.rules.account_csv import ROLES
 from portal.web.public_url import is_own_origin
-from portal.web.redirect_targets import safe_redirect_target
-from portal.web.request_input import is_htmx_request
+from portal.web.request_input import is_htmx_request, safe_redirect_target
 
 View = TypeVar("View", bound=Callable[..., Any])
 PUBLIC, NOBODY = "public", "nobody"

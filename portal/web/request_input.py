@@ -1,7 +1,8 @@
-"""Read ids and text from requests, cleaned for the database."""
+"""Read ids, text and redirect targets from requests, cleaned."""
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, request
 from werkzeug.routing import BaseConverter
@@ -9,6 +10,7 @@ from werkzeug.routing import BaseConverter
 from portal.core.rules import text_input
 
 _ID = re.compile(r"^[1-9][0-9]{0,17}$")
+_UNSAFE_TARGET = re.compile(r"[\x00-\x20\\\x7f-\xa0]")
 
 
 class IdConverter(BaseConverter):
@@ -44,3 +46,14 @@ def parse_version(text: str) -> int:
 
 def is_htmx_request() -> bool:
     return request.headers.get("HX-Request") == "true"
+
+
+def safe_redirect_target(target: str) -> str:
+    """The target if it is a safe path of the portal, otherwise the start page.
+
+    Browsers read backslashes as slashes and drop control characters; two slashes at the start would begin a host.
+    """
+    if not target.startswith("/") or target.startswith("//") or _UNSAFE_TARGET.search(target):
+        return "/"
+    parts = urlsplit(target)
+    return "/" if parts.scheme or parts.netloc else target

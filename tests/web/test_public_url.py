@@ -8,7 +8,7 @@ from flask import Flask
 from portal import create_app
 from portal.core.config import load_settings
 from portal.web.public_url import is_own_origin
-from portal.web.redirect_targets import safe_redirect_target
+from portal.web.request_input import safe_redirect_target
 from tests.support.web_client import PUBLIC_URL, WebClient
 
 FORM = "/MyAccount/PhoneNumbers"

@@ -12,9 +12,9 @@ from portal.accounts.rules.account_csv import ROLES
 from portal.accounts.rules.sign_in_names import normalise_sign_in_name
 from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
 from portal.core.extensions import Base, db
-from portal.core.in_list import in_list
 from portal.core.rules import text_input
 from portal.core.rules.case_folding import build_search_text, fold_case
+from portal.core.statements import in_list
 
 _BATCH_SIZE = 1_000
 MAX_ACCOUNTS_PER_EMAIL = 5

@@ -21,9 +21,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column, relatio
 from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
 from portal.core.extensions import Base, db
-from portal.core.in_list import in_list
 from portal.core.rules.routing import RecipientPhone
 from portal.core.rules.sender_assignment import BUCKET_DIGITS
+from portal.core.statements import in_list
 
 
 class PhoneNumber(Base):

@@ -10,7 +10,7 @@ from portal.consent.rules.consent_state import MessageSource
 from portal.consent.rules.keywords import ReplyCategory
 from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
 from portal.core.extensions import Base, db
-from portal.core.in_list import in_list
+from portal.core.statements import in_list
 
 
 class InboundMessage(Base):

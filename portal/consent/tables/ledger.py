@@ -13,7 +13,7 @@ from portal.consent.rules.consent_state import EventKind, LedgerEvent
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
-from portal.core.in_list import in_list
+from portal.core.statements import in_list
 
 _FOREVER_MS = 2**62
 _CONSENT_KINDS = (EventKind.OPT_IN, EventKind.EVIDENCE, EventKind.START, EventKind.MOVED)

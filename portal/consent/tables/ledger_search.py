@@ -17,11 +17,11 @@ from portal.consent.rules.consent_state import EventKind
 from portal.consent.tables.ledger import ConsentEvent
 from portal.content.tables.templates import TemplateVersion
 from portal.core.extensions import db
-from portal.core.in_list import in_list
 from portal.core.keyset import Keyset, Slice
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.phone import parse_search_phone
 from portal.core.rules.routing import SIMULATED_MODES, TextKind
+from portal.core.statements import in_list
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.sends.tables.sends import Send
 

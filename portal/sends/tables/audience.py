@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient, find_by_external_ids
 from portal.core.extensions import db
-from portal.core.in_list import in_list
+from portal.core.statements import in_list
 
 
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:

@@ -19,8 +19,7 @@ from portal.core.translation import N_, lazy_gettext, ngettext
 from portal.core.translation import gettext as _
 from portal.web.account import known_devices
 from portal.web.base_form import PortalForm
-from portal.web.redirect_targets import safe_redirect_target
-from portal.web.request_input import parse_id
+from portal.web.request_input import parse_id, safe_redirect_target
 
 _CHOICE_SESSION_KEY, _CHOICE_SECONDS = "accounts_to_choose", 300
 _WRONG_CREDENTIALS = N_(
