@@ -1,5 +1,6 @@
 """The language of a request, and gettext for templates."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask, g
@@ -37,6 +38,17 @@ def _use_chosen_language() -> None:
 def _leave_language(_error: BaseException | None) -> None:
     if language := g.pop("language", None):
         language.__exit__(None, None, None)
+
+
+def keep_language(pieces: Iterator[str]) -> Iterator[str]:
+    """For a response that streams after its request has ended."""
+    language = current_language()
+
+    def stream() -> Iterator[str]:
+        with use_language(language):
+            yield from pieces
+
+    return stream()
 
 
 def _language_code() -> str:

@@ -20,6 +20,7 @@ from portal.core.rules.time_format import format_local, format_utc, start_of_day
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.web.access import allow
+from portal.web.languages import keep_language
 from portal.web.organisation_files import page_organisation
 from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.request_input import is_htmx_request, query_id, query_text
@@ -78,7 +79,8 @@ def _download(consent_export: ConsentExport, file_format: str) -> Response:
     write = consent_export_files.export_csv if file_format == "csv" else consent_export_files.export_json
     name = f"consent-evidence-{format_utc(consent_export.exported_at_ms)[:10]}.{file_format}"
     headers = {"Content-Disposition": f"attachment; filename={name}"}
-    return Response(stream_with_context(write(consent_export)), mimetype=_MIMETYPES[file_format], headers=headers)
+    lines = keep_language(stream_with_context(write(consent_export)))
+    return Response(lines, mimetype=_MIMETYPES[file_format], headers=headers)
 
 
 def _print_page(consent_export: ConsentExport) -> Response:
@@ -90,7 +92,7 @@ def _print_page(consent_export: ConsentExport) -> Response:
         format_local=lambda at_ms: format_local(at_ms, consent_export.time_zone),
         organisation=page_organisation().name,
     )
-    return Response(page)
+    return Response(keep_language(page))
 
 
 def _filters_from_query() -> dict[str, str]:

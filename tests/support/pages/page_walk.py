@@ -19,7 +19,7 @@ VALUES = {
     "number": "+12025550101",
     "name": "SmsGatewaySettings",
     "key": "sign-in-notice",
-    "form": "print",
+    "file_format": "print",
     "_step": "doctor",
     "token": "x",
     "job_id": "drain-sms",

@@ -28,7 +28,7 @@ _ALLOWED = re.compile(
     r"|\b[a-z][\w-]*(?:\.[\w-]+)+\b"  # hosts, settings of a template
     r"|\bportal (?:worker|scheduler)(?: \w+)?\b"  # commands
     r"|\{\{.*?\}\}|\{%.*?%\}"  # merge fields
-    r"|\b[A-Z]\w+/[A-Z]\w+(?:/\w+)?\b|\b(?:New_York|EST|EDT|UTC)\b"  # time zones
+    r"|\b[A-Z]\w+/[A-Z]\w+(?:/\w+)?\b|\b(?:New_York|EST|EDT|UTC)\b|\b[\d-]{10}T[\d:.]+Z"  # time zones, times in UTC
     r"|\b[A-Z]{1,2}-\d+\b"  # accounts
     r"|\b(?:AC|SK|SM|MG|PN)[0-9a-fx…]*\b|••••\w*"  # Twilio's identifiers, and masked secrets
     r"|\bPORTAL_\w+|\b(?:[A-Z][a-z]+){2,}\b|\b(?:true|false)\b"  # settings, values
