@@ -81,7 +81,7 @@ def _entry_line(entry: AuditEntry) -> AuditLine:
     detail: dict[str, Any] = entry.detail or {}
     return AuditLine(
         at_ms=entry.at_ms,
-        actor_name=entry.actor.name if entry.actor else _("The portal or the command line"),
+        actor_name=entry.actor.name if entry.actor else _("Portal or command line"),
         action=entry.action,
         subject=entry.subject,
         detail=describe_detail(detail),

@@ -134,8 +134,8 @@ def test_history_lists_changes_without_secrets(shell: PortalShell) -> None:
     shell.output_of("config", "set", "SmsGatewayAuthentication", json.dumps(servers.LIVE_CREDENTIALS))
     lines = [line.split("\t")[1:] for line in shell.output_of("config", "history").splitlines()]
     assert lines[1:] == [
-        ["The command line", "SmsOverrideNumber", "+12025550100 -> +12025550142"],
-        ["The command line", "SmsOverrideNumber", "not set -> +12025550100"],
+        ["Command line", "SmsOverrideNumber", "+12025550100 -> +12025550142"],
+        ["Command line", "SmsOverrideNumber", "not set -> +12025550100"],
     ]
     assert '"AuthToken": "changed"' in lines[0][2]
     assert shell.output_of("config", "history", "SmsOverrideNumber", "--limit", "1").count("\n") == 0

@@ -94,7 +94,7 @@ def test_history_records_who_changed_what_without_secrets(sysadmin_id: int) -> N
     assert [(entry.changed_by, entry.at_ms - NOW) for entry in entries] == [
         ("Sasha Lund", 3),
         ("Sasha Lund", 2),
-        ("The command line", 1),
+        ("Command line", 1),
         ("Sasha Lund", 0),
     ]
     assert (entries[3].old_value, entries[3].new_value, entries[2].new_value) == (

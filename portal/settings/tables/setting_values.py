@@ -51,7 +51,7 @@ class SettingChange(Base):
     def changed_by(self) -> str:
         if self.source == "expiry":
             return _("Expired automatically")
-        return self.author.name if self.author else _("The command line")
+        return self.author.name if self.author else _("Command line")
 
 
 def switch_expiry(name: str, at_ms: int) -> SettingChange:

@@ -22,7 +22,7 @@ def test_audit_log_is_newest_first(web_app: Flask, sysadmin: WebClient, ready_te
     assert re.search(r"just now Name of S-1 Paused send 1 ", content)
     assert content.index("Paused send 1") < content.index("Paused the lane of bulk emails") < content.index("Changed ")
     assert '<a href="/Admin/Sends/1">Paused send 1</a>' in page
-    assert "The command line Changed SmsGatewaySettings" in content
+    assert "Command line Changed SmsGatewaySettings" in content
     assert AUTH_TOKEN not in page
 
 
