@@ -205,7 +205,7 @@ def _paused_lane_banners() -> Iterator[Banner]:
 def _outage_banners() -> Iterator[Banner]:
     if mail_server_status.mail_server_status().down_since_ms is not None:
         text = _("Emails wait, and none is lost. The portal keeps trying.")
-        yield _queues_banner(_("Mail server down"), text, "mail")
+        yield _queues_banner(_("Mail server unreachable"), text, "mail")
     if problem := health.cached_queue_problem():
         text = _("%(problem)s Sending continues: workers poll the database.", problem=_(problem.reason))
         yield _queues_banner(_("Queue down"), text)

@@ -26,7 +26,7 @@ def test_mail_server_outage_is_shown_and_can_be_retried(
     assert find_page_problems(page) == []
     assert "has accepted no email since 2 minutes ago" in visible_text(page)
     assert re.search(r"One email is tried in \d minutes", visible_text(page))
-    assert "Mail server down" in visible_text(sysadmin.get("/Admin/Sends").text)
+    assert "Mail server unreachable" in visible_text(sysadmin.get("/Admin/Sends").text)
     assert visitor.get("/readyz").json["mail_server"] == "down"  # type: ignore[index]
     sysadmin.post(f"{QUEUES_PATH}/mail/try")
     assert "One email is being tried now." in visible_text(sysadmin.get(QUEUES_PATH).text)
