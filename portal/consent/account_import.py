@@ -16,6 +16,7 @@ from portal.consent import recording
 from portal.consent.number_reassignment import ExternalOptIn, possibly_reassigned
 from portal.consent.rules.consent_state import HYPOTHETICAL_ID, EventKind, state_after
 from portal.consent.tables import ledger
+from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
@@ -79,6 +80,8 @@ def import_accounts(
             chunk = rows[start : start + _CHUNK_SIZE]
             _insert_chunk(chunk, recipients, now_ms)
             progress("Importing", start + len(chunk), len(rows))
+        detail = {"accounts": len(rows), "opt_ins": sum(row.opted_in_at_ms is not None for row in rows)}
+        record_audit_entry("accounts_imported", "a file", None, now_ms, **detail)
         refresh_statistics(Account, PhoneNumber)
     return ImportResult(len(rows), [*file.warnings, *map(str, result.warnings)])
 

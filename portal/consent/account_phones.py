@@ -6,12 +6,13 @@ from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
 from portal.consent import recording
 from portal.consent.rules.consent_state import EventKind, EventSource
 from portal.consent.tables import ledger
-from portal.core.actor import Actor
+from portal.core.actor import SHELL_ACTOR, Actor
+from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput, invalid_input
 from portal.core.extensions import db
 from portal.core.rules import text_input
-from portal.core.rules.phone import PhoneError, format_phone, to_e164
+from portal.core.rules.phone import PhoneError, format_phone, mask_phone, to_e164
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 
@@ -19,7 +20,9 @@ _MAX_LABEL_LENGTH = 40
 MAX_NUMBERS_PER_ACCOUNT = 10
 
 
-def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: str = "") -> int:
+def add_number(
+    account_id: int, typed: str, label: str, now_ms: int, confirmed: str = "", actor: Actor = SHELL_ACTOR
+) -> int:
     """Return the id of the new row. Raises `InvalidInput` (fields `number` and `label`) or `NumberUnconfirmed`.
 
     `confirmed` is a number whose digits a person has confirmed. The ledger's lock keeps a START that is recorded at the
@@ -39,15 +42,19 @@ def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: 
             session.flush()
             if any(event.kind != EventKind.ADDED for event in ledger.events_of(number)):
                 recording.recompute([number], now_ms)
+            audit_admin_change("number_added", row, actor, now_ms)
             return row.id
     except IntegrityError as error:
         message = _("%(number)s is already on this account.", number=format_phone(number, settings().region))
         raise InvalidInput({"number": message}) from error
 
 
-def relabel_number(number_id: int, account_id: int, label: str) -> None:
+def relabel_number(number_id: int, account_id: int, label: str, actor: Actor, now_ms: int) -> None:
     with transaction():
-        _require_own_phone(number_id, account_id).label = _valid_label(label)
+        row, label = _require_own_phone(number_id, account_id), _valid_label(label)
+        if label != row.label:
+            row.label = label
+            audit_admin_change("number_relabeled", row, actor, now_ms)
 
 
 def remove_number(number_id: int, account_id: int, actor: Actor, now_ms: int) -> None:
@@ -57,6 +64,7 @@ def remove_number(number_id: int, account_id: int, actor: Actor, now_ms: int) ->
         detail = {"received_sms": row.receives_sms, "added_at_ms": row.created_at_ms}
         columns = {"account_id": account_id, **actor.ledger_columns}
         recording.record(row.number, EventKind.REMOVED, EventSource.PORTAL, now_ms, now_ms, detail=detail, **columns)
+        audit_admin_change("number_removed", row, actor, now_ms)
         session.delete(row)
 
 
@@ -66,6 +74,14 @@ def confirm_number(number_id: int, account_id: int, actor: Actor, now_ms: int) -
         row = _require_own_phone(number_id, account_id)
         columns = {"account_id": account_id, **actor.ledger_columns}
         recording.record(row.number, EventKind.CONFIRMED, EventSource.PORTAL, now_ms, now_ms, **columns)
+        audit_admin_change("number_confirmed", row, actor, now_ms)
+
+
+def audit_admin_change(action: str, row: PhoneNumber, actor: Actor, now_ms: int) -> None:
+    """What people do with their own numbers is not in the audit log. Must be called inside a transaction."""
+    if actor.is_admin:
+        subject, number = f"account {row.account.external_id}", mask_phone(row.number)
+        record_audit_entry(action, subject, actor.account_id, now_ms, number=number, account_id=row.account_id)
 
 
 def _parse_number(typed: str, confirmed: str) -> str:

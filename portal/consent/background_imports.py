@@ -64,7 +64,7 @@ def run_task(task_id: int, clock: Callable[[], int]) -> None:
 
     with suppress(_AlreadyEnded):
         try:
-            run_import(content, actor, clock(), lambda plan: end(ImportTaskState.DONE, plan.summary))
+            run_import(content, actor, clock(), lambda plan: end(ImportTaskState.DONE, plan.summary), task_id)
         except ActionRefused as error:
             rows = error.row_errors[:_MAX_ERRORS_KEPT] if isinstance(error, ImportRejected) else []
             with transaction():

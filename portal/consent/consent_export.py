@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
@@ -15,7 +16,11 @@ from portal.consent.tables import inbound_messages, ledger, ledger_search
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
 from portal.consent.tables.ledger_search import LedgerFilter
+from portal.core.audit_log import record_audit_entry
+from portal.core.extensions import db
+from portal.core.rules.phone import mask_phone
 from portal.core.rules.routing import TextKind
+from portal.core.transaction import transaction
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.messages.tables.communications import Attempt, Communication, Delivery
@@ -123,11 +128,20 @@ class ConsentExport:
 
 
 def build_export(
-    ledger_filter: LedgerFilter, subject: str, file_format: str, exported_by: str, time_zone: str, now_ms: int
+    ledger_filter: LedgerFilter,
+    subject: str,
+    file_format: str,
+    exported_by: str,
+    time_zone: str,
+    now_ms: int,
+    actor_id: int | None = None,
 ) -> ConsentExport:
-    """Prepare an export that can be read once. The log records who exported, without the phone number."""
+    """Prepare an export that can be read once. The logs record who exported, without the phone number."""
     last_id, last_digest = ledger.chain_head()
     count, filter_kind = ledger_search.count_matching(ledger_filter), _filter_kind(ledger_filter)
+    with transaction():
+        detail = {**_audit_detail(ledger_filter), "format": file_format, "events": count}
+        record_audit_entry("consent_exported", "the consent ledger", actor_id, now_ms, **detail)
     _log.info("consent exported", actor=exported_by, file_format=file_format, filter=filter_kind, events=count)
     return ConsentExport(subject, ledger_filter, exported_by, now_ms, time_zone, count, last_id, last_digest)
 
@@ -239,3 +253,16 @@ def _filter_kind(ledger_filter: LedgerFilter) -> str:
     if ledger_filter.account_id is not None:
         return "account"
     return "search" if ledger_filter.query or ledger_filter.kind else "period"
+
+
+def _audit_detail(ledger_filter: LedgerFilter) -> dict[str, Any]:
+    """What was exported, without a search, which may hold a phone number."""
+    account = db.session.get(Account, ledger_filter.account_id or 0)
+    detail = {
+        "number": mask_phone(ledger_filter.number) if ledger_filter.number else "",
+        "account": account.external_id if account else "",
+        "account_id": ledger_filter.account_id,
+        "from": ledger_filter.since_day,
+        "to": ledger_filter.until_day,
+    }
+    return {name: value for name, value in detail.items() if value}

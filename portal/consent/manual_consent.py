@@ -4,6 +4,7 @@ Nothing here clears a STOP: only START from the handset does (docs/consent-rules
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import phones_with
@@ -14,11 +15,12 @@ from portal.consent.rules.keywords import ReplyCategory
 from portal.consent.tables import ledger
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.actor import Actor
+from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, invalid_input
 from portal.core.extensions import db
 from portal.core.rules import text_input
-from portal.core.rules.phone import PhoneError, UnlistedNumber, is_e164, to_e164
+from portal.core.rules.phone import PhoneError, UnlistedNumber, is_e164, mask_phone, to_e164
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.gateways import queue
@@ -61,7 +63,8 @@ def opt_out(phone: str, channel: str, reason: str, actor: Actor, now_ms: int, co
     valid = check_opt_out(phone, channel, reason, confirmed_phone)
     columns = {"text": valid.reason, "detail": {"channel": valid.channel}, **actor.ledger_columns}
     with transaction():
-        recording.record(valid.number, EventKind.STOP, EventSource.MANUAL, now_ms, now_ms, **columns)
+        event_id = recording.record(valid.number, EventKind.STOP, EventSource.MANUAL, now_ms, now_ms, **columns)
+        record_audit_entry("opted_out", mask_phone(valid.number), actor.account_id, now_ms, ledger_event=event_id)
     queue.enqueue(settings().redis_url, "drain_sms")
     return valid.number
 
@@ -76,7 +79,8 @@ def move_texts(number: str, account_id: int, actor: Actor, now_ms: int) -> None:
     """Give the number's texts to the account, and notify it and whoever loses them. Raises `ActionRefused`."""
     with transaction():
         ledger.lock_ledger()
-        _move(number, account_id, actor, now_ms)
+        detail = _move(number, account_id, actor, now_ms)
+        record_audit_entry("texts_moved", mask_phone(number), actor.account_id, now_ms, **detail)
     queue.enqueue(settings().redis_url, "drain_email")
 
 
@@ -88,8 +92,9 @@ def decide_reply(message_id: int, decision: str, actor: Actor, now_ms: int, acco
     with transaction():
         message = lock_reply(message_id)
         require_undecided(message)
-        _apply_decision(message, decision, account_id, actor, now_ms)
+        detail = _apply_decision(message, decision, account_id, actor, now_ms)
         message.decision, message.decided_by_id, message.decided_at_ms = decision, actor.account_id, now_ms
+        record_audit_entry(f"reply_{decision}", f"reply {message_id}", actor.account_id, now_ms, **detail)
     for job in ("drain_sms", "drain_email") if decision != "nothing" else ():
         queue.enqueue(settings().redis_url, job)
 
@@ -117,28 +122,32 @@ def is_unassigned_start(message: InboundMessage, state: ConsentState) -> bool:
     return start_id is not None and ledger.inbound_message_of(start_id) == message
 
 
-def _apply_decision(message: InboundMessage, decision: str, account_id: int | None, actor: Actor, now_ms: int) -> None:
+def _apply_decision(
+    message: InboundMessage, decision: str, account_id: int | None, actor: Actor, now_ms: int
+) -> dict[str, Any]:
+    """Return what the audit log records about it; so does `_move`."""
     if decision == "stop" and is_e164(message.from_number):
-        _record_opt_out(message, actor, now_ms)
-    elif decision == "moved" and account_id is not None and message.classification == ReplyCategory.START:
+        return {"ledger_event": _record_opt_out(message, actor, now_ms)}
+    if decision == "moved" and account_id is not None and message.classification == ReplyCategory.START:
         if not is_unassigned_start(message, recording.consent_state_of(message.from_number)):
             raise ActionRefused(_("This START no longer waits for an account. See the page of the number."))
-        _move(message.from_number, account_id, actor, now_ms)
-    elif decision != "nothing":
+        return _move(message.from_number, account_id, actor, now_ms)
+    if decision != "nothing":
         raise ActionRefused(_("This decision is not possible for this reply."))
+    return {}
 
 
-def _record_opt_out(message: InboundMessage, actor: Actor, now_ms: int) -> None:
+def _record_opt_out(message: InboundMessage, actor: Actor, now_ms: int) -> int:
     """Record the opt-out as of when the text was sent, so that a later START stands.
 
     The MessageSid goes into `detail`, because the ledger holds each `message_sid` only once.
     """
     number, sent_at_ms, text = message.from_number, message.order_at_ms, message.body[:_MAX_TEXT_LENGTH]
     columns = {"text": text, "detail": {"reply": message.provider_id}, **actor.ledger_columns}
-    recording.record(number, EventKind.STOP, EventSource.REPLY, sent_at_ms, now_ms, **columns)
+    return recording.record(number, EventKind.STOP, EventSource.REPLY, sent_at_ms, now_ms, **columns)
 
 
-def _move(number: str, account_id: int, actor: Actor, now_ms: int) -> None:
+def _move(number: str, account_id: int, actor: Actor, now_ms: int) -> dict[str, Any]:
     state = recording.consent_state_of(number)
     if account_id not in [phone.account_id for phone in phones_with(number)]:
         raise ActionRefused(_("The number is not on that account. Add it there first."))
@@ -147,6 +156,8 @@ def _move(number: str, account_id: int, actor: Actor, now_ms: int) -> None:
     columns = {"account_id": account_id, **actor.ledger_columns}
     event_id = recording.record(number, EventKind.MOVED, EventSource.MANUAL, now_ms, now_ms, **columns)
     consent_notifications.send_email(consent_notifications.ASSIGNED, account_id, number, event_id, now_ms)
+    external_id = db.session.get_one(Account, account_id).external_id
+    return {"to_account": external_id, "account_id": account_id, "ledger_event": event_id}
 
 
 def _move_refusal(state: ConsentState, account_id: int) -> str:

@@ -21,6 +21,7 @@ from portal.consent.rules.consent_csv import OptInRow
 from portal.consent.rules.consent_state import EventKind, LedgerEvent, derive_state, state_after
 from portal.consent.tables import ledger, ledger_search
 from portal.core.actor import Actor
+from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
 from portal.core.rules.csv_input import CsvResult, RowError
 from portal.core.transaction import transaction
@@ -83,7 +84,11 @@ def plan_opt_ins(text: str, now_ms: int) -> OptInImportPlan:
 
 
 def import_opt_ins(
-    text: str, actor: Actor, now_ms: int, before_commit: Callable[[OptInImportPlan], None] = lambda _plan: None
+    text: str,
+    actor: Actor,
+    now_ms: int,
+    before_commit: Callable[[OptInImportPlan], None] = lambda _plan: None,
+    task_id: int | None = None,
 ) -> OptInImportPlan:
     """Record the opt-ins and return what was done; no texts are sent. Raises as `plan_opt_ins` does.
 
@@ -101,6 +106,8 @@ def import_opt_ins(
         in_file_order = sorted(kinds, key=lambda row: row.row)
         ledger.append(*(_event(row, kinds[row], stored, actor, now_ms) for row in in_file_order))
         recording.recompute([row.number for row in plan.applied], now_ms)
+        detail = {"in_force": len(plan.applied), "evidence_only": len(plan.evidence_only)}
+        record_audit_entry("opt_ins_imported", "a file", actor.account_id, now_ms, **detail, task_id=task_id)
         before_commit(plan)
     return plan
 

@@ -15,6 +15,7 @@ from portal.consent.rules.consent_csv import OptOutRow
 from portal.consent.rules.consent_state import EventKind, LedgerEvent, derive_state, state_after
 from portal.consent.tables import ledger
 from portal.core.actor import Actor
+from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.rules.csv_input import CsvResult, RowError
@@ -70,7 +71,11 @@ def plan_opt_outs(text: str, now_ms: int) -> OptOutImportPlan:
 
 
 def import_opt_outs(
-    text: str, actor: Actor, now_ms: int, before_commit: Callable[[OptOutImportPlan], None] = lambda _plan: None
+    text: str,
+    actor: Actor,
+    now_ms: int,
+    before_commit: Callable[[OptOutImportPlan], None] = lambda _plan: None,
+    task_id: int | None = None,
 ) -> OptOutImportPlan:
     """Opt the numbers out and return what was done. Raises as `plan_opt_outs` does, and then nothing was done.
 
@@ -82,6 +87,8 @@ def import_opt_outs(
         plan = _plan(result, now_ms)
         ledger.append(*(_event(row, actor, now_ms) for row in plan.opt_outs))
         recording.recompute([row.number for row in plan.opt_outs], now_ms)
+        detail = {"opted_out": plan.newly_opted_out, "already_opted_out": plan.already_opted_out}
+        record_audit_entry("opt_outs_imported", "a file", actor.account_id, now_ms, **detail, task_id=task_id)
         before_commit(plan)
     queue.enqueue(settings().redis_url, "drain_sms")
     return plan

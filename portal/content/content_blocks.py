@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy.exc import IntegrityError
 
-from portal.content.message_templates import VersionConflict
+from portal.content.message_templates import VersionConflict, version_change
 from portal.content.rules import content_block_checks, merge_fields
 from portal.content.rules.content_block_checks import BLOCK_FIELDS, BLOCKS, ContentBlock, WordingIssue
 from portal.content.rules.markdown_literals import unmark_literals
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables import content_versions
 from portal.content.tables.content_versions import ContentVersion
+from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.organisation import current_organisation
@@ -127,6 +128,8 @@ def save_block(
             version = ContentVersion(key=key, number=number + 1, text=text, restored_from=restored_from)
             version.created_at_ms, version.created_by_id = now_ms, author_id
             session.add(version)
+            action, detail = version_change("content_block", number + 1, restored_from)
+            record_audit_entry(action, key, author_id, now_ms, **detail)
         return number + 1
     except IntegrityError as error:  # on PostgreSQL two writers can read the same version number
         raise VersionConflict(number + 1) from error

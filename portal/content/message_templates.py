@@ -17,6 +17,7 @@ from portal.content.tables.templates import (
     find_template,
     find_template_version,
 )
+from portal.core.audit_log import record_audit_entry
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules import text_input
 from portal.core.transaction import transaction
@@ -77,6 +78,8 @@ def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) ->
             session.add(template)
             session.flush()
             session.add(_version(template.id, 1, draft, author_id, now_ms))
+            subject = f"template {draft.key}"
+            record_audit_entry("template_created", subject, author_id, now_ms, template_id=template.id)
             return template.id
     except IntegrityError as error:
         problem = _("Another template already uses the key “%(key)s”. Choose a different key.", key=draft.key)
@@ -100,11 +103,17 @@ def edit_conflict_message(version: int) -> str:
 
 
 def save_template(
-    template_id: int, draft: TemplateDraft, author_id: int | None, now_ms: int, base_version: int | None = None
+    template_id: int,
+    draft: TemplateDraft,
+    author_id: int | None,
+    now_ms: int,
+    base_version: int | None = None,
+    restored_from: int | None = None,
 ) -> int:
     """The number of the new version. The key never changes, because scripts refer to it.
 
-    Raises `InvalidInput`, and `VersionConflict` if `base_version` is no longer current.
+    `restored_from` is the version that the draft comes from. Raises `InvalidInput`, and `VersionConflict` if
+    `base_version` is no longer current.
     """
     draft = _clean_draft(draft)
     if errors := _errors(draft):
@@ -118,7 +127,18 @@ def save_template(
         template.name = draft.name
         template.current_version += 1
         session.add(_version(template.id, template.current_version, draft, author_id, now_ms))
+        action, detail = version_change("template", template.current_version, restored_from)
+        subject = f"template {template.key}"
+        record_audit_entry(action, subject, author_id, now_ms, template_id=template.id, **detail)
         return template.current_version
+
+
+def version_change(kind: str, number: int, restored_from: int | None) -> tuple[str, dict[str, int | str]]:
+    """The action and the detail of a new version in the audit log."""
+    if restored_from is None:
+        return f"{kind}_saved", {"version": number}
+    origin = {"from_version": restored_from} if restored_from else {"from": "the default"}
+    return f"{kind}_restored", {"version": number, **origin}
 
 
 def preview_template(draft: TemplateDraft) -> TemplatePreview:

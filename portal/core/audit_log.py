@@ -1,4 +1,4 @@
-"""The audit log: who changed how the portal sends, and when. Rows are only added."""
+"""The audit log: who did what, and when. Rows are only added."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class AuditEntry(Base):
-    """`action` is a key of `operations.rules.audit_labels`, `subject` is its object. No secrets, no phone numbers."""
+    """`action` is a key of `operations.rules.audit_labels`, `subject` is its object. No secrets or full numbers."""
 
     __tablename__ = "audit_entry"
     __table_args__ = (

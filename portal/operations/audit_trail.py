@@ -1,6 +1,7 @@
 """The audit log for reading: recorded actions and changes of settings in one list."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -10,7 +11,7 @@ from portal.accounts.tables.accounts import Account
 from portal.core import audit_log
 from portal.core.audit_log import AuditEntry, AuditFilter
 from portal.core.translation import gettext as _
-from portal.operations.rules.audit_labels import describe_action, describe_detail
+from portal.operations.rules.audit_labels import LINK_KEYS, describe_action, describe_detail
 from portal.settings import setting_history
 from portal.settings.tables import setting_values
 from portal.settings.tables.setting_values import SettingChange
@@ -20,14 +21,14 @@ SETTING_CHANGED = "setting_changed"
 
 @dataclass(frozen=True)
 class AuditLine:
-    """`subject` is stored and unlabelled; `detail` is additional text."""
+    """`subject` is stored and unlabelled; `detail` is additional text, `links` the ids of what it is about."""
 
     at_ms: int
     actor_name: str
     action: str
     subject: str
     detail: str
-    communication_id: int | None = None
+    links: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -85,7 +86,7 @@ def _entry_line(entry: AuditEntry) -> AuditLine:
         action=entry.action,
         subject=entry.subject,
         detail=describe_detail(detail),
-        communication_id=detail.get("communication"),
+        links={name: detail[name] for name in LINK_KEYS if detail.get(name)},
     )
 
 

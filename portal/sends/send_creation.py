@@ -11,6 +11,7 @@ from portal.content.message_templates import TemplatePreview, render_preview
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables import templates
 from portal.content.tables.templates import TemplateVersion
+from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules import text_input
@@ -87,31 +88,45 @@ def create_send(
     """The id of the send. Repeating a `request_key` returns the same send, so that a double click sends once."""
     audience = _with_stored_ids(audience)
     version, data = _validated(template_key, audience, data)
+    counts = send_preview.count_audience(version, audience, now_ms)
+    detail = {"template": template_key, "version": version.number, **_audience_detail(audience)}
+    detail |= {"mails": counts.emails, "texts": counts.texts}
     columns = {
         "template_version_id": version.id,
         "audience": dict(audience),
         "data": data,
-        "planned_texts": send_preview.count_audience(version, audience, now_ms).texts,
+        "planned_texts": counts.texts,
         "created_at_ms": now_ms,
         "created_by_id": author_id,
         "request_key": request_key or None,
     }
     try:
-        send_id = _insert_or_find(columns)
+        send_id = _insert_or_find(columns, detail)
     except IntegrityError:
-        send_id = _insert_or_find(columns)
+        send_id = _insert_or_find(columns, detail)
     queue.enqueue(settings().redis_url, "fan_out_send", send_id)
     return send_id
 
 
-def _insert_or_find(columns: dict[str, Any]) -> int:
+def _insert_or_find(columns: dict[str, Any], detail: dict[str, Any]) -> int:
     """Raises `IntegrityError` if another request with the same key is committed in the meantime."""
     with transaction() as session:
         existing = find_by_request_key(columns["request_key"]) if columns["request_key"] else None
-        send = existing or Send(**columns)
+        if existing:
+            return existing.id
+        send = Send(**columns)
         session.add(send)
         session.flush()
+        author_id, now_ms = columns["created_by_id"], columns["created_at_ms"]
+        audit_log.record_audit_entry("send_created", f"send {send.id}", author_id, now_ms, **detail)
         return send.id
+
+
+def _audience_detail(audience: Audience) -> dict[str, Any]:
+    """The audience as the audit log records it."""
+    if "external_ids" in audience:
+        return {"to_chosen_accounts": len(audience["external_ids"])}
+    return {"to": "everyone"} if "all" in audience else {"to_account_type": audience["account_type"]}
 
 
 def _validated(template_key: str, audience: Audience, data: _Data) -> tuple[TemplateVersion, dict[str, str]]:

@@ -154,7 +154,7 @@ def test_pause_resume_and_cancel_are_recorded_in_the_audit_log(seeded_shell: Por
     lines = seeded_shell.select_rows(
         f"SELECT action, actor_id FROM audit_entry WHERE subject = 'send {send_id}' ORDER BY id"
     )
-    assert lines == [("send_paused", None), ("send_resumed", None), ("send_canceled", None)]
+    assert lines == [("send_created", None), ("send_paused", None), ("send_resumed", None), ("send_canceled", None)]
     assert seeded_shell.error_of("sends", "wait", send_id) == f"Send {send_id} was canceled."
 
 

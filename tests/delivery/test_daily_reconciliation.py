@@ -32,6 +32,7 @@ def test_reconciliation_reports_differences_in_both_directions(simulator: server
     foreign_ids = simulator.call_api(
         "POST", "/simulator/seed", {"messages": [{"to": "+14152009999", "body": "sent manually", "at_ms": now_ms}]}
     )["sids"]
+    scenario.forget_audit_entries()
     reconcile_yesterday(lambda: noon_ms)
     assert audit_log.audit_page_before(None, 5) == [], "there is no previous run to compare from"
     reconcile_yesterday(lambda: noon_ms + DAY_MS)

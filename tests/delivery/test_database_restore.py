@@ -78,6 +78,7 @@ def test_workers_send_nothing_before_the_restore_check(simulator: servers.Simula
 
 def test_restored_emails_wait_until_resumed(simulator: servers.SimulatorClient) -> None:
     scenario.create_expanded_send()
+    scenario.forget_audit_entries()
     simulate_restore(hours=20)
     scenario.run_scheduler_once()
     scenario.run_email_worker()

@@ -311,6 +311,7 @@ def test_pausing_texts_does_not_pause_emails() -> None:
 
 def test_audit_log_records_each_change_once() -> None:
     send_id = send_to(3)
+    scenario.forget_audit_entries()
     for _ in range(2):
         pause(send_id)
     for _ in range(2):
@@ -336,6 +337,7 @@ def test_audit_log_records_each_change_once() -> None:
 
 def test_ended_or_unknown_send_cannot_be_changed() -> None:
     send_id = send_to(1)
+    scenario.forget_audit_entries()
     send_control.cancel_send(send_id, None, now_ms())
     for change_state in (send_control.pause_send, send_control.resume_send, send_control.cancel_send):
         with pytest.raises(ActionRefused, match="already ended"):
@@ -358,6 +360,7 @@ def test_finished_send_stays_done(app: Flask) -> None:
 
 
 def test_audit_log_is_paged_newest_first() -> None:
+    scenario.forget_audit_entries()
     for _ in range(3):
         lane_control.pause_lane("sms", Lane.BULK, None, now_ms())
         lane_control.resume_lane("sms", Lane.BULK, None, now_ms())

@@ -14,6 +14,8 @@ from portal.messages.tables.communications import Delivery
 
 QUEUES_PATH, AUDIT_LOG_PATH = "/SysAdmin/Queues", "/SysAdmin/AuditLog"
 UNRESOLVED_TEXTS_PATH = "/Admin/UnknownTexts"
+SENT_NOTICE = [("template_created", "template notice"), ("send_created", "send 1")]
+"""The entries of the audit log that the fixture `sent_communications` makes."""
 
 
 @contextmanager

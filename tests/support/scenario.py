@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from portal.consent import account_import
 from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.core import clock as portal_clock
+from portal.core.audit_log import AuditEntry
 from portal.core.context import settings as environment
 from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.delivery import email_worker, maintenance
 from portal.delivery.sms_worker import SmsWorkerRun
 from portal.gateways.twilio_messages import TwilioGateway
@@ -74,6 +76,12 @@ def add_template(key: str = "renewal", **changes: Any) -> str:
     draft = TemplateDraft(key, "Renewal", "Your renewal is due, {{ first_name }}", TEMPLATE_BODY, sms_enabled=True)
     message_templates.create_template(TemplateDraft(**{**draft.__dict__, **changes}), None, now_ms())
     return key
+
+
+def forget_audit_entries() -> None:
+    """Those of the accounts, templates and sends that a test is given."""
+    with transaction() as session:
+        session.execute(delete(AuditEntry))
 
 
 def create_expanded_send(key: str = "renewal", audience: dict[str, Any] | None = None) -> int:

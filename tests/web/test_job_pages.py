@@ -17,7 +17,7 @@ from portal.sends.send_creation import create_send
 from portal.sends.tables.sends import Send
 from tests.support.html_checks import find_page_problems
 from tests.support.job_runner import WORKER, failing, replace_tasks, run_jobs
-from tests.support.page_queries import QUEUES_PATH, app_transaction, audit_entries, visible_text
+from tests.support.page_queries import QUEUES_PATH, SENT_NOTICE, app_transaction, audit_entries, visible_text
 from tests.support.web_client import NOW_MS, WebClient
 from tests.web.admin.consent_helpers import STOPS, confirmed_digest
 
@@ -100,10 +100,10 @@ def test_failed_job_is_explained_and_started_again(
     page = text_of(sysadmin, path)
     assert "The job is started again." in page
     assert "It failed before and was started again: An unexpected error." in page
-    assert audit_entries(web_app) == [("job_retried", "job fan-out-send-1")]
+    assert audit_entries(web_app) == [*SENT_NOTICE, ("job_retried", "job fan-out-send-1")]
     sysadmin.post(retry)
     assert "This job cannot be tried again" in text_of(sysadmin, path)
-    assert len(audit_entries(web_app)) == 1
+    assert len(audit_entries(web_app)) == len(SENT_NOTICE) + 1
 
 
 def test_administrator_retries_only_jobs_of_the_send(

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from portal.content.rules.content_block_checks import BLOCKS
 from portal.core.translation import N_, format_number
 from portal.core.translation import gettext as _
 from portal.messages.rules.lane_labels import LANE_LABELS_BY_KEY
 from portal.messages.rules.report_conflicts import ReportConflict
 
 _ACTIONS: dict[str, tuple[str, str]] = {
+    "send_created": (N_("Sends created"), N_("Created send %(subject)s")),
     "send_paused": (N_("Sends paused"), N_("Paused send %(subject)s")),
     "send_paused_after_restore": (
         N_("Sends paused after a restore"),
@@ -41,6 +43,46 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     ),
     "reply_answered": (N_("Replies answered"), N_("Answered reply %(subject)s")),
     "reply_assigned": (N_("Replies assigned"), N_("Assigned reply %(subject)s")),
+    "reply_stop": (N_("Replies counted as opt-outs"), N_("Opted out the number of reply %(subject)s")),
+    "reply_moved": (
+        N_("Replies that moved texts"),
+        N_("Gave the texts of the number of reply %(subject)s to an account"),
+    ),
+    "reply_nothing": (
+        N_("Replies with nothing to do"),
+        N_("Decided that there is nothing to do about reply %(subject)s"),
+    ),
+    "opted_out": (N_("Numbers opted out by hand"), N_("Opted out %(subject)s")),
+    "texts_moved": (N_("Texts moved to an account"), N_("Moved the texts of %(subject)s to another account")),
+    "texts_requested": (
+        N_("Texts requested for other people"),
+        N_("Requested texts for a number of account %(subject)s"),
+    ),
+    "number_added": (N_("Phone numbers added for other people"), N_("Added a phone number to account %(subject)s")),
+    "number_removed": (
+        N_("Phone numbers removed for other people"),
+        N_("Removed a phone number from account %(subject)s"),
+    ),
+    "number_relabeled": (
+        N_("Phone numbers labeled for other people"),
+        N_("Changed the label of a phone number of account %(subject)s"),
+    ),
+    "number_confirmed": (
+        N_("Phone numbers confirmed for other people"),
+        N_("Confirmed a phone number of account %(subject)s"),
+    ),
+    "accounts_imported": (N_("Accounts imported"), N_("Imported accounts from a file")),
+    "opt_outs_imported": (N_("Opt-outs imported"), N_("Imported opt-outs from a file")),
+    "opt_ins_imported": (N_("Opt-ins imported"), N_("Imported opt-ins from a file")),
+    "consent_exported": (N_("Consent exported"), N_("Exported evidence from the consent ledger")),
+    "template_created": (N_("Templates created"), N_("Created template %(subject)s")),
+    "template_saved": (N_("Templates saved"), N_("Saved a new version of template %(subject)s")),
+    "template_restored": (N_("Templates restored"), N_("Restored an earlier version of template %(subject)s")),
+    "content_block_saved": (N_("Content blocks saved"), N_("Saved a new version of the content block %(subject)s")),
+    "content_block_restored": (
+        N_("Content blocks restored"),
+        N_("Restored an earlier version of the content block %(subject)s"),
+    ),
     "setting_changed": (N_("Settings changed"), N_("Changed %(subject)s")),
     "timezone_changed": (N_("Time zones changed"), N_("Changed the time zone of account %(subject)s")),
     "password_link_sent": (
@@ -57,28 +99,56 @@ _ACTIONS: dict[str, tuple[str, str]] = {
 """By action: the label of the filter, and a sentence about one entry."""
 ACTION_LABELS = {action: label for action, (label, _sentence) in _ACTIONS.items()}
 ACTION_TEMPLATES = {action: template for action, (_label, template) in _ACTIONS.items()}
-_KINDS = ("send", "text", "reply", "job", "account")
+_KINDS = ("send", "text", "reply", "job", "account", "template")
 """What the subjects of entries begin with; the sentences say it themselves."""
+_NAMES = LANE_LABELS_BY_KEY | {key: block.name for key, block in BLOCKS.items()}
 _DETAILS = {
+    "template": N_("template %(value)s"),
+    "version": N_("version %(value)s"),
+    "from_version": N_("from version %(value)s"),
+    "account": N_("account %(value)s"),
+    "number": N_("number %(value)s"),
+    "to_account": N_("to account %(value)s"),
+    "to_account_type": N_("to account type %(value)s"),
+    "to_chosen_accounts": N_("to chosen accounts: %(value)s"),
+    "from": N_("from %(value)s"),
+    "to": N_("to %(value)s"),
+    "ledger_event": N_("event %(value)s of the ledger"),
+    "format": N_("format %(value)s"),
+    "events": N_("events: %(value)s"),
+    "accounts": N_("accounts: %(value)s"),
+    "opt_ins": N_("opt-ins: %(value)s"),
+    "opted_out": N_("opted out: %(value)s"),
+    "already_opted_out": N_("already opted out: %(value)s"),
+    "in_force": N_("in force: %(value)s"),
+    "evidence_only": N_("kept as evidence only: %(value)s"),
     "listed": N_("listed: %(value)s"),
     "not_ours": N_("not ours: %(value)s"),
     "not_listed": N_("not listed: %(value)s"),
     "not_ours_ids": N_("ids not ours: %(value)s"),
     "not_listed_ids": N_("ids not listed: %(value)s"),
-    "texts": N_("texts: %(value)s"),
     "mails": N_("emails: %(value)s"),
+    "texts": N_("texts: %(value)s"),
     "error_code": N_("error code %(value)s"),
     "ids": N_("ids %(value)s"),
     "recorded": N_("recorded %(value)s"),
     "reported": N_("reported %(value)s"),
     "by": N_("by %(value)s"),
-    "from": N_("from %(value)s"),
-    "to": N_("to %(value)s"),
 }
+"""In the order in which they are read."""
 _STATES = ("recorded", "reported")
-_WORDS = (N_("email"), N_("text"), N_("email and text"), N_("text and email"), N_("nobody"))
+_WORDS = (
+    N_("email"),
+    N_("text"),
+    N_("email and text"),
+    N_("text and email"),
+    N_("nobody"),
+    N_("everyone"),
+    N_("the default"),
+    N_("print"),
+)
 """What details say in English, besides the labels of states."""
-_LINK_KEYS = ("communication", "attempt")
+LINK_KEYS = ("communication", "attempt", "account_id", "template_id", "task_id")
 
 
 def describe_action(action: str, subject: str) -> str:
@@ -86,7 +156,7 @@ def describe_action(action: str, subject: str) -> str:
     if (template := ACTION_TEMPLATES.get(action)) is None:
         return f"{action.replace('_', ' ').capitalize()}: {subject}"
     kind, _space, rest = subject.partition(" ")
-    name = rest if kind in _KINDS else _(LANE_LABELS_BY_KEY.get(subject, "")) or subject
+    name = rest if kind in _KINDS else _(_NAMES.get(subject, "")) or subject
     return _(template, subject=name)
 
 
@@ -94,8 +164,8 @@ def describe_detail(detail: Mapping[str, Any]) -> str:
     """Leaves out times in milliseconds, ids for links, and empty lists."""
     return ", ".join(
         _(_DETAILS[key], value=_format_value(key, value)) if key in _DETAILS else f"{key}: {value}"
-        for key, value in detail.items()
-        if key not in _LINK_KEYS and not key.endswith("_ms") and value != []
+        for key, value in {**dict.fromkeys(_DETAILS), **detail}.items()
+        if key not in LINK_KEYS and not key.endswith("_ms") and value not in (None, [])
     )
 
 

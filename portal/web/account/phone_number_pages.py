@@ -43,8 +43,9 @@ def add_number_views(
 
 def _add(number_context: NumberContext) -> ResponseReturnValue:
     form, account_id = NewNumberForm(), number_context.account.id
+    typed = form.number.data, form.label.data
     try:
-        account_phones.add_number(account_id, form.number.data, form.label.data, now_ms(), form.confirmed_phone.data)
+        account_phones.add_number(account_id, *typed, now_ms(), form.confirmed_phone.data, number_context.actor)
     except InvalidInput as error:
         return number_context.render_list(build_forms(number_context, form.with_errors(error)))
     message = (
@@ -57,7 +58,7 @@ def _add(number_context: NumberContext) -> ResponseReturnValue:
 def _relabel(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
     form, phone = NumberLabelForm(), _phone_or_404(number_context, number_id)
     try:
-        account_phones.relabel_number(phone.id, phone.account_id, form.label.data)
+        account_phones.relabel_number(phone.id, phone.account_id, form.label.data, number_context.actor, now_ms())
     except InvalidInput as error:
         return number_context.render_list(build_forms(number_context, None, {number_id: form.with_errors(error)}))
     return _redirect(number_context, _("Label saved."))

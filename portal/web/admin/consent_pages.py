@@ -70,8 +70,8 @@ def export(file_format: str) -> ResponseReturnValue:
     if number and not is_e164(number):
         abort(404)
     subject, time_zone = _describe_export(filters, number), current_time_zone().key
-    exporter = current_user.external_id
-    consent_export = build_export(_ledger_filter(filters, number), subject, file_format, exporter, time_zone, now_ms())
+    values = subject, file_format, current_user.external_id, time_zone, now_ms(), current_user.id
+    consent_export = build_export(_ledger_filter(filters, number), *values)
     return _print_page(consent_export) if file_format == "print" else _download(consent_export, file_format)
 
 

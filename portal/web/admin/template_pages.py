@@ -99,7 +99,7 @@ def restore(template_id: int, number: int) -> ResponseReturnValue:
     old, form = _version(template_id, number), TemplateForm()
     try:
         saved = message_templates.save_template(
-            template_id, draft_of(old), current_user.id, now_ms(), form.base_version.data
+            template_id, draft_of(old), current_user.id, now_ms(), form.base_version.data, number
         )
     except InvalidInput as error:
         problem = _("This version cannot be used any more: %(problem)s", problem=next(iter(error.errors.values())))

@@ -9,7 +9,7 @@ from portal.messages.rules.report_conflicts import CONFLICT_LABELS, ReportConfli
 from portal.messages.tables.communications import Delivery
 from portal.operations.rules.audit_labels import ACTION_LABELS, ACTION_TEMPLATES
 from tests.support.html_checks import find_page_problems
-from tests.support.page_queries import AUDIT_LOG_PATH, audit_entries, visible_text
+from tests.support.page_queries import AUDIT_LOG_PATH, SENT_NOTICE, audit_entries, visible_text
 from tests.support.web_client import WebClient
 
 
@@ -28,6 +28,7 @@ def test_conflicting_reports_appear_in_history_log_and_metrics(
     receive_receipt(web_app, "undelivered", "30003")
     receive_receipt(web_app, "sent", sid="SM2")
     assert audit_entries(web_app) == [
+        *SENT_NOTICE,
         ("text_conflicting_outcomes", f"text {unknown_text_id}"),
         ("text_accepted_twice", f"text {unknown_text_id}"),
     ]

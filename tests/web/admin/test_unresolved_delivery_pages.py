@@ -16,6 +16,7 @@ from portal.messages.tables.delivery_counts import delivery_counts, group_counts
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import (
     QUEUES_PATH,
+    SENT_NOTICE,
     UNRESOLVED_TEXTS_PATH,
     app_transaction,
     audit_entries,
@@ -65,7 +66,7 @@ def test_no_decision_while_twilio_may_still_answer(
     decide(admin, unknown_text_id, how, word)
     assert "It is too early to decide" in admin.get(UNRESOLVED_TEXTS_PATH).text
     assert delivery_state(web_app, unknown_text_id) == "unknown"
-    assert audit_entries(web_app) == []
+    assert audit_entries(web_app) == SENT_NOTICE
     set_last_seen(web_app, 2.1)
     assert "The portal asks Twilio about it repeatedly" in visible_text(admin.get(UNRESOLVED_TEXTS_PATH).text)
     decide(admin, unknown_text_id, how, word)
@@ -108,7 +109,7 @@ def test_decision_needs_a_typed_word_and_is_audited(
     assert delivery_state(web_app, foreign_account_text_id) == state
     assert decide(admin, foreign_account_text_id, how, word).status_code == 303
     assert "resolved in the meantime" in admin.get(UNRESOLVED_TEXTS_PATH).text
-    assert audit_entries(web_app) == [(action, f"text {foreign_account_text_id}")]
+    assert audit_entries(web_app) == [*SENT_NOTICE, (action, f"text {foreign_account_text_id}")]
     assert "administrator" in visible_text(admin.get("/Admin/Communications/1").text)
     assert admin.get(address).status_code == 404
 
@@ -130,7 +131,7 @@ def test_evidence_that_arrives_before_the_decision_wins(
         record_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", NOW_MS)
     decide(admin, foreign_account_text_id, "resend", "RESEND")
     assert delivery_state(web_app, foreign_account_text_id) == "delivered"
-    assert audit_entries(web_app) == []
+    assert audit_entries(web_app) == SENT_NOTICE
 
 
 def test_evidence_that_arrives_after_the_decision_counts(

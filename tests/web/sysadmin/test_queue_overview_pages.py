@@ -17,6 +17,7 @@ from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import (
     AUDIT_LOG_PATH,
     QUEUES_PATH,
+    SENT_NOTICE,
     UNRESOLVED_TEXTS_PATH,
     app_transaction,
     audit_entries,
@@ -63,7 +64,7 @@ def test_only_sysadmins_control_the_queues(
 ) -> None:
     assert number_owner.post(address).status_code == admin.post(address).status_code == 404
     assert paused_lanes(web_app) == []
-    assert audit_entries(web_app) == []
+    assert audit_entries(web_app) == SENT_NOTICE
 
 
 def test_empty_pages_are_valid(web_app: Flask, sysadmin: WebClient, admin: WebClient, sms_enabled: None) -> None:
@@ -118,7 +119,7 @@ def test_button_pauses_and_resumes_a_lane(web_app: Flask, sysadmin: WebClient, r
     assert paused_lanes(web_app) == [("sms", 1)]
     sysadmin.post(f"{QUEUES_PATH}/lanes/sms/bulk/resume")
     assert "Lane paused" not in sysadmin.get(QUEUES_PATH).text
-    assert audit_entries(web_app) == [("lane_paused", "sms bulk"), ("lane_resumed", "sms bulk")]
+    assert audit_entries(web_app) == [*SENT_NOTICE, ("lane_paused", "sms bulk"), ("lane_resumed", "sms bulk")]
 
 
 def test_all_lanes_are_paused_and_resumed_at_once(web_app: Flask, sysadmin: WebClient) -> None:
@@ -173,11 +174,11 @@ def test_number_is_resumed_only_if_twilio_checks_pass(
     )
     sysadmin.post(f"{QUEUES_PATH}/senders/resume")
     assert "Twilio refuses the credentials." in sysadmin.get(QUEUES_PATH).text
-    assert audit_entries(web_app) == []
+    assert audit_entries(web_app) == SENT_NOTICE
     monkeypatch.setattr("portal.operations.diagnostics.resume_blocker", lambda _checks: None)
     sysadmin.post(f"{QUEUES_PATH}/senders/resume")
     assert "Sending resumed" in sysadmin.get(QUEUES_PATH).text
-    assert audit_entries(web_app) == [("sender_resumed", "the sending number")]
+    assert audit_entries(web_app) == [*SENT_NOTICE, ("sender_resumed", "the sending number")]
 
 
 def test_send_in_progress_can_be_paused_and_resumed(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:

@@ -1,0 +1,264 @@
+"""The audit log has one entry for each thing that administrators do: who, what, and where to look."""
+
+import html
+import re
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from portal.accounts.tables.phone_numbers import PhoneNumber
+from portal.consent import recording
+from portal.consent.account_import import import_accounts
+from portal.consent.rules.consent_state import EventKind
+from portal.consent.tables.inbound_messages import InboundMessage
+from portal.core.audit_log import AuditEntry
+from portal.core.extensions import db
+from tests.support import scenario
+from tests.support.html_checks import find_page_problems
+from tests.support.page_queries import AUDIT_LOG_PATH, app_transaction, audit_entries, visible_text
+from tests.support.web_client import WebClient
+from tests.web.admin.consent_helpers import (
+    LEDGER,
+    NEW,
+    NUMBER,
+    OPT_INS,
+    OTHER,
+    OWNERS,
+    REPLIES,
+    STOPS,
+    confirmed_digest,
+    current_ms,
+    receive_text,
+    reply_id,
+    run_import_tasks,
+    submit_opt_out,
+)
+
+Act = Callable[[Flask, WebClient], object]
+SENDS, TEMPLATES, BLOCKS = "/Admin/Sends", "/Admin/Automations/Templates", "/Admin/ContentBlocks"
+BLOCK = f"{BLOCKS}/sign-in-notice"
+P1, P2 = "/Admin/Accounts/1", "/Admin/Accounts/2"
+DRAFT = {"key": "fee", "name": "Fee", "subject": "Your fee", "body": "The secret word."}
+
+
+def post(path: str, **fields: str) -> Act:
+    return lambda _app, admin: admin.post(path, **fields)
+
+
+def send(**audience: str) -> Act:
+    """Confirm twice, as a double click does."""
+
+    def act(_app: Flask, admin: WebClient) -> None:
+        page = admin.post(f"{SENDS}/confirm", template="notice", **audience).text
+        form = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.partition("<main")[2])
+        fields = {name: html.unescape(value) for name, value in form if name != "csrf_token"}
+        assert [admin.post(SENDS, **fields).status_code for _click in range(2)] == [303, 303]
+
+    return act
+
+
+def restore(path: str, number: int, **fields: str) -> Act:
+    """Save another version first."""
+
+    def act(app: Flask, admin: WebClient) -> None:
+        admin.post(path, base_version=str(number), **fields)
+        forget_entries(app)
+        admin.post(f"{path}/versions/{number}/restore", base_version=str(number + 1))
+
+    return act
+
+
+def import_file(path: str, text: str) -> Act:
+    """A second run of the worker changes nothing."""
+
+    def act(app: Flask, admin: WebClient) -> None:
+        admin.post(path, text=text, confirmed=confirmed_digest(admin.post(path, text=text)))
+        for _run in range(2):
+            run_import_tasks(app)
+
+    return act
+
+
+def decide(decision: str) -> Act:
+    return lambda app, admin: admin.post(f"{REPLIES}/{reply_id(app)}", decision=decision)
+
+
+def give_start_to_account(app: Flask, admin: WebClient) -> None:
+    """A START that may be meant for V-1 or V-2."""
+    with app_transaction(app):
+        db.session.add_all(PhoneNumber(account_id=account_id, number=NEW, created_at_ms=1) for account_id in (3, 4))
+    receive_text(app, "START", NEW)
+    with app.app_context():
+        start_id = db.session.scalars(select(InboundMessage.id).where(InboundMessage.from_number == NEW)).one()
+    admin.post(f"{REPLIES}/{start_id}", decision="moved", account_id="4")
+
+
+def confirm_number(app: Flask, admin: WebClient) -> None:
+    with app_transaction(app):
+        recording.record(OWNERS, EventKind.UNREACHABLE, "twilio", current_ms(), current_ms())
+    admin.post(f"{P1}/numbers/1/confirm")
+
+
+def import_accounts_file(app: Flask) -> None:
+    row = "P-9,Nora New,nora@example.org,Practitioner,user,UTC,+12025550177,2026-01-01,Form"
+    with app.app_context():
+        import_accounts(f"{scenario.ACCOUNT_CSV_HEADER}\n{row}".encode(), current_ms())
+
+
+def forget_entries(app: Flask) -> None:
+    with app.app_context():
+        scenario.forget_audit_entries()
+
+
+ACTIONS: list[tuple[Act, str, str]] = [
+    (
+        send(audience_type="all"),
+        "Created send 2 template notice, version 1, to everyone, emails: 6, texts: 1",
+        f"{SENDS}/2",
+    ),
+    (
+        send(audience_type="account_type", account_type="Practitioner"),
+        "Created send 2 template notice, version 1, to account type Practitioner, emails: 6, texts: 1",
+        f"{SENDS}/2",
+    ),
+    (
+        send(audience_type="external_ids", external_ids="P-1\np-2\nP-1"),
+        "Created send 2 template notice, version 1, to chosen accounts: 2, emails: 2, texts: 1",
+        f"{SENDS}/2",
+    ),
+    (post(f"{SENDS}/1/pause"), "Paused send 1", f"{SENDS}/1"),
+    (post(f"{SENDS}/1/cancel"), "Canceled send 1", f"{SENDS}/1"),
+    (post(f"{TEMPLATES}/new", **DRAFT), "Created template fee", f"{TEMPLATES}/2"),
+    (
+        post(f"{TEMPLATES}/1", base_version="1", **DRAFT),
+        "Saved a new version of template notice version 2",
+        f"{TEMPLATES}/1",
+    ),
+    (
+        restore(f"{TEMPLATES}/1", 1, **DRAFT),
+        "Restored an earlier version of template notice version 3, from version 1",
+        f"{TEMPLATES}/1",
+    ),
+    (
+        post(BLOCK, base_version="0", text="The secret word."),
+        "Saved a new version of the content block Sign-in Notice version 1",
+        BLOCK,
+    ),
+    (
+        restore(BLOCK, 0, text="The secret word."),
+        "Restored an earlier version of the content block Sign-in Notice version 2, from the default",
+        BLOCK,
+    ),
+    (
+        lambda _app, admin: submit_opt_out(admin, number=OWNERS, channel="phone", reason="The secret word."),
+        "Opted out +1 ••• 0101 event 5 of the ledger",
+        "",
+    ),
+    (
+        post(f"{NUMBER}/Move/2"),
+        "Moved the texts of +1 ••• 0101 to another account to account P-2, event 5 of the ledger",
+        P2,
+    ),
+    (decide("stop"), "Opted out the number of reply 3 event 5 of the ledger", f"{REPLIES}/3"),
+    (decide("nothing"), "Decided that there is nothing to do about reply 3", f"{REPLIES}/3"),
+    (
+        give_start_to_account,
+        "Gave the texts of the number of reply 4 to an account to account V-2, event 6 of the ledger",
+        f"{REPLIES}/4",
+    ),
+    (
+        import_file(STOPS, f"{OWNERS}\n{OTHER}"),
+        "Imported opt-outs from a file opted out: 1, already opted out: 1",
+        f"{LEDGER}/Import/1",
+    ),
+    (
+        import_file(OPT_INS, f"external_id,phone,opted_in_at,evidence\nP-2,{NEW},2026-01-01,The secret word."),
+        "Imported opt-ins from a file in force: 1, kept as evidence only: 0",
+        f"{LEDGER}/Import/1",
+    ),
+    (
+        lambda _app, admin: admin.get(f"{LEDGER}/Evidence/csv", query_string={"number": OWNERS}),
+        "Exported evidence from the consent ledger number +1 ••• 0101, format csv, events: 3",
+        "",
+    ),
+    (
+        lambda _app, admin: admin.get(f"{LEDGER}/Evidence/print?account=1&from=2026-01-01&q=2025550101"),
+        "Exported evidence from the consent ledger account P-1, from 2026-01-01, format print, events: 0",
+        P1,
+    ),
+    (post(f"{P1}/numbers", number=NEW), "Added a phone number to account P-1 number +1 ••• 0166", P1),
+    (
+        post(f"{P1}/numbers/1/label", label="Work"),
+        "Changed the label of a phone number of account P-1 number +1 ••• 0101",
+        P1,
+    ),
+    (post(f"{P1}/numbers/1/remove"), "Removed a phone number from account P-1 number +1 ••• 0101", P1),
+    (confirm_number, "Confirmed a phone number of account P-1 number +1 ••• 0101", P1),
+    (
+        post(f"{P2}/numbers/2/EnableTexts", version="0"),
+        "Requested texts for a number of account P-2 number +1 ••• 0101",
+        P2,
+    ),
+]
+IMPORTED = "Imported accounts from a file accounts: 1, opt-ins: 1"
+
+
+@pytest.mark.parametrize(("act", "words", "address"), ACTIONS, ids=[words for _act, words, _address in ACTIONS])
+def test_each_action_is_in_the_audit_log_once(
+    web_app: Flask,
+    admin: WebClient,
+    sysadmin: WebClient,
+    ready_text_id: int,
+    consent_history: None,
+    act: Act,
+    words: str,
+    address: str,
+) -> None:
+    forget_entries(web_app)
+    act(web_app, admin)
+    assert logged_actions(sysadmin) == [("Name of A-1", words, address)]
+    assert find_page_problems(sysadmin.get(AUDIT_LOG_PATH).text) == []
+    with web_app.app_context():
+        entry = db.session.scalars(select(AuditEntry)).one()
+        assert not re.search(
+            r"\d{4}|secret word", f"{entry.subject} {entry.detail}".replace("••• 0", "").replace("2026", "")
+        )
+    if address:
+        assert admin.get(address).status_code == 200
+
+
+def test_actions_at_the_shell_have_no_account(web_app: Flask, sysadmin: WebClient) -> None:
+    forget_entries(web_app)
+    import_accounts_file(web_app)
+    assert logged_actions(sysadmin) == [("Portal or command line", IMPORTED, "")]
+
+
+@pytest.mark.usefixtures("consent_history")
+def test_changes_to_ones_own_numbers_are_not_in_the_audit_log(web_app: Flask, number_owner: WebClient) -> None:
+    own = "/MyAccount/PhoneNumbers"
+    number_owner.post(own, number=NEW)
+    number_owner.post(f"{own}/1/label", label="Work")
+    number_owner.post(f"{own}/4/EnableTexts", version="0")
+    number_owner.post(f"{own}/1/remove")
+    assert audit_entries(web_app) == []
+
+
+def test_saving_what_is_there_is_not_in_the_audit_log(web_app: Flask, admin: WebClient) -> None:
+    admin.post(f"{P1}/numbers/1/label", label="")
+    admin.post(BLOCK, base_version="0", text="")
+    assert audit_entries(web_app) == []
+
+
+def logged_actions(sysadmin: WebClient) -> list[tuple[str, str, str]]:
+    """Who did what, and the link, from the newest to the oldest; without the changes of settings."""
+    rows = re.findall(
+        r'data-label="Who">(.*?)</td>\s*<td data-label="Action">(.*?)</td>', sysadmin.get(AUDIT_LOG_PATH).text
+    )
+    links = [re.search(r'href="([^"]+)"', action) for _who, action in rows]
+    return [
+        (who, visible_text(action), link[1] if link else "")
+        for (who, action), link in zip(rows, links, strict=True)
+        if "Changed Sms" not in action and "Changed Enable" not in action
+    ]
