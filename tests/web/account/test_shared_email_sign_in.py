@@ -170,7 +170,7 @@ def test_reset_link_is_single_use_and_expires(visitor: WebClient, sent_emails: l
     ("password", "rule"),
     [
         ("owner@example.org", "your name, email"),
-        ("Board of Examples", "the organisation"),
+        ("Board of Examples", "the organization"),
         ("Olive.Owner.2026", "your name, email"),
         ("P@ssw0rd1234", "easy to guess"),
         ("short", "12 to 128 characters"),
