@@ -219,7 +219,7 @@ def _provider_results(delivery: Delivery, attempt: Attempt | None) -> tuple[_Res
 def _attempt_results(attempt: Attempt) -> tuple[_Result, _Result]:
     outcome, explanation, credentials_ok = attempt.outcome, _explain_attempt(attempt), _OK
     if attempt.mode in (Mode.OVERRIDE, Mode.TEST_OVERRIDE):
-        credentials_ok = ("ok", _("Override: it went to %(number)s.", number=mask_phone(attempt.destination)))
+        credentials_ok = ("ok", _("Override: it went to %(number)s instead.", number=mask_phone(attempt.destination)))
     if outcome == AttemptOutcome.ACCEPTED:
         notice = f" {_(_SIMULATED_NOTICE)}" if attempt.mode in SIMULATED_MODES else ""
         return credentials_ok, ("ok", f"{attempt.provider_id or ''}.{notice}")

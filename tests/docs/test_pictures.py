@@ -10,16 +10,17 @@ from playwright.sync_api import Browser
 
 from tests.support.browser.demo_pictures import FOLDER, PICTURES, DemoPortal, demo_portal
 from tests.support.browser.page_fingerprint import fingerprint, read_fingerprints, shown_parts
-from tests.support.servers import ROOT
+from tests.support.servers import ROOT, running_valkey
 
 _MAX_BYTES = 120 * 1024
 _REMEDY = "Run: make screenshots"
 
 
 @pytest.fixture
-def portal(tmp_path: Path, sqlite_template_file: Path, redis_url: str) -> Iterator[DemoPortal]:
+def portal(tmp_path: Path, sqlite_template_file: Path) -> Iterator[DemoPortal]:
+    """On a Redis of its own: a picture shows the jobs of a send, and other tests have sends with the same id."""
     shutil.copy(sqlite_template_file, tmp_path / "portal.sqlite")
-    with demo_portal(tmp_path, redis_url) as portal:
+    with running_valkey() as redis_url, demo_portal(tmp_path, redis_url) as portal:
         yield portal
 
 

@@ -70,7 +70,7 @@ TRANSITIONS = (
         DeliveryEvent.CREATE,
         (),
         (*WAITING, DeliveryState.SKIPPED, DeliveryState.REJECTED),
-        ("consent.consent_notifications", "operations.test_messages", "sends.fan_out"),
+        ("messages.tables.communications", "sends.fan_out"),
     ),
     Transition(DeliveryEvent.CLAIM, (_READY,), (_SENDING,), _CLAIMS),
     Transition(DeliveryEvent.SKIP, (_READY,), (DeliveryState.SKIPPED,), ("delivery.claim_policies",)),

@@ -105,10 +105,15 @@ def urgent_delivery(
     channel: str, address: str, now_ms: int, skip_reason: str | None = None, **columns: Any
 ) -> Delivery:
     """A delivery that belongs to no send: ready at once, or skipped for a reason."""
-    state = DeliveryState.SKIPPED if skip_reason else DeliveryState.READY
     times = dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms)
-    fixed = {"channel": channel, "address": address, "lane": Lane.URGENT, "state": state}
-    return Delivery(**{**fixed, "reason": skip_reason or "", **times, **columns})
+    return Delivery(
+        channel=channel,
+        address=address,
+        lane=Lane.URGENT,
+        state=DeliveryState.SKIPPED if skip_reason else DeliveryState.READY,
+        reason=skip_reason or "",
+        **{**times, **columns},
+    )
 
 
 def text_times_since(account_id: int, number: str, kind: str, since_ms: int) -> list[int]:
