@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Index, Text, func, insert, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.accounts.tables.phone_numbers import PhoneNumber
+from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.consent.rules import hash_chain
 from portal.consent.rules.consent_state import EventKind, LedgerEvent
 from portal.consent.tables.inbound_messages import InboundMessage
@@ -188,6 +188,14 @@ def has_stop_since(number: str, since_ms: int) -> bool:
         ConsentEvent.number == number, ConsentEvent.kind == EventKind.STOP, ConsentEvent.recorded_at_ms >= since_ms
     )
     return db.session.scalar(query.limit(1)) is not None
+
+
+def stored_status(number: str) -> tuple[int | None, ...]:
+    """What every status of the number depends on: its newest event, and its stored state. One query."""
+    newest_id = select(func.max(ConsentEvent.id)).where(ConsentEvent.number == number).scalar_subquery()
+    states = [PhoneState.stopped_at_ms, PhoneState.unreachable_at_ms]
+    columns = [select(state).where(PhoneState.number == number).scalar_subquery() for state in states]
+    return tuple(db.session.execute(select(newest_id, *columns)).one())
 
 
 def inbound_message_of(event_id: int) -> InboundMessage | None:

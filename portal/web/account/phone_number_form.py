@@ -1,6 +1,7 @@
 """The forms for an account's phone numbers, on the person's own page and on the Account Profile."""
 
 import hashlib
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,9 @@ from flask_security import current_user
 from wtforms import HiddenField, StringField
 
 from portal.accounts.tables.accounts import Account
-from portal.accounts.tables.phone_numbers import PhoneNumber, other_phones_with, phone_state, phones_of
+from portal.accounts.tables.phone_numbers import PhoneNumber, other_phones_with, phones_of
 from portal.consent.number_status import NumberStatus, number_status
+from portal.consent.tables.ledger import stored_status
 from portal.content import content_blocks
 from portal.content.rules import content_block_checks
 from portal.core.actor import Actor
@@ -94,7 +96,7 @@ class PhoneNumberRow:
         if self.status and self.status.is_live:
             return live_fingerprint(self.phone)
         displayed = self.status and (self.status.label, self.status.since_ms, self.status.action, self.poll_seconds)
-        return _short_hash(displayed)
+        return _keyed_hash(displayed)
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,13 @@ def find_row(number_context: NumberContext, number_id: int) -> PhoneNumberRow | 
 
 
 def live_fingerprint(phone: PhoneNumber) -> str:
-    """Identifies a live status by the stored state behind it, which takes one query instead of a dozen."""
-    state = phone_state(phone.number)
-    stored = (phone.receives_sms, phone.receives_sms_since_ms, is_sms_visible())
-    return _short_hash((stored, state and (state.stopped_at_ms, state.unreachable_at_ms)))
+    """Identifies a live status by the stored state behind it, which takes one query instead of a dozen.
+
+    Only a page that shows a live status of this number on this account gives it away. So whoever may not see what the
+    phone replied cannot find out by asking for it.
+    """
+    own = (phone.id, phone.account_id, phone.number, phone.receives_sms, phone.receives_sms_since_ms)
+    return _keyed_hash((own, is_sms_visible(), stored_status(phone.number)))
 
 
 def stop_help_text(number_context: NumberContext) -> str:
@@ -173,5 +178,7 @@ def _poll_schedule(status: NumberStatus | None, now: int) -> tuple[bool, int | N
     return age_ms >= _HOUR_MS, poll_interval_seconds(age_ms) if status.pending else settled_seconds
 
 
-def _short_hash(value: object) -> str:
-    return hashlib.sha256(repr(value).encode()).hexdigest()[:12]
+def _keyed_hash(value: object) -> str:
+    """Nobody can compute it from what they guess about a number."""
+    key = settings().secret_key.encode()
+    return hmac.new(key, repr(("number status", value)).encode(), hashlib.sha256).hexdigest()[:16]

@@ -205,6 +205,37 @@ def test_open_page_follows_stop_and_start(
 
 
 @pytest.mark.usefixtures("sms_enabled")
+def test_another_account_cannot_ask_whether_the_phone_replied_stop(
+    web_app: Flask, number_owner: WebClient, other_user: WebClient
+) -> None:
+    """The owner may know, though the phone never agreed to texts: an import has evidence of an opt-in."""
+    with web_app.app_context():
+        owner_id = account_id()
+    record_event(web_app, EventKind.EVIDENCE, 2 * HOUR_MS, account_id=owner_id)
+    record_event(web_app, EventKind.STOP, HOUR_MS, text="STOP")
+    other_user.post(LIST, number=NUMBER)
+    seen = fingerprint_in(get_row(number_owner).text)
+    assert get_row(number_owner, seen=seen).status_code == 204
+    response = get_row(other_user, f"{LIST}/2", seen=seen)
+    assert (response.status_code, "Not enabled for texts" in response.text) == (200, True)
+
+
+@pytest.mark.usefixtures("sms_enabled")
+def test_open_page_follows_the_request_of_another_account(
+    web_app: Flask, number_owner: WebClient, other_user: WebClient
+) -> None:
+    record_enabled(web_app, 3 * HOUR_MS)
+    record_event(web_app, EventKind.STOP, 2 * HOUR_MS, text="STOP")
+    other_user.post(LIST, number=NUMBER)
+    fingerprint = fingerprint_in(get_row(number_owner).text)
+    with web_app.app_context():
+        other_id = account_id("P-2")
+    record_event(web_app, EventKind.REQUESTED, account_id=other_id)
+    response = get_row(number_owner, seen=fingerprint)
+    assert "START counts for the account that asked for texts last" in response.text
+
+
+@pytest.mark.usefixtures("sms_enabled")
 def test_open_page_follows_texts_being_switched_off(web_app: Flask, number_owner: WebClient) -> None:
     record_enabled(web_app)
     fingerprint = fingerprint_in(get_row(number_owner).text)
