@@ -168,7 +168,7 @@ def sent_texts_to(number: str, account_id: int | None = None) -> list[SentText]:
     ids = {event.account_id for event in events} | {phone.account_id for phone in phones_with(number)}
     account_ids = {id for id in ids if id is not None and account_id in (None, id)}
     rows, texts = ledger_search.texts_sent_to(number, account_ids, with_all_answers=account_id is None), []
-    answered = inbound_messages.answered_provider_ids([communication.id for _attempt, _delivery, communication in rows])
+    answered = inbound_messages.answered_provider_ids(number)
     for attempt, delivery, communication in rows:
         sent_ms = attempt.started_at_ms
         state = derive_state(event for event in events if max(event.at_ms, recorded_at_ms.get(event.id, 0)) <= sent_ms)

@@ -1,12 +1,17 @@
 """An administrator answers a reply: who gets what, once, and never after a STOP."""
 
+import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
+from sqlalchemy.engine import Engine
 
 from portal.accounts.account_management import NewAccount, create_account
 from portal.accounts.tables.accounts import Account
@@ -314,6 +319,42 @@ def test_evidence_names_the_text_that_is_answered(admin_id: int) -> None:
     (text,) = consent_export.sent_texts_to(NUMBER)
     assert text.authority == "the text SM-the-question from the phone, which it answers"
     assert (text.text, text.wording) == (ANSWER, "Answer by an administrator")
+
+
+def test_evidence_of_the_override_number_has_no_answers_to_other_phones(admin_id: int) -> None:
+    override = scenario.phone_number(99)
+    scenario.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=override)
+    answer(ask(), admin_id, NO_ACCOUNT)
+    scenario.run_sms_worker()
+    assert consent_export.sent_texts_to(override) == []
+
+
+def test_evidence_reads_no_texts_of_other_numbers(owner_id: int) -> None:
+    """On PostgreSQL, the rest of the plan depends on what the tables contain."""
+    with recorded_executions() as executions:
+        consent_export.sent_texts_to(NUMBER)
+    (query,) = [execution for execution in executions if "FROM attempt" in execution[0]]
+    is_sqlite, connection = db.engine.name == "sqlite", db.session.connection()
+    connection.exec_driver_sql("SELECT 1" if is_sqlite else "SET LOCAL enable_seqscan = off")
+    plan_rows = connection.exec_driver_sql(f"EXPLAIN {'QUERY PLAN' if is_sqlite else ''} {query[0]}", query[1])
+    plan = "\n".join(str(row[-1]) for row in plan_rows)
+    assert "ix_inbound_message_from_number" in plan
+    assert not (is_sqlite and re.search(r"^SCAN|ix_delivery_claim", plan, re.MULTILINE)), plan
+
+
+@contextmanager
+def recorded_executions() -> Iterator[list[tuple[str, Any]]]:
+    """The statements that the block executes, with their parameters."""
+    executions: list[tuple[str, Any]] = []
+
+    def record(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        executions.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", record)
+    try:
+        yield executions
+    finally:
+        event.remove(Engine, "before_cursor_execute", record)
 
 
 def test_answer_uses_the_zone_of_its_account(app: Flask, admin_id: int, owner_id: int) -> None:

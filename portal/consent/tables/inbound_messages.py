@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Index, Text, func, select, text, update
+from sqlalchemy import Index, Select, Text, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.consent.rules.consent_state import MessageSource
@@ -129,8 +129,13 @@ def replies_page(
     return list(db.session.scalars(query.order_by(InboundMessage.id.desc()).limit(limit)))
 
 
-def answered_provider_ids(communication_ids: Sequence[int]) -> dict[int | None, str]:
-    """Map answers to the provider ids of the texts that they answer."""
-    query = select(InboundMessage.answer_id, InboundMessage.provider_id)
-    rows = db.session.execute(query.where(InboundMessage.answer_id.in_(communication_ids)))
+def answer_ids(from_number: str) -> Select[int | None]:
+    """The communications that answer texts from this number."""
+    query = select(InboundMessage.answer_id).where(InboundMessage.from_number == from_number)
+    return query.where(InboundMessage.answer_id.is_not(None))
+
+
+def answered_provider_ids(from_number: str) -> dict[int | None, str]:
+    """Map the answers to texts from this number to the provider ids of those texts."""
+    rows = db.session.execute(answer_ids(from_number).add_columns(InboundMessage.provider_id))
     return {row.answer_id: row.provider_id for row in rows}

@@ -14,13 +14,14 @@ from portal.accounts.tables.account_search import match_conditions
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.consent.rules.consent_state import EventKind
+from portal.consent.tables.inbound_messages import answer_ids
 from portal.consent.tables.ledger import ConsentEvent
 from portal.content.tables.templates import TemplateVersion
 from portal.core.extensions import db
 from portal.core.keyset import Keyset, Slice
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.phone import parse_search_phone
-from portal.core.rules.routing import SIMULATED_MODES, TextKind
+from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.statements import in_list
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.sends.tables.sends import Send
@@ -107,12 +108,11 @@ def recorded_at_by_event(number: str) -> dict[int, int]:
 def texts_sent_to(
     number: str, account_ids: set[int], with_all_answers: bool = False
 ) -> Sequence[tuple[Attempt, Delivery, Communication]]:
-    """The newest texts sent to a number for these accounts, oldest first; an answer may be for no account."""
+    """The newest texts sent to a number for these accounts, oldest first; an answer to it may be for no account."""
     template = joinedload(Communication.send).joinedload(Send.version).joinedload(TemplateVersion.template)
-    is_included: ColumnElement[bool] = Communication.account_id.in_(account_ids)
-    if with_all_answers:
-        is_included |= Communication.kind == TextKind.ANSWER
-    query = _SENT_TEXTS.where(is_included, Attempt.destination == number)
+    included = select(Communication.id).where(Communication.account_id.in_(account_ids))
+    ids = included.union(answer_ids(number)) if with_all_answers else included
+    query = _SENT_TEXTS.where(Communication.id.in_(ids), Attempt.destination == number)
     newest_first = query.options(template).order_by(Attempt.started_at_ms.desc()).limit(_MAX_TEXTS)
     return db.session.execute(newest_first).all()[::-1]
 
