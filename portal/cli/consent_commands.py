@@ -97,7 +97,7 @@ def invite(external_id: str, number: str, yes: bool) -> None:
     if not yes and not (sys.stdin.isatty() and click.confirm("Has the person read this and agreed?", err=True)):
         exit_with_error("Nothing was changed. Add --yes if the person has read this text and agrees.")
     try:
-        invitations.invite(phone.id, Actor(is_admin=True), prompt.version, now_ms())
+        invitations.invite(phone.id, Actor(is_admin=True), prompt.fingerprint, now_ms())
     except RequestRecorded as recorded:
         click.echo(f"{recorded.message} The request is kept for 30 days.")
     else:

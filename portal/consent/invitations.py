@@ -40,7 +40,7 @@ class RequestRecorded(ActionRefused):
 
 
 class WordingChanged(ActionRefused):
-    """The prompt was edited since it was shown, and people must read what they agree to."""
+    """The prompt reads differently than when it was shown, and people must read what they agree to."""
 
 
 def opt_in_prompt(number: str) -> RenderedBlock:
@@ -101,8 +101,8 @@ def rate_limit_hit(phone: PhoneNumber, actor: Actor, now_ms: int) -> RateLimited
     return RateLimited(*hit) if hit else None
 
 
-def invite(phone_id: int, actor: Actor, prompt_version: int, now_ms: int) -> int:
-    """Return the id of the event. `prompt_version` is the version of the prompt that the person read.
+def invite(phone_id: int, actor: Actor, prompt_fingerprint: str, now_ms: int) -> int:
+    """Return the id of the event. `prompt_fingerprint` is that of the prompt that the person read.
 
     Raises `RequestRecorded` if the number is stopped: nothing is sent, and the ledger keeps the request. Raises
     `RateLimited`, `WordingChanged` or another `ActionRefused` if nothing was done.
@@ -113,7 +113,7 @@ def invite(phone_id: int, actor: Actor, prompt_version: int, now_ms: int) -> int
         if phone is None:
             raise ActionRefused(_("The number is no longer on the account."))
         prompt = opt_in_prompt(phone.number)
-        _check_request(phone, actor, prompt, prompt_version, now_ms)
+        _check_request(phone, actor, prompt, prompt_fingerprint, now_ms)
         stopped_message = stopped_number_message(phone)
         account_id, number, displaces_account = phone.account_id, phone.number, _displaced_account_id(phone) is not None
         kind = EventKind.REQUESTED if stopped_message else EventKind.INVITED
@@ -134,10 +134,12 @@ def _displaced_account_id(phone: PhoneNumber) -> int | None:
     return recipient_id if recipient_id != phone.account_id else None
 
 
-def _check_request(phone: PhoneNumber, actor: Actor, prompt: RenderedBlock, prompt_version: int, now_ms: int) -> None:
+def _check_request(
+    phone: PhoneNumber, actor: Actor, prompt: RenderedBlock, prompt_fingerprint: str, now_ms: int
+) -> None:
     if problem := request_ineligibility(phone):
         raise ActionRefused(problem)
-    if prompt.version != prompt_version:
+    if prompt.fingerprint != prompt_fingerprint:
         raise WordingChanged(_("The text below was changed a moment ago. Please read it again."))
     if hit := rate_limit_hit(phone, actor, now_ms):
         raise hit

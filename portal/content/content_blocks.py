@@ -1,5 +1,6 @@
 """Content blocks: render the portal's own texts and save new versions of them."""
 
+import hashlib
 import html
 import unicodedata
 from collections.abc import Collection, Mapping
@@ -51,6 +52,11 @@ class RenderedBlock:
     version: int
     text: str
     markdown: str = field(default="", compare=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the version and its words, which also change with the values of the fields."""
+        return f"{self.version}-{hashlib.sha256(self.text.encode()).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def test_concurrent_requests_send_one_invitation(
     app: Flask, account_id_fixture: int, simulator: servers.SimulatorClient
 ) -> None:
     phone_id = inbound_helpers.phone_id(account_id_fixture, NUMBER)
-    version = content_blocks.render_block(content_block_checks.OPT_IN_PROMPT).version
+    prompt = invitations.opt_in_prompt(NUMBER).fingerprint
     db.session.remove()  # no transaction stays open while the threads work
 
     def ask(turn: int) -> int:
@@ -104,7 +104,7 @@ def test_concurrent_requests_send_one_invitation(
             try:
                 actor = inbound_helpers.make_actor(account_id_fixture, ip=f"198.51.100.{turn}")
                 # SQLite lets its writers wait without a queue, so one may time out on a busy machine
-                retry_on_database_error(lambda: invitations.invite(phone_id, actor, version, NOW))
+                retry_on_database_error(lambda: invitations.invite(phone_id, actor, prompt, NOW))
             except RateLimited as refused:
                 return refused.retry_at_ms
             finally:
@@ -243,14 +243,15 @@ def test_no_requests_while_texts_are_off_or_unconfigured(account_id_fixture: int
 
 def test_recorded_wording_is_the_one_displayed(account_id_fixture: int) -> None:
     phone_id = inbound_helpers.phone_id(account_id_fixture, NUMBER)
+    outdated = invitations.opt_in_prompt(NUMBER).fingerprint
     content_blocks.save_block(
         content_block_checks.OPT_IN_PROMPT, "New words about {{ organisation }}. STOP ends them.", None, NOW
     )
     with pytest.raises(WordingChanged):
-        invitations.invite(phone_id, inbound_helpers.make_actor(account_id_fixture), 0, NOW)
+        invitations.invite(phone_id, inbound_helpers.make_actor(account_id_fixture), outdated, NOW)
     assert ledger_rows() == []
     assert db.session.scalars(select(Communication)).all() == []
-    invitations.invite(phone_id, inbound_helpers.make_actor(account_id_fixture), 1, NOW)
+    inbound_helpers.invite(account_id_fixture, NUMBER, NOW)
     assert (ledger_rows()[0].text, ledger_rows()[0].content_block_version) == (
         "New words about Notification portal. STOP ends them.",
         1,
@@ -261,7 +262,7 @@ def test_removed_number_is_not_invited(account_id_fixture: int) -> None:
     phone_id = inbound_helpers.phone_id(account_id_fixture, NUMBER)
     account_phones.remove_number(phone_id, account_id_fixture, inbound_helpers.make_actor(account_id_fixture), NOW)
     with pytest.raises(ActionRefused, match="no longer"):
-        invitations.invite(phone_id, inbound_helpers.make_actor(account_id_fixture), 0, NOW)
+        invitations.invite(phone_id, inbound_helpers.make_actor(account_id_fixture), "", NOW)
 
 
 def test_stop_after_the_request_holds_the_invitation_back(

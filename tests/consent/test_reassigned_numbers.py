@@ -102,7 +102,7 @@ def test_request_while_stopped_is_recorded_without_a_text() -> None:
 
 def test_request_with_an_outdated_prompt_is_not_recorded() -> None:
     inbound_helpers.receive_text("STOP", NUMBER, minutes_after_start(-30))
-    account_id, before = add_new_account(), render_block(content_block_checks.OPT_IN_PROMPT).version
+    account_id, before = add_new_account(), invitations.opt_in_prompt(NUMBER).fingerprint
     save_block(
         content_block_checks.OPT_IN_PROMPT,
         "New words about {{ organisation }}. STOP ends them.",

@@ -14,8 +14,6 @@ from portal.consent.rules.consent_state import EventKind, LedgerEvent
 from portal.consent.tables import ledger as consent_ledger
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
-from portal.content.content_blocks import render_block
-from portal.content.rules import content_block_checks
 from portal.core.actor import Actor
 from portal.core.extensions import db
 from portal.core.transaction import transaction
@@ -138,8 +136,9 @@ def make_actor(account_id: int, ip: str = "198.51.100.7", by_admin: bool = False
 
 def invite(account_id: int, number: str, at_ms: int, by: Actor | None = None) -> int:
     """Return the id of the event in the ledger. Raises as the action does."""
-    version = render_block(content_block_checks.OPT_IN_PROMPT).version
-    return invitations.invite(phone_id(account_id, number), by or make_actor(account_id), version, at_ms)
+    prompt = invitations.opt_in_prompt(number).fingerprint
+    db.session.rollback()
+    return invitations.invite(phone_id(account_id, number), by or make_actor(account_id), prompt, at_ms)
 
 
 def request_while_stopped(account_id: int, number: str, at_ms: int, by: Actor | None = None) -> str:

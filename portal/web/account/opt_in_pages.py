@@ -69,7 +69,7 @@ def invite(number_context: NumberContext, number_id: int) -> ResponseReturnValue
     phone = _phone_or_404(number_context, number_id)
     prompt = _prompt_base(number_context, phone)
     try:
-        invitations.invite(number_id, number_context.actor, InvitationForm().version.data, now_ms())
+        invitations.invite(number_id, number_context.actor, InvitationForm().wording.data, now_ms())
     except invitations.WordingChanged as error:
         prompt = replace(prompt, wording=invitations.opt_in_prompt(phone.number), error=error.message)
     except invitations.RequestRecorded as error:

@@ -28,7 +28,6 @@ from portal.web.base_form import PhoneForm, PortalForm
 from portal.web.current_actor import current_actor
 from portal.web.layout import is_sms_visible
 from portal.web.polling import LIVE_INTERVAL_SECONDS, poll_interval_seconds
-from portal.web.request_input import parse_version
 
 _HOUR_MS = 3_600_000
 
@@ -38,9 +37,9 @@ class NewNumberForm(PhoneForm):
 
 
 class InvitationForm(PortalForm):
-    """`version` is that of the wording that the person saw."""
+    """`wording` is the fingerprint of the prompt that the person saw."""
 
-    version = HiddenField(filters=[parse_version])
+    wording = HiddenField()
 
 
 class NumberLabelForm(PortalForm):

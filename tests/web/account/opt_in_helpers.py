@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 from werkzeug.test import TestResponse
 
 from portal.accounts.tables.accounts import find_by_external_id
-from portal.consent import consent_notifications, inbound_processing, recording
+from portal.consent import consent_notifications, inbound_processing, invitations, recording
 from portal.consent.rules.consent_state import EventKind
 from portal.consent.tables.ledger import ConsentEvent
 from portal.core.extensions import db
@@ -67,19 +67,25 @@ def events(app: Flask, kind: EventKind = EventKind.INVITED) -> list[ConsentEvent
         return list(db.session.scalars(select(ConsentEvent).where(ConsentEvent.kind == kind).order_by(ConsentEvent.id)))
 
 
-def prompt_version_in(page: str) -> str:
-    match = re.search(r'name="version" value="(\d+)"', page)
+def prompt_in(page: str) -> str:
+    """The fingerprint of the prompt that the page shows."""
+    match = re.search(r'name="wording" value="([\w-]+)"', page)
     assert match
     return match.group(1)
 
 
+def current_prompt(app: Flask) -> str:
+    with app.app_context():
+        return invitations.opt_in_prompt(NUMBER).fingerprint
+
+
 def submit_request(client: WebClient, path: str = ASK, **fields: str) -> TestResponse:
     """Submit the form of the plain page."""
-    return client.post(path, **{"version": prompt_version_in(client.get(path).text), **fields})
+    return client.post(path, **{"wording": prompt_in(client.get(path).text), **fields})
 
 
-def submit_in_dialog(client: WebClient, path: str = ASK, version: str = "0") -> TestResponse:
-    return client.post_without_token(path, {"csrf_token": client.csrf_token(), "version": version}, HX_Request="true")
+def submit_in_dialog(client: WebClient, path: str = ASK, wording: str = "") -> TestResponse:
+    return client.post_without_token(path, {"csrf_token": client.csrf_token(), "wording": wording}, HX_Request="true")
 
 
 def get_row(client: WebClient, path: str = ROW, seen: str = "") -> TestResponse:

@@ -11,6 +11,8 @@ from portal.consent.rules.consent_state import EventKind
 from portal.content import content_blocks
 from portal.content.rules import content_block_checks
 from portal.core.extensions import db
+from portal.core.organisation import ROW_ID, OrganisationProfile
+from portal.core.transaction import transaction
 from portal.messages.tables.communications import Delivery
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import NOW_MS, PUBLIC_URL, WebClient
@@ -24,10 +26,11 @@ from tests.web.account.opt_in_helpers import (
     ROW,
     SHOWN,
     account_id,
+    current_prompt,
     events,
     get_row,
     profile_path,
-    prompt_version_in,
+    prompt_in,
     receive_start,
     record_enabled,
     record_event,
@@ -59,7 +62,9 @@ def test_owner_requests_texts_without_javascript(web_app: Flask, number_owner: W
 @pytest.mark.usefixtures("sms_enabled")
 def test_ledger_records_requester_origin_and_prompt(web_app: Flask, number_owner: WebClient) -> None:
     number_owner.post_without_token(
-        ASK, {"csrf_token": number_owner.csrf_token(), "version": "0"}, User_Agent="Browser " + "x" * 900
+        ASK,
+        {"csrf_token": number_owner.csrf_token(), "wording": current_prompt(web_app)},
+        User_Agent="Browser " + "x" * 900,
     )
     (event,) = events(web_app)
     with web_app.app_context():
@@ -82,7 +87,7 @@ def test_dialog_has_the_prompt_and_answers_with_the_status(web_app: Flask, numbe
     assert "can text you" in fragment.text
     assert 'id="dialog-heading"' in fragment.text
     assert "HX-Request" in fragment.headers["Vary"]
-    response = submit_in_dialog(number_owner, version=prompt_version_in(fragment.text))
+    response = submit_in_dialog(number_owner, wording=prompt_in(fragment.text))
     assert response.status_code == 200
     assert response.text.lstrip().startswith('<div class="number-status" id="number-1-state"')
     assert "Invitation on its way" in response.text
@@ -118,7 +123,7 @@ def test_other_accounts_number_is_404_like_an_unknown_one(
     ):
         assert {path: client.get(path).status_code for path in paths} == dict.fromkeys(paths, 404)
     for path in (ASK, f"{ROW}/confirm", f"{profile}/numbers/1/EnableTexts", f"{profile}/numbers/1/confirm"):
-        assert other_user.post(path, version="0").status_code == 404
+        assert other_user.post(path, wording="0").status_code == 404
     never = get_row(other_user, f"{LIST}/999")
     assert (get_row(other_user).status_code, get_row(other_user).text) == (404, never.text.replace("999", "1"))
     assert events(web_app) == []
@@ -128,7 +133,7 @@ def test_no_requests_are_offered_while_texts_are_off(web_app: Flask, number_owne
     profile = profile_path(web_app)
     for client, base in ((number_owner, LIST), (admin, f"{profile}/numbers")):
         assert client.get(f"{base}/1/EnableTexts").status_code == 404
-        assert client.post(f"{base}/1/EnableTexts", version="0").status_code == 404
+        assert client.post(f"{base}/1/EnableTexts", wording="0").status_code == 404
         assert client.post(f"{base}/1/confirm").status_code == 404
         assert get_row(client, f"{base}/1").status_code == 200
         assert "hx-trigger" not in get_row(client, f"{base}/1").text
@@ -143,16 +148,16 @@ def test_second_invitation_is_refused_with_the_retry_time(web_app: Flask, number
     for response in (
         number_owner.get(ASK),
         number_owner.get(ASK, headers=HTMX),
-        submit_in_dialog(number_owner),
-        number_owner.post(ASK, version="0"),
+        submit_in_dialog(number_owner, wording=current_prompt(web_app)),
+        number_owner.post(ASK, wording=current_prompt(web_app)),
     ):
         assert "This number was invited a moment ago. You can try again in 7 minutes." in visible_text(response.text)
         assert re.search(r'title="[^"]+ E[SD]T">in 7 minutes', response.text), "the absolute time in the reader's zone"
         assert "Send the invitation" not in response.text
-    rejected = submit_in_dialog(number_owner)
+    rejected = submit_in_dialog(number_owner, wording=current_prompt(web_app))
     assert rejected.status_code == 422
     assert (rejected.headers["HX-Retarget"], rejected.headers["HX-Reswap"]) == ("#dialog", "innerHTML")
-    plain = number_owner.post(ASK, version="0")
+    plain = number_owner.post(ASK, wording=current_prompt(web_app))
     assert plain.status_code == 422
     assert find_page_problems(plain.text) == []
     assert len(events(web_app)) == 1
@@ -164,28 +169,42 @@ def test_account_limit_does_not_bind_administrators(web_app: Flask, number_owner
         owner_id = account_id()
     for index in range(10):
         record_event(web_app, EventKind.INVITED, HOUR_MS, account_id=owner_id, number=f"+1202555020{index}")
-    assert "many invitations today" in number_owner.post(ASK, version="0").text
+    assert "many invitations today" in number_owner.post(ASK, wording=current_prompt(web_app)).text
     assert submit_request(admin, f"{profile_path(web_app)}/numbers/1/EnableTexts").status_code == 303
 
 
 @pytest.mark.usefixtures("sms_enabled")
 def test_changed_prompt_must_be_read_again(web_app: Flask, number_owner: WebClient) -> None:
-    read = prompt_version_in(number_owner.get(ASK).text)
+    read = prompt_in(number_owner.get(ASK).text)
     with web_app.app_context():
         content_blocks.save_block(content_block_checks.OPT_IN_PROMPT, "Entirely **new words**.", None, NOW_MS)
-    for response in (submit_in_dialog(number_owner, version=read), number_owner.post(ASK, version=read)):
+    for response in (submit_in_dialog(number_owner, wording=read), number_owner.post(ASK, wording=read)):
         assert response.status_code == 422
         assert "Entirely <strong>new words</strong>." in response.text
         assert "Please read it again" in response.text
     assert events(web_app) == []
-    assert number_owner.post(ASK, version=prompt_version_in(response.text)).status_code == 303
+    assert number_owner.post(ASK, wording=prompt_in(response.text)).status_code == 303
     assert [(event.text, event.content_block_version) for event in events(web_app)] == [("Entirely **new words**.", 1)]
 
 
 @pytest.mark.usefixtures("sms_enabled")
-@pytest.mark.parametrize("version", ["", "x", "-1", "²", "0\x00x", "9" * 5_000, "0.0"])
-def test_missing_prompt_version_shows_the_prompt(number_owner: WebClient, version: str) -> None:
-    response = number_owner.post(ASK, version=version)
+def test_prompt_with_another_organisation_must_be_read_again(web_app: Flask, number_owner: WebClient) -> None:
+    read = prompt_in(number_owner.get(ASK).text)
+    with web_app.app_context(), transaction() as session:
+        session.add(OrganisationProfile(id=ROW_ID, name="Renamed Office", changed_at_ms=NOW_MS))
+    response = number_owner.post(ASK, wording=read)
+    assert (response.status_code, events(web_app)) == (422, [])
+    assert "Please read it again" in response.text
+    assert "Renamed Office" in response.text
+    number_owner.post(ASK, wording=prompt_in(response.text))
+    (event,) = events(web_app)
+    assert "Renamed Office" in event.text
+
+
+@pytest.mark.usefixtures("sms_enabled")
+@pytest.mark.parametrize("wording", ["", "x", "0", "²", "0\x00x", "9" * 5_000, "0-"])
+def test_unknown_wording_shows_the_prompt(number_owner: WebClient, wording: str) -> None:
+    response = number_owner.post(ASK, wording=wording)
     assert response.status_code == 422
     assert "can text you" in response.text
 
@@ -204,7 +223,7 @@ def test_stopped_number_offers_no_button_and_names_start(
         assert "EnableTexts" not in page
         assert find_page_problems(page) == []
     assert "replied STOP" in number_owner.get(ASK).text
-    rejected = submit_in_dialog(number_owner)
+    rejected = submit_in_dialog(number_owner, wording=current_prompt(web_app))
     assert rejected.status_code == 422
     assert "replied STOP" in rejected.text
     assert events(web_app) == []
@@ -224,15 +243,15 @@ def test_request_at_a_stopped_number_is_answered_by_start(
     asked = client.get(path, headers=HTMX if by == "dialog" else {}).text
     assert "Request texts" in asked
     assert "text START from that phone" not in asked, "the request is not recorded yet"
-    version = prompt_version_in(asked)
-    response = submit_in_dialog(client, path, version) if by == "dialog" else client.post(path, version=version)
+    wording = prompt_in(asked)
+    response = submit_in_dialog(client, path, wording) if by == "dialog" else client.post(path, wording=wording)
     assert "text START from that phone to (202) 555-0199." in response.text
     assert ("hx-swap-oob" in response.text) == (by == "dialog")
     assert by == "dialog" or find_page_problems(response.text) == []
     (event,) = events(web_app, EventKind.REQUESTED)
     assert (event.content_block, event.content_block_version, event.ip) == (
         content_block_checks.OPT_IN_PROMPT,
-        int(version),
+        0,
         "127.0.0.1",
     )
     with web_app.app_context():
@@ -256,15 +275,15 @@ def test_former_account_may_request_after_reassignment(
     assert "Request texts…" in page
     assert "Stan" not in page
     assert "Stopped" not in other_user.get(LIST).text
-    number_owner.post(ASK, version="0")
+    number_owner.post(ASK, wording=current_prompt(web_app))
     receive_start(web_app)
     assert "Enabled for texts" in number_owner.get(LIST).text
 
 
 @pytest.mark.usefixtures("sms_enabled")
 def test_request_needs_the_csrf_token_of_the_page(web_app: Flask, number_owner: WebClient) -> None:
-    assert number_owner.post_without_token(ASK, {"version": "0"}).status_code == 400
-    assert number_owner.client.post(ASK, data={"version": "0"}, base_url=PUBLIC_URL).status_code == 400
+    assert number_owner.post_without_token(ASK, {"wording": "0"}).status_code == 400
+    assert number_owner.client.post(ASK, data={"wording": "0"}, base_url=PUBLIC_URL).status_code == 400
     assert events(web_app) == []
 
 

@@ -19,6 +19,7 @@ from tests.support import scenario
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import AUDIT_LOG_PATH, app_transaction, audit_entries, visible_text
 from tests.support.web_client import WebClient
+from tests.web.account.opt_in_helpers import submit_request
 from tests.web.admin.consent_helpers import (
     LEDGER,
     NEW,
@@ -197,7 +198,7 @@ ACTIONS: list[tuple[Act, str, str]] = [
     (post(f"{P1}/numbers/1/remove"), "Removed a phone number from account P-1 number +1 ••• 0101", P1),
     (confirm_number, "Confirmed a phone number of account P-1 number +1 ••• 0101", P1),
     (
-        post(f"{P2}/numbers/2/EnableTexts", version="0"),
+        lambda _app, admin: submit_request(admin, f"{P2}/numbers/2/EnableTexts"),
         "Requested texts for a number of account P-2 number +1 ••• 0101",
         P2,
     ),
@@ -240,7 +241,7 @@ def test_changes_to_ones_own_numbers_are_not_in_the_audit_log(web_app: Flask, nu
     own = "/MyAccount/PhoneNumbers"
     number_owner.post(own, number=NEW)
     number_owner.post(f"{own}/1/label", label="Work")
-    number_owner.post(f"{own}/4/EnableTexts", version="0")
+    submit_request(number_owner, f"{own}/4/EnableTexts")
     number_owner.post(f"{own}/1/remove")
     assert audit_entries(web_app) == []
 
