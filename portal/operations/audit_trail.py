@@ -1,6 +1,7 @@
 """The audit log for reading: recorded actions and changes of settings in one list."""
 
-from collections.abc import Mapping
+import heapq
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,24 +49,24 @@ def read_audit_page(
 ) -> tuple[list[AuditLine], AuditCursor | None]:
     """Lines, newest first, and the cursor of the next page; None on the last page.
 
-    `action` is a key of `operations.rules.audit_labels.ACTION_LABELS`, or "" for all.
+    `action` is a key of `operations.rules.audit_labels.ACTION_LABELS`, or "" for all. Both lists stay in the order of
+    their ids, because the cursor does: an import may record an entry long after the time that it has.
     """
     has_changes = action in ("", SETTING_CHANGED)
     entries = [] if action == SETTING_CHANGED else _entries(before, size, action, entry_filter)
     changes = setting_values.history_entries(size + 1, (), before.change_id, entry_filter) if has_changes else []
-    rows = [(entry.id, _entry_line(entry)) for entry in entries]
-    rows += [(change.id, _change_line(change)) for change in changes]
-    rows.sort(key=lambda row: -row[1].at_ms)
+    lists: tuple[Sequence[AuditEntry | SettingChange], ...] = (entries, changes)
+    rows = list(heapq.merge(*lists, key=lambda row: -row.at_ms))
     page_rows = rows[:size]
-    lines = [line for _row_id, line in page_rows]
+    lines = [_entry_line(row) if isinstance(row, AuditEntry) else _change_line(row) for row in page_rows]
     if before == AuditCursor() and has_changes:
         expiries = setting_history.expired_switches(now_ms)
         lines += [_change_line(expiry) for expiry in expiries if entry_filter.includes_portal(expiry.at_ms)]
-        lines.sort(key=lambda line: -line.at_ms)
+    lines.sort(key=lambda line: -line.at_ms)
     if len(rows) <= size:
         return lines, None
-    entry_ids = [id for id, line in page_rows if line.action != SETTING_CHANGED]
-    change_ids = [id for id, line in page_rows if line.action == SETTING_CHANGED]
+    entry_ids = [row.id for row in page_rows if isinstance(row, AuditEntry)]
+    change_ids = [row.id for row in page_rows if isinstance(row, SettingChange)]
     return lines, AuditCursor(min(entry_ids, default=before.entry_id), min(change_ids, default=before.change_id))
 
 

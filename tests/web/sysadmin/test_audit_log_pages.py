@@ -78,13 +78,33 @@ def test_audit_log_pages_omit_nothing(web_app: Flask, sysadmin: WebClient, monke
             lane_control.pause_lane("sms", 1, None, NOW_MS + index * 1_000)
             lane_control.resume_lane("sms", 1, None, NOW_MS + index * 1_000 + 1)
             setting_changes.set_setting("SmsOverrideNumber", f"+1202555010{index}", None, NOW_MS + index * 1_000 + 2)
+    verbs = [row.split()[0] for row in all_rows(sysadmin)]
+    assert verbs == ["Changed", "Resumed", "Paused"] * 5
+    for invalid in ("x", "1.x", ".", "9" * 40, "-1.-1"):
+        assert sysadmin.get(AUDIT_LOG_PATH, query_string={"before": invalid}).status_code == 200
+
+
+def test_entry_of_an_action_that_took_long_is_on_one_page(
+    web_app: Flask, sysadmin: WebClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import records its entry when it ends, with the time at which it began."""
+    monkeypatch.setattr("portal.web.sysadmin.audit_log_pages._PAGE_SIZE", 2)
+    with web_app.app_context():
+        for index in range(3):
+            lane_control.pause_lane("sms", 1, None, NOW_MS + index * 1_000)
+            lane_control.resume_lane("sms", 1, None, NOW_MS + index * 1_000 + 1)
+        lane_control.pause_lane("email", 1, None, NOW_MS - 60_000)
+    rows = all_rows(sysadmin)
+    assert sum("Paused the lane of bulk emails" in row for row in rows) == 1
+    assert sum("Paused" in row or "Resumed" in row for row in rows) == 7
+
+
+def all_rows(sysadmin: WebClient) -> list[str]:
+    """The actions on all pages."""
     rows, address = [], AUDIT_LOG_PATH
     while address:
         page = sysadmin.get(address).text
         rows += [visible_text(row) for row in re.findall(r'data-label="Action">(.*?)</td>', page)]
         older = re.search(r'href="([^"]+)" rel="next"', page)
         address = older.group(1).replace("&amp;", "&") if older else ""
-    verbs = [row.split()[0] for row in rows]
-    assert verbs == ["Changed", "Resumed", "Paused"] * 5
-    for invalid in ("x", "1.x", ".", "9" * 40, "-1.-1"):
-        assert sysadmin.get(AUDIT_LOG_PATH, query_string={"before": invalid}).status_code == 200
+    return rows
