@@ -45,7 +45,7 @@ _PARAGRAPH = re.compile(r"\n\s*\n")
 
 @dataclass(frozen=True)
 class AnswerAccount:
-    """An account with the number. `is_confirmed`: the phone has agreed to texts for it, so it is no stranger's."""
+    """An active account with the number. `is_confirmed`: the phone has agreed to texts for it: no stranger's."""
 
     account: Account
     is_confirmed: bool
@@ -94,7 +94,7 @@ def can_be_answered(message: InboundMessage) -> bool:
 
 def plan_answer(message: InboundMessage, author_id: int, now_ms: int, account_id: int | None = None) -> AnswerPlan:
     """Quiet hours are those of the account chosen or suggested, else of the author."""
-    phones = phones_with(message.from_number)
+    phones = [phone for phone in phones_with(message.from_number) if phone.account.active]
     accounts = tuple(AnswerAccount(phone.account, _has_consented(phone.account_id, message)) for phone in phones)
     switches = app_settings.resolve_current_gateway(now_ms).switches
     plan = AnswerPlan(RoutingDecision(False), switches.mode, accounts)
@@ -117,7 +117,7 @@ def measure_answer(text: str) -> SmsSize:
 
 
 def answer_reply(message_id: int, draft: AnswerDraft, actor: Actor, now_ms: int) -> int:
-    """Return the id of the communication. The same answer by the same author again changes nothing.
+    """Return the id of the communication. The same answer to the same account again changes nothing.
 
     Raises `InvalidInput` (fields `body` and `account`) or `ActionRefused`, also if somebody has already decided.
     """
@@ -155,7 +155,9 @@ def _recipient(number: str) -> RecipientPhone:
 
 def _is_repeated(message: InboundMessage, draft: AnswerDraft, author_id: int) -> bool:
     answer = db.session.get_one(Communication, message.answer_id)
-    return message.decided_by_id == author_id and answer.body == _markdown(message.body, clean_answer(draft.text))
+    is_same_account = answer.account_id == (draft.account_id or author_id)
+    is_same_text = answer.body == _markdown(message.body, clean_answer(draft.text))
+    return message.decided_by_id == author_id and is_same_account and is_same_text
 
 
 def _check(message: InboundMessage, plan: AnswerPlan, draft: AnswerDraft) -> None:

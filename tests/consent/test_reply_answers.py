@@ -180,6 +180,15 @@ def test_confirmed_account_is_suggested_among_several(admin_id: int, owner_id: i
     assert (len(plan.accounts), plan.suggested_id) == (3, owner_id)
 
 
+def test_inactive_account_is_not_offered(admin_id: int, owner_id: int) -> None:
+    message_id = ask()
+    db.session.get_one(Account, owner_id).active = False
+    db.session.commit()
+    assert plan_answer(db.session.get_one(InboundMessage, message_id), admin_id, NOW).accounts == ()
+    with pytest.raises(InvalidInput, match="Choose whose question this is"):
+        answer(message_id, admin_id, owner_id)
+
+
 @pytest.mark.parametrize("account_id", [999_999, 2**60])
 def test_account_without_the_number_is_rejected(admin_id: int, owner_id: int, account_id: int) -> None:
     with pytest.raises(InvalidInput, match="Choose whose question this is"):
@@ -194,6 +203,8 @@ def test_same_answer_again_changes_nothing(admin_id: int, owner_id: int) -> None
     assert answer(message_id, admin_id, owner_id) == first
     with pytest.raises(ActionRefused, match="Ada Admin chose: Answered"):
         answer(message_id, admin_id, owner_id, "Something else")
+    with pytest.raises(ActionRefused, match="Ada Admin chose: Answered"):
+        answer(message_id, admin_id, NO_ACCOUNT)
     assert len(audit_log.entries_about(f"reply {message_id}", ["reply_answered"])) == 1
 
 
