@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from portal.consent.tables.ledger import has_consented_for_all_numbers
 from portal.core.rules.delivery_status import STATES, DeliveryState, displayed_state
-from portal.core.rules.routing import Reason
+from portal.core.rules.routing import Reason, TextKind
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.messages.tables.communications import Communication, Delivery
@@ -70,5 +70,6 @@ def channel_status(delivery: Delivery) -> ChannelStatus:
 
 
 def _reveals_other_account(delivery: Delivery) -> bool:
-    """Whether the reason concerns a number itself, whichever account has it."""
-    return not delivery.address and delivery.reason in _OTHER_ACCOUNT_REASONS
+    """Whether the reason concerns a number itself, whichever account has it. An answer has the phone's address."""
+    is_about_phone = not delivery.address or delivery.communication.kind == TextKind.ANSWER
+    return is_about_phone and delivery.reason in _OTHER_ACCOUNT_REASONS

@@ -85,6 +85,19 @@ def test_owner_reads_question_and_answer(web_app: Flask, admin: WebClient, numbe
     assert "impatient" not in page
 
 
+def test_account_without_consent_does_not_learn_of_a_stop(
+    web_app: Flask, admin: WebClient, other_user: WebClient, reply: str
+) -> None:
+    other_user.post("/MyAccount/PhoneNumbers", number=OWNERS)
+    receive_text(web_app, "STOP", OWNERS)
+    admin.post(f"{reply}/Answer", **answer_fields(web_app, by_text="no", account=account_id(web_app, "P-2")))
+    history = other_user.get("/MyAccount/CommunicationsHistory").text
+    path = re.findall(r'href="(/MyAccount/CommunicationsHistory/\d+)">Our answer to your text', history)[0]
+    page = other_user.get(path).text
+    assert "No phone number on the account is enabled for texts." in page
+    assert "replied STOP" not in page
+
+
 def test_double_submit_sends_one_answer(web_app: Flask, admin: WebClient, reply: str) -> None:
     for _ in range(2):
         assert admin.post(f"{reply}/Answer", **answer_fields(web_app)).status_code == 303
