@@ -1,9 +1,11 @@
 // The browser asks before it leaves a form with unsaved input.
 const form = document.querySelector("form[data-unsaved]");
-let dirty = false;
+// The server gave back input that it did not save.
+let dirty = form?.dataset.unsaved === "kept";
 
 if (form) {
-  form.addEventListener("input", () => { dirty = true; });
+  // A field outside the form, with form="…", belongs to it too.
+  document.addEventListener("input", (event) => { if (event.target.form === form) dirty = true; });
   form.addEventListener("submit", () => { dirty = false; });
   window.addEventListener("beforeunload", (event) => {
     if (dirty) event.preventDefault();
