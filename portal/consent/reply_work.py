@@ -1,7 +1,7 @@
 """Who looks after a reply to review, and notes about it for other administrators."""
 
 from portal.accounts.tables.accounts import Account, administrators
-from portal.consent.manual_consent import lock_reply, require_undecided
+from portal.consent.manual_consent import lock_reply, lock_reply_only, require_undecided
 from portal.consent.tables.reply_notes import ReplyNote, notes_by_message
 from portal.core.audit_log import record_audit_entry
 from portal.core.errors import ActionRefused, InvalidInput
@@ -45,7 +45,7 @@ def add_note(message_id: int, text: str, author_id: int, now_ms: int) -> None:
         lengths = {"limit": MAX_NOTE_LENGTH, "count": len(text)}
         raise InvalidInput({"note": _("Keep the note to %(limit)s characters; this has %(count)s.", **lengths)})
     with transaction() as session:
-        lock_reply(message_id)
+        lock_reply_only(message_id)
         last = notes_by_message([message_id])[message_id][-1:]
         if [(note.author_id, note.text) for note in last] != [(author_id, text)]:
             session.add(ReplyNote(message_id=message_id, author_id=author_id, text=text, created_at_ms=now_ms))
