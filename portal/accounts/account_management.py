@@ -97,8 +97,9 @@ def _validation_errors(new: NewAccount) -> dict[str, str]:
 
 
 def external_id_taken_message(external_id: str, existing: str) -> str:
-    taken = _("Account number %(account)s is already in use.", account=existing)
-    return taken if existing == external_id else f"{taken} {_('Account numbers are not case-sensitive.')}"
+    if existing == external_id:
+        return _("Account number %(account)s is already in use.", account=existing)
+    return _("Account number %(account)s is already in use. Account numbers are not case-sensitive.", account=existing)
 
 
 def account_values(new: NewAccount | AccountRow, now_ms: int) -> dict[str, Any]:

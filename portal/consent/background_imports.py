@@ -27,7 +27,7 @@ from portal.gateways import job_reports, queue
 
 JOB = "run_import_task"
 _MAX_ATTEMPTS = 5  # which `_GAVE_UP` says too
-_GAVE_UP = N_("It was tried five times and never ended. Nothing was imported.")
+_GAVE_UP = N_("It was tried five times and never finished. Nothing was imported.")
 _MAX_ERRORS_KEPT = 100
 _IMPORTS: dict[str, Callable[..., Any]] = {
     ImportTaskKind.OPT_OUTS: import_opt_outs,
@@ -84,7 +84,7 @@ def retry_task(task_id: int, actor_id: int, now_ms: int) -> None:
     query = query.where(ImportTask.state.in_((ImportTaskState.PENDING, ImportTaskState.FAILED)))
     with transaction():
         if not updated_count(query.values(state=ImportTaskState.PENDING, attempts=0, result="", finished_at_ms=None)):
-            raise ActionRefused(_("This import has ended."))
+            raise ActionRefused(_("This import is already over."))
         audit_log.record_audit_entry("job_retried", f"import {task_id}", actor_id, now_ms)
     queue.enqueue(settings().redis_url, JOB, task_id)
 

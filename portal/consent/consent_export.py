@@ -88,7 +88,7 @@ class SentText:
     def authority(self) -> str:
         """What allowed the text; "" if nothing did."""
         if self.answered_message_sid:
-            return _("the text %(sid)s from the phone, which it answers", sid=self.answered_message_sid)
+            return _("the incoming text %(sid)s, which this text answers", sid=self.answered_message_sid)
         return _("event %(event)s", event=str(self.authorised_by_event_id)) if self.authorised_by_event_id else ""
 
     @property

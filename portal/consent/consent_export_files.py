@@ -109,6 +109,6 @@ def _text_cells(text: SentText, zone: str) -> dict[str, Any]:
         "time_zone": zone,
         "actor": _("The portal"),
         "text_kind": _("Text sent"),
-        "notes": _("Allowed by %(authority)s.", authority=text.authority or _("no event")),
+        "notes": _("Allowed by: %(authority)s.", authority=text.authority or _("no event in the ledger")),
         "kind": "text",
     }

@@ -44,7 +44,7 @@ _EMAILS = {
         ),
     ),
     DECISION_PENDING: (
-        N_("Texts to %(phone)s are on hold until it is clear whose it is"),
+        N_("Texts to %(phone)s are on hold until we know which account should get them"),
         N_(
             "More than one account has had %(phone)s, and it is not clear which of them should get its texts. "
             "That phone gets no texts until it replies START to an invitation, or an administrator decides. "

@@ -71,7 +71,7 @@ def stopped_number_message(phone: PhoneNumber) -> str | None:
     if not is_stopped(phone.number):
         return None
     return _(
-        "This number replied STOP, so we cannot text it. To turn texts on, text START from that phone to %(number)s.",
+        "This number is opted out, so we cannot text it. To turn texts on, text START from that phone to %(number)s.",
         number=sending_number_label(phone.number),
     )
 

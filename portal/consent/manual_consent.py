@@ -117,8 +117,8 @@ def require_undecided(message: InboundMessage) -> None:
     if message.decision:
         account = db.session.get(Account, message.decided_by_id or 0)
         name, decision = account.name if account else _("An administrator"), _(DECISION_LABELS[message.decision])
-        choice = _("%(name)s chose: %(decision)s.", name=name, decision=decision)
-        raise ActionRefused(f"{_('Somebody has already decided on this reply.')} {choice}")
+        values = {"name": name, "decision": decision}
+        raise ActionRefused(_("Somebody has already decided on this reply. %(name)s chose: %(decision)s.", **values))
 
 
 def is_unassigned_start(message: InboundMessage, state: ConsentState) -> bool:
@@ -135,7 +135,7 @@ def _apply_decision(
         return {"ledger_event": _record_opt_out(message, actor, now_ms)}
     if decision == "moved" and account_id is not None and message.classification == ReplyCategory.START:
         if not is_unassigned_start(message, recording.consent_state_of(message.from_number)):
-            raise ActionRefused(_("This START no longer waits for an account. See the page of the number."))
+            raise ActionRefused(_("This START is no longer waiting for an account. See the number’s page."))
         return _move(message.from_number, account_id, actor, now_ms)
     if decision != "nothing":
         raise ActionRefused(_("This decision is not possible for this reply."))

@@ -85,7 +85,7 @@ def _uninvited_status(state: ConsentState) -> NumberStatus:
 
 
 def _stopped_status(phone: PhoneNumber, stopped_ms: int, sending_number: str, now_ms: int) -> NumberStatus:
-    label = _("Texts stopped by STOP")
+    label = _("Texts stopped")
     detail = _(
         "Only a text with the word START from that phone to %(number)s turns texts on again.", number=sending_number
     )
@@ -112,7 +112,7 @@ def _invited_status(
     if invitation is not None and (note := redirect_note(invitation)):
         is_simulated = group == StateGroup.SIMULATED
         label = _("Invitation simulated") if is_simulated else _("Invitation sent to the override number")
-        detail = f"{note} {_('So nobody can answer it with START: send another once texts reach phones.')}"
+        detail = _("%(note)s Nobody can reply START to it. Send another invitation once texts reach phones.", note=note)
         return NumberStatus(label, "off", invited_ms, detail, "invite")
     if invitation is not None and group in (StateGroup.FAILED, StateGroup.SKIPPED, StateGroup.CANCELED):
         return NumberStatus(_("Invitation not delivered"), "bad", None, describe_state(invitation)[2], "invite")
@@ -121,7 +121,7 @@ def _invited_status(
         detail = _("It is going to %(phone)s.", phone=display)
         return NumberStatus(_("Invitation on its way"), "wait", invited_ms, detail, pending=pending)
     detail = _(
-        "Reply START from %(phone)s, or text START to %(number)s. It gets no other texts until then.",
+        "Reply START from %(phone)s, or text START to %(number)s. That phone gets no other texts until then.",
         phone=display,
         number=sending_number,
     )

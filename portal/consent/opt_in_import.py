@@ -56,10 +56,12 @@ class OptInImportPlan:
         sentences = [
             ngettext("%(num)s opt-in is in force.", "%(num)s opt-ins are in force.", applied),
             ngettext("%(num)s is kept as evidence only.", "%(num)s are kept as evidence only.", kept) if kept else "",
-            ngettext("%(num)s number was added to an account.", "%(num)s numbers were added to an account.", added)
+            ngettext("%(num)s number was added to an account.", "%(num)s numbers were added to accounts.", added)
             if added
             else "",
-            ngettext("%(num)s was already in the ledger.", "%(num)s were already in the ledger.", recorded)
+            ngettext(
+                "%(num)s opt-in was already in the ledger.", "%(num)s opt-ins were already in the ledger.", recorded
+            )
             if recorded
             else "",
         ]

@@ -171,9 +171,13 @@ def _check(message: InboundMessage, plan: AnswerPlan, draft: AnswerDraft) -> Non
 
 def _changed_route(will_send: bool) -> str:
     if will_send:
-        return _("Nothing was sent: since you opened this page, a text can go to this phone. Check, then send again.")
+        return _(
+            "Nothing was sent: this phone can now get texts, which it could not when you opened this page. Check, then "
+            "send again."
+        )
     return _(
-        "Nothing was sent: since you opened this page, a text can no longer go to this phone. Check, then send again."
+        "Nothing was sent: this phone can no longer get texts, which it could when you opened this page. Check, then "
+        "send again."
     )
 
 
@@ -227,7 +231,8 @@ def _text_delivery(message: InboundMessage, decision: RoutingDecision, text: str
 
 def _markdown(question: str, answer: str) -> str:
     quote = _paragraphs(text_input.clean_lines(question)).replace("\n", "\n> ")
-    return f"{_('You wrote to us by text:')}\n\n> {quote}\n\n{_('Our answer:')}\n\n{_paragraphs(answer)}"
+    values = {"question": quote, "answer": _paragraphs(answer)}
+    return _("You wrote to us by text:\n\n> %(question)s\n\nOur answer:\n\n%(answer)s", **values)
 
 
 def _paragraphs(text: str) -> str:

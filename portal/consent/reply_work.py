@@ -54,5 +54,5 @@ def add_note(message_id: int, text: str, author_id: int, now_ms: int) -> None:
 def _reassigned(to_id: int | None) -> str:
     account = db.session.get(Account, to_id or 0)
     if account is None:
-        return _("Nothing was changed: meanwhile the reply was taken from its administrator.")
+        return _("Nothing was changed: the reply was unassigned in the meantime.")
     return _("Nothing was changed: meanwhile the reply was assigned to %(name)s.", name=account.name)

@@ -26,8 +26,8 @@ _REASONS = {
     "SQLAlchemyError": N_("The database did not answer or refused the work."),
     "RedisError": N_("Redis became unavailable."),
     "JobTimeoutException": N_("It took too long and was stopped."),
-    "AbandonedJobError": N_("The worker died while it ran."),
-    "Exception": N_("An unexpected error. The log of the worker says more."),
+    "AbandonedJobError": N_("The worker stopped unexpectedly during the job."),
+    "Exception": N_("An unexpected error occurred. See the worker’s log."),
 }
 """By class of the error, which may be a base class."""
 
@@ -36,7 +36,7 @@ _LABELS = {
     "drain_email": N_("Send waiting emails"),
     "fan_out_send": N_("Prepare send %(id)s"),
     "apply_send_control": N_("Apply pause or cancellation to send %(id)s"),
-    "run_import_task": N_("Do import %(id)s"),
+    "run_import_task": N_("Run import %(id)s"),
 }
 
 

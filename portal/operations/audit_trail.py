@@ -92,5 +92,6 @@ def _entry_line(entry: AuditEntry) -> AuditLine:
 
 
 def _change_line(change: SettingChange) -> AuditLine:
-    detail = f"{change.old_value or _('not set')} → {change.new_value or _('not set')}"
+    not_set = _("not set")
+    detail = f"{change.old_value or not_set} → {change.new_value or not_set}"
     return AuditLine(change.at_ms, change.changed_by, SETTING_CHANGED, change.name, detail)

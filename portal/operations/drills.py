@@ -133,7 +133,7 @@ def _sms_worker_pid(now_ms: int) -> int:
     for heartbeat in heartbeats("worker:sms", now_ms - _HEARTBEAT_TIMEOUT_MS):
         if heartbeat.name.startswith(prefix):
             return int(heartbeat.name.removeprefix(prefix))
-    raise ActionRefused(_("No sms worker runs on this machine, so none can be killed."))
+    raise ActionRefused(_("No worker for texts is running on this machine, so the drill cannot stop one."))
 
 
 def _kill(pid: int) -> None:

@@ -170,7 +170,7 @@ def _trace(attempt: Attempt) -> tuple[str, str]:
         "Authorization: Basic ••••",
         f"To={masked_number}",
         f"From={attempt.sender}",
-        f"Body={_('(the text above)')}",
+        _("Body=(the text above)"),
         f"StatusCallback={settings().public_url}{STATUS_WEBHOOK_PATH}?attempt={attempt.id}",
     ]
     response = (attempt.provider_response or "").replace(attempt.destination, masked_number)
@@ -192,7 +192,7 @@ def _validate(number_input: str, body: str, sender: str, confirmed_number: str) 
     if sender and sender not in available_senders():
         errors["sender"] = _("The settings changed, and this number no longer sends texts. Choose another.")
     if not errors and is_stopped(phone_number):
-        errors["number"] = _("This number replied STOP, so it gets no texts, not even a test text.")
+        errors["number"] = _("This number is opted out, so it gets no texts, not even a test text.")
     if errors:
         raise invalid_input(errors, unconfirmed_number)
     return phone_number, text

@@ -17,7 +17,7 @@ from portal.operations.twilio_snapshot import GatewaySetup, SenderSnapshot, call
 
 _DATE_HEADER_ROUNDING_MS = 500
 """A Date header is truncated to whole seconds, so it is early by this much on average."""
-_OTHER_PROVIDER_FIX = N_("Use the provider's own console. Saving its settings under Settings resumes paused lanes.")
+_OTHER_PROVIDER_FIX = N_("Use the provider’s own console. Saving its settings under Settings resumes paused lanes.")
 _ACCOUNT_CHECKS = (CREDENTIALS, account_checks.ACCOUNT, account_checks.CLOCK, account_checks.WEBHOOK_TOKEN)
 _NUMBER_CHECKS = (
     account_checks.NUMBER,

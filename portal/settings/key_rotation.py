@@ -23,7 +23,8 @@ def rotate_keys() -> tuple[int, int]:
         lock_settings()
         current = configuration()
         if current.read_errors:
-            raise ActionRefused(f"{' '.join(current.read_errors.values())} {_('Nothing was changed.')}")
+            problems = " ".join(current.read_errors.values())
+            raise ActionRefused(_("%(problems)s Nothing was changed.", problems=problems))
         secrets = [row for name, row in stored_settings().items() if DEFINITIONS[name].is_secret]
         outdated = [row.name for row in secrets if not is_encrypted_with(row.value, newest)]
         for name in outdated:

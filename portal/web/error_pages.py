@@ -43,7 +43,9 @@ def init_app(app: Flask) -> None:
         CSRFError, lambda _error: _error_response(400, _("This page was open too long"), _(_SESSION_EXPIRED))
     )
     app.register_error_handler(Busy, _handle_busy)
-    app.register_error_handler(ActionRefused, lambda error: _error_response(409, _("This was not done"), error.message))
+    app.register_error_handler(
+        ActionRefused, lambda error: _error_response(409, _("This action was not completed"), error.message)
+    )
     app.register_error_handler(HTTPException, _handle_http_error)
     app.register_error_handler(InternalServerError, _handle_server_error)
 

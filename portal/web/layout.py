@@ -152,7 +152,7 @@ def _email_override_banners() -> Iterator[Banner]:
         label = _("Email override → %(address)s", address=mask_email_address(route.address or ""))
         text = _("Every email goes there instead of to the person’s own address, except emails about passwords.")
         until_ms = current_configuration().expires_at_ms_by_name.get(setting)
-        yield Banner("wait", label, text, setting, until_ms, _("Emails then go to the people themselves."))
+        yield Banner("wait", label, text, setting, until_ms, _("Emails then go to their recipients."))
 
 
 def _sms_banners() -> Iterator[Banner]:
@@ -289,10 +289,13 @@ def _mode_banner(configuration: Configuration, switches: Switches) -> Banner:
 
 def _simulator_text() -> str:
     host = urlsplit(settings().twilio_api_url).netloc
-    text = _("Texts go to %(host)s instead of Twilio and reach no phone.", host=host)
     if current_email_route().override_on:
-        return text
-    return f"{text} {_('Emails go to the mail server at %(address)s.', address=server_address())}"
+        return _("Texts go to %(host)s instead of Twilio and reach no phone.", host=host)
+    return _(
+        "Texts go to %(host)s instead of Twilio and reach no phone. Emails go to the mail server at %(address)s.",
+        host=host,
+        address=server_address(),
+    )
 
 
 def _with_end_time(configuration: Configuration, banner: Banner) -> Banner:

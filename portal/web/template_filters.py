@@ -14,13 +14,14 @@ from portal.core.rules import phone
 from portal.core.rules.routing import Reason
 from portal.core.translation import format_number
 from portal.core.translation import gettext as _
-from portal.web.time_display import clock_time, precise_time, relative_time
+from portal.web.time_display import clock_time, precise_time, relative_time, since_time
 
 
 def init_app(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters |= {
         "relative_time": relative_time,
+        "since_time": since_time,
         "precise_time": precise_time,
         "clock_time": clock_time,
         "intcomma": format_number,

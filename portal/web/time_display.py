@@ -67,6 +67,14 @@ def relative_time(at_ms: int, day: str = "") -> Markup:
     return _time_element(at_ms, describe_time(at_ms))
 
 
+def since_time(at_ms: int, day: str = "") -> Markup:
+    """“since Mar 3, 9:00 AM”, but “3 minutes ago” within an hour."""
+    when = relative_time(at_ms, day)
+    if not day and abs(now_ms() - at_ms) < _HOUR_MS:
+        return when
+    return Markup(_("since %(when)s")) % {"when": when}  # noqa: S704  our own words
+
+
 def precise_time(at_ms: int) -> Markup:
     """The absolute time with seconds, and the relative time beside it within an hour: for events close together."""
     moment = datetime.fromtimestamp(at_ms / 1000, current_time_zone())

@@ -129,7 +129,10 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
     "empty": ("", [f"The file is empty. Its first row must name the columns: {CLI_ACCOUNT_CSV_HEADER}."]),
     "wrong header": (
         "id,name,email,account_type\nP-4,A,a@example.org,T\n",
-        [f"The columns in row 1 are wrong (missing: external_id; unknown: id). They must be {CLI_ACCOUNT_CSV_HEADER}."],
+        [
+            "The columns in row 1 are wrong (missing: external_id; unknown: id). "
+            f"The columns must be: {CLI_ACCOUNT_CSV_HEADER}."
+        ],
     ),
     "no encoding at all": (
         f"{REQUIRED_HEADER}\nP-4,Zo\x81,z@example.org,T\n".encode("latin-1"),
@@ -137,9 +140,12 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "null bytes": (
         f"{REQUIRED_HEADER}\nP-4,Z\x00,z@example.org,T\n",
-        ["The file contains null bytes, so it is not a CSV. Save it as “CSV UTF-8”."],
+        ["The file contains binary data, so it is not a CSV. Save it as “CSV UTF-8”."],
     ),
-    "broken quotes": (f'{REQUIRED_HEADER}\nP-4,"Zoe,z@example.org,T\n', ["Row 2 is not CSV: unexpected end of data."]),
+    "broken quotes": (
+        f'{REQUIRED_HEADER}\nP-4,"Zoe,z@example.org,T\n',
+        ["Row 2 cannot be read as CSV. Check its quotation marks. (unexpected end of data)"],
+    ),
 }
 
 
@@ -168,7 +174,7 @@ def test_import_with_errors_imports_nothing(seeded_shell: PortalShell) -> None:
         (
             f"{REQUIRED_HEADER},phone\nP-4,Zoë,z@example.org,T,+1 436 234 5678\n",
             "utf-8",
-            ["Warning: Row 2, phone: +1 436-234-5678 is in no known range"],
+            ["Warning: Row 2, phone: +1 436-234-5678 is not in a known range"],
         ),
     ],
 )

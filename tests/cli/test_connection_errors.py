@@ -68,7 +68,7 @@ def test_password_and_certificate_errors_are_explained(
         assert "refuses the user or password" in error_for_url(url.replace(PASSWORD, "w0rd"))
         verified = f"{url}?sslmode=verify-full&sslrootcert"
         assert "(sslrootcert) does not exist" in error_for_url(f"{verified}=/nowhere.pem")
-        assert "The database's certificate is not trusted." in error_for_url(f"{verified}=system")
+        assert "The database’s certificate is not trusted." in error_for_url(f"{verified}=system")
     with pgbouncer(postgres_server, "postgres") as url:
         assert "requires TLS (sslmode), but the server does not support it" in error_for_url(f"{url}?sslmode=require")
     with pgbouncer(postgres_server, "postgres", **{**TLS_SETTINGS, "client_tls_sslmode": "require"}) as url:
@@ -158,7 +158,7 @@ def test_doctor_explains_an_unusable_queue(shell: PortalShell) -> None:
         ("FATAL: server login has been failing, cached error: x (server_login_retry)", "cannot reach PostgreSQL"),
         ("tlsv13 alert certificate required", "requires a client certificate"),
         ('could not extend file "base/1": No space left on device', "disk is full"),
-        ("must be owner of table account", "may not use the portal's tables"),
+        ("must be owner of table account", "may not use the portal’s tables"),
         ('server certificate for "elsewhere.example" does not match host name "127.0.0.1"', "does not match the host"),
         ('root certificate file "/root/.postgresql/root.crt" does not exist', "(sslrootcert) does not exist"),
         ('private key file "/etc/portal/key" has group or world access', "(sslcert, sslkey) cannot be used"),
@@ -167,7 +167,7 @@ def test_doctor_explains_an_unusable_queue(shell: PortalShell) -> None:
         ('FATAL:  remaining connection slots are reserved for roles', "reached its connection limit"),
         ('connection timeout expired', "did not answer in time"),
         ('cannot execute INSERT in a read-only transaction', "refuses writes"),
-        ('permission denied for schema public', "may not use the portal's tables"),
+        ('permission denied for schema public', "may not use the portal’s tables"),
         ('relation "account" does not exist', "not set up yet"),
         ('column account.nothing does not exist', "older than this version"),
         ('attempt to write a readonly database', "may not write to the database"),

@@ -43,7 +43,7 @@ def test_number_is_opted_out_while_texts_are_off(shell: PortalShell) -> None:
     assert stop_number(shell) == [NUMBER]
     (event,) = csv.DictReader(io.StringIO(shell.output_of("consent", "export").removeprefix("\ufeff")))
     assert (event["kind"], event["text"], event["actor"]) == ("stop", "Rang us", "Command line")
-    assert "Requested by: phone call." in event["notes"]
+    assert "How the person asked: phone call." in event["notes"]
 
 
 def test_opt_out_command_names_the_accounts_and_what_ends(shell: PortalShell) -> None:
@@ -122,7 +122,7 @@ def test_unlisted_number_in_full_notation_is_opted_out(shell: PortalShell) -> No
     assert shell.error_of("consent", "opt-out", "(436) 234-5678", *command).endswith("write it in full: +14362345678")
     result = shell.run("consent", "opt-out", "\u202a+1436\u200b2345678\u202c", *command)
     assert (result.returncode, result.stdout.partition(" ")[0]) == (0, "+14362345678")
-    assert result.stderr.startswith("Warning: +1 436-234-5678 is in no known range")
+    assert result.stderr.startswith("Warning: +1 436-234-5678 is not in a known range")
     assert stop_number(shell) == ["+14362345678"]
 
 
@@ -159,7 +159,10 @@ def test_one_row_error_rejects_the_whole_file(shell: PortalShell) -> None:
     [
         (b"", "The file is empty."),
         (b"\xff\xfe1", "The file starts as UTF-16 but is damaged further on. Save it as “CSV UTF-8”."),
-        (b"phone,colour", "The columns in row 1 are wrong (unknown: colour). They may be phone,stopped_at,reason."),
+        (
+            b"phone,colour",
+            "The columns in row 1 are wrong (unknown: colour). Allowed columns: phone,stopped_at,reason.",
+        ),
     ],
 )
 def test_unreadable_file_is_refused(shell: PortalShell, content: bytes, message: str) -> None:

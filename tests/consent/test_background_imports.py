@@ -150,7 +150,7 @@ def test_refused_import_says_why_and_imports_nothing() -> None:
     assert "Nothing was imported: 1 mistake found." in task.result
     assert "There is no account with the number P-9." in task.result
     assert count_events() == 0
-    with pytest.raises(ActionRefused, match="has ended"):
+    with pytest.raises(ActionRefused, match="already over"):
         background_imports.retry_task(task_id, 1, scenario.now_ms())
 
 

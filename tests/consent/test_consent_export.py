@@ -79,7 +79,7 @@ def test_csv_names_actor_time_and_exact_text(consent_history_start_ms: int) -> N
     assert invited["occurred_at_utc"] == format_utc(consent_history_start_ms)
     assert invited["time_zone"] == ZONE
     assert invited["occurred_at_local"].endswith(("EST", "EDT"))
-    assert rows[1]["effect"] == "Texts go to Person P-1, P-1 from now on."
+    assert rows[1]["effect"] == "After this, its texts go to Person P-1, P-1."
     assert rows[1]["message_sid"].startswith("SM")
     assert (rows[2]["text"], rows[2]["notes"]) == (
         "please stop texting me",
@@ -170,7 +170,7 @@ def test_export_holds_each_sent_text_and_its_wording(
         assert {row["text"] for row in texts} == sent_bodies
         assert {row["message_sid"] for row in texts} == {text["sid"] for text in simulator.accepted_texts()}
         assert {row["account_number"] for row in texts} == {"P-1"}
-        assert {row["notes"] for row in texts} == {f"Allowed by event {event}." for event in (1, 2, 5)}
+        assert {row["notes"] for row in texts} == {f"Allowed by: event {event}." for event in (1, 2, 5)}
     assert not [row for row in csv_rows(make_export(number=OTHER)) if row["kind"] == "text"]
 
 
@@ -188,7 +188,7 @@ def test_invitation_records_its_wording_version(simulator: servers.SimulatorClie
     assert text["text"] in [sent["body"] for sent in simulator.accepted_texts()]
     rows = [row for row in csv_rows(make_export()) if row["kind"] == "text"]
     assert [(row["number"], row["text"], row["notes"]) for row in rows] == [
-        (UNUSED, text["text"], f"Allowed by event {text['authorised_by_event_id']}.")
+        (UNUSED, text["text"], f"Allowed by: event {text['authorised_by_event_id']}.")
     ]
     assert json.loads("".join(export_json(make_export("json"))))["sent_texts"] == [text]
 

@@ -199,7 +199,7 @@ def test_start_resolved_meanwhile_cannot_be_assigned(admin_id: int) -> None:
     reply_id = inbound_helpers.inbound_messages(NUMBER)[-1].id
     inbound_helpers.invite(ids[0], NUMBER, now + 2 * MINUTE_MS)
     inbound_helpers.receive_text("START", NUMBER, now + 3 * MINUTE_MS)
-    with pytest.raises(ActionRefused, match="no longer waits for an account"):
+    with pytest.raises(ActionRefused, match="is no longer waiting for an account"):
         decide_reply(reply_id, "moved", inbound_helpers.make_actor(admin_id), now + 4 * MINUTE_MS, account_id=ids[1])
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-1", False, False)
 

@@ -70,7 +70,7 @@ def test_refusal_with_21610_records_a_stop(simulator: servers.SimulatorClient) -
     assert (stop.source, stop.detail) == ("twilio", {"error_code": "21610", "delivery_id": delivery_id})
     assert "The person replied STOP." in latest_state_text()
     send_one()
-    assert "replied STOP" in latest_state_text(), "and so do those that were not sent at all"
+    assert "is opted out" in latest_state_text(), "and so do those that were not sent at all"
     assert len(events("stop")) == 1
 
 

@@ -124,7 +124,7 @@ def test_request_limits_apply_per_account_only() -> None:
     account_id, stranger = add_new_account(), add_new_account(0, "STRANGER")
     for minutes in range(10):
         inbound_helpers.request_while_stopped(stranger, NUMBER, minutes_after_start(1 + minutes))
-    with pytest.raises(RateLimited, match="asked for many"):
+    with pytest.raises(RateLimited, match="requested too many"):
         inbound_helpers.request_while_stopped(stranger, NUMBER, minutes_after_start(11))
     inbound_helpers.request_while_stopped(account_id, NUMBER, minutes_after_start(11))
     inbound_helpers.receive_text("START", NUMBER, minutes_after_start(15))
@@ -264,7 +264,7 @@ def test_new_accounts_invitation_resolves_the_review() -> None:
     inbound_helpers.receive_text("START", NUMBER, minutes_after_start(8))
     assert inbound_helpers.stored_consent_state(NUMBER) == ("NEW", False, False)
     assert inbound_helpers.notified_accounts("displaced") == ["OLD"]
-    with pytest.raises(ActionRefused, match="no longer waits for an account"):
+    with pytest.raises(ActionRefused, match="is no longer waiting for an account"):
         decide_reply(replies_to_review()[0], "moved", SHELL_ACTOR, minutes_after_start(9), account_id=1)
 
 

@@ -146,7 +146,7 @@ def test_opted_out_phone_without_account_cannot_be_answered(admin_id: int) -> No
 def test_stop_since_the_page_was_opened_is_told(admin_id: int, owner_id: int) -> None:
     message_id = ask()
     inbound_helpers.receive_text("STOP", NUMBER, NOW + 1_000)
-    with pytest.raises(ActionRefused, match="Nothing was sent: since you opened this page, a text can no longer go"):
+    with pytest.raises(ActionRefused, match="Nothing was sent: this phone can no longer get texts"):
         answer(message_id, admin_id, owner_id, by_text=True)
     assert db.session.get_one(InboundMessage, message_id).decision == ""
 
@@ -328,7 +328,7 @@ def test_evidence_names_the_text_that_is_answered(admin_id: int) -> None:
     answer(ask(sid="SM-the-question"), admin_id, NO_ACCOUNT)
     scenario.run_sms_worker()
     (text,) = consent_export.sent_texts_to(NUMBER)
-    assert text.authority == "the text SM-the-question from the phone, which it answers"
+    assert text.authority == "the incoming text SM-the-question, which this text answers"
     assert (text.text, text.wording) == (ANSWER, "Answer by an administrator")
 
 

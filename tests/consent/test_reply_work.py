@@ -63,7 +63,7 @@ def test_second_administrator_is_told_who_took_it(admin_ids: tuple[int, int], re
 
 def test_decided_reply_is_not_assigned(admin_ids: tuple[int, int], reply_id: int) -> None:
     manual_consent.decide_reply(reply_id, "nothing", SHELL_ACTOR, NOW)
-    with pytest.raises(ActionRefused, match="An administrator chose: Nothing to do"):
+    with pytest.raises(ActionRefused, match="An administrator chose: Closed without action"):
         assign_reply(reply_id, admin_ids[0], None, admin_ids[0], NOW)
 
 

@@ -107,10 +107,10 @@ def stop_and_send_again(tourist: Tourist) -> None:
     tourist.click(tourist.handset.get_by_role("button", name="Send STOP"), "**STOP**")
     tourist.click(page.get_by_role("link", name=re.compile(r"^send \d")), "the link to the send")
     tourist.press("button", "Send again…")
-    expect(page.get_by_text("The recipient replied STOP")).to_be_visible()
+    expect(page.get_by_text("The phone number is opted out")).to_be_visible()
     tourist.click(page.get_by_role("button", name=re.compile("Send .* emails")), "and send:")
     tourist.press("link", "Phone numbers", tourist.private)
-    expect(tourist.private.get_by_text("Texts stopped by STOP")).to_be_visible()
+    expect(tourist.private.get_by_text("Texts stopped")).to_be_visible()
     tourist.click(tourist.handset.get_by_role("button", name="Send START"), "**START**")
     wait_for(lambda: is_enabled_after_reload(tourist.private), "texts to be on again")
 

@@ -117,7 +117,7 @@ def test_remains_of_a_job_in_an_emptied_redis_do_not_block(redis_url: str, conne
         (OperationalError(CANARY, {}, Exception(CANARY)), "The database did not answer"),
         (RedisError(CANARY), "Redis became unavailable"),
         (JobTimeoutException(CANARY), "It took too long"),
-        (ValueError(CANARY), "An unexpected error. The log of the worker"),
+        (ValueError(CANARY), "An unexpected error occurred. See the worker’s log"),
     ],
 )
 def test_failure_is_explained_by_the_class_of_the_error(
@@ -135,7 +135,7 @@ def test_job_of_a_dead_worker_says_so(redis_url: str, connection: Redis, run: Ca
     queue.enqueue(redis_url, "fan_out_send", 7)
     seen = []
     run(lambda *_: seen.append(_cleaned_up(redis_url, connection)))
-    assert seen == ["The worker died while it ran."]
+    assert seen == ["The worker stopped unexpectedly during the job."]
 
 
 def _cleaned_up(redis_url: str, connection: Redis) -> str:

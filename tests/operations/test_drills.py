@@ -67,5 +67,5 @@ def test_drill_is_refused_in_test_mode(actor_id: int) -> None:
 
 
 def test_drill_that_kills_needs_a_worker_on_this_machine(actor_id: int) -> None:
-    with pytest.raises(ActionRefused, match="No sms worker runs on this machine"):
+    with pytest.raises(ActionRefused, match="No worker for texts is running on this machine"):
         drills.start_drill("killed", actor_id, scenario.now_ms())

@@ -197,7 +197,7 @@ def test_stopped_override_number_fails_the_test_text(sysadmin: int, simulator: s
         record("+14155550199", EventKind.STOP, "handset", scenario.now_ms(), scenario.now_ms())
     scenario.run_sms_worker()
     step = steps_of(communication_id)["Message accepted"]
-    assert (step.verdict, "+1 ••• 0199 replied STOP" in step.message) == ("failing", True)
+    assert (step.verdict, "+1 ••• 0199 is opted out" in step.message) == ("failing", True)
     with pytest.raises(ActionRefused, match="Text START from that phone, or choose another"):
         test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
     assert simulator.accepted_texts() == []
@@ -219,7 +219,7 @@ def test_stopped_number_gets_no_test_text(sysadmin: int, simulator: servers.Simu
         record(NUMBER, EventKind.STOP, "handset", scenario.now_ms(), scenario.now_ms())
     scenario.run_sms_worker()
     assert steps_of(communication_id)["Message accepted"].verdict == "failing"
-    with pytest.raises(InvalidInput, match="STOP"):
+    with pytest.raises(InvalidInput, match="is opted out"):
         test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
     assert simulator.accepted_texts() == []
 

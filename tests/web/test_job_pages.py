@@ -53,8 +53,8 @@ def text_of(visitor: WebClient, path: str) -> str:
 
 def test_send_page_shows_the_waiting_job_and_the_database(admin: WebClient, waiting_send: None) -> None:
     page = text_of(admin, SEND)
-    assert "In the database: no recipient has a message yet." in page
-    assert "Waiting Prepare send 1 Position 1 in the queue work, enqueued just now . Job fan-out-send-1 ." in page
+    assert "No messages have been prepared yet." in page
+    assert "Waiting Prepare send 1 Position 1 in the queue work, added just now . Job fan-out-send-1 ." in page
 
 
 def test_send_page_shows_worker_and_progress_of_the_job(
@@ -91,15 +91,15 @@ def test_failed_job_is_explained_and_started_again(
     run_jobs(queue_url)
     page = sysadmin.get(path).text
     assert f"Failed Prepare send 1 Failed on worker {WORKER} just now" in visible_text(page)
-    assert "An unexpected error. The log of the worker says more." in page
+    assert "An unexpected error occurred. See the worker’s log." in page
     assert "+12025550101" not in page
     assert f'action="{retry}"' in page
     sysadmin.post_without_token(retry, {})
     assert "Failed Prepare send 1" in text_of(sysadmin, path)
     assert sysadmin.post(retry).status_code == 303
     page = text_of(sysadmin, path)
-    assert "The job is started again." in page
-    assert "It failed before and was started again: An unexpected error." in page
+    assert "The job was started again." in page
+    assert "It failed before and was started again: An unexpected error occurred." in page
     assert audit_entries(web_app) == [*SENT_NOTICE, ("job_retried", "job fan-out-send-1")]
     sysadmin.post(retry)
     assert "This job cannot be tried again" in text_of(sysadmin, path)
@@ -120,7 +120,7 @@ def test_queues_list_the_jobs_of_each_queue(sysadmin: WebClient, waiting_send: N
     queue.enqueue(queue_url, "apply_send_control", 5)
     page = text_of(sysadmin, QUEUES_PATH)
     assert "Queue sms Waiting Send waiting texts Position 1 in the queue sms" in page
-    assert "Queue email No job waits or runs, and none has ended lately." in page
+    assert "Queue email No job is waiting or running, and none has ended recently." in page
     assert "Prepare send 1 Position 1 in the queue work" in page
     assert "Apply pause or cancellation to send 5 Position 2 in the queue work" in page
 
@@ -142,17 +142,17 @@ def test_import_page_shows_its_job_and_retries_it(
     preview = admin.post(STOPS, text="+12025550166")
     response = admin.post(STOPS, text="+12025550166", confirmed=confirmed_digest(preview))
     page = text_of(admin, response.location)
-    assert "The file is stored and waits for a worker." in page
-    assert "Waiting Do import 1 Position 1 in the queue work" in page
+    assert "The file is stored and waiting for a worker." in page
+    assert "Waiting Run import 1 Position 1 in the queue work" in page
     assert "In progress Import 1" in text_of(admin, STOPS)
     replace_tasks(monkeypatch, failing(ValueError("+12025550166")))
     run_jobs(queue_url)
-    assert "Failed Do import 1" in text_of(admin, response.location)
+    assert "Failed Run import 1" in text_of(admin, response.location)
     assert "hx-trigger" in admin.get(response.location).text, "it is still to be done"
     admin.post(f"{response.location}/retry")
     page = text_of(admin, response.location)
-    assert "The import is started again." in page
-    assert "Waiting Do import 1" in page
+    assert "The import was started again." in page
+    assert "Waiting Run import 1" in page
     assert audit_entries(web_app) == [("job_retried", "import 1")]
 
 
@@ -162,7 +162,7 @@ def test_page_says_that_redis_is_unavailable_and_work_goes_on(
 ) -> None:
     web_app.config["PORTAL"] = replace(web_app.config["PORTAL"], redis_url="redis://127.0.0.1:1/0")
     page = text_of(sysadmin, path)
-    assert "Redis cannot be asked about the job. Nothing is listening" in page
+    assert "The job’s status cannot be read from Redis. Nothing is listening" in page
     assert "workers find it in the database" in page
 
 

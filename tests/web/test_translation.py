@@ -151,3 +151,17 @@ def test_modules_that_translate_use_the_underscore_for_nothing_else() -> None:
             ]
             arguments = [node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)]
             assert "_" not in [*stored, *arguments], path
+
+
+def test_no_message_is_inside_an_f_string() -> None:
+    """Older Pythons hide it there from the extractor, so nobody would translate it."""
+    found = [
+        f"{path.name}:{call.lineno}"
+        for path in PORTAL.rglob("*.py")
+        for string in ast.walk(ast.parse(path.read_text()))
+        if isinstance(string, ast.JoinedStr)
+        for call in ast.walk(string)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in {"_", "ngettext", "N_"}
+        if isinstance(call.args[0], ast.Constant)
+    ]
+    assert found == []

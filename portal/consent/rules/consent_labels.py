@@ -30,7 +30,7 @@ EVENT_LABELS: dict[str, Label] = {
     EventKind.MOVED: Label(N_("Texts moved to another account"), "new"),
     EventKind.REMOVED: Label(N_("Number removed from the account"), "off"),
     EventKind.UNREACHABLE: Label(N_("Number cannot receive texts"), "bad"),
-    EventKind.CONFIRMED: Label(N_("Number confirmed by its owner"), "ok"),
+    EventKind.CONFIRMED: Label(N_("Number confirmed as correct"), "ok"),
 }
 _STOP_LABELS: dict[str, str] = {
     EventSource.HANDSET: N_("STOP from the phone"),
@@ -61,7 +61,7 @@ ANSWERED = "answered"
 DECISION_LABELS = {
     "stop": N_("Opted the number out"),
     "moved": N_("Gave the texts to an account"),
-    "nothing": N_("Nothing to do"),
+    "nothing": N_("Closed without action"),
     ANSWERED: N_("Answered"),
 }
 """What an administrator may decide about a reply."""
@@ -100,13 +100,14 @@ def event_notes(detail: Mapping[str, Any]) -> list[str]:
         "cannot_clear_stop": _("YES at a toll-free number: only START or UNSTOP clears a STOP there."),
         "source": _("Fetched from Twilio’s list: its webhook never arrived.") if is_from_list else "",
         "channel": _(
-            "Requested by: %(channel)s.", channel=_(OPT_OUT_CHANNELS.get(channel, channel)).lower() if channel else ""
+            "How the person asked: %(channel)s.",
+            channel=_(OPT_OUT_CHANNELS.get(channel, channel)).lower() if channel else "",
         ),
         "error_code": _("%(meaning)s (code %(code)s)", meaning=explain_error_code(code, "").sentence, code=code),
         "day": _("Only the day is known."),
         "row": _("Row %(row)s of the file.", row=detail.get("row")),
         "reply": _("The reply’s MessageSid is %(sid)s.", sid=detail.get("reply")),
-        "received_sms": _("This ended its texts."),
+        "received_sms": _("This ended texts to that account at this number."),
     }
     return [sentence for name, sentence in notes.items() if detail.get(name) and sentence]
 
@@ -115,11 +116,11 @@ def describe_effect(before: ConsentState, after: ConsentState) -> str:
     """Say what an event changed, or return "" if nothing; “{}” stands for the account that gets the texts."""
     was_stopped = before.stopped_at_ms is not None
     if after.stopped_at_ms is not None:
-        return "" if was_stopped else _("No more texts go to this number.")
+        return "" if was_stopped else _("After this, no texts go to this number.")
     if after.recipient_id is not None and (was_stopped or after.recipient_id != before.recipient_id):
-        return _("Texts go to {} from now on.")
+        return _("After this, its texts go to {}.")
     if after.unassigned_start_id not in (None, before.unassigned_start_id):
-        return _("Nobody gets its texts until an administrator decides which account they belong to.")
+        return _("After this, no account gets its texts until an administrator decides which one should.")
     if after.recipient_id is None and before.recipient_id is not None:
-        return _("Nobody gets its texts from now on.")
+        return _("After this, no account gets its texts.")
     return ""

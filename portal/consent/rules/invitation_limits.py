@@ -43,11 +43,15 @@ def rate_limits(daily_limit: int, by_admin: bool, without_invitation: bool = Fal
     phone_limits = (
         RateLimit("number", 1, 10 * _MINUTE_MS, _("This number was invited a moment ago.")),
         RateLimit("number", 3, DAY_MS, _("This number was invited three times within a day.")),
-        RateLimit("", daily_limit, DAY_MS, _("The portal has sent all of today’s invitations.")),
+        RateLimit("", daily_limit, DAY_MS, _("The portal has reached its daily limit of invitations.")),
     )
     requester_limits = (
-        RateLimit("account_id", 10, DAY_MS, _("This account has asked for many invitations today."), _REQUEST_KINDS),
-        RateLimit("ip", 20, _HOUR_MS, _("Many invitations were requested from your internet address."), _REQUEST_KINDS),
+        RateLimit(
+            "account_id", 10, DAY_MS, _("This account has requested too many invitations today."), _REQUEST_KINDS
+        ),
+        RateLimit(
+            "ip", 20, _HOUR_MS, _("Too many invitations were requested from your internet address."), _REQUEST_KINDS
+        ),
     )
     return (*(() if without_invitation else phone_limits), *(() if by_admin else requester_limits))
 
@@ -77,14 +81,14 @@ def number_ineligibility(number: str, countries: Sequence[str], test_mode: bool)
         return _(problem)
     if not is_in_countries(number, countries):
         names = join_words([_(_COUNTRY_NAMES.get(country, country)) for country in countries])
-        return _("Texts go to numbers in %(countries)s only, and this one is not.", countries=names)
+        return _("We can only text numbers in %(countries)s.", countries=names)
     return None
 
 
 _COUNTRY_NAMES: Mapping[str, str] = {
     "US": N_("the United States"),
     "CA": N_("Canada"),
-    "GB": N_("the United Kingdom with its islands"),
+    "GB": N_("the United Kingdom (including the Channel Islands and the Isle of Man)"),
     "AU": N_("Australia"),
     "DE": N_("Germany"),
     "FR": N_("France"),

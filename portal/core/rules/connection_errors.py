@@ -120,8 +120,8 @@ def explain_redis_error(error_class: str, message: str, tls: bool = False) -> Er
 
 SHARED_POOLER_SESSIONS = ErrorExplanation(
     N_(
-        "The pooler in PORTAL_DATABASE_URL shares connections between transactions or statements (PgBouncer's "
-        "pool_mode), but the portal's locks and timeouts need one connection for each session."
+        "The pooler in PORTAL_DATABASE_URL shares connections between transactions or statements (PgBouncer’s "
+        "pool_mode), but the portal’s locks and timeouts need one connection for each session."
     ),
     N_("Set pool_mode = session for this database, or use the PostgreSQL server directly."),
 )
@@ -136,7 +136,7 @@ _DATABASE: Sequence[ErrorPattern] = (
      N_("Run: portal db upgrade")),
     (r"no such table|relation .* does not exist|UndefinedTable",
      DATABASE_NOT_INITIALIZED.reason, DATABASE_NOT_INITIALIZED.fix),
-    (r"permission denied for|must be owner of", N_("The user in PORTAL_DATABASE_URL may not use the portal's tables."),
+    (r"permission denied for|must be owner of", N_("The user in PORTAL_DATABASE_URL may not use the portal’s tables."),
      N_("Make it the owner of the tables and of the database: ALTER DATABASE portal OWNER TO portal.")),
     (r"read-only transaction", N_("PostgreSQL is a standby or read-only, and refuses writes."),
      N_("Set PORTAL_DATABASE_URL to the primary.")),
@@ -146,7 +146,7 @@ _DATABASE: Sequence[ErrorPattern] = (
      N_("Remove it from the URL (?options=…), and set it for the role instead: ALTER ROLE portal SET …")),
     (r"server login has been failing|server_login_retry",
      N_("The pooler in PORTAL_DATABASE_URL answers but cannot reach PostgreSQL."),
-     N_("Check the pooler's settings for this database, PostgreSQL itself, and the pooler's log.")),
+     N_("Check the pooler’s settings for this database, PostgreSQL itself, and the pooler’s log.")),
     (r"query_wait_timeout", N_("The pooler in PORTAL_DATABASE_URL had no free connection."), _CONNECTION_LIMIT_FIX),
     (r"no more connections allowed|too many (clients|connections)|connection slots",
      N_("The database has reached its connection limit."), _CONNECTION_LIMIT_FIX),
@@ -165,27 +165,27 @@ _DATABASE: Sequence[ErrorPattern] = (
      N_("Add ?sslmode=require or verify-full to PORTAL_DATABASE_URL.")),
     # if TLS was tried first, the error also mentions SSL encryption
     (r"(?s)\A(?!.*SSL encryption).*no encryption",
-     N_("PostgreSQL's pg_hba.conf allows this user from this host only with TLS, or not at all."),
+     N_("PostgreSQL’s pg_hba.conf allows this user from this host only with TLS, or not at all."),
      N_("Add ?sslmode=require to PORTAL_DATABASE_URL, or verify-full. A server without TLS needs a line in "
         "pg_hba.conf.")),
     (r"pg_hba\.conf|(Peer|Ident|peer|ident) authentication failed",
-     N_("The server's pg_hba.conf does not allow this user from this host."),
+     N_("The server’s pg_hba.conf does not allow this user from this host."),
      N_("Add a line for it and reload the server, or use another user.")),
     (r"starting up|shutting down|recovery mode|not yet accepting|administrator command",
      N_("The database is starting or stopping."), N_("Wait until it is ready.")),
     # certificates and TLS
     (r"does not match host name|[Hh]ostname mismatch",
-     N_("The database's certificate does not match the host in PORTAL_DATABASE_URL."),
+     N_("The database’s certificate does not match the host in PORTAL_DATABASE_URL."),
      N_("Use the name in the certificate, or give the server a certificate for its name.")),
     (r"client certificate|alert certificate required",
      N_("PostgreSQL requires a client certificate, and PORTAL_DATABASE_URL has none that it accepts."),
      N_("Add ?sslcert= and ?sslkey= to PORTAL_DATABASE_URL, with files that this user can read.")),
     (r"root certificate file|could not read root certificate",
-     N_("The certificate authority's file (sslrootcert) does not exist or cannot be read."),
-     N_("Correct ?sslrootcert= in PORTAL_DATABASE_URL; sslrootcert=system uses this machine's authorities.")),
-    (r"certificate file|private key file", N_("The client's certificate or key (sslcert, sslkey) cannot be used."),
+     N_("The certificate authority’s file (sslrootcert) does not exist or cannot be read."),
+     N_("Correct ?sslrootcert= in PORTAL_DATABASE_URL; sslrootcert=system uses this machine’s authorities.")),
+    (r"certificate file|private key file", N_("The client’s certificate or key (sslcert, sslkey) cannot be used."),
      N_("Correct ?sslcert= and ?sslkey= in PORTAL_DATABASE_URL; only this user may read the key.")),
-    (r"certificate verify failed|CERTIFICATE_VERIFY", N_("The database's certificate is not trusted."),
+    (r"certificate verify failed|CERTIFICATE_VERIFY", N_("The database’s certificate is not trusted."),
      N_("Name the authority that signed it: ?sslmode=verify-full&sslrootcert=/path/to/ca.pem in PORTAL_DATABASE_URL.")),
     (r"does not support SSL", N_("PORTAL_DATABASE_URL requires TLS (sslmode), but the server does not support it."),
      N_("Enable TLS on the server, or remove sslmode from the URL.")),
@@ -215,8 +215,8 @@ _DATABASE: Sequence[ErrorPattern] = (
      N_("Check that its folder exists, and that this user can read and write both.")),
     (r"readonly database", N_("This user may not write to the database."),
      N_("Give it write permission for the file and its folder.")),
-    (r"disk is full|No space left on device", N_("The database's disk is full."), N_("Free some space.")),
-    (r"disk I/O error", N_("The database's disk has errors."), N_("See the machine's system log.")),
+    (r"disk is full|No space left on device", N_("The database’s disk is full."), N_("Free some space.")),
+    (r"disk I/O error", N_("The database’s disk has errors."), N_("See the machine’s system log.")),
     (r"database is locked", N_("Another program has locked the database for ten seconds."),
      N_("Stop it. For backups use VACUUM INTO, which does not block.")),
 )  # fmt: skip

@@ -110,7 +110,7 @@ def _decode_text(raw: bytes) -> DecodedFile:
         )
     encoding = "utf-32" if raw.startswith(_UTF_32) else "utf-16" if raw.startswith(_UTF_16) else "utf-8"
     if encoding == "utf-8" and b"\x00" in raw:
-        raise CsvError(_("The file contains null bytes, so it is not a CSV. %(save_as)s", save_as=_(_SAVE_AS)))
+        raise CsvError(_("The file contains binary data, so it is not a CSV. %(save_as)s", save_as=_(_SAVE_AS)))
     try:
         return DecodedFile(raw.decode(encoding))
     except UnicodeDecodeError as error:
@@ -246,7 +246,9 @@ def _parse_records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]
             if not _is_blank(cells):
                 yield row, [unescape_formulas(cell.strip()) for cell in cells]
     except csv.Error as error:
-        raise CsvError(_("Row %(row)s is not CSV: %(error)s.", row=row + 1, error=error)) from error
+        raise CsvError(
+            _("Row %(row)s cannot be read as CSV. Check its quotation marks. (%(error)s)", row=row + 1, error=error)
+        ) from error
 
 
 def _check_row_count(text: str, delimiter: str) -> None:
@@ -277,8 +279,12 @@ def _read_header(row: int, cells: Sequence[str], columns: Sequence[str], require
         problems = [_list_names(missing, unknown), _("duplicates") if has_duplicates else ""]
         values = {"row": row, "details": "; ".join(filter(None, problems)), "columns": ",".join(columns)}
         if len(required) == 1:
-            raise CsvError(_("The columns in row %(row)s are wrong (%(details)s). They may be %(columns)s.", **values))
-        raise CsvError(_("The columns in row %(row)s are wrong (%(details)s). They must be %(columns)s.", **values))
+            raise CsvError(
+                _("The columns in row %(row)s are wrong (%(details)s). Allowed columns: %(columns)s.", **values)
+            )
+        raise CsvError(
+            _("The columns in row %(row)s are wrong (%(details)s). The columns must be: %(columns)s.", **values)
+        )
     return names
 
 

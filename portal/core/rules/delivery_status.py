@@ -50,7 +50,7 @@ class DeliveryState(StrEnum):
     DEFERRED = "deferred", N_("Waiting for the end of quiet hours"), "wait", 0, StateGroup.WAITING
     PAUSED = "paused", N_("Paused"), "wait", 0, StateGroup.WAITING
     SENDING = "sending", N_("Being sent"), "wait", 1, StateGroup.SENDING
-    UNKNOWN = "unknown", N_("Sent, outcome not known yet"), "wait", 2, StateGroup.SENDING
+    UNKNOWN = "unknown", N_("Outcome not known yet"), "wait", 2, StateGroup.SENDING
     ACCEPTED = "accepted", N_("Accepted for delivery"), "wait", 3, StateGroup.ACCEPTED
     SENT = "sent", N_("Sent to the carrier"), "wait", 4, StateGroup.ACCEPTED
     NO_RECEIPT = "no_receipt", N_("Final status not reported"), "off", 5, StateGroup.NO_RECEIPT
@@ -64,7 +64,7 @@ class DeliveryState(StrEnum):
     CANCELED = "canceled", N_("Canceled"), "off", 9, StateGroup.CANCELED
     SIMULATED = "simulated", N_("Simulated: accepted"), "off", 9, StateGroup.SIMULATED
     SIMULATED_REJECTED = "simulated_rejected", N_("Simulated: rejected"), "off", 9, StateGroup.SIMULATED
-    EXPIRED = "expired", N_("Given up"), "bad", 9, StateGroup.FAILED
+    EXPIRED = "expired", N_("Sending stopped"), "bad", 9, StateGroup.FAILED
 
     @property
     def final(self) -> bool:

@@ -110,7 +110,7 @@ def _parse_verified(typed: str, region: str) -> str:
         )
     raise UnlistedNumber(
         _(
-            "%(number)s is in no known range: it is new, or a digit is wrong. Check every digit.",
+            "%(number)s is not in a known range: the range may be new, or a digit may be wrong. Check every digit.",
             number=_format_international(number),
         ),
         e164,

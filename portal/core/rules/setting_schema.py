@@ -20,20 +20,20 @@ _MAX_FULLY_MASKED_LENGTH = 8
 _MAX_TEXT_LENGTH = 200
 _MAX_LIST_ITEMS = 20
 _MAX_SETTING_LENGTH = 10_000
-_SYNTAX_PROBLEMS = (
-    N_("Expecting value"),
-    N_("Expecting property name enclosed in double quotes"),
-    N_("Expecting ',' delimiter"),
-    N_("Expecting ':' delimiter"),
-    N_("Extra data"),
-    N_("Illegal trailing comma before end of array"),
-    N_("Illegal trailing comma before end of object"),
-    N_("Invalid \\escape"),
-    N_("Invalid \\uXXXX escape"),
-    N_("Invalid control character at"),
-    N_("Unterminated string starting at"),
-)
-"""What Python's JSON parser says."""
+_SYNTAX_PROBLEMS = {
+    "Expecting value": N_("a value is missing"),
+    "Expecting property name enclosed in double quotes": N_("a key in double quotes is missing"),
+    "Expecting ',' delimiter": N_("a comma or a closing bracket is missing"),
+    "Expecting ':' delimiter": N_("a colon is missing"),
+    "Extra data": N_("there is text after the end of the JSON"),
+    "Illegal trailing comma before end of array": N_("remove the comma before ]"),
+    "Illegal trailing comma before end of object": N_("remove the comma before }"),
+    "Invalid \\escape": N_("a backslash is followed by a wrong character"),
+    "Invalid \\uXXXX escape": N_("\\u is not followed by four hexadecimal digits"),
+    "Invalid control character at": N_("a line break or control character is inside quotes"),
+    "Unterminated string starting at": N_("a closing quotation mark is missing"),
+}
+"""By what Python's JSON parser says."""
 
 
 @dataclass(frozen=True)
@@ -196,9 +196,9 @@ def parse_json_object(name: str, text: str) -> dict[str, Any]:
 
 def _syntax_message(name: str, error: json.JSONDecodeError) -> str:
     return _(
-        "%(name)s is not valid JSON: %(problem)s at line %(line)s, column %(column)s.",
+        "%(name)s is not valid JSON (line %(line)s, column %(column)s): %(problem)s.",
         name=name,
-        problem=_(error.msg),
+        problem=_(_SYNTAX_PROBLEMS.get(error.msg, error.msg)),
         line=error.lineno,
         column=error.colno,
     )

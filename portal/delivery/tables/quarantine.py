@@ -36,7 +36,7 @@ def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
             "lease_until_ms": now_ms,
             "finished_at_ms": now_ms,
             "outcome": AttemptOutcome.UNKNOWN,
-            "detail": N_("The database was restored from a copy; checking whether this text was sent."),
+            "detail": N_("The database was restored from a backup; checking whether this text was sent."),
         }
         for row in rows
     ]

@@ -25,8 +25,8 @@ class RetryPolicy(Enum):
 class ResendAdvice(Enum):
     """Whether resending the text helps, as advice to the sender (docs/adr/0017)."""
 
-    NO = N_("Sending it again does not help.")
-    ONCE = N_("If it is important, send it again once after some hours.")
+    NO = N_("Sending it again will not help.")
+    ONCE = N_("If it is important, send it again once after a few hours.")
     LATER = N_("Send it again later if it is still relevant.")
     AFTER_FIX = N_("Then send it again if it is still relevant.")
     AUTOMATIC = N_("It is retried automatically.")
@@ -101,8 +101,8 @@ _PACIFIC_RESET = N_("It resets at midnight Pacific time.")
 _NEXT_DAY_RESET = N_("It resets the next day.")
 _CONTACT_TWILIO = N_("Resolve it with Twilio, then resume sending.")
 _REGISTER = N_("Register it with Twilio, then resume sending.")
-_CHECK_CONSOLE = N_("Check in Twilio's console that it is ready.")
-_REPORT = N_("Report this: the portal should not send it.")
+_CHECK_CONSOLE = N_("Check in Twilio’s console that it is ready.")
+_REPORT = N_("Report this to whoever runs the portal: it should not send such a request.")
 _CHECK_WEBHOOK = N_("Run the gateway diagnostics. The text itself is on its way.")
 _TRIAL_ACCOUNT = (
     N_("The account may only text verified phone numbers, and this is not one; other texts are still sent."),
@@ -115,10 +115,10 @@ _TABLE: tuple[tuple[str, ProviderCode], ...] = (
     # our webhooks
     ("11200", _permanent(N_("Twilio got an error from our webhook."), _CHECK_WEBHOOK)),
     ("11205", _permanent(N_("Twilio could not connect to our webhook."), _CHECK_WEBHOOK)),
-    ("12200", _permanent(N_("Twilio could not parse our webhook's response."), _CHECK_WEBHOOK)),
-    ("12300", _permanent(N_("Our webhook's response has a content type that Twilio does not accept."), _CHECK_WEBHOOK)),
+    ("12200", _permanent(N_("Twilio could not parse our webhook’s response."), _CHECK_WEBHOOK)),
+    ("12300", _permanent(N_("Our webhook’s response has a content type that Twilio does not accept."), _CHECK_WEBHOOK)),
     # the account
-    ("20003", _account_fault(N_("Twilio does not accept the account's credentials."), _SETTINGS)),
+    ("20003", _account_fault(N_("Twilio does not accept the account’s credentials."), _SETTINGS)),
     ("20006", _account_fault(N_("Access to the Twilio account is denied."), _SETTINGS)),
     ("20008", _account_fault(N_("These are test credentials, which send nothing."), _SETTINGS)),
     ("20403 20426 30037", _ACCOUNT),
@@ -157,19 +157,19 @@ _TABLE: tuple[tuple[str, ProviderCode], ...] = (
     ("21602 21604 21619 21620 21621 21622 21623 21654 21655 21656 30011 30015 30016",
      _permanent(N_("Twilio does not accept this kind of text."), _REPORT)),
     # limits
-    ("20429", _retryable(N_("There were too many requests to Twilio."))),
-    ("21611", _retryable(N_("The sending number's queue at Twilio is full."), Cooldown.FEW_MINUTES)),
-    ("30001", _rate_limited(N_("Twilio's queue overflowed."), Cooldown.FEW_MINUTES)),
-    ("30022", _rate_limited(N_("The registered campaign's rate was exceeded."), Cooldown.MINUTE,
+    ("20429", _retryable(N_("Twilio rate-limits us."))),
+    ("21611", _retryable(N_("The sending number’s queue at Twilio is full."), Cooldown.FEW_MINUTES)),
+    ("30001", _rate_limited(N_("Twilio’s queue overflowed."), Cooldown.FEW_MINUTES)),
+    ("30022", _rate_limited(N_("The registered campaign’s rate was exceeded."), Cooldown.MINUTE,
                             N_("Lower the rate in the gateway settings."))),
     ("30023 30027",
-     _rate_limited(N_("The carrier's daily limit is reached."), Cooldown.PACIFIC_MIDNIGHT, _PACIFIC_RESET)),
-    ("30025 30026", _permanent(N_("Half or more of the carrier's daily limit is used."), _PACIFIC_RESET,
+     _rate_limited(N_("The carrier’s daily limit is reached."), Cooldown.PACIFIC_MIDNIGHT, _PACIFIC_RESET)),
+    ("30025 30026", _permanent(N_("Half or more of the carrier’s daily limit is used."), _PACIFIC_RESET,
                                ResendAdvice.LATER)),
     ("30450",
      _rate_limited(N_("Twilio blocked the message as possible abuse."), Cooldown.HALF_HOUR, N_("Wait half an hour."))),
-    ("30454", _rate_limited(N_("The account's limit is reached."), Cooldown.NEXT_DAY, _NEXT_DAY_RESET, True)),
-    ("63038", _rate_limited(N_("The account's daily limit is reached."), Cooldown.NEXT_DAY, _NEXT_DAY_RESET, True)),
+    ("30454", _rate_limited(N_("The account’s limit is reached."), Cooldown.NEXT_DAY, _NEXT_DAY_RESET, True)),
+    ("63038", _rate_limited(N_("The account’s daily limit is reached."), Cooldown.NEXT_DAY, _NEXT_DAY_RESET, True)),
     ("63017 63018", _rate_limited(N_("Texts were submitted too fast."), Cooldown.MINUTE, account_fault=True)),
     ("21730", _rate_limited(N_("Twilio is under maintenance."), Cooldown.FEW_MINUTES, account_fault=True)),
     # the recipient
@@ -189,13 +189,13 @@ _TABLE: tuple[tuple[str, ProviderCode], ...] = (
      _permanent(N_("The phone cannot be reached."), _ASK_RECIPIENT, ResendAdvice.ONCE)),
     ("30004", _permanent(N_("The message was blocked by the phone or the carrier."), _ASK_RECIPIENT)),
     ("21216 63014 63032 63033", _permanent(N_("The message was blocked by the phone or by Twilio."), _ASK_RECIPIENT)),
-    ("30610", _permanent(N_("Twilio's Compliance Toolkit blocked it: it is night for the recipient."),
+    ("30610", _permanent(N_("Twilio’s Compliance Toolkit blocked it: it is night for the recipient."),
                          advice=ResendAdvice.LATER)),
-    ("30640", _permanent(N_("Twilio's Compliance Toolkit blocked it: the phone number is on a do-not-text list."),
+    ("30640", _permanent(N_("Twilio’s Compliance Toolkit blocked it: the phone number is on a do-not-text list."),
                          N_("Use email only."))),
     # the country
     ("21408", _permanent(N_("Texts to this country are not enabled; other texts are still sent."),
-                         N_("Enable it in Twilio's geo permissions."), ResendAdvice.AFTER_FIX)),
+                         N_("Enable it in Twilio’s geo permissions."), ResendAdvice.AFTER_FIX)),
     ("21215 30018 30040 30041 30043",
      _permanent(N_("Texts to this country or carrier need a sender that is registered there; other texts are still "
                    "sent."),
@@ -213,8 +213,8 @@ _TABLE: tuple[tuple[str, ProviderCode], ...] = (
      _permanent(N_("Something failed at Twilio."), advice=ResendAdvice.LATER)),
     ("30008", _permanent(N_("The carrier gave no reason."), advice=ResendAdvice.ONCE)),
     ("30009 30010 30100 30409", _permanent(N_("Twilio gave up on the text."), advice=ResendAdvice.ONCE)),
-    ("30017", _permanent(N_("The carrier's network was congested."), advice=ResendAdvice.LATER)),
-    ("30036", _permanent(N_("The text expired in Twilio's queue."), advice=ResendAdvice.LATER)),
+    ("30017", _permanent(N_("The carrier’s network was congested."), advice=ResendAdvice.LATER)),
+    ("30036", _permanent(N_("The text expired in Twilio’s queue."), advice=ResendAdvice.LATER)),
     ("30410", _permanent(N_("The carrier did not answer in time."),
                          N_("It may still arrive, so another one may be a duplicate."), ResendAdvice.LATER)),
 )  # fmt: skip
@@ -241,7 +241,7 @@ def explain_error_code(code: str, provider_message: str = "") -> ProviderCode:
     if entry is not None:
         return replace(entry, sentence=_(entry.sentence), fix=_(entry.fix), code=code)
     message = provider_message.strip() or _("Twilio gave no explanation.")
-    fix = _("Look up code %(code)s in Twilio's error dictionary.", code=code)
+    fix = _("Look up code %(code)s in Twilio’s error dictionary.", code=code)
     return ProviderCode(f"{message.rstrip('.')}.", fix, ResendAdvice.UNKNOWN, is_documented=False, code=code)
 
 

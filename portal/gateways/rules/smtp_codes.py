@@ -27,8 +27,8 @@ class SmtpStatus:
 _ASK = N_("Ask the person for another address, and correct it on the account.")
 _LATER = N_("Ask the person to make room, then send it again; or use another address.")
 _SHORTER = N_("Shorten the template, then send it again.")
-_OURS = N_("Have the mail server's administrator look at it, then send it again.")
-_REPUTATION = N_("Have the sending domain's SPF, DKIM and DMARC checked, then send it again.")
+_OURS = N_("Have the mail server’s administrator look at it, then send it again.")
+_REPUTATION = N_("Have the sending domain’s SPF, DKIM and DMARC checked, then send it again.")
 
 _DESCRIPTIONS: dict[str, tuple[str, str, bool]] = {
     "1.0": (N_("Something is wrong with the address."), _ASK, False),
@@ -36,20 +36,20 @@ _DESCRIPTIONS: dict[str, tuple[str, str, bool]] = {
     "1.2": (N_("There is no such mail domain."), _ASK, False),
     "1.3": (N_("The address is malformed."), _ASK, False),
     "1.6": (N_("The mailbox has moved, and its new address is unknown."), _ASK, False),
-    "1.7": (N_("The mail server does not accept the sender's address."), N_("Correct PORTAL_MAIL_FROM."), True),
-    "1.8": (N_("The mail server does not know the sender's domain."), N_("Correct PORTAL_MAIL_FROM."), True),
+    "1.7": (N_("The mail server does not accept the sender’s address."), N_("Correct PORTAL_MAIL_FROM."), True),
+    "1.8": (N_("The mail server does not know the sender’s domain."), N_("Correct PORTAL_MAIL_FROM."), True),
     "1.10": (N_("The domain does not accept email."), _ASK, False),
     "2.0": (N_("The mailbox does not accept email at the moment."), _ASK, False),
     "2.1": (N_("The mailbox is closed."), _ASK, False),
     "2.2": (N_("The mailbox is full."), _LATER, False),
     "2.3": (N_("The email is too big for this mailbox."), _SHORTER, False),
     "3.0": (N_("The mail server has an internal error."), _OURS, True),
-    "3.1": (N_("The mail server's disk is full."), _OURS, True),
+    "3.1": (N_("The mail server’s disk is full."), _OURS, True),
     "3.2": (N_("The mail server does not accept email at the moment."), _OURS, True),
     "3.4": (N_("The email is too big for the mail server."), _SHORTER, False),
-    "4.0": (N_("The recipient's mail server could not be reached."),
+    "4.0": (N_("The recipient’s mail server could not be reached."),
             N_("Send it again later, or use another address."), False),
-    "4.1": (N_("The recipient's mail server did not answer."),
+    "4.1": (N_("The recipient’s mail server did not answer."),
             N_("Send it again later, or use another address."), False),
     "4.4": (N_("No mail server could be found for this address."), _ASK, False),
     "4.7": (N_("The email could not be delivered in time."), N_("Send it again later, or use another address."), False),
@@ -61,15 +61,15 @@ _DESCRIPTIONS: dict[str, tuple[str, str, bool]] = {
     "7.8": (N_("The mail server does not accept our sign-in."),
             N_("Correct the user and password in PORTAL_SMTP_URL."), True),
     "7.9": (N_("The mail server requires another sign-in method."),
-            N_("Have the mail server's administrator allow it."), True),
+            N_("Have the mail server’s administrator allow it."), True),
     **dict.fromkeys(
         ("7.124", "7.129", "7.133", "7.134"), (N_("The mailbox accepts email only from certain senders."), _ASK, False)
     ),
-    "7.26": (N_("The recipient's server could not verify that the email is ours."), _REPUTATION, True),
+    "7.26": (N_("The recipient’s server could not verify that the email is ours."), _REPUTATION, True),
     "421": (N_("The mail server does not accept email at the moment."), _OURS, True),
     "450": (N_("The mailbox does not accept email at the moment."), _ASK, False),
     "451": (N_("The mail server has an internal error."), _OURS, True),
-    "452": (N_("The mail server's disk is full."), _OURS, True),
+    "452": (N_("The mail server’s disk is full."), _OURS, True),
     "550": (N_("The mailbox does not exist, or does not accept our email."), _ASK, False),
     "551": (N_("The mailbox has moved, and its new address is unknown."), _ASK, False),
     "552": (N_("The mailbox is full, or the email is too big for it."), _LATER, False),
@@ -118,7 +118,7 @@ _GREYLISTED = re.compile(r"gr[ea]y.?list", re.IGNORECASE)
 _PRECISE, _ROUTING = ("1", "2"), "4"
 """Subjects that are precise without the text (addresses and mailboxes), and one that servers use for anything."""
 
-_REPORT = N_("Report this: the portal's log has the details.")
+_REPORT = N_("Report this to whoever runs the portal: its log has the details.")
 PORTAL_ERROR_CODES: dict[str, tuple[str, str, bool]] = {
     "address": (N_("This is not a valid email address."), _ASK, False),
     "compose": (N_("The email could not be composed."), _REPORT, True),
@@ -168,7 +168,7 @@ def _find_description(code: str) -> tuple[str, str, bool]:
     for key in (detail, f"{subject}.0"):
         if key in _DESCRIPTIONS:
             return _DESCRIPTIONS[key]
-    return N_("The mail server rejected it."), N_("See the server's reply on the communication's page."), False
+    return N_("The mail server rejected it."), N_("See the server’s reply on the communication’s page."), False
 
 
 def is_ambiguous_rejection(code: str, reply_text: str) -> bool:

@@ -33,7 +33,7 @@ def lane_label(channel: str, lane: int) -> str:
 def override_opted_out_message(number: str) -> str:
     """Say why no text can go to the override number, and how to fix it."""
     return _(
-        "%(number)s replied STOP, so it may not be texted. Text START from that phone, or choose another number.",
+        "%(number)s is opted out, so it may not be texted. Text START from that phone, or choose another number.",
         number=mask_phone(number),
     )
 

@@ -52,16 +52,14 @@ CHANNEL_LABELS = {
         confirmation=N_("Type LIVE if texts may reach people’s phones"),
     ),
     "email": ChannelLabels(
-        live_now=N_("Emails reach the people themselves from now on."),
-        live_once=N_("Once emails reach the people themselves:"),
-        after_change=N_("With this change, emails will reach the people themselves immediately."),
-        after_change_at=N_("With this change, emails will reach the people themselves %(when)s."),
-        live_on_expiry=N_("Emails then go LIVE and reach the people themselves."),
+        live_now=N_("From now on, emails go to their recipients."),
+        live_once=N_("Once emails go to their recipients:"),
+        after_change=N_("With this change, emails will go to their recipients immediately."),
+        after_change_at=N_("With this change, emails will go to their recipients %(when)s."),
+        live_on_expiry=N_("Emails then go LIVE, to their recipients."),
         when_it_ends=N_("When it ends, emails go LIVE."),
-        reached_then=N_(
-            "With the current settings, they then reach the people themselves without further confirmation."
-        ),
-        confirmation=N_("Type LIVE if emails may reach the people themselves"),
+        reached_then=N_("With the current settings, they then go to their recipients without further confirmation."),
+        confirmation=N_("Type LIVE if emails may go to their recipients"),
     ),
 }
 
@@ -87,7 +85,7 @@ def is_redirected_or_simulated(texts: Mode, emails: EmailRoute) -> bool:
 
 
 def describe_send_effect(emails: int, texts: int, mode: Mode, route: EmailRoute) -> str:
-    """For example “12 emails and 5 texts” or “12 emails for real; 5 texts simulated”."""
+    """For example “12 emails and 5 texts” or “12 real emails; 5 simulated texts”."""
     if not is_redirected_or_simulated(mode, route):
         email_count = ngettext("%(num)s email", "%(num)s emails", emails)
         text_count = ngettext("%(num)s text", "%(num)s texts", texts)
@@ -107,34 +105,34 @@ def _describe_emails(count: int, route: EmailRoute) -> str:
         )
     if route.override_on:
         return ngettext("%(num)s email to the override address", "%(num)s emails to the override address", count)
-    return ngettext("%(num)s email for real", "%(num)s emails for real", count)
+    return ngettext("%(num)s real email", "%(num)s real emails", count)
 
 
 def _describe_texts(count: int, mode: Mode) -> str:
     if mode in SIMULATED_MODES:
-        return ngettext("%(num)s text simulated", "%(num)s texts simulated", count)
+        return ngettext("%(num)s simulated text", "%(num)s simulated texts", count)
     if mode == Mode.OVERRIDE:
         return ngettext("%(num)s text to the override number", "%(num)s texts to the override number", count)
     if mode == Mode.OFF:
         return ngettext("%(num)s text not sent", "%(num)s texts not sent", count)
-    return ngettext("%(num)s text for real", "%(num)s texts for real", count)
+    return ngettext("%(num)s real text", "%(num)s real texts", count)
 
 
 def describe_email_route(route: EmailRoute) -> str:
     if route.has_no_destination:
         return _("Emails are held until there is an override address.")
-    return _("Emails go to the override address.") if route.override_on else _("Emails leave for real.")
+    return _("Emails go to the override address.") if route.override_on else _("Emails go to their recipients.")
 
 
 def describe_text_route(mode: Mode) -> str:
     if mode in SIMULATED_MODES:
         return _("Texts are simulated.")
     effects = {Mode.OVERRIDE: _("Texts go to the override number."), Mode.OFF: _("Texts are switched off.")}
-    return effects.get(mode, _("Texts leave for real."))
+    return effects.get(mode, _("Texts go to people’s phones."))
 
 
 def describe_mode_effect(mode: Mode, route: EmailRoute) -> str:
-    """For example “Emails leave for real. Texts are simulated.”"""
+    """For example “Emails go to their recipients. Texts are simulated.”"""
     return f"{describe_email_route(route)} {describe_text_route(mode)}"
 
 

@@ -64,7 +64,7 @@ def check_credentials(response: TwilioAccountInfo | TwilioApiError, api_key_work
 
 def check_account(response: TwilioAccountInfo | TwilioApiError) -> CheckResult:
     if isinstance(response, TwilioApiError):
-        return ACCOUNT.unknown(_("Its status could not be read."), _("Check the account in Twilio's console."))
+        return ACCOUNT.unknown(_("Its status could not be read."), _("Check the account in Twilio’s console."))
     if response.status != "active":
         stated = _("The account is %(status)s.", status=response.status)
         reason = stated if response.status else _("The account is not active.")
@@ -79,12 +79,12 @@ def check_account(response: TwilioAccountInfo | TwilioApiError) -> CheckResult:
 def check_clock(skew_seconds: float | None) -> CheckResult:
     """`skew_seconds` is how far this machine's clock is ahead of Twilio's; None if Twilio's time is not known."""
     if skew_seconds is None:
-        return CLOCK.unknown(_("Twilio's time could not be read."))
+        return CLOCK.unknown(_("Twilio’s time could not be read."))
     skew = round(abs(skew_seconds))
     if skew <= _SKEW_WARNING_SECONDS:
-        return CLOCK.ok(_("It is within %(seconds)s s of Twilio's.", seconds=max(skew, 1)))
-    ahead = _("This machine's clock is %(seconds)s s ahead of Twilio's.", seconds=skew)
-    behind = _("This machine's clock is %(seconds)s s behind Twilio's.", seconds=skew)
+        return CLOCK.ok(_("It is within %(seconds)s s of Twilio’s.", seconds=max(skew, 1)))
+    ahead = _("This machine’s clock is %(seconds)s s ahead of Twilio’s.", seconds=skew)
+    behind = _("This machine’s clock is %(seconds)s s behind Twilio’s.", seconds=skew)
     effect = _("The order of START and STOP depends on it, and when a text of unknown outcome may be sent again.")
     verdict = CLOCK.failing if skew > _SKEW_FAILURE_SECONDS else CLOCK.warning
     return verdict(
@@ -119,9 +119,10 @@ def missing_test_credentials(in_use: bool, read_error: str | None = None) -> Che
     """`read_error` says why stored credentials cannot be read."""
     reason = read_error or _("They or their FromNumber are not set.")
     if in_use:
-        effect = _("Test mode is on, so no texts are sent.")
-        return TEST_CREDENTIALS.failing(f"{reason} {effect}", _("Set them, or turn it off."))
-    return TEST_CREDENTIALS.unknown(f"{reason} {_('Test mode needs them.')}", _("Set them under Settings."))
+        return TEST_CREDENTIALS.failing(
+            _("%(reason)s Test mode is on, so no texts are sent.", reason=reason), _("Set them, or turn it off.")
+        )
+    return TEST_CREDENTIALS.unknown(_("%(reason)s Test mode needs them.", reason=reason), _("Set them under Settings."))
 
 
 def check_webhook_token(token_count: int) -> CheckResult:
@@ -140,7 +141,7 @@ def check_number(sender: SenderSettings, own: TwilioNumber | TwilioApiError | No
     label = sender_label(sender.from_number)
     if isinstance(own, TwilioApiError):
         return NUMBER.unknown(
-            _("The account's numbers could not be read. %(problem)s", problem=describe_api_error(own))
+            _("The account’s numbers could not be read. %(problem)s", problem=describe_api_error(own))
         )
     if own is None:
         return NUMBER.failing(_("The account does not own %(number)s.", number=label), _(_FIX_SENDER))
@@ -157,7 +158,7 @@ def check_service(error: TwilioApiError | None) -> CheckResult:
         return NUMBER.failing(_("The account has no such messaging service."), _(_FIX_SENDER))
     return NUMBER.unknown(
         _("The messaging service could not be checked. %(problem)s", problem=describe_api_error(error)),
-        _("Check Messaging → Services in Twilio's console."),
+        _("Check Messaging → Services in Twilio’s console."),
     )
 
 
@@ -169,7 +170,7 @@ def check_number_type(sender: SenderSettings, own: TwilioNumber) -> CheckResult:
         return NUMBER_TYPE.ok(_(_EXPECTED_TYPE[sources], type=label))
     reason = _(_OTHER_TYPE[sources], type=label, assumed=_(_NUMBER_TYPE_LABELS[sender.number_type]))
     return NUMBER_TYPE.warning(
-        f"{reason} {_('Rate and replies to STOP follow that.')}",
+        _("%(reason)s Rate and replies to STOP follow that.", reason=reason),
         _("Set %(setting)s in SmsGatewaySettings.", setting=f'"NumberType": "{actual_type}"'),
     )
 
@@ -181,17 +182,22 @@ def check_rate(sender: SenderSettings, actual_type: str) -> CheckResult:
     rates = {"rate": rate_label(rate), "allowed": rate_label(allowed), "type": label}
     if rate <= allowed:
         return RATE.ok(_("The rate is %(rate)s; a %(type)s may send %(allowed)s.", **rates))
-    effect = _("Texts sent too fast wait in Twilio's queue, where they can no longer be stopped.")
     if actual_type == "long_code":
-        reason = _(
-            "The rate is %(rate)s; a long code may send %(allowed)s, unless its 10DLC campaign allows more.", **rates
-        )
         return RATE.warning(
-            f"{reason} {effect} {_('After 10 hours there, they are rejected (code 21611).')}",
-            _("Compare it with the campaign's rate in Twilio's console, or lower SegmentsPerSecond."),
+            _(
+                "The rate is %(rate)s; a long code may send %(allowed)s, unless its 10DLC campaign allows more. Texts "
+                "sent too fast wait in Twilio’s queue, where they can no longer be stopped. After 10 hours there, they "
+                "are rejected (code 21611).",
+                **rates,
+            ),
+            _("Compare it with the campaign’s rate in Twilio’s console, or lower SegmentsPerSecond."),
         )
-    reason = _("The rate is %(rate)s; a %(type)s may send only %(allowed)s.", **rates)
-    return RATE.warning(f"{reason} {effect}", _("Lower SegmentsPerSecond, or have Twilio raise the number's rate."))
+    reason = _(
+        "The rate is %(rate)s; a %(type)s may send only %(allowed)s. Texts sent too fast wait in Twilio’s queue, where "
+        "they can no longer be stopped.",
+        **rates,
+    )
+    return RATE.warning(reason, _("Lower SegmentsPerSecond, or have Twilio raise the number’s rate."))
 
 
 def check_keyword_answers(sender: SenderSettings, actual_type: str) -> CheckResult:
@@ -203,7 +209,7 @@ def check_keyword_answers(sender: SenderSettings, actual_type: str) -> CheckResu
                 "Twilio does not report what a messaging service answers. TwilioAnswers says: %(keywords)s.",
                 keywords=keywords or _("nothing"),
             ),
-            _("Compare it with Messaging → Services → Opt-out management in Twilio's console."),
+            _("Compare it with Messaging → Services → Opt-out management in Twilio’s console."),
         )
     if actual_type == "short_code" and keywords:
         return KEYWORD_ANSWERS.failing(
@@ -219,7 +225,7 @@ def check_keyword_answers(sender: SenderSettings, actual_type: str) -> CheckResu
     if missing:
         return KEYWORD_ANSWERS.warning(
             _(
-                "Twilio itself answers %(keywords)s for this number. The portal's answer would be a second one, and "
+                "Twilio itself answers %(keywords)s for this number. The portal’s answer would be a second one, and "
                 "after STOP it is rejected (code 21610).",
                 keywords=join_words(missing),
             ),

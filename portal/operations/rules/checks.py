@@ -122,7 +122,7 @@ def check_mode(switches: Switches, simulated: bool, stopped_override: str | None
     if stopped_override:
         return MODE.failing(
             _(
-                "The override is on, and its number %(number)s replied STOP, so no texts are sent.",
+                "The override is on, and its number %(number)s is opted out, so no texts are sent.",
                 number=mask_phone(stopped_override),
             ),
             _("Text START from that phone, or choose another SmsOverrideNumber."),
@@ -176,11 +176,11 @@ def check_lanes(paused: Sequence[tuple[str, str]], limited: Sequence[tuple[str, 
     ]
     reasons += [_("%(sender)s waits: %(problem)s", sender=label, problem=with_code(limit)) for label, limit in limits]
     if paused:
-        fix = f"{_('Fix the failing Twilio checks, then resume sending.')} {links}".strip()
+        fix = _("Fix the failing Twilio checks, then resume sending. %(links)s", links=links).rstrip()
         return LANES.failing(" ".join(reasons), fix, "resume")
     if limited:
-        waits = _("Sending resumes automatically, and no text is lost.")
-        return LANES.warning(" ".join(reasons), f"{waits} {links}")
+        waits = _("Sending resumes automatically, and no text is lost. %(links)s", links=links)
+        return LANES.warning(" ".join(reasons), waits)
     return LANES.ok(_("No lane is paused."))
 
 

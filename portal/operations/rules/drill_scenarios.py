@@ -32,7 +32,7 @@ _DRILLS = [
         "timeout",
         N_("The response is lost"),
         N_(
-            "Twilio accepts the text, but its response never arrives. The portal searches Twilio's list before it acts."
+            "Twilio accepts the text, but its response never arrives. The portal searches Twilio’s list before it acts."
         ),
         45,
         rules=(_LOST_RESPONSE,),

@@ -82,7 +82,7 @@ def _explain_no_response(error: str, url: str) -> tuple[str, str]:
         "name": (_("There is no host %(host)s.", host=host), _("Add it to the DNS, or correct PORTAL_PUBLIC_URL.")),
         "connection": (
             _("Nothing is listening at %(url)s.", url=label),
-            f"{_('Start the proxy, or correct PORTAL_PUBLIC_URL.')} {outside}",
+            _("Start the proxy, or correct PORTAL_PUBLIC_URL. %(otherwise)s", otherwise=outside),
         ),
         "certificate": (
             _("The certificate of %(host)s is not trusted, so Twilio does not call it.", host=host),
@@ -90,10 +90,10 @@ def _explain_no_response(error: str, url: str) -> tuple[str, str]:
         ),
         "time-out": (
             _("%(url)s did not answer in time: a firewall drops the call, or all web threads are busy.", url=label),
-            f"{_('Open the port to the internet.')} {outside}",
+            _("Open the port to the internet. %(otherwise)s", otherwise=outside),
         ),
     }
-    unknown = _("The response of %(url)s cannot be read.", url=label), _("Check the proxy's log.")
+    unknown = _("The response of %(url)s cannot be read.", url=label), _("Check the proxy’s log.")
     return explanations.get(error, unknown)
 
 
@@ -113,7 +113,7 @@ def _explain_status(status: int, location: str, url: str) -> tuple[str, str]:
             _("The call arrived, but its signature was refused."),
             _(
                 "Every process needs the same PORTAL_PUBLIC_URL and encryption key, the AuthToken must be the "
-                "account's, and the proxy must pass on the path and query unchanged."
+                "account’s, and the proxy must pass on the path and query unchanged."
             ),
         )
     if status in (401, 404, 405, 421):

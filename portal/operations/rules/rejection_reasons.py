@@ -56,8 +56,8 @@ _CAUSE_TEXTS = {
         N_("Set PORTAL_PUBLIC_URL to the address that Twilio calls, or set ours there: portal doctor --set-webhooks"),
     ),
     RejectionCause.SHARED_KEY: (
-        N_("Twilio signs with a shared key, but the portal checks only with the account's AuthToken"),
-        N_("In Twilio's webhook settings, remove the shared key from the rule for the portal's addresses."),
+        N_("Twilio signs with a shared key, but the portal checks only with the account’s AuthToken"),
+        N_("In Twilio’s webhook settings, remove the shared key from the rule for the portal’s addresses."),
     ),
     RejectionCause.OTHER_ACCOUNT: (
         N_("they are signed by another Twilio account than the one in SmsGatewayAuthentication, such as a subaccount"),
@@ -69,7 +69,7 @@ _CAUSE_TEXTS = {
             "or a proxy changes the call"
         ),
         N_(
-            "Copy the primary Auth Token from Twilio's console into AuthToken of SmsGatewayAuthentication. While "
+            "Copy the primary Auth Token from Twilio’s console into AuthToken of SmsGatewayAuthentication. While "
             "Twilio changes tokens, keep the old one as PreviousAuthToken."
         ),
     ),

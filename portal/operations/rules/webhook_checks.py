@@ -14,7 +14,7 @@ INBOUND = CheckSpec("Twilio", N_("Inbound address"))
 STATUS = CheckSpec("Twilio", N_("Status address"))
 REGISTRATION = CheckSpec("Twilio", N_("Registration"))
 _SET_WEBHOOKS_FIX = N_("Set both addresses with the button, or run: portal doctor --set-webhooks")
-_CONSOLE_FIX = N_("Check Messaging → Regulatory compliance in Twilio's console.")
+_CONSOLE_FIX = N_("Check Messaging → Regulatory compliance in Twilio’s console.")
 _UNREADABLE = N_("It could not be read. %(problem)s")
 _VERIFIED = {"TWILIO_APPROVED", "VERIFIED"}
 _PENDING = {"PENDING_REVIEW", "IN_REVIEW", "IN_PROGRESS", "PENDING"}
@@ -34,7 +34,7 @@ def check_inbound_url(config: WebhookConfig | TwilioApiError, our_url: str) -> C
         problem = _("Twilio calls it with %(method)s instead of POST.", method=config.inbound_method)
     else:
         return INBOUND.ok(_("Texts from phones come to the portal."))
-    reason = f"{problem} {_('START and STOP do not reach the portal.')}"
+    reason = _("%(problem)s START and STOP do not reach the portal.", problem=problem)
     return INBOUND.failing(reason, _(_SET_WEBHOOKS_FIX), "set_webhooks")
 
 
@@ -51,7 +51,7 @@ def check_status_url(config: WebhookConfig | TwilioApiError, our_url: str) -> Ch
             "%(url)s is set at Twilio. It has no effect, because every text names ours.",
             url=display_url(config.status_url),
         ),
-        f"{_('Check that nothing else needs that address.')} {_(_SET_WEBHOOKS_FIX)}",
+        _("Check that nothing else needs that address. %(fix)s", fix=_(_SET_WEBHOOKS_FIX)),
         "set_webhooks",
     )
 
@@ -75,7 +75,7 @@ def check_campaign(states: Sequence[str] | TwilioApiError) -> CheckResult:
     return _check_registration(
         states,
         REGISTRATION.ok(_("The messaging service has a verified 10DLC campaign.")),
-        _("The messaging service's 10DLC campaign is under review; until then US carriers reject texts (code 30034)."),
+        _("The messaging service’s 10DLC campaign is under review; until then US carriers reject texts (code 30034)."),
         failed if states else none,
     )
 
@@ -91,7 +91,7 @@ def _check_registration(
         return verified
     if _PENDING.intersection(states):
         return REGISTRATION.warning(pending, _("Wait for the review, and send no urgent texts until then."))
-    return REGISTRATION.failing(missing, f"{_('Register it.')} {_(_CONSOLE_FIX)}")
+    return REGISTRATION.failing(missing, _("Register it. %(fix)s", fix=_(_CONSOLE_FIX)))
 
 
 def check_unregistered_number(number: str, actual_type: str) -> CheckResult:
@@ -101,12 +101,12 @@ def check_unregistered_number(number: str, actual_type: str) -> CheckResult:
         return REGISTRATION.unknown(reason, _(_CONSOLE_FIX))
     if not number.startswith("+1"):
         return REGISTRATION.unknown(
-            _("The rules of the number's country cannot be checked from here."), _(_CONSOLE_FIX)
+            _("The rules of the number’s country cannot be checked from here."), _(_CONSOLE_FIX)
         )
     return REGISTRATION.unknown(
         _(
             "A US long code is registered (10DLC) through a messaging service, and SmsGatewaySettings names none, so "
             "it cannot be checked from here."
         ),
-        f"{_(_CONSOLE_FIX)} {_('US carriers reject texts from an unregistered number (code 30034).')}",
+        _("%(fix)s US carriers reject texts from an unregistered number (code 30034).", fix=_(_CONSOLE_FIX)),
     )

@@ -89,7 +89,7 @@ def confirm_reachable(number_context: NumberContext, number_id: int) -> Response
     row = phone_number_form.find_row(number_context, number_id)
     if row is not None and row.status is not None and row.status.action == "confirm":
         account_phones.confirm_number(number_id, number_context.account.id, number_context.actor, now_ms())
-    flash(_("Thank you. Texts go to this number again."), "info")
+    flash(_("Thank you. This number is marked as correct."), "info")
     return redirect(number_context.list_url, 303)
 
 

@@ -23,8 +23,7 @@ from portal.web.request_input import parse_id, safe_redirect_target
 
 _CHOICE_SESSION_KEY, _CHOICE_SECONDS = "accounts_to_choose", 300
 _WRONG_CREDENTIALS = N_(
-    "The email or account number and the password do not match. If several accounts share your email, "
-    "use the account number."
+    "The email, account number or password is incorrect. If several accounts share your email, use the account number."
 )
 _log = structlog.get_logger(__name__)
 

@@ -110,7 +110,7 @@ def show(task_id: int) -> ResponseReturnValue:
 def retry(task_id: int) -> ResponseReturnValue:
     try:
         background_imports.retry_task(task_id, current_user.id, now_ms())
-        flash(_("The import is started again."), "info")
+        flash(_("The import was started again."), "info")
     except ActionRefused as error:
         flash(error.message, "error")
     return redirect(url_for(".show", task_id=task_id), 303)

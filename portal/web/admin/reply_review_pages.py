@@ -33,7 +33,7 @@ _ASSIGNED_CHOICES = {"me": N_("Me"), "nobody": N_("Nobody")}
 _DECISION_MESSAGES = {
     "stop": N_("The number is opted out."),
     "moved": N_("The account gets the texts from now on."),
-    "nothing": N_("The reply is closed: there is nothing to do."),
+    "nothing": N_("The reply is closed without action."),
 }
 
 

@@ -18,17 +18,17 @@ from portal.web.time_display import relative_time
 _NOT_SENT_GROUPS = (StateGroup.WAITING, StateGroup.SENDING, StateGroup.SKIPPED, StateGroup.CANCELED)
 _CHANGES = {
     "send_paused": N_("Paused %(when)s by %(name)s"),
-    "send_paused_after_restore": N_("Paused %(when)s by %(name)s, after the database was restored"),
+    "send_paused_after_restore": N_("Paused %(when)s by the portal, after the database was restored"),
     "send_resumed": N_("Resumed %(when)s by %(name)s"),
     "send_canceled": N_("Canceled %(when)s by %(name)s"),
 }
 """By the action in the audit log."""
 _DATABASE_STATES = {
-    SendState.QUEUED: N_("In the database: no recipient has a message yet."),
-    SendState.FANNING_OUT: N_("In the database: not all recipients have their messages yet."),
-    SendState.SENDING: N_("In the database: every recipient has their messages."),
-    SendState.DONE: N_("In the database: every recipient has their messages."),
-    SendState.CANCELED: N_("In the database: the send is canceled."),
+    SendState.QUEUED: N_("No messages have been prepared yet."),
+    SendState.FANNING_OUT: N_("Messages are being prepared; some recipients have none yet."),
+    SendState.SENDING: N_("All messages have been prepared."),
+    SendState.DONE: N_("All messages have been prepared."),
+    SendState.CANCELED: N_("The send is canceled."),
 }
 
 

@@ -147,7 +147,7 @@ def cancel(send_id: int) -> ResponseReturnValue:
 def retry(send_id: int, job_id: str) -> ResponseReturnValue:
     if job_id not in _job_ids(send_id):
         abort(404)
-    return _control(send_id, lambda _id, *actor: retry_job(job_id, *actor), _("The job is started again."))
+    return _control(send_id, lambda _id, *actor: retry_job(job_id, *actor), _("The job was started again."))
 
 
 def _job_ids(send_id: int) -> list[str]:

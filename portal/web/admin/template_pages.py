@@ -102,7 +102,7 @@ def restore(template_id: int, number: int) -> ResponseReturnValue:
             template_id, draft_of(old), current_user.id, now_ms(), form.base_version.data, number
         )
     except InvalidInput as error:
-        problem = _("This version cannot be used any more: %(problem)s", problem=next(iter(error.errors.values())))
+        problem = _("This version can no longer be used: %(problem)s", problem=next(iter(error.errors.values())))
         return _version_page(old, problem), 422
     except VersionConflict:
         return _version_page(old, _("Somebody saved another version meanwhile. Check what is in use now.")), 422

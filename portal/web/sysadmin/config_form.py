@@ -22,7 +22,7 @@ from portal.web.time_display import current_time_zone, describe_time
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 EXPIRY_CHOICES = {
-    "": N_("Never, until somebody turns it off"),
+    "": N_("Never"),
     "1": N_("In 1 hour"),
     "4": N_("In 4 hours"),
     "24": N_("In 24 hours"),

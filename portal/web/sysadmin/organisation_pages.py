@@ -60,7 +60,7 @@ def save() -> ResponseReturnValue:
         form.with_errors(error)
         form.base_ms.data = str(page_organisation().changed_at_ms)
         return _render(form, code=422)
-    return _saved(f"{_('Name and color saved.')} {_text_cost_notice(form.name.data)}".strip())
+    return _saved(_("Name and color saved. %(notice)s", notice=_text_cost_notice(form.name.data)).rstrip())
 
 
 @pages.post("/Logo")

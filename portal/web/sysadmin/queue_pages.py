@@ -52,7 +52,7 @@ def retry_url(job_id: str) -> str:
 @pages.post("/jobs/<job_id>/retry")
 @allow("sysadmin")
 def retry(job_id: str) -> ResponseReturnValue:
-    message = _("The job is started again.")
+    message = _("The job was started again.")
     return _run_and_redirect(lambda: retry_job(job_id, current_user.id, now_ms()), message, "jobs")
 
 
@@ -61,7 +61,7 @@ def retry(job_id: str) -> ResponseReturnValue:
 def control_everything(verb: str) -> ResponseReturnValue:
     pauses = verb == "pause"
     control = lane_control.pause_all_lanes if pauses else lane_control.resume_all_lanes
-    message = _("Everything is paused.") if pauses else _("Everything is resumed.")
+    message = _("Everything is paused.") if pauses else _("Sending resumed for everything.")
     return _run_and_redirect(lambda: control(current_user.id, now_ms()), message)
 
 
@@ -70,7 +70,7 @@ def control_everything(verb: str) -> ResponseReturnValue:
 def control_lane(channel: str, name: str, verb: str) -> ResponseReturnValue:
     lane, pauses = _LANES_BY_NAME[name], verb == "pause"
     control, label = lane_control.pause_lane if pauses else lane_control.resume_lane, lane_label(channel, lane)
-    resumed = _("The lane of %(lane)s is resumed.", lane=label)
+    resumed = _("Sending resumed for %(lane)s.", lane=label)
     message = _("The lane of %(lane)s is paused.", lane=label) if pauses else resumed
     return _run_and_redirect(lambda: control(channel, lane, current_user.id, now_ms()), message)
 
@@ -80,7 +80,7 @@ def control_lane(channel: str, name: str, verb: str) -> ResponseReturnValue:
 def control_send(send_id: int, verb: str) -> ResponseReturnValue:
     pauses = verb == "pause"
     control = send_control.pause_send if pauses else send_control.resume_send
-    message = _("The send is paused.") if pauses else _("The send is resumed.")
+    message = _("The send is paused.") if pauses else _("Sending resumed.")
     return _run_and_redirect(lambda: control(send_id, current_user.id, now_ms()), message, "sends")
 
 

@@ -118,7 +118,7 @@ def test_wrong_header_error_lists_the_expected_columns(header: str, message: str
     with pytest.raises(CsvError) as raised:
         parse_accounts(GOOD, header=header)
     assert message in str(raised.value)
-    assert str(raised.value).endswith(f"They must be {HEADER}.")
+    assert str(raised.value).endswith(f"The columns must be: {HEADER}.")
     assert len(str(raised.value)) < 400
 
 
@@ -228,9 +228,18 @@ def test_time_without_a_zone_uses_the_accounts_time_zone(written: str, timezone:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('P-1,"Jordan,jordan@example.org,Provider', "Row 2 is not CSV: unexpected end of data."),
-        ('P-1,"Jordan"x,jordan@example.org,Provider', "Row 2 is not CSV: ',' expected after '\"'."),
-        (f"P-1,{'x' * 200_000},jordan@example.org,Provider", "Row 2 is not CSV: field larger than field limit"),
+        (
+            'P-1,"Jordan,jordan@example.org,Provider',
+            "Row 2 cannot be read as CSV. Check its quotation marks. (unexpected end of data)",
+        ),
+        (
+            'P-1,"Jordan"x,jordan@example.org,Provider',
+            "Row 2 cannot be read as CSV. Check its quotation marks. (',' expected after '\"')",
+        ),
+        (
+            f"P-1,{'x' * 200_000},jordan@example.org,Provider",
+            "Row 2 cannot be read as CSV. Check its quotation marks. (field larger than field limit",
+        ),
     ],
 )
 def test_broken_quotes_error_names_the_row(line: str, message: str) -> None:
@@ -258,8 +267,8 @@ def test_utf_8_byte_order_mark_is_optional() -> None:
         (b" \r\n \n", "The file is empty."),
         (b"a\nb\nZo\x81", "Row 3 is not UTF-8. Save the file as “CSV UTF-8”."),
         (HEADER.encode("utf-16") + b"\x00\xd8", "The file starts as UTF-16 but is damaged further on."),
-        (HEADER.encode("utf-16-be"), "The file contains null bytes, so it is not a CSV."),
-        (b"external_id\x00,name", "The file contains null bytes, so it is not a CSV."),
+        (HEADER.encode("utf-16-be"), "The file contains binary data, so it is not a CSV."),
+        (b"external_id\x00,name", "The file contains binary data, so it is not a CSV."),
         (b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xd8", "This is a workbook, not a CSV."),
     ],
 )

@@ -89,9 +89,9 @@ def test_line_with_several_cells_explains_named_columns() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("phone,mobile", "The columns in row 1 are wrong (unknown: mobile). They may be phone,stopped_at,reason."),
-        ("phone,phone", "The columns in row 1 are wrong (duplicates). They may be phone,stopped_at,reason."),
-        ('phone\n"2025550101', "Row 2 is not CSV: unexpected end of data."),
+        ("phone,mobile", "The columns in row 1 are wrong (unknown: mobile). Allowed columns: phone,stopped_at,reason."),
+        ("phone,phone", "The columns in row 1 are wrong (duplicates). Allowed columns: phone,stopped_at,reason."),
+        ('phone\n"2025550101', "Row 2 cannot be read as CSV. Check its quotation marks. (unexpected end of data)"),
     ],
 )
 def test_unreadable_file_error_gives_the_reason(text: str, message: str) -> None:
@@ -142,8 +142,8 @@ def test_possible_unlisted_number_is_accepted_with_a_warning() -> None:
     result = read_opt_outs("(436) 234-5678\n+1 202 555 0101\n+1 202 555 01011", "US", NOW)
     assert [row.number for row in result.rows] == ["+14362345678", "+12025550101"]
     assert [str(warning) for warning in result.warnings] == [
-        "Row 1, phone: +1 436-234-5678 is in no known range: it is new, or a digit is wrong. Check every digit. "
-        "It is imported as it is."
+        "Row 1, phone: +1 436-234-5678 is not in a known range: the range may be new, or a digit may be wrong. "
+        "Check every digit. It is imported as it is."
     ]
     assert [row_error.row for row_error in result.errors] == [3], "too long for its country"
 

@@ -95,7 +95,7 @@ def test_windows_1252_is_read_with_a_warning_that_quotes_a_name() -> None:
         (b"\xff\xfe \x00", "The file is empty."),
         (b"PK\x03\x04abc", "This is a workbook, not a CSV."),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "This is a workbook, not a CSV."),
-        (b"a,b\x00", "The file contains null bytes, so it is not a CSV."),
+        (b"a,b\x00", "The file contains binary data, so it is not a CSV."),
         (b"a,\x81b", "Row 1 is not UTF-8. Save the file as “CSV UTF-8”."),
         (b"\xff\xfea", "The file starts as UTF-16 but is damaged further on."),
     ],
@@ -124,7 +124,10 @@ def test_cell_outside_the_named_columns_is_an_error(text: str, message: str) -> 
     [
         ("\n\nname\n", "The columns in row 3 are wrong (missing: external_id)."),
         ("external_id;name;shoe\n", "The columns in row 1 are wrong (unknown: shoe)."),
-        ('external_id,name\nP-1,Kim\n\nP-2,"Lee\nJo\n', "Row 4 is not CSV: unexpected end of data."),
+        (
+            'external_id,name\nP-1,Kim\n\nP-2,"Lee\nJo\n',
+            "Row 4 cannot be read as CSV. Check its quotation marks. (unexpected end of data)",
+        ),
     ],
 )
 def test_unreadable_table_error_names_the_row(text: str, message: str) -> None:

@@ -147,7 +147,7 @@ def test_repeatedly_deferred_email_delays_only_itself(
     scenario.run_email_worker()
     expired = next(row for row in scenario.deliveries("email") if row.state == "expired")
     label, tone, detail = describe_state(expired)
-    assert (label, tone) == ("Given up", "bad")
+    assert (label, tone) == ("Sending stopped", "bad")
     assert "(code 4.3.0)" in detail
     assert server_row().down_since_ms is None
 

@@ -6,7 +6,7 @@ from portal.gateways.rules.provider_codes import CODES, OPTED_OUT, ResendAdvice,
 def test_known_code_has_our_sentence_and_remedy() -> None:
     explanation = explain_error_code("30005", "Unknown destination handset")
     assert explanation.sentence == "The number is unknown or no longer in use."
-    assert explanation.remedy == "Ask the person to check the number on their account. Sending it again does not help."
+    assert explanation.remedy == "Ask the person to check the number on their account. Sending it again will not help."
 
 
 def test_unknown_code_has_the_providers_message() -> None:

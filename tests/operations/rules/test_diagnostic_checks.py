@@ -86,7 +86,7 @@ def test_mode_check_names_the_mode_in_force(switches: Switches, verdict: str, me
 def test_stopped_override_number_fails_in_every_mode(feature_on: bool, test_mode: bool) -> None:
     switches = Switches(feature_on, test_mode, "+12025550177")
     result = checks.check_mode(switches, simulated=True, stopped_override="+12025550177")
-    assert_result(result, "failing", "+1 ••• 0177 replied STOP", "START", "SmsOverrideNumber")
+    assert_result(result, "failing", "+1 ••• 0177 is opted out", "START", "SmsOverrideNumber")
 
 
 def test_simulator_is_never_reported_as_live() -> None:
@@ -186,7 +186,7 @@ def test_signature_round_trip_explains_its_result(round_trip: RoundTripResult, v
         (TwilioApiError("Twilio answered 404.", 404, "20404"), False, "failing", "20404"),
         (UNHEARD, False, "failing", "did not answer in time"),
         (TwilioApiError("Twilio answered 503.", 503, ""), False, "unknown", "503"),
-        (TwilioApiError("x", 429, "20429"), False, "unknown", "too many requests"),
+        (TwilioApiError("x", 429, "20429"), False, "unknown", "rate-limits"),
         (TwilioApiError("Twilio's response is not valid.", 200, ""), False, "unknown", "is not valid"),
     ],
 )
@@ -406,7 +406,7 @@ def test_unreadable_addresses_are_unknown() -> None:
         (["IN_REVIEW"], "warning", "30032"),
         (["TWILIO_REJECTED"], "failing", "was rejected"),
         ([], "failing", "never requested"),
-        (UNHEARD, "unknown", "Twilio's console"),
+        (UNHEARD, "unknown", "Twilio’s console"),
     ],
 )
 def test_toll_free_number_must_be_verified(states: list[str] | TwilioApiError, verdict: str, message: str) -> None:

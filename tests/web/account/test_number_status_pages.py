@@ -102,7 +102,7 @@ def test_history_shows_phone_events_to_former_recipients_only(
     if removed:
         other_user.post(f"{LIST}/{added}/remove")
     assert "No phone number on the account is enabled for texts." in other_user.get(pages["P-2"]).text
-    assert ("replied STOP" in number_owner.get(pages["P-1"]).text) == stopped
+    assert ("is opted out" in number_owner.get(pages["P-1"]).text) == stopped
 
 
 def sms_statuses_in_history(app: Flask) -> dict[str, str]:
@@ -124,7 +124,7 @@ def test_displaced_account_is_notified(web_app: Flask, number_owner: WebClient, 
     record_event(web_app, EventKind.MOVED, HOUR_MS, account_id=other)
     assert "START moves them from another account, which" in visible_text(number_owner.get(ASK).text)
     page = sms_statuses_in_history(web_app)["P-1"]
-    assert "The phone number receives texts for another account." in number_owner.get(page).text
+    assert "Texts to this phone number go to another account." in number_owner.get(page).text
 
 
 @pytest.mark.usefixtures("sms_enabled")
@@ -134,7 +134,7 @@ def test_stop_after_an_invitation_is_shown_to_its_account_only(
     other_user.post(LIST, number=NUMBER)
     record_invitation(web_app, 20 * MINUTE_MS)
     record_event(web_app, EventKind.STOP, 10 * MINUTE_MS, text="STOP")
-    assert "Texts stopped by STOP" in number_owner.get(LIST).text
+    assert "Texts stopped" in number_owner.get(LIST).text
     assert "Not enabled for texts" in other_user.get(LIST).text
     assert "Stopped" not in other_user.get(LIST).text
 
@@ -149,7 +149,7 @@ def test_unreachable_number_is_confirmed_once(web_app: Flask, number_owner: WebC
     assert "Confirm it first" in number_owner.get(ASK).text
     for _ in range(2):
         assert number_owner.post(f"{ROW}/confirm").status_code == 303
-    assert "Texts go to this number again" in number_owner.get(LIST).text
+    assert "This number is marked as correct" in number_owner.get(LIST).text
     assert "Enabled for texts" in number_owner.get(LIST).text
     assert len(events(web_app, EventKind.CONFIRMED)) == 1
 
@@ -187,7 +187,7 @@ def test_row_polls_until_answered_and_gets_changes_only(web_app: Flask, number_o
 @pytest.mark.parametrize(
     ("first", "then", "label"),
     [
-        (EventKind.START, EventKind.STOP, "Texts stopped by STOP"),
+        (EventKind.START, EventKind.STOP, "Texts stopped"),
         (EventKind.STOP, EventKind.START, "Enabled for texts"),
     ],
 )
@@ -365,7 +365,7 @@ def test_administrators_see_an_email_only_where_there_was_one(
     for path in ("/Admin/Communications", profile_path(web_app)):
         page = admin.get(path).text
         invitation = next(line for line in page.split("<tr>") if "Invitation to get texts" in line)
-        assert re.search(r'data-label="Email">\s*<span class="muted">No email', invitation)
+        assert re.search(r'data-label="Email">\s*<span class="muted">Text only', invitation)
         assert re.search(r'data-label="Text">\s*<span class="tag"', invitation)
 
 

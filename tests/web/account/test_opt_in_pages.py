@@ -217,15 +217,15 @@ def test_stopped_number_offers_no_button_and_names_start(
     assert re.search(r"Enabled for texts since \S", visible_text(number_owner.get(LIST).text))
     record_event(web_app, EventKind.STOP, 2 * HOUR_MS, text="STOP")
     for page in (number_owner.get(LIST).text, admin.get(profile_path(web_app)).text):
-        assert re.search(r"Texts stopped by STOP since \S", visible_text(page))
+        assert re.search(r"Texts stopped since \S", visible_text(page))
         assert "Only a text with the word START" in page
         assert "START from that phone to (202) 555-0199" in page
         assert "EnableTexts" not in page
         assert find_page_problems(page) == []
-    assert "replied STOP" in number_owner.get(ASK).text
+    assert "is opted out" in number_owner.get(ASK).text
     rejected = submit_in_dialog(number_owner, wording=current_prompt(web_app))
     assert rejected.status_code == 422
-    assert "replied STOP" in rejected.text
+    assert "is opted out" in rejected.text
     assert events(web_app) == []
 
 
@@ -293,6 +293,6 @@ def test_unsupported_country_is_refused_before_the_prompt(web_app: Flask, number
     with web_app.app_context():
         number_id = db.session.scalar(select(func.max(PhoneNumber.id)))
     page = number_owner.get(f"{LIST}/{number_id}/EnableTexts").text
-    assert "Texts go to numbers in the United States only" in page
+    assert "We can only text numbers in the United States." in page
     assert "Send the invitation" not in page
     assert find_page_problems(page) == []

@@ -18,7 +18,7 @@ from tests.support.logo_images import png
 from tests.support.web_client import NOW_MS, PASSWORD, WebClient
 
 OTHER = "quite another password"
-WRONG = "do not match"
+WRONG = "password is incorrect"
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from portal.settings.setting_changes import set_setting
 from portal.web.account import sign_in_pages
 from tests.support.web_client import PASSWORD, PUBLIC_URL, WebClient
 
-WRONG = "The email or account number and the password do not match."
+WRONG = "The email, account number or password is incorrect."
 
 
 hashed = functools.cache(hash_password)

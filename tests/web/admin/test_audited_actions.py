@@ -163,7 +163,7 @@ ACTIONS: list[tuple[Act, str, str]] = [
         P2,
     ),
     (decide("stop"), "Opted out the number of reply 3 event 5 of the ledger", f"{REPLIES}/3"),
-    (decide("nothing"), "Decided that there is nothing to do about reply 3", f"{REPLIES}/3"),
+    (decide("nothing"), "Closed reply 3 without action", f"{REPLIES}/3"),
     (
         give_start_to_account,
         "Gave the texts of the number of reply 4 to an account to account V-2, event 6 of the ledger",

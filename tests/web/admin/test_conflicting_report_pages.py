@@ -42,7 +42,7 @@ def test_conflicting_reports_appear_in_history_log_and_metrics(
     assert "Duplicate: Twilio accepted it twice or more; the person may have received it twice" in visible_text(page)
     log = sysadmin.get(AUDIT_LOG_PATH, query_string={"action": "text_conflicting_outcomes"}).text
     assert f"Twilio reported text {unknown_text_id} as delivered and as not delivered" in visible_text(log)
-    assert "code 30003, ids SM1, recorded Delivered, reported Not delivered" in visible_text(log)
+    assert "code 30003, IDs SM1, recorded Delivered, reported Not delivered" in visible_text(log)
     assert f'href="{address}"' in log
     assert 'portal_conflicting_reports{kind="text_conflicting_outcomes"} 1.0' in metrics(visitor)
     assert 'portal_conflicting_reports{kind="text_accepted_twice"} 1.0' in metrics(visitor)

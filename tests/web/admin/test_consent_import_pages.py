@@ -142,5 +142,5 @@ def test_opt_in_preview_gives_reasons_for_evidence_only(
     assert "Row 2, P-1, (202) 555-0155: The number is opted out" in preview.text
     assert "Row 3, P-2, (202) 555-0101: Another account gets this number’s texts." in preview.text
     page = import_page(web_app, admin, admin.post(OPT_INS, text=text, confirmed=confirmed_digest(preview)))
-    assert "1 opt-in is in force. 2 are kept as evidence only. 2 numbers were added to an account." in page
+    assert "1 opt-in is in force. 2 are kept as evidence only. 2 numbers were added to accounts." in page
     assert is_stopped(web_app, OTHER)

@@ -113,7 +113,7 @@ def test_ledger_page_describes_each_event_and_its_effect(admin: WebClient, conse
     page = admin.get(LEDGER).text
     assert "STOP from the phone" in page
     assert "An opt-out in other words, read as STOP." in page
-    assert "Texts go to Olive Owner, P-1 from now on." in page
+    assert "After this, its texts go to Olive Owner, P-1." in page
     assert page.index("START from the phone") < page.index("STOP from the phone"), "newest first"
 
 

@@ -73,7 +73,7 @@ def test_provider_outage_shows_on_every_admin_page(
     assert "The SMS gateway is not responding, so the time of the last text is not known." in visible_text(
         admin.get("/Admin/Sends/1").text
     )
-    assert "Not reachable The provider has not answered since" in visible_text(sysadmin.get("/SysAdmin/Queues").text)
+    assert "Not reachable The provider stopped responding" in visible_text(sysadmin.get("/SysAdmin/Queues").text)
     assert "does not answer" not in number_owner.get("/MyAccount/CommunicationsHistory").text
     with app_transaction(web_app):
         delivery = db.session.get_one(Delivery, ready_text_id)
@@ -89,23 +89,23 @@ SIMULATED_OUTCOMES = [
     ({}, ["Live", "Texts reach real phones."], "Send 1 email and 1 text"),
     (
         {"EnableSmsTestMode": "true"},
-        ["so none reaches a phone. Emails leave for real."],
-        "Send 1 email for real; 1 text simulated",
+        ["so none reaches a phone. Emails go to their recipients."],
+        "Send 1 real email; 1 simulated text",
     ),
     (
         {"SmsOverrideNumber": "+14155550199", "EnableSmsOverrideNumber": "true"},
-        ["Override → +1 ••• 0199", "Emails leave for real."],
-        "Send 1 email for real; 1 text to the override number",
+        ["Override → +1 ••• 0199", "Emails go to their recipients."],
+        "Send 1 real email; 1 text to the override number",
     ),
     (
         {"EmailOverrideAddress": "rehearsals@example.org", "EnableEmailOverride": "true"},
         ["Texts reach real phones.", "Email override → r•••@example.org", "except emails about passwords"],
-        "Send 1 email to the override address; 1 text for real",
+        "Send 1 email to the override address; 1 real text",
     ),
     (
         {"EmailOverrideAddress": "rehearsals@example.org", "EnableEmailOverride": "true", "EnableSmsTestMode": "true"},
         ["Emails go to the override address.", "Email override → r•••@example.org"],
-        "Send 1 email to the override address; 1 text simulated",
+        "Send 1 email to the override address; 1 simulated text",
     ),
 ]
 

@@ -4,11 +4,12 @@ import re
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.core.extensions import db
 from tests.support.html_checks import find_page_problems
+from tests.support.page_queries import app_transaction, visible_text
 from tests.support.web_client import WebClient
 from tests.web.admin.consent_helpers import (
     LEDGER,
@@ -17,6 +18,7 @@ from tests.web.admin.consent_helpers import (
     OPT_OUT,
     OTHER,
     OWNERS,
+    current_ms,
     is_stopped,
     ledger_kinds,
     submit_opt_out,
@@ -36,6 +38,15 @@ def test_number_page_shows_accounts_status_and_history(admin: WebClient, consent
     assert "who is this &lt;b&gt;?" in stopped
 
 
+def test_time_within_an_hour_follows_no_since(web_app: Flask, admin: WebClient, consent_history: None) -> None:
+    assert "Enabled for texts just now" in visible_text(admin.get(NUMBER).text)
+    with app_transaction(web_app):
+        db.session.execute(update(PhoneNumber).values(created_at_ms=current_ms() - 5 * 60_000))
+    page = visible_text(admin.get(NUMBER).text)
+    assert "P-1, added 5 minutes ago" in page
+    assert "since" not in page
+
+
 def test_number_is_opted_out_manually(web_app: Flask, admin: WebClient, consent_history: None) -> None:
     response = submit_opt_out(admin, number="(202) 555-0101", channel="letter", reason="A letter\x00 of “today” & more")
     assert response.status_code == 303
@@ -44,7 +55,7 @@ def test_number_is_opted_out_manually(web_app: Flask, admin: WebClient, consent_
     page = admin.get(NUMBER).text
     assert "(202) 555-0101 is opted out and gets no more texts." in page
     assert 'Opted out by an administrator: <span class="verbatim">“A letter of “today” &amp; more”</span>' in page
-    assert "Requested by: letter." in page
+    assert "How the person asked: letter." in page
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_second_administrator_keeps_what_was_typed(
     response = sysadmin.post(f"{reply}/Answer", **answer_fields(web_app, "My long answer", note="My note"))
     assert response.status_code == 422
     assert find_page_problems(response.text) == []
-    assert "Name of A-1 chose: Nothing to do." in response.text
+    assert "Name of A-1 chose: Closed without action." in response.text
     assert "This was not sent." in response.text
     assert "My long answer</textarea>" in response.text
     assert "My note</textarea>" in response.text
@@ -149,14 +149,14 @@ def test_stop_since_the_page_was_opened_is_told(web_app: Flask, admin: WebClient
     receive_text(web_app, "STOP", OWNERS)
     response = admin.post(f"{reply}/Answer", **answer_fields(web_app))
     assert response.status_code == 422
-    assert "a text can no longer go to this phone" in response.text
+    assert "this phone can no longer get texts" in response.text
     assert f"{ANSWER}</textarea>" in response.text
-    assert "No text can go to this phone. The recipient replied STOP" in visible_text(response.text)
+    assert "No text can go to this phone. The phone number is opted out" in visible_text(response.text)
     assert "No account: by text only" not in response.text
     admin.post(f"{reply}/Answer", **answer_fields(web_app, by_text="no"))
     page = visible_text(admin.get(reply).text)
     assert "Text: Email only" in page
-    assert "The recipient replied STOP" in page
+    assert "The phone number is opted out" in page
 
 
 def test_phone_on_no_account_is_answered_by_text(web_app: Flask, admin: WebClient, reply: str) -> None:
@@ -211,7 +211,7 @@ def test_take_it_in_the_list_gives_the_card_back(admin: WebClient, sysadmin: Web
     fields = {"take": "yes", "seen": "", "in_list": "yes"}
     card = admin.post_without_token(f"{reply}/Assign", {"csrf_token": admin.csrf_token(), **fields}, **HTMX).text
     assert "Assigned to Name of A-1" in card
-    assert "Take it" not in card
+    assert "Assign to me" not in card
     late = sysadmin.post_without_token(f"{reply}/Assign", {"csrf_token": sysadmin.csrf_token(), **fields}, **HTMX)
     assert "meanwhile the reply was assigned to Name of A-1" in late.text
     assert admin.post(f"{reply}/Assign", **fields).location == REPLIES

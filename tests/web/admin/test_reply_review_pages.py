@@ -76,7 +76,7 @@ def test_reply_is_decided_with_one_click_and_names_the_actor(
 def test_htmx_gets_the_reply_and_the_new_counts(web_app: Flask, admin: WebClient, consent_history: None) -> None:
     fields = {"csrf_token": admin.csrf_token(), "decision": "nothing"}
     response = admin.post_without_token(f"{REPLIES}/{reply_id(web_app)}", fields, **HTMX)
-    assert "Nothing to do</span> Name of A-1" in response.text
+    assert "Closed without action</span> Name of A-1" in response.text
     assert response.text.count('hx-swap-oob="true"') == 2
 
 
@@ -113,4 +113,4 @@ def test_unassigned_start_is_given_to_an_account(web_app: Flask, admin: WebClien
     assert "Give the texts to Name of V-1, V-1" in page
     assert "Opt this number out" not in page
     admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="moved", account_id=str(ids[1]))
-    assert "Texts go to Name of V-2, V-2 from now on." in admin.get(f"{LEDGER}/Numbers/{OTHER}").text
+    assert "After this, its texts go to Name of V-2, V-2." in admin.get(f"{LEDGER}/Numbers/{OTHER}").text

@@ -20,7 +20,7 @@ from tests.support.web_client import WebClient
 
 
 def test_send_is_paused_resumed_and_canceled_on_its_page(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
-    assert re.search(r"The last text leaves at about \d+:\d\d [AP]M", visible_text(admin.get("/Admin/Sends/1").text))
+    assert re.search(r"Estimated time of the last text: \d+:\d\d [AP]M", visible_text(admin.get("/Admin/Sends/1").text))
     admin.post("/Admin/Sends/1/pause")
     page = visible_text(admin.get("/Admin/Sends/1").text)
     assert "This send is paused, so the time of the last text is not known." in page
@@ -82,7 +82,7 @@ def test_with_texts_off_the_cancel_page_mentions_only_emails(
 
 def test_confirmation_shows_the_forecast(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
     page = visible_text(admin.post("/Admin/Sends/confirm", template="notice", audience_type="all").text)
-    assert re.search(r"The last text leaves at about \d+:\d\d [AP]M", page)
+    assert re.search(r"Estimated time of the last text: \d+:\d\d [AP]M", page)
     assert "1 other send shares the lane and sends 1 segment in the meantime." in page
     assert "Segments are estimated" not in page
 

@@ -32,7 +32,7 @@ def test_exhausted_limit_is_shown_with_its_end(
     assert f"Waiting {sentence} Code {code} . Sending resumes" in visible_text(queues)
     assert "Resume sending" in visible_text(queues)
     assert f"{sentence} Texts wait until" in visible_text(send)
-    assert "The last text leaves at about" in visible_text(send)
+    assert "Estimated time of the last text:" in visible_text(send)
     for page in (banners, queues, send):
         assert link in page
     assert find_page_problems(queues) == find_page_problems(send) == []

@@ -62,7 +62,7 @@ def test_no_decision_while_twilio_may_still_answer(
     set_last_seen(web_app, 1.9)
     page = visible_text(admin.get(f"{UNRESOLVED_TEXTS_PATH}/{unknown_text_id}").text)
     assert "If Twilio has no answer, you can decide in" in page
-    assert "Count as sent" not in page
+    assert "Mark as sent" not in page
     decide(admin, unknown_text_id, how, word)
     assert "It is too early to decide" in admin.get(UNRESOLVED_TEXTS_PATH).text
     assert delivery_state(web_app, unknown_text_id) == "unknown"

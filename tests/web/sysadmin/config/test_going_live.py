@@ -76,15 +76,15 @@ def test_ending_the_email_override_states_the_waiting_emails(
     assert "Type LIVE" not in sysadmin.get(path(EMAILS)).text
     save(sysadmin, EMAILS, value="true")
     page = sysadmin.get(path(EMAILS)).text
-    assert "Once emails reach the people themselves:" in page
-    assert "Type LIVE if emails may reach the people themselves" in page
+    assert "Once emails go to their recipients:" in page
+    assert "Type LIVE if emails may go to their recipients" in page
     assert find_page_problems(page) == []
     page = save(sysadmin, EMAILS, value="false", confirmation="yes")
     waiting = f"{len(sent_communications)} emails are waiting and will be sent too."
-    assert f"emails will reach the people themselves immediately. {waiting} Type LIVE to confirm." in page
+    assert f"emails will go to their recipients immediately. {waiting} Type LIVE to confirm." in page
     assert stored(web_app, EMAILS) is True
     page = save(sysadmin, EMAILS, value="false", confirmation="LIVE")
-    assert f"Emails reach the people themselves from now on. {waiting}" in page
+    assert f"From now on, emails go to their recipients. {waiting}" in page
     assert stored(web_app, EMAILS) is False
 
 
@@ -95,7 +95,7 @@ def test_expiring_email_override_needs_confirmation(web_app: Flask, sysadmin: We
     assert "When it ends, emails go LIVE." in page
     assert "Type LIVE to confirm." in save(sysadmin, EMAILS, value="true", expiry="4")
     page = save(sysadmin, EMAILS, value="true", expiry="4", confirmation="LIVE")
-    assert "Emails then go LIVE and reach the people themselves." in page
+    assert "Emails then go LIVE, to their recipients." in page
 
 
 def test_expiring_test_mode_warns_that_texts_go_live(
