@@ -95,7 +95,7 @@ def test_account_without_consent_does_not_learn_of_a_stop(
     path = re.findall(r'href="(/MyAccount/CommunicationsHistory/\d+)">Our answer to your text', history)[0]
     page = other_user.get(path).text
     assert "No phone number on the account is enabled for texts." in page
-    assert "replied STOP" not in page
+    assert "is opted out" not in page
 
 
 def test_double_submit_sends_one_answer(web_app: Flask, admin: WebClient, reply: str) -> None:
