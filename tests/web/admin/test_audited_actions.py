@@ -18,7 +18,7 @@ from portal.core.extensions import db
 from tests.support import scenario
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import AUDIT_LOG_PATH, app_transaction, audit_entries, visible_text
-from tests.support.web_client import WebClient
+from tests.support.web_client import PUBLIC_URL, WebClient
 from tests.web.account.opt_in_helpers import submit_request
 from tests.web.admin.consent_helpers import (
     LEDGER,
@@ -263,3 +263,11 @@ def logged_actions(sysadmin: WebClient) -> list[tuple[str, str, str]]:
         for (who, action), link in zip(rows, links, strict=True)
         if "Changed Sms" not in action and "Changed Enable" not in action
     ]
+
+
+@pytest.mark.usefixtures("consent_history")
+@pytest.mark.parametrize("file_format", ["csv", "print"])
+def test_head_of_an_export_is_not_in_the_audit_log(web_app: Flask, admin: WebClient, file_format: str) -> None:
+    before = audit_entries(web_app)
+    response = admin.client.head(f"{LEDGER}/Evidence/{file_format}", base_url=PUBLIC_URL)
+    assert (response.status_code, audit_entries(web_app)) == (200, before)
