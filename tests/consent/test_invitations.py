@@ -197,8 +197,8 @@ def test_premium_and_foreign_numbers_are_not_invited(app: Flask, account_id_fixt
     refused = {
         "+19005550123": "premium-rate",
         "+611300123456": "shared-cost",
-        "+18765550123": "the United States and Australia only",
-        "+33612345678": "the United States and Australia only",
+        "+18765550123": "only text numbers in the United States and Australia",
+        "+33612345678": "only text numbers in the United States and Australia",
     }
     with transaction() as session:
         session.add_all(
