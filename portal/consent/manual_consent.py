@@ -100,13 +100,13 @@ def decide_reply(message_id: int, decision: str, actor: Actor, now_ms: int, acco
 
 
 def lock_reply(message_id: int) -> InboundMessage:
-    """The reply, so that nobody else decides on it before the transaction ends. Raises `ActionRefused`."""
+    """Lock consent and the reply: nobody else decides on it before the transaction ends. Raises `ActionRefused`."""
     ledger.lock_ledger()
     return lock_reply_only(message_id)
 
 
 def lock_reply_only(message_id: int) -> InboundMessage:
-    """The same for what leaves consent alone: nobody waits who records consent. Raises `ActionRefused`."""
+    """Lock the reply alone, so that recording consent does not wait. Raises `ActionRefused`."""
     message = db.session.get(InboundMessage, message_id, populate_existing=True, with_for_update=True)
     if message is None or not message.needs_review:
         raise ActionRefused(_("There is no such reply to decide on."))

@@ -45,7 +45,7 @@ _PARAGRAPH = re.compile(r"\n\s*\n")
 
 @dataclass(frozen=True)
 class AnswerAccount:
-    """An active account with the number. `is_confirmed`: the phone has agreed to texts for it: no stranger's."""
+    """An active account with the number. If `is_confirmed`, the phone has agreed to texts for this account."""
 
     account: Account
     is_confirmed: bool

@@ -52,8 +52,8 @@ def read_audit_page(
     `action` is a key of `operations.rules.audit_labels.ACTION_LABELS`, or "" for all. Both lists stay in the order of
     their ids, because the cursor does: an import may record an entry long after the time that it has.
     """
-    has_changes = action in ("", SETTING_CHANGED)
-    entries = [] if action == SETTING_CHANGED else _entries(before, size, action, entry_filter)
+    has_entries, has_changes = action != SETTING_CHANGED, action in ("", SETTING_CHANGED)
+    entries = audit_log.audit_page_before(before.entry_id, size + 1, action, entry_filter) if has_entries else []
     changes = setting_values.history_entries(size + 1, (), before.change_id, entry_filter) if has_changes else []
     lists: tuple[Sequence[AuditEntry | SettingChange], ...] = (entries, changes)
     rows = list(heapq.merge(*lists, key=lambda row: -row.at_ms))
@@ -73,10 +73,6 @@ def read_audit_page(
 def actors_matching(text: str) -> Select[Any] | None:
     """The ids of the accounts that a search finds; None for an empty search."""
     return select(Account.id).where(*match_conditions(text)) if text.strip() else None
-
-
-def _entries(before: AuditCursor, size: int, action: str, entry_filter: AuditFilter) -> list[AuditEntry]:
-    return audit_log.audit_page_before(before.entry_id, size + 1, action, entry_filter)
 
 
 def _entry_line(entry: AuditEntry) -> AuditLine:
