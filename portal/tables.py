@@ -1,7 +1,7 @@
 # ruff: noqa: F401
 """Importing this module registers every table with SQLAlchemy."""
 
-from portal.accounts.tables import accounts, known_addresses, phone_numbers, throttle_counters
+from portal.accounts.tables import accounts, attributes, known_addresses, phone_numbers, throttle_counters
 from portal.consent.tables import import_tasks, inbound_messages, ledger, reply_notes
 from portal.content.tables import content_versions, templates
 from portal.core import audit_log, coordination, organisation

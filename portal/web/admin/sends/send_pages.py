@@ -25,8 +25,8 @@ from portal.sends.send_creation import create_send
 from portal.sends.send_preview import SEGMENT_SAMPLE_SIZE
 from portal.sends.tables.sends import ACTIVE_STATES, Send, find_send_of_form, sends_page
 from portal.web.access import allow
-from portal.web.admin import send_descriptions
-from portal.web.admin.send_form import SendForm, form_of_send, send_form, submitted_send_form
+from portal.web.admin.sends import send_descriptions
+from portal.web.admin.sends.send_form import SendForm, form_of_send, send_form, submitted_send_form
 from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.polling import poll_interval_seconds
 from portal.web.request_input import query_text

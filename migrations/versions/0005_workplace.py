@@ -1,0 +1,53 @@
+"""Attributes of accounts."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "release_5"
+down_revision = "release_4"
+branch_labels = None
+depends_on = None
+
+_BIGINT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_NUMBER = sa.Double().with_variant(sa.REAL(), "sqlite")
+
+
+def upgrade() -> None:
+    _create_attributes()
+
+
+def downgrade() -> None:
+    op.drop_table("attribute_value")
+    op.drop_table("attribute")
+
+
+def _create_attributes() -> None:
+    op.create_table(
+        "attribute",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("choices", sa.Text(), nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.Column("created_by_id", _BIGINT, nullable=True),
+        sa.ForeignKeyConstraint(["created_by_id"], ["account.id"], name=op.f("fk_attribute_created_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attribute")),
+        sa.UniqueConstraint("key", name=op.f("uq_attribute_key")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "attribute_value",
+        sa.Column("account_id", _BIGINT, nullable=False),
+        sa.Column("attribute_id", _BIGINT, nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("comparable", sa.Text(), nullable=False),
+        sa.Column("number", _NUMBER, nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_attribute_value_account_id")),
+        sa.ForeignKeyConstraint(["attribute_id"], ["attribute.id"], name=op.f("fk_attribute_value_attribute_id")),
+        sa.PrimaryKeyConstraint("account_id", "attribute_id", name=op.f("pk_attribute_value")),
+        sqlite_strict=True,
+    )
+    columns = ["attribute_id", "comparable", "account_id"]
+    op.create_index("ix_attribute_value_comparable", "attribute_value", columns)
+    op.create_index("ix_attribute_value_number", "attribute_value", ["attribute_id", "number", "account_id"])
