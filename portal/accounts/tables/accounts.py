@@ -1,7 +1,7 @@
 """Accounts: who can sign in, and in which role."""
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask_security import RoleMixin, UserMixin
@@ -139,7 +139,10 @@ def account_types() -> list[str]:
 
 @dataclass(frozen=True)
 class Recipient:
-    """The account data that a message needs. Lighter than `Account`, since there may be 100,000 of them."""
+    """The account data that a message needs. Lighter than `Account`, since there may be 100,000 of them.
+
+    `attributes` are its values by key, if `with_attributes` has read them.
+    """
 
     id: int
     name: str
@@ -147,6 +150,8 @@ class Recipient:
     external_id: str
     account_type: str
     timezone: str
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-RECIPIENT_COLUMNS = tuple(getattr(Account, field.name) for field in fields(Recipient))
+_RECIPIENT_FIELDS = ("id", "name", "email", "external_id", "account_type", "timezone")
+RECIPIENT_COLUMNS = tuple(getattr(Account, name) for name in _RECIPIENT_FIELDS)

@@ -1,12 +1,18 @@
 """Attributes: what an organisation keeps of its accounts beyond name, email and type."""
 
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import REAL, Double, ForeignKey, Index, Text
+from sqlalchemy import REAL, Double, ForeignKey, Index, Text, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.accounts.tables.accounts import Recipient
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
-from portal.core.extensions import Base
+from portal.core.extensions import Base, db
+
+_BATCH_SIZE = 1_000
 
 
 class Attribute(Base):
@@ -42,3 +48,35 @@ class AttributeValue(Base):
     value: Mapped[str] = mapped_column(Text)
     comparable: Mapped[str] = mapped_column(Text)
     number: Mapped[float | None] = mapped_column(Double().with_variant(REAL(), "sqlite"))
+
+
+def all_attributes() -> list[Attribute]:
+    """In order of their labels."""
+    return list(db.session.scalars(select(Attribute).order_by(func.lower(Attribute.label), Attribute.id)))
+
+
+def find_attribute(key: str) -> Attribute | None:
+    return db.session.scalar(select(Attribute).where(Attribute.key == key))
+
+
+def values_of(account_ids: Sequence[int], keys: Collection[str] | None = None) -> dict[int, dict[str, str]]:
+    """The values by account and key, of all attributes or of those with these keys. Blank ones are left out."""
+    query = select(AttributeValue.account_id, Attribute.key, AttributeValue.value).join(
+        Attribute, Attribute.id == AttributeValue.attribute_id
+    )
+    if keys is not None:
+        query = query.where(Attribute.key.in_(keys))
+    values: dict[int, dict[str, str]] = defaultdict(dict)
+    for start in range(0, len(account_ids), _BATCH_SIZE):
+        batch = account_ids[start : start + _BATCH_SIZE]
+        for account_id, key, value in db.session.execute(query.where(AttributeValue.account_id.in_(batch))):
+            values[account_id][key] = value
+    return dict(values)
+
+
+def with_attributes(recipients: Sequence[Recipient], keys: Collection[str] | None = None) -> list[Recipient]:
+    """The recipients with their values: all, or those with these keys. If `keys` is empty, none are read."""
+    if keys is not None and not keys:
+        return list(recipients)
+    values = values_of([recipient.id for recipient in recipients], keys)
+    return [replace(recipient, attributes=values.get(recipient.id, {})) for recipient in recipients]
