@@ -1,6 +1,6 @@
 """Import accounts from a CSV file, with opt-ins given on paper: the whole file or nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,9 @@ from portal.accounts import smtputf8_check
 from portal.accounts.account_management import account_values, external_id_taken_message
 from portal.accounts.rules import account_csv
 from portal.accounts.rules.account_csv import AccountRow
+from portal.accounts.tables import attributes
 from portal.accounts.tables.accounts import Account, find_by_external_ids
+from portal.accounts.tables.attributes import AttributeValue
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.consent import recording
 from portal.consent.number_reassignment import ExternalOptIn, possibly_reassigned
@@ -63,26 +65,31 @@ def import_accounts(
     raw: bytes, now_ms: int, progress: ProgressCallback = lambda _what, _done, _total: None
 ) -> ImportResult:
     """Raises `ImportRejected` for errors in rows, `ActionRefused` for the file as a whole."""
-    file = account_csv.decode_account_csv(raw)
+    file, declared = account_csv.decode_account_csv(raw), attributes.all_attributes()
     total = file.text.count("\n")
     result = account_csv.read_account_csv(
-        file.text, settings().region, now_ms, lambda row: progress("Checking", min(row, total), total)
+        file.text,
+        settings().region,
+        now_ms,
+        lambda row: progress("Checking", min(row, total), total),
+        [attribute.definition for attribute in declared],
     )
     rows = result.rows
     if errors := [*result.errors, *_existing_account_errors(rows), *_undeliverable_email_errors(rows)]:
         raise ImportRejected(errors, result.stopped_at_row)
     if not rows:
         raise ActionRefused(_("The file has a header but no rows. Nothing was imported."))
+    attribute_ids = {attribute.key: attribute.id for attribute in declared}
     with transaction():
         ledger.lock_ledger()
         recipients = _recipient_rows(rows)
         for start in range(0, len(rows), _CHUNK_SIZE):
             chunk = rows[start : start + _CHUNK_SIZE]
-            _insert_chunk(chunk, recipients, now_ms)
+            _insert_chunk(chunk, recipients, attribute_ids, now_ms)
             progress("Importing", start + len(chunk), len(rows))
         detail = {"accounts": len(rows), "opt_ins": sum(row.opted_in_at_ms is not None for row in rows)}
         record_audit_entry("accounts_imported", "a file", None, now_ms, **detail)
-        refresh_statistics(Account, PhoneNumber)
+        refresh_statistics(Account, PhoneNumber, AttributeValue)
     return ImportResult(len(rows), [*file.warnings, *map(str, result.warnings)])
 
 
@@ -100,13 +107,16 @@ def _undeliverable_email_errors(rows: Sequence[AccountRow]) -> list[RowError]:
     return [RowError(row.row_number, "email", problem) for row in rows if problem and needs_smtputf8(row.email)]
 
 
-def _insert_chunk(rows: Sequence[AccountRow], recipients: dict[str, int], now_ms: int) -> None:
+def _insert_chunk(
+    rows: Sequence[AccountRow], recipients: dict[str, int], attribute_ids: Mapping[str, int], now_ms: int
+) -> None:
     db.session.execute(insert(Account), [account_values(row, now_ms) for row in rows])
     query = select(Account.external_id, Account.id).where(Account.external_id.in_([row.external_id for row in rows]))
     ids = {external_id: account_id for external_id, account_id in db.session.execute(query)}
     phones = [_phone_values(row, ids[row.external_id], recipients, now_ms) for row in rows if row.phone]
     if phones:
         db.session.execute(insert(PhoneNumber), phones)
+    attributes.insert_values([(ids[row.external_id], row.attributes) for row in rows if row.attributes], attribute_ids)
     opted_in = [row for row in rows if row.opted_in_at_ms is not None]
     ledger.append(*(_event_values(row, ids[row.external_id], recipients, now_ms) for row in opted_in))
 

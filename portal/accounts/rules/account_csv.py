@@ -1,8 +1,10 @@
 """Parse a CSV file of accounts into checked rows. Every error names its row and column."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from portal.accounts.rules.account_fields import ACCOUNT_COLUMNS, REQUIRED_COLUMNS
+from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeValueError, CheckedValue
 from portal.accounts.rules.phone_cells import parse_phone_cell
 from portal.core.rules import csv_input, text_input
 from portal.core.rules.case_folding import fold_case
@@ -13,9 +15,6 @@ from portal.core.rules.time_format import ParsedTime, TimeFormatError, parse_tim
 from portal.core.rules.time_zones import timezone_or_utc, timezone_problem
 from portal.core.translation import gettext as _
 
-REQUIRED_COLUMNS = ("external_id", "name", "email", "account_type")
-OPTIONAL_COLUMNS = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source")
-ACCOUNT_COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 ROLES = ("user", "admin", "sysadmin")
 """In ascending order: each role may do everything that the roles before it may."""
 _MAX_CELL_LENGTH = 200
@@ -36,6 +35,8 @@ class AccountRow:
     opted_in_at_ms: int | None
     consent_source: str
     opted_in_day: str = ""
+    attributes: Mapping[str, CheckedValue] = field(default_factory=dict)
+    """By key, without blank ones."""
 
 
 def decode_account_csv(raw: bytes) -> DecodedFile:
@@ -48,15 +49,21 @@ def decode_account_csv(raw: bytes) -> DecodedFile:
 
 
 def read_account_csv(
-    text: str, region: str, now_ms: int, progress: Callable[[int], None] = lambda _row: None
+    text: str,
+    region: str,
+    now_ms: int,
+    progress: Callable[[int], None] = lambda _row: None,
+    attributes: Sequence[AttributeDefinition] = (),
 ) -> CsvResult[AccountRow]:
-    """Raises `CsvError` if the header is wrong."""
-    result = csv_input.read_table(text, ACCOUNT_COLUMNS, REQUIRED_COLUMNS, _row_reader(region, now_ms), progress)
+    """A column may have the key of one of the `attributes`. Raises `CsvError` if the header is wrong."""
+    columns = (*ACCOUNT_COLUMNS, *(attribute.key for attribute in attributes))
+    present = [attribute for attribute in attributes if csv_input.has_column(text, attribute.key)]
+    result = csv_input.read_table(text, columns, REQUIRED_COLUMNS, _row_reader(region, now_ms, present), progress)
     errors = sorted([*result.errors, *_find_duplicates(result.rows)], key=lambda error: error.row)
     return replace(result, errors=errors)
 
 
-def _row_reader(region: str, now_ms: int) -> Callable[[CsvRow], AccountRow]:
+def _row_reader(region: str, now_ms: int, attributes: Sequence[AttributeDefinition]) -> Callable[[CsvRow], AccountRow]:
     def read(cells: CsvRow) -> AccountRow:
         text = {column: _CLEANERS.get(column, text_input.clean_code)(cells[column]) for column in ACCOUNT_COLUMNS}
         phone = parse_phone_cell(cells, "phone", text["phone"], region) if text["phone"] else ""
@@ -71,9 +78,22 @@ def _row_reader(region: str, now_ms: int) -> Callable[[CsvRow], AccountRow]:
             opted_in_at_ms=opted_in.at_ms if opted_in else None,
             consent_source=text["sms_consent_source"],
             opted_in_day=opted_in.day if opted_in else "",
+            attributes=read_attributes(cells, attributes, region) if attributes else {},
         )
 
     return read
+
+
+def read_attributes(cells: CsvRow, attributes: Sequence[AttributeDefinition], region: str) -> dict[str, CheckedValue]:
+    """The values by key, without blank ones. Adds the errors to the row."""
+    values = {}
+    for attribute in attributes:
+        try:
+            if value := attribute.parse(cells[attribute.key], region):
+                values[attribute.key] = value
+        except AttributeValueError as error:
+            cells.add_error(attribute.key, str(error))
+    return values
 
 
 _CLEANERS = dict.fromkeys(("name", "account_type", "sms_consent_source"), text_input.clean_line)

@@ -1,16 +1,19 @@
 """Attributes: what an organisation keeps of its accounts beyond name, email and type."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import REAL, Double, ForeignKey, Index, Text, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.accounts.rules.attribute_values import AttributeDefinition, CheckedValue
 from portal.accounts.tables.accounts import Recipient
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
+from portal.core.rules.case_folding import fold_case
+from portal.core.statements import bulk_insert
 
 _BATCH_SIZE = 1_000
 
@@ -28,6 +31,10 @@ class Attribute(Base):
     choices: Mapped[Any] = mapped_column(Json, default=list)
     created_at_ms: Mapped[int] = mapped_column(Millis)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+
+    @property
+    def definition(self) -> AttributeDefinition:
+        return AttributeDefinition(self.key, self.label, self.kind, tuple(self.choices))
 
 
 class AttributeValue(Base):
@@ -80,3 +87,25 @@ def with_attributes(recipients: Sequence[Recipient], keys: Collection[str] | Non
         return list(recipients)
     values = values_of([recipient.id for recipient in recipients], keys)
     return [replace(recipient, attributes=values.get(recipient.id, {})) for recipient in recipients]
+
+
+def count_values() -> dict[int, int]:
+    """How many accounts have a value, by the id of the attribute."""
+    counts = select(AttributeValue.attribute_id, func.count()).group_by(AttributeValue.attribute_id)
+    return {attribute_id: count for attribute_id, count in db.session.execute(counts)}
+
+
+def count_choice(attribute_id: int, choice: str) -> int:
+    """How many accounts have this value, regardless of case."""
+    query = select(func.count()).select_from(AttributeValue).where(AttributeValue.attribute_id == attribute_id)
+    return db.session.scalar(query.where(AttributeValue.comparable == fold_case(choice))) or 0
+
+
+def insert_values(values: Iterable[tuple[int, Mapping[str, CheckedValue]]], attribute_ids: Mapping[str, int]) -> None:
+    """For accounts that have none yet: the id of each account, and its values by key."""
+    rows = [
+        {"account_id": account_id, "attribute_id": attribute_ids[key], **vars(value)}
+        for account_id, values_by_key in values
+        for key, value in values_by_key.items()
+    ]
+    bulk_insert(AttributeValue, rows, ["account_id", "attribute_id"])

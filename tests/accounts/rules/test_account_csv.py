@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.accounts.rules.account_csv import ACCOUNT_COLUMNS, AccountRow, decode_account_csv, read_account_csv
+from portal.accounts.rules.account_csv import AccountRow, decode_account_csv, read_account_csv
+from portal.accounts.rules.account_fields import ACCOUNT_COLUMNS
+from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeKind, CheckedValue
 from portal.core.rules.csv_input import CsvError, DecodedFile, RowError
 from portal.core.rules.email_address import address_problem
 
@@ -326,3 +328,17 @@ def test_valid_email_addresses_are_accepted(text: str) -> None:
 )
 def test_invalid_email_error_gives_an_example(text: str) -> None:
     assert address_problem(text) == "This is not an email address, such as name@example.org."
+
+
+def test_columns_of_attributes_are_read_by_their_kind() -> None:
+    expires_on = AttributeDefinition("expires_on", "Expires on", AttributeKind.DATE)
+    region = AttributeDefinition("region", "Region", AttributeKind.CHOICE, ("North", "South"))
+    lines = [f"{HEADER},expires_on", f"{row()},5/28/2027", f"{row(external_id='P-2')},"]
+    rows = read_account_csv("\n".join(lines), "US", NOW, attributes=[expires_on, region]).rows
+    assert [result.attributes for result in rows] == [{"expires_on": CheckedValue("2027-05-28", "2027-05-28")}, {}]
+
+
+def test_error_in_an_attribute_names_its_row_and_column() -> None:
+    credits = AttributeDefinition("credits", "Credits", AttributeKind.NUMBER)
+    result = read_account_csv(f"{HEADER},credits\n{row()},many", "US", NOW, attributes=[credits])
+    assert [(error.row, error.column) for error in result.errors] == [(2, "credits")]
