@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
+from portal.accounts.rules.attribute_values import AttributeDefinition
+from portal.accounts.tables.attributes import all_attributes
 from portal.content.links import communication_url
 from portal.content.rules import markdown, merge_fields
-from portal.content.rules.merge_fields import MergeError
+from portal.content.rules.merge_fields import CheckedTemplate, MergeError
 from portal.content.tables.templates import (
     Template,
     TemplateVersion,
@@ -148,7 +150,7 @@ def preview_template(draft: TemplateDraft) -> TemplatePreview:
     subject, body = ("" if name in errors else getattr(draft, name) for name in ("subject", "body"))
     readable = replace(draft, subject=subject, body=body)
     fields = data_fields(readable)
-    values = {**SAMPLE_VALUES, "data": merge_fields.sample_data(fields)}
+    values = {**sample_values(), "data": merge_fields.sample_data(fields)}
     try:
         preview = render_preview(readable.subject, readable.body, values, draft.sms_enabled)
     except MergeError as error:
@@ -158,8 +160,11 @@ def preview_template(draft: TemplateDraft) -> TemplatePreview:
 
 def unusable_templates() -> dict[str, str]:
     """Template key to problem, for current versions that today's rules would not accept."""
-    versions = current_template_versions()
-    problems = {row.template.key: _merge_problem(row.subject) or _merge_problem(row.body) for row in versions}
+    versions, declared = current_template_versions(), _declared_attributes()
+    problems = {
+        row.template.key: _merge_problem(row.subject, declared) or _merge_problem(row.body, declared)
+        for row in versions
+    }
     return {key: problem for key, problem in problems.items() if problem}
 
 
@@ -186,19 +191,48 @@ def render_preview(subject: str, body: str, values: Mapping[str, Any], with_text
     return TemplatePreview(subject, markdown.to_html(body), markdown.to_text(body), fitted)
 
 
+def sample_values() -> dict[str, str]:
+    """Of all merge fields of a sample account."""
+    return SAMPLE_VALUES | merge_fields.sample_attributes(_declared_attributes())
+
+
 def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
     """The `data.…` names that a send of this version provides; empty if the version is no longer valid."""
     try:
-        subject, body = map(merge_fields.check_template, (version.subject, version.body))
+        checked = _checked(version)
     except MergeError:
         return ()
-    return tuple(dict.fromkeys((*subject.data_fields, *body.data_fields)))
+    return tuple(dict.fromkeys(name for part in checked for name in part.data_fields))
 
 
 def required_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
     """The `data.…` names that may not be blank. Raises `MergeError` if the version is no longer valid."""
-    subject, body = map(merge_fields.check_template, (version.subject, version.body))
-    return tuple(dict.fromkeys((*subject.required_names, *body.required_names)))
+    return tuple(dict.fromkeys(name for part in _checked(version) for name in part.required_names))
+
+
+def attribute_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
+    """The keys of the attributes that it names; empty if the version is no longer valid."""
+    try:
+        return merge_fields.attribute_names(version.subject, version.body)
+    except MergeError:
+        return ()
+
+
+def required_attributes(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
+    """Those of them that may not be blank: an account without one of them gets no message."""
+    try:
+        return merge_fields.required_attributes(version.subject, version.body)
+    except MergeError:
+        return ()
+
+
+def _checked(version: TemplateVersion | TemplateDraft) -> list[CheckedTemplate]:
+    declared = _declared_attributes()
+    return [merge_fields.check_template(text, attributes=declared) for text in (version.subject, version.body)]
+
+
+def _declared_attributes() -> tuple[AttributeDefinition, ...]:
+    return tuple(attribute.definition for attribute in all_attributes())
 
 
 def _clean_draft(draft: TemplateDraft) -> TemplateDraft:
@@ -214,10 +248,11 @@ def _clean_draft(draft: TemplateDraft) -> TemplateDraft:
 
 
 def _errors(draft: TemplateDraft) -> dict[str, str]:
+    declared = _declared_attributes()
     problems = {
         "name": _length_problem("name", draft.name),
-        "subject": _length_problem("subject", draft.subject) or _merge_problem(draft.subject),
-        "body": _length_problem("body", draft.body) or _merge_problem(draft.body),
+        "subject": _length_problem("subject", draft.subject) or _merge_problem(draft.subject, declared),
+        "body": _length_problem("body", draft.body) or _merge_problem(draft.body, declared),
     }
     return {name: problem for name, problem in problems.items() if problem} | _expiry_error(draft.sms_expiry_hours)
 
@@ -237,9 +272,9 @@ def _length_problem(name: str, text: str) -> str | None:
     return _("Use %(limit)s characters or fewer. You have used %(length)s.", limit=_LIMITS[name], length=len(text))
 
 
-def _merge_problem(source: str) -> str | None:
+def _merge_problem(source: str, declared: tuple[AttributeDefinition, ...]) -> str | None:
     try:
-        merge_fields.check_template(source)
+        merge_fields.check_template(source, attributes=declared)
     except MergeError as error:
         return str(error)
     if markdown.max_cell_count(source) > markdown.MAX_TABLE_CELLS:

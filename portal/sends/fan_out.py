@@ -10,7 +10,9 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Recipient
+from portal.accounts.tables.attributes import with_attributes
 from portal.content.links import new_link_token
+from portal.content.message_templates import attribute_fields
 from portal.content.rendering import RenderedMessage, render_message
 from portal.content.rules.merge_fields import MergeError
 from portal.core.context import settings
@@ -113,6 +115,7 @@ def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutCh
     communications: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []
     version, query = send.version, routing_query(send.version, send.created_at_ms, now_ms)
+    accounts = with_attributes(accounts, attribute_fields(version))
     decisions, shared = decide_recipients(accounts, query), _shared_columns(send, now_ms)
     for account, decision in decisions:
         token = new_link_token()

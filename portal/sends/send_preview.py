@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 from portal.accounts.tables import phone_numbers
 from portal.accounts.tables.accounts import Account, Recipient
+from portal.accounts.tables.attributes import with_attributes
 from portal.content.links import TOKEN_LENGTH
+from portal.content.message_templates import attribute_fields
 from portal.content.rendering import render_message
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import TemplateVersion
@@ -102,20 +104,33 @@ def estimate_segments(
 ) -> SizeEstimate:
     """From the rendered texts of an evenly spread sample of recipients."""
     if not counts.texts:
-        return _empty_estimate(audience, is_exact=True)
+        return _empty_estimate(version, audience, data, is_exact=True)
     sample = audience_estimate.sample_sms_enabled(audience, counts.sms_enabled_count, SEGMENT_SAMPLE_SIZE)
+    sample = with_attributes(sample, attribute_fields(version))
     query = replace(routing_query(version, 0, 0), quiet_hours_end=quiet_hours.no_quiet_hours)
     texted = [recipient for recipient, decision in decide_recipients(sample, query) if decision.will_send]
     sizes = [(recipient, size) for recipient in texted if (size := _segments_for(version, recipient, data)) is not None]
     if not sizes:
-        return _empty_estimate(audience, is_exact=False)
+        return _empty_estimate(version, audience, data, is_exact=False)
     average = sum(size for _, size in sizes) / len(sizes)
     backlog = Backlog(counts.texts, counts.texts * average, counts.zones, counts.deferred)
     return SizeEstimate(backlog, len(texted) >= counts.texts, sizes[0][0], True)
 
 
-def _empty_estimate(audience: Mapping[str, Any], is_exact: bool) -> SizeEstimate:
-    return SizeEstimate(EMPTY_BACKLOG, is_exact, next(iter(audiences.recipients_after(audience, 0, 1)), None), False)
+def _empty_estimate(
+    version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str], is_exact: bool
+) -> SizeEstimate:
+    return SizeEstimate(EMPTY_BACKLOG, is_exact, _example(version, audience, data), False)
+
+
+def _example(version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str]) -> Recipient | None:
+    """The first recipient; if the template needs attributes, one of a sample that has them."""
+    recipients = audiences.recipients_after(audience, 0, 1)
+    if keys := attribute_fields(version):
+        sample = audience_estimate.sample_recipients(audience, SEGMENT_SAMPLE_SIZE)
+        sample = with_attributes([*recipients, *sample], keys)
+        recipients = [person for person in sample if _segments_for(version, person, data) is not None] or sample
+    return next(iter(recipients), None)
 
 
 def _segments_for(version: TemplateVersion, recipient: Recipient, data: Mapping[str, str]) -> int | None:

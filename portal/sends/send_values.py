@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from portal.accounts.tables.accounts import Recipient
-from portal.content.message_templates import SAMPLE_VALUES, data_fields, required_fields
+from portal.accounts.tables.attributes import with_attributes
+from portal.content.message_templates import attribute_fields, data_fields, required_fields, sample_values
 from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import TemplateVersion
@@ -35,17 +36,21 @@ def value_problems(version: TemplateVersion, data: _Data) -> dict[str, str]:
         return {problem.field_name: problem.text for problem in missing}
     if unknown := _unknown_name_problems(version, data):
         return unknown
-    render_error = _render_error(version, {**SAMPLE_VALUES, "data": data})
+    render_error = _render_error(version, {**sample_values(), "data": data})
     return {} if render_error is None else _field_errors(render_error)
 
 
 def first_recipient_problem(version: TemplateVersion, audience: Mapping[str, Any], data: _Data) -> dict[str, str]:
-    """Errors without a field do not stop the send: the fan-out reports them in that recipient's message."""
+    """What is wrong with the values of the send, or with the template.
+
+    Other errors, such as a missing attribute, do not stop it: the fan-out reports them in that recipient's message.
+    """
     if merge_fields.has_only_plain_fields(version.subject) and merge_fields.has_only_plain_fields(version.body):
         return {}
-    for recipient in audience_estimate.sample_recipients(audience, TRIAL_RECIPIENTS):
+    attributes = attribute_fields(version)
+    for recipient in with_attributes(audience_estimate.sample_recipients(audience, TRIAL_RECIPIENTS), attributes):
         error = _render_error(version, recipient_values(recipient, data))
-        if error is not None and error.field_name:
+        if error is not None and error.field_name and error.field_name not in attributes:
             return _field_errors(error, recipient)
     return {}
 
@@ -62,7 +67,10 @@ def _unknown_name_problems(version: TemplateVersion, data: _Data) -> dict[str, s
 
 
 def recipient_values(person: Recipient, data: _Data) -> dict[str, Any]:
-    return merge_fields.merge_values(person.name, person.email, person.external_id, person.account_type, data)
+    """With the attributes that have been read."""
+    return merge_fields.merge_values(
+        person.name, person.email, person.external_id, person.account_type, data, person.attributes
+    )
 
 
 def _render_error(version: TemplateVersion, values: Mapping[str, Any]) -> MergeError | None:

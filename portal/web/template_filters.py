@@ -6,8 +6,8 @@ from typing import Any
 from flask import Flask
 from markupsafe import Markup
 
+from portal.accounts.rules.account_fields import ACCOUNT_FIELDS
 from portal.content.rules import markdown, merge_fields
-from portal.content.rules.merge_fields import ACCOUNT_FIELDS
 from portal.content.tables.templates import TemplateVersion
 from portal.core.context import settings
 from portal.core.rules import phone
@@ -76,6 +76,8 @@ def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
     """
     values = merge_fields.as_samples({name: f"[{_(label).lower()}]" for name, label in ACCOUNT_FIELDS.items()})
     try:
+        attributes = merge_fields.attribute_names(version.subject)
+        values |= merge_fields.as_samples({key: f"[{key.replace('_', ' ')}]" for key in attributes})
         return merge_fields.render_subject(version.subject, {**values, "data": dict(data)})
     except merge_fields.MergeError:
         return version.subject

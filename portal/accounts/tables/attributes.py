@@ -82,11 +82,14 @@ def values_of(account_ids: Sequence[int], keys: Collection[str] | None = None) -
 
 
 def with_attributes(recipients: Sequence[Recipient], keys: Collection[str] | None = None) -> list[Recipient]:
-    """The recipients with their values: all, or those with these keys. If `keys` is empty, none are read."""
+    """The recipients with their values: all, or those with these keys, blank ones included.
+
+    If `keys` is empty, none are read.
+    """
     if keys is not None and not keys:
         return list(recipients)
-    values = values_of([recipient.id for recipient in recipients], keys)
-    return [replace(recipient, attributes=values.get(recipient.id, {})) for recipient in recipients]
+    values, blank = values_of([recipient.id for recipient in recipients], keys), dict.fromkeys(keys or (), "")
+    return [replace(recipient, attributes=blank | values.get(recipient.id, {})) for recipient in recipients]
 
 
 def count_values() -> dict[int, int]:

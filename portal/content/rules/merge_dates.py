@@ -38,7 +38,7 @@ _DATE_DIRECTIVES, _TIME_DIRECTIVES, _ZONE_DIRECTIVES = (
 _TAKE_NO_FLAG = set("DFhxRTXrcL")
 
 
-def format_date(value: Any, format: str = "") -> str:
+def format_date(value: Any, format: str = "%B %-d, %Y") -> str:
     """Raises `FilterError` for an incomplete date, or if the format needs a time or zone that the value lacks."""
     letters = _check_format(str(format))
     if value is None or not str(value).strip():

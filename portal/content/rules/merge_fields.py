@@ -6,9 +6,10 @@ strict filters, and with every value marked when it is inserted into Markdown (`
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TextIO
 
 from liquid import BoundTemplate, Environment, RenderContext, StrictUndefined
@@ -17,6 +18,8 @@ from liquid.builtin.tags.echo_tag import EchoTag
 from liquid.exceptions import LiquidError
 from liquid.stringify import to_liquid_string
 
+from portal.accounts.rules.account_fields import ACCOUNT_FIELDS
+from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeKind
 from portal.content.rules import liquid_patches, merge_budget, merge_filters, merge_limits, merge_requirements
 from portal.content.rules.field_values import FieldValue, FilterError, UrlEncoded, with_field
 from portal.content.rules.markdown_literals import mark_literal
@@ -24,15 +27,6 @@ from portal.content.rules.merge_errors import FIELD_NAME, describe_error, descri
 from portal.content.rules.merge_requirements import CheckedOutputNode
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
-
-ACCOUNT_FIELDS: dict[str, str] = {
-    "name": N_("Full name"),
-    "first_name": N_("First name"),
-    "email": N_("Email address"),
-    "external_id": N_("Account number"),
-    "account_type": N_("Account type"),
-}
-"""Fields of every account; all other values come with the send, as `data.…`."""
 
 _DATA = "data"
 _rejects_blanks: ContextVar[bool] = ContextVar("rejects_blanks", default=False)
@@ -71,8 +65,11 @@ def _reject_blanks(node: CheckedOutputNode, context: RenderContext) -> None:
         return
     data: Mapping[str, Any] = context.globals[_DATA]  # type: ignore[assignment]
     for name in node.required_names:
-        if not str(data.get(name, name)).strip():
-            raise missing_value_error(name)
+        head, _dot, inner = name.partition(".")
+        if inner and not str(data.get(inner, inner)).strip():
+            raise missing_value_error(inner)
+        if not inner and not str(context.globals.get(head, head)).strip():
+            raise MergeError(_("The account has no value for “%(label)s”.", label=head.replace("_", " ")), field=head)
 
 
 @dataclass(frozen=True)
@@ -84,18 +81,38 @@ class CheckedTemplate:
 
 
 @functools.lru_cache(maxsize=256)
-def check_template(source: str, fields: tuple[str, ...] = ()) -> CheckedTemplate:
+def check_template(
+    source: str, fields: tuple[str, ...] = (), attributes: tuple[AttributeDefinition, ...] = ()
+) -> CheckedTemplate:
     """Raises `MergeError` for the first unknown field, unknown tag or syntax error, with its line.
 
     `fields`, if given, are the only ones allowed: content blocks have neither account fields nor `data.…`.
     """
     template = _parse_template(source)
     variables = [variable for uses in template.analyze().globals.values() for variable in uses]
-    data_fields = [_data_field_name(variable, source, fields) for variable in variables]
+    account_fields = (*ACCOUNT_FIELDS, *(attribute.key for attribute in attributes))
+    data_fields = [_data_field_name(variable, source, fields, account_fields) for variable in variables]
     names = tuple(dict.fromkeys(name for name in data_fields if name))
     data = {name: FieldValue("x", f"{_DATA}.{name}", is_sample=True) for name in names}
-    _render(template, {**as_samples(dict.fromkeys(fields or ACCOUNT_FIELDS, "x")), _DATA: data})
-    return CheckedTemplate(names, merge_requirements.find_required_names(template))
+    samples = as_samples(dict.fromkeys(fields or ACCOUNT_FIELDS, "x")) | sample_attributes(attributes)
+    _render(template, {**samples, _DATA: data})
+    required = merge_requirements.find_required_names(template)
+    prefix = f"{_DATA}."
+    return CheckedTemplate(names, tuple(name.removeprefix(prefix) for name in required if name.startswith(prefix)))
+
+
+@functools.lru_cache(maxsize=256)
+def attribute_names(*sources: str) -> tuple[str, ...]:
+    """The attributes that valid templates name, whether they exist or not."""
+    names = (name for source in sources for name in _parse_template(source).analyze().globals)
+    return tuple(dict.fromkeys(name for name in names if name not in ACCOUNT_FIELDS and name != _DATA))
+
+
+@functools.lru_cache(maxsize=256)
+def required_attributes(*sources: str) -> tuple[str, ...]:
+    """Those of them that may not be blank."""
+    names = (name for source in sources for name in merge_requirements.find_required_names(_parse_template(source)))
+    return tuple(dict.fromkeys(name for name in names if not name.startswith(f"{_DATA}.")))
 
 
 def render_body(source: str, values: Mapping[str, Any], reject_blanks: bool = False) -> str:
@@ -128,8 +145,16 @@ def missing_value_error(name: str) -> MergeError:
     return MergeError(_("The template needs a value for “%(label)s”.", label=label), field=f"{_DATA}.{name}")
 
 
-def merge_values(name: str, email: str, external_id: str, account_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
+def merge_values(
+    name: str,
+    email: str,
+    external_id: str,
+    account_type: str,
+    data: Mapping[str, Any],
+    attributes: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
     return {
+        **attributes,
         "name": name,
         "first_name": name.split()[0] if name.split() else name,
         "email": email,
@@ -142,6 +167,14 @@ def merge_values(name: str, email: str, external_id: str, account_type: str, dat
 def sample_data(names: tuple[str, ...]) -> dict[str, str]:
     """Placeholder values for a preview: `exam_date` is [exam date]."""
     return {name: FieldValue(f"[{name.replace('_', ' ')}]", f"{_DATA}.{name}", is_sample=True) for name in names}
+
+
+def sample_attributes(attributes: Iterable[AttributeDefinition]) -> dict[str, str]:
+    """An example of each, which the filters for its kind can use."""
+    return {
+        attribute.key: FieldValue(attribute.example, attribute.key, is_sample=attribute.kind == AttributeKind.TEXT)
+        for attribute in attributes
+    }
 
 
 def as_samples(values: Mapping[str, str]) -> dict[str, str]:
@@ -192,7 +225,7 @@ def _fill_plain_fields(source: str, values: Mapping[str, Any], markdown: bool) -
         name, _dot, inner = pieces[index].partition(".")
         value = values.get(name)
         value = value.get(inner) if inner and isinstance(value, Mapping) else value
-        if not isinstance(value, str) or (inner and not value.strip()):
+        if not isinstance(value, str) or not (value.strip() or pieces[index] in ACCOUNT_FIELDS):
             return None
         output[index] = mark_literal(value) if markdown else value
     return "".join(output)
@@ -220,15 +253,17 @@ def _with_field_names(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: with_field(value, name) for name, value in values.items() if name != _DATA} | {_DATA: data}
 
 
-def _data_field_name(variable: Any, source: str, fields: tuple[str, ...]) -> str | None:
+def _data_field_name(
+    variable: Any, source: str, fields: tuple[str, ...], account_fields: tuple[str, ...]
+) -> str | None:
     """The name after `data.`; None for any other known field. Raises `MergeError` for an unknown field."""
     segments = [str(segment) for segment in variable.segments]
-    if segments[0] in (fields or ACCOUNT_FIELDS) and len(segments) == 1:
+    if segments[0] in (fields or account_fields) and len(segments) == 1:
         return None
     line = source.count("\n", 0, variable.span.index) + 1
     if not fields and segments[0] == _DATA and len(segments) == 2 and FIELD_NAME.match(segments[1]):
         return segments[1]
-    names = {"name": ".".join(segments), "names": ", ".join(fields or ACCOUNT_FIELDS)}
+    names = {"name": ".".join(segments), "names": ", ".join(fields or account_fields)}
     if fields:
         raise MergeError(_("there is no merge field “%(name)s”. Use one of %(names)s.", **names), line)
     message = N_("there is no merge field “%(name)s”. Use one of %(names)s, or data.something for a custom field.")

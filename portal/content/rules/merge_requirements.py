@@ -1,4 +1,6 @@
-"""Which `data.…` fields a template needs, and which of them may be blank, worked out from the parsed template.
+"""Which values a template needs, and which of them may be blank, worked out from the parsed template.
+
+They are those of the send (`data.…`) and of the account's attributes. Its other fields are never blank.
 
 A field may be blank where a `default` follows it or inside an `if`, `unless` or `case` that tests it. Any other output
 of it needs a value: for every recipient if it is unconditional, otherwise for those who get that part.
@@ -19,13 +21,14 @@ from liquid.builtin.tags.if_tag import IfNode
 from liquid.builtin.tags.unless_tag import UnlessNode
 from liquid.expression import Expression
 
+from portal.accounts.rules.account_fields import ACCOUNT_FIELDS
 from portal.content.rules.liquid_patches import child_nodes
 
 _DATA = "data"
 
 
 class CheckedOutputNode(OutputNode):
-    """`required_names` are the `data.…` names that may not be blank in this output."""
+    """`required_names` are the fields that may not be blank in this output, such as data.fee or expires_on."""
 
     required_names: tuple[str, ...] = ()
 
@@ -57,13 +60,24 @@ class _RequirementVisitor:
             tested = frozenset(name for test in _conditions(node) for name in self._referenced_fields(test))
             inner = replace(scope, tested_fields=scope.tested_fields | tested, is_unconditional=False)
             self.visit(child_nodes(node), inner)
-        elif isinstance(node, ForNode) and node.default is not None:  # a loop with an `else` tests its list
-            tested = scope.tested_fields.union(self._referenced_fields(node.expression))
-            self.visit(child_nodes(node), replace(scope, tested_fields=tested))
+        elif isinstance(node, ForNode):
+            self._visit_loop(node, scope)
         else:
-            if isinstance(node, ForNode):
-                list(self._required_in(node.expression, scope))
             self.visit(child_nodes(node), scope)
+
+    def _visit_loop(self, node: ForNode, scope: _Scope) -> None:
+        """A loop with an `else` tests its list. The name of an item hides a field of that name."""
+        if node.default is not None:
+            tested = scope.tested_fields.union(self._referenced_fields(node.expression))
+            scope = replace(scope, tested_fields=tested)
+        else:
+            list(self._required_in(node.expression, scope))
+        outer = self.assigned_fields
+        items = dict.fromkeys((str(node.expression.identifier), "forloop"), frozenset[str]())
+        self.assigned_fields = outer | items
+        self.visit(child_nodes(node), scope)
+        assigned = {name: fields for name, fields in self.assigned_fields.items() if name not in items}
+        self.assigned_fields = assigned | {name: outer[name] for name in items if name in outer}
 
     def _required_in(self, expression: Expression, scope: _Scope) -> Iterator[str]:
         for name in self._output_fields(expression):
@@ -92,13 +106,16 @@ class _RequirementVisitor:
             yield from self._referenced_fields(child)
 
     def _resolve_path(self, path: list[Any]) -> Iterable[str]:
-        if path[0] == _DATA and len(path) > 1 and _DATA not in self.assigned_fields:
-            return [str(path[1])]
-        return sorted(self.assigned_fields.get(str(path[0]), ()))
+        head = str(path[0])
+        if head in self.assigned_fields:
+            return sorted(self.assigned_fields[head])
+        if head == _DATA:
+            return [f"{_DATA}.{path[1]}"] if len(path) > 1 else []
+        return [] if head in ACCOUNT_FIELDS else [head]
 
 
 def find_required_names(template: BoundTemplate) -> tuple[str, ...]:
-    """The names that every send must provide. Also sets `required_names` on each output node."""
+    """The fields that need a value in every message. Also sets `required_names` on each output node."""
     visitor = _RequirementVisitor()
     visitor.visit(template.nodes, _Scope())
     return tuple(visitor.required_names)

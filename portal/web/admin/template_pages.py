@@ -4,10 +4,10 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
+from portal.accounts.rules.account_fields import ACCOUNT_FIELDS
 from portal.content import message_templates
 from portal.content.message_templates import VersionConflict, draft_of, edit_conflict_message
 from portal.content.rules.merge_comparison import COMPARISON_HELP
-from portal.content.rules.merge_fields import ACCOUNT_FIELDS
 from portal.content.rules.merge_filters import FILTER_HELP
 from portal.content.rules.text_diff import diff_words
 from portal.content.tables.templates import BY_NAME, Template, TemplateVersion, current_template_versions

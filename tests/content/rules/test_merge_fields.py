@@ -4,9 +4,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from portal.accounts.rules.account_fields import ACCOUNT_FIELDS
 from portal.content.rules import markdown, merge_fields
 from portal.content.rules.merge_fields import (
-    ACCOUNT_FIELDS,
     MergeError,
     check_template,
     merge_values,
