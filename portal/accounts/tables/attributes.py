@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import REAL, Double, ForeignKey, Index, Text, func, select
+from sqlalchemy import REAL, Double, ForeignKey, Index, Text, delete, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.accounts.rules.attribute_values import AttributeDefinition, CheckedValue
@@ -13,7 +13,7 @@ from portal.accounts.tables.accounts import Recipient
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
 from portal.core.rules.case_folding import fold_case
-from portal.core.statements import bulk_insert
+from portal.core.statements import bulk_insert, upsert
 
 _BATCH_SIZE = 1_000
 
@@ -112,3 +112,12 @@ def insert_values(values: Iterable[tuple[int, Mapping[str, CheckedValue]]], attr
         for key, value in values_by_key.items()
     ]
     bulk_insert(AttributeValue, rows, ["account_id", "attribute_id"])
+
+
+def put_value(account_id: int, attribute_id: int, value: CheckedValue | None) -> None:
+    """Replace the value of an account; None removes it."""
+    row = {"account_id": account_id, "attribute_id": attribute_id}
+    if value is None:
+        db.session.execute(delete(AttributeValue).filter_by(**row))
+    else:
+        upsert(AttributeValue, row | vars(value), ["account_id", "attribute_id"])

@@ -1,0 +1,37 @@
+"""What names an attribute, so that it cannot be removed or renamed: templates and sends."""
+
+from collections.abc import Callable, Iterator
+
+from portal.accounts.attribute_checks import AttributeUse
+from portal.content.message_templates import attribute_fields
+from portal.content.tables.templates import TemplateVersion, current_template_versions
+from portal.sends.tables.sends import FANNING_OUT_STATES, active_sends
+
+
+def attribute_uses(key: str, choice: str = "") -> list[AttributeUse]:
+    """All uses of the attribute, or those that name one of its choices."""
+    return [use for find_uses in _FINDERS for use in find_uses(key, choice)]
+
+
+def _templates_with(key: str, choice: str) -> Iterator[AttributeUse]:
+    for version in current_template_versions():
+        if _names_attribute(version, key, choice):
+            yield AttributeUse("template", version.template.name, version.template_id)
+
+
+def _sends_with(key: str, choice: str) -> Iterator[AttributeUse]:
+    """Those that have still to fill in the version they began with."""
+    for send in active_sends():
+        if send.state in FANNING_OUT_STATES and _names_attribute(send.version, key, choice):
+            yield AttributeUse("send", str(send.id), send.id)
+
+
+def _names_attribute(version: TemplateVersion, key: str, choice: str) -> bool:
+    """A choice is named where the template quotes it."""
+    if key not in attribute_fields(version):
+        return False
+    source = f"{version.subject}\n{version.body}".casefold()
+    return not choice or any(f"{quote}{choice.casefold()}{quote}" in source for quote in "\"'")
+
+
+_FINDERS: tuple[Callable[[str, str], Iterator[AttributeUse]], ...] = (_templates_with, _sends_with)
