@@ -9,8 +9,11 @@ from typing import NoReturn
 import click
 
 from portal.accounts import account_management
+from portal.accounts.account_attributes import set_attributes
 from portal.accounts.account_management import NewAccount
 from portal.accounts.rules.account_csv import ROLES
+from portal.accounts.tables.accounts import find_by_external_id
+from portal.accounts.tables.attributes import values_of
 from portal.cli.app_context import IDENTIFIER, exit_with_error, read_file, with_app_context
 from portal.consent import account_import
 from portal.consent.account_import import ImportRejected, ImportResult
@@ -55,7 +58,8 @@ def import_file(file: Path) -> None:
 
     \b
     Columns: external_id,name,email,account_type,role,timezone,phone,
-             sms_opted_in_at,sms_consent_source (the first four are required)
+             sms_opted_in_at,sms_consent_source (the first four are required),
+             and the keys of attributes
     """
     try:
         result = _import_with_progress(read_file(file))
@@ -63,6 +67,22 @@ def import_file(file: Path) -> None:
         exit_with_row_errors(error)
     print_warnings(result.warnings)
     click.echo(f"{result.count:,} {'account' if result.count == 1 else 'accounts'} imported.")
+
+
+@group.command(name="set-attribute")
+@click.argument("external_id", type=IDENTIFIER)
+@click.argument("key", type=IDENTIFIER)
+@click.argument("value")
+@with_app_context
+def set_attribute(external_id: str, key: str, value: str) -> None:
+    """Set an attribute of the account with this account number. An empty VALUE removes it."""
+    account = find_by_external_id(external_id)
+    if account is None:
+        exit_with_error(f"There is no account {external_id}.")
+    account_id = account.id
+    set_attributes(account_id, {key: value}, None, now_ms())
+    stored = values_of([account_id], [key]).get(account_id, {}).get(key)
+    click.echo(f"{key} = {stored}" if stored else f"{key} has no value")
 
 
 def _import_with_progress(raw: bytes) -> ImportResult:

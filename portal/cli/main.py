@@ -17,6 +17,7 @@ from portal.processes import StartupError, sqlite_host_lock
 _ROOT = Path(__file__).resolve().parents[2]
 _COMMANDS = {
     "accounts": "account_commands:group",
+    "attributes": "attribute_commands:group",
     "config": "config_commands:group",
     "consent": "consent_commands:group",
     "db": "db_commands:group",

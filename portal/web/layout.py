@@ -46,7 +46,11 @@ _STAFF_PAGES = {
         N_("Communications"): "admin_communications.listing",
         N_("Replies"): "admin_replies.listing",
     },
-    (N_("People"), "admin"): {N_("Accounts"): "admin_accounts.listing", N_("Consent"): "admin_consent.listing"},
+    (N_("People"), "admin"): {
+        N_("Accounts"): "admin_accounts.listing",
+        N_("Attributes"): "admin_attributes.listing",
+        N_("Consent"): "admin_consent.listing",
+    },
     (N_("System"), "sysadmin"): {
         N_("Settings"): "sysadmin_config.listing",
         N_("Test harness"): "sysadmin_harness.page",

@@ -85,6 +85,10 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     ),
     "setting_changed": (N_("Settings changed"), N_("Changed %(subject)s")),
     "timezone_changed": (N_("Time zones changed"), N_("Changed the time zone of account %(subject)s")),
+    "attribute_added": (N_("Attributes added"), N_("Added attribute %(subject)s")),
+    "attribute_changed": (N_("Attributes changed"), N_("Changed attribute %(subject)s")),
+    "attribute_removed": (N_("Attributes removed"), N_("Removed attribute %(subject)s")),
+    "attribute_set": (N_("Attributes of accounts changed"), N_("Changed an attribute of account %(subject)s")),
     "password_link_sent": (
         N_("Password links emailed"),
         N_("Emailed account %(subject)s a link to choose a new password"),
@@ -99,7 +103,7 @@ _ACTIONS: dict[str, tuple[str, str]] = {
 """By action: the label of the filter, and a sentence about one entry."""
 ACTION_LABELS = {action: label for action, (label, _sentence) in _ACTIONS.items()}
 ACTION_TEMPLATES = {action: template for action, (_label, template) in _ACTIONS.items()}
-_KINDS = ("send", "text", "reply", "job", "account", "template")
+_KINDS = ("send", "text", "reply", "job", "account", "template", "attribute")
 """What the subjects of entries begin with; the sentences say it themselves."""
 _NAMES = LANE_LABELS_BY_KEY | {key: block.name for key, block in BLOCKS.items()}
 _DETAILS = {
@@ -107,6 +111,8 @@ _DETAILS = {
     "version": N_("version %(value)s"),
     "from_version": N_("from version %(value)s"),
     "account": N_("account %(value)s"),
+    "attribute": N_("attribute %(value)s"),
+    "kind": N_("kind %(value)s"),
     "number": N_("number %(value)s"),
     "to_account": N_("to account %(value)s"),
     "to_account_type": N_("to account type %(value)s"),

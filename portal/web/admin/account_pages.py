@@ -3,8 +3,10 @@
 from flask import Blueprint, abort, render_template
 from flask.typing import ResponseReturnValue
 
+from portal.accounts.rules.attribute_values import AttributeKind
 from portal.accounts.tables.account_search import BY_NAME, count_results, search_accounts
 from portal.accounts.tables.accounts import Account, account_types
+from portal.accounts.tables.attributes import Attribute, all_attributes, values_of
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.translation import N_
@@ -17,6 +19,7 @@ from portal.web.delivery_labels import CHANNEL_LABELS, ChannelStatus, channel_st
 from portal.web.layout import is_sms_visible
 from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.request_input import is_htmx_request, query_text
+from portal.web.time_display import relative_time
 
 pages = Blueprint("admin_accounts", __name__, url_prefix="/Admin/Accounts")
 _PAGE_SIZE = 50
@@ -70,11 +73,22 @@ def _profile(forms: PhoneNumberForms) -> ResponseReturnValue:
         account=account,
         role=_(_ROLE_LABELS[account.role]),
         forms=forms,
+        attributes=_attributes(account),
         recent=recent,
         channels=channels,
         failed_email=_last_failed_email(account),
     )
     return page, 422 if forms.has_errors else 200
+
+
+def _attributes(account: Account) -> list[tuple[str, str]]:
+    """The label and the value of each attribute, as people read them."""
+    values = values_of([account.id]).get(account.id, {})
+    return [(attribute.label, _shown(attribute, values.get(attribute.key, ""))) for attribute in all_attributes()]
+
+
+def _shown(attribute: Attribute, value: str) -> str:
+    return relative_time(0, value) if value and attribute.kind == AttributeKind.DATE else value
 
 
 def _last_failed_email(account: Account) -> ChannelStatus | None:

@@ -4,7 +4,6 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.accounts.rules.account_fields import ACCOUNT_FIELDS
 from portal.content import message_templates
 from portal.content.message_templates import VersionConflict, draft_of, edit_conflict_message
 from portal.content.rules.merge_comparison import COMPARISON_HELP
@@ -17,6 +16,7 @@ from portal.core.extensions import db
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.web.access import allow
+from portal.web.admin.merge_field_list import list_merge_fields
 from portal.web.admin.template_form import TemplateForm
 from portal.web.paging import Sort, requested_order
 from portal.web.request_input import is_htmx_request
@@ -134,12 +134,13 @@ def _version_page(version: TemplateVersion, problem: str = "") -> str:
 
 
 def _editor(template: Template | None, form: TemplateForm) -> ResponseReturnValue:
+    preview = message_templates.preview_template(form.draft(template))
     page = render_template(
         "admin/templates/editor.html",
         template=template,
         form=form,
-        preview=message_templates.preview_template(form.draft(template)),
-        merge_fields=ACCOUNT_FIELDS,
+        preview=preview,
+        merge_fields=list_merge_fields(preview.data_fields),
         filters=FILTER_HELP,
         comparisons=COMPARISON_HELP,
     )
