@@ -14,7 +14,7 @@ from portal.content.message_templates import TemplateDraft
 from portal.content.tables.templates import find_template
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
-from portal.demo import past_sends
+from portal.demo import demo_attributes, past_sends
 from portal.sends.tables.sends import Send
 from portal.settings import setting_changes
 
@@ -31,6 +31,7 @@ _TEMPLATES = (
     ("exam-scheduled", "Exam scheduled", "Your exam is scheduled for {{ data.exam_date }}"),
     ("audit-selected", "Audit selected", "Your continuing education was selected for audit"),
     ("payment-received", "Payment received", "We received your payment of {{ data.amount }}"),
+    ("license-expires", "License expires soon", "Your license expires on {{ expires_on | date }}"),
     ("application-returned", "Application returned", "{{ first_name }}, your application needs another look"),
 )
 """Key, name and subject."""
@@ -69,6 +70,7 @@ def _load_missing(now_ms: int) -> None:
         setting_changes.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, created_at_ms)
     if find_by_external_id(_FIRST_ACCOUNT_ID) is None:
         account_import.import_accounts((_FOLDER / "accounts.csv").read_bytes(), created_at_ms)
+    demo_attributes.load_attributes(now_ms, created_at_ms)
     account_management.set_missing_passwords(PASSWORD)
     for key, name, subject in _TEMPLATES:
         if find_template(key) is None:

@@ -4,13 +4,18 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import delete, func, select
 
+from portal.accounts import attribute_management
+from portal.accounts.account_attributes import set_attributes
+from portal.accounts.rules.attribute_values import AttributeDefinition
 from portal.consent import account_import
 from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
+from portal.content.tables.templates import find_template, find_template_version
 from portal.core import clock as portal_clock
 from portal.core.audit_log import AuditEntry
 from portal.core.context import settings as environment
@@ -76,6 +81,25 @@ def add_template(key: str = "renewal", **changes: Any) -> str:
     draft = TemplateDraft(key, "Renewal", "Your renewal is due, {{ first_name }}", TEMPLATE_BODY, sms_enabled=True)
     message_templates.create_template(TemplateDraft(**{**draft.__dict__, **changes}), None, now_ms())
     return key
+
+
+def save_template(key: str = "renewal", **changes: Any) -> None:
+    """A new version of the template."""
+    template = find_template(key)
+    assert template is not None
+    draft = message_templates.draft_of(find_template_version(template))
+    message_templates.save_template(template.id, replace(draft, **changes), None, now_ms())
+
+
+def add_attributes() -> None:
+    """Declare an attribute of each kind; the account with the id 1 has a value of each."""
+    values = {"expires_on": "2027-05-28", "region": "North", "credits": "12", "note": "An old friend"}
+    kinds = {"expires_on": "date", "region": "choice", "credits": "number", "note": "text"}
+    for key, kind in kinds.items():
+        choices = ("North", "South") if kind == "choice" else ()
+        label = key.replace("_", " ").capitalize()
+        attribute_management.add_attribute(AttributeDefinition(key, label, kind, choices), None, now_ms())
+    set_attributes(1, values, None, now_ms())
 
 
 def forget_audit_entries() -> None:

@@ -1,0 +1,1 @@
+"""Tests of pages about accounts and what is known of them."""
