@@ -4,19 +4,7 @@ import pytest
 
 from tests.support.portal_shell import PortalShell
 
-REGION = (
-    "attributes",
-    "add",
-    "region",
-    "--label",
-    "Region",
-    "--kind",
-    "choice",
-    "--choice",
-    "North",
-    "--choice",
-    "South",
-)
+CHOICES = ("--kind", "choice", "--choice", "North", "--choice", "South")
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from portal.core.translation import N_
 FILTER_HELP: dict[str, str] = {
     "default": N_('replaces a blank value: default: "no fee"'),
     "date": N_(
-        'formats a complete date: date: "%B %-d, %Y". It accepts 2027-05-28, May 28, 2027 or 28 May 2027, with a time '
-        "such as 14:30 or 2:30 PM if the format prints one"
+        'formats a complete date: date: "%B %-d, %Y", or date alone for May 28, 2027. It accepts 2027-05-28, '
+        "May 28, 2027 or 28 May 2027, with a time such as 14:30 or 2:30 PM if the format prints one"
     ),
     "plus": N_("adds a number"),
     "minus": N_("subtracts a number"),
