@@ -1,12 +1,17 @@
 """`portal attributes`: list, add and remove the attributes of accounts."""
 
+from pathlib import Path
+
 import click
 
 from portal.accounts import attribute_management
 from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeKind
 from portal.accounts.tables.attributes import Attribute, all_attributes, count_values, find_attribute
-from portal.cli.app_context import IDENTIFIER, exit_with_error, with_app_context
+from portal.cli.account_commands import exit_with_row_errors, print_warnings
+from portal.cli.app_context import IDENTIFIER, exit_with_error, read_file, with_app_context
+from portal.consent.account_import import ImportRejected
 from portal.core.clock import now_ms
+from portal.operations import attribute_import
 from portal.operations.attribute_uses import attribute_uses
 
 
@@ -49,6 +54,23 @@ def remove(key: str, is_confirmed: bool) -> None:
         click.confirm(f"{values:,} {'account has' if values == 1 else 'accounts have'} a value. Remove it?", abort=True)
     attribute_management.remove_attribute(attribute_id, attribute_uses, values, None, now_ms())
     click.echo(f"{key} is removed.")
+
+
+@group.command(name="import")
+@click.argument("file", type=click.Path(path_type=Path))
+@with_app_context
+def import_file(file: Path) -> None:
+    """Set attributes of accounts that exist, from a CSV file. If a row has an error, nothing changes.
+
+    \b
+    Columns: external_id, and the keys of attributes. A blank cell changes nothing.
+    """
+    try:
+        result = attribute_import.import_attributes(read_file(file), now_ms())
+    except ImportRejected as error:
+        exit_with_row_errors(error)
+    print_warnings(result.warnings)
+    click.echo(f"{result.values:,} values of {result.accounts:,} accounts imported.")
 
 
 def _require_attribute(key: str) -> Attribute:

@@ -27,7 +27,7 @@ from portal.messages.tables.communications import Attempt, Communication, Delive
 from portal.sends.fan_out import fan_out_send
 from portal.sends.send_creation import create_send
 from portal.settings import setting_changes
-from tests.support import settings_cache
+from tests.support import scenario, settings_cache
 from tests.support.page_queries import app_transaction
 from tests.support.template_checks import fail_on_missing_attributes
 from tests.support.web_client import (
@@ -118,8 +118,10 @@ def sms_enabled(web_app: Flask) -> None:
 
 @pytest.fixture
 def sent_communications(web_app: Flask) -> dict[str, int]:
-    """A send to every account; maps external ids to communication ids."""
+    """A send to every account, which have attributes; maps external ids to communication ids."""
     with web_app.app_context():
+        scenario.add_attributes()
+        scenario.forget_audit_entries()
         draft = TemplateDraft("notice", "Notice", "Notice for {{ name }}", "Hello **{{ name }}**.", False, True)
         create_template(draft, None, NOW_MS)
         send_id = create_send("notice", {"all": True}, {}, None, NOW_MS)

@@ -7,6 +7,9 @@ from tests.support.web_client import WebClient
 OWN_PAGES = ["/MyAccount/PhoneNumbers", "/MyAccount/CommunicationsHistory", "/MyAccount/TimeZone"]
 ADMIN_PAGES = [
     "/Admin/Accounts",
+    "/Admin/Accounts/1/Attributes",
+    "/Admin/Attributes",
+    "/Admin/Attributes/new",
     "/Admin/Automations/Templates",
     "/Admin/Automations/Templates/new",
     "/Admin/Sends",

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, Route
 from sqlalchemy import update
 
 from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.attributes import Attribute, AttributeValue
 from portal.content.email_rendering import EmailLook
 from portal.content.tables.templates import Template, TemplateVersion
 from portal.core.extensions import db
@@ -34,6 +35,9 @@ def pseudo_app(web_app: Flask, sms_enabled: None, sent_communications: dict[str,
     """A portal in the pseudo-locale, whose people write Greek."""
     with app_transaction(web_app):
         db.session.execute(update(Account).values(name="Ελένη Παπαδοπούλου", account_type="Ιατρός"))
+        db.session.execute(update(Attribute).values(label="Ιδιότητα", choices=["Βορράς"]))
+        latin_values = AttributeValue.value.in_(["North", "An old friend"])
+        db.session.execute(update(AttributeValue).where(latin_values).values(value="Βορράς"))
         db.session.execute(update(Template).values(name="Ανακοίνωση"))
         db.session.execute(update(TemplateVersion).values(subject="Ανακοίνωση", body="Καλημέρα."))
         db.session.execute(update(Communication).values(subject="Ανακοίνωση", body="Καλημέρα."))

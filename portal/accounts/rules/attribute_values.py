@@ -57,7 +57,7 @@ class AttributeDefinition:
     def example(self) -> str:
         """A value for previews. That of a text is only a placeholder."""
         placeholder = f"[{self.key.replace('_', ' ')}]"
-        return self.choices[0] if self.choices else _EXAMPLES.get(self.kind, placeholder)
+        return self.choices[0] if self.kind == AttributeKind.CHOICE else _EXAMPLES.get(self.kind, placeholder)
 
 
 _EXAMPLES = {AttributeKind.DATE.value: "2027-05-28", AttributeKind.NUMBER.value: "12"}

@@ -13,7 +13,7 @@ from portal.accounts.tables.accounts import Recipient
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
 from portal.core.rules.case_folding import fold_case
-from portal.core.statements import bulk_insert, upsert
+from portal.core.statements import bulk_insert, upsert_many
 
 _BATCH_SIZE = 1_000
 
@@ -114,10 +114,15 @@ def insert_values(values: Iterable[tuple[int, Mapping[str, CheckedValue]]], attr
     bulk_insert(AttributeValue, rows, ["account_id", "attribute_id"])
 
 
+def put_values(rows: Sequence[dict[str, Any]]) -> None:
+    """Replace values: rows with all columns of `AttributeValue`."""
+    upsert_many(AttributeValue, rows, ["account_id", "attribute_id"])
+
+
 def put_value(account_id: int, attribute_id: int, value: CheckedValue | None) -> None:
     """Replace the value of an account; None removes it."""
     row = {"account_id": account_id, "attribute_id": attribute_id}
     if value is None:
         db.session.execute(delete(AttributeValue).filter_by(**row))
     else:
-        upsert(AttributeValue, row | vars(value), ["account_id", "attribute_id"])
+        put_values([row | vars(value)])

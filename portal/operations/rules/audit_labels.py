@@ -88,6 +88,7 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "attribute_added": (N_("Attributes added"), N_("Added attribute %(subject)s")),
     "attribute_changed": (N_("Attributes changed"), N_("Changed attribute %(subject)s")),
     "attribute_removed": (N_("Attributes removed"), N_("Removed attribute %(subject)s")),
+    "attributes_imported": (N_("Attributes imported"), N_("Imported attributes of accounts from a file")),
     "attribute_set": (N_("Attributes of accounts changed"), N_("Changed an attribute of account %(subject)s")),
     "password_link_sent": (
         N_("Password links emailed"),
@@ -123,6 +124,7 @@ _DETAILS = {
     "format": N_("format %(value)s"),
     "events": N_("events: %(value)s"),
     "accounts": N_("accounts: %(value)s"),
+    "values": N_("values: %(value)s"),
     "opt_ins": N_("opt-ins: %(value)s"),
     "opted_out": N_("opted out: %(value)s"),
     "already_opted_out": N_("already opted out: %(value)s"),
