@@ -1,10 +1,12 @@
 """What names an attribute, so that it cannot be removed or renamed: templates and sends."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from portal.accounts.attribute_checks import AttributeUse
 from portal.content.message_templates import attribute_fields
 from portal.content.tables.templates import TemplateVersion, current_template_versions
+from portal.core.rules.case_folding import fold_case
 from portal.sends.tables.sends import FANNING_OUT_STATES, active_sends
 
 
@@ -20,10 +22,23 @@ def _templates_with(key: str, choice: str) -> Iterator[AttributeUse]:
 
 
 def _sends_with(key: str, choice: str) -> Iterator[AttributeUse]:
-    """Those that have still to fill in the version they began with."""
+    """Those that have still to fill in the version they began with, or to find their recipients."""
     for send in active_sends():
-        if send.state in FANNING_OUT_STATES and _names_attribute(send.version, key, choice):
+        is_use = _names_attribute(send.version, key, choice) or audience_names(send.audience, key, choice)
+        if is_use and send.state in FANNING_OUT_STATES:
             yield AttributeUse("send", str(send.id), send.id)
+
+
+def audience_names(audience: Mapping[str, Any], key: str, choice: str) -> bool:
+    """Whether a condition of a stored audience is about the attribute and, unless it is empty, names the choice."""
+    for condition in audience.get("conditions", ()):
+        value = condition.get("value")
+        texts = value if isinstance(value, list) else [value]
+        if condition.get("field") == f"attribute.{key}" and (
+            not choice or fold_case(choice) in [fold_case(str(text)) for text in texts]
+        ):
+            return True
+    return False
 
 
 def _names_attribute(version: TemplateVersion, key: str, choice: str) -> bool:
