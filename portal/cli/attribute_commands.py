@@ -27,7 +27,7 @@ def list_all() -> None:
     counts = count_values()
     for attribute in all_attributes():
         kind = " / ".join(attribute.choices) or attribute.kind
-        click.echo(f"{attribute.key:20}{attribute.label:24}{kind:24}{counts.get(attribute.id, 0):,}")
+        click.echo(f"{attribute.key:<20}  {attribute.label:<24}  {kind:<24}  {counts.get(attribute.id, 0):,}")
 
 
 @group.command()

@@ -70,8 +70,12 @@ def edit(attribute_id: int) -> ResponseReturnValue:
 @pages.post("/<id:attribute_id>")
 @allow("admin")
 def save(attribute_id: int) -> ResponseReturnValue:
-    _attribute(attribute_id)
     form = AttributeForm()
+    if db.session.get(Attribute, attribute_id) is None:
+        removed = _(
+            "Somebody removed this attribute in the meantime. Your input is still here: add it again if needed."
+        )
+        return _editor(None, form.with_errors(InvalidInput({"base": removed})))
     try:
         attribute_management.change_attribute(
             attribute_id, form.definition, attribute_uses, current_user.id, now_ms(), form.base_definition

@@ -64,6 +64,16 @@ def test_second_of_two_editors_is_told_and_loses_nothing(admin: WebClient, regio
     assert admin.post(region, **again | REGION | {"label": "Area"}).status_code == 303
 
 
+def test_edit_of_a_removed_attribute_can_be_added_again(admin: WebClient, region: str) -> None:
+    opened = hidden_fields(admin, region)
+    save(admin, f"{region}/remove")
+    response = admin.post(region, **opened | REGION)
+    assert response.status_code == 422
+    assert "Somebody removed this attribute in the meantime." in response.text
+    assert f'action="{URL}/new"' in response.text
+    assert 'value="Region"' in response.text
+
+
 def test_kind_is_fixed_once_an_account_has_a_value(admin: WebClient, region: str) -> None:
     save(admin, f"{ACCOUNT}/Attributes", value_region="North")
     assert "1 account has a value, so the kind cannot change." in visible_text(admin.get(region).text)
