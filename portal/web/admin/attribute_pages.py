@@ -73,7 +73,7 @@ def save(attribute_id: int) -> ResponseReturnValue:
     form = AttributeForm()
     if db.session.get(Attribute, attribute_id) is None:
         removed = _(
-            "Somebody removed this attribute in the meantime. Your input is still here: add it again if needed."
+            "Somebody removed this attribute in the meantime. Your input is still here: add it again."
         )
         return _editor(None, form.with_errors(InvalidInput({"base": removed})))
     try:
