@@ -14,9 +14,11 @@ _NUMBER = sa.Double().with_variant(sa.REAL(), "sqlite")
 
 def upgrade() -> None:
     _create_attributes()
+    _create_saved_audience()
 
 
 def downgrade() -> None:
+    op.drop_table("saved_audience")
     op.drop_table("attribute_value")
     op.drop_table("attribute")
 
@@ -51,3 +53,23 @@ def _create_attributes() -> None:
     columns = ["attribute_id", "comparable", "account_id"]
     op.create_index("ix_attribute_value_comparable", "attribute_value", columns)
     op.create_index("ix_attribute_value_number", "attribute_value", ["attribute_id", "number", "account_id"])
+
+
+def _create_saved_audience() -> None:
+    op.create_table(
+        "saved_audience",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name_folded", sa.Text(), nullable=False),
+        sa.Column("definition", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.Column("changed_at_ms", _BIGINT, nullable=False),
+        sa.Column("changed_by_id", _BIGINT, nullable=True),
+        sa.Column("archived_at_ms", _BIGINT, nullable=True),
+        sa.ForeignKeyConstraint(["changed_by_id"], ["account.id"], name=op.f("fk_saved_audience_changed_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_audience")),
+        sqlite_strict=True,
+    )
+    in_use = dict.fromkeys(("sqlite_where", "postgresql_where"), sa.text("archived_at_ms IS NULL"))
+    op.create_index("uq_saved_audience_name", "saved_audience", ["name_folded"], unique=True, **in_use)

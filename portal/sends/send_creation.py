@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from portal.accounts.tables.accounts import Recipient, account_types, find_by_external_ids
+from portal.accounts.tables.accounts import Recipient, account_types
 from portal.content.message_templates import TemplatePreview, render_preview
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables import templates
@@ -14,17 +14,18 @@ from portal.content.tables.templates import TemplateVersion
 from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
-from portal.core.rules import text_input
 from portal.core.rules.routing import Reason
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.sends import send_preview, send_values
+from portal.sends.audience_resolution import Audience, resolve_audience
 from portal.sends.forecast import Forecast, current_traffic
+from portal.sends.rules.audience_conditions import conditions_problem, summarize_conditions
 from portal.sends.tables import audience as audiences
+from portal.sends.tables.audience_conditions import condition_fields
 from portal.sends.tables.sends import Send, find_by_request_key
 
-Audience = Mapping[str, Any]
 _Data = Mapping[str, str]
 
 
@@ -48,7 +49,7 @@ class SendPlan:
 
 def plan_send(template_key: str, audience: Audience, data: _Data, now_ms: int) -> SendPlan:
     """Raises `InvalidInput` for `template`, `audience` or `data.<name>`."""
-    audience = _with_stored_ids(audience)
+    audience = resolve_audience(audience, now_ms)
     version, data = _validated(template_key, audience, data)
     counts = send_preview.count_audience(version, audience, now_ms)
     estimate = send_preview.estimate_segments(version, audience, data, counts)
@@ -86,7 +87,7 @@ def create_send(
     template_key: str, audience: Audience, data: _Data, author_id: int | None, now_ms: int, request_key: str = ""
 ) -> int:
     """The id of the send. Repeating a `request_key` returns the same send, so that a double click sends once."""
-    audience = _with_stored_ids(audience)
+    audience = resolve_audience(audience, now_ms)
     version, data = _validated(template_key, audience, data)
     counts = send_preview.count_audience(version, audience, now_ms)
     detail = {"template": template_key, "version": version.number, **_audience_detail(audience)}
@@ -126,7 +127,10 @@ def _audience_detail(audience: Audience) -> dict[str, Any]:
     """The audience as the audit log records it."""
     if "external_ids" in audience:
         return {"to_chosen_accounts": len(audience["external_ids"])}
-    return {"to": "everyone"} if "all" in audience else {"to_account_type": audience["account_type"]}
+    staff = {"administrators": "left out"} if audience.get("staff") is False else {}
+    if "conditions" in audience:
+        return {"to_conditions": summarize_conditions(audience), **staff}
+    return {"to": "everyone", **staff} if "all" in audience else {"to_account_type": audience["account_type"], **staff}
 
 
 def _validated(template_key: str, audience: Audience, data: _Data) -> tuple[TemplateVersion, dict[str, str]]:
@@ -137,7 +141,7 @@ def _validated(template_key: str, audience: Audience, data: _Data) -> tuple[Temp
     version = templates.find_template_version(template)
     values = send_values.complete_values(version, data)
     errors = send_values.value_problems(version, values)
-    if problem := _audience_problem(audience):
+    if problem := _audience_problem(audience) or _emptiness_problem(audience):
         errors["audience"] = problem
     errors = errors or send_values.first_recipient_problem(version, audience, values)
     if errors:
@@ -145,29 +149,36 @@ def _validated(template_key: str, audience: Audience, data: _Data) -> tuple[Temp
     return version, values
 
 
-def _with_stored_ids(audience: Audience) -> Audience:
-    """Account numbers as stored, without duplicates. Unknown ones stay, for the error message."""
-    external_ids = audience.get("external_ids")
-    if not isinstance(external_ids, list):
-        return audience
-    typed_ids = [text_input.clean_code(str(external_id)) for external_id in external_ids]
-    accounts = find_by_external_ids(typed_ids)
-    stored_ids = (accounts[typed].external_id if typed in accounts else typed for typed in typed_ids)
-    return {**audience, "external_ids": list(dict.fromkeys(stored_ids))}
+def audience_problem(audience: Audience, now_ms: int) -> str | None:
+    """Why nothing can be sent to such an audience, whoever is in it."""
+    return _audience_problem(resolve_audience(audience, now_ms))
 
 
 def _audience_problem(audience: Audience) -> str | None:
-    if set(audience) == {"all"} and audience["all"] is True:
-        return None if audiences.count_recipients(audience) else _("There are no accounts to send to yet.")
-    if set(audience) == {"account_type"}:
+    kind = set(audience) - {"staff"}
+    if kind == {"all"} and audience["all"] is True:
+        return None
+    if kind == {"conditions", "match", "as_of"}:
+        return conditions_problem(audience, condition_fields())
+    if kind == {"saved_audience"}:
+        return _("This saved audience is archived or does not exist. Choose another one.")
+    if kind == {"account_type"}:
         wanted, types = audience["account_type"], account_types()
         problem = _(
             "No account has the type “%(type)s”. The types are: %(types)s.", type=wanted, types=", ".join(types)
         )
         return None if wanted in types else problem
-    if set(audience) == {"external_ids"} and isinstance(audience["external_ids"], list):
+    if kind == {"external_ids"} and isinstance(audience["external_ids"], list):
         return _ids_problem([str(external_id) for external_id in audience["external_ids"]])
-    return _("Choose everyone, an account type, or individual accounts.")
+    return _("Choose everyone, an account type, conditions, a saved audience, or individual accounts.")
+
+
+def _emptiness_problem(audience: Audience) -> str | None:
+    if audiences.recipients_after(audience, 0, 1):
+        return None
+    if "all" in audience:
+        return _("There are no accounts to send to yet.")
+    return _("Nobody is in this audience at the moment, so nothing was sent.")
 
 
 def _ids_problem(external_ids: list[str]) -> str | None:

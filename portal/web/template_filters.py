@@ -14,6 +14,9 @@ from portal.core.rules import phone
 from portal.core.rules.routing import Reason
 from portal.core.translation import format_number
 from portal.core.translation import gettext as _
+from portal.sends.rules import audience_conditions
+from portal.sends.tables.audience_conditions import condition_fields
+from portal.sends.tables.saved_audiences import saved_audience_name
 from portal.web.time_display import clock_time, precise_time, relative_time, since_time
 
 
@@ -33,6 +36,8 @@ def init_app(app: Flask) -> None:
         "html_attributes": html_attributes,
         "initials": initials,
         "send_subject": send_subject,
+        "describe_conditions": describe_conditions,
+        "saved_audience_name": saved_audience_name,
     }
 
 
@@ -81,3 +86,7 @@ def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
         return merge_fields.render_subject(version.subject, {**values, "data": dict(data)})
     except merge_fields.MergeError:
         return version.subject
+
+
+def describe_conditions(audience: Mapping[str, Any]) -> list[str]:
+    return audience_conditions.describe_conditions(audience, condition_fields())

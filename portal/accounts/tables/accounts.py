@@ -137,6 +137,11 @@ def account_types() -> list[str]:
     return list(db.session.scalars(select(Account.account_type).distinct().order_by(Account.account_type)))
 
 
+def time_zones() -> list[str]:
+    """Those that accounts have."""
+    return list(db.session.scalars(select(Account.timezone).distinct().order_by(Account.timezone)))
+
+
 @dataclass(frozen=True)
 class Recipient:
     """The account data that a message needs. Lighter than `Account`, since there may be 100,000 of them.

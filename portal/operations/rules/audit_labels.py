@@ -18,6 +18,9 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     ),
     "send_resumed": (N_("Sends resumed"), N_("Resumed send %(subject)s")),
     "send_canceled": (N_("Sends canceled"), N_("Canceled send %(subject)s")),
+    "audience_created": (N_("Audiences created"), N_("Created audience %(subject)s")),
+    "audience_changed": (N_("Audiences changed"), N_("Changed audience %(subject)s")),
+    "audience_archived": (N_("Audiences archived"), N_("Archived audience %(subject)s")),
     "job_retried": (N_("Jobs started again"), N_("Started job %(subject)s again")),
     "lane_paused": (N_("Lanes paused"), N_("Paused the lane of %(subject)s")),
     "lane_resumed": (N_("Lanes resumed"), N_("Resumed the lane of %(subject)s")),
@@ -105,6 +108,7 @@ _ACTIONS: dict[str, tuple[str, str]] = {
 ACTION_LABELS = {action: label for action, (label, _sentence) in _ACTIONS.items()}
 ACTION_TEMPLATES = {action: template for action, (_label, template) in _ACTIONS.items()}
 _KINDS = ("send", "text", "reply", "job", "account", "template", "attribute")
+_KINDS = ("send", "text", "reply", "job", "account", "template", "audience")
 """What the subjects of entries begin with; the sentences say it themselves."""
 _NAMES = LANE_LABELS_BY_KEY | {key: block.name for key, block in BLOCKS.items()}
 _DETAILS = {
@@ -118,6 +122,8 @@ _DETAILS = {
     "to_account": N_("to account %(value)s"),
     "to_account_type": N_("to account type %(value)s"),
     "to_chosen_accounts": N_("to chosen accounts: %(value)s"),
+    "to_conditions": N_("to accounts where %(value)s"),
+    "administrators": N_("administrators %(value)s"),
     "from": N_("from %(value)s"),
     "to": N_("to %(value)s"),
     "ledger_event": N_("event %(value)s of the ledger"),
@@ -152,11 +158,12 @@ _WORDS = (
     N_("text and email"),
     N_("nobody"),
     N_("everyone"),
+    N_("left out"),
     N_("the default"),
     N_("print"),
 )
 """What details say in English, besides the labels of states."""
-LINK_KEYS = ("communication", "attempt", "account_id", "template_id", "task_id")
+LINK_KEYS = ("communication", "attempt", "account_id", "template_id", "task_id", "audience_id")
 
 
 def describe_action(action: str, subject: str) -> str:

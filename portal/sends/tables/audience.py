@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import false, func, select
 
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient, find_by_external_ids
 from portal.core.extensions import db
 from portal.core.statements import in_list
+from portal.sends.tables.audience_conditions import matches_conditions
 
 
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:
-    """The next recipients by id. `audience` is `{"all": True}`, `{"account_type": …}` or `{"external_ids": […]}`."""
+    """The next recipients by id."""
     query = in_audience(select(*RECIPIENT_COLUMNS), audience).where(Account.id > after_id)
     return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id).limit(limit))]
 
@@ -26,10 +27,18 @@ def unknown_external_ids(external_ids: Sequence[str]) -> list[str]:
 
 
 def in_audience(query: Any, audience: Mapping[str, Any]) -> Any:
-    """Narrow a query of accounts to the active ones of the audience."""
+    """Narrow a query of accounts to the active ones of the audience; to nobody, if it is of no kind known here.
+
+    `audience` is `{"all": True}`, `{"account_type": …}`, `{"external_ids": […]}` or
+    `{"conditions": […], "match": …, "as_of": …}`, with `"staff": False` if administrators are left out.
+    """
     query = query.where(Account.active == True)  # noqa: E712  SQL, not Python
+    if audience.get("staff") is False:
+        query = query.where(Account.role == "user")
     if "account_type" in audience:
         return query.where(Account.account_type == audience["account_type"])
     if "external_ids" in audience:
         return query.where(in_list(Account.external_id, audience["external_ids"]))
-    return query
+    if "conditions" in audience:
+        return query.where(matches_conditions(audience))
+    return query if "all" in audience else query.where(false())

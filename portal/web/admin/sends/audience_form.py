@@ -1,21 +1,40 @@
 """The fields that choose an audience, for every form that sends."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from wtforms import RadioField, SelectField, TextAreaField
+from flask import request, url_for
+from wtforms import BooleanField, RadioField, SelectField, TextAreaField
 
 from portal.accounts.tables.accounts import account_types
+from portal.core.clock import now_ms
+from portal.core.errors import InvalidInput
 from portal.core.rules import csv_input, text_input
 from portal.core.rules.csv_input import CsvError
+from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
+from portal.sends.audience_resolution import resolve_audience
+from portal.sends.send_creation import audience_problem
+from portal.sends.tables.audience import count_recipients
+from portal.sends.tables.saved_audiences import saved_audience_names
+from portal.web.admin.sends.condition_rows import ConditionRows, ConditionsField, condition_rows
 from portal.web.base_form import PortalForm
+from portal.web.request_input import parse_id
 
 _AUDIENCES = {
-    "all": lazy_gettext("Everyone with an account"),
+    "all": lazy_gettext("Everyone"),
     "account_type": lazy_gettext("Everyone with one account type"),
+    "conditions": lazy_gettext("Everyone who meets conditions"),
+    "saved_audience": lazy_gettext("A saved audience"),
     "external_ids": lazy_gettext("Individual accounts"),
 }
+_MATCHES = {"all": lazy_gettext("All of these are true"), "any": lazy_gettext("Any of these is true")}
+_WITH_STAFF = ("all", "account_type", "conditions")
+"""Whoever names accounts means them, and a saved audience has its own answer."""
+_MAX_ADDRESS = 1_500
+_MAX_LISTED = 20_000
+"""A longer list would not fit in the form of the next page."""
 
 
 class AudienceForm(PortalForm):
@@ -25,28 +44,105 @@ class AudienceForm(PortalForm):
         lazy_gettext("Who should receive it?"), name="audience_type", choices=_AUDIENCES, validate_choice=False
     )
     account_type = SelectField(lazy_gettext("Account type"), choices=account_types, validate_choice=False)
+    match = RadioField(lazy_gettext("Which conditions?"), choices=_MATCHES, default="all", validate_choice=False)
+    conditions = ConditionsField(lazy_gettext("Conditions"))
+    saved_audience = SelectField(
+        lazy_gettext("Saved audience"), choices=lambda: list(saved_audience_names().items()), validate_choice=False
+    )
     external_ids = TextAreaField(
         lazy_gettext("Account numbers"), description=lazy_gettext("Enter one account number on each line.")
     )
+    include_staff = BooleanField(lazy_gettext("Include administrators"), false_values=("", "False"))
+
+    offers_saved_audiences = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._file_problem = ""
+        file = request.files.get("accounts_file")
+        if file is not None and file.filename and self.is_submitted():
+            self._read_file(file.read())
+
+    def _read_file(self, raw: bytes) -> None:
+        """Show its account numbers in the field for typing."""
+        self.audience.data = "external_ids"
+        try:
+            external_ids = _external_ids(csv_input.decode_csv(raw).text)
+        except CsvError as error:
+            self._file_problem = error.message
+            return
+        self.external_ids.data = "\n".join(external_ids)
 
     @property
     def typed_audience(self) -> tuple[str, ...]:
-        return self.audience.data, self.account_type.data, self.external_ids.data
+        return (
+            self.audience.data,
+            self.account_type.data,
+            self.external_ids.data,
+            self.match.data,
+            self.conditions.data,
+            self.saved_audience.data,
+            str(self.include_staff.data),
+        )
 
     @property
     def chosen_audience(self) -> dict[str, Any]:
-        """As `portal.sends` stores it."""
-        if self.audience.data == "account_type":
+        """As `portal.sends` stores it. Raises `InvalidInput` for a list that cannot be read."""
+        if problem := self._list_problem():
+            raise InvalidInput({"audience": problem})
+        kind = self.audience.data
+        chosen = self._chosen_kind(kind)
+        return {**chosen, "staff": False} if kind in _WITH_STAFF and not self.include_staff.data else chosen
+
+    def _chosen_kind(self, kind: str) -> dict[str, Any]:
+        if kind == "account_type":
             return {"account_type": self.account_type.data}
-        if self.audience.data == "external_ids":
+        if kind == "external_ids":
             return {"external_ids": _external_ids(self.external_ids.data)}
-        return {"all": True} if self.audience.data == "all" else {}
+        if kind == "conditions":
+            return {"conditions": self.conditions.conditions, "match": self.match.data}
+        if kind == "saved_audience":
+            return {"saved_audience": parse_id(self.saved_audience.data)}
+        return {"all": True} if kind == "all" else {}
+
+    def _list_problem(self) -> str:
+        if self._file_problem:
+            return self._file_problem
+        if self.audience.data != "external_ids" or len(_external_ids(self.external_ids.data)) <= _MAX_LISTED:
+            return ""
+        return _("A list can have at most %(limit)s account numbers.", limit=_MAX_LISTED)
+
+    @property
+    def condition_rows(self) -> ConditionRows:
+        return condition_rows(self.conditions, with_problems=bool(self.audience.errors))
+
+    @property
+    def audience_count(self) -> int | None:
+        """How many people the choice describes now; None while it is incomplete."""
+        try:
+            audience = resolve_audience(self.chosen_audience, now_ms())
+        except InvalidInput:
+            return None
+        return None if audience_problem(audience, now_ms()) else count_recipients(audience)
+
+    @property
+    def people_url(self) -> str:
+        """A page with the people of a complete choice; empty for a list too long for an address."""
+        audience = json.dumps(self.chosen_audience)
+        return url_for("admin_audiences.people", audience=audience) if len(audience) <= _MAX_ADDRESS else ""
 
 
 def initial_audience(audience: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the fields for a stored audience."""
-    ids = "\n".join(audience.get("external_ids", ()))
-    return {"audience": next(iter(audience)), "account_type": audience.get("account_type"), "external_ids": ids}
+    return {
+        "audience": next((kind for kind in _AUDIENCES if kind in audience), ""),
+        "account_type": audience.get("account_type"),
+        "external_ids": "\n".join(audience.get("external_ids", ())),
+        "match": audience.get("match", "all"),
+        "conditions": json.dumps(audience.get("conditions", [])),
+        "saved_audience": str(audience.get("saved_audience", "")),
+        "include_staff": audience.get("staff") is not False,
+    }
 
 
 def _external_ids(text: str) -> list[str]:
