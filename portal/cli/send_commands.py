@@ -20,6 +20,7 @@ from portal.sends import progress, send_control, send_creation
 from portal.sends.forecast import Forecast
 from portal.sends.progress import SendReport
 from portal.sends.rules.send_state import SendState
+from portal.sends.tables.saved_audiences import find_saved_audience
 from portal.settings import app_settings
 
 _POLL_SECONDS = 0.5
@@ -37,16 +38,26 @@ def group() -> None:
 @click.option(
     "--external-ids", "ids_file", type=click.Path(path_type=Path), help="Send to the account numbers in a file."
 )
+@click.option("--saved-audience", metavar="NAME", help="Send to the people of a saved audience.")
+@click.option("--include-staff", is_flag=True, help="Include administrators with --all and --account-type.")
 @click.option("--data", "pairs", multiple=True, metavar="NAME=VALUE", help="The value of data.NAME in the template.")
 @with_app_context
 def create(
-    template_key: str, everyone: bool, account_type: str | None, ids_file: Path | None, pairs: tuple[str, ...]
+    template_key: str,
+    everyone: bool,
+    account_type: str | None,
+    ids_file: Path | None,
+    saved_audience: str | None,
+    include_staff: bool,
+    pairs: tuple[str, ...],
 ) -> None:
     """Send a template and print the id of the send.
 
     The --external-ids file has one account number per line, or is a CSV file with an external_id column.
     """
-    audience = _parse_audience(everyone, account_type, ids_file)
+    audience = _parse_audience(everyone, account_type, ids_file, saved_audience)
+    if not include_staff and (everyone or account_type is not None):
+        audience["staff"] = False
     click.echo(send_creation.create_send(template_key, audience, _parse_data(pairs), None, now_ms()))
     mode, route = app_settings.resolve_current_gateway().switches.mode, app_settings.email_route(now_ms())
     if message_modes.is_redirected_or_simulated(mode, route):  # on stderr, because scripts read the id from stdout
@@ -107,14 +118,25 @@ def cancel(send_id: int) -> None:
     click.echo(f"Send {send_id} is canceled. Messages that had left are not affected.")
 
 
-def _parse_audience(everyone: bool, account_type: str | None, ids_file: Path | None) -> dict[str, Any]:
-    if sum([everyone, account_type is not None, ids_file is not None]) != 1:
-        exit_with_error("Choose one of --all, --account-type T or --external-ids FILE.")
+def _parse_audience(
+    everyone: bool, account_type: str | None, ids_file: Path | None, saved_audience: str | None
+) -> dict[str, Any]:
+    if sum([everyone, account_type is not None, ids_file is not None, saved_audience is not None]) != 1:
+        exit_with_error("Choose one of --all, --account-type T, --external-ids FILE or --saved-audience NAME.")
     if everyone:
         return {"all": True}
     if account_type is not None:
         return {"account_type": account_type}
+    if saved_audience is not None:
+        return {"saved_audience": _saved_audience_id(saved_audience)}
     return {"external_ids": _read_external_ids(ids_file or Path())}
+
+
+def _saved_audience_id(name: str) -> int:
+    audience = find_saved_audience(name)
+    if audience is None:
+        exit_with_error(f"There is no saved audience “{name}”. They are listed at /Admin/Audiences.")
+    return audience.id
 
 
 def _read_external_ids(path: Path) -> list[str]:

@@ -23,7 +23,7 @@ from portal.sends.audience_resolution import Audience, resolve_audience
 from portal.sends.forecast import Forecast, current_traffic
 from portal.sends.rules.audience_conditions import conditions_problem, summarize_conditions
 from portal.sends.tables import audience as audiences
-from portal.sends.tables.audience_conditions import condition_fields
+from portal.sends.tables.condition_queries import condition_fields
 from portal.sends.tables.sends import Send, find_by_request_key
 
 _Data = Mapping[str, str]

@@ -15,7 +15,7 @@ from portal.core.rules.routing import Reason
 from portal.core.translation import format_number
 from portal.core.translation import gettext as _
 from portal.sends.rules import audience_conditions
-from portal.sends.tables.audience_conditions import condition_fields
+from portal.sends.tables.condition_queries import condition_fields
 from portal.sends.tables.saved_audiences import saved_audience_name
 from portal.web.time_display import clock_time, precise_time, relative_time, since_time
 

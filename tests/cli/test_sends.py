@@ -17,21 +17,32 @@ def test_create_prints_only_the_send_id(shell: PortalShell) -> None:
         ("sends", "create", "due", "--all", "--data", "fee=a=b"),
         ("sends", "create", "due", "--account-type", "Practitioner", "--data", "fee=5"),
         ("sends", "create", "due", "--external-ids", ids, "--data", "fee=5"),
+        ("sends", "create", "due", "--all", "--include-staff", "--data", "fee=5"),
+        ("sends", "create", "due", "--saved-audience", "THE first", "--data", "fee=5"),
     ]
+    with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
+        connection.execute(
+            "INSERT INTO saved_audience (name, name_folded, definition, version, created_at_ms, changed_at_ms)"
+            """ VALUES ('The first', 'the first', '{"external_ids": ["P-1"]}', 1, 1, 1)"""
+        )
     results = [shell.run(*arguments) for arguments in commands]
     assert [(result.returncode, result.stdout, result.stderr) for result in results] == [
         (0, "1\n", ""),
         (0, "2\n", ""),
         (0, "3\n", ""),
+        (0, "4\n", ""),
+        (0, "5\n", ""),
     ]
     stored = [
         (json.loads(audience), json.loads(data))
         for audience, data in shell.select_rows("SELECT audience, data FROM send")
     ]
     assert stored == [
-        ({"all": True}, {"fee": "a=b"}),
-        ({"account_type": "Practitioner"}, {"fee": "5"}),
+        ({"all": True, "staff": False}, {"fee": "a=b"}),
+        ({"account_type": "Practitioner", "staff": False}, {"fee": "5"}),
         ({"external_ids": ["P-1", "P-2"]}, {"fee": "5"}),
+        ({"all": True}, {"fee": "5"}),
+        ({"external_ids": ["P-1"]}, {"fee": "5"}),
     ]
 
 
@@ -75,7 +86,10 @@ def test_invalid_send_is_refused_with_the_reason(seeded_shell: PortalShell) -> N
     ids, empty = seeded_shell.write_file("ids.txt", "P-1\nP-8\nP-9\n"), seeded_shell.write_file("empty.txt", " \n")
     many = seeded_shell.write_file("many.txt", "\n".join(f"X-{place}" for place in range(7)))
     latin, missing = seeded_shell.write_file("latin.txt", b"Zo\x81"), str(seeded_shell.instance / "no.txt")
-    create, one_of = ("sends", "create", "fee"), "Choose one of --all, --account-type T or --external-ids FILE."
+    create, one_of = (
+        ("sends", "create", "fee"),
+        "Choose one of --all, --account-type T, --external-ids FILE or --saved-audience NAME.",
+    )
     cases = [
         (("sends", "create", "nope", "--all"), "There is no template with the key “nope”."),
         ((*create, *DATA), one_of),
@@ -89,6 +103,10 @@ def test_invalid_send_is_refused_with_the_reason(seeded_shell: PortalShell) -> N
             "No account has the type “Provider”. The types are: Practitioner.",
         ),
         ((*create, "--external-ids", ids, *DATA), "These account numbers do not exist: P-8, P-9. Nothing was sent."),
+        (
+            (*create, "--saved-audience", "North", *DATA),
+            "There is no saved audience “North”. They are listed at /Admin/Audiences.",
+        ),
         (
             (*create, "--external-ids", many, *DATA),
             "These account numbers do not exist: X-0, X-1, X-2, X-3, X-4 and 2 more. Nothing was sent.",

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -26,6 +27,7 @@ from portal.delivery import maintenance
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.sends.fan_out import fan_out_send
 from portal.sends.send_creation import create_send
+from portal.sends.tables.saved_audiences import SavedAudience
 from portal.settings import setting_changes
 from tests.support import scenario, settings_cache
 from tests.support.page_queries import app_transaction
@@ -39,6 +41,17 @@ from tests.support.web_client import (
     WebClient,
     signed_in_client,
 )
+
+SAVED_AUDIENCE: dict[str, Any] = {"name": "P-1", "name_folded": "p-1", "created_at_ms": NOW_MS, "changed_at_ms": NOW_MS}
+SAVED_DEFINITION = {
+    "conditions": [
+        {"field": "account_type", "operator": "is", "value": "Practitioner"},
+        {"field": "timezone", "operator": "any_of", "value": ["America/New_York", "UTC"]},
+        {"field": "sms_state", "operator": "is_not", "value": "no_number"},
+        {"field": "send", "operator": "not_reached_by", "value": "1"},
+    ],
+    "match": "any",
+}
 
 
 @pytest.fixture(scope="session")
@@ -118,10 +131,12 @@ def sms_enabled(web_app: Flask) -> None:
 
 @pytest.fixture
 def sent_communications(web_app: Flask) -> dict[str, int]:
-    """A send to every account, which have attributes; maps external ids to communication ids."""
+    """A send to every account, which have attributes, and a saved audience; maps external ids to communication ids."""
     with web_app.app_context():
         scenario.add_attributes()
         scenario.forget_audit_entries()
+        db.session.add(SavedAudience(definition=SAVED_DEFINITION, **SAVED_AUDIENCE))
+        db.session.commit()
         draft = TemplateDraft("notice", "Notice", "Notice for {{ name }}", "Hello **{{ name }}**.", False, True)
         create_template(draft, None, NOW_MS)
         send_id = create_send("notice", {"all": True}, {}, None, NOW_MS)

@@ -14,6 +14,8 @@ ADMIN_PAGES = [
     "/Admin/Automations/Templates/new",
     "/Admin/Sends",
     "/Admin/Sends/new",
+    "/Admin/Audiences",
+    "/Admin/Audiences/new",
     "/Admin/Communications",
     "/Admin/Mode",
 ]

@@ -34,7 +34,9 @@ def test_send_without_an_audience_goes_to_nobody(admin: WebClient, sent_communic
     for path in ("/Admin/Sends/confirm", "/Admin/Sends"):
         response = admin.post(path, template="notice", version_id="1")
         assert response.status_code == 422
-        assert "Choose everyone, an account type, or individual accounts." in response.text
+        assert (
+            "Choose everyone, an account type, conditions, a saved audience, or individual accounts." in response.text
+        )
 
 
 def test_rejected_label_is_kept_with_its_error(number_owner: WebClient) -> None:

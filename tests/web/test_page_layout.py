@@ -127,6 +127,13 @@ def test_pages_fit_every_screen_and_are_accessible(web_app: Flask, client: WebCl
 
 ERRORS = {
     "/Admin/Sends/confirm": {"template": "notice", "audience_type": "external_ids", "external_ids": "X" * 200},
+    "/Admin/Audiences/new": {
+        "audience_type": "conditions",
+        "conditions-0-field": "sms_state",
+        "conditions-1-field": "gone",
+        "conditions-2-field": "account_type",
+        "conditions-2-operator": "any_of",
+    },
     "/MyAccount/PhoneNumbers": {"number": "12ab", "label": "x" * 60},
     "/Admin/Automations/Templates/new": {"subject": "Hello {{ nobody }}", "body": "x" * 300},
     "/SysAdmin/AppConfig/SmsGatewaySettings": {"from_number": "1"},

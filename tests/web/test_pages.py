@@ -297,7 +297,7 @@ def test_send_is_confirmed_first_and_a_double_click_sends_once(
 ) -> None:
     page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="all").text
     assert find_page_problems(page) == []
-    assert "Send 6 emails and 1 text<" in page
+    assert "Send 4 emails and 1 text<" in page
     assert "No phone number on the account" in page
     fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page))
     first, second = admin.post("/Admin/Sends", **fields), admin.post("/Admin/Sends", **fields)

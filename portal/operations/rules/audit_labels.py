@@ -107,8 +107,7 @@ _ACTIONS: dict[str, tuple[str, str]] = {
 """By action: the label of the filter, and a sentence about one entry."""
 ACTION_LABELS = {action: label for action, (label, _sentence) in _ACTIONS.items()}
 ACTION_TEMPLATES = {action: template for action, (_label, template) in _ACTIONS.items()}
-_KINDS = ("send", "text", "reply", "job", "account", "template", "attribute")
-_KINDS = ("send", "text", "reply", "job", "account", "template", "audience")
+_KINDS = ("send", "text", "reply", "job", "account", "template", "attribute", "audience")
 """What the subjects of entries begin with; the sentences say it themselves."""
 _NAMES = LANE_LABELS_BY_KEY | {key: block.name for key, block in BLOCKS.items()}
 _DETAILS = {

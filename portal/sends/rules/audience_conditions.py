@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
+from portal.core.rules import text_input
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.routing import Reason
 from portal.core.translation import N_
@@ -87,7 +88,7 @@ OPERATORS: dict[FieldKind, tuple[Operator, ...]] = {
 }
 _PHRASES = {
     Operator.IS: N_("%(field)s: %(value)s"),
-    Operator.IS_NOT: N_("%(field)s: not %(value)s"),
+    Operator.IS_NOT: N_("%(field)s: not “%(value)s”"),
     Operator.ANY_OF: N_("%(field)s: one of %(value)s"),
     Operator.CONTAINS: N_("%(field)s: contains “%(value)s”"),
     Operator.ON: N_("%(field)s: on %(value)s"),
@@ -191,9 +192,9 @@ def _is_choice(value: str, described: ConditionField) -> bool:
 
 
 def condition_values(condition: Mapping[str, Any]) -> list[str]:
-    """Without surrounding spaces."""
+    """One, or those of a list."""
     value = condition.get("value")
-    return [str(item).strip() for item in _rows(value)] if isinstance(value, list) else [str(value or "").strip()]
+    return [text_input.clean_line(str(item)) for item in (value if isinstance(value, list) else [value or ""])]
 
 
 def parse_day(value: str) -> date | None:

@@ -8,7 +8,7 @@ from sqlalchemy import false, func, select
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient, find_by_external_ids
 from portal.core.extensions import db
 from portal.core.statements import in_list
-from portal.sends.tables.audience_conditions import matches_conditions
+from portal.sends.tables.condition_queries import matches_conditions
 
 
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:

@@ -13,6 +13,8 @@ PAGES_FOR_BOTH = (
     "/MyAccount/PhoneNumbers?add=1",
     "/Admin/Sends/new?template=notice",
     "/Admin/Consent?q=olive",
+    "/Admin/Audiences/people?audience=%7B%22saved_audience%22%3A1%7D",
+    "/Admin/Audiences/people?audience=%7B%22saved_audience%22%3A99%7D",
     "/nowhere",
 )
 VALUES = {

@@ -39,7 +39,8 @@ from tests.web.admin.consent_helpers import (
 
 Act = Callable[[Flask, WebClient], object]
 SENDS, TEMPLATES, BLOCKS = "/Admin/Sends", "/Admin/Automations/Templates", "/Admin/ContentBlocks"
-BLOCK = f"{BLOCKS}/sign-in-notice"
+BLOCK, AUDIENCES = f"{BLOCKS}/sign-in-notice", "/Admin/Audiences"
+IN_NEW_YORK = {"conditions": '[{"field": "timezone", "operator": "is", "value": "America/New_York"}]'}
 P1, P2 = "/Admin/Accounts/1", "/Admin/Accounts/2"
 DRAFT = {"key": "fee", "name": "Fee", "subject": "Your fee", "body": "The secret word."}
 
@@ -116,12 +117,13 @@ def forget_entries(app: Flask) -> None:
 ACTIONS: list[tuple[Act, str, str]] = [
     (
         send(audience_type="all"),
-        "Created send 2 template notice, version 1, to everyone, emails: 6, texts: 1",
+        "Created send 2 template notice, version 1, to everyone, administrators left out, emails: 4, texts: 1",
         f"{SENDS}/2",
     ),
     (
         send(audience_type="account_type", account_type="Practitioner"),
-        "Created send 2 template notice, version 1, to account type Practitioner, emails: 6, texts: 1",
+        "Created send 2 template notice, version 1, to account type Practitioner, administrators left out, "
+        "emails: 4, texts: 1",
         f"{SENDS}/2",
     ),
     (
@@ -129,6 +131,19 @@ ACTIONS: list[tuple[Act, str, str]] = [
         "Created send 2 template notice, version 1, to chosen accounts: 2, emails: 2, texts: 1",
         f"{SENDS}/2",
     ),
+    (
+        send(audience_type="conditions", **IN_NEW_YORK),
+        "Created send 2 template notice, version 1, to accounts where timezone is America/New_York, "
+        "administrators left out, emails: 4, texts: 1",
+        f"{SENDS}/2",
+    ),
+    (post(f"{AUDIENCES}/new", name="All", audience_type="all"), "Created audience All", f"{AUDIENCES}/2"),
+    (
+        post(f"{AUDIENCES}/1", name="All", audience_type="all", base_version="1"),
+        "Changed audience All",
+        f"{AUDIENCES}/1",
+    ),
+    (post(f"{AUDIENCES}/1/archive"), "Archived audience P-1", f"{AUDIENCES}/1"),
     (post(f"{SENDS}/1/pause"), "Paused send 1", f"{SENDS}/1"),
     (post(f"{SENDS}/1/cancel"), "Canceled send 1", f"{SENDS}/1"),
     (post(f"{TEMPLATES}/new", **DRAFT), "Created template fee", f"{TEMPLATES}/2"),

@@ -23,7 +23,7 @@ from portal.web.base_form import PortalForm
 from portal.web.request_input import parse_id
 
 _AUDIENCES = {
-    "all": lazy_gettext("Everyone"),
+    "all": lazy_gettext("Everyone with an account"),
     "account_type": lazy_gettext("Everyone with one account type"),
     "conditions": lazy_gettext("Everyone who meets conditions"),
     "saved_audience": lazy_gettext("A saved audience"),

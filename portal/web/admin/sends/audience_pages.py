@@ -17,13 +17,11 @@ from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.translation import N_, lazy_gettext
 from portal.core.translation import gettext as _
-from portal.sends import saved_audiences
+from portal.sends import audience_saving
 from portal.sends.audience_resolution import resolve_audience
-from portal.sends.saved_audiences import AudienceChanged
 from portal.sends.send_creation import audience_problem
 from portal.sends.tables.audience import count_recipients, in_audience
-from portal.sends.tables.saved_audiences import BY_NAME, SavedAudience
-from portal.sends.tables.saved_audiences import saved_audiences as saved_audience_rows
+from portal.sends.tables.saved_audiences import BY_NAME, SavedAudience, saved_audiences
 from portal.web.access import allow
 from portal.web.admin.sends.audience_form import AudienceForm, initial_audience
 from portal.web.admin.sends.audience_uses import audience_uses
@@ -51,7 +49,7 @@ class SavedAudienceForm(AudienceForm):
 @allow("admin")
 def listing() -> str:
     order = requested_order(_BY_NAME)
-    page = sorted_page(order, order.keyset(_PAGE_SIZE).fetch(saved_audience_rows()))
+    page = sorted_page(order, order.keyset(_PAGE_SIZE).fetch(saved_audiences()))
     return render_template("admin/audiences/index.html", page=page, counts=_counts(page.rows))
 
 
@@ -75,7 +73,7 @@ def new() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     form = SavedAudienceForm()
     try:
-        saved_audiences.create_saved_audience(form.name.data, form.chosen_audience, current_user.id, now_ms())
+        audience_saving.create_saved_audience(form.name.data, form.chosen_audience, current_user.id, now_ms())
     except InvalidInput as error:
         return _form_page(form.with_errors(error))
     return _saved(_("The audience is saved."))
@@ -87,41 +85,40 @@ def edit(audience_id: int) -> ResponseReturnValue:
     audience = _audience(audience_id)
     form = SavedAudienceForm(
         data={
-            "audience_id": audience.id,
-            "base_version": audience.version,
+            "audience_id": str(audience.id),
+            "base_version": str(audience.version),
             "name": audience.name,
             **initial_audience(audience.definition),
         }
     )
-    return _form_page(form)
+    return _form_page(form, audience)
 
 
 @pages.post("/<id:audience_id>")
 @allow("admin")
 def save(audience_id: int) -> ResponseReturnValue:
-    _audience(audience_id)
     form = SavedAudienceForm()
-    values = audience_id, form.name.data, form.base_version.data
     try:
-        _change(*values, form)
+        _change(audience_id, form)
     except InvalidInput as error:
-        return _form_page(form.with_errors(error))
-    except AudienceChanged as error:
-        return _form_page(form.with_errors(InvalidInput({"base_version": error.message})))
+        return _form_page(form.with_errors(error), _audience(audience_id))
+    except ActionRefused as error:
+        refusal = InvalidInput({"base_version": error.message})
+        return _form_page(form.with_errors(refusal), _audience(audience_id))
     return _saved(_("The audience is saved."))
 
 
-def _change(audience_id: int, name: str, base_version: int, form: SavedAudienceForm) -> None:
-    saved_audiences.change_saved_audience(
-        audience_id, name, form.chosen_audience, base_version, current_user.id, now_ms()
-    )
+def _change(audience_id: int, form: SavedAudienceForm) -> None:
+    values = form.name.data, form.chosen_audience, form.base_version.data
+    audience_saving.change_saved_audience(audience_id, *values, current_user.id, now_ms())
 
 
 @pages.post("/form")
 @allow("admin")
 def refresh() -> ResponseReturnValue:
     """The form with other rows of conditions, as typed so far."""
-    return _form_page(SavedAudienceForm())
+    form = SavedAudienceForm()
+    return _form_page(form, _audience(form.audience_id.data) if form.audience_id.data else None)
 
 
 @pages.post("/<id:audience_id>/archive")
@@ -129,7 +126,7 @@ def refresh() -> ResponseReturnValue:
 def archive(audience_id: int) -> ResponseReturnValue:
     audience = _audience(audience_id)
     try:
-        saved_audiences.archive_saved_audience(audience.id, audience_uses(audience.id), current_user.id, now_ms())
+        audience_saving.archive_saved_audience(audience.id, audience_uses(audience.id), current_user.id, now_ms())
     except ActionRefused as error:
         flash(error.message, "error")
         return redirect(url_for("admin_audiences.edit", audience_id=audience_id), 303)
@@ -167,12 +164,10 @@ def _requested_audience() -> Mapping[str, Any]:
 
 
 def _audience(audience_id: int) -> SavedAudience:
-    audience = db.session.get(SavedAudience, audience_id)
-    return audience if audience is not None and audience.archived_at_ms is None else abort(404)
+    return db.session.get(SavedAudience, audience_id) or abort(404)
 
 
-def _form_page(form: SavedAudienceForm) -> ResponseReturnValue:
-    audience = _audience(form.audience_id.data) if form.audience_id.data else None
+def _form_page(form: SavedAudienceForm, audience: SavedAudience | None = None) -> ResponseReturnValue:
     page = render_template("admin/audiences/editor.html", form=form, audience=audience)
     return page, 422 if form.errors else 200
 

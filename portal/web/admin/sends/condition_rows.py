@@ -22,7 +22,7 @@ from portal.sends.rules.audience_conditions import (
     condition_problem,
     condition_values,
 )
-from portal.sends.tables.audience_conditions import condition_fields
+from portal.sends.tables.condition_queries import condition_fields
 from portal.sends.tables.sends import Send, sends_page
 from portal.web.template_filters import send_subject
 
@@ -49,7 +49,7 @@ class ConditionsField(Field):  # type: ignore[misc]
         rows = [_typed_row(formdata, number) for number in numbers if str(number) != removed]
         rows = [row for row in rows if row["field"]] if numbers else self.rows
         if formdata.get("add_condition"):
-            rows.append({"field": "", "operator": "", "value": ""})
+            rows.append(_row_of())
         self.data = json.dumps(rows[:MAX_CONDITIONS])
 
     @property
@@ -59,7 +59,7 @@ class ConditionsField(Field):  # type: ignore[misc]
             rows = json.loads(self.data or "[]")
         except ValueError:
             return []
-        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        return [_row_of(**row) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
     @property
     def conditions(self) -> list[dict[str, Any]]:
@@ -67,15 +67,18 @@ class ConditionsField(Field):  # type: ignore[misc]
 
 
 def _typed_row(formdata: Any, number: int) -> dict[str, Any]:
-    name, operator = (
-        text_input.clean_code(formdata.get(f"conditions-{number}-{part}", "")) for part in ("field", "operator")
+    names, operators, values = (
+        [text for text in formdata.getlist(f"conditions-{number}-{part}") if isinstance(text, str)]
+        for part in ("field", "operator", "value")
     )
-    values = [text_input.clean_line(value) for value in formdata.getlist(f"conditions-{number}-value")]
-    return {
-        "field": name,
-        "operator": operator,
-        "value": values if operator == Operator.ANY_OF else "".join(values[:1]),
-    }
+    operator = text_input.clean_code("".join(operators[:1]))
+    value = values if operator == Operator.ANY_OF else "".join(values[:1])
+    return _row_of(text_input.clean_code("".join(names[:1])), operator, value)
+
+
+def _row_of(field: Any = "", operator: Any = "", value: Any = "", **_others: Any) -> dict[str, Any]:
+    values = condition_values({"value": value})
+    return {"field": str(field), "operator": str(operator), "value": values if isinstance(value, list) else values[0]}
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class ConditionRows:
 def condition_rows(field: ConditionsField, with_problems: bool) -> ConditionRows:
     """At least one row, so that there is one to fill in."""
     fields = condition_fields()
-    rows = field.rows or [{"field": "", "operator": "", "value": ""}]
+    rows = field.rows or [_row_of()]
     return ConditionRows(
         {name: _(described.label) for name, described in fields.items()},
         [_row(number, row, fields, with_problems) for number, row in enumerate(rows)],

@@ -54,7 +54,7 @@ def change_saved_audience(
         with transaction() as session:
             audience = session.get(SavedAudience, audience_id, with_for_update=True)
             if audience is None or audience.archived_at_ms is not None:
-                raise ActionRefused(_("This audience is archived. Create a new one."))
+                raise ActionRefused(_("This audience is archived. Saving makes a new one."))
             if audience.version != base_version:
                 raise AudienceChanged
             for column, value in columns.items():
