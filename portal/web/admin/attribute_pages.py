@@ -72,9 +72,7 @@ def edit(attribute_id: int) -> ResponseReturnValue:
 def save(attribute_id: int) -> ResponseReturnValue:
     form = AttributeForm()
     if db.session.get(Attribute, attribute_id) is None:
-        removed = _(
-            "Somebody removed this attribute in the meantime. Your input is still here: add it again."
-        )
+        removed = _("Somebody removed this attribute in the meantime. Your input is still here: add it again.")
         return _editor(None, form.with_errors(InvalidInput({"base": removed})))
     try:
         attribute_management.change_attribute(
