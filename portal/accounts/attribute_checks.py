@@ -85,7 +85,7 @@ def _choices_problem(choices: Sequence[str]) -> str | None:
     if not choices:
         return _("Enter at least one choice.")
     if len(choices) > _MAX_CHOICES:
-        return _("Enter %(limit)s choices at most, or make it a text.", limit=_MAX_CHOICES)
+        return _("Enter %(limit)s choices at most.", limit=_MAX_CHOICES)
     too_long = next((choice for choice in choices if len(choice) > _MAX_CHOICE_LENGTH), None)
     if too_long is None:
         return None

@@ -25,7 +25,7 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3}){1,4}\.\d{1,10}|(?:,\d{3}){2,4}
 class AttributeKind(StrEnum):
     label: str
 
-    TEXT = "text", N_("Text")
+    TEXT = "text", N_("Words")
     DATE = "date", N_("Date")
     NUMBER = "number", N_("Number")
     CHOICE = "choice", N_("Choice")

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, Self
 
 from wtforms import HiddenField, RadioField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import DateInput
 
 from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeKind
@@ -14,7 +15,7 @@ from portal.core.translation import lazy_gettext
 from portal.web.base_form import PortalForm
 
 _KINDS = {
-    AttributeKind.TEXT.value: lazy_gettext("Text"),
+    AttributeKind.TEXT.value: lazy_gettext("Words"),
     AttributeKind.DATE.value: lazy_gettext("Date"),
     AttributeKind.NUMBER.value: lazy_gettext("Number"),
     AttributeKind.CHOICE.value: lazy_gettext("Choice: one of a list"),
@@ -91,7 +92,7 @@ def build_values_form(attributes: Sequence[AttributeDefinition], stored: Mapping
 
 def _value_field(attribute: AttributeDefinition) -> Any:
     if attribute.kind == AttributeKind.CHOICE:
-        choices = [("", lazy_gettext("No value")), *((choice, choice) for choice in attribute.choices)]
+        choices = [SelectChoice("", lazy_gettext("No value")), *attribute.choices]
         return SelectField(attribute.label, choices=choices, validate_choice=False)
     if attribute.kind == AttributeKind.DATE:
         return StringField(attribute.label, widget=DateInput())
