@@ -204,6 +204,22 @@ ACTIONS: list[tuple[Act, str, str]] = [
         "Exported evidence from the consent ledger account P-1, from 2026-01-01, format print, events: 0",
         P1,
     ),
+    (
+        post("/Admin/Attributes/new", label="Office", key="office", kind="text"),
+        "Added attribute office kind text",
+        "",
+    ),
+    (
+        post("/Admin/Attributes/4", label="Remark", key="note", kind="text"),
+        "Changed attribute note from Note, to Remark",
+        "",
+    ),
+    (post("/Admin/Attributes/4/remove", values="1"), "Removed attribute note accounts: 1", ""),
+    (
+        post(f"{P1}/Attributes", value_region="South", base_region="North"),
+        "Changed an attribute of account P-1 attribute Region, from North, to South",
+        P1,
+    ),
     (post(f"{P1}/numbers", number=NEW), "Added a phone number to account P-1 number +1 ••• 0166", P1),
     (
         post(f"{P1}/numbers/1/label", label="Work"),
