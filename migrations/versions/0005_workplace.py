@@ -1,4 +1,4 @@
-"""Attributes of accounts."""
+"""Attributes of accounts; saved audiences; drafts, tags and the archive of templates."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,9 +15,11 @@ _NUMBER = sa.Double().with_variant(sa.REAL(), "sqlite")
 def upgrade() -> None:
     _create_attributes()
     _create_saved_audience()
+    _create_template_drafts()
 
 
 def downgrade() -> None:
+    _drop_template_drafts()
     op.drop_table("saved_audience")
     op.drop_table("attribute_value")
     op.drop_table("attribute")
@@ -73,3 +75,32 @@ def _create_saved_audience() -> None:
     )
     in_use = dict.fromkeys(("sqlite_where", "postgresql_where"), sa.text("archived_at_ms IS NULL"))
     op.create_index("uq_saved_audience_name", "saved_audience", ["name_folded"], unique=True, **in_use)
+
+
+def _create_template_drafts() -> None:
+    op.add_column("template", sa.Column("tags", sa.Text(), nullable=False, server_default="[]"))
+    op.add_column("template", sa.Column("archived_at_ms", _BIGINT, nullable=True))
+    op.create_table(
+        "template_draft",
+        sa.Column("template_id", _BIGINT, nullable=False, autoincrement=False),
+        sa.Column("base_version", sa.Integer(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("urgent", sa.Integer(), nullable=False),
+        sa.Column("sms_enabled", sa.Integer(), nullable=False),
+        sa.Column("sms_expiry_hours", sa.Text(), nullable=False),
+        sa.Column("tags", sa.Text(), nullable=False),
+        sa.Column("saved_at_ms", _BIGINT, nullable=False),
+        sa.Column("saved_by_id", _BIGINT, nullable=True),
+        sa.ForeignKeyConstraint(["template_id"], ["template.id"], name=op.f("fk_template_draft_template_id")),
+        sa.ForeignKeyConstraint(["saved_by_id"], ["account.id"], name=op.f("fk_template_draft_saved_by_id")),
+        sa.PrimaryKeyConstraint("template_id", name=op.f("pk_template_draft")),
+        sqlite_strict=True,
+    )
+
+
+def _drop_template_drafts() -> None:
+    op.drop_table("template_draft")
+    op.drop_column("template", "archived_at_ms")
+    op.drop_column("template", "tags")

@@ -1,5 +1,7 @@
 """Short links to a communication, and the tokens in them."""
 
+import hashlib
+import hmac
 import string
 from secrets import randbelow
 
@@ -11,8 +13,17 @@ _ALPHABET = string.ascii_letters + string.digits
 
 def new_link_token() -> str:
     """One out of 62^8. It is not a secret: whoever follows a link must still sign in."""
+    return _token(randbelow(len(_ALPHABET) ** TOKEN_LENGTH))
+
+
+def link_token_of(request_key: str) -> str:
+    """The same token for the same request: as tokens are unique, a repeated request makes no second communication."""
+    digest = hmac.new(settings().secret_key.encode(), f"link token {request_key}".encode(), hashlib.sha256).digest()
+    return _token(int.from_bytes(digest, "big") % len(_ALPHABET) ** TOKEN_LENGTH)
+
+
+def _token(number: int) -> str:
     base = len(_ALPHABET)
-    number = randbelow(base**TOKEN_LENGTH)
     return "".join(_ALPHABET[number // base**place % base] for place in range(TOKEN_LENGTH))
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -12,6 +13,9 @@ from portal.accounts.tables.attributes import all_attributes
 from portal.content.links import communication_url
 from portal.content.rules import markdown, merge_fields
 from portal.content.rules.merge_fields import CheckedTemplate, MergeError
+from portal.content.rules.template_tags import parse_tags, tags_problem
+from portal.content.rules.typography import direction_problem
+from portal.content.tables.saved_drafts import SavedDraft, draft_saved_at_ms
 from portal.content.tables.templates import (
     Template,
     TemplateVersion,
@@ -21,6 +25,7 @@ from portal.content.tables.templates import (
 )
 from portal.core.audit_log import record_audit_entry
 from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.extensions import db
 from portal.core.rules import text_input
 from portal.core.transaction import transaction
 from portal.core.translation import N_
@@ -54,29 +59,41 @@ class TemplateDraft:
     sms_enabled: bool = False
     sms_expiry_hours: str = ""
     """As typed: whole hours, or empty for texts that do not expire."""
+    tags: str = ""
+    """As typed, separated by commas."""
 
 
 @dataclass(frozen=True)
 class TemplatePreview:
-    """What a recipient would get, as far as the draft is valid; `sms` is None for email-only templates."""
+    """What a recipient would get, as far as the draft is valid; `sms` is None for email-only templates.
+
+    `body` is Markdown with the values marked.
+    """
 
     subject: str
-    html: str
-    text: str
+    body: str
     sms: FittedText | None
     data_fields: tuple[str, ...] = ()
     required_fields: tuple[str, ...] = ()
     errors: dict[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def html(self) -> str:
+        return markdown.to_html(self.body)
+
+    @cached_property
+    def text(self) -> str:
+        return markdown.to_text(self.body)
+
 
 def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) -> int:
     """The template's id. Raises `InvalidInput` for `key`, `name`, `subject`, `body` or `sms_expiry_hours`."""
-    draft = _clean_draft(draft)
+    draft = clean_draft(draft)
     if errors := {**_key_error(draft.key), **_errors(draft)}:
         raise InvalidInput(errors)
     try:
         with transaction() as session:
-            template = Template(key=draft.key, name=draft.name, created_at_ms=now_ms)
+            template = Template(key=draft.key, name=draft.name, created_at_ms=now_ms, tags=parse_tags(draft.tags))
             session.add(template)
             session.flush()
             session.add(_version(template.id, 1, draft, author_id, now_ms))
@@ -95,6 +112,18 @@ class VersionConflict(ActionRefused):
         super().__init__(_("Somebody saved version %(version)s in the meantime.", version=version))
 
 
+class DraftConflict(ActionRefused):
+    """Somebody else saved, discarded or published the draft after this edit began."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "Somebody changed the draft while you were editing. Your changes are still here: compare them with the "
+                "draft, then save again."
+            )
+        )
+
+
 def edit_conflict_message(version: int) -> str:
     """For the page that still shows what was typed."""
     return _(
@@ -111,13 +140,15 @@ def save_template(
     now_ms: int,
     base_version: int | None = None,
     restored_from: int | None = None,
+    draft_saved_ms: int | None = None,
 ) -> int:
     """The number of the new version. The key never changes, because scripts refer to it.
 
-    `restored_from` is the version that the draft comes from. Raises `InvalidInput`, and `VersionConflict` if
-    `base_version` is no longer current.
+    `restored_from` is the version that the draft comes from. `draft_saved_ms` ends the draft that was saved then; 0
+    stands for none. Raises `InvalidInput`, `VersionConflict` if `base_version` is no longer current, and
+    `DraftConflict`.
     """
-    draft = _clean_draft(draft)
+    draft = clean_draft(draft)
     if errors := _errors(draft):
         raise InvalidInput(errors)
     with transaction() as session:
@@ -126,13 +157,23 @@ def save_template(
             raise ActionRefused(_("This template does not exist."))
         if base_version is not None and base_version != template.current_version:
             raise VersionConflict(template.current_version)
-        template.name = draft.name
+        if draft_saved_ms is not None:
+            end_draft(template_id, draft_saved_ms)
+        template.name, template.tags = draft.name, parse_tags(draft.tags)
         template.current_version += 1
         session.add(_version(template.id, template.current_version, draft, author_id, now_ms))
         action, detail = version_change("template", template.current_version, restored_from)
         subject = f"template {template.key}"
         record_audit_entry(action, subject, author_id, now_ms, template_id=template.id, **detail)
         return template.current_version
+
+
+def end_draft(template_id: int, saved_ms: int) -> None:
+    """Must be called inside a transaction that locks the template. Raises `DraftConflict`."""
+    if draft_saved_at_ms(template_id) != saved_ms:
+        raise DraftConflict
+    if saved_ms:
+        db.session.delete(db.session.get_one(SavedDraft, template_id))
 
 
 def version_change(kind: str, number: int, restored_from: int | None) -> tuple[str, dict[str, int | str]]:
@@ -143,18 +184,21 @@ def version_change(kind: str, number: int, restored_from: int | None) -> tuple[s
     return f"{kind}_restored", {"version": number, **origin}
 
 
-def preview_template(draft: TemplateDraft) -> TemplatePreview:
-    """Never raises: invalid fields are listed in `errors` and left out of the preview."""
-    draft = _clean_draft(draft)
+def preview_template(draft: TemplateDraft, account_values: Mapping[str, Any] | None = None) -> TemplatePreview:
+    """Never raises: invalid fields are listed in `errors` and left out of the preview.
+
+    `data.…` has sample values, and so has the account if its values are not given.
+    """
+    draft = clean_draft(draft)
     errors = _errors(draft)
     subject, body = ("" if name in errors else getattr(draft, name) for name in ("subject", "body"))
     readable = replace(draft, subject=subject, body=body)
     fields = data_fields(readable)
-    values = {**sample_values(), "data": merge_fields.sample_data(fields)}
+    values = {**(account_values or sample_values()), "data": merge_fields.sample_data(fields)}
     try:
         preview = render_preview(readable.subject, readable.body, values, draft.sms_enabled)
     except MergeError as error:
-        preview, errors = TemplatePreview(readable.subject, "", "", None), {"body": str(error)} | errors
+        preview, errors = TemplatePreview(readable.subject, "", None), {"body": str(error)} | errors
     return replace(preview, data_fields=fields, required_fields=required_fields(readable), errors=errors)
 
 
@@ -179,16 +223,28 @@ def preview_current_version(key: str) -> TemplatePreview:
 def draft_of(version: TemplateVersion) -> TemplateDraft:
     template, hours = version.template, version.sms_expiry_hours
     content = version.subject, version.body, version.urgent, version.sms_enabled
-    return TemplateDraft(template.key, template.name, *content, "" if hours is None else str(hours))
+    settings = "" if hours is None else str(hours), ", ".join(template.tags)
+    return TemplateDraft(template.key, template.name, *content, *settings)
+
+
+def copy_of(template: Template) -> TemplateDraft:
+    """The current version as the start of a new template."""
+    draft = draft_of(find_template_version(template))
+    name = _("Copy of %(name)s", name=draft.name)[: _LIMITS["name"]]
+    return replace(draft, key=f"{draft.key[: _LIMITS['key'] - 5]}-copy", name=name)
 
 
 def render_preview(subject: str, body: str, values: Mapping[str, Any], with_text: bool) -> TemplatePreview:
     """Raises `MergeError`."""
     subject = merge_fields.render_subject(subject, values, reject_blanks=True)
     body = merge_fields.render_body(body, values, reject_blanks=True)
-    link = communication_url(_SAMPLE_LINK_KEY)
-    fitted = sms_segments.fit_one_segment(subject, link) if with_text and subject else None
-    return TemplatePreview(subject, markdown.to_html(body), markdown.to_text(body), fitted)
+    fitted = sms_segments.fit_one_segment(subject, sample_link()) if with_text and subject else None
+    return TemplatePreview(subject, body, fitted)
+
+
+def sample_link() -> str:
+    """As long as a real one."""
+    return communication_url(_SAMPLE_LINK_KEY)
 
 
 def sample_values() -> dict[str, str]:
@@ -235,7 +291,7 @@ def _declared_attributes() -> tuple[AttributeDefinition, ...]:
     return tuple(attribute.definition for attribute in all_attributes())
 
 
-def _clean_draft(draft: TemplateDraft) -> TemplateDraft:
+def clean_draft(draft: TemplateDraft) -> TemplateDraft:
     """PostgreSQL rejects null bytes, and browsers send CRLF line ends."""
     return replace(
         draft,
@@ -251,8 +307,9 @@ def _errors(draft: TemplateDraft) -> dict[str, str]:
     declared = _declared_attributes()
     problems = {
         "name": _length_problem("name", draft.name),
-        "subject": _length_problem("subject", draft.subject) or _merge_problem(draft.subject, declared),
-        "body": _length_problem("body", draft.body) or _merge_problem(draft.body, declared),
+        "subject": _length_problem("subject", draft.subject) or _source_problem(draft.subject, declared),
+        "body": _length_problem("body", draft.body) or _source_problem(draft.body, declared),
+        "tags": tags_problem(draft.tags),
     }
     return {name: problem for name, problem in problems.items() if problem} | _expiry_error(draft.sms_expiry_hours)
 
@@ -267,9 +324,17 @@ def _expiry_error(text: str) -> dict[str, str]:
 def _length_problem(name: str, text: str) -> str | None:
     if not text.strip():
         return _(_MISSING[name])
+    return too_long_problem(name, text)
+
+
+def too_long_problem(name: str, text: str) -> str | None:
     if len(text) <= _LIMITS[name]:
         return None
     return _("Use %(limit)s characters or fewer. You have used %(length)s.", limit=_LIMITS[name], length=len(text))
+
+
+def _source_problem(source: str, declared: tuple[AttributeDefinition, ...]) -> str | None:
+    return direction_problem(source) or _merge_problem(source, declared)
 
 
 def _merge_problem(source: str, declared: tuple[AttributeDefinition, ...]) -> str | None:

@@ -35,6 +35,7 @@ _TEMPLATES = (
     ("application-returned", "Application returned", "{{ first_name }}, your application needs another look"),
 )
 """Key, name and subject."""
+_TAGS = {"renewal-due-60": "Renewals", "exam-scheduled": "Exams", "payment-received": "Renewals, Payments"}
 _URGENT_TEMPLATE, _EMAIL_ONLY_TEMPLATE = "exam-scheduled", "payment-received"
 _SETTINGS = {
     "SmsGatewayType": "Twilio",
@@ -75,7 +76,8 @@ def _load_missing(now_ms: int) -> None:
     for key, name, subject in _TEMPLATES:
         if find_template(key) is None:
             body = (_FOLDER / "templates" / f"{key}.md").read_text("utf-8")
-            draft = TemplateDraft(key, name, subject, body, key == _URGENT_TEMPLATE, key != _EMAIL_ONLY_TEMPLATE)
+            urgent, with_text, tags = key == _URGENT_TEMPLATE, key != _EMAIL_ONLY_TEMPLATE, _TAGS.get(key, "")
+            draft = TemplateDraft(key, name, subject, body, urgent, with_text, tags=tags)
             message_templates.create_template(draft, None, created_at_ms)
     if db.session.scalar(select(Send.id).limit(1)) is None:
         past_sends.load_past_sends(now_ms)

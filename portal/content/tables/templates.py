@@ -1,15 +1,19 @@
 """Templates and their versions: an edit adds a version, and a send keeps the version it used."""
 
+from typing import Any
+
 from sqlalchemy import ForeignKey, Text, UniqueConstraint, func, select
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, contains_eager, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
-from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
+from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
 from portal.core.extensions import Base, db
 from portal.core.keyset import SortColumns, order_by
 
 
 class Template(Base):
+    """`tags` are the words by which people find it. An archived one is not offered for new sends."""
+
     __tablename__ = "template"
     __table_args__ = (STRICT,)
 
@@ -18,6 +22,8 @@ class Template(Base):
     name: Mapped[str] = mapped_column(Text)
     current_version: Mapped[int] = mapped_column(default=1)
     created_at_ms: Mapped[int] = mapped_column(Millis)
+    tags: Mapped[Any] = mapped_column(Json, default=list, server_default="[]")
+    archived_at_ms: Mapped[int | None] = mapped_column(Millis)
 
     versions: Mapped[list["TemplateVersion"]] = relationship(
         back_populates="template", order_by="TemplateVersion.number.desc()"
@@ -59,6 +65,7 @@ BY_NAME: SortColumns = (func.lower(Template.name), Template.id)
 
 
 def current_template_versions(columns: SortColumns = BY_NAME, descending: bool = False) -> list[TemplateVersion]:
-    """The current version of every template."""
+    """The current version of every template, with the archived ones."""
     query = select(TemplateVersion).join(Template).where(TemplateVersion.number == Template.current_version)
+    query = query.options(contains_eager(TemplateVersion.template))
     return list(db.session.scalars(query.order_by(*order_by(columns, descending))))

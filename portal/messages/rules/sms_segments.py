@@ -51,6 +51,11 @@ def measure_sms(text: str) -> SmsSize:
     return SmsSize(encoding, units, _segments(text, units, encoding), ucs2_characters)
 
 
+def single_segment_excess(size: SmsSize) -> int:
+    """By how many units the text is too long for one segment; 0 if it fits."""
+    return max(0, size.units - _SINGLE_SEGMENT_UNITS[size.encoding])
+
+
 def normalize_text(text: str) -> str:
     """Replace look-alikes as Twilio’s smart encoding does, and collapse each run of white space to one space."""
     return " ".join(transliterate(text).text.split())

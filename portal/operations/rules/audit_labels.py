@@ -81,6 +81,17 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "template_created": (N_("Templates created"), N_("Created template %(subject)s")),
     "template_saved": (N_("Templates saved"), N_("Saved a new version of template %(subject)s")),
     "template_restored": (N_("Templates restored"), N_("Restored an earlier version of template %(subject)s")),
+    "template_draft_saved": (N_("Drafts of templates saved"), N_("Saved a draft of template %(subject)s")),
+    "template_draft_discarded": (
+        N_("Drafts of templates discarded"),
+        N_("Discarded the draft of template %(subject)s"),
+    ),
+    "template_draft_sent": (
+        N_("Drafts of templates sent to their authors"),
+        N_("Sent the draft of template %(subject)s to themselves"),
+    ),
+    "template_archived": (N_("Templates archived"), N_("Archived template %(subject)s")),
+    "template_unarchived": (N_("Templates unarchived"), N_("Unarchived template %(subject)s")),
     "content_block_saved": (N_("Content blocks saved"), N_("Saved a new version of the content block %(subject)s")),
     "content_block_restored": (
         N_("Content blocks restored"),

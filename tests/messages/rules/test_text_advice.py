@@ -1,0 +1,48 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.messages.rules.sms_segments import fit_one_segment, measure_sms, normalize_text
+from portal.messages.rules.text_advice import text_advice
+
+LINK = "https://portal.example.org/c/Xy7Kp2Qa"
+SUBJECTS = st.text("abc XYZ.’“€[]ł😀", min_size=1, max_size=250)
+
+
+def test_characters_that_force_ucs2_have_a_position_and_a_name() -> None:
+    advice = text_advice("Pay “Żółw” soon", LINK)
+    assert advice.forces_ucs2
+    assert [(row.printable_form, row.name, row.position) for row in advice.costly] == [
+        ("Ż", "latin capital letter z with dot above", 6),
+        ("ó", "latin small letter o with acute", 7),
+        ("ł", "latin small letter l with stroke", 8),
+    ]
+
+
+def test_characters_that_count_twice_are_listed_if_nothing_forces_ucs2() -> None:
+    advice = text_advice("Pay 5 € [now]", LINK)
+    assert not advice.forces_ucs2
+    assert [row.printable_form for row in advice.costly] == ["€", "[", "]"]
+
+
+def test_look_alikes_that_the_text_replaces_cost_nothing() -> None:
+    assert text_advice("It’s “due” – soon…", LINK).costly == ()
+
+
+def test_removing_the_costly_characters_saves_a_segment() -> None:
+    advice = text_advice("The renewal of your license is due on January 20 ł", LINK)
+    assert (advice.segments, advice.segments_without) == (2, 1)
+
+
+def test_text_that_fits_has_no_excess() -> None:
+    advice = text_advice("Your renewal is due", LINK)
+    assert (advice.segments, advice.excess_units, advice.costly) == (1, 0, ())
+
+
+@given(SUBJECTS)
+def test_excess_is_what_must_go_to_fit_one_segment(subject: str) -> None:
+    advice = text_advice(subject, LINK)
+    size = measure_sms(f"{normalize_text(subject)} {LINK}".strip())
+    assert (advice.excess_units > 0) == (size.segments > 1) == (advice.segments > 1)
+    assert advice.segments_without <= advice.segments
+    if fit_one_segment(subject, LINK).is_shortened:
+        assert advice.excess_units > 0

@@ -1,0 +1,31 @@
+"""Data that fills pages: a template with a draft, two versions and tags."""
+
+from dataclasses import replace
+from typing import Any
+
+from flask import Flask
+
+from portal.content.message_templates import draft_of, save_template
+from portal.content.tables.saved_drafts import SavedDraft
+from portal.content.tables.templates import Template, find_template_version
+from portal.content.template_drafts import save_draft
+from portal.core.extensions import db
+from tests.support.web_client import NOW_MS
+
+GREEK_DRAFT: dict[str, Any] = {
+    "name": "Ανακοίνωση",
+    "subject": "Ανακοίνωση “€”",
+    "body": "Καλη\u200bμέρα.",
+    "tags": "Νέα",
+}
+"""Words that no test takes for untranslated ones."""
+
+
+def add_template_draft(app: Flask) -> None:
+    """To the template that the fixture `sent_communications` makes. The draft began with the version before."""
+    with app.app_context():
+        template = db.session.get_one(Template, 1)
+        content = draft_of(find_template_version(template))
+        save_draft(1, replace(content, **GREEK_DRAFT), None, NOW_MS, 1, 0)
+        save_template(1, replace(content, body="Hello again.", tags="News"), None, NOW_MS)
+        assert db.session.get_one(SavedDraft, 1).base_version == 1
