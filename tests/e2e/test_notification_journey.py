@@ -89,14 +89,14 @@ def edit_template(page: Page) -> str:
     """Save a new version of a template and return its subject."""
     check_page(page)
     page.get_by_role("link", name="Audit selected").click()
-    version = page.get_by_role("button", name=re.compile("Save as version")).inner_text()
+    version = page.get_by_role("button", name=re.compile("Publish as version")).inner_text()
     subject = f"Your record was selected for audit ({version.split()[-1]})"
     page.get_by_role("textbox", name="Subject").fill("Hello {{ nobody }}")
     expect(page.get_by_text("there is no merge field “nobody”").first).to_be_visible()
     page.get_by_role("textbox", name="Subject").fill(subject)
     expect(page.locator("#preview").get_by_text(subject).first).to_be_visible()
     check_page(page)
-    page.get_by_role("button", name=re.compile("Save as version")).click()
+    page.get_by_role("button", name=re.compile("Publish as version")).click()
     page.wait_for_load_state()
     check_page(page)
     return subject

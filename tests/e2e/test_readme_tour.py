@@ -73,7 +73,7 @@ def edit_template(tourist: Tourist) -> None:
     tourist.press("link", "Audit selected")
     page.get_by_role("textbox", name="Subject").fill(SUBJECT)
     expect(page.locator("#preview").get_by_text(SUBJECT).first).to_be_visible()
-    tourist.click(page.get_by_role("button", name=re.compile("Save as version")), "**Save as version 2**")
+    tourist.click(page.get_by_role("button", name=re.compile("Publish as version")), "**Publish as version 2**")
 
 
 def send(tourist: Tourist) -> None:

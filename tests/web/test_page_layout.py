@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, CDPSession, Page
 from portal.consent import background_imports
 from portal.consent.tables.import_tasks import ImportTaskKind
 from portal.core.actor import SHELL_ACTOR
+from tests.support.pages.page_data import add_template_draft
 from tests.support.pages.page_walk import addresses
 from tests.support.servers import ROOT
 from tests.support.web_client import NOW_MS, WebClient
@@ -101,6 +102,7 @@ def screen(chromium: Browser) -> Iterator[Screen]:
 def client(web_app: Flask, request: pytest.FixtureRequest, sms_enabled: None) -> WebClient:
     """The client whose fixture a test names as its parameter, on a portal with a send and an import."""
     request.getfixturevalue("sent_communications")
+    add_template_draft(web_app)
     with web_app.app_context():
         background_imports.create_task(ImportTaskKind.OPT_OUTS, "+12025550166", SHELL_ACTOR, NOW_MS)
     return request.getfixturevalue(request.param)  # type: ignore[no-any-return]

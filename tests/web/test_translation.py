@@ -21,6 +21,7 @@ from portal.core.translation import gettext as _
 from portal.core.translation import ngettext, use_language
 from portal.messages.tables.communications import Communication
 from tests.support.page_queries import app_transaction
+from tests.support.pages.page_data import add_template_draft
 from tests.support.pages.page_walk import addresses, visit_every_page
 from tests.support.pages.pseudo_locale import PSEUDO, pseudo, untranslated_words, use_pseudo_locale
 from tests.support.web_client import PUBLIC_URL, WebClient
@@ -33,12 +34,13 @@ NOT_FOR_PEOPLE = ("/static", "/metrics", "/healthz", "/readyz", "/styleguide")
 @pytest.fixture
 def pseudo_app(web_app: Flask, sms_enabled: None, sent_communications: dict[str, int]) -> Flask:
     """A portal in the pseudo-locale, whose people write Greek."""
+    add_template_draft(web_app)
     with app_transaction(web_app):
         db.session.execute(update(Account).values(name="Ελένη Παπαδοπούλου", account_type="Ιατρός"))
         db.session.execute(update(Attribute).values(label="Ιδιότητα", choices=["Βορράς"]))
         latin_values = AttributeValue.value.in_(["North", "An old friend"])
         db.session.execute(update(AttributeValue).where(latin_values).values(value="Βορράς"))
-        db.session.execute(update(Template).values(name="Ανακοίνωση"))
+        db.session.execute(update(Template).values(name="Ανακοίνωση", tags=["Νέα"]))
         db.session.execute(update(TemplateVersion).values(subject="Ανακοίνωση", body="Καλημέρα."))
         db.session.execute(update(Communication).values(subject="Ανακοίνωση", body="Καλημέρα."))
     web_app.config["PORTAL"] = replace(web_app.config["PORTAL"], organisation="Σύλλογος")

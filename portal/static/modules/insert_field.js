@@ -1,4 +1,5 @@
-// Buttons that insert a merge field at the caret of the input that had focus last. A name still to be chosen is selected.
+// Buttons that insert a merge field at the caret of the input that had focus last. A name still to be chosen is selected,
+// and what was selected takes the place of “…”.
 for (const group of document.querySelectorAll("[data-insert-into]")) {
   group.hidden = false;
   const form = group.closest("form");
@@ -7,10 +8,11 @@ for (const group of document.querySelectorAll("[data-insert-into]")) {
     if (["field-subject", "field-body"].includes(event.target.id)) target = event.target;
   });
   group.addEventListener("click", (event) => {
-    const text = event.target.dataset.field;
-    if (!text) return;
+    const field = event.target.dataset.field;
+    if (!field) return;
     target.focus();
     const start = target.selectionStart;
+    const text = field.replace("…", () => target.value.slice(start, target.selectionEnd) || "…");
     target.setRangeText(text, start, target.selectionEnd, "end");
     const placeholder = text.indexOf("field_name");
     if (placeholder >= 0) target.setSelectionRange(start + placeholder, start + placeholder + "field_name".length);

@@ -5,7 +5,7 @@ let dirty = form?.dataset.unsaved === "kept";
 
 if (form) {
   // A field outside the form, with form="…", belongs to it too.
-  document.addEventListener("input", (event) => { if (event.target.form === form) dirty = true; });
+  document.addEventListener("input", ({ target }) => { if (target.form === form && target.type !== "search") dirty = true; });
   form.addEventListener("submit", () => { dirty = false; });
   window.addEventListener("beforeunload", (event) => {
     if (dirty) event.preventDefault();

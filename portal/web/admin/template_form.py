@@ -1,13 +1,15 @@
 """The form of the template editor."""
 
+import secrets
 from dataclasses import replace
 from typing import Self
 
-from wtforms import BooleanField, HiddenField, RadioField, StringField, TextAreaField
+from wtforms import BooleanField, HiddenField, RadioField, SearchField, StringField, TextAreaField
 from wtforms.widgets import NumberInput
 
-from portal.content.message_templates import TemplateDraft, draft_of
-from portal.content.tables.templates import Template, find_template_version
+from portal.content.message_templates import TemplateDraft
+from portal.content.tables.templates import Template
+from portal.content.template_drafts import latest_content
 from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
 from portal.web.base_form import PortalForm
@@ -24,11 +26,28 @@ def _priorities() -> dict[str, str]:
     return {"normal": _("Normal"), "urgent": urgent}
 
 
+def _email_views() -> dict[str, str]:
+    return {"desk": _("On a desk"), "phone": _("On a phone"), "text": _("Without formatting")}
+
+
 class TemplateForm(PortalForm):
+    """`base_version` and `draft_saved_ms` are what the edit began with, `form_id` tells one page from another.
+
+    `confirmed_fields` are the removed fields that the author has agreed to lose. The fields from `recipient` on choose
+    what the preview shows.
+    """
+
     template_id = HiddenField(filters=[parse_id])
     base_version = HiddenField(filters=[parse_version])
+    draft_saved_ms = HiddenField(filters=[parse_version])
+    form_id = HiddenField(filters=[lambda text: text[:40] or secrets.token_urlsafe(12)])
+    confirmed_fields = HiddenField()
     key = StringField(lazy_gettext("Key"))
     name = StringField(lazy_gettext("Name"), description=lazy_gettext("Recipients do not see this name."))
+    tags = StringField(
+        lazy_gettext("Tags"),
+        description=lazy_gettext("Such as renewals, exams. They help to find the template in the list."),
+    )
     subject = StringField(lazy_gettext("Subject"))
     body = TextAreaField(
         lazy_gettext("Body"), description=lazy_gettext("Markdown: **bold**, [a link](https://example.org), - a list.")
@@ -36,16 +55,25 @@ class TemplateForm(PortalForm):
     priority = RadioField(choices=_priorities, default="normal", validate_choice=False)
     sms_enabled = BooleanField(lazy_gettext("Also text the subject and a link to people who have enabled texts"))
     sms_expiry_hours = StringField(lazy_gettext("Texts expire after (hours)"), widget=NumberInput())
+    recipient = HiddenField(filters=[parse_id])
+    step = HiddenField()
+    choose = HiddenField(filters=[parse_id])
+    email_view = RadioField(choices=_email_views, default="desk", validate_choice=False)
+    find = SearchField(lazy_gettext("For whom"))
 
     @classmethod
     def of(cls, template: Template) -> Self:
-        draft = draft_of(find_template_version(template))
+        """With the saved draft, if there is one."""
+        return cls.with_draft(latest_content(template))
+
+    @classmethod
+    def with_draft(cls, draft: TemplateDraft) -> Self:
         return cls(obj=draft, priority="urgent" if draft.urgent else "normal")
 
     def draft(self, template: Template | None) -> TemplateDraft:
         """While texts are hidden, the settings for texts do not change."""
-        current = draft_of(find_template_version(template)) if template else _EMPTY
-        names = ("name", "subject", "body", *(("sms_enabled", "sms_expiry_hours") if is_sms_visible() else ()))
+        current = latest_content(template) if template else _EMPTY
+        names = ("name", "subject", "body", "tags", *(("sms_enabled", "sms_expiry_hours") if is_sms_visible() else ()))
         key = template.key if template else self.key.data
         urgent = self.priority.data == "urgent"
         return replace(current, key=key, urgent=urgent, **{name: self[name].data for name in names})

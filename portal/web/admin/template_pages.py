@@ -1,42 +1,55 @@
-"""Administration → automations → templates: edit with a preview, and show older versions."""
+"""Administration → automations → templates: list, create, edit, publish, archive."""
 
-from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask import flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.content import message_templates
-from portal.content.message_templates import VersionConflict, draft_of, edit_conflict_message
-from portal.content.rules.merge_comparison import COMPARISON_HELP
-from portal.content.rules.merge_filters import FILTER_HELP
-from portal.content.rules.text_diff import diff_words
-from portal.content.tables.templates import BY_NAME, Template, TemplateVersion, current_template_versions
+from portal.content.message_templates import DraftConflict, TemplateDraft, VersionConflict, copy_of
+from portal.content.tables.saved_drafts import templates_with_draft
+from portal.content.tables.templates import BY_NAME, Template, current_template_versions
 from portal.core.clock import now_ms
-from portal.core.errors import InvalidInput
+from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
+from portal.operations import template_archive
+from portal.operations.template_uses import affected_uses
 from portal.web.access import allow
-from portal.web.admin.merge_field_list import list_merge_fields
+from portal.web.admin.template_editor.editor_page import conflict_page, editor_page, pages, saved, template_or_404
+from portal.web.admin.template_editor.template_filter import requested_filter
 from portal.web.admin.template_form import TemplateForm
 from portal.web.paging import Sort, requested_order
-from portal.web.request_input import is_htmx_request
+from portal.web.request_input import is_htmx_request, query_id
 
-pages = Blueprint("admin_templates", __name__, url_prefix="/Admin/Automations/Templates")
 _SORTS = (Sort("name", N_("Name"), BY_NAME, is_reversible=False), Sort("key", N_("Key"), (Template.key, Template.id)))
 
 
 @pages.get("")
 @allow("admin")
-def listing() -> str:
+def listing() -> ResponseReturnValue:
     order = requested_order(*_SORTS)
     versions = current_template_versions(order.sort.columns, order.descending)
-    return render_template("admin/templates/index.html", versions=versions, order=order)
+    template_filter = requested_filter()
+    rows = template_filter.matches(versions)
+    page = render_template(
+        "admin/templates/_list.html" if is_htmx_request() else "admin/templates/index.html",
+        versions=rows,
+        has_templates=bool(versions),
+        filter=template_filter,
+        pills=template_filter.pills(versions),
+        with_draft=templates_with_draft([row.template_id for row in rows]),
+        order=order,
+    )
+    return page, {"Vary": "HX-Request"}
 
 
 @pages.get("/new")
 @allow("admin")
 def new() -> ResponseReturnValue:
-    return _editor(None, TemplateForm())
+    """Empty, or as a copy of the template `copy`."""
+    original = db.session.get(Template, query_id("copy") or 0)
+    return editor_page(None, TemplateForm.with_draft(copy_of(original)) if original else TemplateForm())
 
 
 @pages.post("/new")
@@ -46,112 +59,60 @@ def create() -> ResponseReturnValue:
     try:
         template_id = message_templates.create_template(form.draft(None), current_user.id, now_ms())
     except InvalidInput as error:
-        return _editor(None, form.with_errors(error))
-    return _saved(template_id, _("The template is saved."))
+        return editor_page(None, form.with_errors(error))
+    return saved(template_id, _("The template is saved."))
 
 
 @pages.get("/<id:template_id>")
 @allow("admin")
 def edit(template_id: int) -> ResponseReturnValue:
-    template = _template(template_id)
-    return _editor(template, TemplateForm.of(template))
+    template = template_or_404(template_id)
+    form = TemplateForm.of(template)
+    form.recipient.data = query_id("recipient")
+    return editor_page(template, form)
 
 
 @pages.post("/<id:template_id>")
 @allow("admin")
 def save(template_id: int) -> ResponseReturnValue:
-    template = _template(template_id)
-    form, base_version = TemplateForm(), template.current_version
-    if form.base_version.data != base_version:
-        return _conflict_page(template, form)
+    """Publish. If a field goes that something provides, ask first."""
+    template, form = template_or_404(template_id), TemplateForm()
     draft = form.draft(template)
+    affected = affected_uses(template, draft)
+    if affected and form.confirmed_fields.data != " ".join(affected):
+        return editor_page(template, form, affected=affected)
     try:
-        number = message_templates.save_template(template_id, draft, current_user.id, now_ms(), base_version)
+        number = _publish(template_id, form, draft)
     except InvalidInput as error:
-        return _editor(_template(template_id), form.with_errors(error))
-    except VersionConflict:
-        return _conflict_page(_template(template_id), form)
-    return _saved(template_id, _("Version %(number)s is saved. New sends use it.", number=number))
+        return editor_page(template_or_404(template_id), form.with_errors(error))
+    except (VersionConflict, DraftConflict) as conflict:
+        return conflict_page(template_id, form, conflict)
+    return saved(template_id, _("Version %(number)s is saved. New sends use it.", number=number))
 
 
-@pages.post("/preview")
-@allow("admin")
-def preview() -> ResponseReturnValue:
-    """htmx gets only the preview; without JavaScript the whole editor is rendered."""
-    form = TemplateForm()
-    template = db.session.get(Template, form.template_id.data or 0)
-    if is_htmx_request():
-        preview = message_templates.preview_template(form.draft(template))
-        return render_template("admin/templates/_preview.html", form=form, preview=preview)
-    return _editor(template, form)
-
-
-@pages.get("/<id:template_id>/versions/<id:number>")
-@allow("admin")
-def version(template_id: int, number: int) -> str:
-    return _version_page(_version(template_id, number))
-
-
-@pages.post("/<id:template_id>/versions/<id:number>/restore")
-@allow("admin")
-def restore(template_id: int, number: int) -> ResponseReturnValue:
-    """Save an old version as the newest."""
-    old, form = _version(template_id, number), TemplateForm()
-    try:
-        saved = message_templates.save_template(
-            template_id, draft_of(old), current_user.id, now_ms(), form.base_version.data, number
-        )
-    except InvalidInput as error:
-        problem = _("This version can no longer be used: %(problem)s", problem=next(iter(error.errors.values())))
-        return _version_page(old, problem), 422
-    except VersionConflict:
-        return _version_page(old, _("Somebody saved another version meanwhile. Check what is in use now.")), 422
-    message = _("Version %(number)s is restored as version %(saved)s. New sends use it.", number=number, saved=saved)
-    return _saved(template_id, message)
-
-
-def _template(template_id: int) -> Template:
-    return db.session.get(Template, template_id) or abort(404)
-
-
-def _version(template_id: int, number: int) -> TemplateVersion:
-    versions = _template(template_id).versions
-    return next((version for version in versions if version.number == number), None) or abort(404)
-
-
-def _version_page(version: TemplateVersion, problem: str = "") -> str:
-    template = version.template
-    in_use = next(row for row in template.versions if row.number == template.current_version)
-    return render_template(
-        "admin/templates/version.html",
-        template=template,
-        version=version,
-        preview=message_templates.preview_template(draft_of(version)),
-        problem=problem,
-        changes=diff_words(f"{in_use.subject}\n\n{in_use.body}", f"{version.subject}\n\n{version.body}"),
-        can_restore=draft_of(version) != draft_of(in_use),
+def _publish(template_id: int, form: TemplateForm, draft: TemplateDraft) -> int:
+    """A request without `draft_saved_ms` leaves the draft as it is."""
+    saved_ms = form.draft_saved_ms.data if form.draft_saved_ms.data >= 0 else None
+    return message_templates.save_template(
+        template_id, draft, current_user.id, now_ms(), form.base_version.data, draft_saved_ms=saved_ms
     )
 
 
-def _editor(template: Template | None, form: TemplateForm) -> ResponseReturnValue:
-    preview = message_templates.preview_template(form.draft(template))
-    page = render_template(
-        "admin/templates/editor.html",
-        template=template,
-        form=form,
-        preview=preview,
-        merge_fields=list_merge_fields(preview.data_fields),
-        filters=FILTER_HELP,
-        comparisons=COMPARISON_HELP,
-    )
-    return page, 422 if form.errors else 200
+@pages.post("/<id:template_id>/archive")
+@allow("admin")
+def archive(template_id: int) -> ResponseReturnValue:
+    template_or_404(template_id)
+    try:
+        template_archive.archive_template(template_id, current_user.id, now_ms())
+    except ActionRefused as error:
+        flash(error.message, "error")
+        return redirect(url_for(".edit", template_id=template_id), 303)
+    return saved(template_id, _("The template is archived. New sends no longer offer it."))
 
 
-def _conflict_page(template: Template, form: TemplateForm) -> ResponseReturnValue:
-    conflict = InvalidInput({"base_version": edit_conflict_message(template.current_version)})
-    return _editor(template, form.with_errors(conflict))
-
-
-def _saved(template_id: int, message: str) -> ResponseReturnValue:
-    flash(message, "info")
-    return redirect(url_for("admin_templates.edit", template_id=template_id), 303)
+@pages.post("/<id:template_id>/unarchive")
+@allow("admin")
+def unarchive(template_id: int) -> ResponseReturnValue:
+    template_or_404(template_id)
+    template_archive.unarchive_template(template_id, current_user.id, now_ms())
+    return saved(template_id, _("The template is back in the list of templates to send."))

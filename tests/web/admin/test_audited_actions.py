@@ -13,6 +13,7 @@ from portal.consent import recording
 from portal.consent.account_import import import_accounts
 from portal.consent.rules.consent_state import EventKind
 from portal.consent.tables.inbound_messages import InboundMessage
+from portal.content.tables.saved_drafts import draft_saved_at_ms
 from portal.core.audit_log import AuditEntry
 from portal.core.extensions import db
 from tests.support import scenario
@@ -70,6 +71,31 @@ def restore(path: str, number: int, **fields: str) -> Act:
         admin.post(f"{path}/versions/{number}/restore", base_version=str(number + 1))
 
     return act
+
+
+def save_draft(app: Flask, admin: WebClient) -> str:
+    """When it was saved, as the editor knows it."""
+    admin.post(f"{TEMPLATES}/1/draft", base_version="1", draft_saved_ms="0", **DRAFT)
+    forget_entries(app)
+    with app.app_context():
+        return str(draft_saved_at_ms(1))
+
+
+def discard_draft(app: Flask, admin: WebClient) -> None:
+    admin.post(f"{TEMPLATES}/1/draft/discard", draft_saved_ms=save_draft(app, admin))
+
+
+def send_draft_twice(app: Flask, admin: WebClient) -> None:
+    """The draft is saved already, so that only the test is new."""
+    fields = {"base_version": "1", "draft_saved_ms": save_draft(app, admin), "form_id": "one", **DRAFT}
+    for _click in range(2):
+        admin.post(f"{TEMPLATES}/1/draft/send", **fields)
+
+
+def unarchive(app: Flask, admin: WebClient) -> None:
+    admin.post(f"{TEMPLATES}/1/archive")
+    forget_entries(app)
+    admin.post(f"{TEMPLATES}/1/unarchive")
 
 
 def import_file(path: str, text: str) -> Act:
@@ -157,6 +183,15 @@ ACTIONS: list[tuple[Act, str, str]] = [
         "Restored an earlier version of template notice version 3, from version 1",
         f"{TEMPLATES}/1",
     ),
+    (
+        post(f"{TEMPLATES}/1/draft", base_version="1", draft_saved_ms="0", **DRAFT),
+        "Saved a draft of template notice",
+        f"{TEMPLATES}/1",
+    ),
+    (discard_draft, "Discarded the draft of template notice", f"{TEMPLATES}/1"),
+    (send_draft_twice, "Sent the draft of template notice to themselves", "/Admin/Communications/8"),
+    (post(f"{TEMPLATES}/1/archive"), "Archived template notice", f"{TEMPLATES}/1"),
+    (unarchive, "Unarchived template notice", f"{TEMPLATES}/1"),
     (
         post(BLOCK, base_version="0", text="The secret word."),
         "Saved a new version of the content block Sign-in Notice version 1",

@@ -1,0 +1,1 @@
+"""The template editor: preview, drafts, and versions."""
