@@ -198,8 +198,18 @@ def preview_template(draft: TemplateDraft, account_values: Mapping[str, Any] | N
     try:
         preview = render_preview(readable.subject, readable.body, values, draft.sms_enabled)
     except MergeError as error:
-        preview, errors = TemplatePreview(readable.subject, "", None), {"body": str(error)} | errors
+        part = _failed_part(readable.subject, values)
+        preview, errors = TemplatePreview(readable.subject, "", None), {part: str(error)} | errors
     return replace(preview, data_fields=fields, required_fields=required_fields(readable), errors=errors)
+
+
+def _failed_part(subject: str, values: Mapping[str, Any]) -> str:
+    """Which of the two cannot be filled in."""
+    try:
+        merge_fields.render_subject(subject, values, reject_blanks=True)
+    except MergeError:
+        return "subject"
+    return "body"
 
 
 def unusable_templates() -> dict[str, str]:

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
+from portal.accounts.account_attributes import set_attributes
 from portal.accounts.tables.accounts import Account, Recipient
 from portal.content.message_templates import TemplateDraft
 from portal.content.tables.templates import Template
@@ -55,6 +56,14 @@ def test_preview_has_the_values_of_the_person_and_samples_of_the_send() -> None:
 def test_value_that_a_filter_cannot_use_is_an_error_of_the_preview() -> None:
     draft = TemplateDraft("x", "X", "Due", "{{ name | date: '%Y' }}")
     assert "Person 2" in preview_for(draft, person("P-2")).errors["body"]
+
+
+def test_attribute_of_the_person_is_filled_in_and_a_missing_one_is_named() -> None:
+    scenario.add_attributes()
+    set_attributes(person("P-2").id, {"region": "North"}, None, scenario.now_ms())
+    draft = TemplateDraft("x", "X", "Due in {{ region }}", "Body")
+    assert preview_for(draft, person("P-2")).subject == "Due in North"
+    assert "no value for “region”" in preview_for(draft, person("P-1")).errors["subject"]
 
 
 def test_next_and_previous_go_around_all_active_accounts() -> None:
