@@ -188,7 +188,7 @@ def test_versions_are_compared_side_by_side(admin: WebClient, editor: str) -> No
     assert "<del>" in page
     assert "<ins>" in page
     assert "Version 2, in use" in page
-    assert "1 for 6 people" in page
+    assert "1 for 4 people" in page
     assert find_page_problems(page) == []
     assert "Both sides show the same version." in admin.get(f"{editor}/compare?from=2&to=2").text
     for choice in ("3", "draft", "x", "-1"):
