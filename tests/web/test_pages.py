@@ -26,6 +26,8 @@ ADMIN = [
     "/Admin/Automations/Templates/new",
     "/Admin/Automations/Templates/1",
     "/Admin/Automations/Templates/1/versions/1",
+    "/Admin/Automations/Templates/1/compare",
+    "/Admin/Automations/Templates?q=notice&tag=none&archived=yes",
     "/Admin/Sends",
     "/Admin/Sends/new",
     "/Admin/Sends/new?template=notice",
