@@ -135,8 +135,9 @@ def _parse_opt_in(cells: CsvRow, text: Mapping[str, str], now_ms: int) -> Parsed
 def _cell_problem(column: str, text: str) -> str | None:
     if column == "external_id" and not text.isprintable():
         return _("This contains a line break or another invisible character.")
-    too_long = _("Use at most %(limit)s characters; this has %(count)s.", limit=_MAX_CELL_LENGTH, count=len(text))
-    return too_long if len(text) > _MAX_CELL_LENGTH else None
+    if len(text) <= _MAX_CELL_LENGTH:
+        return None
+    return _("Use at most %(limit)s characters; this has %(count)s.", limit=_MAX_CELL_LENGTH, count=len(text))
 
 
 def _find_duplicates(rows: Iterable[AccountRow]) -> list[RowError]:
