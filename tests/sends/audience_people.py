@@ -67,6 +67,7 @@ def set_attribute(account_id: int, attribute_id: int, kind: str, value: str) -> 
 
 def create_people(count: int, chance: random.Random) -> list[Person]:
     """Accounts with random properties, and a send that reached some of them."""
+    create_template(TemplateDraft("earlier", "Earlier", "Hello", "Hello."), None, NOW_MS)
     attribute_ids, people = create_attributes(), []
     for number in range(count):
         columns: dict[str, Any] = {
@@ -140,7 +141,6 @@ def _give_phones(people: list[Person], chance: random.Random) -> None:
 
 def _send_to_some(people: list[Person], chance: random.Random) -> None:
     """The send has the id 1."""
-    create_template(TemplateDraft("earlier", "Earlier", "Hello", "Hello."), None, NOW_MS)
     db.session.add(Send(template_version_id=1, audience={"all": True}, state=SendState.SENDING, created_at_ms=NOW_MS))
     db.session.flush()
     for person in people:

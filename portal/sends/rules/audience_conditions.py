@@ -132,12 +132,6 @@ def attribute_field(attribute_id: int, key: str, label: str, kind: str, choices:
     return ConditionField(f"{ATTRIBUTE_PREFIX}{key}", label, FieldKind(kind), labels, attribute_id)
 
 
-def attribute_keys(audience: Mapping[str, Any]) -> set[str]:
-    """The keys of the attributes that the conditions of an audience name."""
-    names = (str(row.get("field", "")) for row in _rows(audience.get("conditions")) if isinstance(row, Mapping))
-    return {name.removeprefix(ATTRIBUTE_PREFIX) for name in names if name.startswith(ATTRIBUTE_PREFIX)}
-
-
 def conditions_problem(audience: Mapping[str, Any], fields: Fields) -> str | None:
     """Why nobody can be chosen by these conditions, as a sentence."""
     rows = _rows(audience.get("conditions"))

@@ -10,7 +10,6 @@ from portal.sends.rules.audience_conditions import (
     ConditionField,
     FieldKind,
     attribute_field,
-    attribute_keys,
     condition_problem,
     conditions_problem,
     describe_conditions,
@@ -124,8 +123,3 @@ def test_audit_log_keeps_conditions_by_their_names() -> None:
     assert summarize_conditions(audience) == (
         "attribute.expires_on next_days 30 or attribute.region any_of north|South or attribute.note not_set"
     )
-
-
-def test_attributes_of_conditions_are_found() -> None:
-    assert attribute_keys({"conditions": [*COMPLETE, "x"]}) == {"expires_on", "credits", "region", "note"}
-    assert attribute_keys({"all": True}) == set()

@@ -60,7 +60,8 @@ class AudienceForm(PortalForm):
         super().__init__(**options)
         self._file_problem = ""
         file = request.files.get("accounts_file")
-        if file is not None and file.filename and self.is_submitted():
+        if file is not None and file.filename:
+            file.seek(0)  # another form of this request may have read it
             self._read_file(file.read())
 
     def _read_file(self, raw: bytes) -> None:
