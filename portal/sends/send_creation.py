@@ -174,7 +174,7 @@ def _audience_problem(audience: Audience) -> str | None:
 
 
 def _emptiness_problem(audience: Audience) -> str | None:
-    if audiences.recipients_after(audience, 0, 1):
+    if not audiences.is_empty(audience):
         return None
     if "all" in audience:
         return _("There are no accounts to send to yet.")

@@ -128,7 +128,7 @@ OWN_FIELDS = (ACCOUNT_TYPE, TIME_ZONE, SMS_STATE, SEND)
 
 
 def attribute_field(attribute_id: int, key: str, label: str, kind: str, choices: Sequence[str]) -> ConditionField:
-    labels = {choice: choice for choice in choices}
+    labels = {choice: choice for choice in choices} if kind == FieldKind.CHOICE else {}
     return ConditionField(f"{ATTRIBUTE_PREFIX}{key}", label, FieldKind(kind), labels, attribute_id)
 
 

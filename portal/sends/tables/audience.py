@@ -13,7 +13,7 @@ from portal.sends.tables.condition_queries import matches_conditions
 
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:
     """The next recipients by id."""
-    query = in_audience(select(*RECIPIENT_COLUMNS), audience).where(Account.id > after_id)
+    query = in_audience(select(*RECIPIENT_COLUMNS), audience, one_by_one=True).where(Account.id > after_id)
     return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id).limit(limit))]
 
 
@@ -21,16 +21,21 @@ def count_recipients(audience: Mapping[str, Any]) -> int:
     return db.session.scalar(in_audience(select(func.count(Account.id)), audience)) or 0
 
 
+def is_empty(audience: Mapping[str, Any]) -> bool:
+    return db.session.scalar(in_audience(select(Account.id), audience).limit(1)) is None
+
+
 def unknown_external_ids(external_ids: Sequence[str]) -> list[str]:
     accounts = find_by_external_ids(external_ids)
     return [external_id for external_id in external_ids if external_id not in accounts]
 
 
-def in_audience(query: Any, audience: Mapping[str, Any]) -> Any:
+def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = False) -> Any:
     """Narrow a query of accounts to the active ones of the audience; to nobody, if it is of no kind known here.
 
     `audience` is `{"all": True}`, `{"account_type": …}`, `{"external_ids": […]}` or
     `{"conditions": […], "match": …, "as_of": …}`, with `"staff": False` if administrators are left out.
+    `one_by_one` suits a query of the next few accounts of a large audience (`matches_conditions`).
     """
     query = query.where(Account.active == True)  # noqa: E712  SQL, not Python
     if audience.get("staff") is False:
@@ -40,5 +45,5 @@ def in_audience(query: Any, audience: Mapping[str, Any]) -> Any:
     if "external_ids" in audience:
         return query.where(in_list(Account.external_id, audience["external_ids"]))
     if "conditions" in audience:
-        return query.where(matches_conditions(audience))
+        return query.where(matches_conditions(audience, one_by_one))
     return query if "all" in audience else query.where(false())

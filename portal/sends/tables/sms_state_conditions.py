@@ -1,115 +1,133 @@
-"""Accounts by what `core.rules.routing` decides about their texts, as sets that are read from indexes."""
+"""Accounts by what `core.rules.routing` decides about their texts: for each state, the set of their ids.
+
+A set begins with the few phone numbers that can put an account into it, and looks at the account's others from there.
+"""
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, not_, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm import aliased
 
-from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.core.extensions import db
 from portal.core.rules.routing import Reason
 from portal.sends.rules.audience_conditions import GETS_TEXTS
 
-
-def has_sms_state(state: str) -> ColumnElement[bool]:
-    """Whether an account is in one of `sends.rules.audience_conditions.SMS_STATES`."""
-    return _SMS_STATES[state]()
+AccountIds = tuple[Any, Select[int]]
+"""A query whose only column is the id of an account, and that column."""
 
 
-def is_outside(column: InstrumentedAttribute[int], query: Select[int]) -> ColumnElement[bool]:
-    """`Account.id NOT IN (query)`, whose only column is `column`.
-
-    PostgreSQL would search a long list once for each account; SQLite would run a subquery once for each.
-    """
-    if db.session.get_bind().dialect.name == "sqlite":
-        return Account.id.not_in(query)
-    return not_(query.where(column == Account.id).correlate(Account).exists())
+def accounts_with_number() -> AccountIds:
+    phones = aliased(PhoneNumber)
+    return phones.account_id, select(phones.account_id)
 
 
-def _gets_texts() -> ColumnElement[bool]:
+def accounts_in_sms_state(state: str) -> AccountIds:
+    """`state` is one of `sends.rules.audience_conditions.SMS_STATES`, except for having no number."""
+    return _SETS[state]()
+
+
+def _get_texts() -> AccountIds:
     """A number is enabled and not blocked."""
-    phones, blocked = aliased(PhoneNumber), aliased(PhoneState)
-    is_blocked = or_(blocked.stopped_at_ms.is_not(None), blocked.unreachable_at_ms.is_not(None))
-    is_usable = phones.number.not_in(select(blocked.number).where(is_blocked))
-    return Account.id.in_(select(phones.account_id).where(phones.receives_sms == True, is_usable))  # noqa: E712
-
-
-def _has_number() -> ColumnElement[bool]:
-    return Account.id.in_(select(aliased(PhoneNumber).account_id))
-
-
-def _has_no_number() -> ColumnElement[bool]:
-    phones = aliased(PhoneNumber)
-    return is_outside(phones.account_id, select(phones.account_id))
-
-
-def _has_no_enabled_number() -> ColumnElement[bool]:
-    phones = aliased(PhoneNumber)
-    return is_outside(phones.account_id, select(phones.account_id).where(phones.receives_sms == True))  # noqa: E712
-
-
-def _is_stopped() -> ColumnElement[bool]:
-    """With several numbers, the first enabled one decides; without an enabled one, any of them."""
-    return or_(
-        and_(_has_no_enabled_number(), _has_a_stopped_number()),
-        and_(_is_first_enabled_number_stopped(), not_(_gets_texts())),
-    )
-
-
-def _is_unreachable() -> ColumnElement[bool]:
-    return and_(
-        _has_number(), not_(_has_no_enabled_number()), not_(_gets_texts()), not_(_is_first_enabled_number_stopped())
-    )
-
-
-def _receives_elsewhere() -> ColumnElement[bool]:
-    return and_(_has_no_enabled_number(), not_(_has_a_stopped_number()), _has_a_number_enabled_elsewhere())
-
-
-def _is_not_opted_in() -> ColumnElement[bool]:
-    return and_(
-        _has_number(),
-        _has_no_enabled_number(),
-        not_(_has_a_stopped_number()),
-        not_(_has_a_number_enabled_elsewhere()),
-    )
-
-
-def _has_a_stopped_number() -> ColumnElement[bool]:
     phones, states = aliased(PhoneNumber), aliased(PhoneState)
-    stopped = select(phones.account_id).join(states, states.number == phones.number)
-    return Account.id.in_(stopped.where(states.stopped_at_ms.is_not(None)))
+    is_usable = phones.number.not_in(select(states.number).where(_is_blocked(states)))
+    return phones.account_id, select(phones.account_id).where(_receives_sms(phones), is_usable)
 
 
-def _is_first_enabled_number_stopped() -> ColumnElement[bool]:
-    phones, states, earlier = aliased(PhoneNumber), aliased(PhoneState), aliased(PhoneNumber)
-    has_earlier = select(earlier.id).where(
-        earlier.account_id == phones.account_id,
-        earlier.receives_sms == True,  # noqa: E712
-        earlier.id < phones.id,
-    )
-    stopped = (
+def _are_stopped() -> AccountIds:
+    """With several enabled numbers, the first decides; without an enabled one, any of them."""
+    phones, states = aliased(PhoneNumber), aliased(PhoneState)
+    query = (
         select(phones.account_id)
-        .join(states, states.number == phones.number)
-        .where(states.stopped_at_ms.is_not(None), phones.receives_sms == True)  # noqa: E712
-        .where(not_(has_earlier.correlate(phones).exists()))
+        .where(_without_index(phones.number).in_(select(states.number).where(states.stopped_at_ms.is_not(None))))
+        .where(or_(_is_first_enabled(phones), not_(_has_enabled_number(phones))))
+        .where(not_(_has_usable_number(phones)))
     )
-    return Account.id.in_(stopped)
+    return phones.account_id, query
 
 
-def _has_a_number_enabled_elsewhere() -> ColumnElement[bool]:
-    phones, others = aliased(PhoneNumber), aliased(PhoneNumber)
-    elsewhere = select(phones.account_id).join(others, others.number == phones.number)
-    is_enabled_there = and_(others.receives_sms == True, others.account_id != phones.account_id)  # noqa: E712
-    return Account.id.in_(elsewhere.where(is_enabled_there))
+def _are_unreachable() -> AccountIds:
+    """The first enabled number, and none is usable."""
+    phones, states = aliased(PhoneNumber), aliased(PhoneState)
+    unreachable = states.unreachable_at_ms.is_not(None), states.stopped_at_ms.is_(None)
+    query = (
+        select(phones.account_id)
+        .where(_without_index(phones.number).in_(select(states.number).where(*unreachable)))
+        .where(_is_first_enabled(phones), not_(_has_usable_number(phones)))
+    )
+    return phones.account_id, query
 
 
-_SMS_STATES: dict[str, Callable[[], ColumnElement[bool]]] = {
-    GETS_TEXTS: _gets_texts,
-    Reason.NO_NUMBER: _has_no_number,
-    Reason.NOT_OPTED_IN: _is_not_opted_in,
-    Reason.STOPPED: _is_stopped,
-    Reason.UNREACHABLE: _is_unreachable,
-    Reason.OTHER_ACCOUNT_RECEIVES: _receives_elsewhere,
+def _receive_elsewhere() -> AccountIds:
+    phones = aliased(PhoneNumber)
+    query = select(phones.account_id).where(
+        _is_enabled_elsewhere(phones), not_(_has_enabled_number(phones)), not_(_has_stopped_number(phones))
+    )
+    return phones.account_id, query
+
+
+def _are_not_opted_in() -> AccountIds:
+    phones, own = aliased(PhoneNumber), aliased(PhoneNumber)
+    elsewhere = select(own.id).where(own.account_id == phones.account_id, _is_enabled_elsewhere(own))
+    query = select(phones.account_id).where(
+        not_(_receives_sms(phones)),
+        not_(_has_enabled_number(phones)),
+        not_(_has_stopped_number(phones)),
+        not_(elsewhere.correlate(phones).exists()),
+    )
+    return phones.account_id, query
+
+
+_SETS: dict[str, Callable[[], AccountIds]] = {
+    GETS_TEXTS: _get_texts,
+    Reason.NOT_OPTED_IN: _are_not_opted_in,
+    Reason.STOPPED: _are_stopped,
+    Reason.UNREACHABLE: _are_unreachable,
+    Reason.OTHER_ACCOUNT_RECEIVES: _receive_elsewhere,
 }
+
+
+def _has_enabled_number(phones: Any) -> ColumnElement[bool]:
+    own = aliased(PhoneNumber)
+    query = select(own.id).where(own.account_id == phones.account_id, _receives_sms(own))
+    return query.correlate(phones).exists()
+
+
+def _is_first_enabled(phones: Any) -> ColumnElement[bool]:
+    own = aliased(PhoneNumber)
+    earlier = select(own.id).where(own.account_id == phones.account_id, _receives_sms(own), own.id < phones.id)
+    return and_(_receives_sms(phones), not_(earlier.correlate(phones).exists()))
+
+
+def _has_usable_number(phones: Any) -> ColumnElement[bool]:
+    own, states = aliased(PhoneNumber), aliased(PhoneState)
+    blocked = select(states.number).where(states.number == own.number, _is_blocked(states)).correlate(own).exists()
+    query = select(own.id).where(own.account_id == phones.account_id, _receives_sms(own), not_(blocked))
+    return query.correlate(phones).exists()
+
+
+def _has_stopped_number(phones: Any) -> ColumnElement[bool]:
+    own, states = aliased(PhoneNumber), aliased(PhoneState)
+    query = select(own.id).join(states, states.number == own.number)
+    is_stopped = and_(own.account_id == phones.account_id, states.stopped_at_ms.is_not(None))
+    return query.where(is_stopped).correlate(phones).exists()
+
+
+def _is_enabled_elsewhere(phones: Any) -> ColumnElement[bool]:
+    """Only one account receives the texts of a number: if it is another, this one does not."""
+    others = aliased(PhoneNumber)
+    query = select(others.id).where(others.number == phones.number, _receives_sms(others))
+    return and_(not_(_receives_sms(phones)), query.correlate(phones).exists())
+
+
+def _without_index(number: Any) -> ColumnElement[str]:
+    """With it, SQLite would search each account for each stopped number."""
+    return number + ""  # type: ignore[no-any-return]
+
+
+def _is_blocked(states: Any) -> ColumnElement[bool]:
+    return or_(states.stopped_at_ms.is_not(None), states.unreachable_at_ms.is_not(None))
+
+
+def _receives_sms(phones: Any) -> ColumnElement[bool]:
+    return phones.receives_sms == True  # type: ignore[no-any-return]  # noqa: E712  SQL, not Python

@@ -31,6 +31,8 @@ from portal.web.request_input import parse_id, parse_version
 pages = Blueprint("admin_audiences", __name__, url_prefix="/Admin/Audiences")
 _PAGE_SIZE = 25
 _PEOPLE_PER_PAGE = 50
+_MANY_PEOPLE = 1_000
+"""With so many, the next page is soon found among all accounts."""
 _COUNTING_SECONDS = 0.3
 """A list counts its audiences for no longer than this; the others are counted on their own pages."""
 _BY_NAME = Sort("name", N_("Name"), BY_NAME)
@@ -144,14 +146,15 @@ def count() -> str:
 def people() -> str:
     audience = resolve_audience(_requested_audience(), now_ms())
     problem = audience_problem(audience, now_ms())
+    total = 0 if problem else count_recipients(audience)
     order = requested_order(_BY_ID)
-    query = in_audience(select(Account), {} if problem else audience)
+    query = in_audience(select(Account), {} if problem else audience, one_by_one=total >= _MANY_PEOPLE)
     return render_template(
         "admin/audiences/people.html",
         audience=audience,
         problem=problem,
         page=sorted_page(order, order.keyset(_PEOPLE_PER_PAGE).fetch(query)),
-        total=0 if problem else count_recipients(audience),
+        total=total,
     )
 
 
