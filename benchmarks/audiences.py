@@ -1,10 +1,12 @@
 """Audiences of conditions over many accounts: the cost of the count and of the first page, on both databases.
 
-Run it by itself: `python -m benchmarks.audiences`. It is no part of `make bench`, whose portals are on SQLite.
+Run it by itself: `python -m benchmarks.audiences`, or with the name of one database. It is no part of `make bench`,
+whose portals are on SQLite.
 """
 
 import os
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -62,8 +64,9 @@ AUDIENCES: dict[str, tuple[str, list[dict[str, Any]]]] = {
 }
 
 
-def main() -> None:
-    for name, database in (("SQLite", _sqlite), ("PostgreSQL", _postgresql)):
+def main(names: list[str]) -> None:
+    for name in names or _DATABASES:
+        database = _DATABASES[name]
         with tempfile.TemporaryDirectory(prefix="portal-bench-") as folder, database(Path(folder)) as url:
             app = create_quiet_app(Path(folder), "http://127.0.0.1:9", {"PORTAL_DATABASE_URL": url, **_KEYS})
             with app.app_context():
@@ -88,6 +91,9 @@ def _postgresql(folder: Path) -> Iterator[str]:
         server.cleanup()
 
 
+_DATABASES = {"SQLite": _sqlite, "PostgreSQL": _postgresql}
+
+
 def _fill() -> None:
     """Half of the accounts have a number, most of those get texts; each account has three attributes, some two."""
     chance = random.Random(1)
@@ -102,8 +108,8 @@ def _fill() -> None:
     bulk_insert(PhoneNumber, [_phone(id, chance) for id in range(1, ACCOUNTS + 1, 2)], ["id"])
     bulk_insert(PhoneState, [_state(id, chance) for id in range(1, ACCOUNTS + 1, 2)], ["number"])
     db.session.commit()
-    db.session.execute(text("ANALYZE"))
-    db.session.commit()
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE" if db.engine.name == "sqlite" else "VACUUM ANALYZE"))
 
 
 def _account(number: int) -> dict[str, Any]:
@@ -183,4 +189,4 @@ def _cpu_seconds() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -64,8 +64,7 @@ def test_administrator_named_by_account_number_gets_the_message(admin: WebClient
 
 def test_conditions_go_through_the_confirmation_to_the_send(web_app: Flask, admin: WebClient) -> None:
     page = visible_text(admin.post("/Admin/Sends/confirm", template="notice", **CONDITIONS).text)
-    everyone = "Everyone who meets all of these conditions, without administrators: Time zone: America/New_York"
-    assert everyone in page
+    assert "All of: Time zone: America/New_York. Administrators are left out." in page
     confirm_and_send(admin, **CONDITIONS)
     stored = sent_audience(web_app)
     assert stored.pop("as_of")
@@ -110,6 +109,12 @@ def test_attribute_can_be_asked_about(web_app: Flask, admin: WebClient) -> None:
     typed = {**field, "conditions-0-operator": "before", "conditions-0-value": "2027-04-01"}
     assert count_of(admin, **typed).startswith("1 person")
     assert count_of(admin, **{**typed, "conditions-0-value": "2027-02-30"}).startswith("Complete the choice")
+
+
+def test_conditions_on_texts_are_offered_while_texts_are_on(admin: WebClient, request: pytest.FixtureRequest) -> None:
+    assert '<option value="sms_state"' not in admin.get(f"{PATH}/new").text
+    request.getfixturevalue("sms_enabled")
+    assert '<option value="sms_state"' in admin.get(f"{PATH}/new").text
 
 
 def test_rows_of_conditions_are_added_and_removed_without_javascript(admin: WebClient) -> None:
@@ -211,7 +216,7 @@ def test_file_that_is_no_text_is_refused_at_the_audience(admin: WebClient) -> No
 def test_saved_audience_is_created_listed_and_sent_to(web_app: Flask, admin: WebClient) -> None:
     assert admin.post(f"{PATH}/new", name="New Yorkers", **CONDITIONS).status_code == 303
     listing = visible_text(admin.get(PATH).text)
-    assert "New Yorkers Everyone who meets all of these conditions, without administrators" in listing
+    assert "New Yorkers All of: Time zone: America/New_York. Administrators are left out. 4" in listing
     choice = {"audience_type": "saved_audience", "saved_audience": "2"}
     page = visible_text(admin.post("/Admin/Sends/confirm", template="notice", **choice).text)
     assert "The saved audience “New Yorkers”" in page
@@ -283,4 +288,4 @@ def test_condition_on_a_removed_attribute_is_told_and_can_be_removed(web_app: Fl
     )
     assert response.status_code == 422
     assert "There is no field “gone” any more. Remove its condition or choose another field." in response.text
-    assert "<option selected>attribute.gone</option>" in response.text
+    assert '<option value="attribute.gone" selected>attribute.gone</option>' in response.text

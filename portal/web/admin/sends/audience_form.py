@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import request, url_for
-from wtforms import BooleanField, RadioField, SelectField, TextAreaField
+from wtforms import RadioField, SelectField, StringField, TextAreaField
 
 from portal.accounts.tables.accounts import account_types
 from portal.core.clock import now_ms
@@ -52,7 +52,8 @@ class AudienceForm(PortalForm):
     external_ids = TextAreaField(
         lazy_gettext("Account numbers"), description=lazy_gettext("Enter one account number on each line.")
     )
-    include_staff = BooleanField(lazy_gettext("Include administrators"), false_values=("", "False"))
+    include_staff = StringField(lazy_gettext("Include administrators"))
+    """A checkbox: empty or not."""
 
     offers_saved_audiences = True
 
@@ -83,7 +84,7 @@ class AudienceForm(PortalForm):
             self.match.data,
             self.conditions.data,
             self.saved_audience.data,
-            str(self.include_staff.data),
+            self.include_staff.data,
         )
 
     @property
@@ -142,7 +143,7 @@ def initial_audience(audience: Mapping[str, Any]) -> dict[str, Any]:
         "match": audience.get("match", "all"),
         "conditions": json.dumps(audience.get("conditions", [])),
         "saved_audience": str(audience.get("saved_audience", "")),
-        "include_staff": audience.get("staff") is not False,
+        "include_staff": "" if audience.get("staff") is False else "yes",
     }
 
 

@@ -16,6 +16,7 @@ from portal.sends.rules.audience_conditions import (
     DAYS,
     MAX_CONDITIONS,
     OPERATORS,
+    SMS_STATE,
     ConditionField,
     FieldKind,
     Operator,
@@ -24,6 +25,7 @@ from portal.sends.rules.audience_conditions import (
 )
 from portal.sends.tables.condition_queries import condition_fields
 from portal.sends.tables.sends import Send, sends_page
+from portal.web.layout import is_sms_visible
 from portal.web.template_filters import send_subject
 
 _ROW_INPUT = re.compile(r"conditions-([0-9]{1,3})-field")
@@ -88,6 +90,7 @@ class ConditionRow:
 
     number: int
     field: str
+    label: str
     operator: str
     operators: Mapping[str, str]
     values: list[str]
@@ -113,11 +116,12 @@ class ConditionRows:
 
 
 def condition_rows(field: ConditionsField, with_problems: bool) -> ConditionRows:
-    """At least one row, so that there is one to fill in."""
+    """At least one row, so that there is one to fill in. While texts are hidden, conditions on them are not offered."""
     fields = condition_fields()
     rows = field.rows or [_row_of()]
+    offered = fields if is_sms_visible() else {name: fields[name] for name in fields if name != SMS_STATE.name}
     return ConditionRows(
-        {name: _(described.label) for name, described in fields.items()},
+        {name: _(described.label) for name, described in offered.items()},
         [_row(number, row, fields, with_problems) for number, row in enumerate(rows)],
     )
 
@@ -133,6 +137,7 @@ def _row(
     return ConditionRow(
         number=number,
         field=str(row.get("field", "")),
+        label=_(described.label) if described else str(row.get("field", "")),
         operator=operator,
         operators={each: _(each.label) for each in operators},
         values=condition_values(row),
