@@ -43,8 +43,10 @@ def render_message(
 def _needed_attributes(version: TemplateVersion, account: Account | Recipient) -> Mapping[str, str]:
     """Those that the version names, with blank ones. Callers with many recipients have read them before."""
     keys = merge_fields.attribute_names(version.subject, version.body)
-    if not keys or (isinstance(account, Recipient) and account.attributes):
-        return account.attributes if isinstance(account, Recipient) else {}
+    if not keys:
+        return {}
+    if isinstance(account, Recipient) and account.attributes:
+        return account.attributes
     return dict.fromkeys(keys, "") | values_of([account.id], keys).get(account.id, {})
 
 
