@@ -276,7 +276,7 @@ def required_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]
     return tuple(dict.fromkeys(name for part in _checked(version) for name in part.required_names))
 
 
-def attribute_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
+def attribute_fields(version: TemplateVersion | TemplateDraft | SavedDraft) -> tuple[str, ...]:
     """The keys of the attributes that it names; empty if the version is no longer valid."""
     try:
         return merge_fields.attribute_names(version.subject, version.body)

@@ -1,12 +1,15 @@
-"""What names an attribute, so that it cannot be removed or renamed: templates and sends."""
+"""What names an attribute, so that it cannot be removed or renamed: templates, audiences and sends."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from portal.accounts.attribute_checks import AttributeUse
 from portal.content.message_templates import attribute_fields
+from portal.content.tables.saved_drafts import SavedDraft, saved_drafts
 from portal.content.tables.templates import TemplateVersion, current_template_versions
+from portal.core.extensions import db
 from portal.core.rules.case_folding import fold_case
+from portal.sends.tables.saved_audiences import saved_audiences
 from portal.sends.tables.sends import FANNING_OUT_STATES, active_sends
 
 
@@ -19,6 +22,18 @@ def _templates_with(key: str, choice: str) -> Iterator[AttributeUse]:
     for version in current_template_versions():
         if _names_attribute(version, key, choice):
             yield AttributeUse("template", version.template.name, version.template_id)
+
+
+def _drafts_with(key: str, choice: str) -> Iterator[AttributeUse]:
+    for draft in saved_drafts():
+        if _names_attribute(draft, key, choice):
+            yield AttributeUse("draft", draft.name, draft.template_id)
+
+
+def _audiences_with(key: str, choice: str) -> Iterator[AttributeUse]:
+    for audience in db.session.scalars(saved_audiences()):
+        if audience_names(audience.definition, key, choice):
+            yield AttributeUse("audience", audience.name, audience.id)
 
 
 def _sends_with(key: str, choice: str) -> Iterator[AttributeUse]:
@@ -41,7 +56,7 @@ def audience_names(audience: Mapping[str, Any], key: str, choice: str) -> bool:
     return False
 
 
-def _names_attribute(version: TemplateVersion, key: str, choice: str) -> bool:
+def _names_attribute(version: TemplateVersion | SavedDraft, key: str, choice: str) -> bool:
     """A choice is named where the template quotes it."""
     if key not in attribute_fields(version):
         return False
@@ -49,4 +64,9 @@ def _names_attribute(version: TemplateVersion, key: str, choice: str) -> bool:
     return not choice or any(f"{quote}{choice.casefold()}{quote}" in source for quote in "\"'")
 
 
-_FINDERS: tuple[Callable[[str, str], Iterator[AttributeUse]], ...] = (_templates_with, _sends_with)
+_FINDERS: tuple[Callable[[str, str], Iterator[AttributeUse]], ...] = (
+    _templates_with,
+    _drafts_with,
+    _audiences_with,
+    _sends_with,
+)

@@ -1,5 +1,7 @@
 """Attributes are declared once, and what is in use stays."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -16,10 +18,14 @@ from portal.accounts.tables.attributes import (
     values_of,
     with_attributes,
 )
+from portal.content.message_templates import draft_of
+from portal.content.tables.templates import find_template, find_template_version
+from portal.content.template_drafts import save_draft
 from portal.core.audit_log import AuditEntry
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.operations.attribute_uses import attribute_uses
+from portal.sends.audience_saving import create_saved_audience
 from tests.support import scenario
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -218,3 +224,22 @@ def test_removal_takes_the_values_that_were_confirmed(region_id: int) -> None:
     assert all_attributes() == []
     assert db.session.scalars(select(AttributeValue)).all() == []
     assert audit()[-1] == ("attribute_removed", "attribute region", {"accounts": 1})
+
+
+def test_saved_audience_keeps_what_its_conditions_name(region_id: int) -> None:
+    condition = {"field": "attribute.region", "operator": "is", "value": "North"}
+    create_saved_audience("Northerners", {"match": "all", "conditions": [condition]}, None, NOW_MS)
+    with pytest.raises(AttributeInUse, match="audience “Northerners”"):
+        remove_attribute(region_id, attribute_uses, 0, None, NOW_MS)
+    errors = errors_of_change(region_id, AttributeDefinition("region", "Region", "choice", ("South",)))
+    assert "“North” is in use, so it cannot go: audience “Northerners”." in errors["choices"]
+
+
+def test_draft_keeps_what_it_names(region_id: int) -> None:
+    scenario.add_template()
+    template = find_template("renewal")
+    assert template is not None
+    draft = replace(draft_of(find_template_version(template)), subject="For {{ region }}")
+    save_draft(template.id, draft, None, NOW_MS, base_version=1, saved_ms=0)
+    with pytest.raises(AttributeInUse, match="the draft of template “Renewal”"):
+        remove_attribute(region_id, attribute_uses, 0, None, NOW_MS)

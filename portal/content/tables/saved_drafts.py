@@ -49,3 +49,7 @@ def draft_saved_at_ms(template_id: int) -> int:
 def templates_with_draft(template_ids: Collection[int]) -> set[int]:
     query = select(SavedDraft.template_id).where(SavedDraft.template_id.in_(template_ids))
     return set(db.session.scalars(query))
+
+
+def saved_drafts() -> list[SavedDraft]:
+    return list(db.session.scalars(select(SavedDraft).order_by(SavedDraft.template_id)))

@@ -24,6 +24,8 @@ from portal.web.request_input import parse_version
 pages = Blueprint("admin_attributes", __name__, url_prefix="/Admin/Attributes")
 _USE_URLS: dict[str, Callable[[int], str]] = {
     "template": lambda target_id: url_for("admin_templates.edit", template_id=target_id),
+    "draft": lambda target_id: url_for("admin_templates.edit", template_id=target_id),
+    "audience": lambda target_id: url_for("admin_audiences.edit", audience_id=target_id),
     "send": lambda target_id: url_for("admin_sends.show", send_id=target_id),
 }
 """Where each kind of use is shown."""
