@@ -7,7 +7,7 @@ from jobs.app import app
 from portal.consent import background_imports
 from portal.core.clock import now_ms
 from portal.delivery import email_worker, sms_worker
-from portal.sends import fan_out, send_control
+from portal.sends import fan_out, recipient_file_check, recipient_uploads, send_control
 
 
 def drain_sms() -> None:
@@ -35,6 +35,11 @@ def run_import_task(task_id: int) -> None:
         background_imports.run_task(task_id, now_ms)
 
 
+def check_recipient_file(file_id: int) -> None:
+    with app().app_context():
+        recipient_file_check.check_file(file_id, now_ms, shutdown.is_shutdown_requested)
+
+
 def run_pending(queue: str) -> None:
     """Do the pending work of a queue without a job. The scheduler does rarer work."""
     _TASK_BY_QUEUE[queue]()
@@ -43,10 +48,13 @@ def run_pending(queue: str) -> None:
 def _run_pending_work() -> None:
     with app().app_context():
         send_ids, task_ids = fan_out.unfinished_send_ids(), background_imports.unfinished_task_ids()
+        file_ids = recipient_uploads.unfinished_file_ids()
     for send_id in send_ids:
         fan_out_send(send_id)
     for task_id in task_ids:
         run_import_task(task_id)
+    for file_id in file_ids:
+        check_recipient_file(file_id)
 
 
 _TASK_BY_QUEUE: dict[str, Callable[[], None]] = {"sms": drain_sms, "email": drain_email, "work": _run_pending_work}

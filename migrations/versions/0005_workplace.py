@@ -1,4 +1,4 @@
-"""Attributes of accounts; saved audiences; drafts, tags and the archive of templates."""
+"""Attributes of accounts; saved audiences; drafts, tags and the archive of templates; recipient files."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,9 +16,13 @@ def upgrade() -> None:
     _create_attributes()
     _create_saved_audience()
     _create_template_drafts()
+    _create_recipient_files()
 
 
 def downgrade() -> None:
+    op.drop_table("recipient_row_error")
+    op.drop_table("recipient_row")
+    op.drop_table("recipient_file")
     _drop_template_drafts()
     op.drop_table("saved_audience")
     op.drop_table("attribute_value")
@@ -104,3 +108,62 @@ def _drop_template_drafts() -> None:
     op.drop_table("template_draft")
     op.drop_column("template", "archived_at_ms")
     op.drop_column("template", "tags")
+
+
+def _create_recipient_files() -> None:
+    version, send, author = "template_version_id", "send_id", "created_by_id"
+    op.create_table(
+        "recipient_file",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column(version, _BIGINT, nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=True),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.Column("fields", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("warnings", sa.Text(), nullable=False),
+        sa.Column("good_rows", sa.Integer(), nullable=False),
+        sa.Column("bad_rows", sa.Integer(), nullable=False),
+        sa.Column("checked_through", sa.Integer(), nullable=False),
+        sa.Column("run_number", sa.Integer(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.Column(author, _BIGINT, nullable=True),
+        sa.Column("started_at_ms", _BIGINT, nullable=True),
+        sa.Column("finished_at_ms", _BIGINT, nullable=True),
+        sa.Column("values_deleted_at_ms", _BIGINT, nullable=True),
+        sa.Column(send, _BIGINT, nullable=True),
+        sa.ForeignKeyConstraint([version], ["template_version.id"], name=op.f(f"fk_recipient_file_{version}")),
+        sa.ForeignKeyConstraint([send], ["send.id"], name=op.f(f"fk_recipient_file_{send}")),
+        sa.ForeignKeyConstraint([author], ["account.id"], name=op.f(f"fk_recipient_file_{author}")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recipient_file")),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_recipient_file_state", "recipient_file", ["state", "id"])
+    op.create_index("ix_recipient_file_digest", "recipient_file", ["digest", "id"])
+    op.create_table(
+        "recipient_row",
+        sa.Column("file_id", _BIGINT, nullable=False),
+        sa.Column("row_number", sa.Integer(), nullable=False),
+        sa.Column("account_id", _BIGINT, nullable=True),
+        sa.Column("is_good", sa.Integer(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["file_id"], ["recipient_file.id"], name=op.f("fk_recipient_row_file_id")),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_recipient_row_account_id")),
+        sa.PrimaryKeyConstraint("file_id", "row_number", name=op.f("pk_recipient_row")),
+        sqlite_strict=True,
+    )
+    op.create_index("uq_recipient_row_account", "recipient_row", ["file_id", "account_id"], unique=True)
+    op.create_table(
+        "recipient_row_error",
+        sa.Column("file_id", _BIGINT, nullable=False),
+        sa.Column("row_number", sa.Integer(), nullable=False),
+        sa.Column("column_label", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["file_id"], ["recipient_file.id"], name=op.f("fk_recipient_row_error_file_id")),
+        sa.PrimaryKeyConstraint("file_id", "row_number", "column_label", name=op.f("pk_recipient_row_error")),
+        sqlite_strict=True,
+    )

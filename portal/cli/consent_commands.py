@@ -21,8 +21,8 @@ from portal.core.actor import SHELL_ACTOR, Actor
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput, NumberUnconfirmed
-from portal.core.rules.csv_input import decode_csv
 from portal.core.rules.phone import PhoneError, is_e164, parse_search_phone, to_e164, unlisted_number_warning
+from portal.core.rules.spreadsheets.spreadsheet_rows import decode_spreadsheet
 from portal.core.rules.time_format import start_of_day_ms
 
 
@@ -114,7 +114,7 @@ def import_opt_outs_command(file: Path) -> None:
     Columns: phone,stopped_at,reason (only phone is required). - reads from stdin.
     """
     try:
-        decoded = decode_csv(read_file_or_stdin(file))
+        decoded = decode_spreadsheet(read_file_or_stdin(file))
         result = opt_out_import.import_opt_outs(decoded.text, SHELL_ACTOR, now_ms())
     except ImportRejected as error:
         exit_with_row_errors(error)

@@ -19,7 +19,7 @@ from portal.delivery.restore_guard import check_for_restore
 from portal.gateways import queue
 from portal.gateways.provider import ProviderUnavailable
 from portal.messages.tables import transitions, unsent_messages
-from portal.sends import deferred_texts
+from portal.sends import deferred_texts, recipient_file_retention, recipient_uploads
 from portal.sends.fan_out import unfinished_send_ids
 from portal.sends.send_control import apply_all_pending
 from portal.sends.tables import sends
@@ -38,6 +38,7 @@ def run_local_maintenance(clock: Callable[[], int] = now_ms) -> None:
         lambda: apply_all_pending(clock),
         lambda: apply_orphaned_receipts(clock()),
         lambda: requeue_unknown_emails(clock()),
+        lambda: recipient_file_retention.delete_old_values(clock),
     )
 
 
@@ -80,6 +81,8 @@ def enqueue_waiting(at_ms: int) -> None:
         queue.enqueue(redis_url, "fan_out_send", send_id)
     for task_id in background_imports.unfinished_task_ids():
         queue.enqueue(redis_url, background_imports.JOB, task_id)
+    for file_id in recipient_uploads.unfinished_file_ids():
+        queue.enqueue(redis_url, recipient_uploads.JOB, file_id)
     for channel, due_ms in due_times.items():
         if due_ms is not None and due_ms <= at_ms:
             queue.enqueue(redis_url, f"drain_{channel}")

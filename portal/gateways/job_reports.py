@@ -37,6 +37,7 @@ _LABELS = {
     "fan_out_send": N_("Prepare send %(id)s"),
     "apply_send_control": N_("Apply pause or cancellation to send %(id)s"),
     "run_import_task": N_("Run import %(id)s"),
+    "check_recipient_file": N_("Check recipient file %(id)s"),
 }
 
 

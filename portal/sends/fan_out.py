@@ -27,7 +27,7 @@ from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.tables.lane_state import lane_position
 from portal.sends.send_preview import decide_recipients, routing_query
 from portal.sends.tables import audience as audiences
-from portal.sends.tables import sends
+from portal.sends.tables import recipient_files, sends
 from portal.sends.tables.sends import FANNING_OUT_STATES, Send
 
 CHUNK_SIZE = 1_000
@@ -117,13 +117,15 @@ def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutCh
     version, query = send.version, routing_query(send.version, send.created_at_ms, now_ms)
     accounts = with_attributes(accounts, attribute_fields(version))
     decisions, shared = decide_recipients(accounts, query), _shared_columns(send, now_ms)
+    ids = [account.id for account in accounts]
+    values = recipient_files.values_by_account(send.audience, send.data, ids)
     for account, decision in decisions:
         token = new_link_token()
         common = shared | {"account_id": account.id, "queue_position": positions["next_sms_position"]}
         email = common | {"channel": "email", "state": DeliveryState.READY, "address": account.email}
         email["queue_position"] = positions["next_email_position"]
         try:
-            rendered = render_message(version, account, send.data, token)
+            rendered = render_message(version, account, values[account.id], token)
             text = _sms_columns(decision, rendered.text, rendered.segments)
             deliveries += [email, common | text | {"sms_expires_at_ms": query.sms_expires_at_ms}]
         except MergeError as error:
@@ -140,7 +142,6 @@ def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutCh
     if send.paused_at_ms is not None:
         paused = {"state": DeliveryState.PAUSED, "reason": "", "due_at_ms": now_ms}
         deliveries = [row | paused if row["state"] in WAITING else row for row in deliveries]
-    ids = [account.id for account in accounts]
     return FanOutChunk(send.id, ids, communications, deliveries, positions)
 
 

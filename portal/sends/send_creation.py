@@ -18,11 +18,12 @@ from portal.core.rules.routing import Reason
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.gateways import queue
-from portal.sends import send_preview, send_values
+from portal.sends import file_audience, send_preview, send_values
 from portal.sends.audience_resolution import Audience, resolve_audience
 from portal.sends.forecast import Forecast, current_traffic
 from portal.sends.rules.audience_conditions import conditions_problem, summarize_conditions
 from portal.sends.tables import audience as audiences
+from portal.sends.tables import recipient_files
 from portal.sends.tables.condition_queries import condition_fields
 from portal.sends.tables.sends import Send, find_by_request_key
 
@@ -55,7 +56,8 @@ def plan_send(template_key: str, audience: Audience, data: _Data, now_ms: int) -
     estimate = send_preview.estimate_segments(version, audience, data, counts)
     if estimate.example is None:
         raise ActionRefused(_("There are no recipients left in this audience."))
-    sample = _sample_message(version, data, estimate.example, estimate.example_gets_text)
+    values = recipient_files.values_by_account(audience, data, [estimate.example.id])[estimate.example.id]
+    sample = _sample_message(version, values, estimate.example, estimate.example_gets_text)
     return SendPlan(
         template=version,
         emails=counts.emails,
@@ -119,6 +121,7 @@ def _insert_or_find(columns: dict[str, Any], detail: dict[str, Any]) -> int:
         session.add(send)
         session.flush()
         author_id, now_ms = columns["created_by_id"], columns["created_at_ms"]
+        file_audience.record_use(send.audience, send.id, now_ms)
         audit_log.record_audit_entry("send_created", f"send {send.id}", author_id, now_ms, **detail)
         return send.id
 
@@ -127,6 +130,8 @@ def _audience_detail(audience: Audience) -> dict[str, Any]:
     """The audience as the audit log records it."""
     if "external_ids" in audience:
         return {"to_chosen_accounts": len(audience["external_ids"])}
+    if file := file_audience.file_of(audience):
+        return {"to_file": file.file_name}
     staff = {"administrators": "left out"} if audience.get("staff") is False else {}
     if "conditions" in audience:
         return {"to_conditions": summarize_conditions(audience), **staff}
@@ -140,10 +145,16 @@ def _validated(template_key: str, audience: Audience, data: _Data) -> tuple[Temp
         raise InvalidInput({"template": _("There is no template with the key “%(key)s”.", key=template_key)})
     version = templates.find_template_version(template)
     values = send_values.complete_values(version, data)
-    errors = send_values.value_problems(version, values)
+    file_fields = file_audience.file_fields(audience)
+    errors = send_values.value_problems(version, values, file_fields)
     if problem := _audience_problem(audience) or _emptiness_problem(audience):
         errors["audience"] = problem
-    errors = errors or send_values.first_recipient_problem(version, audience, values)
+    if "template" not in errors and (problem := file_audience.file_problem(version, audience)):
+        errors = {"audience": problem}
+    if not errors and not file_audience.is_checked(version, audience, values):
+        errors = send_values.first_recipient_problem(version, audience, values)
+    # The form has no field for a value that the file has for each person.
+    errors = {"audience" if name in map("data.{}".format, file_fields) else name: errors[name] for name in errors}
     if errors:
         raise InvalidInput(errors)
     return version, values
@@ -168,6 +179,8 @@ def _audience_problem(audience: Audience) -> str | None:
             "No account has the type “%(type)s”. The types are: %(types)s.", type=wanted, types=", ".join(types)
         )
         return None if wanted in types else problem
+    if kind == {"recipient_file"}:
+        return None  # `file_problem` says more, with the template
     if kind == {"external_ids"} and isinstance(audience["external_ids"], list):
         return _ids_problem([str(external_id) for external_id in audience["external_ids"]])
     return _("Choose everyone, an account type, conditions, a saved audience, or individual accounts.")

@@ -19,7 +19,7 @@ from portal.core.rules.routing import Reason, RecipientPhone, RoutingDecision, S
 from portal.sends.deferred_texts import quiet_hours_lookup
 from portal.sends.rules.completion_forecast import EMPTY_BACKLOG, Backlog
 from portal.sends.tables import audience as audiences
-from portal.sends.tables import audience_estimate
+from portal.sends.tables import audience_estimate, recipient_files
 from portal.sends.tables.sends import sms_expires_at_ms
 from portal.settings import app_settings
 
@@ -109,7 +109,12 @@ def estimate_segments(
     sample = with_attributes(sample, attribute_fields(version))
     query = replace(routing_query(version, 0, 0), quiet_hours_end=quiet_hours.no_quiet_hours)
     texted = [recipient for recipient, decision in decide_recipients(sample, query) if decision.will_send]
-    sizes = [(recipient, size) for recipient in texted if (size := _segments_for(version, recipient, data)) is not None]
+    values = recipient_files.values_by_account(audience, data, [recipient.id for recipient in texted])
+    sizes = [
+        (recipient, size)
+        for recipient in texted
+        if (size := _segments_for(version, recipient, values[recipient.id])) is not None
+    ]
     if not sizes:
         return _empty_estimate(version, audience, data, is_exact=False)
     average = sum(size for _, size in sizes) / len(sizes)

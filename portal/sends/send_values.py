@@ -1,6 +1,6 @@
 """Validate the values of a send against its template and recipients."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from portal.accounts.tables.accounts import Recipient
@@ -12,7 +12,7 @@ from portal.content.tables.templates import TemplateVersion
 from portal.core.rules import text_input
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
-from portal.sends.tables import audience_estimate
+from portal.sends.tables import audience_estimate, recipient_files
 
 _Data = Mapping[str, str]
 TRIAL_RECIPIENTS = 1_000
@@ -25,19 +25,27 @@ def complete_values(version: TemplateVersion, data: _Data) -> dict[str, str]:
     return dict.fromkeys(data_fields(version), "") | cleaned
 
 
-def value_problems(version: TemplateVersion, data: _Data) -> dict[str, str]:
-    """Problems that do not depend on the recipient, by field. `data` comes from `complete_values`."""
+def value_problems(version: TemplateVersion, data: _Data, file_fields: Sequence[str] = ()) -> dict[str, str]:
+    """Problems that do not depend on the recipient, by field. `data` comes from `complete_values`.
+
+    `file_fields` have values of their own for each recipient.
+    """
     try:
         required_names = required_fields(version)
     except MergeError as error:
         return {"template": _("The template has an error. Correct it first. %(problem)s", problem=str(error))}
-    missing = [merge_fields.missing_value_error(name) for name in required_names if not data.get(name)]
+    missing = [
+        merge_fields.missing_value_error(name)
+        for name in required_names
+        if not data.get(name) and name not in file_fields
+    ]
     if missing:
         return {problem.field_name: problem.text for problem in missing}
     if unknown := _unknown_name_problems(version, data):
         return unknown
-    render_error = _render_error(version, {**sample_values(), "data": data})
-    return {} if render_error is None else _field_errors(render_error)
+    samples = merge_fields.sample_data(tuple(file_fields))
+    problem = render_error(version, {**sample_values(), "data": {**data, **samples}})
+    return {} if problem is None else _field_errors(problem)
 
 
 def first_recipient_problem(version: TemplateVersion, audience: Mapping[str, Any], data: _Data) -> dict[str, str]:
@@ -47,9 +55,10 @@ def first_recipient_problem(version: TemplateVersion, audience: Mapping[str, Any
     """
     if merge_fields.has_only_plain_fields(version.subject) and merge_fields.has_only_plain_fields(version.body):
         return {}
-    attributes = attribute_fields(version)
-    for recipient in with_attributes(audience_estimate.sample_recipients(audience, TRIAL_RECIPIENTS), attributes):
-        error = _render_error(version, recipient_values(recipient, data))
+    attributes, sample = attribute_fields(version), audience_estimate.sample_recipients(audience, TRIAL_RECIPIENTS)
+    values = recipient_files.values_by_account(audience, data, [recipient.id for recipient in sample])
+    for recipient in with_attributes(sample, attributes):
+        error = render_error(version, recipient_values(recipient, values[recipient.id]))
         if error is not None and error.field_name and error.field_name not in attributes:
             return _field_errors(error, recipient)
     return {}
@@ -73,7 +82,8 @@ def recipient_values(person: Recipient, data: _Data) -> dict[str, Any]:
     )
 
 
-def _render_error(version: TemplateVersion, values: Mapping[str, Any]) -> MergeError | None:
+def render_error(version: TemplateVersion, values: Mapping[str, Any]) -> MergeError | None:
+    """Why a message with these values cannot be made."""
     try:
         merge_fields.render_subject(version.subject, values, reject_blanks=True)
         merge_fields.render_body(version.body, values, reject_blanks=True)

@@ -7,6 +7,7 @@ from flask import Flask
 from markupsafe import Markup
 
 from portal.accounts.rules.account_fields import ACCOUNT_FIELDS
+from portal.content.message_templates import required_fields
 from portal.content.rules import markdown, merge_fields
 from portal.content.tables.templates import TemplateVersion
 from portal.core.context import settings
@@ -14,8 +15,10 @@ from portal.core.rules import phone
 from portal.core.rules.routing import Reason
 from portal.core.translation import format_number
 from portal.core.translation import gettext as _
+from portal.sends import file_audience
 from portal.sends.rules import audience_conditions
 from portal.sends.tables.condition_queries import condition_fields
+from portal.sends.tables.recipient_files import RecipientFile
 from portal.sends.tables.saved_audiences import saved_audience_name
 from portal.web.time_display import clock_time, precise_time, relative_time, since_time
 
@@ -38,6 +41,7 @@ def init_app(app: Flask) -> None:
         "send_subject": send_subject,
         "describe_conditions": describe_conditions,
         "saved_audience_name": saved_audience_name,
+        "recipient_file": recipient_file,
     }
 
 
@@ -74,6 +78,11 @@ def reason_label(reason: str) -> str:
     return _(Reason(reason).label) if reason in list(Reason) else _(reason)
 
 
+def recipient_file(audience: Mapping[str, Any]) -> RecipientFile | None:
+    """The file that an audience is, if it is one."""
+    return file_audience.file_of(audience)
+
+
 def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
     """Return the subject with the send's data, and placeholders such as [full name] for what differs by recipient.
 
@@ -83,7 +92,10 @@ def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
     try:
         attributes = merge_fields.attribute_names(version.subject)
         values |= merge_fields.as_samples({key: f"[{key.replace('_', ' ')}]" for key in attributes})
-        return merge_fields.render_subject(version.subject, {**values, "data": dict(data)})
+        # A value that no message can do without is blank only if a recipient file has it for each person.
+        from_file = tuple(name for name in required_fields(version) if not data.get(name))
+        values_of_data = {**data, **merge_fields.sample_data(from_file)}
+        return merge_fields.render_subject(version.subject, {**values, "data": values_of_data})
     except merge_fields.MergeError:
         return version.subject
 

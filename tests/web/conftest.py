@@ -31,6 +31,7 @@ from portal.sends.tables.saved_audiences import SavedAudience
 from portal.settings import setting_changes
 from tests.support import scenario, settings_cache
 from tests.support.page_queries import app_transaction
+from tests.support.recipient_file_scenario import add_exam_template, upload_checked
 from tests.support.template_checks import fail_on_missing_attributes
 from tests.support.web_client import (
     ACCOUNT_SID,
@@ -143,6 +144,14 @@ def sent_communications(web_app: Flask) -> dict[str, int]:
         fan_out_send(send_id, lambda: NOW_MS)
         rows = db.session.execute(select(Account.external_id, Communication.id).join(Communication.account))
         return {external_id: communication_id for external_id, communication_id in rows}
+
+
+@pytest.fixture
+def recipient_file(web_app: Flask) -> int:
+    """A checked file for a template of its own, with a good row and bad ones."""
+    with web_app.app_context():
+        add_exam_template()
+        return upload_checked("external_id,exam_date,city\nP-1,2027-05-28,Reno\nP-9,May,\nP-1,May,Reno\n", "2027.csv")
 
 
 @pytest.fixture

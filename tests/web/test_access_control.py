@@ -14,6 +14,7 @@ ADMIN_PAGES = [
     "/Admin/Automations/Templates/new",
     "/Admin/Sends",
     "/Admin/Sends/new",
+    "/Admin/Sends/Files/1",
     "/Admin/Audiences",
     "/Admin/Audiences/new",
     "/Admin/Communications",
@@ -38,7 +39,9 @@ def test_every_role_has_its_own_account_pages(number_owner: WebClient, admin: We
         assert (number_owner.get(path).status_code, admin.get(path).status_code) == (200, 200), path
 
 
-def test_admin_pages_are_404_for_users(number_owner: WebClient, admin: WebClient, sysadmin: WebClient) -> None:
+def test_admin_pages_are_404_for_users(
+    number_owner: WebClient, admin: WebClient, sysadmin: WebClient, recipient_file: int
+) -> None:
     for path in ADMIN_PAGES:
         codes = [person.get(path).status_code for person in (number_owner, admin, sysadmin)]
         assert codes == [404, 200, 200], path

@@ -58,6 +58,7 @@ def test_every_page_is_valid_html(
     admin: WebClient,
     sysadmin: WebClient,
     sent_communications: dict[str, int],
+    recipient_file: int,
     request: pytest.FixtureRequest,
     html_folder: Path,
 ) -> None:

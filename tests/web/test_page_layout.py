@@ -100,9 +100,10 @@ def screen(chromium: Browser) -> Iterator[Screen]:
 
 @pytest.fixture
 def client(web_app: Flask, request: pytest.FixtureRequest, sms_enabled: None) -> WebClient:
-    """The client whose fixture a test names as its parameter, on a portal with a send and an import."""
+    """The client whose fixture a test names as its parameter, on a portal with a send, a file and an import."""
     request.getfixturevalue("sent_communications")
     add_template_draft(web_app)
+    request.getfixturevalue("recipient_file")
     with web_app.app_context():
         background_imports.create_task(ImportTaskKind.OPT_OUTS, "+12025550166", SHELL_ACTOR, NOW_MS)
     return request.getfixturevalue(request.param)  # type: ignore[no-any-return]

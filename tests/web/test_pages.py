@@ -32,6 +32,7 @@ ADMIN = [
     "/Admin/Sends/new",
     "/Admin/Sends/new?template=notice",
     "/Admin/Sends/1",
+    "/Admin/Sends/Files/1",
     "/Admin/Communications",
     "/Admin/Communications?q=olive&group=waiting&channel=email&send=1",
     "/Admin/Communications/1",
@@ -55,7 +56,7 @@ def test_account_pages_are_valid_and_complete(
 
 
 def test_admin_pages_are_valid_with_texts_on(
-    admin: WebClient, sms_enabled: None, sent_communications: dict[str, int]
+    admin: WebClient, sms_enabled: None, sent_communications: dict[str, int], recipient_file: int
 ) -> None:
     for path in ADMIN:
         response = admin.get(path)
@@ -63,7 +64,9 @@ def test_admin_pages_are_valid_with_texts_on(
         assert "Texts reach real phones." in response.text, path
 
 
-def test_admins_see_only_the_banner_while_texts_are_off(admin: WebClient, sent_communications: dict[str, int]) -> None:
+def test_admins_see_only_the_banner_while_texts_are_off(
+    admin: WebClient, sent_communications: dict[str, int], recipient_file: int
+) -> None:
     for path in ADMIN:
         page = admin.get(path).text
         assert find_page_problems(page) == [], path

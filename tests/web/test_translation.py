@@ -32,7 +32,7 @@ NOT_FOR_PEOPLE = ("/static", "/metrics", "/healthz", "/readyz", "/styleguide")
 
 
 @pytest.fixture
-def pseudo_app(web_app: Flask, sms_enabled: None, sent_communications: dict[str, int]) -> Flask:
+def pseudo_app(web_app: Flask, sms_enabled: None, sent_communications: dict[str, int], recipient_file: int) -> Flask:
     """A portal in the pseudo-locale, whose people write Greek."""
     add_template_draft(web_app)
     with app_transaction(web_app):

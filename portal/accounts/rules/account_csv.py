@@ -11,6 +11,7 @@ from portal.core.rules.case_folding import fold_case
 from portal.core.rules.csv_input import CsvError, CsvResult, CsvRow, DecodedFile, RowError
 from portal.core.rules.email_address import address_problem
 from portal.core.rules.phone import likely_time_zone
+from portal.core.rules.spreadsheets.spreadsheet_rows import decode_spreadsheet
 from portal.core.rules.time_format import ParsedTime, TimeFormatError, parse_time
 from portal.core.rules.time_zones import timezone_or_utc, timezone_problem
 from portal.core.translation import gettext as _
@@ -45,7 +46,7 @@ def decode_account_csv(raw: bytes) -> DecodedFile:
         raise CsvError(
             _("The file is empty. Its first row must name the columns: %(columns)s.", columns=",".join(ACCOUNT_COLUMNS))
         )
-    return csv_input.decode_csv(raw)
+    return decode_spreadsheet(raw)
 
 
 def read_account_csv(

@@ -137,20 +137,28 @@ def read_table(
     progress: Callable[[int], None] = lambda _row: None,
 ) -> CsvResult[Row]:
     """Read the rows below a header; `read_row` adds the errors of a row to it. Raises `CsvError`."""
+    records = open_records(text, columns)
+    row, cells = next(records, (1, []))
+    names = _read_header(row, cells, columns, required)
+    return _read_rows((make_row(row, cells, names) for row, cells in records), read_row, progress)
+
+
+def open_records(text: str, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """The number and the cells of each row that is not blank, the header first, as they are needed.
+
+    Some of `columns` should be in the header: they tell by what its cells are separated. Raises `CsvError`.
+    """
     body, declared = _split_sep_line(text)
     delimiter = declared or _detect_delimiter(body, columns)
     _check_row_count(body, delimiter)
-    records = _parse_records(body, delimiter)
-    row, cells = next(records, (1, []))
-    names = _read_header(row, cells, columns, required)
-    return _read_rows((_make_row(row, cells, names) for row, cells in records), read_row, progress)
+    return _parse_records(body, delimiter)
 
 
 def read_list(text: str, column: str, read_row: Callable[[CsvRow], Row]) -> CsvResult[Row]:
     """Read one value per line, quoted or not, as the only column. Raises `CsvError`."""
     lines = _split_sep_line(text)[0].splitlines()
     if len(lines) > MAX_CSV_ROWS and sum(not _is_blank([line]) for line in lines) > MAX_CSV_ROWS:
-        raise _too_many_rows()
+        raise too_many_rows()
     values = ((row, _clean_value(line)) for row, line in enumerate(lines, 1))
     return _read_rows((CsvRow(row, {column: value}) for row, value in values if value), read_row, lambda _row: None)
 
@@ -240,7 +248,7 @@ def _parse_records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]
     """The row number and the cells of each row that is not blank, without empty trailing cells."""
     row = 0
     try:
-        for row, cells in enumerate(csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter), 1):
+        for row, cells in enumerate(csv.reader(_open_lines(text), strict=True, delimiter=delimiter), 1):
             while cells and not cells[-1].strip():
                 cells.pop()
             if not _is_blank(cells):
@@ -251,15 +259,20 @@ def _parse_records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]
         ) from error
 
 
+def _open_lines(text: str) -> io.TextIOWrapper:
+    """The lines with their ends. `StringIO` would take four bytes for each character, of a file of 20 MB 80."""
+    return io.TextIOWrapper(io.BytesIO(text.encode("utf-8", "surrogatepass")), "utf-8", "surrogatepass", newline="")
+
+
 def _check_row_count(text: str, delimiter: str) -> None:
     """Count the rows of a long text before they are read one by one."""
     if text.count("\n") + text.count("\r") <= MAX_CSV_ROWS:
         return
     if sum(1 for _row in islice(_parse_records(text, delimiter), MAX_CSV_ROWS + 2)) > MAX_CSV_ROWS + 1:
-        raise _too_many_rows()
+        raise too_many_rows()
 
 
-def _too_many_rows() -> CsvError:
+def too_many_rows() -> CsvError:
     return CsvError(
         _(
             "The file has more than %(limit)s rows. Split it and import the parts one after the other.",
@@ -299,7 +312,8 @@ def _list_names(missing: Sequence[str], unknown: Sequence[str]) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _make_row(row: int, cells: Sequence[str], names: Sequence[str]) -> CsvRow:
+def make_row(row: int, cells: Sequence[str], names: Sequence[str]) -> CsvRow:
+    """The values of a row by the `names` of the columns, with an error for each cell outside of them."""
     csv_row = CsvRow(row, {name: cell for name, cell in zip(names, cells, strict=False) if name})
     if len(cells) > len(names):
         csv_row.add_error(

@@ -9,6 +9,7 @@ from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipien
 from portal.core.extensions import db
 from portal.core.statements import in_list
 from portal.sends.tables.condition_queries import matches_conditions
+from portal.sends.tables.recipient_files import RecipientRow
 
 
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:
@@ -46,4 +47,8 @@ def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = Fals
         return query.where(in_list(Account.external_id, audience["external_ids"]))
     if "conditions" in audience:
         return query.where(matches_conditions(audience, one_by_one))
+    if "recipient_file" in audience:
+        # EXISTS, because SQLite would collect a list of all rows again for each chunk of the fan-out.
+        rows = select(RecipientRow.row_number).filter_by(file_id=audience["recipient_file"], is_good=True)
+        return query.where(rows.where(RecipientRow.account_id == Account.id).exists())
     return query if "all" in audience else query.where(false())

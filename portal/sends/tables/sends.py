@@ -81,6 +81,12 @@ def send_ids_in_state(state: str) -> list[int]:
     return list(db.session.scalars(select(Send.id).where(Send.state == state).order_by(Send.id)))
 
 
+def unfinished_audiences() -> list[dict[str, Any]]:
+    """Of the sends whose messages have not all been made."""
+    query = select(Send.audience).where(Send.fanned_out_at_ms.is_(None), Send.state != SendState.CANCELED)
+    return list(db.session.scalars(query))
+
+
 def has_newer_queued_send(send_id: int, since_ms: int) -> bool:
     """Whether another send, created after `since_ms`, has not started its fan-out."""
     query = select(Send.id).where(Send.state == SendState.QUEUED, Send.id != send_id, Send.created_at_ms > since_ms)

@@ -1,4 +1,5 @@
 import contextlib
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from portal.accounts.rules.account_fields import ACCOUNT_COLUMNS
 from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeKind, CheckedValue
 from portal.core.rules.csv_input import CsvError, DecodedFile, RowError
 from portal.core.rules.email_address import address_problem
+from tests.support.workbooks import workbook_of
 
 HEADER = ",".join(ACCOUNT_COLUMNS)
 GOOD = "P-1,Jordan Rivera,jordan@example.org,Practitioner,user,America/New_York,(202) 555-0100,,"
@@ -82,6 +84,14 @@ def test_header_order_and_case_do_not_matter() -> None:
     )
     assert errors == []
     assert (rows[0].external_id, rows[0].account_type) == ("P-1", "Provider")
+
+
+def test_workbook_is_read_like_a_csv() -> None:
+    cells = ["P-1", "Zoë, “Jo”\nÅngström", "z@example.org", "Practitioner", "", "", "", datetime(2026, 3, 1), "form"]
+    raw = workbook_of([list(ACCOUNT_COLUMNS), [], cells[:5], ["P-2", *cells[1:]]])
+    result = read_account_csv(decode_account_csv(raw).text, "US", NOW)
+    assert [(read.row_number, read.name) for read in result.rows] == [(3, "Zoë, “Jo” Ångström")]
+    assert [str(error) for error in result.errors] == ["Row 4, phone: An opt-in needs a phone number."]
 
 
 def test_blank_lines_are_skipped_but_counted() -> None:
@@ -271,7 +281,8 @@ def test_utf_8_byte_order_mark_is_optional() -> None:
         (HEADER.encode("utf-16") + b"\x00\xd8", "The file starts as UTF-16 but is damaged further on."),
         (HEADER.encode("utf-16-be"), "The file contains binary data, so it is not a CSV."),
         (b"external_id\x00,name", "The file contains binary data, so it is not a CSV."),
-        (b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xd8", "This is a workbook, not a CSV."),
+        (b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xd8", "The workbook is damaged."),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "This workbook is encrypted or has an older format."),
     ],
 )
 def test_undecodable_file_error_says_what_to_do(raw: bytes, message: str) -> None:

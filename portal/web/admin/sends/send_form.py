@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from flask import request
+from flask_wtf.file import FileField
 from wtforms import HiddenField, StringField
 
 from portal.content.message_templates import data_fields, required_fields
@@ -14,18 +16,35 @@ from portal.content.tables.templates import TemplateVersion, find_template, find
 from portal.core.clock import now_ms
 from portal.core.rules import text_input
 from portal.core.translation import gettext as _
+from portal.core.translation import lazy_gettext
+from portal.sends import file_audience
 from portal.sends.send_creation import SendPlan, plan_send
+from portal.sends.tables.recipient_files import RecipientFile
 from portal.sends.tables.sends import Send
 from portal.web.admin.sends.audience_form import AudienceForm, initial_audience
+from portal.web.request_input import parse_id
 
 
 class SendForm(AudienceForm):
-    """`send_form` adds the fields of the values."""
+    """`send_form` adds the fields of the values that the recipient file, if there is one, has no column for."""
 
     version: TemplateVersion
+    recipients: RecipientFile | None = None
     template = HiddenField()
     form_id = HiddenField(filters=[lambda text: text[:40] or secrets.token_urlsafe(12)])
     version_id = HiddenField()
+    recipient_file = HiddenField()
+    file = FileField(lazy_gettext("File"))
+
+    @property
+    def chosen_audience(self) -> dict[str, Any]:
+        file_id = parse_id(self.recipient_file.data)
+        return {"recipient_file": file_id} if file_id else super().chosen_audience
+
+    @property
+    def data_fields(self) -> tuple[str, ...]:
+        """Also those that a file has columns for."""
+        return data_fields(self.version)
 
     @property
     def value_fields(self) -> list[Any]:
@@ -33,12 +52,13 @@ class SendForm(AudienceForm):
 
     @property
     def values(self) -> dict[str, str]:
-        return {field.name.removeprefix("data."): field.data for field in self.value_fields}
+        typed = {field.name.removeprefix("data."): field.data for field in self.value_fields}
+        return {**_values_for_blanks(self.recipients), **typed}
 
     @property
     def request_key(self) -> str:
         """Equal for equal values of one form, so that Back, reload and a double click lead to the same send."""
-        values = [self.key, *self.typed_audience, sorted(self.values.items())]
+        values = [self.key, *self.typed_audience, self.recipient_file.data, sorted(self.values.items())]
         return f"{self.form_id.data}:{hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]}"
 
     @property
@@ -64,16 +84,36 @@ def form_of_send(send: Send) -> SendForm:
     """A new form, filled in as it was for `send`."""
     template = send.version.template
     values = {f"data.{name}": value for name, value in send.data.items()}
-    initial = {"template": template.key, **initial_audience(send.audience), **values}
+    file_id = send.audience.get("recipient_file")
+    audience = {"recipient_file": str(file_id)} if file_id else initial_audience(send.audience)
+    return _form_for(find_template_version(template), {"template": template.key, **audience, **values})
+
+
+def form_of_file(file: RecipientFile) -> SendForm:
+    """A new form for the people in the file, with the values for everyone that came with it."""
+    template = file.version.template
+    values = {f"data.{name}": value for name, value in file.data.items()}
+    initial = {"template": template.key, "recipient_file": str(file.id), **values}
     return _form_for(find_template_version(template), initial)
 
 
-def _form_for(version: TemplateVersion, initial: Mapping[str, Any]) -> SendForm:
+def empty_send_form(template_key: str) -> SendForm | None:
+    """Without the submitted values, for a request that is too large to be read."""
+    template = find_template(template_key)
+    return None if template is None else _form_for(find_template_version(template), {}, formdata=None)
+
+
+def _form_for(version: TemplateVersion, initial: Mapping[str, Any], **options: Any) -> SendForm:
+    file_id = parse_id(initial.get("recipient_file") or ("" if options else request.form.get("recipient_file", "")))
+    recipients = file_audience.file_of({"recipient_file": file_id}) if file_id else None
+
     class VersionForm(SendForm):
         """Has a field for each value of this version."""
 
     required = _required(version)
     for name in data_fields(version):
+        if recipients and name in recipients.fields:
+            continue
         value_field = StringField(
             name.replace("_", " ").capitalize(),
             filters=[text_input.clean_lines, str.strip],
@@ -81,9 +121,14 @@ def _form_for(version: TemplateVersion, initial: Mapping[str, Any]) -> SendForm:
             render_kw={"required": name in required},
         )
         setattr(VersionForm, f"data.{name}", value_field)
-    form = VersionForm(data=initial)
-    form.version = version
+    form = VersionForm(data=initial, **options)
+    form.version, form.recipients = version, recipients
     return form
+
+
+def _values_for_blanks(file: RecipientFile | None) -> dict[str, str]:
+    """What the file's blank cells stand for."""
+    return {name: file.data.get(name, "") for name in file.fields} if file else {}
 
 
 def _required(version: TemplateVersion) -> tuple[str, ...]:

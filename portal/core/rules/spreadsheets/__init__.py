@@ -1,0 +1,1 @@
+"""Tables in files, as spreadsheet programs write them."""

@@ -1,0 +1,64 @@
+"""The rows of a CSV file or an .xlsx workbook, one after the other."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from portal.core.rules import csv_input, csv_output
+from portal.core.rules.csv_input import CsvError, DecodedFile
+from portal.core.rules.spreadsheets import workbook_input
+from portal.core.translation import gettext as _
+
+
+@dataclass(frozen=True)
+class SpreadsheetRows:
+    """`header_row` is the number of the first row that is not blank; `records` are the later ones.
+
+    `row_estimate` is about their number, for the display of progress.
+    """
+
+    header_row: int
+    header: list[str]
+    records: Iterator[tuple[int, list[str]]]
+    row_estimate: int
+    warnings: tuple[str, ...] = ()
+
+
+def open_spreadsheet(raw: bytes, columns: Sequence[str]) -> SpreadsheetRows:
+    """`columns` are names of which the header should have some. Raises `CsvError`, and so may reading the records."""
+    if workbook_input.is_workbook(raw):
+        row_estimate, records = workbook_input.open_first_sheet(raw)
+        return _with_header(records, row_estimate)
+    decoded = csv_input.decode_csv(raw)
+    return _with_header(csv_input.open_records(decoded.text, columns), decoded.text.count("\n"), decoded.warnings)
+
+
+def _with_header(
+    records: Iterator[tuple[int, list[str]]], row_estimate: int, warnings: tuple[str, ...] = ()
+) -> SpreadsheetRows:
+    header_row, header = next(records, (1, []))
+    if not header:
+        raise CsvError(_("The file is empty."))
+    return SpreadsheetRows(header_row, header, records, row_estimate, warnings)
+
+
+def decode_spreadsheet(raw: bytes) -> DecodedFile:
+    """The text of a CSV; of a workbook, the CSV that a spreadsheet program would save. Raises `CsvError`."""
+    return csv_input.decode_csv(b"".join(_csv_lines(raw)) if workbook_input.is_workbook(raw) else raw)
+
+
+def _csv_lines(raw: bytes) -> Iterator[bytes]:
+    """With a blank line for each blank row, so that rows keep their numbers."""
+    previous = 0
+    for row, cells in workbook_input.open_first_sheet(raw)[1]:
+        yield ("\r\n" * (row - previous - 1) + csv_output.format_row(cells)).encode()
+        previous = row
+
+
+def column_letter(index: int) -> str:
+    """How a spreadsheet names the column at this index: 0 is A, 26 is AA."""
+    letters = ""
+    index += 1
+    while index:
+        index, remainder = divmod(index - 1, 26)
+        letters = chr(ord("A") + remainder) + letters
+    return letters
