@@ -44,12 +44,11 @@ class _TakenOver(Exception):
 
 @dataclass(frozen=True)
 class _Run:
-    """Rows of the file `content` are to be checked after `checked_through`."""
+    """The rows after `checked_through` are to be checked."""
 
     file_id: int
     number: int
     checked_through: int
-    content: bytes
 
 
 @dataclass
@@ -118,7 +117,7 @@ def _begin_run(file_id: int, now_ms: int) -> _Run | None:
             return None
         file.attempts, file.run_number = file.attempts + 1, file.run_number + 1
         file.started_at_ms = file.started_at_ms or now_ms
-        return _Run(file_id, file.run_number, file.checked_through, file.content or b"")
+        return _Run(file_id, file.run_number, file.checked_through)
 
 
 def _requirements_of(file_id: int) -> _Requirements:
@@ -132,7 +131,7 @@ def _requirements_of(file_id: int) -> _Requirements:
 def _check_rows(run: _Run, needs: _Requirements, limit: _Limit) -> dict[str, Any] | None:
     """What is known of the file as a whole; None if the run was over before. Raises `CsvError`."""
     fields, through = data_fields(needs.version), run.checked_through
-    sheet = open_spreadsheet(run.content, recipient_rows.likely_headings(fields))
+    sheet = open_spreadsheet(recipient_files.content_of(run.file_id), recipient_rows.likely_headings(fields))
     columns = recipient_rows.match_columns(sheet.header_row, sheet.header, fields, needs.missing)
     records = ((row, cells) for row, cells in sheet.records if row > run.checked_through)
     while batch := list(islice(records, _BATCH_SIZE)):

@@ -151,7 +151,7 @@ def open_records(text: str, columns: Sequence[str]) -> Iterator[tuple[int, list[
     body, declared = _split_sep_line(text)
     delimiter = declared or _detect_delimiter(body, columns)
     _check_row_count(body, delimiter)
-    return _parse_records(body, delimiter)
+    return _parse_records(_open_lines(body), delimiter)
 
 
 def read_list(text: str, column: str, read_row: Callable[[CsvRow], Row]) -> CsvResult[Row]:
@@ -244,11 +244,11 @@ def _normalise_names(cells: Iterable[str]) -> list[str]:
     return [text_input.clean_code(cell).lower() for cell in islice(cells, _MAX_COLUMNS)]
 
 
-def _parse_records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _parse_records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The row number and the cells of each row that is not blank, without empty trailing cells."""
     row = 0
     try:
-        for row, cells in enumerate(csv.reader(_open_lines(text), strict=True, delimiter=delimiter), 1):
+        for row, cells in enumerate(csv.reader(lines, strict=True, delimiter=delimiter), 1):
             while cells and not cells[-1].strip():
                 cells.pop()
             if not _is_blank(cells):
@@ -268,7 +268,7 @@ def _check_row_count(text: str, delimiter: str) -> None:
     """Count the rows of a long text before they are read one by one."""
     if text.count("\n") + text.count("\r") <= MAX_CSV_ROWS:
         return
-    if sum(1 for _row in islice(_parse_records(text, delimiter), MAX_CSV_ROWS + 2)) > MAX_CSV_ROWS + 1:
+    if sum(1 for _row in islice(_parse_records(_open_lines(text), delimiter), MAX_CSV_ROWS + 2)) > MAX_CSV_ROWS + 1:
         raise too_many_rows()
 
 

@@ -98,6 +98,10 @@ def pending_file_ids() -> list[int]:
     return list(db.session.scalars(query.order_by(RecipientFile.id)))
 
 
+def content_of(file_id: int) -> bytes:
+    return db.session.scalar(select(RecipientFile.content).where(RecipientFile.id == file_id)) or b""
+
+
 def earlier_upload(file: RecipientFile, since_ms: int) -> RecipientFile | None:
     """The latest upload of the same file for the same template, not before `since_ms`."""
     query = (
