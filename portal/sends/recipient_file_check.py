@@ -6,14 +6,13 @@ leaves whole batches, the next run continues behind them, and a worker that come
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from portal.accounts.tables.accounts import Recipient
-from portal.accounts.tables.attributes import with_attributes
 from portal.content.message_templates import attribute_fields, data_fields, required_fields
 from portal.content.rules.merge_fields import MergeError, has_only_plain_fields
 from portal.content.tables.templates import TemplateVersion
@@ -69,12 +68,16 @@ class _Limit:
 
 @dataclass(frozen=True)
 class _Requirements:
-    """`missing` are the fields for which each row must have a value, since `data` has none for everyone."""
+    """`missing` are the fields for which each row must have a value, since `data` has none for everyone.
+
+    `is_rendered` tells whether some people's messages may fail although nothing is missing.
+    """
 
     version: TemplateVersion
     data: Mapping[str, str]
     missing: Sequence[str]
-    has_conditions: bool
+    attributes: Collection[str]
+    is_rendered: bool
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ def _requirements_of(file_id: int) -> _Requirements:
     file = db.session.get_one(RecipientFile, file_id)
     missing = [name for name in required_fields(file.version) if not file.data.get(name)]
     is_plain = has_only_plain_fields(file.version.subject) and has_only_plain_fields(file.version.body)
-    return _Requirements(file.version, file.data, missing, not is_plain)
+    attributes = attribute_fields(file.version)
+    return _Requirements(file.version, file.data, missing, attributes, bool(attributes) or not is_plain)
 
 
 def _check_rows(run: _Run, needs: _Requirements, limit: _Limit) -> dict[str, Any] | None:
@@ -150,7 +154,7 @@ def _checked_rows(
     run: _Run, needs: _Requirements, columns: FileColumns, batch: Sequence[tuple[int, list[str]]]
 ) -> list[_CheckedRow]:
     rows = [recipient_rows.read_row(row, cells, columns, needs.missing) for row, cells in batch]
-    people = recipient_files.people_by_number([row.external_id for row in rows])
+    people = recipient_files.people_by_number([row.external_id for row in rows], needs.attributes)
     first_rows = recipient_files.rows_by_account(run.file_id, [person.id for person, _is_active in people.values()])
     checked = []
     for row in rows:
@@ -173,8 +177,8 @@ def _checked_rows(
 def _message_problems(
     needs: _Requirements, columns: FileColumns, row: RecipientCells, person: Recipient
 ) -> list[RowError]:
-    """Why this person's message cannot be made. Without filters and conditions, any values will do."""
-    if not needs.has_conditions:
+    """Why this person's message cannot be made."""
+    if not needs.is_rendered:
         return []
     error = send_values.render_error(needs.version, send_values.recipient_values(person, {**needs.data, **row.data}))
     if error is None:

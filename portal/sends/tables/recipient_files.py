@@ -1,6 +1,6 @@
 """Recipient files: who gets one send, and the values of each of them (docs/reliability.md#recipient-files)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, Text, Update, delete, fun
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient
+from portal.accounts.tables.attributes import with_attributes
 from portal.content.tables.templates import TemplateVersion
 from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
 from portal.core.extensions import Base, db
@@ -114,11 +115,13 @@ def earlier_upload(file: RecipientFile, since_ms: int) -> RecipientFile | None:
     return db.session.scalars(query.order_by(RecipientFile.id.desc()).limit(1)).first()
 
 
-def people_by_number(external_ids: Sequence[str]) -> dict[str, tuple[Recipient, bool]]:
-    """The existing accounts by folded account number, and whether each is active."""
+def people_by_number(external_ids: Sequence[str], attributes: Collection[str]) -> dict[str, tuple[Recipient, bool]]:
+    """The existing accounts by folded account number, with these attributes, and whether each is active."""
     columns = (Account.external_id_folded, Account.active, *RECIPIENT_COLUMNS)
     query = select(*columns).where(Account.external_id_folded.in_({fold_case(number) for number in external_ids}))
-    return {folded: (Recipient(*person), active) for folded, active, *person in db.session.execute(query)}
+    rows = [(folded, active, Recipient(*person)) for folded, active, *person in db.session.execute(query)]
+    people = with_attributes([person for _folded, _active, person in rows], attributes)
+    return {folded: (person, active) for (folded, active, _person), person in zip(rows, people, strict=True)}
 
 
 def rows_by_account(file_id: int, account_ids: Sequence[int]) -> dict[int, int]:

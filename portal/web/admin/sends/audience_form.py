@@ -60,7 +60,8 @@ class AudienceForm(PortalForm):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._file_problem = ""
-        file = request.files.get("accounts_file")
+        # A form without the submitted data answers a request that is too large to be read.
+        file = request.files.get("accounts_file") if "formdata" not in options else None
         if file is not None and file.filename:
             file.seek(0)  # another form of this request may have read it
             self._read_file(file.read())
