@@ -49,8 +49,7 @@ def upload_file(
         session.add(file)
         session.flush()
         file_id = file.id
-        subject = f"recipient file {file_id}"
-        audit_log.record_audit_entry("recipient_file_uploaded", subject, author_id, now_ms, **detail)
+        audit_log.record_audit_entry("recipient_file_uploaded", f"file {file_id}", author_id, now_ms, **detail)
     queue.enqueue(settings().redis_url, JOB, file_id)
     return file_id
 

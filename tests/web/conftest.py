@@ -151,7 +151,7 @@ def recipient_file(web_app: Flask) -> int:
     """A checked file for a template of its own, with a good row and bad ones."""
     with web_app.app_context():
         add_exam_template()
-        return upload_checked("external_id,exam_date,city\nP-1,2027-05-28,Reno\nP-9,May,\nP-1,May,Reno\n", "2027.csv")
+        return upload_checked("external_id,exam_date,city\nP-1,2027-05-28,Reno\nP-9,May,\nP-1,May,Reno\n")
 
 
 @pytest.fixture

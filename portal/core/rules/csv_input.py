@@ -28,7 +28,7 @@ _DELIMITERS = (",", ";", "\t", "|")
 _SEP_LINE = re.compile(r'\s*"?sep=([^\r\n"])"?[,;\t| ]*(?:\r\n|\n|\r|\Z)', re.IGNORECASE)
 _VALUE_SEPARATOR = re.compile(r"[\"']*[,;|\t][\"' ]*")
 _DOUBLED_LINE_END = re.compile(r"\r\r\n")
-_MAX_HEADER_LINES = 100
+_MAX_HEADER_LINES, _MAX_HEADER_SIZE = 100, 1_000_000
 _MAX_COLUMNS = 1_000
 _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -223,7 +223,7 @@ def _detect_delimiter(text: str, columns: Sequence[str]) -> str:
 
 def _first_rows(text: str) -> dict[str, list[str]]:
     """The names in the first row that is not blank, by delimiter."""
-    head = "".join(islice(io.StringIO(text, newline=""), _MAX_HEADER_LINES))
+    head = "".join(islice(io.StringIO(text[:_MAX_HEADER_SIZE], newline=""), _MAX_HEADER_LINES))
     names = {}
     for delimiter in _DELIMITERS:
         try:

@@ -77,7 +77,7 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "accounts_imported": (N_("Accounts imported"), N_("Imported accounts from a file")),
     "opt_outs_imported": (N_("Opt-outs imported"), N_("Imported opt-outs from a file")),
     "opt_ins_imported": (N_("Opt-ins imported"), N_("Imported opt-ins from a file")),
-    "recipient_file_uploaded": (N_("Recipient files uploaded"), N_("Uploaded %(subject)s")),
+    "recipient_file_uploaded": (N_("Recipient files uploaded"), N_("Uploaded recipient file %(subject)s")),
     "consent_exported": (N_("Consent exported"), N_("Exported evidence from the consent ledger")),
     "template_created": (N_("Templates created"), N_("Created template %(subject)s")),
     "template_saved": (N_("Templates saved"), N_("Saved a new version of template %(subject)s")),
@@ -119,7 +119,7 @@ _ACTIONS: dict[str, tuple[str, str]] = {
 """By action: the label of the filter, and a sentence about one entry."""
 ACTION_LABELS = {action: label for action, (label, _sentence) in _ACTIONS.items()}
 ACTION_TEMPLATES = {action: template for action, (_label, template) in _ACTIONS.items()}
-_KINDS = ("send", "text", "reply", "job", "account", "template", "attribute", "audience")
+_KINDS = ("send", "text", "reply", "job", "account", "template", "file", "attribute", "audience")
 """What the subjects of entries begin with; the sentences say it themselves."""
 _NAMES = LANE_LABELS_BY_KEY | {key: block.name for key, block in BLOCKS.items()}
 _DETAILS = {

@@ -218,7 +218,7 @@ def test_stale_file_keeps_the_form_and_says_what_to_do(admin: WebClient) -> None
 
 def test_upload_and_send_are_in_the_audit_log(web_app: Flask, admin: WebClient, sysadmin: WebClient) -> None:
     send_to_good_rows(admin, upload_and_check(web_app, admin))
-    assert audit_entries(web_app)[-2:] == [("recipient_file_uploaded", "recipient file 1"), ("send_created", "send 1")]
+    assert audit_entries(web_app)[-2:] == [("recipient_file_uploaded", "file 1"), ("send_created", "send 1")]
     log = visible_text(sysadmin.get("/SysAdmin/AuditLog").text)
     assert "Uploaded recipient file 1 template exam, version 1, file exams.csv" in log
     assert "to the people in exams.csv, emails: 2" in log
