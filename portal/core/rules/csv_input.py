@@ -28,11 +28,11 @@ _DELIMITERS = (",", ";", "\t", "|")
 _SEP_LINE = re.compile(r'\s*"?sep=([^\r\n"])"?[,;\t| ]*(?:\r\n|\n|\r|\Z)', re.IGNORECASE)
 _VALUE_SEPARATOR = re.compile(r"[\"']*[,;|\t][\"' ]*")
 _DOUBLED_LINE_END = re.compile(r"\r\r\n")
-_MAX_HEADER_LINES, _MAX_HEADER_SIZE = 100, 1_000_000
+MAX_HEADER_LINES, _MAX_HEADER_SIZE = 100, 1_000_000
 _MAX_COLUMNS = 1_000
 _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_WORKBOOK_SIGNATURES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+WORKBOOK_SIGNATURES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _SAVE_AS = N_("Save it as “CSV UTF-8”.")
 Row = TypeVar("Row")
 
@@ -104,11 +104,11 @@ def decode_csv(raw: bytes) -> DecodedFile:
 
 
 def _decode_text(raw: bytes) -> DecodedFile:
-    if raw.startswith(_WORKBOOK_SIGNATURES):
+    if raw.startswith(WORKBOOK_SIGNATURES):
         raise CsvError(
             _("This is a workbook, not a CSV. Open it in a spreadsheet program. %(save_as)s", save_as=_(_SAVE_AS))
         )
-    encoding = "utf-32" if raw.startswith(_UTF_32) else "utf-16" if raw.startswith(_UTF_16) else "utf-8"
+    encoding = encoding_at_start(raw)
     if encoding == "utf-8" and b"\x00" in raw:
         raise CsvError(_("The file contains binary data, so it is not a CSV. %(save_as)s", save_as=_(_SAVE_AS)))
     try:
@@ -125,8 +125,12 @@ def _decode_text(raw: bytes) -> DecodedFile:
         ) from error
 
 
+def encoding_at_start(raw: bytes) -> str:
+    return "utf-32" if raw.startswith(_UTF_32) else "utf-16" if raw.startswith(_UTF_16) else "utf-8"
+
+
 def has_column(text: str, column: str) -> bool:
-    return any(column in names for names in _first_rows(_split_sep_line(text)[0]).values())
+    return any(column in names for names in _first_rows(split_sep_line(text)[0]).values())
 
 
 def read_table(
@@ -148,15 +152,15 @@ def open_records(text: str, columns: Sequence[str]) -> Iterator[tuple[int, list[
 
     Some of `columns` should be in the header: they tell by what its cells are separated. Raises `CsvError`.
     """
-    body, declared = _split_sep_line(text)
-    delimiter = declared or _detect_delimiter(body, columns)
+    body, declared = split_sep_line(text)
+    delimiter = declared or detect_delimiter(body, columns)
     _check_row_count(body, delimiter)
-    return _parse_records(_open_lines(body), delimiter)
+    return parse_records(_open_lines(body), delimiter)
 
 
 def read_list(text: str, column: str, read_row: Callable[[CsvRow], Row]) -> CsvResult[Row]:
     """Read one value per line, quoted or not, as the only column. Raises `CsvError`."""
-    lines = _split_sep_line(text)[0].splitlines()
+    lines = split_sep_line(text)[0].splitlines()
     if len(lines) > MAX_CSV_ROWS and sum(not _is_blank([line]) for line in lines) > MAX_CSV_ROWS:
         raise too_many_rows()
     values = ((row, _clean_value(line)) for row, line in enumerate(lines, 1))
@@ -169,8 +173,8 @@ def read_values(text: str, column: str) -> list[str]:
     Raises `CsvError`.
     """
     if has_column(text, column):
-        body, declared = _split_sep_line(text)
-        names = _first_rows(body)[declared or _detect_delimiter(body, (column,))]
+        body, declared = split_sep_line(text)
+        names = _first_rows(body)[declared or detect_delimiter(body, (column,))]
         values = read_table(text, [*names, column], (column,), lambda row: row[column]).rows
     else:
         values = [value for line in text.splitlines() for value in _VALUE_SEPARATOR.split(_clean_value(line))]
@@ -209,13 +213,13 @@ def _decode_windows_1252(raw: bytes, error: UnicodeDecodeError) -> DecodedFile:
     return DecodedFile(text, (warning,))
 
 
-def _split_sep_line(text: str) -> tuple[str, str]:
+def split_sep_line(text: str) -> tuple[str, str]:
     """The text after a line such as `sep=;`, which declares the delimiter to spreadsheets, and that delimiter."""
     match = _SEP_LINE.match(text)
     return (text[match.end() :], match[1]) if match else (text, "")
 
 
-def _detect_delimiter(text: str, columns: Sequence[str]) -> str:
+def detect_delimiter(text: str, columns: Sequence[str]) -> str:
     """The delimiter by which the first row names most of the columns, else by which it has most cells."""
     rows = _first_rows(text)
     return max(_DELIMITERS, key=lambda delimiter: (len(set(columns) & set(rows[delimiter])), len(rows[delimiter])))
@@ -223,7 +227,7 @@ def _detect_delimiter(text: str, columns: Sequence[str]) -> str:
 
 def _first_rows(text: str) -> dict[str, list[str]]:
     """The names in the first row that is not blank, by delimiter."""
-    head = "".join(islice(io.StringIO(text[:_MAX_HEADER_SIZE], newline=""), _MAX_HEADER_LINES))
+    head = "".join(islice(io.StringIO(text[:_MAX_HEADER_SIZE], newline=""), MAX_HEADER_LINES))
     names = {}
     for delimiter in _DELIMITERS:
         try:
@@ -244,7 +248,7 @@ def _normalise_names(cells: Iterable[str]) -> list[str]:
     return [text_input.clean_code(cell).lower() for cell in islice(cells, _MAX_COLUMNS)]
 
 
-def _parse_records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def parse_records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The row number and the cells of each row that is not blank, without empty trailing cells."""
     row = 0
     try:
@@ -268,7 +272,7 @@ def _check_row_count(text: str, delimiter: str) -> None:
     """Count the rows of a long text before they are read one by one."""
     if text.count("\n") + text.count("\r") <= MAX_CSV_ROWS:
         return
-    if sum(1 for _row in islice(_parse_records(_open_lines(text), delimiter), MAX_CSV_ROWS + 2)) > MAX_CSV_ROWS + 1:
+    if sum(1 for _row in islice(parse_records(_open_lines(text), delimiter), MAX_CSV_ROWS + 2)) > MAX_CSV_ROWS + 1:
         raise too_many_rows()
 
 

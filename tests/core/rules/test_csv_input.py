@@ -6,6 +6,7 @@ import pytest
 
 from portal.core.rules import csv_input
 from portal.core.rules.csv_input import CsvError, CsvResult, CsvRow, decode_csv, read_list, read_table
+from portal.core.rules.spreadsheets.csv_records import open_csv_records
 
 COLUMNS = ("external_id", "name", "email")
 NAMES = ["Zoë Ångström", "Kim, Lee"]
@@ -61,6 +62,7 @@ def test_spreadsheet_formats_are_read(raw: bytes) -> None:
     assert result.errors == []
     assert [row[1] for row in result.rows] == NAMES
     assert [row[2] for row in result.rows] == ["z@example.org", "k@example.org"]
+    assert list(open_csv_records(raw, COLUMNS)[0]) == list(csv_input.open_records(decode_csv(raw).text, COLUMNS))
 
 
 @pytest.mark.parametrize("before", ["\n\n", "\r\n \r\n", ",,\n\n", "\n;;\n"])
@@ -156,6 +158,8 @@ def test_file_with_too_many_rows_is_refused(line_end: str) -> None:
         read_list(rows, "external_id", reject_row)
     with pytest.raises(CsvError, match="has more than 200,000 rows"):
         read_table(f"name{line_end}{rows}", COLUMNS, (), reject_row)
+    with pytest.raises(CsvError, match="has more than 200,000 rows"):
+        list(open_csv_records(f"name{line_end}{rows}".encode(), COLUMNS)[0])
 
 
 def test_header_with_too_many_cells_is_cut_off() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from portal.core.rules import csv_input, csv_output
 from portal.core.rules.csv_input import CsvError, DecodedFile
-from portal.core.rules.spreadsheets import workbook_input
+from portal.core.rules.spreadsheets import csv_records, workbook_input
 from portal.core.translation import gettext as _
 
 
@@ -28,8 +28,8 @@ def open_spreadsheet(raw: bytes, columns: Sequence[str]) -> SpreadsheetRows:
     if workbook_input.is_workbook(raw):
         row_estimate, records = workbook_input.open_first_sheet(raw)
         return _with_header(records, row_estimate)
-    decoded = csv_input.decode_csv(raw)
-    return _with_header(csv_input.open_records(decoded.text, columns), decoded.text.count("\n"), decoded.warnings)
+    records, warnings = csv_records.open_csv_records(raw, columns)
+    return _with_header(records, raw.count(b"\n"), warnings)
 
 
 def _with_header(
