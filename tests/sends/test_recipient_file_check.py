@@ -21,8 +21,8 @@ from portal.sends import recipient_file_check, recipient_uploads
 from portal.sends.tables import recipient_files
 from portal.sends.tables.recipient_files import RecipientFileState
 from tests.support import scenario
-from tests.support.recipient_file_scenario import add_exam_template, check, stored, upload, upload_checked
-from tests.support.workbooks import workbook_of
+from tests.support.spreadsheets.recipient_file_scenario import add_exam_template, check, stored, upload, upload_checked
+from tests.support.spreadsheets.workbooks import workbook_of
 
 pytestmark = pytest.mark.usefixtures("people")
 HEADER = "external_id,exam_date,city,fee\n"

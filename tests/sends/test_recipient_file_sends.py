@@ -20,7 +20,13 @@ from portal.sends.tables import recipient_files
 from portal.sends.tables.recipient_files import RecipientFile
 from portal.sends.tables.sends import Send
 from tests.support import scenario
-from tests.support.recipient_file_scenario import EXAM_BODY, add_exam_template, stored, upload, upload_checked
+from tests.support.spreadsheets.recipient_file_scenario import (
+    EXAM_BODY,
+    add_exam_template,
+    stored,
+    upload,
+    upload_checked,
+)
 
 pytestmark = pytest.mark.usefixtures("people")
 FILE = "external_id,exam_date,city,fee\nP-0,2027-05-28,Reno,80\nP-2,2027-06-01,Elko,\nP-9,2027-06-01,Elko,\n"

@@ -31,7 +31,7 @@ from portal.sends.tables.saved_audiences import SavedAudience
 from portal.settings import setting_changes
 from tests.support import scenario, settings_cache
 from tests.support.page_queries import app_transaction
-from tests.support.recipient_file_scenario import add_exam_template, upload_checked
+from tests.support.spreadsheets.recipient_file_scenario import add_exam_template, upload_checked
 from tests.support.template_checks import fail_on_missing_attributes
 from tests.support.web_client import (
     ACCOUNT_SID,

@@ -10,7 +10,7 @@ from portal.accounts.rules.account_fields import ACCOUNT_COLUMNS
 from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeKind, CheckedValue
 from portal.core.rules.csv_input import CsvError, DecodedFile, RowError
 from portal.core.rules.email_address import address_problem
-from tests.support.workbooks import workbook_of
+from tests.support.spreadsheets.workbooks import workbook_of
 
 HEADER = ",".join(ACCOUNT_COLUMNS)
 GOOD = "P-1,Jordan Rivera,jordan@example.org,Practitioner,user,America/New_York,(202) 555-0100,,"

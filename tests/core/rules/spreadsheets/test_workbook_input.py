@@ -10,7 +10,7 @@ import pytest
 from portal.core.rules.csv_input import CsvError
 from portal.core.rules.spreadsheets import workbook_input
 from portal.core.rules.spreadsheets.spreadsheet_rows import column_letter, open_spreadsheet
-from tests.support.workbooks import handmade_workbook, inline_row, workbook_of
+from tests.support.spreadsheets.workbooks import handmade_workbook, inline_row, workbook_of
 
 HEADER = ["external_id", "exam_date"]
 ENTITIES = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'

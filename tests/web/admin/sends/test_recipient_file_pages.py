@@ -15,7 +15,7 @@ from portal.sends.tables.recipient_files import RecipientFile
 from portal.sends.tables.sends import Send
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import audit_entries, visible_text
-from tests.support.recipient_file_scenario import add_exam_template, check
+from tests.support.spreadsheets.recipient_file_scenario import add_exam_template, check
 from tests.support.web_client import NOW_MS, PUBLIC_URL, WebClient
 
 FORM, FILES = "/Admin/Sends/new?template=exam", "/Admin/Sends/Files"

@@ -1,0 +1,1 @@
+"""Workbooks and recipient files for tests."""
