@@ -129,7 +129,7 @@ def test_file_of_another_template_is_refused(file_id: int) -> None:
 
 
 def test_file_without_a_good_row_is_refused() -> None:
-    file_id = upload_checked("external_id,exam_date,city\nP-9,2027-05-28,Reno\n")
+    file_id = upload_checked("external_id,exam_date,city\nP-1,2027-05-28,\nP-9,2027-05-28,Reno\n")
     assert problems(file_id) == {"audience": "The file has no row that can be sent to."}
 
 
