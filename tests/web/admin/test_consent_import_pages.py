@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
 from tests.support.html_checks import find_page_problems
+from tests.support.spreadsheets.workbooks import workbook_of
 from tests.support.web_client import PUBLIC_URL, WebClient
 from tests.web.admin.consent_helpers import (
     NEW,
@@ -92,6 +93,11 @@ def test_row_errors_are_listed_and_the_text_is_kept(web_app: Flask, admin: WebCl
     assert "<li>Row 2, phone: This is not a phone number." in response.text
     assert f"{OWNERS}\n555 &lt;b&gt;" in response.text
     assert not is_stopped(web_app, OWNERS)
+
+
+def test_workbook_can_be_uploaded(admin: WebClient, consent_history: None) -> None:
+    preview = upload(admin, STOPS, workbook_of([["phone", "reason"], [OWNERS, "left"]]), "stops.xlsx")
+    assert "1 number gets no more texts." in preview.text
 
 
 def test_uploaded_file_can_be_corrected_on_the_page(admin: WebClient, consent_history: None) -> None:
