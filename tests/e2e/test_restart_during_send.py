@@ -13,6 +13,7 @@ from tests.e2e.running_portal import RunningPortal, start_portal
 from tests.support import servers
 from tests.support.commands.command_runner import CommandRunner
 
+CREATE = ("sends", "create", "--all", "--include-staff")
 GATEWAY_SETTINGS = {"FromNumber": servers.FROM_NUMBER, "SegmentsPerSecond": 12}
 
 
@@ -25,7 +26,9 @@ def test_restarts_during_a_send_lose_and_repeat_nothing(
     """
     with start_portal(tmp_path, command_runner) as running_portal:
         check_send_with_stopped_worker(running_portal)
-        second_send = running_portal.run_cli("sends", "create", "payment-received", "--all", "--data", "amount=$1.00")
+        second_send = running_portal.run_cli(
+            "sends", "create", "payment-received", "--all", "--include-staff", "--data", "amount=$1.00"
+        )
         running_portal.process.send_signal(signal.SIGINT)
         assert running_portal.process.wait(40) == 0
     assert processes_of_instance(tmp_path) == []
@@ -39,7 +42,9 @@ def test_restarts_during_a_send_lose_and_repeat_nothing(
 
 def check_send_with_stopped_worker(running_portal: RunningPortal) -> None:
     running_portal.run_cli("config", "set", "SmsGatewaySettings", json.dumps(GATEWAY_SETTINGS))
-    send = running_portal.run_cli("sends", "create", "audit-selected", "--all", "--data", "due_date=Friday")
+    send = running_portal.run_cli(
+        "sends", "create", "audit-selected", "--all", "--include-staff", "--data", "due_date=Friday"
+    )
     servers.wait_for(lambda: len(simulator_texts(running_portal)) >= 5, "the first texts")
     stop_sms_worker(running_portal.instance)
     check_second_portal_is_rejected(running_portal.instance)

@@ -46,7 +46,7 @@ from tests.support.web_client import (
 SAVED_AUDIENCE: dict[str, Any] = {"name": "P-1", "name_folded": "p-1", "created_at_ms": NOW_MS, "changed_at_ms": NOW_MS}
 SAVED_DEFINITION = {
     "conditions": [
-        {"field": "account_type", "operator": "is", "value": "Practitioner"},
+        {"field": "account_type", "operator": "is", "value": "Ιατρός"},
         {"field": "timezone", "operator": "any_of", "value": ["America/New_York", "UTC"]},
         {"field": "sms_state", "operator": "is_not", "value": "no_number"},
         {"field": "send", "operator": "not_reached_by", "value": "1"},
