@@ -5,14 +5,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from portal.accounts.attribute_checks import AttributeUse
 from portal.core.audit_log import AuditEntry
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
+from portal.operations.attribute_uses import attribute_uses
 from portal.sends import audience_saving, fan_out
 from portal.sends.audience_saving import AudienceChanged
 from portal.sends.send_creation import create_send
 from portal.sends.tables.saved_audiences import SavedAudience, find_saved_audience
 from portal.sends.tables.sends import Send
+from tests.sends import audience_people as population
 from tests.support import scenario
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -113,3 +116,15 @@ def test_audit_log_tells_of_every_change() -> None:
         ("audience_changed", "audience South"),
         ("audience_archived", "audience South"),
     ]
+
+
+def test_saved_audience_is_a_use_of_the_attributes_it_names() -> None:
+    population.create_attributes()
+    db.session.commit()
+    north = {"field": "attribute.region", "operator": "any_of", "value": ["North"]}
+    audience_id = audience_saving.create_saved_audience("North", {"conditions": [north], "match": "all"}, None, 1)
+    use = AttributeUse("audience", "North", audience_id)
+    assert attribute_uses("region") == attribute_uses("region", "north") == [use]
+    assert attribute_uses("region", "South") == attribute_uses("credits") == []
+    audience_saving.archive_saved_audience(audience_id, [], None, 2)
+    assert attribute_uses("region") == []
