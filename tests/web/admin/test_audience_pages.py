@@ -98,12 +98,12 @@ def test_incomplete_condition_is_named_at_its_row(admin: WebClient) -> None:
 
 def test_attribute_can_be_asked_about(web_app: Flask, admin: WebClient) -> None:
     with app_transaction(web_app):
-        attribute = Attribute(key="expires_on", label="Expires on", kind="date", created_at_ms=NOW_MS)
+        attribute = Attribute(key="checked_on", label="Checked on", kind="date", created_at_ms=NOW_MS)
         db.session.add(attribute)
         db.session.flush()
         owner = db.session.scalars(select(Account).where(Account.external_id == "P-1")).one()
         population.set_attribute(owner.id, attribute.id, "date", "2027-03-31")
-    field = {"audience_type": "conditions", "conditions-0-field": "attribute.expires_on"}
+    field = {"audience_type": "conditions", "conditions-0-field": "attribute.checked_on"}
     page = admin.post(f"{PATH}/form", **field).text
     assert re.search(r'<input id="conditions-0-value" name="conditions-0-value" type="date"', page)
     typed = {**field, "conditions-0-operator": "before", "conditions-0-value": "2027-04-01"}
