@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, not_, or_, select
 from sqlalchemy.orm import aliased
 
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
+from portal.core.extensions import db
 from portal.core.rules.routing import Reason
 from portal.sends.rules.audience_conditions import GETS_TEXTS
 
@@ -122,7 +123,7 @@ def _is_enabled_elsewhere(phones: Any) -> ColumnElement[bool]:
 
 def _without_index(number: Any) -> ColumnElement[str]:
     """With it, SQLite would search each account for each stopped number."""
-    return number + ""  # type: ignore[no-any-return]
+    return number + "" if db.session.get_bind().dialect.name == "sqlite" else number  # type: ignore[no-any-return]
 
 
 def _is_blocked(states: Any) -> ColumnElement[bool]:
