@@ -8,5 +8,6 @@ from portal.core import audit_log, coordination, organisation
 from portal.delivery.tables import mail_server
 from portal.messages.tables import communications, lane_state
 from portal.operations.tables import rejected_webhooks
-from portal.sends.tables import recipient_files, saved_audiences, sends
+from portal.schedules.tables import runs, schedules
+from portal.sends.tables import recipient_files, saved_audiences, schedule_recipients, sends
 from portal.settings.tables import sending_numbers, setting_values

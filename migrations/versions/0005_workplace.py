@@ -17,9 +17,13 @@ def upgrade() -> None:
     _create_saved_audience()
     _create_template_drafts()
     _create_recipient_files()
+    _create_schedules()
 
 
 def downgrade() -> None:
+    op.drop_table("schedule_recipient")
+    op.drop_table("schedule_run")
+    op.drop_table("schedule")
     op.drop_table("recipient_row_error")
     op.drop_table("recipient_row")
     op.drop_table("recipient_file")
@@ -167,3 +171,65 @@ def _create_recipient_files() -> None:
         sa.PrimaryKeyConstraint("file_id", "row_number", "column_label", name=op.f("pk_recipient_row_error")),
         sqlite_strict=True,
     )
+
+
+def _create_schedules() -> None:
+    op.create_table(
+        "schedule",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("template_id", _BIGINT, nullable=False),
+        sa.Column("audience", sa.Text(), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("timing", sa.Text(), nullable=False),
+        sa.Column("late_hours", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("request_key", sa.Text(), nullable=True),
+        sa.Column("active_from_ms", _BIGINT, nullable=False),
+        sa.Column("checked_through_ms", _BIGINT, nullable=False),
+        sa.Column("next_check_at_ms", _BIGINT, nullable=True),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.Column("created_by_id", _BIGINT, nullable=True),
+        sa.ForeignKeyConstraint(["template_id"], ["template.id"], name=op.f("fk_schedule_template_id")),
+        sa.ForeignKeyConstraint(["created_by_id"], ["account.id"], name=op.f("fk_schedule_created_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_schedule")),
+        sa.UniqueConstraint("request_key", name=op.f("uq_schedule_request_key")),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_schedule_next_check", "schedule", ["state", "next_check_at_ms"])
+    op.create_table(
+        "schedule_run",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("schedule_id", _BIGINT, nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("due_at_ms", _BIGINT, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("recipients", sa.Integer(), nullable=True),
+        sa.Column("send_id", _BIGINT, nullable=True),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.ForeignKeyConstraint(["schedule_id"], ["schedule.id"], name=op.f("fk_schedule_run_schedule_id")),
+        sa.ForeignKeyConstraint(["send_id"], ["send.id"], name=op.f("fk_schedule_run_send_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_schedule_run")),
+        sa.UniqueConstraint("schedule_id", "key", name=op.f("uq_schedule_run_schedule_id_key")),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_schedule_run_due", "schedule_run", ["schedule_id", "due_at_ms"])
+    op.create_index("ix_schedule_run_state", "schedule_run", ["state", "id"])
+    op.create_index("ix_schedule_run_send", "schedule_run", ["send_id"])
+    op.create_table(
+        "schedule_recipient",
+        sa.Column("schedule_id", _BIGINT, nullable=False),
+        sa.Column("account_id", _BIGINT, nullable=False),
+        sa.Column("offset_days", _BIGINT, nullable=False),
+        sa.Column("date", sa.Text(), nullable=False),
+        sa.Column("run_id", _BIGINT, nullable=False),
+        sa.ForeignKeyConstraint(["schedule_id"], ["schedule.id"], name=op.f("fk_schedule_recipient_schedule_id")),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_schedule_recipient_account_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["schedule_run.id"], name=op.f("fk_schedule_recipient_run_id")),
+        sa.PrimaryKeyConstraint("schedule_id", "account_id", "offset_days", "date", name=op.f("pk_schedule_recipient")),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_schedule_recipient_run", "schedule_recipient", ["run_id", "account_id"])

@@ -19,6 +19,7 @@ from portal.delivery.restore_guard import check_for_restore
 from portal.gateways import queue
 from portal.gateways.provider import ProviderUnavailable
 from portal.messages.tables import transitions, unsent_messages
+from portal.schedules.running import run_due_schedules
 from portal.sends import deferred_texts, recipient_file_retention, recipient_uploads
 from portal.sends.fan_out import unfinished_send_ids
 from portal.sends.send_control import apply_all_pending
@@ -33,6 +34,7 @@ def run_local_maintenance(clock: Callable[[], int] = now_ms) -> None:
     _run_steps(
         lambda: check_for_restore(clock()),
         lambda: deferred_texts.release_deferred(clock),
+        lambda: run_due_schedules(clock()),
         lambda: enqueue_waiting(clock()),
         lambda: expire_stale_leases(clock()),
         lambda: apply_all_pending(clock),

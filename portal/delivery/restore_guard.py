@@ -1,7 +1,8 @@
 """Detect a restored database: its unsent messages may have been sent since (docs/reliability.md#restored-database).
 
 The scheduler writes the time to the database, then to Redis. A database older than Redis was restored from a copy: its
-waiting texts are looked up at Twilio before any is sent; emails and unfinished sends wait for an administrator.
+waiting texts are looked up at Twilio before any is sent; emails and unfinished sends wait for an administrator; runs of
+schedules that were due before are not made up for.
 """
 
 import structlog
@@ -16,6 +17,7 @@ from portal.delivery.tables import clock_repair, quarantine
 from portal.gateways import queue
 from portal.messages.restore_check import RESTORE_CURSOR, restore_check_passed
 from portal.messages.tables import lane_state
+from portal.schedules.running import hold_after_restore
 from portal.settings import app_settings
 
 _MIN_CLOCK_STEP_MS = 60_000
@@ -70,6 +72,7 @@ def _quarantine_restored(database_ms: int, now_ms: int) -> None:
                 lane_state.set_paused("email", lane, now_ms, None)
         for send_id in quarantine.pause_unfinished_fan_outs(now_ms):
             audit_log.record_audit_entry("send_paused_after_restore", f"send {send_id}", None, now_ms)
+        hold_after_restore(now_ms)
         upsert(SyncCursor, {"name": RESTORED, "at_ms": now_ms}, ["name"])
         details = {"texts": texts, "mails": mails, "since_ms": database_ms}
         audit_log.record_audit_entry("database_restored", "the database", None, now_ms, **details)

@@ -9,6 +9,8 @@ from portal.content.tables.saved_drafts import SavedDraft, saved_drafts
 from portal.content.tables.templates import TemplateVersion, current_template_versions
 from portal.core.extensions import db
 from portal.core.rules.case_folding import fold_case
+from portal.schedules.rules.schedule_states import ScheduleState
+from portal.schedules.tables.schedules import schedules_in_state
 from portal.sends.tables.saved_audiences import saved_audiences
 from portal.sends.tables.sends import FANNING_OUT_STATES, active_sends
 
@@ -44,6 +46,14 @@ def _sends_with(key: str, choice: str) -> Iterator[AttributeUse]:
             yield AttributeUse("send", str(send.id), send.id)
 
 
+def _schedules_with(key: str, choice: str) -> Iterator[AttributeUse]:
+    """Those that have not ended, and run on the dates of the attribute or ask for it in a condition."""
+    for schedule in schedules_in_state(ScheduleState.ACTIVE, ScheduleState.PAUSED):
+        runs_on_dates = not choice and schedule.is_relative and schedule.relative_timing.attribute == key
+        if runs_on_dates or audience_names(schedule.audience, key, choice):
+            yield AttributeUse("schedule", schedule.name, schedule.id)
+
+
 def audience_names(audience: Mapping[str, Any], key: str, choice: str) -> bool:
     """Whether a condition of a stored audience is about the attribute and, unless it is empty, names the choice."""
     for condition in audience.get("conditions", ()):
@@ -69,4 +79,5 @@ _FINDERS: tuple[Callable[[str, str], Iterator[AttributeUse]], ...] = (
     _drafts_with,
     _audiences_with,
     _sends_with,
+    _schedules_with,
 )

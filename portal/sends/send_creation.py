@@ -132,13 +132,17 @@ def _audience_detail(audience: Audience) -> dict[str, Any]:
         return {"to_chosen_accounts": len(audience["external_ids"])}
     if file := file_audience.file_of(audience):
         return {"to_file": file.file_name}
+    if "schedule_run" in audience:
+        return {}
     staff = {"administrators": "left out"} if audience.get("staff") is False else {}
     if "conditions" in audience:
         return {"to_conditions": summarize_conditions(audience), **staff}
     return {"to": "everyone", **staff} if "all" in audience else {"to_account_type": audience["account_type"], **staff}
 
 
-def _validated(template_key: str, audience: Audience, data: _Data) -> tuple[TemplateVersion, dict[str, str]]:
+def _validated(
+    template_key: str, audience: Audience, data: _Data, may_be_empty: bool = False
+) -> tuple[TemplateVersion, dict[str, str]]:
     """The current template version, and the values with omitted fields blank. Raises `InvalidInput`."""
     template = templates.find_template(template_key)
     if template is None:
@@ -147,7 +151,7 @@ def _validated(template_key: str, audience: Audience, data: _Data) -> tuple[Temp
     values = send_values.complete_values(version, data)
     file_fields = file_audience.file_fields(audience)
     errors = send_values.value_problems(version, values, file_fields)
-    if problem := _audience_problem(audience) or _emptiness_problem(audience):
+    if problem := _audience_problem(audience) or (None if may_be_empty else _emptiness_problem(audience)):
         errors["audience"] = problem
     if "template" not in errors and (problem := file_audience.file_problem(version, audience)):
         errors = {"audience": problem}
@@ -168,6 +172,8 @@ def audience_problem(audience: Audience, now_ms: int) -> str | None:
 def _audience_problem(audience: Audience) -> str | None:
     kind = set(audience) - {"staff"}
     if kind == {"all"} and audience["all"] is True:
+        return None
+    if kind == {"schedule_run"}:
         return None
     if kind == {"conditions", "match", "as_of"}:
         return conditions_problem(audience, condition_fields())
@@ -208,3 +214,8 @@ def _ids_problem(external_ids: list[str]) -> str | None:
         accounts=listed,
         more=more,
     )
+
+
+def check_send(template_key: str, audience: Audience, data: _Data, now_ms: int) -> None:
+    """Raises `InvalidInput` as `create_send` would, but for an audience in which nobody is at the moment."""
+    _validated(template_key, resolve_audience(audience, now_ms), data, may_be_empty=True)

@@ -21,6 +21,17 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "audience_created": (N_("Audiences created"), N_("Created audience %(subject)s")),
     "audience_changed": (N_("Audiences changed"), N_("Changed audience %(subject)s")),
     "audience_archived": (N_("Audiences archived"), N_("Archived audience %(subject)s")),
+    "schedule_created": (N_("Schedules created"), N_("Created schedule %(subject)s")),
+    "schedule_changed": (N_("Schedules changed"), N_("Changed schedule %(subject)s")),
+    "schedule_paused": (N_("Schedules paused"), N_("Paused schedule %(subject)s")),
+    "schedule_resumed": (N_("Schedules resumed"), N_("Resumed schedule %(subject)s")),
+    "schedule_ended": (N_("Schedules ended"), N_("Ended schedule %(subject)s")),
+    "schedule_completed": (N_("Schedules completed"), N_("Schedule %(subject)s had its last run")),
+    "schedule_run_early": (N_("Schedule runs sent early"), N_("Sent a run of schedule %(subject)s before its time")),
+    "schedule_run_skipped": (N_("Schedule runs skipped"), N_("Skipped a run of schedule %(subject)s")),
+    "schedule_run_missed": (N_("Schedule runs missed"), N_("Schedule %(subject)s missed a run")),
+    "schedule_run_empty": (N_("Schedule runs for nobody"), N_("A run of schedule %(subject)s had no recipients")),
+    "schedule_run_failed": (N_("Schedule runs failed"), N_("A run of schedule %(subject)s could not be sent")),
     "job_retried": (N_("Jobs started again"), N_("Started job %(subject)s again")),
     "lane_paused": (N_("Lanes paused"), N_("Paused the lane of %(subject)s")),
     "lane_resumed": (N_("Lanes resumed"), N_("Resumed the lane of %(subject)s")),
@@ -119,13 +130,15 @@ _ACTIONS: dict[str, tuple[str, str]] = {
 """By action: the label of the filter, and a sentence about one entry."""
 ACTION_LABELS = {action: label for action, (label, _sentence) in _ACTIONS.items()}
 ACTION_TEMPLATES = {action: template for action, (_label, template) in _ACTIONS.items()}
-_KINDS = ("send", "text", "reply", "job", "account", "template", "file", "attribute", "audience")
+_KINDS = ("send", "schedule", "text", "reply", "job", "account", "template", "file", "attribute", "audience")
 """What the subjects of entries begin with; the sentences say it themselves."""
 _NAMES = LANE_LABELS_BY_KEY | {key: block.name for key, block in BLOCKS.items()}
 _DETAILS = {
     "template": N_("template %(value)s"),
     "version": N_("version %(value)s"),
     "from_version": N_("from version %(value)s"),
+    "occasion": N_("of %(value)s"),
+    "reason": N_("reason: %(value)s"),
     "account": N_("account %(value)s"),
     "attribute": N_("attribute %(value)s"),
     "kind": N_("kind %(value)s"),
@@ -163,7 +176,7 @@ _DETAILS = {
     "by": N_("by %(value)s"),
 }
 """In the order in which they are read."""
-_STATES = ("recorded", "reported")
+_STATES = ("recorded", "reported", "reason")
 _WORDS = (
     N_("email"),
     N_("text"),
@@ -176,7 +189,7 @@ _WORDS = (
     N_("print"),
 )
 """What details say in English, besides the labels of states."""
-LINK_KEYS = ("communication", "attempt", "account_id", "template_id", "task_id", "audience_id")
+LINK_KEYS = ("communication", "attempt", "account_id", "template_id", "task_id", "audience_id", "schedule_id")
 
 
 def describe_action(action: str, subject: str) -> str:

@@ -8,6 +8,7 @@ from sqlalchemy import false, func, select
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient, find_by_external_ids
 from portal.core.extensions import db
 from portal.core.statements import in_list
+from portal.sends.tables import schedule_recipients
 from portal.sends.tables.condition_queries import matches_conditions
 from portal.sends.tables.recipient_files import RecipientRow
 
@@ -39,6 +40,10 @@ def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = Fals
     `one_by_one` suits a query of the next few accounts of a large audience (`matches_conditions`).
     """
     query = query.where(Account.active == True)  # noqa: E712  SQL, not Python
+    if "due" in audience:  # narrows any kind; never stored
+        query = query.where(schedule_recipients.is_due(audience["due"]))
+    if "schedule_run" in audience:
+        return query.where(Account.id.in_(schedule_recipients.people_of_run(audience["schedule_run"])))
     if audience.get("staff") is False:
         query = query.where(Account.role == "user")
     if "account_type" in audience:

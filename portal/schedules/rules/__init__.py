@@ -1,0 +1,1 @@
+"""When a schedule runs, without clock and database."""

@@ -1,0 +1,30 @@
+"""States of schedules and of their runs."""
+
+from enum import StrEnum
+
+from portal.core.translation import N_
+
+
+class ScheduleState(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+class RunState(StrEnum):
+    """`PLANNED` becomes `SENT`, `EMPTY` or `FAILED`. The others are final from the beginning."""
+
+    PLANNED = "planned"
+    SENT = "sent"
+    EMPTY = "empty"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+
+
+TOO_LATE = N_("The portal could not send it in time.")
+NOT_ACTIVE = N_("It came due while the schedule was paused or the database was being restored.")
+OVERTAKEN = N_("A later run was due as well, so only that one was sent.")
+RESTORED = N_("The database was restored from a backup, so nobody knows whether it had been sent.")
+NOBODY = N_("The audience was empty, so nothing was sent.")
+"""Reasons, as a run stores them."""
