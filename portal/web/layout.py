@@ -41,6 +41,7 @@ fragments = Blueprint("layout", __name__)
 _STAFF_PAGES = {
     (N_("Messages"), "admin"): {
         N_("Sends"): "admin_sends.listing",
+        N_("Schedules"): "admin_schedules.listing",
         N_("Audiences"): "admin_audiences.listing",
         N_("Templates"): "admin_templates.listing",
         N_("Content blocks"): "admin_content.listing",

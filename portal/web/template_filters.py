@@ -20,7 +20,15 @@ from portal.sends.rules import audience_conditions
 from portal.sends.tables.condition_queries import condition_fields
 from portal.sends.tables.recipient_files import RecipientFile
 from portal.sends.tables.saved_audiences import saved_audience_name
-from portal.web.time_display import clock_time, precise_time, relative_time, since_time
+from portal.web.time_display import (
+    clock_time,
+    day_name,
+    local_clock_time,
+    month_name,
+    precise_time,
+    relative_time,
+    since_time,
+)
 
 
 def init_app(app: Flask) -> None:
@@ -30,6 +38,9 @@ def init_app(app: Flask) -> None:
         "since_time": since_time,
         "precise_time": precise_time,
         "clock_time": clock_time,
+        "local_clock_time": local_clock_time,
+        "day_name": day_name,
+        "month_name": month_name,
         "intcomma": format_number,
         "display_phone": display_phone,
         "international_phone": international_phone,

@@ -1,6 +1,6 @@
 """Times on pages: in the viewer's time zone and language, and in the date format of the region (PORTAL_REGION)."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -89,6 +89,36 @@ def clock_time(at_ms: int) -> Markup:
     if abs(at_ms - now_ms()) >= 12 * _HOUR_MS:
         return relative_time(at_ms)
     return _time_element(at_ms, _clock(datetime.fromtimestamp(at_ms / 1000, current_time_zone()), _locale()))
+
+
+def day_name(day: date) -> str:
+    """“Jan 5, 2027”."""
+    return format_date(day, "medium", _locale())
+
+
+def month_name(day: date) -> str:
+    """“January 2027”."""
+    return format_skeleton("yMMMM", day, locale=_locale())
+
+
+def weekday_name(index: int) -> str:
+    """“Monday” for 0."""
+    return format_date(date(2024, 1, 1 + index), "EEEE", _locale())
+
+
+def first_weekday() -> int:
+    """With which day weeks begin where the viewer's dates are written: 0 for Monday."""
+    return _locale().first_week_day
+
+
+def time_of_day(at: time) -> str:
+    """“9:00 AM”."""
+    return format_time(at, "short", locale=_locale()).replace("\u202f", " ")
+
+
+def local_clock_time(at_ms: int) -> str:
+    """“2:32 PM”, without the day."""
+    return _clock(datetime.fromtimestamp(at_ms / 1000, current_time_zone()), _locale())
 
 
 def local_time(at_ms: int, zone: ZoneInfo) -> str:

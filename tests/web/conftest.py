@@ -31,6 +31,7 @@ from portal.sends.tables.saved_audiences import SavedAudience
 from portal.settings import setting_changes
 from tests.support import scenario, settings_cache
 from tests.support.page_queries import app_transaction
+from tests.support.schedules.schedule_scenario import add_schedules_for_pages
 from tests.support.spreadsheets.recipient_file_scenario import add_exam_template, upload_checked
 from tests.support.template_checks import fail_on_missing_attributes
 from tests.support.web_client import (
@@ -132,7 +133,7 @@ def sms_enabled(web_app: Flask) -> None:
 
 @pytest.fixture
 def sent_communications(web_app: Flask) -> dict[str, int]:
-    """A send to every account, which have attributes, and a saved audience; maps external ids to communication ids."""
+    """A send to every account, attributes, schedules, and a saved audience; maps external ids to communication ids."""
     with web_app.app_context():
         scenario.add_attributes()
         scenario.forget_audit_entries()
@@ -142,6 +143,7 @@ def sent_communications(web_app: Flask) -> dict[str, int]:
         create_template(draft, None, NOW_MS)
         send_id = create_send("notice", {"all": True}, {}, None, NOW_MS)
         fan_out_send(send_id, lambda: NOW_MS)
+        add_schedules_for_pages("notice", now_ms())
         rows = db.session.execute(select(Account.external_id, Communication.id).join(Communication.account))
         return {external_id: communication_id for external_id, communication_id in rows}
 

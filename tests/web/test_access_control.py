@@ -17,6 +17,9 @@ ADMIN_PAGES = [
     "/Admin/Sends/Files/1",
     "/Admin/Audiences",
     "/Admin/Audiences/new",
+    "/Admin/Schedules",
+    "/Admin/Schedules/Month",
+    "/Admin/Schedules/new",
     "/Admin/Communications",
     "/Admin/Mode",
 ]

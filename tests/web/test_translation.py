@@ -20,6 +20,7 @@ from portal.core.extensions import db
 from portal.core.translation import gettext as _
 from portal.core.translation import ngettext, use_language
 from portal.messages.tables.communications import Communication
+from portal.schedules.tables.schedules import Schedule
 from tests.support.page_queries import app_transaction
 from tests.support.pages.page_data import add_template_draft
 from tests.support.pages.page_walk import addresses, visit_every_page
@@ -41,6 +42,7 @@ def pseudo_app(web_app: Flask, sms_enabled: None, sent_communications: dict[str,
         latin_values = AttributeValue.value.in_(["North", "An old friend"])
         db.session.execute(update(AttributeValue).where(latin_values).values(value="Βορράς"))
         db.session.execute(update(Template).values(name="Ανακοίνωση", tags=["Νέα"]))
+        db.session.execute(update(Schedule).values(name="Υπενθύμιση"))
         db.session.execute(update(TemplateVersion).values(subject="Ανακοίνωση", body="Καλημέρα."))
         db.session.execute(update(Communication).values(subject="Ανακοίνωση", body="Καλημέρα."))
     web_app.config["PORTAL"] = replace(web_app.config["PORTAL"], organisation="Σύλλογος")

@@ -27,6 +27,7 @@ _USE_URLS: dict[str, Callable[[int], str]] = {
     "draft": lambda target_id: url_for("admin_templates.edit", template_id=target_id),
     "audience": lambda target_id: url_for("admin_audiences.edit", audience_id=target_id),
     "send": lambda target_id: url_for("admin_sends.show", send_id=target_id),
+    "schedule": lambda target_id: url_for("admin_schedules.show", schedule_id=target_id),
 }
 """Where each kind of use is shown."""
 

@@ -12,6 +12,8 @@ from tests.support.web_client import PUBLIC_URL, WebClient
 PAGES_FOR_BOTH = (
     "/MyAccount/PhoneNumbers?add=1",
     "/Admin/Sends/new?template=notice",
+    "/Admin/Schedules/new?template=notice&when=relative",
+    "/Admin/Schedules/2",
     "/Admin/Consent?q=olive",
     "/Admin/Audiences/people?audience=%7B%22saved_audience%22%3A1%7D",
     "/Admin/Audiences/people?audience=%7B%22saved_audience%22%3A99%7D",

@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from flask import request
 from flask_wtf.file import FileField
@@ -70,6 +70,9 @@ class SendForm(AudienceForm):
         return plan_send(self.key, self.chosen_audience, self.values, now_ms())
 
 
+FormT = TypeVar("FormT", bound=SendForm)
+
+
 def send_form(template_key: str, **initial: str) -> SendForm | None:
     """The submitted form, or one with the `initial` values. None if there is no template with this key."""
     template = find_template(template_key)
@@ -104,10 +107,15 @@ def empty_send_form(template_key: str) -> SendForm | None:
 
 
 def _form_for(version: TemplateVersion, initial: Mapping[str, Any], **options: Any) -> SendForm:
+    return form_with_values(SendForm, version, initial, **options)
+
+
+def form_with_values(base: type[FormT], version: TemplateVersion, initial: Mapping[str, Any], **options: Any) -> FormT:
+    """The submitted form, or one with the `initial` values, with a field for each value of the template."""
     file_id = parse_id(initial.get("recipient_file") or ("" if options else request.form.get("recipient_file", "")))
     recipients = file_audience.file_of({"recipient_file": file_id}) if file_id else None
 
-    class VersionForm(SendForm):
+    class VersionForm(base):  # type: ignore[misc, valid-type]
         """Has a field for each value of this version."""
 
     required = _required(version)
@@ -123,7 +131,7 @@ def _form_for(version: TemplateVersion, initial: Mapping[str, Any], **options: A
         setattr(VersionForm, f"data.{name}", value_field)
     form = VersionForm(data=initial, **options)
     form.version, form.recipients = version, recipients
-    return form
+    return cast(FormT, form)
 
 
 def _values_for_blanks(file: RecipientFile | None) -> dict[str, str]:

@@ -19,6 +19,7 @@ from portal.gateways import queue
 from portal.gateways.job_reports import find_jobs
 from portal.messages.tables.delivery_counts import group_counts_by_send
 from portal.operations.job_control import retry_job
+from portal.schedules.tables.runs import run_of_send
 from portal.sends import send_control
 from portal.sends.progress import send_report
 from portal.sends.send_creation import create_send
@@ -101,7 +102,8 @@ def create() -> ResponseReturnValue:
 @pages.get("/<id:send_id>")
 @allow("admin")
 def show(send_id: int) -> str:
-    return _render("admin/sends/one.html", _send(send_id))
+    run = run_of_send(send_id)
+    return _render("admin/sends/one.html", _send(send_id), schedule=run.schedule if run else None)
 
 
 @pages.get("/<id:send_id>/progress")
@@ -189,7 +191,7 @@ def _confirmation_page(form: SendForm) -> ResponseReturnValue:
     return render_template("admin/sends/confirm.html", form=form, plan=plan, sample_size=SEGMENT_SAMPLE_SIZE)
 
 
-def _render(template: str, send: Send) -> str:
+def _render(template: str, send: Send, **values: object) -> str:
     now = now_ms()
     report = send_report(send.id, now)
     jobs = find_jobs(settings().redis_url, *_job_ids(send.id))
@@ -204,4 +206,5 @@ def _render(template: str, send: Send) -> str:
         bars=send_descriptions.progress_bars(report),
         database_state=send_descriptions.describe_database_state(report),
         last_change=send_descriptions.describe_last_change(latest_entry_about(f"send {send.id}")),
+        **values,
     )
