@@ -58,7 +58,7 @@ def create(
     audience = _parse_audience(everyone, account_type, ids_file, saved_audience)
     if not include_staff and (everyone or account_type is not None):
         audience["staff"] = False
-    click.echo(send_creation.create_send(template_key, audience, _parse_data(pairs), None, now_ms()))
+    click.echo(send_creation.create_send(template_key, audience, parse_data(pairs), None, now_ms()))
     mode, route = app_settings.resolve_current_gateway().switches.mode, app_settings.email_route(now_ms())
     if message_modes.is_redirected_or_simulated(mode, route):  # on stderr, because scripts read the id from stdout
         click.echo(message_modes.describe_mode_effect(mode, route), err=True)
@@ -150,7 +150,7 @@ def _read_external_ids(path: Path) -> list[str]:
     return external_ids
 
 
-def _parse_data(pairs: tuple[str, ...]) -> dict[str, str]:
+def parse_data(pairs: tuple[str, ...]) -> dict[str, str]:
     for pair in pairs:
         if "=" not in pair:
             exit_with_error(f"Write --data as NAME=VALUE, not {pair!r}.")

@@ -14,7 +14,7 @@ from portal.content.message_templates import TemplateDraft
 from portal.content.tables.templates import find_template
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
-from portal.demo import demo_attributes, past_sends
+from portal.demo import demo_attributes, demo_schedule, past_sends
 from portal.sends.tables.sends import Send
 from portal.settings import setting_changes
 
@@ -84,3 +84,4 @@ def _load_missing(now_ms: int) -> None:
     for account in _STAFF:
         if find_by_external_id(account.external_id) is None:
             account_management.create_account(account, created_at_ms)
+    demo_schedule.load_schedule(find_by_external_id(_STAFF[0].external_id), now_ms)
