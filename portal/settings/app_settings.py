@@ -19,6 +19,7 @@ from portal.messages.rules.message_modes import EmailRoute
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig
 from portal.settings.rules.configuration import Configuration
 from portal.settings.rules.encryption import DecryptionError, decrypt_secret
+from portal.settings.rules.send_settings import APPROVAL, PRICE, UNDO, SendSettings, send_settings
 from portal.settings.tables.setting_values import stored_settings
 
 _TOKEN_CACHE_KEY, _TOKEN_CACHE_SECONDS = "recent signing tokens", 0.25
@@ -51,6 +52,11 @@ def resolve_current_gateway(at_ms: int | None = None) -> GatewayConfig:
 def email_route(at_ms: int) -> EmailRoute:
     """Where emails go at a given time."""
     return configuration("EnableEmailOverride", "EmailOverrideAddress").email_route(at_ms)
+
+
+def current_send_settings() -> SendSettings:
+    """The price of a segment, the time to undo a send, and from how many recipients a send needs approval."""
+    return send_settings(configuration(PRICE, UNDO, APPROVAL).values)
 
 
 def live_gateway() -> GatewayConfig:

@@ -109,6 +109,11 @@ _INVALID_SENDERS = (
     *(_sender(AuthToken=TOKEN), _sender(fromNumber=PHONE_NUMBER), _sender(Region="US")),
 )
 
+_INVALID_NUMBERS = (
+    *(text for text in _INVALID_ANYWHERE if text.strip()),
+    *("-1", "+1", "1e2", "0x10", "1 000", "1,000", "ten", "NaN", "Infinity", "½", "٣", "1/2", "9" * 40, "1.2.3", "1."),
+)
+
 INVALID_VALUES: dict[str, tuple[str, ...]] = {
     "EnableSmsNotifications": _INVALID_ANYWHERE + _INVALID_FLAGS,
     "SmsGatewayType": _INVALID_ANYWHERE + _INVALID_GATEWAYS,
@@ -119,6 +124,9 @@ INVALID_VALUES: dict[str, tuple[str, ...]] = {
     "EnableSmsTestMode": _INVALID_ANYWHERE + _INVALID_FLAGS,
     "TestSmsGatewayAuthentication": _INVALID_ANYWHERE + _INVALID_JSON + _INVALID_CREDENTIALS,
     "TestSmsGatewaySettings": _INVALID_ANYWHERE + _INVALID_JSON + _INVALID_SENDERS,
+    "SmsPricePerSegment": (*_INVALID_NUMBERS, "0", "0.00", "100", "$1", "0,0079", ".5", "0.0000001", "1 USD"),
+    "SendUndoSeconds": (*_INVALID_NUMBERS, "121", "1.5", "10s", "00010"),
+    "SendApprovalRecipients": (*_INVALID_NUMBERS, "0", "10000001", "1.5", "many"),
 }
 VALID_VALUES: dict[str, str] = {
     "EnableSmsNotifications": "true",
@@ -130,4 +138,7 @@ VALID_VALUES: dict[str, str] = {
     "EnableSmsTestMode": "true",
     "TestSmsGatewayAuthentication": _credentials(AuthToken="stored-token-77bb"),
     "TestSmsGatewaySettings": _sender(FromNumber="+15005550006"),
+    "SmsPricePerSegment": "0.0083",
+    "SendUndoSeconds": "20",
+    "SendApprovalRecipients": "1000",
 }

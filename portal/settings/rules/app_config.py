@@ -9,11 +9,12 @@ from portal.core.rules.routing import Mode, Switches
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, SenderSettings
+from portal.settings.rules.send_settings import APPROVAL, NUMBER_KINDS, PRICE, UNDO, number_rule, parse_number
 
 
 @dataclass(frozen=True)
 class SettingDefinition:
-    """`kind` is flag, gateway, phone_number, email_address, authentication or sender.
+    """`kind` is flag, gateway, phone_number, email_address, authentication, sender, price, seconds or count.
 
     `label` and `help` are to be translated. A setting that `can_expire` can turn itself off at a set time.
     """
@@ -29,6 +30,10 @@ class SettingDefinition:
         return self.kind in ("authentication", "sender")
 
     @property
+    def is_number(self) -> bool:
+        return self.kind in NUMBER_KINDS
+
+    @property
     def is_secret(self) -> bool:
         """Encrypted at rest and displayed masked."""
         return self.kind == "authentication"
@@ -41,7 +46,8 @@ class SettingDefinition:
     @property
     def can_go_live(self) -> bool:
         """Whether some value of it could make messages reach people."""
-        return self.kind not in ("phone_number", "email_address") and not self.name.startswith("Test")
+        is_switch_or_gateway = self.kind not in ("phone_number", "email_address", *NUMBER_KINDS)
+        return is_switch_or_gateway and not self.name.startswith("Test")
 
 
 GROUPS: dict[str, tuple[SettingDefinition, ...]] = {
@@ -113,6 +119,26 @@ GROUPS: dict[str, tuple[SettingDefinition, ...]] = {
             N_("Gets every email while the email override is on."),
         ),
     ),
+    N_("Sends"): (
+        SettingDefinition(
+            PRICE,
+            "price",
+            N_("Price of a segment"),
+            N_("What the provider charges for a segment of a text, in US dollars. If empty, no price is shown."),
+        ),
+        SettingDefinition(
+            UNDO,
+            "seconds",
+            N_("Time to undo a send"),
+            N_("How many seconds a new send waits before it starts: 10 if empty. Urgent templates never wait."),
+        ),
+        SettingDefinition(
+            APPROVAL,
+            "count",
+            N_("Approval by a second administrator"),
+            N_("A send to more people than this waits for approval. If empty, no send does."),
+        ),
+    ),
 }
 """The settings as pages group them."""
 DEFINITIONS = {definition.name: definition for group in GROUPS.values() for definition in group}
@@ -154,6 +180,8 @@ def text_error(definition: SettingDefinition, text: str, providers: Collection[s
     if kind == "flag":
         is_valid = text.lower() in ("true", "false")
         return "" if is_valid else _("%(name)s must be true or false, not %(input)s.", name=name, input=_quoted(text))
+    if definition.is_number:
+        return "" if _is_valid_number(kind, text) else number_rule(name, kind)
     if kind == "gateway":
         return "" if text in providers else _gateway_error(name, text, providers)
     if kind == "email_address":
@@ -162,6 +190,14 @@ def text_error(definition: SettingDefinition, text: str, providers: Collection[s
     if not is_e164(text):
         return _("%(name)s must start with a plus and the country code, such as +12025550100.", name=name)
     return "" if is_possible_phone(text) else _("%(name)s has too few or too many digits for its country.", name=name)
+
+
+def _is_valid_number(kind: str, text: str) -> bool:
+    try:
+        parse_number(kind, text)
+    except ValueError:
+        return False
+    return True
 
 
 def _gateway_error(name: str, text: str, providers: Collection[str]) -> str:

@@ -14,6 +14,7 @@ from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 from portal.messages.rules.message_modes import EmailRoute
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig, text_error
+from portal.settings.rules.send_settings import parse_number
 
 _MAX_DURATION_MS = 366 * 86_400_000
 
@@ -68,6 +69,8 @@ class Configuration:
         text = clean_code(text)
         if error := text_error(definition, text, self.provider_schemas):
             raise SettingError.for_key(name, error)
+        if definition.is_number:
+            return parse_number(definition.kind, text)
         return text.lower() == "true" if definition.kind == "flag" else text
 
     def is_usable(self, name: str) -> bool:

@@ -59,8 +59,9 @@ def sender(**changes: Any) -> str:
     return json.dumps({key: value for key, value in {**SENDER, **changes}.items() if value is not ...})
 
 
-def test_there_are_nine_sms_and_two_email_settings() -> None:
-    assert tuple(DEFINITIONS) == (*NAMES, "EnableEmailOverride", "EmailOverrideAddress")
+def test_there_are_nine_sms_two_email_and_three_send_settings() -> None:
+    sends = ("SmsPricePerSegment", "SendUndoSeconds", "SendApprovalRecipients")
+    assert tuple(DEFINITIONS) == (*NAMES, "EnableEmailOverride", "EmailOverrideAddress", *sends)
 
 
 def test_only_credentials_are_secret() -> None:
@@ -94,6 +95,14 @@ def test_only_credentials_are_secret() -> None:
         ("SmsGatewaySettings", sender(FromNumber=..., MessagingServiceSid=SERVICE), {"MessagingServiceSid": SERVICE}),
         ("SmsGatewaySettings", sender(MoreNumbers=["+12025550101"]), {**SENDER, "MoreNumbers": ["+12025550101"]}),
         ("TestSmsGatewaySettings", sender(FromNumber="+15005550006"), {"FromNumber": "+15005550006"}),
+        ("SmsPricePerSegment", "0.0079", "0.0079"),
+        ("SmsPricePerSegment", " 1.50 ", "1.5"),
+        ("SmsPricePerSegment", "", None),
+        ("SendUndoSeconds", "0", 0),
+        ("SendUndoSeconds", "120", 120),
+        ("SendUndoSeconds", " ", None),
+        ("SendApprovalRecipients", "500", 500),
+        ("SendApprovalRecipients", "", None),
     ],
 )
 def test_valid_setting_is_parsed(name: str, text: str, value: Any) -> None:
