@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import callbacks, claims, fan_out, forecast, pacing, targets, throughput, urgent
+from benchmarks import callbacks, claims, confirmation, fan_out, forecast, pacing, targets, throughput, urgent
 from benchmarks.environment import LATENCY_MS
 
 Benchmark = Callable[[], list[str]]
@@ -16,6 +16,7 @@ _BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "throughput": ("Throughput of one worker", throughput.run),
     "claims": ("Claim and record without the network", claims.run),
     "urgent": ("Urgent text ahead of a long queue", urgent.run),
+    "confirmation": ("Check of a large send", confirmation.run),
     "fan_out": ("Fan-out", fan_out.run),
     "callbacks": ("Status callbacks", callbacks.run),
     "forecast": ("Forecast", forecast.run),

@@ -1,8 +1,10 @@
 """Recurring work, run without the queue by the scheduler that holds the lease (docs/reliability.md#scheduler)."""
 
+import math
 import os
 import socket
 import threading
+import time
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,6 +19,8 @@ from portal.delivery import maintenance
 from portal.processes import is_process_running
 
 _POLLER_NAME = "twilio-poller"
+_LOOK_SECONDS = 1.0
+"""How often to look for sends that are about to begin, so that a short time to undo them is kept too."""
 _log = structlog.get_logger(__name__)
 
 
@@ -28,7 +32,7 @@ def run_scheduler() -> int:
         interval = settings().maintenance_interval_seconds
     while not shutdown.is_shutdown_requested():
         _run_once(name, interval)
-        shutdown.wait_for_shutdown(interval)
+        _wait_for_next_round(interval)
     _release_leadership(name)
     return 0
 
@@ -44,6 +48,38 @@ def _run_once(name: str, interval: float) -> None:
                 _start_polling_twilio()
         except Exception:
             _log.exception("scheduler run failed; will retry")
+        finally:
+            db.session.remove()
+
+
+def _wait_for_next_round(interval: float) -> None:
+    """Also enqueue each send at the moment at which it can no longer be undone."""
+    ends_at = time.monotonic() + interval
+    while not shutdown.is_shutdown_requested() and (remaining := ends_at - time.monotonic()) > 0:
+        start_seconds = _seconds_to_next_start()
+        shutdown.wait_for_shutdown(min(remaining, _LOOK_SECONDS, start_seconds))
+        if start_seconds <= min(remaining, _LOOK_SECONDS):
+            _enqueue_started_sends()
+
+
+def _seconds_to_next_start() -> float:
+    """Infinite if no send waits, or if the database does not answer: the next round looks again."""
+    with app().app_context():
+        try:
+            milliseconds = maintenance.milliseconds_to_next_start(now_ms())
+        except SQLAlchemyError:
+            milliseconds = None
+        finally:
+            db.session.remove()
+    return math.inf if milliseconds is None else milliseconds / 1000
+
+
+def _enqueue_started_sends() -> None:
+    with app().app_context():
+        try:
+            maintenance.enqueue_started_sends(now_ms())
+        except SQLAlchemyError:
+            _log.warning("could not look for sends that begin; will retry")
         finally:
             db.session.remove()
 

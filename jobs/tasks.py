@@ -47,7 +47,7 @@ def run_pending(queue: str) -> None:
 
 def _run_pending_work() -> None:
     with app().app_context():
-        send_ids, task_ids = fan_out.unfinished_send_ids(), background_imports.unfinished_task_ids()
+        send_ids, task_ids = fan_out.unfinished_send_ids(now_ms()), background_imports.unfinished_task_ids()
         file_ids = recipient_uploads.unfinished_file_ids()
     for send_id in send_ids:
         fan_out_send(send_id)

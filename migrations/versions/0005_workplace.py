@@ -18,9 +18,12 @@ def upgrade() -> None:
     _create_template_drafts()
     _create_recipient_files()
     _create_schedules()
+    _add_send_columns()
 
 
 def downgrade() -> None:
+    for name in ("archived_at_ms", "approved_at_ms", "approved_by_id", "starts_at_ms"):
+        op.drop_column("send", name)
     op.drop_table("schedule_recipient")
     op.drop_table("schedule_run")
     op.drop_table("schedule")
@@ -233,3 +236,10 @@ def _create_schedules() -> None:
         sqlite_strict=True,
     )
     op.create_index("ix_schedule_recipient_run", "schedule_recipient", ["run_id", "account_id"])
+
+
+def _add_send_columns() -> None:
+    """A send of the previous release starts at once."""
+    op.add_column("send", sa.Column("starts_at_ms", _BIGINT, nullable=False, server_default="0"))
+    for name in ("approved_by_id", "approved_at_ms", "archived_at_ms"):
+        op.add_column("send", sa.Column(name, _BIGINT, nullable=True))

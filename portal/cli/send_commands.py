@@ -58,7 +58,10 @@ def create(
     audience = _parse_audience(everyone, account_type, ids_file, saved_audience)
     if not include_staff and (everyone or account_type is not None):
         audience["staff"] = False
-    click.echo(send_creation.create_send(template_key, audience, parse_data(pairs), None, now_ms()))
+    send_id = send_creation.create_send(template_key, audience, parse_data(pairs), None, now_ms())
+    click.echo(send_id)
+    if progress.send_report(send_id, now_ms()).state == SendState.AWAITING_APPROVAL:
+        click.echo(f"Send {send_id} waits until an administrator approves it.", err=True)
     mode, route = app_settings.resolve_current_gateway().switches.mode, app_settings.email_route(now_ms())
     if message_modes.is_redirected_or_simulated(mode, route):  # on stderr, because scripts read the id from stdout
         click.echo(message_modes.describe_mode_effect(mode, route), err=True)

@@ -3,28 +3,44 @@
 import hashlib
 import hmac
 import string
-from secrets import randbelow
+from secrets import token_bytes
 
 from portal.core.context import settings
 
 TOKEN_LENGTH = 8
 _ALPHABET = string.ascii_letters + string.digits
+_TOKEN_COUNT, _NUMBER_BYTES = len(_ALPHABET) ** TOKEN_LENGTH, 6
+"""Six bytes hold a little more numbers than there are tokens; the others are thrown away."""
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def new_link_token() -> str:
     """One out of 62^8. It is not a secret: whoever follows a link must still sign in."""
-    return _token(randbelow(len(_ALPHABET) ** TOKEN_LENGTH))
+    return new_link_tokens(1)[0]
+
+
+def new_link_tokens(count: int) -> list[str]:
+    """For many links at once, which takes a third of the time of each."""
+    tokens: list[str] = []
+    while len(tokens) < count:
+        random_bytes = token_bytes(_NUMBER_BYTES * (count - len(tokens)))
+        starts = range(0, len(random_bytes), _NUMBER_BYTES)
+        numbers = [int.from_bytes(random_bytes[start : start + _NUMBER_BYTES], "big") for start in starts]
+        tokens += [_token(number) for number in numbers if number < _TOKEN_COUNT]
+    return tokens
 
 
 def link_token_of(request_key: str) -> str:
     """The same token for the same request: as tokens are unique, a repeated request makes no second communication."""
     digest = hmac.new(settings().secret_key.encode(), f"link token {request_key}".encode(), hashlib.sha256).digest()
-    return _token(int.from_bytes(digest, "big") % len(_ALPHABET) ** TOKEN_LENGTH)
+    return _token(int.from_bytes(digest, "big") % _TOKEN_COUNT)
 
 
 def _token(number: int) -> str:
-    base = len(_ALPHABET)
-    return "".join(_ALPHABET[number // base**place % base] for place in range(TOKEN_LENGTH))
+    rest, first = divmod(number, len(_PAIRS))
+    rest, second = divmod(rest, len(_PAIRS))
+    fourth, third = divmod(rest, len(_PAIRS))
+    return _PAIRS[first] + _PAIRS[second] + _PAIRS[third] + _PAIRS[fourth]
 
 
 def communication_url(token: str) -> str:

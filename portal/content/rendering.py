@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from portal.accounts.tables.accounts import Account, Recipient
 from portal.accounts.tables.attributes import values_of
 from portal.content.links import TOKEN_LENGTH, communication_url
+from portal.content.message_templates import TemplateDraft
 from portal.content.rules import merge_fields
 from portal.content.tables.templates import TemplateVersion
 from portal.messages.rules import sms_segments
@@ -23,8 +25,30 @@ class RenderedMessage:
 
 
 def render_message(
-    version: TemplateVersion, account: Account | Recipient, data: Mapping[str, str], token: str
+    version: TemplateVersion | TemplateDraft,
+    account: Account | Recipient,
+    data: Mapping[str, str],
+    token: str,
+    link_start: str = "",
 ) -> RenderedMessage:
+    """`link_start` is the link without its token, for whoever renders many."""
+    source = version.subject, version.body
+    subject, body = _render_for_all(*source, tuple(data.items())) or _render(version, account, data)
+    fitted = _fit_subject(subject, link_start or communication_url(""))
+    return RenderedMessage(subject, body, fitted.text[:-TOKEN_LENGTH] + token, fitted.size.segments)
+
+
+@lru_cache(maxsize=64)
+def _render_for_all(subject: str, body: str, data: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
+    """What is the same for everybody; None if something in it depends on the recipient."""
+    if merge_fields.person_fields(subject) or merge_fields.person_fields(body):
+        return None
+    return _fill_in(subject, body, {"data": dict(data)})
+
+
+def _render(
+    version: TemplateVersion | TemplateDraft, account: Account | Recipient, data: Mapping[str, str]
+) -> tuple[str, str]:
     values = merge_fields.merge_values(
         account.name,
         account.email,
@@ -33,14 +57,17 @@ def render_message(
         data,
         _needed_attributes(version, account),
     )
-    subject = merge_fields.render_subject(version.subject, values, reject_blanks=True)
-    fitted = _fit_subject(subject, communication_url(""))
-    text = fitted.text[:-TOKEN_LENGTH] + token
-    body = merge_fields.render_body(version.body, values, reject_blanks=True)
-    return RenderedMessage(subject, body, text, fitted.size.segments)
+    return _fill_in(version.subject, version.body, values)
 
 
-def _needed_attributes(version: TemplateVersion, account: Account | Recipient) -> Mapping[str, str]:
+def _fill_in(subject: str, body: str, values: Mapping[str, Any]) -> tuple[str, str]:
+    return (
+        merge_fields.render_subject(subject, values, reject_blanks=True),
+        merge_fields.render_body(body, values, reject_blanks=True),
+    )
+
+
+def _needed_attributes(version: TemplateVersion | TemplateDraft, account: Account | Recipient) -> Mapping[str, str]:
     """Those that the version names, with blank ones. Callers with many recipients have read them before."""
     keys = merge_fields.attribute_names(version.subject, version.body)
     if not keys:

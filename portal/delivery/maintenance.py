@@ -79,8 +79,7 @@ def enqueue_waiting(at_ms: int) -> None:
     redis_url = settings().redis_url
     due_times = {channel: unsent_messages.next_due_ms(channel) for channel in ("email", "sms")}
     db.session.rollback()
-    for send_id in unfinished_send_ids():
-        queue.enqueue(redis_url, "fan_out_send", send_id)
+    enqueue_started_sends(at_ms)
     for task_id in background_imports.unfinished_task_ids():
         queue.enqueue(redis_url, background_imports.JOB, task_id)
     for file_id in recipient_uploads.unfinished_file_ids():
@@ -88,6 +87,19 @@ def enqueue_waiting(at_ms: int) -> None:
     for channel, due_ms in due_times.items():
         if due_ms is not None and due_ms <= at_ms:
             queue.enqueue(redis_url, f"drain_{channel}")
+
+
+def enqueue_started_sends(at_ms: int) -> None:
+    """Continue the fan-outs that have begun."""
+    for send_id in unfinished_send_ids(at_ms):
+        queue.enqueue(settings().redis_url, "fan_out_send", send_id)
+
+
+def milliseconds_to_next_start(at_ms: int) -> int | None:
+    """Until a send begins that is waiting in case somebody undoes it; None if there is none."""
+    starts_at_ms = sends.next_start_ms(at_ms)
+    db.session.rollback()
+    return None if starts_at_ms is None else starts_at_ms - at_ms
 
 
 def acquire_leadership(

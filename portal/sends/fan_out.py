@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Recipient
 from portal.accounts.tables.attributes import with_attributes
-from portal.content.links import new_link_token
-from portal.content.message_templates import attribute_fields
+from portal.content.links import communication_url, new_link_tokens
+from portal.content.message_templates import attribute_fields, draft_of
 from portal.content.rendering import RenderedMessage, render_message
 from portal.content.rules.merge_fields import MergeError
 from portal.core.context import settings
@@ -35,14 +35,36 @@ CHUNK_SIZE = 1_000
 _NEW_SEND_MS = 60_000
 
 
+_COMMUNICATION_COLUMNS = ("send_id", "account_id", "kind", "created_at_ms", "token", "subject", "body")
+_COMMON_COLUMNS = (
+    *("send_id", "lane", "attempt_count", "error_code", "created_at_ms", "state_changed_at_ms"),
+    *("due_at_ms", "sms_expires_at_ms"),
+)
+"""Of `delivery`: the same for all emails of a chunk, and for all its texts but those that wait for a later hour."""
+_DELIVERY_COLUMNS = (
+    *("communication_id", "channel", "address", "state", "reason", "body", "segments", "queue_position"),
+    *_COMMON_COLUMNS,
+)
+# Plain strings, because a database driver converts each member of an enum by itself, at a multiple of the time.
+_READY, _SKIPPED, _DEFERRED = (
+    state.value for state in (DeliveryState.READY, DeliveryState.SKIPPED, DeliveryState.DEFERRED)
+)
+_REJECTED, _NOTIFICATION = DeliveryState.REJECTED.value, TextKind.NOTIFICATION.value
+
+_Row = tuple[Any, ...]
+
+
 @dataclass(frozen=True)
 class FanOutChunk:
-    """The rows of one chunk, built before the transaction so that the lock is held only briefly."""
+    """The rows of one chunk, built before the transaction so that the lock is held only briefly.
+
+    A delivery begins with the id of its account in place of its communication, which has no id yet.
+    """
 
     send_id: int
     account_ids: list[int]
-    communications: list[dict[str, Any]]
-    deliveries: list[dict[str, Any]]
+    communications: list[_Row]
+    deliveries: list[_Row]
     next_positions: dict[str, int]
 
 
@@ -77,16 +99,16 @@ def _recipients_so_far(send_id: int) -> int:
     return recipients or 0
 
 
-def unfinished_send_ids() -> list[int]:
-    """Sends whose fan-out has not finished."""
-    send_ids = [send_id for state in FANNING_OUT_STATES for send_id in sends.send_ids_in_state(state)]
+def unfinished_send_ids(now_ms: int) -> list[int]:
+    """Sends that have begun and whose fan-out has not finished."""
+    send_ids = [send_id for state in FANNING_OUT_STATES for send_id in sends.started_send_ids(state, now_ms)]
     db.session.rollback()
     return send_ids
 
 
 def _has_waiting_send(send_id: int, now_ms: int) -> bool:
     """Only recent sends count: one that fails at its first chunk must not hold up the others forever."""
-    is_waiting = sends.has_newer_queued_send(send_id, now_ms - _NEW_SEND_MS)
+    is_waiting = sends.has_newer_queued_send(send_id, now_ms - _NEW_SEND_MS, now_ms)
     db.session.rollback()
     return is_waiting
 
@@ -94,7 +116,7 @@ def _has_waiting_send(send_id: int, now_ms: int) -> bool:
 def _fan_out_chunk(send_id: int, now_ms: int) -> bool:
     """Write one chunk. False when there is nothing left to fan out."""
     send = db.session.get(Send, send_id, populate_existing=True)
-    if send is None or send.state not in FANNING_OUT_STATES:
+    if send is None or send.state not in FANNING_OUT_STATES or send.starts_at_ms > now_ms:
         db.session.rollback()
         return False
     accounts = audiences.recipients_after(send.audience, send.fan_out_cursor, CHUNK_SIZE)
@@ -112,37 +134,53 @@ def _fan_out_chunk(send_id: int, now_ms: int) -> bool:
 
 def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutChunk:
     positions = _next_positions(send)
-    communications: list[dict[str, Any]] = []
-    deliveries: list[dict[str, Any]] = []
-    version, query = send.version, routing_query(send.version, send.created_at_ms, now_ms)
-    accounts = with_attributes(accounts, attribute_fields(version))
-    decisions, shared = decide_recipients(accounts, query), _shared_columns(send, now_ms)
+    email_position, sms_position = positions["next_email_position"], positions["next_sms_position"]
+    communications: list[_Row] = []
+    deliveries: list[_Row] = []
+    query = routing_query(send.version, send.begins_at_ms, now_ms)
+    accounts = with_attributes(accounts, attribute_fields(send.version))
     ids = [account.id for account in accounts]
     values = recipient_files.values_by_account(send.audience, send.data, ids)
-    for account, decision in decisions:
-        token = new_link_token()
-        common = shared | {"account_id": account.id, "queue_position": positions["next_sms_position"]}
-        email = common | {"channel": "email", "state": DeliveryState.READY, "address": account.email}
-        email["queue_position"] = positions["next_email_position"]
+    template, send_id = draft_of(send.version), send.id  # reading a column of a mapped object so often costs
+    common = (send_id, send.lane.value, 0, "", now_ms, now_ms)
+    due_now, expires_at_ms = (*common, now_ms, None), query.sms_expires_at_ms
+    tokens, link_start = new_link_tokens(len(accounts)), communication_url("")
+    for token, (account, decision) in zip(tokens, decide_recipients(accounts, query), strict=True):
+        email = account.id, "email", account.email
         try:
-            rendered = render_message(version, account, values[account.id], token)
-            text = _sms_columns(decision, rendered.text, rendered.segments)
-            deliveries += [email, common | text | {"sms_expires_at_ms": query.sms_expires_at_ms}]
+            rendered = render_message(template, account, values[account.id], token, link_start)
+            deliveries.append((*email, _READY, "", "", 0, email_position, *due_now))
+            deliveries.append(
+                (
+                    *_sms_columns(account.id, decision, rendered),
+                    sms_position,
+                    *common,
+                    decision.deferred_until_ms or now_ms,
+                    expires_at_ms,
+                )
+            )
         except MergeError as error:
             # one recipient's values must not block the others: the error appears in place of the message
-            rendered = RenderedMessage(version.template.name, f"This message could not be created. {error}", "", 0)
-            reason = f"The template could not be filled in for this account: {error}"
-            failed = {"state": DeliveryState.REJECTED, "reason": reason}
-            deliveries += [email | failed, common | {"channel": "sms", "address": decision.phone} | failed]
-        content = {"subject": rendered.subject, "body": rendered.body, "token": token, "kind": TextKind.NOTIFICATION}
-        communications.append({"send_id": send.id, "account_id": account.id, "created_at_ms": now_ms, **content})
+            rendered = RenderedMessage(template.name, f"This message could not be created. {error}", "", 0)
+            failed = _REJECTED, f"The template could not be filled in for this account: {error}", "", 0
+            deliveries.append((*email, *failed, email_position, *due_now))
+            deliveries.append((account.id, "sms", decision.phone, *failed, sms_position, *due_now))
+        content = token, rendered.subject, rendered.body
+        communications.append((send_id, account.id, _NOTIFICATION, now_ms, *content))
         # a text that is not sent takes no queue position
-        positions["next_email_position"] += 1
-        positions["next_sms_position"] += decision.will_send
+        email_position += 1
+        sms_position += decision.will_send
     if send.paused_at_ms is not None:
-        paused = {"state": DeliveryState.PAUSED, "reason": "", "due_at_ms": now_ms}
-        deliveries = [row | paused if row["state"] in WAITING else row for row in deliveries]
-    return FanOutChunk(send.id, ids, communications, deliveries, positions)
+        deliveries = [_as_paused(row, now_ms) for row in deliveries]
+    next_positions = {"next_email_position": email_position, "next_sms_position": sms_position}
+    return FanOutChunk(send_id, ids, communications, deliveries, next_positions)
+
+
+def _as_paused(row: _Row, now_ms: int) -> _Row:
+    columns = dict(zip(_DELIVERY_COLUMNS, row, strict=True))
+    if columns["state"] in WAITING:
+        columns |= {"state": DeliveryState.PAUSED.value, "reason": "", "due_at_ms": now_ms}
+    return tuple(columns.values())
 
 
 def _next_positions(send: Send) -> dict[str, int]:
@@ -154,29 +192,20 @@ def _next_positions(send: Send) -> dict[str, int]:
 
 
 def _insert(chunk: FanOutChunk) -> None:
-    bulk_insert(Communication, chunk.communications, ["send_id", "account_id"])
+    bulk_insert(Communication, _COMMUNICATION_COLUMNS, chunk.communications, ["send_id", "account_id"])
     query = select(Communication.account_id, Communication.id).where(
-        Communication.send_id == chunk.send_id, Communication.account_id.in_(chunk.account_ids)
+        Communication.send_id == chunk.send_id,
+        Communication.account_id.between(chunk.account_ids[0], chunk.account_ids[-1]),
     )
-    ids = dict(db.session.execute(query).all())
-    for row in chunk.deliveries:
-        row["communication_id"] = ids[row.pop("account_id")]
-    bulk_insert(Delivery, chunk.deliveries, ["communication_id", "channel"])
+    ids = dict(db.session.connection().execute(query).all())
+    deliveries = [(ids[row[0]], *row[1:]) for row in chunk.deliveries]
+    bulk_insert(Delivery, _DELIVERY_COLUMNS, deliveries, ["communication_id", "channel"])
 
 
-def _shared_columns(send: Send, now_ms: int) -> dict[str, Any]:
-    """The columns of `delivery` that are the same for all recipients, and blank ones."""
-    times = dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms)
-    blank = {"reason": "", "body": "", "segments": 0, "attempt_count": 0, "error_code": "", "sms_expires_at_ms": None}
-    return {"send_id": send.id, "lane": send.lane, **times, **blank}
-
-
-def _sms_columns(decision: RoutingDecision, body: str, segments: int) -> dict[str, Any]:
-    row: dict[str, Any] = {"channel": "sms", "address": decision.phone}
+def _sms_columns(account_id: int, decision: RoutingDecision, rendered: RenderedMessage) -> _Row:
+    """From the account id to the segments."""
+    reason = decision.reason.value if decision.reason else ""
     if not decision.will_send:
-        return row | {"state": DeliveryState.SKIPPED, "reason": str(decision.reason)}
-    row |= {"body": body, "segments": segments}
-    if decision.deferred_until_ms is None:
-        return row | {"state": DeliveryState.READY}
-    row |= {"state": DeliveryState.DEFERRED, "due_at_ms": decision.deferred_until_ms}
-    return row | {"reason": str(decision.reason)}
+        return account_id, "sms", decision.phone, _SKIPPED, reason, "", 0
+    state = _READY if decision.deferred_until_ms is None else _DEFERRED
+    return account_id, "sms", decision.phone, state, reason, rendered.text, rendered.segments

@@ -74,7 +74,7 @@ class Traffic:
 
     def forecast_send(self, send: Send) -> Forecast | None:
         """For an existing send; None if all its texts have left."""
-        return self._forecast(send.version, self.backlogs.get(send.id, EMPTY_BACKLOG), send.created_at_ms, send)
+        return self._forecast(send.version, self.backlogs.get(send.id, EMPTY_BACKLOG), send.begins_at_ms, send)
 
     def current_share(self, send: Send) -> float:
         """The send's share of all texts that leave now."""
@@ -84,7 +84,7 @@ class Traffic:
         return 1 / len(competitors)
 
     def _forecast(
-        self, version: TemplateVersion, backlog: Backlog, created_at_ms: int, send: Send | None
+        self, version: TemplateVersion, backlog: Backlog, starts_at_ms: int, send: Send | None
     ) -> Forecast | None:
         if not backlog.texts:
             return None
@@ -92,7 +92,7 @@ class Traffic:
         others = [self.backlogs[other.id] for other in self._running_sends(lane) if other is not send]
         urgent_segments, rate = self._urgent_segments(lane), self._segments_per_second()
         hours = self.quiet_hours if lane == Lane.BULK else None
-        expires_at_ms, block_reason = sms_expires_at_ms(version, created_at_ms), self._block_reason(lane, send)
+        expires_at_ms, block_reason = sms_expires_at_ms(version, starts_at_ms), self._block_reason(lane, send)
         last_text_at_ms, expired = None, 0.0
         if not block_reason:
             begins_ms = self._free_at_ms() + urgent_segments * 1000 / rate
@@ -107,7 +107,7 @@ class Traffic:
             concurrent_sends=len(others),
             block_reason=block_reason,
             last_text_at_ms=None if last_text_at_ms is None else round(last_text_at_ms),
-            is_late=last_text_at_ms is not None and last_text_at_ms > created_at_ms + LATE_AFTER_MS,
+            is_late=last_text_at_ms is not None and last_text_at_ms > starts_at_ms + LATE_AFTER_MS,
             deferred=backlog.deferred,
             quiet_hours=hours,
             sms_expires_at_ms=expires_at_ms,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from portal.core import audit_log
 from portal.core.context import settings
@@ -17,7 +18,7 @@ from portal.messages.tables import lane_state
 from portal.messages.tables.communications import Delivery
 from portal.sends.rules.send_state import SendState
 from portal.sends.tables import sends, state_sync
-from portal.sends.tables.sends import ACTIVE_STATES, FANNING_OUT_STATES, Send
+from portal.sends.tables.sends import ACTIVE_STATES, FANNING_OUT_STATES, FINISHED_STATES, Send
 from portal.sends.tables.state_sync import ANY_TIME_MS
 
 _CHANNELS = ("email", "sms")
@@ -35,6 +36,31 @@ def resume_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
 def cancel_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
     """Cancel all waiting messages for good. Messages that have left are not affected."""
     _change_send_state(send_id, "send_canceled", actor_id, now_ms, state=SendState.CANCELED, finished_at_ms=now_ms)
+
+
+def undo_send(send_id: int, actor_id: int, now_ms: int) -> None:
+    """Cancel a send before anything of it exists. Raises `ActionRefused` once it has begun."""
+    with transaction() as session:
+        send = locked_send(session, send_id)
+        if send.state != SendState.QUEUED or send.starts_at_ms <= now_ms:
+            raise ActionRefused(_("This send has already begun, so it can’t be undone. You can pause or cancel it."))
+        cancel_unstarted(send, now_ms)
+        audit_log.record_audit_entry("send_undone", f"send {send_id}", actor_id, now_ms)
+
+
+def cancel_unstarted(send: Send, now_ms: int) -> None:
+    """There are no messages to cancel. Inside a transaction."""
+    send.state = SendState.CANCELED
+    send.finished_at_ms = send.cancel_applied_at_ms = now_ms
+
+
+def archive_send(send_id: int, actor_id: int, now_ms: int) -> None:
+    """Hide a finished send from the list. Raises `ActionRefused` for others."""
+    _change_archive(send_id, "send_archived", actor_id, now_ms, now_ms)
+
+
+def unarchive_send(send_id: int, actor_id: int, now_ms: int) -> None:
+    _change_archive(send_id, "send_unarchived", actor_id, now_ms, None)
 
 
 def apply_to_deliveries(
@@ -65,9 +91,7 @@ def apply_all_pending(clock: Callable[[], int]) -> None:
 def _change_send_state(send_id: int, action: str, actor_id: int | None, now_ms: int, **changes: object) -> None:
     """Does nothing, and writes no audit entry, if the send is already paused or running as requested."""
     with transaction() as session:
-        send = session.get(Send, send_id, with_for_update=True)
-        if send is None:
-            raise ActionRefused(_("There is no send %(id)s.", id=str(send_id)))
+        send = locked_send(session, send_id)
         if send.state not in ACTIVE_STATES:
             raise ActionRefused(_("This send has already ended: none of its messages are waiting."))
         if "paused_at_ms" in changes and (send.paused_at_ms is None) == (changes["paused_at_ms"] is None):
@@ -76,6 +100,26 @@ def _change_send_state(send_id: int, action: str, actor_id: int | None, now_ms: 
             setattr(send, name, value)
         audit_log.record_audit_entry(action, f"send {send_id}", actor_id, now_ms)
     queue.enqueue(settings().redis_url, "apply_send_control", send_id)
+
+
+def _change_archive(send_id: int, action: str, actor_id: int, now_ms: int, archived_at_ms: int | None) -> None:
+    """Does nothing if the send is already there."""
+    with transaction() as session:
+        send = locked_send(session, send_id)
+        if send.state not in FINISHED_STATES:
+            raise ActionRefused(_("Only a send that has ended can be archived. You can cancel it first."))
+        if (send.archived_at_ms is None) == (archived_at_ms is None):
+            return
+        send.archived_at_ms = archived_at_ms
+        audit_log.record_audit_entry(action, f"send {send_id}", actor_id, now_ms)
+
+
+def locked_send(session: Session, send_id: int) -> Send:
+    """Raises `ActionRefused` if there is no such send."""
+    send = session.get(Send, send_id, with_for_update=True)
+    if send is None:
+        raise ActionRefused(_("There is no send %(id)s.", id=str(send_id)))
+    return send
 
 
 def _move_batch(send_id: int, channel: str, now_ms: int) -> bool:

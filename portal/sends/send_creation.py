@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -10,7 +11,7 @@ from portal.accounts.tables.accounts import Recipient, account_types
 from portal.content.message_templates import TemplatePreview, render_preview
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables import templates
-from portal.content.tables.templates import TemplateVersion
+from portal.content.tables.templates import Template, TemplateVersion
 from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
@@ -22,10 +23,12 @@ from portal.sends import file_audience, send_preview, send_values
 from portal.sends.audience_resolution import Audience, resolve_audience
 from portal.sends.forecast import Forecast, current_traffic
 from portal.sends.rules.audience_conditions import conditions_problem, summarize_conditions
+from portal.sends.rules.send_state import SendState
 from portal.sends.tables import audience as audiences
 from portal.sends.tables import recipient_files
 from portal.sends.tables.condition_queries import condition_fields
 from portal.sends.tables.sends import Send, find_by_request_key
+from portal.settings import app_settings
 
 _Data = Mapping[str, str]
 
@@ -46,18 +49,32 @@ class SendPlan:
     forecast: Forecast | None
     sample_recipient: str
     sample: TemplatePreview
+    price_per_segment: Decimal | None
+    needs_approval: bool
+    planned_at_ms: int
+
+    @property
+    def price(self) -> Decimal | None:
+        """In US dollars, of all its texts."""
+        return None if self.price_per_segment is None else self.price_per_segment * self.segments
 
 
 def plan_send(template_key: str, audience: Audience, data: _Data, now_ms: int) -> SendPlan:
     """Raises `InvalidInput` for `template`, `audience` or `data.<name>`."""
     audience = resolve_audience(audience, now_ms)
     version, data = _validated(template_key, audience, data)
+    return plan_version(version, audience, data, now_ms)
+
+
+def plan_version(version: TemplateVersion, audience: Audience, data: _Data, now_ms: int) -> SendPlan:
+    """Also for a send that exists and has not begun. Raises `ActionRefused` if nobody is left in the audience."""
     counts = send_preview.count_audience(version, audience, now_ms)
     estimate = send_preview.estimate_segments(version, audience, data, counts)
     if estimate.example is None:
         raise ActionRefused(_("There are no recipients left in this audience."))
     values = recipient_files.values_by_account(audience, data, [estimate.example.id])[estimate.example.id]
     sample = _sample_message(version, values, estimate.example, estimate.example_gets_text)
+    send_settings = app_settings.current_send_settings()
     return SendPlan(
         template=version,
         emails=counts.emails,
@@ -68,7 +85,21 @@ def plan_send(template_key: str, audience: Audience, data: _Data, now_ms: int) -
         forecast=current_traffic(now_ms).forecast_new_send(version, estimate.backlog),
         sample_recipient=estimate.example.name,
         sample=sample,
+        price_per_segment=send_settings.price_per_segment,
+        needs_approval=send_settings.needs_approval(counts.emails),
+        planned_at_ms=now_ms,
     )
+
+
+def people_of_plan(
+    template_key: str, audience: Audience, count: str, after_id: int, limit: int, now_ms: int
+) -> list[Recipient]:
+    """The next people behind a count of `plan_send` (`send_preview.people_behind`). Raises `InvalidInput`."""
+    audience = resolve_audience(audience, now_ms)
+    if problem := _audience_problem(audience):
+        raise InvalidInput({"audience": problem})
+    version = templates.find_template_version(_template(template_key))
+    return send_preview.people_behind(version, audience, count, after_id, limit, now_ms)
 
 
 def _sample_message(version: TemplateVersion, data: _Data, recipient: Recipient, with_text: bool) -> TemplatePreview:
@@ -86,15 +117,28 @@ def _sample_message(version: TemplateVersion, data: _Data, recipient: Recipient,
 
 
 def create_send(
-    template_key: str, audience: Audience, data: _Data, author_id: int | None, now_ms: int, request_key: str = ""
+    template_key: str,
+    audience: Audience,
+    data: _Data,
+    author_id: int | None,
+    now_ms: int,
+    request_key: str = "",
+    undo_seconds: int = 0,
 ) -> int:
-    """The id of the send. Repeating a `request_key` returns the same send, so that a double click sends once."""
+    """The id of the send. Repeating a `request_key` returns the same send, so that a double click sends once.
+
+    A send to many waits for approval. Any other begins after `undo_seconds`, or at once if the template is urgent.
+    """
     audience = resolve_audience(audience, now_ms)
     version, data = _validated(template_key, audience, data)
     counts = send_preview.count_audience(version, audience, now_ms)
     detail = {"template": template_key, "version": version.number, **_audience_detail(audience)}
     detail |= {"mails": counts.emails, "texts": counts.texts}
+    needs_approval = app_settings.current_send_settings().needs_approval(counts.emails)
+    begins_at_ms = starts_at_ms(version, now_ms, undo_seconds)
     columns = {
+        "state": SendState.AWAITING_APPROVAL if needs_approval else SendState.QUEUED,
+        "starts_at_ms": begins_at_ms,
         "template_version_id": version.id,
         "audience": dict(audience),
         "data": data,
@@ -107,8 +151,14 @@ def create_send(
         send_id = _insert_or_find(columns, detail)
     except IntegrityError:
         send_id = _insert_or_find(columns, detail)
-    queue.enqueue(settings().redis_url, "fan_out_send", send_id)
+    if not needs_approval and begins_at_ms <= now_ms:
+        queue.enqueue(settings().redis_url, "fan_out_send", send_id)
     return send_id
+
+
+def starts_at_ms(version: TemplateVersion, now_ms: int, undo_seconds: int) -> int:
+    """0 for a send that begins at once; the scheduler starts one that begins later."""
+    return 0 if version.urgent or not undo_seconds else now_ms + 1000 * undo_seconds
 
 
 def _insert_or_find(columns: dict[str, Any], detail: dict[str, Any]) -> int:
@@ -130,6 +180,8 @@ def _audience_detail(audience: Audience) -> dict[str, Any]:
     """The audience as the audit log records it."""
     if "external_ids" in audience:
         return {"to_chosen_accounts": len(audience["external_ids"])}
+    if "round_of" in audience:
+        return {f"to_{audience['outcome']}_of": audience["round_of"]}
     if file := file_audience.file_of(audience):
         return {"to_file": file.file_name}
     if "schedule_run" in audience:
@@ -144,10 +196,7 @@ def _validated(
     template_key: str, audience: Audience, data: _Data, may_be_empty: bool = False
 ) -> tuple[TemplateVersion, dict[str, str]]:
     """The current template version, and the values with omitted fields blank. Raises `InvalidInput`."""
-    template = templates.find_template(template_key)
-    if template is None:
-        raise InvalidInput({"template": _("There is no template with the key “%(key)s”.", key=template_key)})
-    version = templates.find_template_version(template)
+    version = templates.find_template_version(_template(template_key))
     values = send_values.complete_values(version, data)
     file_fields = file_audience.file_fields(audience)
     errors = send_values.value_problems(version, values, file_fields)
@@ -162,6 +211,13 @@ def _validated(
     if errors:
         raise InvalidInput(errors)
     return version, values
+
+
+def _template(key: str) -> Template:
+    template = templates.find_template(key)
+    if template is None:
+        raise InvalidInput({"template": _("There is no template with the key “%(key)s”.", key=key)})
+    return template
 
 
 def audience_problem(audience: Audience, now_ms: int) -> str | None:
@@ -189,6 +245,8 @@ def _audience_problem(audience: Audience) -> str | None:
         return None  # `file_problem` says more, with the template
     if kind == {"external_ids"} and isinstance(audience["external_ids"], list):
         return _ids_problem([str(external_id) for external_id in audience["external_ids"]])
+    if kind - {"recipient_file"} == {"round_of", "outcome", "until_ms"}:
+        return None
     return _("Choose everyone, an account type, conditions, a saved audience, or individual accounts.")
 
 
@@ -197,6 +255,8 @@ def _emptiness_problem(audience: Audience) -> str | None:
         return None
     if "all" in audience:
         return _("There are no accounts to send to yet.")
+    if "round_of" in audience:
+        return _("Nobody is left in this round.")
     return _("Nobody is in this audience at the moment, so nothing was sent.")
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, TypeVar
 
 from portal.accounts.tables import phone_numbers
@@ -11,6 +12,7 @@ from portal.accounts.tables.attributes import with_attributes
 from portal.content.links import TOKEN_LENGTH
 from portal.content.message_templates import attribute_fields
 from portal.content.rendering import render_message
+from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import TemplateVersion
 from portal.core.rules import quiet_hours, routing
@@ -41,6 +43,9 @@ class AudienceCounts:
     sms_enabled_count: int
     zones: Mapping[str, int]
     deferred: int
+
+
+EVERYBODY, TEXTED = "everybody", "texted"
 
 
 @dataclass(frozen=True)
@@ -99,27 +104,51 @@ def count_audience(version: TemplateVersion, audience: Mapping[str, Any], now_ms
     return AudienceCounts(emails, zones.total(), reasons.most_common(), sms_enabled, dict(zones), deferred)
 
 
+def people_behind(
+    version: TemplateVersion, audience: Mapping[str, Any], count: str, after_id: int, limit: int, now_ms: int
+) -> list[Recipient]:
+    """The next people, by id, of one of the counts of `count_audience`: `EVERYBODY`, `TEXTED` or a `Reason`.
+
+    `Reason.QUIET_HOURS` are those whose text waits for the end of quiet hours.
+    """
+    query, groups = routing_query(version, now_ms, now_ms), audience_estimate.routing_groups(audience)
+    chosen = [group for group in groups if _is_counted(query.decide(group.phones, group.timezone), count)]
+    return audience_estimate.recipients_in_groups(audience, chosen, after_id, limit)
+
+
+def _is_counted(decision: RoutingDecision, count: str) -> bool:
+    if count == TEXTED:
+        return decision.will_send
+    return count == EVERYBODY or decision.reason == count
+
+
 def estimate_segments(
     version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str], counts: AudienceCounts
 ) -> SizeEstimate:
-    """From the rendered texts of an evenly spread sample of recipients."""
+    """Exact if the text is the same for everybody, otherwise from an evenly spread sample of recipients."""
     if not counts.texts:
         return _empty_estimate(version, audience, data, is_exact=True)
+    is_same = "recipient_file" not in audience and not merge_fields.person_fields(version.subject)
     sample = audience_estimate.sample_sms_enabled(audience, counts.sms_enabled_count, SEGMENT_SAMPLE_SIZE)
     sample = with_attributes(sample, attribute_fields(version))
     query = replace(routing_query(version, 0, 0), quiet_hours_end=quiet_hours.no_quiet_hours)
     texted = [recipient for recipient, decision in decide_recipients(sample, query) if decision.will_send]
     values = recipient_files.values_by_account(audience, data, [recipient.id for recipient in texted])
-    sizes = [
-        (recipient, size)
-        for recipient in texted
-        if (size := _segments_for(version, recipient, values[recipient.id])) is not None
-    ]
+    sizes = list(islice(_text_sizes(version, texted, values), 1 if is_same else None))
     if not sizes:
         return _empty_estimate(version, audience, data, is_exact=False)
     average = sum(size for _, size in sizes) / len(sizes)
     backlog = Backlog(counts.texts, counts.texts * average, counts.zones, counts.deferred)
-    return SizeEstimate(backlog, len(texted) >= counts.texts, sizes[0][0], True)
+    return SizeEstimate(backlog, is_same or len(texted) >= counts.texts, sizes[0][0], True)
+
+
+def _text_sizes(
+    version: TemplateVersion, recipients: Sequence[Recipient], values: Mapping[int, Mapping[str, str]]
+) -> Iterator[tuple[Recipient, int]]:
+    """Segments by recipient, without those for whom the template cannot be filled in."""
+    for recipient in recipients:
+        if (segments := _segments_for(version, recipient, values[recipient.id])) is not None:
+            yield recipient, segments
 
 
 def _empty_estimate(

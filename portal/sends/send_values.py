@@ -15,8 +15,8 @@ from portal.core.translation import gettext as _
 from portal.sends.tables import audience_estimate, recipient_files
 
 _Data = Mapping[str, str]
-TRIAL_RECIPIENTS = 1_000
-"""A template with filters or tags is rendered for at most this many recipients before it is sent."""
+TRIAL_RECIPIENTS = 100
+"""A template with the recipient's fields in filters or tags is rendered for at most this many before it is sent."""
 
 
 def complete_values(version: TemplateVersion, data: _Data) -> dict[str, str]:
@@ -53,12 +53,20 @@ def first_recipient_problem(version: TemplateVersion, audience: Mapping[str, Any
 
     Other errors, such as a missing attribute, do not stop it: the fan-out reports them in that recipient's message.
     """
-    if merge_fields.has_only_plain_fields(version.subject) and merge_fields.has_only_plain_fields(version.body):
-        return {}
+    sources = version.subject, version.body
+    names = sorted(set().union(*(merge_fields.person_fields(source, outside_plain_fields=True) for source in sources)))
+    if not names and "recipient_file" not in audience:
+        return {}  # what can fail is the same for everybody, and `value_problems` has tried it
     attributes, sample = attribute_fields(version), audience_estimate.sample_recipients(audience, TRIAL_RECIPIENTS)
-    values = recipient_files.values_by_account(audience, data, [recipient.id for recipient in sample])
+    data_by_account = recipient_files.values_by_account(audience, data, [recipient.id for recipient in sample])
+    tried = set()
     for recipient in with_attributes(sample, attributes):
-        error = render_error(version, recipient_values(recipient, values[recipient.id]))
+        values = recipient_values(recipient, data_by_account[recipient.id])
+        key = (*(values.get(name) for name in names), *values["data"].items())
+        if key in tried:
+            continue
+        tried.add(key)
+        error = render_error(version, values)
         if error is not None and error.field_name and error.field_name not in attributes:
             return _field_errors(error, recipient)
     return {}

@@ -27,8 +27,11 @@ _log = structlog.get_logger(__name__)
 
 
 def configuration(*names: str) -> Configuration:
-    """The named settings as stored, by default all. Pages keep working: an unreadable one counts as not set."""
-    stored = stored_settings(*names)
+    """The named settings as stored, by default all. Pages keep working: an unreadable one counts as not set.
+
+    During an upgrade, a newer release may have stored a setting that this one does not know.
+    """
+    stored = {name: row for name, row in stored_settings(*names).items() if name in DEFINITIONS}
     values: dict[str, Any] = {}
     read_errors: dict[str, str] = {}
     for name, row in stored.items():

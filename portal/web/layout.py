@@ -28,6 +28,7 @@ from portal.messages.rules.message_modes import (
 from portal.messages.tables import communication_history, lane_state
 from portal.operations import health, webhook_rejections
 from portal.sends.provider_availability import is_provider_down
+from portal.sends.tables.sends import count_sends_to_approve
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
 from portal.settings.rules.configuration import Configuration
@@ -236,6 +237,7 @@ def _template_context() -> dict[str, Any]:
         "staff_pages": _staff_pages,
         "own_pages": _own_pages,
         "replies_to_review_count": inbound_messages.count_replies_to_review,
+        "sends_to_approve_count": count_sends_to_approve,
         "unread_count": lambda: communication_history.unread_count(current_user.id, is_sms_visible()),
         "is_sms_visible": is_sms_visible,
         "describe_outcome": describe_outcome,

@@ -1,8 +1,10 @@
 """Template filters: times, numbers, phone numbers, Markdown."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
+from babel.numbers import format_currency
 from flask import Flask
 from markupsafe import Markup
 
@@ -22,6 +24,7 @@ from portal.sends.tables.recipient_files import RecipientFile
 from portal.sends.tables.saved_audiences import saved_audience_name
 from portal.web.time_display import (
     clock_time,
+    current_locale,
     day_name,
     local_clock_time,
     month_name,
@@ -53,7 +56,13 @@ def init_app(app: Flask) -> None:
         "describe_conditions": describe_conditions,
         "saved_audience_name": saved_audience_name,
         "recipient_file": recipient_file,
+        "dollars": format_dollars,
     }
+
+
+def format_dollars(amount: Decimal) -> str:
+    """“$2.38”, as the viewer's language writes US dollars."""
+    return format_currency(amount, "USD", locale=current_locale())
 
 
 def initials(name: str) -> str:

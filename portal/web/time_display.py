@@ -35,7 +35,7 @@ def current_time_zone() -> ZoneInfo:
 
 def describe_time(at_ms: int, now: int | None = None) -> str:
     """`format_relative_time` for the viewer."""
-    return format_relative_time(at_ms, now or now_ms(), current_time_zone(), _locale())
+    return format_relative_time(at_ms, now or now_ms(), current_time_zone(), current_locale())
 
 
 def format_relative_time(at_ms: int, now: int, zone: ZoneInfo, locale: Locale) -> str:
@@ -62,7 +62,7 @@ def relative_time(at_ms: int, day: str = "") -> Markup:
     """
     if day:
         return Markup('<time datetime="{}">{}</time>').format(
-            day, format_date(date.fromisoformat(day), "medium", _locale())
+            day, format_date(date.fromisoformat(day), "medium", current_locale())
         )
     return _time_element(at_ms, describe_time(at_ms))
 
@@ -78,17 +78,22 @@ def since_time(at_ms: int, day: str = "") -> Markup:
 def precise_time(at_ms: int) -> Markup:
     """The absolute time with seconds, and the relative time beside it within an hour: for events close together."""
     moment = datetime.fromtimestamp(at_ms / 1000, current_time_zone())
-    clock = _clock(moment, _locale(), "medium")
+    clock = _clock(moment, current_locale(), "medium")
     if abs(now_ms() - at_ms) < _HOUR_MS:
         return _time_element(at_ms, _join(clock, describe_time(at_ms)))
-    return _time_element(at_ms, _join(format_date(moment, "medium", _locale()), clock))
+    return _time_element(at_ms, _join(format_date(moment, "medium", current_locale()), clock))
 
 
 def clock_time(at_ms: int) -> Markup:
     """A `<time>` element for the future: “2:32 PM”, or “tomorrow at 9:10 AM” if it is 12 hours away or more."""
     if abs(at_ms - now_ms()) >= 12 * _HOUR_MS:
         return relative_time(at_ms)
-    return _time_element(at_ms, _clock(datetime.fromtimestamp(at_ms / 1000, current_time_zone()), _locale()))
+    return _time_element(at_ms, _clock(datetime.fromtimestamp(at_ms / 1000, current_time_zone()), current_locale()))
+
+
+def format_duration(milliseconds: float) -> str:
+    """“40 seconds”, “5 minutes”, “3 hours”: rounded, in one unit."""
+    return format_timedelta(max(1, round(milliseconds / 1000)), threshold=1.5, locale=current_locale())
 
 
 def day_name(day: date) -> str:
@@ -124,7 +129,7 @@ def local_clock_time(at_ms: int) -> str:
 def local_time(at_ms: int, zone: ZoneInfo) -> str:
     """“Saturday, 14:32”."""
     moment = datetime.fromtimestamp(at_ms / 1000, zone)
-    return _join(format_date(moment, "EEEE", _locale()), f"{moment:%H:%M}")
+    return _join(format_date(moment, "EEEE", current_locale()), f"{moment:%H:%M}")
 
 
 def _clock(moment: datetime, locale: Locale, length: str = "short") -> str:
@@ -134,7 +139,9 @@ def _clock(moment: datetime, locale: Locale, length: str = "short") -> str:
 
 def _time_element(at_ms: int, text: str) -> Markup:
     moment = datetime.fromtimestamp(at_ms / 1000, current_time_zone())
-    absolute = _join(format_date(moment, "full", _locale()), f"{_clock(moment, _locale(), 'medium')} {moment:%Z}")
+    absolute = _join(
+        format_date(moment, "full", current_locale()), f"{_clock(moment, current_locale(), 'medium')} {moment:%Z}"
+    )
     iso = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, absolute, text)
 
@@ -143,5 +150,6 @@ def _join(first: str, second: str) -> str:
     return _("%(first)s, %(second)s", first=first, second=second)
 
 
-def _locale() -> Locale:
+def current_locale() -> Locale:
+    """The viewer’s language, as it is written in the region."""
     return locale_of(current_language().code, settings().region)

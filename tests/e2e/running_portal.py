@@ -41,4 +41,5 @@ def start_portal(instance: Path, commands: CommandRunner) -> Iterator[RunningPor
     with servers.running_process(command, env, stdout=subprocess.DEVNULL) as process:
         portal = RunningPortal(instance, port, process, commands)
         servers.wait_for(lambda: servers.responds_ok(f"{portal.url}/readyz"), "the portal to be ready", 100)
+        portal.run_cli("config", "set", "SendUndoSeconds", "0")  # the tests need not wait for it
         yield portal

@@ -14,8 +14,10 @@ from portal.consent import background_imports, inbound_processing
 from portal.consent.tables.import_tasks import ImportTaskKind
 from portal.core.actor import SHELL_ACTOR
 from portal.web.template_filters import html_attributes
+from tests.support.page_queries import app_transaction
 from tests.support.pages.page_data import add_template_draft
 from tests.support.pages.page_walk import visit_every_page
+from tests.support.pages.sends_to_show import add_sends_to_show
 from tests.support.web_client import NOW_MS, WebClient
 
 JAVA = find_program("java")
@@ -67,6 +69,8 @@ def test_every_page_is_valid_html(
         background_imports.create_task(ImportTaskKind.OPT_OUTS, "+12025550166", SHELL_ACTOR, NOW_MS)
         question = {"MessageSid": "SM1", "From": "+12025550101", "To": "+12025550199", "Body": "Who is this?"}
         inbound_processing.receive_inbound(question, NOW_MS)
+    with app_transaction(web_app):
+        add_sends_to_show()
     people = {"nobody": visitor, "user": number_owner, "admin": admin, "sysadmin": sysadmin}
     for texts in ("off", "on"):
         if texts == "on":

@@ -18,8 +18,10 @@ from playwright.sync_api import Browser, CDPSession, Page
 from portal.consent import background_imports
 from portal.consent.tables.import_tasks import ImportTaskKind
 from portal.core.actor import SHELL_ACTOR
+from tests.support.page_queries import app_transaction
 from tests.support.pages.page_data import add_template_draft
 from tests.support.pages.page_walk import addresses
+from tests.support.pages.sends_to_show import add_sends_to_show
 from tests.support.servers import ROOT
 from tests.support.web_client import NOW_MS, WebClient
 
@@ -106,13 +108,22 @@ def client(web_app: Flask, request: pytest.FixtureRequest, sms_enabled: None) ->
     request.getfixturevalue("recipient_file")
     with web_app.app_context():
         background_imports.create_task(ImportTaskKind.OPT_OUTS, "+12025550166", SHELL_ACTOR, NOW_MS)
+    with app_transaction(web_app):
+        add_sends_to_show()
     return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
+
+
+CHECKED_SEND = {
+    "/Admin/Sends/confirm": {"template": "notice", "audience_type": "all"},
+    "/Admin/Sends/people": {"template": "notice", "audience_type": "all", "people": "no_number"},
+}
 
 
 def whole_pages(app: Flask, client: WebClient) -> Iterator[tuple[str, str]]:
     """The address and the HTML of each page that this client may see, and one of those that it may not."""
-    for address in (*addresses(app), "/c/x"):
-        response = client.get(address)
+    for address in (*addresses(app), "/c/x", *CHECKED_SEND):
+        fields = CHECKED_SEND.get(address)
+        response = client.get(address) if fields is None else client.post(address, **fields)
         is_shown = response.status_code == 200 or address in ("/nowhere", "/c/x")
         if is_shown and response.text.startswith("<!doctype") and 'href="#main"' in response.text:
             yield address, response.text

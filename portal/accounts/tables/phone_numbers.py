@@ -138,10 +138,10 @@ def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[RecipientP
     query = (
         select(*own, PhoneState.stopped_at_ms, PhoneState.unreachable_at_ms)
         .outerjoin(PhoneState, PhoneState.number == PhoneNumber.number)
-        .where(PhoneNumber.account_id.in_(account_ids))
+        .where(in_list(PhoneNumber.account_id, account_ids))
         .order_by(PhoneNumber.receives_sms.desc(), PhoneNumber.id)
     )
-    rows = db.session.execute(query).all()
+    rows = db.session.connection().execute(query).all()
     assigned = _numbers_receiving_texts({row.number for row in rows if not row.receives_sms})
     phones: dict[int, list[RecipientPhone]] = defaultdict(list)
     for account_id, number, receives_sms, stopped_at_ms, unreachable_at_ms in rows:
@@ -153,5 +153,6 @@ def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[RecipientP
 
 
 def _numbers_receiving_texts(numbers: set[str]) -> set[str]:
-    query = select(PhoneNumber.number).where(PhoneNumber.number.in_(numbers), PhoneNumber.receives_sms == True)  # noqa: E712
+    is_enabled = PhoneNumber.receives_sms == True  # noqa: E712  SQL, not Python
+    query = select(PhoneNumber.number).where(in_list(PhoneNumber.number, list(numbers)), is_enabled)
     return set(db.session.scalars(query)) if numbers else set()

@@ -135,9 +135,15 @@ def render_text(source: str, values: Mapping[str, Any], reject_blanks: bool = Fa
     return _render(_parse_template(source), values, reject_blanks) if text is None else text
 
 
-def has_only_plain_fields(source: str) -> bool:
-    """Whether it has neither filters nor tags, so that it renders for any recipient."""
-    return _split_plain_fields(source) is not None
+@functools.lru_cache(maxsize=256)
+def person_fields(source: str, outside_plain_fields: bool = False) -> frozenset[str]:
+    """The fields of the recipient in it; without any, it renders the same for everybody.
+
+    With `outside_plain_fields`, only those in filters and tags, where a value can be an error. Raises `MergeError`.
+    """
+    template = _parse_template(_PLAIN_FIELD.sub(" ", source) if outside_plain_fields else source)
+    names = (str(variable.segments[0]) for uses in template.analyze().globals.values() for variable in uses)
+    return frozenset(names) - {_DATA}
 
 
 def missing_value_error(name: str) -> MergeError:
@@ -220,6 +226,8 @@ def _fill_plain_fields(source: str, values: Mapping[str, Any], markdown: bool) -
     pieces = _split_plain_fields(source)
     if pieces is None:
         return None
+    if len(pieces) == 1:
+        return source
     output = list(pieces)
     for index in range(1, len(pieces), 2):
         name, _dot, inner = pieces[index].partition(".")

@@ -6,6 +6,7 @@ Preview, fan-out, the final check before sending, and history all use this decis
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from portal.core.translation import N_
 
@@ -81,9 +82,11 @@ SIMULATED_MODES = (Mode.TEST, Mode.TEST_OVERRIDE)
 """Modes in which nothing reaches a phone."""
 
 
-@dataclass(frozen=True)
-class RecipientPhone:
-    """A phone number on the account. `receives_sms_elsewhere`: it receives texts for another account."""
+class RecipientPhone(NamedTuple):
+    """A phone number on the account. `receives_sms_elsewhere`: it receives texts for another account.
+
+    Like the decision, a tuple: a fan-out makes 100,000, and a frozen dataclass takes several times as long.
+    """
 
     phone: str
     receives_sms: bool
@@ -110,8 +113,7 @@ class Switches:
         return Mode.OVERRIDE if self.override_number else Mode.LIVE
 
 
-@dataclass(frozen=True)
-class RoutingDecision:
+class RoutingDecision(NamedTuple):
     """`phone` is the recipient's, `sent_to` where the text really goes (the override number, if one is set).
 
     With `deferred_until_ms`, the text waits for the end of quiet hours.
@@ -154,8 +156,13 @@ def route_text(
 
 def _choose_phone(phones: Sequence[RecipientPhone]) -> RecipientPhone | None:
     """The first enabled phone that is not blocked, else the first enabled one, whose block reason is reported."""
-    enabled = [phone for phone in phones if phone.receives_sms]
-    return next((phone for phone in enabled if block_reason(phone) is None), enabled[0] if enabled else None)
+    first_enabled = None
+    for phone in phones:
+        if phone.receives_sms:
+            if block_reason(phone) is None:
+                return phone
+            first_enabled = first_enabled or phone
+    return first_enabled
 
 
 def _schedule(

@@ -12,6 +12,7 @@ from portal.core.translation import N_
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Attempt, Delivery
+from portal.sends.rules.send_state import SendState
 from portal.sends.tables.sends import FANNING_OUT_STATES, Send
 
 _CHUNK = 500
@@ -47,8 +48,9 @@ def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
 
 
 def pause_unfinished_fan_outs(now_ms: int) -> list[int]:
-    """Return the ids of the sends that were paused. Inside a transaction."""
-    unfinished = select(Send.id).where(Send.state.in_(FANNING_OUT_STATES), Send.paused_at_ms.is_(None))
+    """Return the ids of the sends that were paused, with those to approve. Inside a transaction."""
+    states = (SendState.AWAITING_APPROVAL, *FANNING_OUT_STATES)
+    unfinished = select(Send.id).where(Send.state.in_(states), Send.paused_at_ms.is_(None))
     ids = list(db.session.scalars(unfinished.order_by(Send.id).with_for_update()))
     db.session.execute(update(Send).where(Send.id.in_(ids)).values(paused_at_ms=now_ms))
     return ids

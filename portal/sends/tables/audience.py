@@ -8,7 +8,7 @@ from sqlalchemy import false, func, select
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient, find_by_external_ids
 from portal.core.extensions import db
 from portal.core.statements import in_list
-from portal.sends.tables import schedule_recipients
+from portal.sends.tables import rounds, schedule_recipients
 from portal.sends.tables.condition_queries import matches_conditions
 from portal.sends.tables.recipient_files import RecipientRow
 
@@ -16,7 +16,8 @@ from portal.sends.tables.recipient_files import RecipientRow
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:
     """The next recipients by id."""
     query = in_audience(select(*RECIPIENT_COLUMNS), audience, one_by_one=True).where(Account.id > after_id)
-    return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id).limit(limit))]
+    rows = db.session.connection().execute(query.order_by(Account.id).limit(limit))
+    return [Recipient(*row) for row in rows]
 
 
 def count_recipients(audience: Mapping[str, Any]) -> int:
@@ -52,6 +53,9 @@ def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = Fals
         return query.where(in_list(Account.external_id, audience["external_ids"]))
     if "conditions" in audience:
         return query.where(matches_conditions(audience, one_by_one))
+    if "round_of" in audience:
+        round_ids = rounds.members(audience["round_of"], audience["outcome"], audience["until_ms"])
+        return query.where(Account.id.in_(round_ids))
     if "recipient_file" in audience:
         # EXISTS, because SQLite would collect a list of all rows again for each chunk of the fan-out.
         rows = select(RecipientRow.row_number).filter_by(file_id=audience["recipient_file"], is_good=True)

@@ -1,105 +1,165 @@
 """Count and sample an audience in the database, so that 100,000 recipients need not be loaded."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, case, exists, false, func, not_, or_, select
 from sqlalchemy.orm import aliased
 
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.core.extensions import db
 from portal.core.rules.routing import RecipientPhone
-from portal.sends.tables.audience import in_audience
+from portal.sends.tables.audience import count_recipients, in_audience
+
+_LARGE = 20
+"""An audience of more than this many samples is sampled without sorting it."""
+_FACTOR, _PRIME = 7_919, 1_000_003
+
+
+class PhoneStatus(IntEnum):
+    """What `core.rules.routing.route_text` needs to know of all phone numbers of a recipient."""
+
+    NO_NUMBER = 0
+    USABLE = 1
+    STOPPED = 2
+    """A number is enabled for texts, but none that is can get one: the first of them is stopped."""
+    UNREACHABLE = 3
+    NOT_ENABLED = 4
+    NOT_ENABLED_STOPPED = 5
+    NOT_ENABLED_ELSEWHERE = 6
+
+
+_PHONES: dict[int, tuple[RecipientPhone, ...]] = {
+    PhoneStatus.NO_NUMBER: (),
+    PhoneStatus.USABLE: (RecipientPhone("", True),),
+    PhoneStatus.STOPPED: (RecipientPhone("", True, is_opted_out=True),),
+    PhoneStatus.UNREACHABLE: (RecipientPhone("", True, is_unreachable=True),),
+    PhoneStatus.NOT_ENABLED: (RecipientPhone("", False),),
+    PhoneStatus.NOT_ENABLED_STOPPED: (RecipientPhone("", False, is_opted_out=True),),
+    PhoneStatus.NOT_ENABLED_ELSEWHERE: (RecipientPhone("", False, receives_sms_elsewhere=True),),
+}
 
 
 @dataclass(frozen=True)
 class RoutingGroup:
-    """Recipients for whom `core.rules.routing.route_text` decides the same; `phones` stands for all of theirs."""
+    """Recipients for whom `core.rules.routing.route_text` decides the same."""
 
     count: int
     timezone: str
-    phones: tuple[RecipientPhone, ...]
+    status: int
+
+    @property
+    def phones(self) -> tuple[RecipientPhone, ...]:
+        """Stands for the phone numbers of each of them."""
+        return _PHONES[self.status]
 
 
 def routing_groups(audience: Mapping[str, Any]) -> list[RoutingGroup]:
-    """If several phone numbers of an account receive texts, the first usable one counts, or else the first one."""
-    phones = _phones_by_account(audience).subquery()
-    enabled_phone, phone_state = aliased(PhoneNumber), aliased(PhoneState)
-    properties = (
-        Account.timezone,
-        phones.c.account_id.is_not(None),
-        phones.c.enabled_phone_id.is_not(None),
-        phone_state.stopped_at_ms.is_not(None),
-        phone_state.unreachable_at_ms.is_not(None),
-        func.coalesce(phones.c.is_any_stopped, 0),
-        func.coalesce(phones.c.is_enabled_elsewhere, 0),
+    recipients = _recipient_statuses(audience).subquery()
+    columns = recipients.c.timezone, recipients.c.status
+    return [RoutingGroup(*row) for row in db.session.execute(select(func.count(), *columns).group_by(*columns))]
+
+
+def recipients_in_groups(
+    audience: Mapping[str, Any], groups: Sequence[RoutingGroup], after_id: int, limit: int
+) -> list[Recipient]:
+    """The next recipients of these groups by id."""
+    recipients = _recipient_statuses(audience).where(Account.id > after_id).subquery()
+    rows = select(recipients.c.id).where(_is_in_groups(recipients, groups))
+    next_ids = rows.order_by(recipients.c.id).limit(limit).subquery()
+    query = select(*RECIPIENT_COLUMNS).join(next_ids, next_ids.c.id == Account.id).order_by(Account.id)
+    return [Recipient(*row) for row in db.session.execute(query)]
+
+
+def _is_in_groups(recipients: Any, groups: Sequence[RoutingGroup]) -> ColumnElement[bool]:
+    zones = defaultdict(list)
+    for group in groups:
+        zones[group.status].append(group.timezone)
+    in_zones = [(recipients.c.status == status) & recipients.c.timezone.in_(names) for status, names in zones.items()]
+    return or_(false(), *in_zones)
+
+
+def _recipient_statuses(audience: Mapping[str, Any]) -> Any:
+    """The id, time zone and `PhoneStatus` of each recipient, in one pass over accounts and their phone numbers."""
+    statement = select(Account.id, Account.timezone, _phone_status().label("status")).select_from(Account)
+    return (
+        in_audience(statement, audience)
+        .outerjoin(PhoneNumber, PhoneNumber.account_id == Account.id)
+        .outerjoin(PhoneState, PhoneState.number == PhoneNumber.number)
+        .group_by(Account.id, Account.timezone)
     )
-    query = (
-        in_audience(select(func.count(), *properties), audience)
-        .select_from(Account)
-        .outerjoin(phones, phones.c.account_id == Account.id)
-        .outerjoin(enabled_phone, enabled_phone.id == phones.c.enabled_phone_id)
-        .outerjoin(phone_state, phone_state.number == enabled_phone.number)
-        .group_by(*properties)
+
+
+def _phone_status() -> ColumnElement[int]:
+    """As `route_text` chooses: the first enabled number that can get texts, or else the first enabled one."""
+    is_enabled = _is_sms_enabled(PhoneNumber)
+    is_stopped, is_unreachable = PhoneState.stopped_at_ms.is_not(None), PhoneState.unreachable_at_ms.is_not(None)
+    is_usable = is_enabled & not_(is_stopped) & not_(is_unreachable)
+    # the lowest id of an enabled number, with a last bit that says whether it is stopped
+    first_enabled = func.min(case((is_enabled & is_stopped, PhoneNumber.id * 2 + 1), (is_enabled, PhoneNumber.id * 2)))
+    return case(
+        (func.count(PhoneNumber.id) == 0, PhoneStatus.NO_NUMBER),
+        (_any(is_usable), PhoneStatus.USABLE),
+        (first_enabled % 2 == 1, PhoneStatus.STOPPED),
+        (first_enabled % 2 == 0, PhoneStatus.UNREACHABLE),
+        (_any(is_stopped), PhoneStatus.NOT_ENABLED_STOPPED),
+        (_any(not_(is_enabled) & _is_enabled_elsewhere()), PhoneStatus.NOT_ENABLED_ELSEWHERE),
+        else_=PhoneStatus.NOT_ENABLED,
     )
-    rows = [(count, timezone, map(bool, flags)) for count, timezone, *flags in db.session.execute(query)]
-    return [RoutingGroup(count, timezone, _representative_phones(*flags)) for count, timezone, flags in rows]
+
+
+def _any(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether it holds for one of the rows of a group."""
+    return func.max(case((condition, 1), else_=0)) == 1
+
+
+def _is_enabled_elsewhere() -> ColumnElement[bool]:
+    elsewhere = aliased(PhoneNumber)
+    return exists().where(elsewhere.number == PhoneNumber.number, _is_sms_enabled(elsewhere))
 
 
 def sample_sms_enabled(audience: Mapping[str, Any], total: int, limit: int) -> list[Recipient]:
     """An evenly spread sample of the `total` recipients who have enabled a phone number for texts."""
-    enabled = select(PhoneNumber.id).where(PhoneNumber.account_id == Account.id, _is_sms_enabled(PhoneNumber))
+    is_enabled = (
+        select(PhoneNumber.id).where(PhoneNumber.account_id == Account.id, _is_sms_enabled(PhoneNumber)).exists()
+    )
+    if total > limit * _LARGE:
+        return _sample_where(audience, is_enabled & _is_in_sample(total, limit))
     row_number = func.row_number().over(order_by=Account.id).label("row_number")
-    rows = in_audience(select(Account.id, row_number), audience).where(enabled.exists()).subquery()
+    rows = in_audience(select(Account.id, row_number), audience).where(is_enabled).subquery()
     return _recipients_in(rows, (rows.c.row_number - 1) % max(1, -(-total // limit)) == 0)
 
 
 def sample_recipients(audience: Mapping[str, Any], limit: int) -> list[Recipient]:
     """About `limit` recipients, evenly spread and at least one of each account type; all if there are fewer."""
+    total = count_recipients(audience)
+    if total > limit * _LARGE:
+        first_ids = in_audience(select(func.min(Account.id)), audience).group_by(Account.account_type)
+        return _sample_where(audience, Account.id.in_(first_ids) | _is_in_sample(total, limit))
     row_number = func.row_number().over(order_by=Account.id).label("row_number")
-    total = func.count().over().label("total")
     type_row = func.row_number().over(partition_by=Account.account_type, order_by=Account.id).label("type_row")
-    rows = in_audience(select(Account.id, row_number, total, type_row), audience).subquery()
-    is_sampled = rows.c.row_number * limit // rows.c.total != (rows.c.row_number - 1) * limit // rows.c.total
+    rows = in_audience(select(Account.id, row_number, type_row), audience).subquery()
+    is_sampled = rows.c.row_number * limit // total != (rows.c.row_number - 1) * limit // total
     return _recipients_in(rows, is_sampled | (rows.c.type_row == 1))
+
+
+def _is_in_sample(total: int, limit: int) -> ColumnElement[bool]:
+    """A scattered one of `total / limit` accounts. Unlike numbering them, it needs no sorting."""
+    return Account.id * _FACTOR % _PRIME < _PRIME * limit // total
+
+
+def _sample_where(audience: Mapping[str, Any], condition: ColumnElement[bool]) -> list[Recipient]:
+    query = in_audience(select(*RECIPIENT_COLUMNS), audience).where(condition)
+    return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id))]
 
 
 def _recipients_in(rows: Any, condition: ColumnElement[bool]) -> list[Recipient]:
     query = select(*RECIPIENT_COLUMNS).join(rows, rows.c.id == Account.id).where(condition).order_by(Account.id)
     return [Recipient(*row) for row in db.session.execute(query)]
-
-
-def _phones_by_account(audience: Mapping[str, Any]) -> Any:
-    """By account: the phone number that receives texts, and whether any number is stopped or enabled elsewhere."""
-    elsewhere = aliased(PhoneNumber)
-    is_usable = PhoneState.stopped_at_ms.is_(None) & PhoneState.unreachable_at_ms.is_(None)
-    columns = select(
-        PhoneNumber.account_id,
-        func.coalesce(
-            func.min(case((_is_sms_enabled(PhoneNumber) & is_usable, PhoneNumber.id))),
-            func.min(case((_is_sms_enabled(PhoneNumber), PhoneNumber.id))),
-        ).label("enabled_phone_id"),
-        func.max(case((PhoneState.stopped_at_ms.is_not(None), 1), else_=0)).label("is_any_stopped"),
-        func.max(case((elsewhere.account_id != PhoneNumber.account_id, 1), else_=0)).label("is_enabled_elsewhere"),
-    )
-    return (
-        in_audience(columns.join(Account, Account.id == PhoneNumber.account_id), audience)
-        .outerjoin(PhoneState, PhoneState.number == PhoneNumber.number)
-        .outerjoin(elsewhere, (elsewhere.number == PhoneNumber.number) & _is_sms_enabled(elsewhere))
-        .group_by(PhoneNumber.account_id)
-    )
-
-
-def _representative_phones(
-    has_phone: bool, is_enabled: bool, is_stopped: bool, is_unreachable: bool, any_stopped: bool, elsewhere: bool
-) -> tuple[RecipientPhone, ...]:
-    if not has_phone:
-        return ()
-    if is_enabled:
-        return (RecipientPhone("", True, is_opted_out=is_stopped, is_unreachable=is_unreachable),)
-    return (RecipientPhone("", False, receives_sms_elsewhere=elsewhere, is_opted_out=any_stopped),)
 
 
 def _is_sms_enabled(phone: Any) -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Text, Update, select, update
+from sqlalchemy import ForeignKey, Index, Text, Update, func, select, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
@@ -17,6 +17,7 @@ from portal.messages.tables.communications import Delivery
 from portal.messages.tables.transitions import DELIVERY_CHANNELS
 from portal.sends.rules.send_state import SendState
 
+FINISHED_STATES = (SendState.DONE, SendState.CANCELED)
 FANNING_OUT_STATES = (SendState.QUEUED, SendState.FANNING_OUT)
 ACTIVE_STATES = (*FANNING_OUT_STATES, SendState.SENDING)
 """States of a send that still has messages to send."""
@@ -27,7 +28,8 @@ class Send(Base):
 
     `fan_out_cursor` is the last account id that has its communication, and the `next_…_position` columns are the queue
     positions of the next messages. `planned_texts` is the number of texts expected when the send was created.
-    `cancel_applied_at_ms` is set once all messages of a canceled send are canceled.
+    `cancel_applied_at_ms` is set once all messages of a canceled send are canceled. Before `starts_at_ms` (0: at once),
+    the send can be undone. It is set anew when the send is approved.
     """
 
     __tablename__ = "send"
@@ -50,26 +52,50 @@ class Send(Base):
     next_sms_position: Mapped[int | None] = mapped_column(BigIntKey)
     paused_at_ms: Mapped[int | None] = mapped_column(Millis)
     cancel_applied_at_ms: Mapped[int | None] = mapped_column(Millis)
+    starts_at_ms: Mapped[int] = mapped_column(Millis, default=0, server_default="0")
+    approved_by_id: Mapped[int | None] = mapped_column(BigIntKey)
+    approved_at_ms: Mapped[int | None] = mapped_column(Millis)
+    archived_at_ms: Mapped[int | None] = mapped_column(Millis)
 
     version: Mapped[TemplateVersion] = relationship()
     created_by: Mapped[Account | None] = relationship()
+    approved_by: Mapped[Account | None] = relationship(
+        primaryjoin="foreign(Send.approved_by_id) == Account.id", viewonly=True
+    )
 
     @property
     def lane(self) -> Lane:
         return Lane.URGENT if self.version.urgent else Lane.BULK
 
+    @property
+    def begins_at_ms(self) -> int:
+        """When it begins, after the time to undo it and its approval: the validity of its texts is counted from it."""
+        return max(self.created_at_ms, self.starts_at_ms)
+
 
 _WITH_TEMPLATE = select(Send).options(joinedload(Send.version).joinedload(TemplateVersion.template))
 
 
-def sms_expires_at_ms(version: TemplateVersion, created_at_ms: int) -> int | None:
+def sms_expires_at_ms(version: TemplateVersion, begins_at_ms: int) -> int | None:
     """When the texts of a send expire; None if they do not."""
-    return None if version.sms_expiry_hours is None else created_at_ms + version.sms_expiry_hours * 3_600_000
+    return None if version.sms_expiry_hours is None else begins_at_ms + version.sms_expiry_hours * 3_600_000
 
 
-def sends_page(keyset: Keyset) -> Slice[Send]:
+def sends_page(keyset: Keyset, is_archived: bool = False) -> Slice[Send]:
     """With their templates."""
-    return keyset.fetch(_WITH_TEMPLATE)
+    archived = Send.archived_at_ms.is_not(None) if is_archived else Send.archived_at_ms.is_(None)
+    return keyset.fetch(_WITH_TEMPLATE.where(archived))
+
+
+def sends_to_approve() -> list[Send]:
+    """Those that wait for approval, oldest first, with their templates and authors."""
+    query = _WITH_TEMPLATE.options(joinedload(Send.created_by)).where(Send.state == SendState.AWAITING_APPROVAL)
+    return list(db.session.scalars(query.order_by(Send.id)))
+
+
+def count_sends_to_approve() -> int:
+    query = select(func.count()).select_from(Send).where(Send.state == SendState.AWAITING_APPROVAL)
+    return db.session.scalar(query) or 0
 
 
 def active_sends() -> list[Send]:
@@ -77,8 +103,10 @@ def active_sends() -> list[Send]:
     return list(db.session.scalars(_WITH_TEMPLATE.where(Send.state.in_(ACTIVE_STATES)).order_by(Send.id)))
 
 
-def send_ids_in_state(state: str) -> list[int]:
-    return list(db.session.scalars(select(Send.id).where(Send.state == state).order_by(Send.id)))
+def started_send_ids(state: str, now_ms: int) -> list[int]:
+    """Sends in this state whose time to undo them is over."""
+    query = select(Send.id).where(Send.state == state, Send.starts_at_ms <= now_ms)
+    return list(db.session.scalars(query.order_by(Send.id)))
 
 
 def unfinished_audiences() -> list[dict[str, Any]]:
@@ -87,10 +115,17 @@ def unfinished_audiences() -> list[dict[str, Any]]:
     return list(db.session.scalars(query))
 
 
-def has_newer_queued_send(send_id: int, since_ms: int) -> bool:
-    """Whether another send, created after `since_ms`, has not started its fan-out."""
-    query = select(Send.id).where(Send.state == SendState.QUEUED, Send.id != send_id, Send.created_at_ms > since_ms)
-    return db.session.scalar(query.limit(1)) is not None
+def next_start_ms(after_ms: int) -> int | None:
+    """When the next send begins whose time to undo it is not over yet."""
+    query = select(func.min(Send.starts_at_ms)).where(Send.state == SendState.QUEUED, Send.starts_at_ms > after_ms)
+    return db.session.scalar(query)
+
+
+def has_newer_queued_send(send_id: int, since_ms: int, now_ms: int) -> bool:
+    """Whether another send has begun after `since_ms` and not started its fan-out."""
+    is_recent = (Send.created_at_ms > since_ms) | (Send.starts_at_ms > since_ms)
+    query = select(Send.id).where(Send.state == SendState.QUEUED, Send.id != send_id, Send.starts_at_ms <= now_ms)
+    return db.session.scalar(query.where(is_recent).limit(1)) is not None
 
 
 def find_by_request_key(key: str) -> Send | None:

@@ -148,6 +148,7 @@ class FaultEnvironment:
             "EnableSmsNotifications": True,
             "EnableSmsTestMode": False,
             "EnableSmsOverrideNumber": False,
+            "SendUndoSeconds": 0,
             **settings,
         }
         self.rate = rate

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from flask import Flask
 from werkzeug.routing import Rule
 
+from tests.support.pages.sends_to_show import PAGES_OF_SENDS
 from tests.support.web_client import PUBLIC_URL, WebClient
 
 PAGES_FOR_BOTH = (
@@ -18,6 +19,7 @@ PAGES_FOR_BOTH = (
     "/Admin/Audiences/people?audience=%7B%22saved_audience%22%3A1%7D",
     "/Admin/Audiences/people?audience=%7B%22saved_audience%22%3A99%7D",
     "/nowhere",
+    *PAGES_OF_SENDS,
 )
 VALUES = {
     "number": "+12025550101",

@@ -7,11 +7,13 @@ from typing import Any
 from markupsafe import Markup
 
 from portal.core.audit_log import AuditEntry
+from portal.core.clock import now_ms
 from portal.core.rules.delivery_status import StateGroup
 from portal.core.translation import N_, join_words, ngettext
 from portal.core.translation import gettext as _
 from portal.sends.progress import SendReport
 from portal.sends.rules.send_state import SendState
+from portal.sends.tables.sends import Send
 from portal.web.layout import is_sms_visible
 from portal.web.time_display import relative_time
 
@@ -21,9 +23,15 @@ _CHANGES = {
     "send_paused_after_restore": N_("Paused %(when)s by the portal, after the database was restored"),
     "send_resumed": N_("Resumed %(when)s by %(name)s"),
     "send_canceled": N_("Canceled %(when)s by %(name)s"),
+    "send_undone": N_("Undone %(when)s by %(name)s, before anything was sent"),
+    "send_declined": N_("Declined %(when)s by %(name)s: %(reason)s"),
+    "send_withdrawn": N_("Withdrawn %(when)s by %(name)s"),
+    "send_archived": N_("Archived %(when)s by %(name)s"),
+    "send_unarchived": N_("Restored from the archive %(when)s by %(name)s"),
 }
 """By the action in the audit log."""
 _DATABASE_STATES = {
+    SendState.AWAITING_APPROVAL: N_("The send waits for approval. No messages have been prepared."),
     SendState.QUEUED: N_("No messages have been prepared yet."),
     SendState.FANNING_OUT: N_("Messages are being prepared; some recipients have none yet."),
     SendState.SENDING: N_("All messages have been prepared."),
@@ -33,11 +41,17 @@ _DATABASE_STATES = {
 
 
 def describe_last_change(entry: AuditEntry | None) -> str:
-    """Who paused, resumed or canceled the send, and when."""
+    """Who paused, resumed or canceled the send, or changed it otherwise, and when."""
     if entry is None or entry.action not in _CHANGES:
         return ""
     name = entry.actor.name if entry.actor else _("the command line")
-    return Markup(_(_CHANGES[entry.action])) % {"when": relative_time(entry.at_ms), "name": name}  # noqa: S704  our own words
+    values = {"when": relative_time(entry.at_ms), "name": name, "reason": entry.detail.get("reason", "")}
+    return Markup(_(_CHANGES[entry.action])) % values  # noqa: S704  our own words
+
+
+def seconds_to_start(send: Send) -> int:
+    """Until the send begins and can no longer be undone; 0 if it has begun, or will not."""
+    return max(0, -(-(send.starts_at_ms - now_ms()) // 1000)) if send.state == SendState.QUEUED else 0
 
 
 def describe_database_state(report: SendReport) -> str:

@@ -22,11 +22,15 @@ from portal.operations.job_control import retry_job
 from portal.schedules.tables.runs import run_of_send
 from portal.sends import send_control
 from portal.sends.progress import send_report
+from portal.sends.rounds import UNOPENED_AFTER_DAYS, next_rounds
+from portal.sends.rules.send_state import SendState
 from portal.sends.send_creation import create_send
-from portal.sends.send_preview import SEGMENT_SAMPLE_SIZE
-from portal.sends.tables.sends import ACTIVE_STATES, Send, find_send_of_form, sends_page
+from portal.sends.tables.sends import ACTIVE_STATES, Send, find_send_of_form, sends_page, sends_to_approve
+from portal.settings.app_settings import current_send_settings
 from portal.web.access import allow
 from portal.web.admin.sends import send_descriptions
+from portal.web.admin.sends.plan_description import plan_values
+from portal.web.admin.sends.send_descriptions import seconds_to_start
 from portal.web.admin.sends.send_form import SendForm, form_of_send, send_form, submitted_send_form
 from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.polling import poll_interval_seconds
@@ -44,10 +48,13 @@ _SORTS = (
 @pages.get("")
 @allow("admin")
 def listing() -> str:
-    order = requested_order(*_SORTS)
-    page = sorted_page(order, sends_page(order.keyset(_PAGE_SIZE)))
+    order, is_archived = requested_order(*_SORTS), query_text("show") == "archived"
+    page = sorted_page(order, sends_page(order.keyset(_PAGE_SIZE), is_archived))
     counts = group_counts_by_send([send.id for send in page.rows])
-    return render_template("admin/sends/index.html", page=page, counts=counts)
+    to_approve = [] if is_archived else sends_to_approve()
+    return render_template(
+        "admin/sends/index.html", page=page, counts=counts, is_archived=is_archived, to_approve=to_approve
+    )
 
 
 @pages.get("/new")
@@ -61,14 +68,14 @@ def new() -> ResponseReturnValue:
     if form is None:
         problem = _("There is no template with the key “%(key)s”.", key=key) if key else ""
         return render_template("admin/sends/choose.html", versions=current_template_versions(), problem=problem)
-    return _form_page(form)
+    return form_page(form)
 
 
 @pages.post("/new")
 @allow("admin")
 def edit() -> ResponseReturnValue:
     """Return from the confirmation to the form with all values."""
-    return _form_page(_submitted_form())
+    return form_page(_submitted_form())
 
 
 @pages.post("/confirm")
@@ -91,11 +98,12 @@ def create() -> ResponseReturnValue:
     if form.version_id.data != str(form.version.id):
         flash(_("The template has changed. Check the new numbers, then send."), "error")
         return _confirmation_page(form)
-    request_key = _form_key(form.request_key)
+    request_key, undo_seconds = _form_key(form.request_key), current_send_settings().undo_seconds
+    values = form.chosen_audience, form.values, author_id, now_ms(), request_key, undo_seconds
     try:
-        send_id = create_send(form.key, form.chosen_audience, form.values, author_id, now_ms(), request_key)
+        send_id = create_send(form.key, *values)
     except InvalidInput as error:
-        return _form_page(_submitted_form().with_errors(error))
+        return form_page(_submitted_form().with_errors(error))
     return redirect(url_for("admin_sends.show", send_id=send_id), 303)
 
 
@@ -110,6 +118,16 @@ def show(send_id: int) -> str:
 @allow("admin")
 def progress(send_id: int) -> str:
     return _render("admin/sends/_progress.html", _send(send_id))
+
+
+@pages.get("/<id:send_id>/countdown")
+@allow("admin")
+def countdown(send_id: int) -> ResponseReturnValue:
+    """The seconds until the send begins; once they are over, the progress in place of what is on the page."""
+    send = _send(send_id)
+    if seconds_to_start(send):
+        return render_template("admin/sends/_countdown.html", send=send, seconds_to_start=seconds_to_start(send))
+    return _render("admin/sends/_progress.html", send), {"HX-Retarget": "#progress", "HX-Reswap": "outerHTML"}
 
 
 @pages.post("/<id:send_id>/pause")
@@ -179,7 +197,8 @@ def _submitted_form() -> SendForm:
     return submitted_send_form() or abort(404)
 
 
-def _form_page(form: SendForm) -> ResponseReturnValue:
+def form_page(form: SendForm) -> ResponseReturnValue:
+    """The form of a send, with its errors."""
     return render_template("admin/sends/new.html", form=form), 422 if form.errors else 200
 
 
@@ -187,8 +206,8 @@ def _confirmation_page(form: SendForm) -> ResponseReturnValue:
     try:
         plan = form.plan()
     except InvalidInput as error:
-        return _form_page(form.with_errors(error))
-    return render_template("admin/sends/confirm.html", form=form, plan=plan, sample_size=SEGMENT_SAMPLE_SIZE)
+        return form_page(form.with_errors(error))
+    return render_template("admin/sends/confirm.html", form=form, **plan_values(plan))
 
 
 def _render(template: str, send: Send, **values: object) -> str:
@@ -201,10 +220,20 @@ def _render(template: str, send: Send, **values: object) -> str:
         report=report,
         jobs=jobs,
         retry_url=lambda job_id: url_for("admin_sends.retry", send_id=send.id, job_id=job_id),
-        poll_seconds=None if report.is_final and jobs.is_over else poll_interval_seconds(now - report.created_at_ms),
+        seconds_to_start=seconds_to_start(send),
+        next_rounds=next_rounds(send, now),
+        unopened_after_days=UNOPENED_AFTER_DAYS,
+        poll_seconds=_poll_seconds(send, report.is_final and jobs.is_over, now),
         group_labels=group_labels,
         bars=send_descriptions.progress_bars(report),
         database_state=send_descriptions.describe_database_state(report),
         last_change=send_descriptions.describe_last_change(latest_entry_about(f"send {send.id}")),
         **values,
     )
+
+
+def _poll_seconds(send: Send, is_over: bool, now: int) -> int | None:
+    """Before a send begins, its countdown polls, and a send that waits for approval may wait for days."""
+    if is_over or send.state == SendState.AWAITING_APPROVAL or seconds_to_start(send):
+        return None
+    return poll_interval_seconds(now - send.begins_at_ms)

@@ -1,0 +1,82 @@
+"""Approval: a send to many people begins only after a second administrator has looked at it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from portal.core import audit_log
+from portal.core.context import settings
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.extensions import db
+from portal.core.rules import text_input
+from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
+from portal.gateways import queue
+from portal.sends import send_preview
+from portal.sends.rules.send_state import SendState
+from portal.sends.send_control import cancel_unstarted, locked_send
+from portal.sends.send_creation import starts_at_ms
+from portal.sends.tables.sends import Send
+
+MAX_REASON_LENGTH = 500
+
+
+def approve_send(send_id: int, actor_id: int, now_ms: int, undo_seconds: int = 0) -> None:
+    """Let the send begin. Raises `ActionRefused` for its author, and if somebody else has decided."""
+    planned_texts = _count_texts(send_id, now_ms)
+    with _decision(send_id, "send_approved", actor_id, now_ms) as send:
+        _refuse_author(send, actor_id)
+        send.state, send.planned_texts = SendState.QUEUED, planned_texts
+        send.approved_by_id, send.approved_at_ms = actor_id, now_ms
+        send.starts_at_ms = starts_at_ms(send.version, now_ms, undo_seconds) or now_ms
+        begins_at_once = send.starts_at_ms <= now_ms
+    if begins_at_once:
+        queue.enqueue(settings().redis_url, "fan_out_send", send_id)
+
+
+def decline_send(send_id: int, reason: str, actor_id: int, now_ms: int) -> None:
+    """End the send before it begins. Raises `InvalidInput` for `reason`, and as `approve_send` does."""
+    reason = text_input.clean_lines(reason).strip()
+    if problem := _reason_problem(reason):
+        raise InvalidInput({"reason": problem})
+    with _decision(send_id, "send_declined", actor_id, now_ms, reason=reason) as send:
+        _refuse_author(send, actor_id)
+        cancel_unstarted(send, now_ms)
+
+
+def withdraw_send(send_id: int, actor_id: int, now_ms: int) -> None:
+    """The author takes the send back. Raises `ActionRefused` for others, and if somebody else has decided."""
+    with _decision(send_id, "send_withdrawn", actor_id, now_ms) as send:
+        if send.created_by_id != actor_id:
+            raise ActionRefused(_("Only the person who made this send can withdraw it. You can decline it."))
+        cancel_unstarted(send, now_ms)
+
+
+@contextmanager
+def _decision(send_id: int, action: str, actor_id: int, now_ms: int, **detail: str) -> Iterator[Send]:
+    """The lock lets one of several administrators decide; the others are refused."""
+    with transaction() as session:
+        send = locked_send(session, send_id)
+        if send.state != SendState.AWAITING_APPROVAL:
+            raise ActionRefused(_("This send no longer waits for approval: somebody has decided in the meantime."))
+        yield send
+        audit_log.record_audit_entry(action, f"send {send_id}", actor_id, now_ms, **detail)
+
+
+def _refuse_author(send: Send, actor_id: int) -> None:
+    if send.created_by_id == actor_id:
+        raise ActionRefused(_("You made this send, so another administrator must decide. You can withdraw it."))
+
+
+def _reason_problem(reason: str) -> str:
+    if not reason:
+        return _("Enter a reason, so that the author knows what to change.")
+    if len(reason) <= MAX_REASON_LENGTH:
+        return ""
+    values = {"limit": MAX_REASON_LENGTH, "length": len(reason)}
+    return _("Use %(limit)s characters or fewer. You have used %(length)s.", **values)
+
+
+def _count_texts(send_id: int, now_ms: int) -> int | None:
+    """Counted anew, because people may have replied STOP since the send was made."""
+    send = db.session.get(Send, send_id)
+    return None if send is None else send_preview.count_audience(send.version, send.audience, now_ms).texts

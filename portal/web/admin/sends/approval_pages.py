@@ -1,0 +1,136 @@
+"""Administration → sends: before a send begins. Undo it, approve or decline somebody else's, withdraw one's own."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+from wtforms import TextAreaField
+
+from portal.core.clock import now_ms
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.extensions import db
+from portal.core.translation import gettext as _
+from portal.core.translation import lazy_gettext
+from portal.sends import send_approval, send_control
+from portal.sends.rules.send_state import SendState
+from portal.sends.send_creation import plan_version
+from portal.sends.tables.sends import Send
+from portal.settings.app_settings import current_send_settings
+from portal.web.access import allow
+from portal.web.admin.sends.plan_description import plan_values
+from portal.web.admin.sends.send_form import form_of_send
+from portal.web.admin.sends.send_pages import form_page
+from portal.web.base_form import PortalForm
+from portal.web.request_input import parse_id
+
+pages = Blueprint("admin_send_approval", __name__, url_prefix="/Admin/Sends")
+_PLAN_VALID_MS = 300_000
+"""Counts older than five minutes are shown anew before somebody approves them."""
+
+
+class DeclineForm(PortalForm):
+    reason = TextAreaField(
+        lazy_gettext("Reason"), description=lazy_gettext("The author sees it, and it is kept in the audit log.")
+    )
+
+
+@pages.get("/<id:send_id>/form")
+@allow("admin")
+def form(send_id: int) -> ResponseReturnValue:
+    """The form as it was filled in for this send, for a new one."""
+    return form_page(form_of_send(_send(send_id)))
+
+
+@pages.post("/<id:send_id>/undo")
+@allow("admin")
+def undo(send_id: int) -> ResponseReturnValue:
+    message = _("Nothing was sent. You can change the send here, then send it again.")
+    return _to_form(send_id, send_control.undo_send, message)
+
+
+@pages.post("/<id:send_id>/withdraw")
+@allow("admin")
+def withdraw(send_id: int) -> ResponseReturnValue:
+    message = _("The send is withdrawn. You can change it here, then ask for approval again.")
+    return _to_form(send_id, send_approval.withdraw_send, message)
+
+
+@pages.get("/<id:send_id>/approval")
+@allow("admin")
+def review(send_id: int) -> ResponseReturnValue:
+    """What the send would do, counted now, and the decision about it."""
+    send = _send(send_id)
+    if send.state != SendState.AWAITING_APPROVAL:
+        return redirect(_page_of(send_id), 303)
+    return _review_page(send, DeclineForm(formdata=None))
+
+
+@pages.post("/<id:send_id>/approve")
+@allow("admin")
+def approve(send_id: int) -> ResponseReturnValue:
+    _send(send_id)
+    planned_at_ms = parse_id(request.form.get("planned_at_ms", "")) or 0
+    if not 0 <= now_ms() - planned_at_ms <= _PLAN_VALID_MS:
+        flash(_("The numbers were more than five minutes old. Check the new ones, then approve."), "error")
+        return redirect(url_for("admin_send_approval.review", send_id=send_id), 303)
+    approve_send = partial(send_approval.approve_send, undo_seconds=current_send_settings().undo_seconds)
+    return _to_send(send_id, approve_send, _("The send is approved."))
+
+
+@pages.post("/<id:send_id>/decline")
+@allow("admin")
+def decline(send_id: int) -> ResponseReturnValue:
+    send, decline_form = _send(send_id), DeclineForm()
+    try:
+        send_approval.decline_send(send_id, decline_form.reason.data, current_user.id, now_ms())
+    except InvalidInput as error:
+        if send.state == SendState.AWAITING_APPROVAL:
+            return _review_page(send, decline_form.with_errors(error))
+    except ActionRefused as error:
+        flash(error.message, "error")
+    else:
+        flash(_("The send is declined. Nothing was sent."), "info")
+    return redirect(_page_of(send_id), 303)
+
+
+def _review_page(send: Send, decline_form: DeclineForm) -> ResponseReturnValue:
+    try:
+        values: dict[str, Any] = plan_values(plan_version(send.version, send.audience, send.data, now_ms()))
+    except ActionRefused as error:
+        values = {"plan": None, "problem": error.message}
+    is_author = send.created_by_id == current_user.id
+    page = render_template("admin/sends/review.html", send=send, form=decline_form, is_author=is_author, **values)
+    return page, 422 if decline_form.errors else 200
+
+
+def _to_form(send_id: int, change: Callable[[int, int, int], None], message: str) -> ResponseReturnValue:
+    """Make the change, then show the form as it was filled in, or for a round, the send that it follows."""
+    if earlier_id := _send(send_id).audience.get("round_of"):
+        return _change(send_id, change, _("Nothing was sent."), _page_of(earlier_id))
+    return _change(send_id, change, message, url_for("admin_send_approval.form", send_id=send_id))
+
+
+def _to_send(send_id: int, change: Callable[[int, int, int], None], message: str) -> ResponseReturnValue:
+    return _change(send_id, change, message, _page_of(send_id))
+
+
+def _change(send_id: int, change: Callable[[int, int, int], None], message: str, url: str) -> ResponseReturnValue:
+    _send(send_id)
+    try:
+        change(send_id, current_user.id, now_ms())
+    except ActionRefused as error:
+        flash(error.message, "error")
+        return redirect(_page_of(send_id), 303)
+    flash(message, "info")
+    return redirect(url, 303)
+
+
+def _page_of(send_id: int) -> str:
+    return url_for("admin_sends.show", send_id=send_id)
+
+
+def _send(send_id: int) -> Send:
+    return db.session.get(Send, send_id) or abort(404)

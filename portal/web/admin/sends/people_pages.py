@@ -1,0 +1,70 @@
+"""Administration → sends: the people behind each count, before a send begins."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, abort, render_template, request
+from flask.typing import ResponseReturnValue
+
+from portal.accounts.tables.accounts import Recipient
+from portal.core.clock import now_ms
+from portal.core.errors import InvalidInput
+from portal.core.extensions import db
+from portal.core.rules.routing import Reason
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
+from portal.sends.send_creation import people_of_plan
+from portal.sends.send_preview import EVERYBODY, TEXTED, people_behind
+from portal.sends.tables.sends import Send
+from portal.web.access import allow
+from portal.web.admin.sends.send_form import submitted_send_form
+from portal.web.admin.sends.send_pages import form_page
+from portal.web.layout import is_sms_visible
+from portal.web.request_input import parse_id, query_text
+
+pages = Blueprint("admin_send_people", __name__, url_prefix="/Admin/Sends")
+_PAGE_SIZE = 50
+_LABELS = {EVERYBODY: N_("Everybody who gets the email"), TEXTED: N_("Everybody who gets a text")}
+
+
+@pages.post("/people")
+@allow("admin")
+def of_form() -> ResponseReturnValue:
+    """Of a send that is being checked. The form carries what was typed, which may be too long for an address."""
+    form = submitted_send_form() or abort(404)
+    people, after_id = request.form.get("people", ""), parse_id(request.form.get("after", "")) or 0
+    try:
+        page = _page(
+            people, lambda: people_of_plan(form.key, form.chosen_audience, people, after_id, _PAGE_SIZE + 1, now_ms())
+        )
+    except InvalidInput as error:
+        return form_page(form.with_errors(error))
+    return render_template("admin/sends/people.html", form=form, send=None, **page)
+
+
+@pages.get("/<id:send_id>/people")
+@allow("admin")
+def of_send(send_id: int) -> str:
+    send = db.session.get(Send, send_id) or abort(404)
+    people, after_id = query_text("people"), parse_id(query_text("after")) or 0
+    page = _page(people, lambda: people_behind(send.version, send.audience, people, after_id, _PAGE_SIZE + 1, now_ms()))
+    return render_template("admin/sends/people.html", form=None, send=send, **page)
+
+
+def _page(people: str, read: Callable[[], list[Recipient]]) -> dict[str, Any]:
+    rows = read() if (label := _label(people)) else abort(404)
+    has_next = len(rows) > _PAGE_SIZE
+    return {
+        "people": people,
+        "label": label,
+        "rows": rows[:_PAGE_SIZE],
+        "next_after": rows[_PAGE_SIZE - 1].id if has_next else None,
+    }
+
+
+def _label(people: str) -> str:
+    """While texts are hidden, only who gets the email is shown."""
+    if people != EVERYBODY and not is_sms_visible():
+        return ""
+    labels = _LABELS | {reason: reason.label for reason in Reason}
+    return _(labels[people]) if people in labels else ""

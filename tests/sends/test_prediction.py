@@ -1,0 +1,133 @@
+"""What the confirmation of a send predicts for each person is what the fan-out records."""
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import insert, select, update
+
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
+from portal.content.tables.templates import TemplateVersion, find_template, find_template_version
+from portal.core.clock import now_ms
+from portal.core.extensions import db
+from portal.core.rules.routing import Reason
+from portal.core.statements import refresh_statistics
+from portal.messages.tables.communications import Communication, Delivery
+from portal.sends import fan_out, send_creation, send_preview
+from portal.sends.send_preview import EVERYBODY, TEXTED
+from portal.settings import setting_changes
+from tests.support import lane_driver, scenario
+
+pytestmark = pytest.mark.usefixtures("app")
+ACCOUNTS = 2_000
+ALL: dict[str, Any] = {"all": True}
+ZONES = ("UTC", "Etc/GMT-12", "Etc/GMT+6", "America/New_York", "Asia/Kolkata")
+MODES: dict[str, dict[str, str]] = {
+    "live": {},
+    "override": {"SmsOverrideNumber": "+12025550142", "EnableSmsOverrideNumber": "true"},
+    "test": {"EnableSmsTestMode": "true"},
+    "off": {"EnableSmsNotifications": "false"},
+    "not configured": {"SmsGatewayType": "Twilio"},
+}
+
+
+@pytest.fixture
+def app(app: Flask) -> Flask:
+    """It is night in UTC from an hour ago until three hours from now."""
+    now = datetime.now(UTC)
+    hours = ((now - timedelta(hours=1)).time(), (now + timedelta(hours=3)).time())
+    app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours=hours)
+    return app
+
+
+def create_accounts() -> None:
+    """With numbers shared, stopped, unreachable, enabled here, elsewhere or nowhere; in several zones and types."""
+    chance = random.Random(16)
+    lane_driver.create_many_accounts(ACCOUNTS, "M", sms_every=ACCOUNTS)
+    account_ids = list(db.session.scalars(select(Account.id).order_by(Account.id)))
+    phones = [f"+1416{index:07d}" for index in range(2_000_000, 2_000_000 + ACCOUNTS)]
+    enabled: set[str] = set()
+    rows = []
+    for account_id in account_ids:
+        for phone in chance.sample(phones, chance.choice([0, 1, 1, 2, 3, 4])):
+            is_enabled = phone not in enabled and chance.random() < 0.6
+            enabled.update([phone] if is_enabled else [])
+            rows.append({"account_id": account_id, "number": phone, "label": "", "receives_sms": is_enabled})
+    db.session.execute(insert(PhoneNumber), [row | {"created_at_ms": 1} for row in rows])
+    states = [{"number": phone, "stopped_at_ms": chance.choice([None, 1])} for phone in phones[::2]]
+    db.session.execute(insert(PhoneState), [row | {"unreachable_at_ms": chance.choice([None, 1])} for row in states])
+    for offset, zone in enumerate(ZONES):
+        db.session.execute(
+            update(Account).where(Account.id.in_(account_ids[offset :: len(ZONES)])).values(timezone=zone)
+        )
+    db.session.execute(update(Account).where(Account.id.in_(account_ids[::17])).values(active=False))
+    db.session.execute(update(Account).where(Account.id.in_(account_ids[::3])).values(account_type="N"))
+    refresh_statistics(Account, PhoneNumber, PhoneState)
+    db.session.commit()
+
+
+def predicted_outcomes(version: TemplateVersion, audience: dict[str, Any], at_ms: int) -> dict[int, str]:
+    """By account: the reason for no text or a later one, or `TEXTED`. Read page by page, as an administrator does."""
+    outcomes: dict[int, str] = {}
+    for count in (*Reason, TEXTED):
+        for account_id in people(version, audience, count, at_ms):
+            if count != TEXTED or outcomes.get(account_id) != Reason.QUIET_HOURS:
+                assert account_id not in outcomes, f"{account_id} is counted twice"
+                outcomes[account_id] = count
+    return outcomes
+
+
+def people(version: TemplateVersion, audience: dict[str, Any], count: str, at_ms: int) -> list[int]:
+    ids: list[int] = []
+    while rows := send_preview.people_behind(version, audience, count, ids[-1] if ids else 0, 700, at_ms):
+        ids += [row.id for row in rows]
+    return ids
+
+
+def recorded_outcomes(send_id: int) -> dict[int, str]:
+    query = select(Communication.account_id, Delivery.reason).join(Delivery)
+    rows = db.session.execute(query.where(Delivery.send_id == send_id, Delivery.channel == "sms"))
+    return {account_id: reason or TEXTED for account_id, reason in rows}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_prediction_comes_true(mode: str) -> None:
+    if mode != "not configured":
+        scenario.configure_gateway()
+    create_accounts()
+    for name, value in MODES[mode].items():
+        setting_changes.set_setting(name, value, None, now_ms())
+    if mode == "not configured":
+        setting_changes.set_setting("EnableSmsNotifications", "true", None, now_ms())
+    scenario.add_template("plain")
+    assert_prediction_comes_true("plain", ALL)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"sms_expiry_hours": "1"}, {"urgent": True}, {"sms_enabled": False}], ids=("soon", "urgent", "mail")
+)
+def test_prediction_for_a_template_and_a_type_comes_true(changes: dict[str, Any]) -> None:
+    scenario.configure_gateway()
+    create_accounts()
+    scenario.add_template("changed", **changes)
+    assert_prediction_comes_true("changed", {"account_type": "N"})
+
+
+def assert_prediction_comes_true(key: str, audience: dict[str, Any]) -> None:
+    template, at_ms = find_template(key), now_ms()
+    assert template
+    version = find_template_version(template)
+    predicted = predicted_outcomes(version, audience, at_ms)
+    everybody = people(version, audience, EVERYBODY, at_ms)
+    plan = send_creation.plan_send(key, audience, {}, at_ms)
+    send_id = send_creation.create_send(key, audience, {}, None, at_ms)
+    fan_out.fan_out_send(send_id, lambda: at_ms)
+    recorded = recorded_outcomes(send_id)
+    assert predicted == recorded
+    assert sorted(predicted) == everybody
+    assert plan.emails == len(recorded)
+    assert plan.texts == sum(outcome in (TEXTED, Reason.QUIET_HOURS) for outcome in recorded.values())

@@ -1,0 +1,40 @@
+"""Sends in the states that pages show differently, for tests that visit every page."""
+
+from sqlalchemy import update
+
+from portal.core.clock import now_ms
+from portal.core.extensions import db
+from portal.messages.tables.communications import Delivery
+from portal.sends.tables.sends import Send
+
+PAGES_OF_SENDS = (
+    "/Admin/Sends?show=archived",
+    "/Admin/Sends/2",
+    "/Admin/Sends/2/approval",
+    "/Admin/Sends/2/people?people=everybody",
+    "/Admin/Sends/3",
+    "/Admin/Sends/3/countdown",
+    "/Admin/Sends/4",
+)
+_AUTHOR_ID = 5
+
+
+def add_sends_to_show() -> None:
+    """Beside send 1, which then has not reached everybody: 2 waits for approval, 3 begins later, 4 is archived.
+
+    Inside a transaction.
+    """
+    common = {"template_version_id": 1, "data": {}, "created_at_ms": now_ms(), "created_by_id": _AUTHOR_ID}
+    later = {"state": "queued", "starts_at_ms": now_ms() + 3_600_000, "approved_by_id": 6, "approved_at_ms": now_ms()}
+    ended = {"state": "canceled", "finished_at_ms": 1, "cancel_applied_at_ms": 1, "archived_at_ms": 1}
+    db.session.add_all(
+        [
+            Send(id=2, audience={"all": True}, state="awaiting_approval", **common),
+            Send(id=3, audience={"all": True}, **later, **common),
+            Send(id=4, audience={"round_of": 1, "outcome": "unreached", "until_ms": 1}, **ended, **common),
+        ]
+    )
+    db.session.execute(
+        update(Delivery).where(Delivery.channel == "email").values(state="rejected", state_changed_at_ms=1)
+    )
+    db.session.execute(update(Send).where(Send.id == 1).values(state="done", finished_at_ms=1))
