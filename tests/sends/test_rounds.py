@@ -14,7 +14,7 @@ from portal.core.keyset import Keyset
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Communication, Delivery
 from portal.sends import fan_out, send_control
-from portal.sends.rounds import UNOPENED_AFTER_DAYS, next_rounds, start_round
+from portal.sends.next_rounds import UNOPENED_AFTER_DAYS, next_rounds, start_round
 from portal.sends.tables import audience, rounds
 from portal.sends.tables.rounds import RoundOutcome
 from portal.sends.tables.sends import Send
@@ -75,7 +75,7 @@ def start(send_id: int, outcome: RoundOutcome = RoundOutcome.UNREACHED, number: 
     return start_round(send_id, outcome, number, 1, now_ms())
 
 
-def test_only_people_whom_nothing_can_reach_any_more_are_listed(send_id: int) -> None:
+def test_only_people_that_nothing_can_reach_any_more_are_listed(send_id: int) -> None:
     page = rounds.unreached_page(send_id, now_ms(), Keyset((Communication.id,), 50))
     assert [row.account.external_id for row in page.rows] == UNREACHED
     assert rounds.count_members(send_id, RoundOutcome.UNREACHED, now_ms()) == 3

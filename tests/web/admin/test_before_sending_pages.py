@@ -16,7 +16,7 @@ from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction, audit_entries, visible_text
 from tests.support.web_client import WebClient, signed_in_client
 
-CONFIRM = {"template": "notice", "audience_type": "all"}
+CONFIRM = {"template": "notice", "audience_type": "all", "include_staff": "yes"}
 
 
 @pytest.fixture(autouse=True)

@@ -102,7 +102,9 @@ def _review_page(send: Send, decline_form: DeclineForm) -> ResponseReturnValue:
     except ActionRefused as error:
         values = {"plan": None, "problem": error.message}
     is_author = send.created_by_id == current_user.id
-    page = render_template("admin/sends/review.html", send=send, form=decline_form, is_author=is_author, **values)
+    page = render_template(
+        "admin/sends/planning/review.html", send=send, form=decline_form, is_author=is_author, **values
+    )
     return page, 422 if decline_form.errors else 200
 
 

@@ -39,7 +39,7 @@ def of_form() -> ResponseReturnValue:
         )
     except InvalidInput as error:
         return form_page(form.with_errors(error))
-    return render_template("admin/sends/people.html", form=form, send=None, **page)
+    return render_template("admin/sends/planning/people.html", form=form, send=None, **page)
 
 
 @pages.get("/<id:send_id>/people")
@@ -48,7 +48,7 @@ def of_send(send_id: int) -> str:
     send = db.session.get(Send, send_id) or abort(404)
     people, after_id = query_text("people"), parse_id(query_text("after")) or 0
     page = _page(people, lambda: people_behind(send.version, send.audience, people, after_id, _PAGE_SIZE + 1, now_ms()))
-    return render_template("admin/sends/people.html", form=None, send=send, **page)
+    return render_template("admin/sends/planning/people.html", form=None, send=send, **page)
 
 
 def _page(people: str, read: Callable[[], list[Recipient]]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Blocker:
 
 
 def plan_values(plan: SendPlan) -> dict[str, Any]:
-    """What `admin/sends/_plan.html` needs."""
+    """What `admin/sends/planning/_plan.html` needs."""
     return {
         "plan": plan,
         "texts_line": describe_texts(plan),

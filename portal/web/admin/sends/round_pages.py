@@ -16,7 +16,7 @@ from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.messages.tables.communications import Communication
 from portal.sends import send_control
-from portal.sends.rounds import start_round
+from portal.sends.next_rounds import start_round
 from portal.sends.tables import rounds
 from portal.sends.tables.rounds import RoundOutcome
 from portal.sends.tables.sends import Send
@@ -42,7 +42,7 @@ def unreached(send_id: int) -> str:
     channels = {channel: _(name) for channel, name in CHANNEL_LABELS.items() if channel == "email" or is_sms_visible()}
     total = rounds.count_members(send.id, RoundOutcome.UNREACHED, at_ms)
     return render_template(
-        "admin/sends/unreached.html", send=send, page=page, rows=rows, channels=channels, total=total
+        "admin/sends/rounds/unreached.html", send=send, page=page, rows=rows, channels=channels, total=total
     )
 
 

@@ -21,8 +21,8 @@ from portal.messages.tables.delivery_counts import group_counts_by_send
 from portal.operations.job_control import retry_job
 from portal.schedules.tables.runs import run_of_send
 from portal.sends import send_control
+from portal.sends.next_rounds import UNOPENED_AFTER_DAYS, next_rounds
 from portal.sends.progress import send_report
-from portal.sends.rounds import UNOPENED_AFTER_DAYS, next_rounds
 from portal.sends.rules.send_state import SendState
 from portal.sends.send_creation import create_send
 from portal.sends.tables.sends import ACTIVE_STATES, Send, find_send_of_form, sends_page, sends_to_approve
