@@ -19,7 +19,7 @@ from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import WAITING, DeliveryState
 from portal.core.rules.routing import RoutingDecision, TextKind
-from portal.core.statements import bulk_insert
+from portal.core.statements import insert_tuples
 from portal.core.transaction import transaction
 from portal.gateways import job_reports, queue
 from portal.messages import restore_check
@@ -192,14 +192,14 @@ def _next_positions(send: Send) -> dict[str, int]:
 
 
 def _insert(chunk: FanOutChunk) -> None:
-    bulk_insert(Communication, _COMMUNICATION_COLUMNS, chunk.communications, ["send_id", "account_id"])
+    insert_tuples(Communication, _COMMUNICATION_COLUMNS, chunk.communications, ["send_id", "account_id"])
     query = select(Communication.account_id, Communication.id).where(
         Communication.send_id == chunk.send_id,
         Communication.account_id.between(chunk.account_ids[0], chunk.account_ids[-1]),
     )
     ids = dict(db.session.connection().execute(query).all())
     deliveries = [(ids[row[0]], *row[1:]) for row in chunk.deliveries]
-    bulk_insert(Delivery, _DELIVERY_COLUMNS, deliveries, ["communication_id", "channel"])
+    insert_tuples(Delivery, _DELIVERY_COLUMNS, deliveries, ["communication_id", "channel"])
 
 
 def _sms_columns(account_id: int, decision: RoutingDecision, rendered: RenderedMessage) -> _Row:

@@ -1,6 +1,7 @@
 """Send again to whoever a send did not reach, or to whoever has not opened it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
@@ -56,5 +57,7 @@ def start_round(
         return existing.id
     if number > len([row for row in rounds.rounds_of(send_id) if row.audience.get("outcome") == outcome]) + 1:
         raise ActionRefused(_("This round does not follow the last one. Reload the page, then try again."))
-    audience = {"round_of": send_id, "outcome": outcome, "until_ms": now_ms}
+    audience: dict[str, Any] = {"round_of": send_id, "outcome": outcome, "until_ms": now_ms}
+    if file_id := send.audience.get("recipient_file"):
+        audience["recipient_file"] = file_id  # for the values of each person
     return create_send(send.version.template.key, audience, send.data, author_id, now_ms, key, undo_seconds)

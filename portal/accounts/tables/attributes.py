@@ -107,12 +107,11 @@ def count_choice(attribute_id: int, choice: str) -> int:
 def insert_values(values: Iterable[tuple[int, Mapping[str, CheckedValue]]], attribute_ids: Mapping[str, int]) -> None:
     """For accounts that have none yet: the id of each account, and its values by key."""
     rows = [
-        (account_id, attribute_ids[key], value.value, value.comparable, value.number)
+        {"account_id": account_id, "attribute_id": attribute_ids[key], **vars(value)}
         for account_id, values_by_key in values
         for key, value in values_by_key.items()
     ]
-    columns = ("account_id", "attribute_id", "value", "comparable", "number")
-    bulk_insert(AttributeValue, columns, rows, ["account_id", "attribute_id"])
+    bulk_insert(AttributeValue, rows, ["account_id", "attribute_id"])
 
 
 def put_values(rows: Sequence[dict[str, Any]]) -> None:

@@ -135,6 +135,11 @@ def render_text(source: str, values: Mapping[str, Any], reject_blanks: bool = Fa
     return _render(_parse_template(source), values, reject_blanks) if text is None else text
 
 
+def has_only_plain_fields(source: str) -> bool:
+    """Whether it has neither filters nor tags, so that it renders for any recipient."""
+    return _split_plain_fields(source) is not None
+
+
 @functools.lru_cache(maxsize=256)
 def person_fields(source: str, outside_plain_fields: bool = False) -> frozenset[str]:
     """The fields of the recipient in it; without any, it renders the same for everybody.
