@@ -98,32 +98,32 @@ def format_duration(milliseconds: float) -> str:
 
 def day_name(day: date) -> str:
     """“Jan 5, 2027”."""
-    return format_date(day, "medium", _locale())
+    return format_date(day, "medium", current_locale())
 
 
 def month_name(day: date) -> str:
     """“January 2027”."""
-    return format_skeleton("yMMMM", day, locale=_locale())
+    return format_skeleton("yMMMM", day, locale=current_locale())
 
 
 def weekday_name(index: int) -> str:
     """“Monday” for 0."""
-    return format_date(date(2024, 1, 1 + index), "EEEE", _locale())
+    return format_date(date(2024, 1, 1 + index), "EEEE", current_locale())
 
 
 def first_weekday() -> int:
     """With which day weeks begin where the viewer's dates are written: 0 for Monday."""
-    return _locale().first_week_day
+    return current_locale().first_week_day
 
 
 def time_of_day(at: time) -> str:
     """“9:00 AM”."""
-    return format_time(at, "short", locale=_locale()).replace("\u202f", " ")
+    return format_time(at, "short", locale=current_locale()).replace("\u202f", " ")
 
 
 def local_clock_time(at_ms: int) -> str:
     """“2:32 PM”, without the day."""
-    return _clock(datetime.fromtimestamp(at_ms / 1000, current_time_zone()), _locale())
+    return _clock(datetime.fromtimestamp(at_ms / 1000, current_time_zone()), current_locale())
 
 
 def local_time(at_ms: int, zone: ZoneInfo) -> str:
