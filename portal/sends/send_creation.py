@@ -31,6 +31,9 @@ from portal.sends.tables.sends import Send, find_by_request_key
 from portal.settings import app_settings
 
 _Data = Mapping[str, str]
+_ROUND = {"round_of", "outcome", "until_ms"}
+_CHECKED_ELSEWHERE = ({"recipient_file"}, _ROUND, _ROUND | {"recipient_file"})
+"""Kinds of audiences: `file_problem` says more about a file, with the template, and only the portal makes a round."""
 
 
 @dataclass(frozen=True)
@@ -241,12 +244,10 @@ def _audience_problem(audience: Audience) -> str | None:
             "No account has the type “%(type)s”. The types are: %(types)s.", type=wanted, types=", ".join(types)
         )
         return None if wanted in types else problem
-    if kind == {"recipient_file"}:
-        return None  # `file_problem` says more, with the template
+    if kind in _CHECKED_ELSEWHERE:
+        return None
     if kind == {"external_ids"} and isinstance(audience["external_ids"], list):
         return _ids_problem([str(external_id) for external_id in audience["external_ids"]])
-    if kind - {"recipient_file"} == {"round_of", "outcome", "until_ms"}:
-        return None
     return _("Choose everyone, an account type, conditions, a saved audience, or individual accounts.")
 
 

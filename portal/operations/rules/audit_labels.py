@@ -161,7 +161,6 @@ _DETAILS = {
     "to_conditions": N_("to accounts where %(value)s"),
     "to_unreached_of": N_("to whom send %(value)s did not reach"),
     "to_unopened_of": N_("to who has not opened send %(value)s"),
-    "reason": N_("reason: %(value)s"),
     "from": N_("from %(value)s"),
     "to": N_("to %(value)s"),
     "administrators": N_("administrators %(value)s"),

@@ -53,6 +53,11 @@ def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = Fals
         return query.where(in_list(Account.external_id, audience["external_ids"]))
     if "conditions" in audience:
         return query.where(matches_conditions(audience, one_by_one))
+    return _in_stored_people(query, audience)
+
+
+def _in_stored_people(query: Any, audience: Mapping[str, Any]) -> Any:
+    """People whom other rows name: those of an earlier send, or of a file."""
     if "round_of" in audience:
         round_ids = rounds.members(audience["round_of"], audience["outcome"], audience["until_ms"])
         return query.where(Account.id.in_(round_ids))
