@@ -20,7 +20,7 @@ from portal.operations.template_uses import TemplateUse, affected_uses
 from portal.sends.authoring.template_comparison import COMPARED_RECIPIENTS, TextTotals, text_totals
 from portal.sends.authoring.template_preview import people_of, preview_for
 from portal.sends.tables.past_recipients import past_recipients
-from portal.settings.sms_price import price_per_segment
+from portal.settings.app_settings import current_send_settings
 from portal.web.access import allow
 from portal.web.admin.template_editor.editor_page import pages, saved, template_or_404
 from portal.web.admin.template_form import TemplateForm
@@ -110,7 +110,8 @@ def _compared(template: Template, choice: str, choices: dict[str, str], people: 
         abort(404)
     draft = latest_content(template) if choice == _DRAFT else draft_of(_version(template.id, int(choice)))
     preview = preview_for(draft, people[0] if people else None)
-    return ComparedVersion(choice, choices[choice], draft, preview, text_totals(draft, people, price_per_segment()))
+    totals = text_totals(draft, people, current_send_settings().price_per_segment)
+    return ComparedVersion(choice, choices[choice], draft, preview, totals)
 
 
 def _version(template_id: int, number: int) -> TemplateVersion:
