@@ -68,10 +68,12 @@ def listing() -> str:
 @allow("admin")
 def month() -> str:
     first = schedule_month.requested_month(query_text("month"), now_ms())
+    weeks = schedule_month.month_weeks(first, now_ms())
     return render_template(
         "admin/schedules/month.html",
         first=first,
-        weeks=schedule_month.month_weeks(first, now_ms()),
+        weeks=weeks,
+        has_runs=any(day.past or day.upcoming for week in weeks for day in week),
         weekdays=[weekday_name((first_weekday() + number) % 7) for number in range(7)],
         previous_month=schedule_month.month_after(first, -1),
         next_month=schedule_month.month_after(first),

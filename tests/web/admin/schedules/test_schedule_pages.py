@@ -180,6 +180,10 @@ def test_an_impossible_month_is_this_month(admin: WebClient, month: str) -> None
     assert f"{datetime.now(UTC):%B}" in admin.get(f"/Admin/Schedules/Month?month={month}").text
 
 
+def test_a_month_without_runs_says_so(admin: WebClient) -> None:
+    assert "Nothing runs in this month." in admin.get("/Admin/Schedules/Month?month=2001-01").text
+
+
 def test_the_month_shows_what_runs_on_which_day(admin: WebClient) -> None:
     path = _add_schedule(admin)
     page = admin.get(f"/Admin/Schedules/Month?month={_NEXT_WEEK:%Y-%m}")
