@@ -24,6 +24,7 @@ from portal.sends.audience_resolution import Audience, resolve_audience
 from portal.sends.forecast import Forecast, current_traffic
 from portal.sends.rules.audience_conditions import conditions_problem, summarize_conditions
 from portal.sends.rules.send_state import SendState
+from portal.sends.send_preview import SizeEstimate
 from portal.sends.tables import audience as audiences
 from portal.sends.tables import recipient_files
 from portal.sends.tables.condition_queries import condition_fields
@@ -41,6 +42,8 @@ class SendPlan:
     """What a send would do now, as exact counts except for `segments` if `segments_are_exact` is false.
 
     `reasons` counts the recipients without a text by reason, most frequent first. `forecast` is None without texts.
+    `without_message` counts those who get nothing, `missing_values` by attribute (`AudienceCounts`). `sample` is empty
+    if that is everybody.
     """
 
     template: TemplateVersion
@@ -49,6 +52,8 @@ class SendPlan:
     segments: int
     segments_are_exact: bool
     reasons: list[tuple[Reason, int]]
+    without_message: int
+    missing_values: Mapping[str, int]
     forecast: Forecast | None
     sample_recipient: str
     sample: TemplatePreview
@@ -73,10 +78,8 @@ def plan_version(version: TemplateVersion, audience: Audience, data: _Data, now_
     """Also for a send that exists and has not begun. Raises `ActionRefused` if nobody is left in the audience."""
     counts = send_preview.count_audience(version, audience, now_ms)
     estimate = send_preview.estimate_segments(version, audience, data, counts)
-    if estimate.example is None:
+    if estimate.example is None and not counts.without_message:
         raise ActionRefused(_("There are no recipients left in this audience."))
-    values = recipient_files.values_by_account(audience, data, [estimate.example.id])[estimate.example.id]
-    sample = _sample_message(version, values, estimate.example, estimate.example_gets_text)
     send_settings = app_settings.current_send_settings()
     return SendPlan(
         template=version,
@@ -85,9 +88,11 @@ def plan_version(version: TemplateVersion, audience: Audience, data: _Data, now_
         segments=round(estimate.backlog.segments),
         segments_are_exact=estimate.is_exact,
         reasons=counts.reasons,
+        without_message=counts.without_message,
+        missing_values=counts.missing_values,
         forecast=current_traffic(now_ms).forecast_new_send(version, estimate.backlog),
-        sample_recipient=estimate.example.name,
-        sample=sample,
+        sample_recipient=estimate.example.name if estimate.example else "",
+        sample=_sample_message(version, audience, data, estimate),
         price_per_segment=send_settings.price_per_segment,
         needs_approval=send_settings.needs_approval(counts.emails),
         planned_at_ms=now_ms,
@@ -105,10 +110,16 @@ def people_of_plan(
     return send_preview.people_behind(version, audience, count, after_id, limit, now_ms)
 
 
-def _sample_message(version: TemplateVersion, data: _Data, recipient: Recipient, with_text: bool) -> TemplatePreview:
+def _sample_message(
+    version: TemplateVersion, audience: Audience, data: _Data, estimate: SizeEstimate
+) -> TemplatePreview:
+    recipient = estimate.example
+    if recipient is None:
+        return TemplatePreview("", "", None)
+    data = recipient_files.values_by_account(audience, data, [recipient.id])[recipient.id]
     values = send_values.recipient_values(recipient, data)
     try:
-        return render_preview(version.subject, version.body, values, with_text)
+        return render_preview(version.subject, version.body, values, estimate.example_gets_text)
     except MergeError as error:
         message = _(
             "The template cannot be filled in for %(name)s, %(account)s. %(problem)s",

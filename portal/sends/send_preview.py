@@ -1,7 +1,7 @@
 """Preview a send: the number of emails and texts, why some get no text, and the size of the texts."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ from portal.accounts.tables import phone_numbers
 from portal.accounts.tables.accounts import Account, Recipient
 from portal.accounts.tables.attributes import with_attributes
 from portal.content.links import TOKEN_LENGTH
-from portal.content.message_templates import attribute_fields
+from portal.content.message_templates import attribute_fields, required_attributes
 from portal.content.rendering import render_message
 from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
@@ -35,6 +35,8 @@ class AudienceCounts:
     """Exact counts. `reasons` counts recipients without a text by reason, most frequent first.
 
     `sms_enabled_count` have a number for texts. `zones` counts those who get a text, `deferred` after quiet hours.
+    `without_message` get neither email nor text and are in no other count. `missing_values` counts them by the key of
+    each attribute that the template needs and for which they have no value.
     """
 
     emails: int
@@ -43,9 +45,13 @@ class AudienceCounts:
     sms_enabled_count: int
     zones: Mapping[str, int]
     deferred: int
+    without_message: int
+    missing_values: Mapping[str, int]
 
 
 EVERYBODY, TEXTED = "everybody", "texted"
+WITHOUT_VALUE = "without:"
+"""Followed by the key of an attribute."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +95,10 @@ def decide_recipients(
 
 
 def count_audience(version: TemplateVersion, audience: Mapping[str, Any], now_ms: int) -> AudienceCounts:
-    query = routing_query(version, now_ms, now_ms)
+    query, missing = routing_query(version, now_ms, now_ms), _missing_values(version, audience)
     emails = sms_enabled = deferred = 0
     zones, reasons = Counter[str](), Counter[Reason]()
-    for group in audience_estimate.routing_groups(audience):
+    for group in audience_estimate.routing_groups(_with_values(version, audience)):
         decision = query.decide(group.phones, group.timezone)
         emails += group.count
         sms_enabled += group.count if any(phone.receives_sms for phone in group.phones) else 0
@@ -101,16 +107,39 @@ def count_audience(version: TemplateVersion, audience: Mapping[str, Any], now_ms
             zones[group.timezone] += group.count
         elif decision.reason:
             reasons[decision.reason] += group.count
-    return AudienceCounts(emails, zones.total(), reasons.most_common(), sms_enabled, dict(zones), deferred)
+    texts, without_message = zones.total(), _count_without_values(audience, missing)
+    return AudienceCounts(
+        emails, texts, reasons.most_common(), sms_enabled, dict(zones), deferred, without_message, missing
+    )
+
+
+def _with_values(version: TemplateVersion, audience: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Those of the audience for whom the fan-out can make a message, as far as attributes matter."""
+    keys = required_attributes(version)
+    return {**audience, "with_values": keys} if keys else audience
+
+
+def _missing_values(version: TemplateVersion, audience: Mapping[str, Any]) -> dict[str, int]:
+    counts = {key: _count_without_values(audience, [key]) for key in required_attributes(version)}
+    return {key: count for key, count in counts.items() if count}
+
+
+def _count_without_values(audience: Mapping[str, Any], keys: Collection[str]) -> int:
+    return audiences.count_recipients({**audience, "without_values": list(keys)}) if keys else 0
 
 
 def people_behind(
     version: TemplateVersion, audience: Mapping[str, Any], count: str, after_id: int, limit: int, now_ms: int
 ) -> list[Recipient]:
-    """The next people, by id, of one of the counts of `count_audience`: `EVERYBODY`, `TEXTED` or a `Reason`.
+    """The next people, by id, of one of the counts of `count_audience`.
 
-    `Reason.QUIET_HOURS` are those whose text waits for the end of quiet hours.
+    `count` is `EVERYBODY`, `TEXTED`, `WITHOUT_VALUE` with a key, or a `Reason`: `Reason.QUIET_HOURS` are those whose
+    text waits for the end of quiet hours.
     """
+    if count.startswith(WITHOUT_VALUE):
+        without = {**audience, "without_values": [count.removeprefix(WITHOUT_VALUE)]}
+        return audiences.recipients_after(without, after_id, limit)
+    audience = _with_values(version, audience)
     query, groups = routing_query(version, now_ms, now_ms), audience_estimate.routing_groups(audience)
     chosen = [group for group in groups if _is_counted(query.decide(group.phones, group.timezone), count)]
     return audience_estimate.recipients_in_groups(audience, chosen, after_id, limit)
@@ -126,6 +155,7 @@ def estimate_segments(
     version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str], counts: AudienceCounts
 ) -> SizeEstimate:
     """Exact if the text is the same for everybody, otherwise from an evenly spread sample of recipients."""
+    audience = _with_values(version, audience)
     if not counts.texts:
         return _empty_estimate(version, audience, data, is_exact=True)
     is_same = "recipient_file" not in audience and not merge_fields.person_fields(version.subject)
@@ -160,7 +190,7 @@ def _empty_estimate(
 def _example(version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str]) -> Recipient | None:
     """The first recipient; if the template needs attributes, one of a sample that has them."""
     recipients = audiences.recipients_after(audience, 0, 1)
-    if keys := attribute_fields(version):
+    if recipients and (keys := attribute_fields(version)):
         sample = audience_estimate.sample_recipients(audience, SEGMENT_SAMPLE_SIZE)
         sample = with_attributes([*recipients, *sample], keys)
         recipients = [person for person in sample if _segments_for(version, person, data) is not None] or sample

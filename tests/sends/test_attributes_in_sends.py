@@ -1,5 +1,7 @@
 """Sends of templates that name attributes."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 
@@ -14,6 +16,7 @@ from portal.core.extensions import db
 from portal.messages.tables.communications import Communication
 from portal.operations.attribute_uses import attribute_uses
 from portal.sends import fan_out, send_creation
+from portal.sends.send_creation import SendPlan
 from tests.support import scenario
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -65,6 +68,22 @@ def test_plan_shows_the_message_of_somebody_who_has_the_value(people: int) -> No
     assert plan.sample.subject == "Your license expires on May 28, 2027"
 
 
+def test_plan_counts_people_without_a_value_apart(people: int) -> None:
+    plan = plan_for("{{ expires_on }} {{ note }}", {"all": True})
+    assert (plan.emails, plan.texts, plan.without_message) == (1, 1, 2)
+    assert plan.missing_values == {"expires_on": 1, "note": 2}
+
+
+def test_plan_without_anybody_who_has_the_value_has_no_message(people: int) -> None:
+    plan = plan_for(SUBJECT, {"external_ids": ["P-0"]})
+    assert (plan.emails, plan.texts, plan.segments, plan.reasons, plan.forecast) == (0, 0, 0, [], None)
+    assert (plan.missing_values, plan.sample_recipient, plan.sample.subject) == ({"expires_on": 1}, "", "")
+
+
+def plan_for(subject: str, audience: dict[str, Any]) -> SendPlan:
+    return send_creation.plan_send(scenario.add_template(subject=subject), audience, {}, scenario.now_ms())
+
+
 def test_template_tells_its_attributes(people: int) -> None:
     scenario.add_template(subject=SUBJECT, body="{% if note %}{{ note }}{% endif %}")
     template = find_template("renewal")
@@ -75,7 +94,10 @@ def test_template_tells_its_attributes(people: int) -> None:
 
 def test_template_without_attributes_reads_none(people: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("portal.accounts.tables.attributes.values_of", None)
-    scenario.create_expanded_send(scenario.add_template())
+    monkeypatch.setattr("portal.sends.tables.audience.has_values", None)
+    key = scenario.add_template()
+    assert send_creation.plan_send(key, {"all": True}, {}, NOW_MS).emails == 3
+    scenario.create_expanded_send(key)
     assert scenario.count_states("email") == {"ready": 3}
 
 

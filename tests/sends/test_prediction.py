@@ -1,6 +1,8 @@
 """What the confirmation of a send predicts for each person is what the fan-out records."""
 
 import random
+import re
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,8 +11,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select, update
 
+from portal.accounts.attribute_management import add_attribute
+from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeKind
 from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.attributes import AttributeValue
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
+from portal.content.message_templates import required_attributes
 from portal.content.tables.templates import TemplateVersion, find_template, find_template_version
 from portal.core.clock import now_ms
 from portal.core.extensions import db
@@ -18,7 +24,7 @@ from portal.core.rules.routing import Reason
 from portal.core.statements import refresh_statistics
 from portal.messages.tables.communications import Communication, Delivery
 from portal.sends import fan_out, send_creation, send_preview
-from portal.sends.send_preview import EVERYBODY, TEXTED
+from portal.sends.send_preview import EVERYBODY, TEXTED, WITHOUT_VALUE
 from portal.settings import setting_changes
 from tests.support import lane_driver, scenario
 
@@ -26,6 +32,7 @@ pytestmark = pytest.mark.usefixtures("app")
 ACCOUNTS = 2_000
 ALL: dict[str, Any] = {"all": True}
 ZONES = ("UTC", "Etc/GMT-12", "Etc/GMT+6", "America/New_York", "Asia/Kolkata")
+_REASONS = [reason for reason in Reason if reason != Reason.QUIET_HOURS]
 MODES: dict[str, dict[str, str]] = {
     "live": {},
     "override": {"SmsOverrideNumber": "+12025550142", "EnableSmsOverrideNumber": "true"},
@@ -71,8 +78,14 @@ def create_accounts() -> None:
 
 
 def predicted_outcomes(version: TemplateVersion, audience: dict[str, Any], at_ms: int) -> dict[int, str]:
-    """By account: the reason for no text or a later one, or `TEXTED`. Read page by page, as an administrator does."""
+    """By account: the reason for no text or a later one, `TEXTED`, or the first value that is missing.
+
+    Read page by page, as an administrator does.
+    """
     outcomes: dict[int, str] = {}
+    for key in required_attributes(version):
+        for account_id in people(version, audience, f"{WITHOUT_VALUE}{key}", at_ms):
+            outcomes.setdefault(account_id, f"{WITHOUT_VALUE}{key}")
     for count in (*Reason, TEXTED):
         for account_id in people(version, audience, count, at_ms):
             if count != TEXTED or outcomes.get(account_id) != Reason.QUIET_HOURS:
@@ -91,7 +104,19 @@ def people(version: TemplateVersion, audience: dict[str, Any], count: str, at_ms
 def recorded_outcomes(send_id: int) -> dict[int, str]:
     query = select(Communication.account_id, Delivery.reason).join(Delivery)
     rows = db.session.execute(query.where(Delivery.send_id == send_id, Delivery.channel == "sms"))
-    return {account_id: reason or TEXTED for account_id, reason in rows}
+    emails = dict(
+        db.session.execute(query.where(Delivery.send_id == send_id, Delivery.channel == "email")).tuples().all()
+    )
+    outcomes = {account_id: _missing_value(reason) or reason or TEXTED for account_id, reason in rows}
+    assert {account_id: _missing_value(emails[account_id]) for account_id in outcomes} == {
+        account_id: outcome if outcome.startswith(WITHOUT_VALUE) else "" for account_id, outcome in outcomes.items()
+    }
+    return outcomes
+
+
+def _missing_value(reason: str) -> str:
+    found = re.search("The account has no value for “(.+)”", reason)
+    return f"{WITHOUT_VALUE}{found[1].replace(' ', '_')}" if found else ""
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -117,6 +142,32 @@ def test_prediction_for_a_template_and_a_type_comes_true(changes: dict[str, Any]
     assert_prediction_comes_true("changed", {"account_type": "N"})
 
 
+@pytest.mark.parametrize("mode", ["live", "off"])
+@pytest.mark.parametrize("audience", [ALL, {"account_type": "N", "staff": False}], ids=("all", "type"))
+def test_people_without_a_value_are_predicted_to_get_nothing(mode: str, audience: dict[str, Any]) -> None:
+    scenario.configure_gateway()
+    create_accounts()
+    add_values("expires_on", AttributeKind.DATE, "2027-05-28", every=3)
+    add_values("region", AttributeKind.TEXT, "North", every=7)
+    add_values("note", AttributeKind.TEXT, "", every=1)
+    for name, value in MODES[mode].items():
+        setting_changes.set_setting(name, value, None, now_ms())
+    body = '{{ region }} {{ note | default: "-" }} {{ expires_on | date }}'
+    scenario.add_template("values", subject="Until {{ expires_on | date }}", body=body)
+    assert_prediction_comes_true("values", audience)
+
+
+def add_values(key: str, kind: AttributeKind, value: str, every: int) -> None:
+    """For all accounts but every so many."""
+    attribute_id = add_attribute(AttributeDefinition(key, key.replace("_", " ").capitalize(), kind), None, now_ms())
+    account_ids = db.session.scalars(select(Account.id).order_by(Account.id)).all()
+    columns = {"attribute_id": attribute_id, "value": value, "comparable": value.casefold()}
+    rows = [{"account_id": account_id, **columns} for index, account_id in enumerate(account_ids) if index % every]
+    if rows:
+        db.session.execute(insert(AttributeValue), rows)
+    db.session.commit()
+
+
 def assert_prediction_comes_true(key: str, audience: dict[str, Any]) -> None:
     template, at_ms = find_template(key), now_ms()
     assert template
@@ -128,6 +179,12 @@ def assert_prediction_comes_true(key: str, audience: dict[str, Any]) -> None:
     fan_out.fan_out_send(send_id, lambda: at_ms)
     recorded = recorded_outcomes(send_id)
     assert predicted == recorded
-    assert sorted(predicted) == everybody
-    assert plan.emails == len(recorded)
+    reached = sorted(account_id for account_id, outcome in predicted.items() if not outcome.startswith(WITHOUT_VALUE))
+    assert reached == everybody
+    assert (plan.emails, plan.without_message) == (len(reached), len(recorded) - len(reached))
+    assert plan.missing_values == {
+        key: len(people(version, audience, f"{WITHOUT_VALUE}{key}", at_ms)) for key in required_attributes(version)
+    }
+    without_text = Counter(predicted[account_id] for account_id in reached)
+    assert dict(plan.reasons) == {reason: without_text[reason] for reason in _REASONS if without_text[reason]}
     assert plan.texts == sum(outcome in (TEXTED, Reason.QUIET_HOURS) for outcome in recorded.values())

@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import REAL, Double, ForeignKey, Index, Text, delete, func, select
+from sqlalchemy import REAL, ColumnElement, Double, ForeignKey, Index, Text, and_, delete, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.accounts.rules.attribute_values import AttributeDefinition, CheckedValue
-from portal.accounts.tables.accounts import Recipient
+from portal.accounts.tables.accounts import Account, Recipient
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
 from portal.core.rules.case_folding import fold_case
@@ -90,6 +90,17 @@ def with_attributes(recipients: Sequence[Recipient], keys: Collection[str] | Non
         return list(recipients)
     values, blank = values_of([recipient.id for recipient in recipients], keys), dict.fromkeys(keys or (), "")
     return [replace(recipient, attributes=blank | values.get(recipient.id, {})) for recipient in recipients]
+
+
+def has_values(keys: Collection[str]) -> ColumnElement[bool]:
+    """Whether the account of the query around it has a value for each of these attributes."""
+    return and_(*(_has_value(key) for key in keys))
+
+
+def _has_value(key: str) -> ColumnElement[bool]:
+    attribute_id = select(Attribute.id).where(Attribute.key == key).scalar_subquery()
+    values = select(AttributeValue.account_id).where(AttributeValue.attribute_id == attribute_id)
+    return values.where(AttributeValue.account_id == Account.id).correlate(Account).exists()
 
 
 def count_values() -> dict[int, int]:

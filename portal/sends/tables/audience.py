@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import false, func, select
+from sqlalchemy import false, func, not_, select
 
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient, find_by_external_ids
+from portal.accounts.tables.attributes import has_values
 from portal.core.extensions import db
 from portal.core.statements import in_list
 from portal.sends.tables import rounds, schedule_recipients
@@ -40,9 +41,7 @@ def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = Fals
     `{"conditions": […], "match": …, "as_of": …}`, with `"staff": False` if administrators are left out.
     `one_by_one` suits a query of the next few accounts of a large audience (`matches_conditions`).
     """
-    query = query.where(Account.active == True)  # noqa: E712  SQL, not Python
-    if "due" in audience:  # narrows any kind; never stored
-        query = query.where(schedule_recipients.is_due(audience["due"]))
+    query = _narrow(query.where(Account.active == True), audience)  # noqa: E712  SQL, not Python
     if "schedule_run" in audience:
         return query.where(Account.id.in_(schedule_recipients.people_of_run(audience["schedule_run"])))
     if audience.get("staff") is False:
@@ -54,6 +53,18 @@ def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = Fals
     if "conditions" in audience:
         return query.where(matches_conditions(audience, one_by_one))
     return _in_stored_people(query, audience)
+
+
+def _narrow(query: Any, audience: Mapping[str, Any]) -> Any:
+    """By what suits any kind of audience and is never stored with it.
+
+    `with_values` are those who have a value for each of some attributes, `without_values` all others.
+    """
+    if "due" in audience:
+        query = query.where(schedule_recipients.is_due(audience["due"]))
+    if "with_values" in audience:
+        query = query.where(has_values(audience["with_values"]))
+    return query.where(not_(has_values(audience["without_values"]))) if "without_values" in audience else query
 
 
 def _in_stored_people(query: Any, audience: Mapping[str, Any]) -> Any:

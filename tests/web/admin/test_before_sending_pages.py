@@ -4,8 +4,13 @@ import re
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from portal.accounts.account_attributes import set_attributes
+from portal.accounts.attribute_management import add_attribute
+from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeKind
+from portal.accounts.tables.accounts import Account
+from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft, create_template
 from portal.core.clock import now_ms
 from portal.core.extensions import db
@@ -17,6 +22,7 @@ from tests.support.page_queries import app_transaction, audit_entries, visible_t
 from tests.support.web_client import WebClient, signed_in_client
 
 CONFIRM = {"template": "notice", "audience_type": "all", "include_staff": "yes"}
+DATED = TemplateDraft("notice", "Notice", "Until {{ expires_on | date }}", "Hello.", False, True)
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +98,64 @@ def test_blocker_names_the_way_out(web_app: Flask, admin: WebClient, sysadmin: W
     assert "No worker for texts is running, so texts wait. Ask a system administrator." in page
     page = sysadmin.post("/Admin/Sends/confirm", **CONFIRM).text
     assert re.search(r'so texts wait\. <a href="/SysAdmin/[^"]+">Correct this</a>', page)
+
+
+@pytest.fixture
+def needed_attribute(web_app: Flask) -> int:
+    """The template needs a date, which one of the six accounts has. The id of that account."""
+    definition = AttributeDefinition("expires_on", "Expires on", AttributeKind.DATE)
+    with web_app.app_context():
+        add_attribute(definition, None, now_ms())
+        owner = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()
+        set_attributes(owner, {"expires_on": "2027-05-28"}, None, now_ms())
+        message_templates.save_template(1, DATED, None, now_ms())
+        return owner
+
+
+def test_people_without_a_needed_value_are_counted_apart(admin: WebClient, needed_attribute: int) -> None:
+    page = admin.post("/Admin/Sends/confirm", **CONFIRM).text
+    assert "Send 1 email and 1 text<" in page
+    assert "5 people get nothing No value for Expires on: 5" in visible_text(page)
+    assert find_page_problems(page) == []
+    fields = hidden_fields(page) | {"csrf_token": admin.csrf_token()}
+    people = admin.post("/Admin/Sends/people", **fields | {"people": "without:expires_on"}).text
+    assert find_page_problems(people) == []
+    listed = re.findall(r"/Admin/Accounts/(\d+)\">", people)
+    assert len(listed) == 5
+    assert str(needed_attribute) not in listed
+    assert admin.post("/Admin/Sends/people", **fields | {"people": "without:nothing"}).status_code == 404
+
+
+def test_send_to_approve_counts_people_without_a_needed_value_apart(
+    web_app: Flask, admin: WebClient, second_admin: WebClient, needed_attribute: int
+) -> None:
+    change_setting(web_app, "SendApprovalRecipients", "1")
+    set_dates(web_app, needed_attribute + 1, value="2027-06-01")
+    send_id = create_from_page(admin)
+    page = second_admin.get(f"/Admin/Sends/{send_id}/approval").text
+    assert f'<a href="/Admin/Sends/{send_id}/people?people=without:expires_on">4<' in page
+    set_dates(web_app, needed_attribute, needed_attribute + 1, value="")
+    page = second_admin.get(f"/Admin/Sends/{send_id}/approval").text
+    assert "so nobody gets this message" in page
+    assert "/approve" not in page
+    assert find_page_problems(page) == []
+
+
+def set_dates(app: Flask, *account_ids: int, value: str) -> None:
+    with app.app_context():
+        for account_id in account_ids:
+            set_attributes(account_id, {"expires_on": value}, None, now_ms())
+
+
+def test_nothing_is_sent_if_everybody_lacks_a_needed_value(
+    web_app: Flask, admin: WebClient, needed_attribute: int
+) -> None:
+    set_dates(web_app, needed_attribute, value="")
+    page = admin.post("/Admin/Sends/confirm", **CONFIRM).text
+    assert "Nobody in this audience has a value for Expires on, so nobody gets this message." in visible_text(page)
+    assert '<a href="/Admin/Automations/Templates/1">Open the template</a>' in page
+    assert not re.search("<button data-busy|0 emails|receives", page)
+    assert find_page_problems(page) == []
 
 
 def test_new_send_can_be_undone_and_changed(web_app: Flask, admin: WebClient) -> None:

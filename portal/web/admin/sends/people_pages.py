@@ -7,6 +7,7 @@ from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from portal.accounts.tables.accounts import Recipient
+from portal.accounts.tables.attributes import find_attribute
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
@@ -14,7 +15,7 @@ from portal.core.rules.routing import Reason
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.sends.send_creation import people_of_plan
-from portal.sends.send_preview import EVERYBODY, TEXTED, people_behind
+from portal.sends.send_preview import EVERYBODY, TEXTED, WITHOUT_VALUE, people_behind
 from portal.sends.tables.sends import Send
 from portal.web.access import allow
 from portal.web.admin.sends.send_form import submitted_send_form
@@ -63,7 +64,10 @@ def _page(people: str, read: Callable[[], list[Recipient]]) -> dict[str, Any]:
 
 
 def _label(people: str) -> str:
-    """While texts are hidden, only who gets the email is shown."""
+    """While texts are hidden, only who gets the email or nothing is shown."""
+    if people.startswith(WITHOUT_VALUE):
+        attribute = find_attribute(people.removeprefix(WITHOUT_VALUE))
+        return _("No value for %(label)s", label=attribute.label) if attribute else ""
     if people != EVERYBODY and not is_sms_visible():
         return ""
     labels = _LABELS | {reason: reason.label for reason in Reason}

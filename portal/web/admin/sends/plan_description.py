@@ -5,13 +5,14 @@ from typing import Any
 
 from flask import url_for
 
+from portal.accounts.tables.attributes import find_attribute
 from portal.core.rules.routing import SIMULATED_MODES, Reason
-from portal.core.translation import N_, ngettext
+from portal.core.translation import N_, join_words, ngettext
 from portal.core.translation import gettext as _
 from portal.sends.forecast import Forecast
 from portal.sends.rules.completion_forecast import BlockReason
 from portal.sends.send_creation import SendPlan
-from portal.sends.send_preview import SEGMENT_SAMPLE_SIZE
+from portal.sends.send_preview import SEGMENT_SAMPLE_SIZE, WITHOUT_VALUE
 from portal.web.access import has_role
 from portal.web.layout import current_email_route, current_gateway, is_sms_visible
 from portal.web.template_filters import format_dollars
@@ -36,6 +37,9 @@ def plan_values(plan: SendPlan) -> dict[str, Any]:
         "plan": plan,
         "texts_line": describe_texts(plan),
         "plan_blockers": blockers(plan),
+        "missing_values": [
+            (f"{WITHOUT_VALUE}{key}", _attribute_label(key), count) for key, count in plan.missing_values.items()
+        ],
         "sample_size": SEGMENT_SAMPLE_SIZE,
     }
 
@@ -61,11 +65,31 @@ def _describe_duration(forecast: Forecast, milliseconds: int) -> str:
 
 def blockers(plan: SendPlan) -> list[Blocker]:
     """Most important first."""
+    if not plan.emails:
+        return [_nobody_blocker(plan)]
     found = [_text_blocker(plan)] if is_sms_visible() else []
     if current_email_route().has_no_destination:
         setting = _setting_page("EmailOverrideAddress")
         found.append(_blocker(_("The email override has no address, so emails wait."), setting))
     return [blocker for blocker in found if blocker]
+
+
+def _nobody_blocker(plan: SendPlan) -> Blocker:
+    problem = ngettext(
+        "Nobody in this audience has a value for %(attributes)s, so nobody gets this message. Fill it in for these "
+        "people, or give it a default in the template.",
+        "Nobody in this audience has a value for each of %(attributes)s, so nobody gets this message. Fill them in for "
+        "these people, or give them a default in the template.",
+        len(plan.missing_values),
+        attributes=join_words([_attribute_label(key) for key in plan.missing_values]),
+    )
+    template_page = url_for("admin_templates.edit", template_id=plan.template.template_id)
+    return Blocker(problem, _("Open the template"), template_page)
+
+
+def _attribute_label(key: str) -> str:
+    attribute = find_attribute(key)
+    return attribute.label if attribute else key
 
 
 def _text_blocker(plan: SendPlan) -> Blocker | None:

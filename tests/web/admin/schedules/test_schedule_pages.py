@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from portal.accounts.tables.accounts import Account
 from portal.content.message_templates import TemplateDraft, create_template
 from portal.core.extensions import db
 from portal.schedules.tables.schedules import Schedule
@@ -57,6 +58,18 @@ def test_a_saved_schedule_shows_its_next_run_with_counts(admin: WebClient, sms_e
     assert "4 emails and 1 text" in words
     listing = visible_text(admin.get("/Admin/Schedules").text)
     assert "Weekly reminder" in listing
+
+
+def test_next_run_counts_people_without_a_needed_value_apart(web_app: Flask, admin: WebClient) -> None:
+    with web_app.app_context():
+        owner_id = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()
+        set_date(owner_id, _NEXT_WEEK, add_date_attribute())
+        create_template(TemplateDraft("until", "Until", "Until {{ expires_on }}", "Hello."), None, NOW_MS)
+    path = _add_schedule(admin, template="until")
+    assert "1 email · 3 people get nothing" in visible_text(admin.get(path).text)
+    page = admin.get(f"{path}/next").text
+    assert "3 people get nothing, because the template needs values" in visible_text(page)
+    assert find_page_problems(page) == []
 
 
 def test_a_double_click_saves_one_schedule(admin: WebClient) -> None:
