@@ -89,7 +89,10 @@ def demo_portal(folder: Path, redis_url: str) -> Iterator[DemoPortal]:
     numbers = random.Random(0)
     with app.app_context():
         upgrade(directory=str(servers.ROOT / "migrations"))
-        with time_machine.travel(NOW_MS / 1000, tick=False), patch("portal.content.links.token_bytes", numbers.randbytes):
+        with (
+            time_machine.travel(NOW_MS / 1000, tick=False),
+            patch("portal.content.links.token_bytes", numbers.randbytes),
+        ):
             loader.load_demo(NOW_MS)
             ids = _add_send_in_progress()
         db.session.remove()
