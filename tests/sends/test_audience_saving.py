@@ -12,7 +12,7 @@ from portal.core.extensions import db
 from portal.operations.attribute_uses import attribute_uses
 from portal.sends import audience_saving, fan_out
 from portal.sends.audience_saving import AudienceChanged
-from portal.sends.send_creation import create_send
+from portal.sends.send_creation import audience_problem, create_send
 from portal.sends.tables.saved_audiences import SavedAudience, find_saved_audience
 from portal.sends.tables.sends import Send
 from tests.sends import audience_people as population
@@ -33,6 +33,13 @@ def test_send_keeps_the_definition_of_the_moment() -> None:
     fan_out.fan_out_send(send_id, scenario.now_ms)
     assert db.session.get_one(Send, send_id).audience == {"external_ids": ["P-0", "P-1"]}
     assert len(scenario.deliveries("email")) == 2
+
+
+@pytest.mark.parametrize("audience_id", [True, "1", 0, 2**63, 10**25, [1], {"a": 1}, None])
+@pytest.mark.parametrize("kind", ["saved_audience", "schedule_run", "recipient_file", "round_of"])
+def test_audience_with_an_id_that_no_row_can_have_is_refused(kind: str, audience_id: Any) -> None:
+    outcome = {"outcome": "unreached", "until_ms": 1} if kind == "round_of" else {}
+    assert audience_problem({kind: audience_id, **outcome}, 1)
 
 
 def test_name_is_unique_until_the_audience_is_archived() -> None:

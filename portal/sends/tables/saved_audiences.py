@@ -57,7 +57,7 @@ def find_saved_audience(name: str) -> SavedAudience | None:
 
 def definition_of(audience_id: Any) -> Mapping[str, Any] | None:
     """None if the saved audience does not exist or is archived."""
-    is_id = isinstance(audience_id, int) and 0 < audience_id < 2**63
+    is_id = type(audience_id) is int and 0 < audience_id < 2**63
     row = db.session.get(SavedAudience, audience_id) if is_id else None
     return None if row is None or row.archived_at_ms is not None else row.definition
 

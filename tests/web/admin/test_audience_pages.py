@@ -175,6 +175,13 @@ def test_people_are_listed_page_by_page(web_app: Flask, admin: WebClient) -> Non
         {},
         {"saved_audience": 99},
         {"saved_audience": 2**80},
+        {"saved_audience": True},
+        {"schedule_run": {"a": 1}},
+        {"schedule_run": 10**25},
+        {"recipient_file": [1]},
+        {"round_of": {}, "outcome": "unreached", "until_ms": 1},
+        {"round_of": 1, "outcome": "unreached", "until_ms": "x"},
+        {"round_of": 1, "outcome": "x", "until_ms": 1},
         {"conditions": [{"field": "attribute.x"}], "match": "all"},
         {"account_type": {"a": 1}},
         {"external_ids": [None]},
@@ -186,6 +193,15 @@ def test_people_of_an_impossible_audience_are_nobody(admin: WebClient, audience:
     page = people_page(admin, audience)
     assert 'role="alert"' in page
     assert "Olive Owner" not in page
+
+
+def test_list_that_is_too_long_is_refused_at_the_audience(admin: WebClient) -> None:
+    page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="external_ids", external_ids="P-1").text
+    hidden = dict(re.findall(r'<input type="hidden" name="(template|form_id|version_id)" value="([^"]*)">', page))
+    fields = {**hidden, "audience_type": "external_ids", "external_ids": " ".join(map(str, range(20_001)))}
+    response = admin.post("/Admin/Sends", **fields)
+    assert response.status_code == 422
+    assert "A list can have at most 20,000 account numbers." in visible_text(response.text)
 
 
 @pytest.mark.parametrize("audience", ["", "x", "[]", "1"])

@@ -99,9 +99,9 @@ def create() -> ResponseReturnValue:
         flash(_("The template has changed. Check the new numbers, then send."), "error")
         return _confirmation_page(form)
     request_key, undo_seconds = _form_key(form.request_key), current_send_settings().undo_seconds
-    values = form.chosen_audience, form.values, author_id, now_ms(), request_key, undo_seconds
+    values = form.values, author_id, now_ms(), request_key, undo_seconds
     try:
-        send_id = create_send(form.key, *values)
+        send_id = create_send(form.key, form.chosen_audience, *values)
     except InvalidInput as error:
         return form_page(_submitted_form().with_errors(error))
     return redirect(url_for("admin_sends.show", send_id=send_id), 303)
