@@ -146,6 +146,24 @@ def test_send_again_leads_to_a_send_with_the_same_audience_and_values(
         assert second.version.template_id == first.version.template_id
 
 
+@pytest.mark.parametrize(
+    ("audience", "is_offered"),
+    [
+        ({"all": True}, True),
+        ({"schedule_run": 1}, False),
+        ({"round_of": 1, "outcome": "unreached", "until_ms": 1}, False),
+    ],
+    ids=str,
+)
+def test_send_again_is_offered_for_people_that_a_form_can_choose(
+    web_app: Flask, admin: WebClient, ready_text_id: int, audience: dict[str, Any], is_offered: bool
+) -> None:
+    with app_transaction(web_app):
+        send = db.session.get_one(Send, 1)
+        send.state, send.audience = "done", audience
+    assert ("Send again…" in admin.get("/Admin/Sends/1").text) is is_offered
+
+
 def test_send_again_asks_for_values_that_the_template_needs_now(web_app: Flask, admin: WebClient) -> None:
     with web_app.app_context():
         template_id = create_template(TemplateDraft("due", "Due", "Due", "Hello.", False, True), None, now_ms())

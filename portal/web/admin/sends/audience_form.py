@@ -137,6 +137,7 @@ class AudienceForm(PortalForm):
 
 def initial_audience(audience: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the fields for a stored audience."""
+    has_staff = audience.get("staff") is not False and any(kind in audience for kind in _WITH_STAFF)
     return {
         "audience": next((kind for kind in _AUDIENCES if kind in audience), ""),
         "account_type": audience.get("account_type"),
@@ -144,7 +145,7 @@ def initial_audience(audience: Mapping[str, Any]) -> dict[str, Any]:
         "match": audience.get("match", "all"),
         "conditions": json.dumps(audience.get("conditions", [])),
         "saved_audience": str(audience.get("saved_audience", "")),
-        "include_staff": "" if audience.get("staff") is False else "yes",
+        "include_staff": "yes" if has_staff else "",
     }
 
 
