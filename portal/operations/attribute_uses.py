@@ -11,8 +11,9 @@ from portal.core.extensions import db
 from portal.core.rules.case_folding import fold_case
 from portal.schedules.rules.schedule_states import ScheduleState
 from portal.schedules.tables.schedules import schedules_in_state
+from portal.sends.rules.send_state import SendState
 from portal.sends.tables.saved_audiences import saved_audiences
-from portal.sends.tables.sends import FANNING_OUT_STATES, active_sends
+from portal.sends.tables.sends import FANNING_OUT_STATES, active_sends, sends_to_approve
 
 
 def attribute_uses(key: str, choice: str = "") -> list[AttributeUse]:
@@ -40,9 +41,9 @@ def _audiences_with(key: str, choice: str) -> Iterator[AttributeUse]:
 
 def _sends_with(key: str, choice: str) -> Iterator[AttributeUse]:
     """Those that have still to fill in the version they began with, or to find their recipients."""
-    for send in active_sends():
+    for send in [*sends_to_approve(), *active_sends()]:
         is_use = _names_attribute(send.version, key, choice) or audience_names(send.audience, key, choice)
-        if is_use and send.state in FANNING_OUT_STATES:
+        if is_use and send.state in (SendState.AWAITING_APPROVAL, *FANNING_OUT_STATES):
             yield AttributeUse("send", str(send.id), send.id)
 
 

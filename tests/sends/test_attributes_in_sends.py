@@ -15,7 +15,7 @@ from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.messages.tables.communications import Communication
 from portal.operations.attribute_uses import attribute_uses
-from portal.sends import fan_out, send_creation
+from portal.sends import fan_out, send_approval, send_creation
 from portal.sends.send_creation import SendPlan
 from tests.support import scenario
 
@@ -113,3 +113,14 @@ def test_attribute_of_a_send_that_is_not_filled_in_yet_stays(people: int) -> Non
         remove_attribute(people, attribute_uses, 2, None, NOW_MS)
     fan_out.fan_out_send(send_id, scenario.now_ms)
     remove_attribute(people, attribute_uses, 2, None, NOW_MS)
+
+
+def test_attribute_of_a_send_that_awaits_approval_stays(people: int) -> None:
+    scenario.configure_gateway(SendApprovalRecipients="1")
+    with_date = {"field": "attribute.expires_on", "operator": "is_set", "value": ""}
+    audience = {"conditions": [with_date], "match": "all"}
+    send_id = send_creation.create_send(scenario.add_template(subject="No date"), audience, {}, 2, NOW_MS)
+    with pytest.raises(AttributeInUse, match=f"send {send_id}"):
+        remove_attribute(people, attribute_uses, 3, None, NOW_MS)
+    send_approval.withdraw_send(send_id, 2, NOW_MS)
+    remove_attribute(people, attribute_uses, 3, None, NOW_MS)
