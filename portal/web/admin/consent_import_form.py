@@ -5,6 +5,7 @@ from wtforms import HiddenField, TextAreaField
 
 from portal.core.rules import text_input
 from portal.core.rules.spreadsheets.spreadsheet_rows import decode_spreadsheet
+from portal.core.rules.spreadsheets.workbook_input import IN_REQUEST
 from portal.core.translation import lazy_gettext
 from portal.web.base_form import PortalForm
 
@@ -24,6 +25,6 @@ class ConsentImportForm(PortalForm):
         """Replace `text` with the chosen file, if there is one, and return warnings about it. Raises `CsvError`."""
         if not self.file.data:
             return ()
-        decoded = decode_spreadsheet(self.file.data.read())
+        decoded = decode_spreadsheet(self.file.data.read(), IN_REQUEST)
         self.text.data = decoded.text
         return decoded.warnings

@@ -57,6 +57,13 @@ def handmade_workbook(rows: str, before_sheet: str = "", parts: Mapping[str, byt
     return output.getvalue()
 
 
+def shared_texts_part(content: bytes, name: str) -> dict[str, bytes]:
+    """Parts for `handmade_workbook`: the texts that cells refer to, under this name."""
+    override = f'<Override PartName="/{name}" ContentType="{_TYPE}.sharedStrings+xml"/></Types>'
+    types = _PARTS["[Content_Types].xml"].replace("</Types>", override)
+    return {"[Content_Types].xml": types.encode(), name: content}
+
+
 def inline_row(number: int, *cells: str) -> str:
     """A row whose texts stand in the cells themselves, as some programs export them."""
     texts = "".join(

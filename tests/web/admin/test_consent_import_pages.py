@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
 from tests.support.html_checks import find_page_problems
-from tests.support.spreadsheets.workbooks import workbook_of
+from tests.support.spreadsheets.workbooks import handmade_workbook, inline_row, workbook_of
 from tests.support.web_client import PUBLIC_URL, WebClient
 from tests.web.admin.consent_helpers import (
     NEW,
@@ -93,6 +93,11 @@ def test_row_errors_are_listed_and_the_text_is_kept(web_app: Flask, admin: WebCl
     assert "<li>Row 2, phone: This is not a phone number." in response.text
     assert f"{OWNERS}\n555 &lt;b&gt;" in response.text
     assert not is_stopped(web_app, OWNERS)
+
+
+def test_workbook_that_would_hold_up_other_requests_is_refused(admin: WebClient) -> None:
+    raw = handmade_workbook(inline_row(1, "phone"), parts={"xl/styles.xml": bytes(6 * 1024**2)})
+    assert "take more than 5 MB when unpacked" in upload(admin, STOPS, raw, "stops.xlsx").text
 
 
 def test_workbook_can_be_uploaded(admin: WebClient, consent_history: None) -> None:

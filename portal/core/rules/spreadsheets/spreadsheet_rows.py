@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from portal.core.rules import csv_input, csv_output
 from portal.core.rules.csv_input import CsvError, DecodedFile
 from portal.core.rules.spreadsheets import csv_records, workbook_input
+from portal.core.rules.spreadsheets.workbook_input import IN_WORKER, UnpackingLimits
 from portal.core.translation import gettext as _
 
 
@@ -41,15 +42,16 @@ def _with_header(
     return SpreadsheetRows(header_row, header, records, row_estimate, warnings)
 
 
-def decode_spreadsheet(raw: bytes) -> DecodedFile:
+def decode_spreadsheet(raw: bytes, limits: UnpackingLimits = IN_WORKER) -> DecodedFile:
     """The text of a CSV; of a workbook, the CSV that a spreadsheet program would save. Raises `CsvError`."""
-    return csv_input.decode_csv(b"".join(_csv_lines(raw)) if workbook_input.is_workbook(raw) else raw)
+    is_workbook = workbook_input.is_workbook(raw)
+    return csv_input.decode_csv(b"".join(_csv_lines(raw, limits)) if is_workbook else raw)
 
 
-def _csv_lines(raw: bytes) -> Iterator[bytes]:
+def _csv_lines(raw: bytes, limits: UnpackingLimits) -> Iterator[bytes]:
     """With a blank line for each blank row, so that rows keep their numbers."""
     previous = 0
-    for row, cells in workbook_input.open_first_sheet(raw)[1]:
+    for row, cells in workbook_input.open_first_sheet(raw, limits)[1]:
         yield ("\r\n" * (row - previous - 1) + csv_output.format_row(cells)).encode()
         previous = row
 

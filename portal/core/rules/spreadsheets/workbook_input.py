@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from xml.parsers import expat
@@ -19,7 +20,6 @@ from portal.core.translation import gettext as _
 
 _SIGNATURE = b"PK\x03\x04"
 _OLD_SIGNATURE = b"\xd0\xcf\x11\xe0"
-MAX_UNPACKED_BYTES = 200 * 1024 * 1024
 MAX_COLUMNS = 200
 _MAX_PARTS = 1_000
 _CHUNK_BYTES = 16_384
@@ -30,26 +30,39 @@ _DAMAGE = (*_ERRORS, SyntaxError, zipfile.BadZipFile, zlib.error)
 """What openpyxl raises for a damaged workbook; errors of XML are `SyntaxError`s."""
 
 
+@dataclass(frozen=True)
+class UnpackingLimits:
+    """In MB. `at_once` is for all that is not read row by row, such as the texts of the cells."""
+
+    total: int
+    at_once: int
+
+
+IN_WORKER = UnpackingLimits(200, 40)
+IN_REQUEST = UnpackingLimits(20, 5)
+"""Reading must not hold up other requests: openpyxl takes about half a second for each MB."""
+
+
 def is_workbook(raw: bytes) -> bool:
     """Also true for the format before .xlsx and for encrypted workbooks, which cannot be read."""
     return raw.startswith((_SIGNATURE, _OLD_SIGNATURE))
 
 
-def open_first_sheet(raw: bytes) -> tuple[int, Iterator[tuple[int, list[str]]]]:
+def open_first_sheet(raw: bytes, limits: UnpackingLimits = IN_WORKER) -> tuple[int, Iterator[tuple[int, list[str]]]]:
     """How many rows the sheet claims to have; then the number and the cells of each row that is not blank.
 
-    Empty trailing cells are left out. Raises `CsvError`, and so may reading the rows. openpyxl is imported here: only
-    the worker needs it, and only for workbooks.
+    Empty trailing cells are left out. Raises `CsvError`, and so may reading the rows. openpyxl is imported here: it is
+    only needed for workbooks.
     """
     if not raw.startswith(_SIGNATURE):
         raise CsvError(
             _("This workbook is encrypted or has an older format. Save it as .xlsx without a password, or as CSV.")
         )
     with _damage_refused():
-        import openpyxl
+        from portal.core.rules.spreadsheets.workbook_reader import open_workbook
 
-        _check_parts(raw)
-        workbook = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
+        _check_parts(raw, limits.total)
+        workbook = open_workbook(raw, limits.at_once)
         if not workbook.worksheets:
             raise CsvError(_("The workbook has no sheet with cells."))
         sheet = workbook.worksheets[0]
@@ -79,15 +92,15 @@ def _damage_refused() -> Iterator[None]:
         ) from error
 
 
-def _check_parts(raw: bytes) -> None:
+def _check_parts(raw: bytes, max_megabytes: int) -> None:
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         parts = archive.infolist()
-        if len(parts) > _MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
+        if len(parts) > _MAX_PARTS or sum(part.file_size for part in parts) > max_megabytes * 1024**2:
             raise CsvError(
                 _(
                     "The workbook takes more than %(limit)s MB when unpacked. Delete other sheets and pictures, or "
                     "save the sheet as “CSV UTF-8”.",
-                    limit=MAX_UNPACKED_BYTES // 1024**2,
+                    limit=max_megabytes,
                 )
             )
         for part in parts:

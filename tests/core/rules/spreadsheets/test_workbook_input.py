@@ -10,6 +10,8 @@ import pytest
 from portal.core.rules.csv_input import CsvError
 from portal.core.rules.spreadsheets import workbook_input
 from portal.core.rules.spreadsheets.spreadsheet_rows import column_letter, open_spreadsheet
+from portal.core.rules.spreadsheets.workbook_input import IN_REQUEST
+from tests.support.spreadsheets import workbooks
 from tests.support.spreadsheets.workbooks import handmade_workbook, inline_row, workbook_of
 
 HEADER = ["external_id", "exam_date"]
@@ -89,6 +91,28 @@ def test_empty_workbook_is_refused() -> None:
 def test_unreadable_workbook_is_refused(raw: bytes, message: str) -> None:
     with pytest.raises(CsvError, match=message):
         read(raw)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        workbooks.shared_texts_part(bytes(6 * 1024**2), "xl/sharedStrings.xml"),
+        workbooks.shared_texts_part(bytes(6 * 1024**2), "xl/worksheets/sheet2.xml"),
+        {"xl/styles.xml": bytes(6 * 1024**2)},
+        workbooks.shared_texts_part(b"<sst/>".ljust(3 * 1024**2), "texts.xml") | {"xl/styles.xml": bytes(3 * 1024**2)},
+    ],
+    ids=["texts", "texts named like a sheet", "styles", "together"],
+)
+def test_what_is_read_at_once_has_a_limit(parts: dict[str, bytes]) -> None:
+    with pytest.raises(CsvError, match=r"more than 5 MB .* “CSV UTF-8”"):
+        workbook_input.open_first_sheet(handmade_workbook(inline_row(1, *HEADER), parts=parts), IN_REQUEST)
+
+
+def test_request_unpacks_less_than_a_worker() -> None:
+    raw = handmade_workbook(inline_row(1, *HEADER), parts={"xl/media/picture.png": bytes(21 * 1024**2)})
+    assert read(raw) == [(1, HEADER)]
+    with pytest.raises(CsvError, match="more than 20 MB when unpacked"):
+        workbook_input.open_first_sheet(raw, IN_REQUEST)
 
 
 def test_rows_and_columns_far_away_take_no_time() -> None:
