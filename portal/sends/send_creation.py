@@ -154,7 +154,7 @@ def create_send(
         "state": SendState.AWAITING_APPROVAL if needs_approval else SendState.QUEUED,
         "starts_at_ms": begins_at_ms,
         "template_version_id": version.id,
-        "audience": dict(audience),
+        "audience": audiences.guarded(audience),
         "data": data,
         "planned_texts": counts.texts,
         "created_at_ms": now_ms,
@@ -192,8 +192,6 @@ def _insert_or_find(columns: dict[str, Any], detail: dict[str, Any]) -> int:
 
 def _audience_detail(audience: Audience) -> dict[str, Any]:
     """The audience as the audit log records it."""
-    if "external_ids" in audience:
-        return {"to_chosen_accounts": len(audience["external_ids"])}
     if "round_of" in audience:
         return {f"to_{audience['outcome']}_of": audience["round_of"]}
     if file := file_audience.file_of(audience):
@@ -203,6 +201,8 @@ def _audience_detail(audience: Audience) -> dict[str, Any]:
     staff = {"administrators": "left out"} if audience.get("staff") is False else {}
     if "conditions" in audience:
         return {"to_conditions": summarize_conditions(audience), **staff}
+    if "external_ids" in audience:
+        return {"to_chosen_accounts": len(audience["external_ids"])}
     return {"to": "everyone", **staff} if "all" in audience else {"to_account_type": audience["account_type"], **staff}
 
 

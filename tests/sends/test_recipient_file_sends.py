@@ -112,7 +112,7 @@ def test_account_that_became_inactive_is_left_out(file_id: int) -> None:
 def test_file_remembers_the_send_that_used_it(file_id: int) -> None:
     send_id = create(file_id)
     assert stored(file_id).send_id == send_id
-    assert db.session.get_one(Send, send_id).audience == {"recipient_file": file_id}
+    assert db.session.get_one(Send, send_id).audience == {"recipient_file": file_id, "external_ids": []}
 
 
 def test_file_that_is_not_checked_is_refused() -> None:

@@ -13,6 +13,8 @@ from portal.sends.tables import rounds, schedule_recipients
 from portal.sends.tables.condition_queries import matches_conditions
 from portal.sends.tables.recipient_files import RecipientRow
 
+_LATER_KINDS = ("conditions", "recipient_file", "round_of", "schedule_run")
+
 
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:
     """The next recipients by id."""
@@ -34,6 +36,14 @@ def unknown_external_ids(external_ids: Sequence[str]) -> list[str]:
     return [external_id for external_id in external_ids if external_id not in accounts]
 
 
+def guarded(audience: Mapping[str, Any]) -> dict[str, Any]:
+    """As a send stores it: a kind that the previous release does not know has an empty list of accounts beside it.
+
+    A worker of that release then sends to nobody. Without the list it would send to everyone.
+    """
+    return {**audience, "external_ids": []} if any(kind in audience for kind in _LATER_KINDS) else dict(audience)
+
+
 def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = False) -> Any:
     """Narrow a query of accounts to the active ones of the audience; to nobody, if it is of no kind known here.
 
@@ -48,8 +58,6 @@ def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = Fals
         query = query.where(Account.role == "user")
     if "account_type" in audience:
         return query.where(Account.account_type == audience["account_type"])
-    if "external_ids" in audience:
-        return query.where(in_list(Account.external_id, audience["external_ids"]))
     if "conditions" in audience:
         return query.where(matches_conditions(audience, one_by_one))
     return _in_stored_people(query, audience)
@@ -68,7 +76,7 @@ def _narrow(query: Any, audience: Mapping[str, Any]) -> Any:
 
 
 def _in_stored_people(query: Any, audience: Mapping[str, Any]) -> Any:
-    """People whom other rows name: those of an earlier send, or of a file."""
+    """People whom other rows name, those of an earlier send or of a file, before the list that is beside them."""
     if "round_of" in audience:
         round_ids = rounds.members(audience["round_of"], audience["outcome"], audience["until_ms"])
         return query.where(Account.id.in_(round_ids))
@@ -76,4 +84,6 @@ def _in_stored_people(query: Any, audience: Mapping[str, Any]) -> Any:
         # EXISTS, because SQLite would collect a list of all rows again for each chunk of the fan-out.
         rows = select(RecipientRow.row_number).filter_by(file_id=audience["recipient_file"], is_good=True)
         return query.where(rows.where(RecipientRow.account_id == Account.id).exists())
+    if "external_ids" in audience:
+        return query.where(in_list(Account.external_id, audience["external_ids"]))
     return query if "all" in audience else query.where(false())

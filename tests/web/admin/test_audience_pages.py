@@ -72,6 +72,7 @@ def test_conditions_go_through_the_confirmation_to_the_send(web_app: Flask, admi
         "conditions": [{"field": "timezone", "operator": "is", "value": "America/New_York"}],
         "match": "all",
         "staff": False,
+        "external_ids": [],
     }
 
 

@@ -139,7 +139,7 @@ def initial_audience(audience: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the fields for a stored audience."""
     has_staff = audience.get("staff") is not False and any(kind in audience for kind in _WITH_STAFF)
     return {
-        "audience": next((kind for kind in _AUDIENCES if kind in audience), ""),
+        "audience": next((kind for kind in _AUDIENCES if audience.get(kind)), ""),
         "account_type": audience.get("account_type"),
         "external_ids": "\n".join(audience.get("external_ids", ())),
         "match": audience.get("match", "all"),
