@@ -55,7 +55,10 @@ def test_next_round_is_one_click(web_app: Flask, admin: WebClient) -> None:
     page = admin.get("/Admin/Sends/2").text
     assert "Whoever send 1 did not reach" in page
     assert find_page_problems(page) == []
-    assert "Round 1, made just now" in visible_text(admin.get("/Admin/Sends/1").text)
+    page = visible_text(admin.get("/Admin/Sends/1").text)
+    assert "Round 1, made just now" in page
+    assert "Send 2, an earlier round, has not ended yet. Wait for its end or cancel it." in page
+    assert "Send again to these 5 people" not in page
 
 
 def test_undone_round_leads_back_to_the_earlier_send(admin: WebClient) -> None:
