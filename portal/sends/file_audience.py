@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from portal.content.message_templates import required_fields
 from portal.content.tables.templates import TemplateVersion
@@ -14,6 +14,7 @@ from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.sends.tables import audience as audiences
 from portal.sends.tables.recipient_files import RecipientFile, RecipientFileState
+from portal.sends.tables.sends import Send
 
 MAX_AGE_MS = 30 * 86_400_000
 """How long the values in a file can be used, as `_VALUES_DELETED` says too."""
@@ -60,9 +61,25 @@ def _optional_fields(file: RecipientFile) -> set[str]:
     return set(file.fields) - set(required_fields(file.version)) - {name for name, value in file.data.items() if value}
 
 
-def record_use(audience: Mapping[str, Any], send_id: int, now_ms: int) -> None:
-    """Inside the transaction that creates the send. Raises `InvalidInput` if the values are too old."""
-    if "recipient_file" in audience:
-        query = update(RecipientFile).where(RecipientFile.id == audience["recipient_file"])
-        if not updated_count(query.where(RecipientFile.created_at_ms > now_ms - MAX_AGE_MS).values(send_id=send_id)):
-            raise InvalidInput({"audience": _(_VALUES_DELETED)})
+def record_use(audience: Mapping[str, Any], send_id: int, now_ms: int, shown_send_id: int | None = None) -> None:
+    """Inside the transaction that creates the send. Raises `InvalidInput` if the values are too old.
+
+    `shown_send_id` is the latest send of the file that its author was asked about, 0 for none. Another one since then
+    raises `InvalidInput` too.
+    """
+    if "recipient_file" not in audience:
+        return
+    query = update(RecipientFile).where(RecipientFile.id == audience["recipient_file"])
+    if shown_send_id is not None:
+        query = query.where(func.coalesce(RecipientFile.send_id, 0) == shown_send_id)
+    if not updated_count(query.where(RecipientFile.created_at_ms > now_ms - MAX_AGE_MS).values(send_id=send_id)):
+        raise InvalidInput({"audience": _use_problem(audience["recipient_file"], shown_send_id)})
+
+
+def _use_problem(file_id: int, shown_send_id: int | None) -> str:
+    latest_id = db.session.scalar(select(RecipientFile.send_id).where(RecipientFile.id == file_id))
+    if shown_send_id is None or latest_id is None or latest_id == shown_send_id:
+        return _(_VALUES_DELETED)
+    author = db.session.get_one(Send, latest_id).created_by
+    name = author.name if author else _("Somebody")
+    return _("%(name)s sent to the people in this file meanwhile. Check that send before you send again.", name=name)

@@ -138,10 +138,12 @@ def create_send(
     now_ms: int,
     request_key: str = "",
     undo_seconds: int = 0,
+    shown_send_id: int | None = None,
 ) -> int:
     """The id of the send. Repeating a `request_key` returns the same send, so that a double click sends once.
 
     A send to many waits for approval. Any other begins after `undo_seconds`, or at once if the template is urgent.
+    `shown_send_id`: see `file_audience.record_use`.
     """
     audience = resolve_audience(audience, now_ms)
     version, data = _validated(template_key, audience, data)
@@ -162,9 +164,9 @@ def create_send(
         "request_key": request_key or None,
     }
     try:
-        send_id = _insert_or_find(columns, detail)
+        send_id = _insert_or_find(columns, detail, shown_send_id)
     except IntegrityError:
-        send_id = _insert_or_find(columns, detail)
+        send_id = _insert_or_find(columns, detail, shown_send_id)
     if not needs_approval and begins_at_ms <= now_ms:
         queue.enqueue(settings().redis_url, "fan_out_send", send_id)
     return send_id
@@ -175,7 +177,7 @@ def starts_at_ms(version: TemplateVersion, now_ms: int, undo_seconds: int) -> in
     return 0 if version.urgent or not undo_seconds else now_ms + 1000 * undo_seconds
 
 
-def _insert_or_find(columns: dict[str, Any], detail: dict[str, Any]) -> int:
+def _insert_or_find(columns: dict[str, Any], detail: dict[str, Any], shown_send_id: int | None) -> int:
     """Raises `IntegrityError` if another request with the same key is committed in the meantime."""
     with transaction() as session:
         existing = find_by_request_key(columns["request_key"]) if columns["request_key"] else None
@@ -185,7 +187,7 @@ def _insert_or_find(columns: dict[str, Any], detail: dict[str, Any]) -> int:
         session.add(send)
         session.flush()
         author_id, now_ms = columns["created_by_id"], columns["created_at_ms"]
-        file_audience.record_use(send.audience, send.id, now_ms)
+        file_audience.record_use(send.audience, send.id, now_ms, shown_send_id)
         audit_log.record_audit_entry("send_created", f"send {send.id}", author_id, now_ms, **detail)
         return send.id
 

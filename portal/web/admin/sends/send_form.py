@@ -34,12 +34,18 @@ class SendForm(AudienceForm):
     form_id = HiddenField(filters=[lambda text: text[:40] or secrets.token_urlsafe(12)])
     version_id = HiddenField()
     recipient_file = HiddenField()
+    shown_send = HiddenField(filters=[lambda text: text or "0"])
+    """The latest send of the file when the author saw its page."""
     file = FileField(lazy_gettext("File"))
 
     @property
     def chosen_audience(self) -> dict[str, Any]:
         file_id = parse_id(self.recipient_file.data)
         return {"recipient_file": file_id} if file_id else super().chosen_audience
+
+    @property
+    def shown_send_id(self) -> int:
+        return parse_id(self.shown_send.data) or 0
 
     @property
     def data_fields(self) -> tuple[str, ...]:
@@ -87,8 +93,10 @@ def form_of_send(send: Send) -> SendForm:
     """A new form, filled in as it was for `send`."""
     template = send.version.template
     values = {f"data.{name}": value for name, value in send.data.items()}
-    file_id = send.audience.get("recipient_file")
-    audience = {"recipient_file": str(file_id)} if file_id else initial_audience(send.audience)
+    if file := file_audience.file_of(send.audience):
+        audience = {"recipient_file": str(file.id), "shown_send": str(file.send_id or 0)}
+    else:
+        audience = initial_audience(send.audience)
     return _form_for(find_template_version(template), {"template": template.key, **audience, **values})
 
 
@@ -96,7 +104,7 @@ def form_of_file(file: RecipientFile) -> SendForm:
     """A new form for the people in the file, with the values for everyone that came with it."""
     template = file.version.template
     values = {f"data.{name}": value for name, value in file.data.items()}
-    initial = {"template": template.key, "recipient_file": str(file.id), **values}
+    initial = {"template": template.key, "recipient_file": str(file.id), "shown_send": str(file.send_id or 0), **values}
     return _form_for(find_template_version(template), initial)
 
 

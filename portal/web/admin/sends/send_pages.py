@@ -101,7 +101,7 @@ def create() -> ResponseReturnValue:
     request_key, undo_seconds = _form_key(form.request_key), current_send_settings().undo_seconds
     values = form.values, author_id, now_ms(), request_key, undo_seconds
     try:
-        send_id = create_send(form.key, form.chosen_audience, *values)
+        send_id = create_send(form.key, form.chosen_audience, *values, shown_send_id=form.shown_send_id)
     except InvalidInput as error:
         return form_page(_submitted_form().with_errors(error))
     return redirect(url_for("admin_sends.show", send_id=send_id), 303)

@@ -106,6 +106,36 @@ def test_double_click_sends_once(web_app: Flask, admin: WebClient) -> None:
     assert locations == {"/Admin/Sends/1"}
 
 
+def confirmed_fields(admin: WebClient, address: str) -> dict[str, str]:
+    """What the button of the confirmation page submits."""
+    fields = form_fields(admin.get(address).text, "/Admin/Sends/confirm")
+    return form_fields(admin.post_without_token("/Admin/Sends/confirm", fields).text, "/Admin/Sends")
+
+
+def test_second_send_of_a_file_from_another_tab_is_asked_about(
+    web_app: Flask, admin: WebClient, sysadmin: WebClient
+) -> None:
+    address = upload_and_check(web_app, admin)
+    mine, theirs = confirmed_fields(admin, address), confirmed_fields(sysadmin, address)
+    assert admin.post_without_token("/Admin/Sends", mine).status_code == 303
+    refused = sysadmin.post_without_token("/Admin/Sends", theirs)
+    assert refused.status_code == 422
+    assert find_page_problems(refused.text) == []
+    assert "Name of A-1 sent to the people in this file meanwhile." in visible_text(refused.text)
+    with web_app.app_context():
+        assert db.session.query(Send).count() == 1
+    fields = form_fields(refused.text, "/Admin/Sends/confirm")
+    confirmation = sysadmin.post_without_token("/Admin/Sends/confirm", fields)
+    again = sysadmin.post_without_token("/Admin/Sends", form_fields(confirmation.text, "/Admin/Sends"))
+    assert again.location == "/Admin/Sends/2"
+
+
+def test_file_that_was_asked_about_is_sent_again(web_app: Flask, admin: WebClient) -> None:
+    address = upload_and_check(web_app, admin)
+    locations = [admin.post_without_token("/Admin/Sends", confirmed_fields(admin, address)).location for _ in range(2)]
+    assert locations == ["/Admin/Sends/1", "/Admin/Sends/2"]
+
+
 def test_send_again_asks_for_the_same_people_and_values(web_app: Flask, admin: WebClient) -> None:
     send_to_good_rows(admin, upload_and_check(web_app, admin))
     page = admin.get("/Admin/Sends/1/again")
