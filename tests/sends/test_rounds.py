@@ -81,6 +81,14 @@ def test_only_people_that_nothing_can_reach_any_more_are_listed(send_id: int) ->
     assert rounds.count_members(send_id, RoundOutcome.UNREACHED, now_ms()) == 3
 
 
+def test_export_continues_after_each_batch(send_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "_BATCH_SIZE", 2)
+    first = rounds.unreached_after(send_id, now_ms(), 0)
+    second = rounds.unreached_after(send_id, now_ms(), first[-1].id)
+    assert [row.account.external_id for row in (*first, *second)] == UNREACHED
+    assert rounds.unreached_after(send_id, now_ms(), second[-1].id) == []
+
+
 def test_round_goes_to_exactly_the_people_not_reached(send_id: int) -> None:
     round_id = start(send_id)
     assert recipients(round_id) == UNREACHED

@@ -78,8 +78,7 @@ def _narrow(query: Any, audience: Mapping[str, Any]) -> Any:
 def _in_stored_people(query: Any, audience: Mapping[str, Any]) -> Any:
     """People whom other rows name, those of an earlier send or of a file, before the list that is beside them."""
     if "round_of" in audience:
-        round_ids = rounds.members(audience["round_of"], audience["outcome"], audience["until_ms"])
-        return query.where(Account.id.in_(round_ids))
+        return query.where(rounds.is_member(audience["round_of"], audience["outcome"], audience["until_ms"]))
     if "recipient_file" in audience:
         # EXISTS, because SQLite would collect a list of all rows again for each chunk of the fan-out.
         rows = select(RecipientRow.row_number).filter_by(file_id=audience["recipient_file"], is_good=True)

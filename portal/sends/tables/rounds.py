@@ -32,18 +32,25 @@ def members(send_id: int, outcome: str, until_ms: int) -> Select[Any]:
     return _members(select(Communication.account_id), send_id, outcome, until_ms)
 
 
+def is_member(send_id: int, outcome: str, until_ms: int) -> ColumnElement[bool]:
+    """The same about one account, which SQLite does not answer by collecting all of them for each chunk."""
+    members_of_account = _members(select(Communication.id).correlate(Account), send_id, outcome, until_ms)
+    return members_of_account.where(Communication.account_id == Account.id).exists()
+
+
 def _members(query: Select[Any], send_id: int, outcome: str, until_ms: int) -> Select[Any]:
     """Narrow a query of communications to those of the send with this outcome, and the same in its earlier rounds."""
     # LIKE with a prefix, on a table with one row a send. A round is not earlier than itself.
     is_round = Send.request_key.startswith(round_key(send_id), autoescape=True)
     rounds = select(Send.id).where(is_round, Send.created_at_ms < until_ms)
     asked_again = aliased(Communication)
-    same_outcome = _with_outcome(select(Communication.id).correlate(None), rounds, outcome, until_ms)
+    same_outcome = _with_outcome(select(Communication.id).correlate(asked_again), rounds, outcome, until_ms)
     other_outcome = select(asked_again.id).where(
         asked_again.send_id.in_(rounds),
         asked_again.account_id == Communication.account_id,
-        asked_again.id.not_in(same_outcome),
+        ~same_outcome.where(Communication.id == asked_again.id).exists(),
     )
+    other_outcome = other_outcome.correlate(Communication)
     return _with_outcome(query, [send_id], outcome, until_ms).where(~other_outcome.exists())
 
 

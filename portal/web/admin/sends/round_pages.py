@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, flash, redirect, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
@@ -23,6 +23,7 @@ from portal.sends.tables.sends import Send
 from portal.settings.app_settings import current_send_settings
 from portal.web.access import allow
 from portal.web.delivery_labels import CHANNEL_LABELS, channel_statuses
+from portal.web.languages import keep_language
 from portal.web.layout import is_sms_visible
 from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.request_input import parse_id
@@ -57,7 +58,8 @@ def export(send_id: int) -> ResponseReturnValue:
     with transaction():
         record_audit_entry("unreached_exported", subject, current_user.id, at_ms)
     headers = {"Content-Disposition": f"attachment; filename=not-reached-by-send-{send_id}.csv"}
-    return Response("".join(_csv_lines(send_id, at_ms)), mimetype="text/csv", headers=headers)
+    lines = keep_language(stream_with_context(_csv_lines(send_id, at_ms)))
+    return Response(lines, mimetype="text/csv", headers=headers)
 
 
 def _csv_lines(send_id: int, at_ms: int) -> Iterator[str]:
