@@ -31,19 +31,24 @@ def run_occasion_now(schedule_id: int, actor_id: int | None, now_ms: int, key: s
     """Send a run before its time, in place of that time; the id of the run."""
     with transaction():
         schedule = lock_open_schedule(schedule_id)
-        due_at_ms = _due_at_ms(schedule, key, now_ms)
-        run_id = _add_run_now(schedule, key, min(due_at_ms, now_ms), now_ms)
+        _due_at_ms(schedule, key, now_ms)
+        run_id = _add_run_now(schedule, key, _begin_ms(schedule, now_ms), now_ms)
         planning.set_next_check(schedule, now_ms)
         record_change("schedule_run_early", schedule, actor_id, now_ms, occasion=key)
-    start_run(run_id, now_ms)
+    start_run(run_id, now_ms, is_requested=True)
     return run_id
+
+
+def _begin_ms(schedule: Schedule, now_ms: int) -> int:
+    """Now, but not before the schedule was active: then nothing is sent."""
+    return max(now_ms, schedule.active_from_ms + 1)
 
 
 def _add_run_now(schedule: Schedule, key: str, due_at_ms: int, now_ms: int) -> int:
     if not schedule.is_relative:
         return runs.add_run(schedule.id, key, due_at_ms, RunState.PLANNED, now_ms).id
     groups = people_planning.groups_on(schedule, parse_day(key), now_ms)
-    run = people_planning.add_run_for_people(schedule, groups, now_ms, now_ms) if groups else None
+    run = people_planning.add_run_for_people(schedule, groups, due_at_ms, now_ms) if groups else None
     if run is None:
         raise ActionRefused(_("Nobody is due on this day, or all of them have already got this message."))
     return run.id

@@ -11,7 +11,7 @@ from portal.core.transaction import transaction
 from portal.messages import restore_check
 from portal.schedules.planning import plan_schedule
 from portal.schedules.rules import schedule_states
-from portal.schedules.rules.schedule_states import RunState
+from portal.schedules.rules.schedule_states import RunState, ScheduleState
 from portal.schedules.run_audience import run_audience
 from portal.schedules.tables import runs, schedules
 from portal.schedules.tables.runs import ScheduleRun
@@ -41,8 +41,12 @@ def _for_each(ids: Iterable[int], action: Callable[[int], object]) -> None:
             db.session.rollback()
 
 
-def start_run(run_id: int, now_ms: int) -> None:
-    """Make the send of a planned run, unless the audience is empty or the template cannot be filled in."""
+def start_run(run_id: int, now_ms: int, is_requested: bool = False) -> None:
+    """Make the send of a planned run, unless the audience is empty or the template cannot be filled in.
+
+    The schedule may have been changed, paused or ended since the run was planned. While it is paused, a run is held
+    back unless a person has just requested it.
+    """
     run = db.session.get(ScheduleRun, run_id, populate_existing=True)
     if run is None or run.state != RunState.PLANNED:
         return
@@ -51,7 +55,12 @@ def start_run(run_id: int, now_ms: int) -> None:
         _finish(run_id, RunState.SENT, now_ms, send_id=send.id)
         return
     schedule = run.schedule
-    audience = {"schedule_run": run_id} if schedule.is_relative else run_audience(schedule, now_ms)
+    if reason := schedule.late_policy.missed_reason(run.due_at_ms, now_ms):
+        _finish(run_id, RunState.MISSED, now_ms, reason=reason)
+        return
+    if schedule.state == ScheduleState.PAUSED and not is_requested:
+        return
+    audience = run_audience(schedule, now_ms) if run.recipients is None else {"schedule_run": run_id}
     if not audiences.count_recipients(audience):
         _finish(run_id, RunState.EMPTY, now_ms, reason=schedule_states.NOBODY)
         return

@@ -12,7 +12,7 @@ from portal.schedules import planning
 from portal.schedules.rules.schedule_states import ScheduleState
 from portal.schedules.rules.timing import ScheduleKind
 from portal.schedules.schedule_validation import ScheduleDraft, checked_columns
-from portal.schedules.tables import schedules
+from portal.schedules.tables import runs, schedules
 from portal.schedules.tables.schedules import Schedule, lock_schedule
 
 
@@ -94,6 +94,8 @@ def _change_state(schedule_id: int, state: ScheduleState, action: str, actor_id:
         schedule.state = state
         if state == ScheduleState.ACTIVE:
             schedule.active_from_ms = schedule.next_check_at_ms = now_ms
+        if state == ScheduleState.ENDED:
+            runs.hold_planned_runs_of(schedule_id)
         record_change(action, schedule, actor_id, now_ms)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import update
 from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.schedules import occasion_changes, schedule_changes
+from portal.schedules import occasion_changes, planning, schedule_changes
 from portal.schedules.rules.local_times import local_instant_ms
 from portal.schedules.running import run_due_schedules
 from portal.schedules.tables.schedules import Schedule
@@ -162,6 +162,19 @@ def test_a_day_sent_early_does_not_come_again() -> None:
     _run_hourly(_NOW_MS, 3)
     assert [created for *_rest, created in occasions_of(account_id)] == [_NOW_MS]
     assert upcoming_runs(db.session.get_one(Schedule, schedule_id), _NOW_MS, 5, "UTC") == []
+
+
+def test_a_run_for_one_person_never_becomes_one_for_everybody() -> None:
+    set_date(add_person("P-1"), "2027-01-10")
+    add_person("P-2")
+    schedule_id = add_relative("7", _NOW_MS)
+    planning.plan_schedule(schedule_id, at_ms("2027-01-03T09:00"))
+    timing = {"starts_on": "2027-01-05", "time": "09:00", "zone": "UTC"}
+    with transaction() as session:
+        schedule = session.get_one(Schedule, schedule_id)
+        schedule.kind, schedule.timing = "once", timing
+    run_due_schedules(at_ms("2027-01-03T09:01"))
+    assert [send.recipients for send in _expanded()] == [1]
 
 
 _CHANGES = (

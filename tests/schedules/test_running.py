@@ -200,3 +200,39 @@ def test_a_run_that_is_no_longer_planned_starts_nothing() -> None:
     run_due_schedules(_NINE_MS)
     start_run(runs.latest_runs(schedule_id, 1)[0].id, _NINE_MS)
     assert len(sends()) == 1
+
+
+def test_a_planned_run_is_not_sent_after_its_time_is_over() -> None:
+    schedule_id = add_once("2027-01-02", _NOW_MS, late_hours=0)
+    planning.plan_schedule(schedule_id, _NINE_MS)
+    run_due_schedules(_NINE_MS + 3 * DAY_MS)
+    assert run_states(schedule_id) == [("2027-01-02", "missed")]
+    assert sends() == []
+
+
+def test_a_planned_run_is_not_sent_while_its_schedule_is_paused() -> None:
+    schedule_id = add_daily("2027-01-02", _NOW_MS)
+    planning.plan_schedule(schedule_id, _NINE_MS)
+    schedule_changes.pause_schedule(schedule_id, None, _NINE_MS + 1)
+    run_due_schedules(_NINE_MS + 2)
+    assert run_states(schedule_id) == [("2027-01-02", "planned")]
+    schedule_changes.resume_schedule(schedule_id, None, _NINE_MS + HOUR_MS)
+    run_due_schedules(_NINE_MS + HOUR_MS)
+    assert run_states(schedule_id) == [("2027-01-02", "missed")]
+    assert sends() == []
+
+
+def test_a_planned_run_is_not_sent_after_its_schedule_was_ended() -> None:
+    schedule_id = add_daily("2027-01-02", _NOW_MS)
+    planning.plan_schedule(schedule_id, _NINE_MS)
+    schedule_changes.end_schedule(schedule_id, None, _NINE_MS + 1)
+    run_due_schedules(_NINE_MS + 2)
+    assert run_states(schedule_id) == [("2027-01-02", "missed")]
+    assert sends() == []
+
+
+def test_a_run_of_a_paused_schedule_can_be_sent_early() -> None:
+    schedule_id = add_daily("2027-01-02", _NOW_MS)
+    schedule_changes.pause_schedule(schedule_id, None, _NOW_MS + 1)
+    occasion_changes.run_occasion_now(schedule_id, None, _NOW_MS + 2, "2027-01-02")
+    assert len(sends()) == 1

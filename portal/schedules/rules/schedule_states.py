@@ -12,7 +12,7 @@ class ScheduleState(StrEnum):
 
 
 class RunState(StrEnum):
-    """`PLANNED` becomes `SENT`, `EMPTY` or `FAILED`. The others are final from the beginning."""
+    """`PLANNED` becomes `SENT`, `EMPTY`, `FAILED` or `MISSED`. The others are final from the beginning."""
 
     PLANNED = "planned"
     SENT = "sent"
@@ -23,7 +23,8 @@ class RunState(StrEnum):
 
 
 TOO_LATE = N_("The portal could not send it in time.")
-NOT_ACTIVE = N_("It came due while the schedule was paused or the database was being restored.")
+NOT_ACTIVE = N_("It came due before the schedule was changed or resumed, or the database restored.")
+ENDED = N_("The schedule was ended before the run had begun.")
 OVERTAKEN = N_("A later run was due as well, so only that one was sent.")
 RESTORED = N_("The database was restored from a backup, so nobody knows whether it had been sent.")
 NOBODY = N_("The audience was empty, so nothing was sent.")

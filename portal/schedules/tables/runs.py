@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 from portal.core.column_types import STRICT, BigIntKey, Millis
 from portal.core.extensions import Base, db
 from portal.core.statements import updated_count
-from portal.schedules.rules.schedule_states import RESTORED, RunState
+from portal.schedules.rules.schedule_states import ENDED, RESTORED, RunState
 from portal.schedules.tables.schedules import Schedule
 
 
@@ -81,6 +81,12 @@ def hold_planned_runs() -> None:
     """After a restore, runs that were about to be sent may have been sent. Inside a transaction."""
     query = update(ScheduleRun).where(ScheduleRun.state == RunState.PLANNED)
     updated_count(query.values(state=RunState.MISSED, reason=RESTORED))
+
+
+def hold_planned_runs_of(schedule_id: int) -> None:
+    """The schedule ends before they have begun. Inside a transaction."""
+    query = update(ScheduleRun).where(ScheduleRun.schedule_id == schedule_id, ScheduleRun.state == RunState.PLANNED)
+    updated_count(query.values(state=RunState.MISSED, reason=ENDED))
 
 
 def latest_runs(schedule_id: int, limit: int) -> list[ScheduleRun]:
