@@ -8,13 +8,14 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.schedules import people_planning
 from portal.schedules.rules import schedule_states
-from portal.schedules.rules.lateness import MINUTE_MS
+from portal.schedules.rules.lateness import HOUR_MS, MINUTE_MS
 from portal.schedules.rules.schedule_states import RunState, ScheduleState
 from portal.schedules.rules.timing import Occasion
 from portal.schedules.tables import runs
 from portal.schedules.tables.schedules import Schedule, lock_schedule
 
 _MAX_OVERDUE = 366
+_RETRY_MS = HOUR_MS
 
 
 def plan_schedule(schedule_id: int, now_ms: int) -> None:
@@ -79,6 +80,12 @@ def _plan_people(schedule: Schedule, due: people_planning.DuePeople, now_ms: int
 def _record_missed(schedule: Schedule, run: runs.ScheduleRun, reason: str, now_ms: int) -> None:
     run.reason = reason
     audit_log.record_audit_entry("schedule_run_missed", f"schedule {schedule.name}", None, now_ms, reason=reason)
+
+
+def delay_next_check(schedule: Schedule, now_ms: int) -> None:
+    """A run on dates of people has failed: they are due again, but the next try would fail as well."""
+    if schedule.is_relative and schedule.state == ScheduleState.ACTIVE:
+        schedule.next_check_at_ms = now_ms + _RETRY_MS
 
 
 def set_next_check(schedule: Schedule, now_ms: int) -> None:

@@ -9,6 +9,7 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.messages import restore_check
+from portal.schedules import planning
 from portal.schedules.planning import plan_schedule
 from portal.schedules.rules import schedule_states
 from portal.schedules.rules.schedule_states import RunState, ScheduleState
@@ -17,6 +18,7 @@ from portal.schedules.tables import runs, schedules
 from portal.schedules.tables.runs import ScheduleRun
 from portal.sends.send_creation import create_send
 from portal.sends.tables import audience as audiences
+from portal.sends.tables import schedule_recipients
 from portal.sends.tables.sends import find_by_request_key
 
 _log = structlog.get_logger(__name__)
@@ -66,7 +68,7 @@ def start_run(run_id: int, now_ms: int, is_requested: bool = False) -> None:
         return
     values = (schedule.template.key, audience, schedule.data, schedule.created_by_id, now_ms, run.request_key)
     try:
-        send_id = create_send(*values)
+        send_id = create_send(*values, tries_recipients=False)
     except ActionRefused as error:
         _finish(run_id, RunState.FAILED, now_ms, reason=error.message)
         return
@@ -76,8 +78,12 @@ def start_run(run_id: int, now_ms: int, is_requested: bool = False) -> None:
 def _finish(run_id: int, state: RunState, now_ms: int, reason: str = "", send_id: int | None = None) -> None:
     with transaction() as session:
         if runs.finish_run(run_id, state, reason, send_id) and state != RunState.SENT:
-            name = session.get_one(ScheduleRun, run_id).schedule.name
-            audit_log.record_audit_entry(f"schedule_run_{state}", f"schedule {name}", None, now_ms, reason=reason)
+            schedule = session.get_one(ScheduleRun, run_id).schedule
+            schedule_recipients.release_people(run_id)
+            if state == RunState.FAILED:
+                planning.delay_next_check(schedule, now_ms)
+            subject = f"schedule {schedule.name}"
+            audit_log.record_audit_entry(f"schedule_run_{state}", subject, None, now_ms, reason=reason)
 
 
 def hold_after_restore(now_ms: int) -> None:

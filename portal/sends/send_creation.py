@@ -139,14 +139,16 @@ def create_send(
     request_key: str = "",
     undo_seconds: int = 0,
     shown_send_id: int | None = None,
+    tries_recipients: bool = True,
 ) -> int:
     """The id of the send. Repeating a `request_key` returns the same send, so that a double click sends once.
 
     A send to many waits for approval. Any other begins after `undo_seconds`, or at once if the template is urgent.
     `shown_send_id`: see `file_audience.record_use`.
+    Unless it `tries_recipients`, a value that one of them lacks does not stop it: the fan-out reports it.
     """
     audience = resolve_audience(audience, now_ms)
-    version, data = _validated(template_key, audience, data)
+    version, data = _validated(template_key, audience, data, tries_recipients=tries_recipients)
     counts = send_preview.count_audience(version, audience, now_ms)
     detail = {"template": template_key, "version": version.number, **_audience_detail(audience)}
     detail |= {"mails": counts.emails, "texts": counts.texts}
@@ -209,7 +211,7 @@ def _audience_detail(audience: Audience) -> dict[str, Any]:
 
 
 def _validated(
-    template_key: str, audience: Audience, data: _Data, may_be_empty: bool = False
+    template_key: str, audience: Audience, data: _Data, may_be_empty: bool = False, tries_recipients: bool = True
 ) -> tuple[TemplateVersion, dict[str, str]]:
     """The current template version, and the values with omitted fields blank. Raises `InvalidInput`."""
     version = templates.find_template_version(_template(template_key))
@@ -220,7 +222,7 @@ def _validated(
         errors["audience"] = problem
     if "template" not in errors and (problem := file_audience.file_problem(version, audience)):
         errors = {"audience": problem}
-    if not errors and not file_audience.is_checked(version, audience, values):
+    if not errors and tries_recipients and not file_audience.is_checked(version, audience, values):
         errors = send_values.first_recipient_problem(version, audience, values)
     # The form has no field for a value that the file has for each person.
     errors = {"audience" if name in map("data.{}".format, file_fields) else name: errors[name] for name in errors}

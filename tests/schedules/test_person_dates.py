@@ -177,6 +177,38 @@ def test_a_run_for_one_person_never_becomes_one_for_everybody() -> None:
     assert [send.recipients for send in _expanded()] == [1]
 
 
+def _set_subject(schedule_id: int, subject: str) -> None:
+    with transaction() as session:
+        session.get_one(Schedule, schedule_id).template.versions[0].subject = subject
+
+
+def test_people_of_a_failed_run_are_due_again_an_hour_later() -> None:
+    account_id = add_person("P-1")
+    set_date(account_id, "2027-01-10")
+    schedule_id = add_relative("7", _NOW_MS)
+    nine_ms = at_ms("2027-01-03T09:00")
+    _set_subject(schedule_id, "{{ data.fee }}")
+    for minute in range(60):
+        run_due_schedules(nine_ms + minute * 60_000)
+    assert [state for _key, state in run_states(schedule_id)] == ["failed"]
+    _set_subject(schedule_id, "Hello")
+    run_due_schedules(nine_ms + HOUR_MS)
+    run_due_schedules(nine_ms + 2 * HOUR_MS)
+    assert [state for _key, state in run_states(schedule_id)] == ["failed", "sent"]
+    assert occasions_of(account_id) == [(7, "2027-01-10", nine_ms + HOUR_MS)]
+
+
+def test_a_value_that_one_person_lacks_does_not_stop_the_others() -> None:
+    for number in range(2):
+        set_date(add_person(f"P-{number}"), "2027-01-10")
+    schedule_id = add_relative("7", _NOW_MS)
+    _set_subject(schedule_id, "{% if external_id == 'P-1' %}{{ data.due | date }}{% endif %}Hello")
+    with transaction() as session:
+        session.get_one(Schedule, schedule_id).data = {"due": "soon"}
+    run_due_schedules(at_ms("2027-01-03T09:00"))
+    assert [state for _key, state in run_states(schedule_id)] == ["sent"]
+
+
 _CHANGES = (
     date(2027, 3, 14),
     date(2027, 3, 28),

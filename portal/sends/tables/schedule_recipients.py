@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Select, Text, or_, select
+from sqlalchemy import ColumnElement, ForeignKey, Index, Select, Text, delete, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import AttributeValue
 from portal.core.column_types import STRICT, BigIntKey
-from portal.core.extensions import Base
+from portal.core.extensions import Base, db
 
 PERIOD_DAYS = 180
 
@@ -34,6 +34,11 @@ class ScheduleRecipient(Base):
 
 def people_of_run(run_id: int) -> Select[Any]:
     return select(ScheduleRecipient.account_id).where(ScheduleRecipient.run_id == run_id)
+
+
+def release_people(run_id: int) -> None:
+    """Nothing was sent to them, so that they are due as before. Inside a transaction."""
+    db.session.execute(delete(ScheduleRecipient).where(ScheduleRecipient.run_id == run_id))
 
 
 def is_due(due: Mapping[str, Any]) -> ColumnElement[bool]:
