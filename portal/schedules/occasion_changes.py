@@ -11,6 +11,7 @@ from portal.schedules.rules.timing_input import parse_day
 from portal.schedules.running import start_run
 from portal.schedules.schedule_changes import lock_open_schedule, record_change
 from portal.schedules.tables import runs
+from portal.schedules.tables.runs import ScheduleRun
 from portal.schedules.tables.schedules import Schedule
 
 LISTED_OCCASIONS = 60
@@ -32,7 +33,8 @@ def run_occasion_now(schedule_id: int, actor_id: int | None, now_ms: int, key: s
     with transaction():
         schedule = lock_open_schedule(schedule_id)
         _due_at_ms(schedule, key, now_ms)
-        run_id = _add_run_now(schedule, key, _begin_ms(schedule, now_ms), now_ms)
+        run = _add_run_now(schedule, key, _begin_ms(schedule, now_ms), now_ms)
+        run.requested_by_id, run_id = actor_id, run.id
         planning.set_next_check(schedule, now_ms)
         record_change("schedule_run_early", schedule, actor_id, now_ms, occasion=key)
     start_run(run_id, now_ms, is_requested=True)
@@ -44,14 +46,14 @@ def _begin_ms(schedule: Schedule, now_ms: int) -> int:
     return max(now_ms, schedule.active_from_ms + 1)
 
 
-def _add_run_now(schedule: Schedule, key: str, due_at_ms: int, now_ms: int) -> int:
+def _add_run_now(schedule: Schedule, key: str, due_at_ms: int, now_ms: int) -> ScheduleRun:
     if not schedule.is_relative:
-        return runs.add_run(schedule.id, key, due_at_ms, RunState.PLANNED, now_ms).id
+        return runs.add_run(schedule.id, key, due_at_ms, RunState.PLANNED, now_ms)
     groups = people_planning.groups_on(schedule, parse_day(key), now_ms)
     run = people_planning.add_run_for_people(schedule, groups, due_at_ms, now_ms) if groups else None
     if run is None:
         raise ActionRefused(_("Nobody is due on this day, or all of them have already got this message."))
-    return run.id
+    return run
 
 
 def _due_at_ms(schedule: Schedule, key: str, now_ms: int) -> int:

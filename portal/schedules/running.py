@@ -66,7 +66,14 @@ def start_run(run_id: int, now_ms: int, is_requested: bool = False) -> None:
     if not audiences.count_recipients(audience):
         _finish(run_id, RunState.EMPTY, now_ms, reason=schedule_states.NOBODY)
         return
-    values = (schedule.template.key, audience, schedule.data, schedule.created_by_id, now_ms, run.request_key)
+    values = (
+        schedule.template.key,
+        audience,
+        schedule.data,
+        run.requested_by_id or schedule.changed_by_id,
+        now_ms,
+        run.request_key,
+    )
     try:
         send_id = create_send(*values, tries_recipients=False)
     except ActionRefused as error:

@@ -28,7 +28,7 @@ class ScheduleChanged(ActionRefused):
 def create_schedule(draft: ScheduleDraft, author_id: int | None, now_ms: int, request_key: str = "") -> int:
     """The id. Repeating a `request_key` returns the same schedule. Raises `InvalidInput`."""
     columns = {**checked_columns(draft, now_ms), "request_key": request_key or None}
-    columns |= {"created_at_ms": now_ms, "created_by_id": author_id}
+    columns |= {"created_at_ms": now_ms, "created_by_id": author_id, "changed_by_id": author_id}
     columns |= {"active_from_ms": now_ms, "checked_through_ms": now_ms}
     try:
         return _insert_or_find(columns)
@@ -64,7 +64,7 @@ def change_schedule(
         is_same_dates = schedule.is_relative and draft.timing.get("attribute") == schedule.timing.get("attribute")
         if not (is_same_dates and draft.kind == ScheduleKind.RELATIVE):
             columns |= {"active_from_ms": now_ms, "checked_through_ms": now_ms}
-        for name, value in columns.items():
+        for name, value in (columns | {"changed_by_id": actor_id}).items():
             setattr(schedule, name, value)
         schedule.version += 1
         planning.set_next_check(schedule, now_ms)

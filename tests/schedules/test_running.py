@@ -236,3 +236,16 @@ def test_a_run_of_a_paused_schedule_can_be_sent_early() -> None:
     schedule_changes.pause_schedule(schedule_id, None, _NOW_MS + 1)
     occasion_changes.run_occasion_now(schedule_id, None, _NOW_MS + 2, "2027-01-02")
     assert len(sends()) == 1
+
+
+def test_whoever_changed_a_schedule_last_or_sends_it_early_is_the_author() -> None:
+    creator, editor, sender = (add_person(name) for name in ("creator", "editor", "sender"))
+    schedule_id = add_daily("2027-01-02", _NOW_MS)
+    with transaction() as session:
+        schedule = session.get_one(Schedule, schedule_id)
+        schedule.created_by_id = schedule.changed_by_id = creator
+    changed = draft("recurring", db.session.get_one(Schedule, schedule_id).timing)
+    schedule_changes.change_schedule(schedule_id, changed, 1, editor, _NOW_MS)
+    run_due_schedules(_NINE_MS)
+    occasion_changes.run_occasion_now(schedule_id, sender, _NINE_MS + HOUR_MS, "2027-01-03")
+    assert [send.created_by_id for send in sends()] == [editor, sender]

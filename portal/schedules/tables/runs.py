@@ -16,6 +16,7 @@ class ScheduleRun(Base):
     """`key` is the local day of an occasion. Where each person has a date of their own, it is the time of the run.
 
     `recipients` is known for such runs; `reason` says why nothing was sent.
+    `requested_by_id` is who sent it before its time.
     """
 
     __tablename__ = "schedule_run"
@@ -36,6 +37,7 @@ class ScheduleRun(Base):
     recipients: Mapped[int | None]
     send_id: Mapped[int | None] = mapped_column(ForeignKey("send.id"))
     created_at_ms: Mapped[int] = mapped_column(Millis)
+    requested_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
 
     schedule: Mapped[Schedule] = relationship()
 

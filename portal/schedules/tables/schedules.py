@@ -22,6 +22,7 @@ class Schedule(Base):
 
     Runs that came due by `active_from_ms` are not sent, nor are those more than `late_hours` late. All runs due by
     `checked_through_ms` have been dealt with. `version` counts changes, so that two people do not overwrite each other.
+    Whoever changed it last is the author of its sends, who cannot approve them.
     """
 
     __tablename__ = "schedule"
@@ -43,9 +44,10 @@ class Schedule(Base):
     next_check_at_ms: Mapped[int | None] = mapped_column(Millis)
     created_at_ms: Mapped[int] = mapped_column(Millis)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    changed_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
 
     template: Mapped[Template] = relationship()
-    created_by: Mapped[Account | None] = relationship()
+    created_by: Mapped[Account | None] = relationship(foreign_keys=created_by_id)
 
     @property
     def is_relative(self) -> bool:
