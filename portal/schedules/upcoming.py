@@ -10,7 +10,7 @@ from portal.content.tables.templates import find_template_version
 from portal.schedules.rules.lateness import DAY_MS
 from portal.schedules.rules.local_times import local_day, local_instant_ms
 from portal.schedules.rules.schedule_states import RunState
-from portal.schedules.rules.timing_input import parse_day
+from portal.schedules.rules.timing_input import TimingError, parse_day
 from portal.schedules.run_audience import run_audience
 from portal.schedules.tables import person_dates, runs
 from portal.schedules.tables.schedules import Schedule
@@ -31,7 +31,17 @@ class UpcomingRun:
 
 
 def upcoming_runs(schedule: Schedule, now_ms: int, limit: int, zone: str) -> list[UpcomingRun]:
-    """The next runs; those on people's dates are shown at their time of day in `zone`."""
+    """The next runs; those on people's dates are shown at their time of day in `zone`.
+
+    Empty if the timing cannot be read, so that one such schedule does not hide the others.
+    """
+    try:
+        return _upcoming_runs(schedule, now_ms, limit, zone)
+    except TimingError:
+        return []
+
+
+def _upcoming_runs(schedule: Schedule, now_ms: int, limit: int, zone: str) -> list[UpcomingRun]:
     if schedule.is_relative:
         near = runs_until(schedule, now_ms, now_ms + _NEAR_MS, zone)[:limit]
         return near if len(near) == limit else runs_until(schedule, now_ms, now_ms + _LOOK_AHEAD_MS, zone)[:limit]
@@ -39,10 +49,13 @@ def upcoming_runs(schedule: Schedule, now_ms: int, limit: int, zone: str) -> lis
 
 
 def runs_until(schedule: Schedule, after_ms: int, until_ms: int, zone: str) -> list[UpcomingRun]:
-    """The runs due after `after_ms` and before `until_ms`, in order."""
-    if schedule.is_relative:
-        return list(_relative_runs(schedule, after_ms, until_ms, zone))
-    return list(takewhile(lambda run: run.due_at_ms < until_ms, _fixed_runs(schedule, after_ms)))
+    """The runs due after `after_ms` and before `until_ms`, in order; none if the timing cannot be read."""
+    try:
+        if schedule.is_relative:
+            return list(_relative_runs(schedule, after_ms, until_ms, zone))
+        return list(takewhile(lambda run: run.due_at_ms < until_ms, _fixed_runs(schedule, after_ms)))
+    except TimingError:
+        return []
 
 
 def _fixed_runs(schedule: Schedule, after_ms: int) -> Iterator[UpcomingRun]:

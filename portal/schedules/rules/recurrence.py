@@ -6,6 +6,7 @@ A rule is about days. Its time of day and its time zone are kept beside it, so t
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
+from functools import lru_cache
 from itertools import takewhile
 
 from dateutil.rrule import rrulestr
@@ -15,12 +16,18 @@ from portal.core.translation import gettext as _
 CHOICES = ("daily", "weekly", "monthly_day", "monthly_weekday", "monthly_last", "yearly")
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 LAST_YEAR = 2199
+_SHIFT_YEARS = 7_600
+"""A multiple of 400, after which the calendar repeats. Rules are searched that much later: dateutil looks for the next
+day until the year 9999, and a rule without any would keep it searching."""
+_TRIAL_START, _TRIAL_END = date(2027, 1, 1), date(2028, 3, 1)
 _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 _LIMITS = {"BYMONTHDAY": 31, "BYMONTH": 12, "BYYEARDAY": 366, "BYWEEKNO": 53, "BYSETPOS": 366}
 _COUNTS = {"INTERVAL": 1_000, "COUNT": 10_000}
 _NUMBERS = re.compile(r"[+-]?[0-9]{1,3}(,[+-]?[0-9]{1,3})*")
 _COUNT = re.compile(r"[0-9]{1,5}")
 _DAYS = re.compile(r"([+-]?[0-9]{1,2})?(MO|TU|WE|TH|FR|SA|SU)(,([+-]?[0-9]{1,2})?(MO|TU|WE|TH|FR|SA|SU))*")
+_UNTIL_YEAR = re.compile(r"UNTIL=([0-9]{4})")
+_POSITION = re.compile(r"[0-9]+")
 _UNTIL = re.compile(r"([0-9]{8})(T[0-9]{6}Z?)?")
 
 
@@ -72,7 +79,21 @@ def check_rule(text: str) -> str:
     _check_combination(values)
     if "UNTIL" in values:
         values["UNTIL"] = values["UNTIL"][:8]
-    return ";".join(f"{name}={value}" for name, value in values.items())
+    rule = ";".join(f"{name}={value}" for name, value in values.items())
+    if not _can_be_expanded(rule):
+        raise RecurrenceError(_("The rule cannot use “%(part)s”.", part=rule))
+    return rule
+
+
+@lru_cache(maxsize=1_000)
+def _can_be_expanded(rule: str) -> bool:
+    """Whether dateutil finds the days of more than a year. What it cannot handle raises whatever comes first."""
+    try:
+        for _day in takewhile(lambda day: day < _TRIAL_END, rule_days(rule, _TRIAL_START, _TRIAL_START)):
+            pass
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return False
+    return True
 
 
 def _is_valid_part(name: str, value: str) -> bool:
@@ -102,13 +123,27 @@ def _check_combination(values: Mapping[str, str]) -> None:
         raise RecurrenceError(
             _("FREQ=DAILY has no conditions. Use FREQ=WEEKLY, MONTHLY or YEARLY with “%(part)s”.", part=conditions[0])
         )
-    has_position = any(character.isdigit() for character in values.get("BYDAY", ""))
-    if values["FREQ"] == "WEEKLY" and (has_position or set(conditions) - {"BYDAY", "BYMONTH"}):
+    positions = [int(number) for number in _POSITION.findall(values.get("BYDAY", ""))]
+    if values["FREQ"] == "WEEKLY" and (positions or set(conditions) - {"BYDAY", "BYMONTH"}):
         raise RecurrenceError(_("FREQ=WEEKLY takes weekdays without a number, such as BYDAY=MO,TH."))
+    last = 53 if values["FREQ"] == "YEARLY" and "BYMONTH" not in values else 5
+    if not all(1 <= position <= last for position in positions):
+        raise RecurrenceError(_("The numbers before weekdays can be from 1 to %(last)s, or from -1 down.", last=last))
 
 
 def rule_days(rule: str, starts_on: date, not_before: date) -> Iterator[date]:
     """The days of a checked rule from `not_before` on, in order."""
-    parsed = rrulestr(rule, dtstart=datetime.combine(starts_on, time()))
-    moments = parsed.xafter(datetime.combine(max(starts_on, not_before), time()), inc=True)
-    return takewhile(lambda day: day.year <= LAST_YEAR, (moment.date() for moment in moments))
+    if max(starts_on, not_before).year > LAST_YEAR:
+        return iter(())
+    parsed = rrulestr(_shifted(rule), dtstart=_shifted_moment(starts_on))
+    moments = parsed.xafter(_shifted_moment(max(starts_on, not_before)), inc=True)
+    days = (moment.date().replace(year=moment.year - _SHIFT_YEARS) for moment in moments)
+    return takewhile(lambda day: day.year <= LAST_YEAR, days)
+
+
+def _shifted_moment(day: date) -> datetime:
+    return datetime.combine(day.replace(year=day.year + _SHIFT_YEARS), time())
+
+
+def _shifted(rule: str) -> str:
+    return _UNTIL_YEAR.sub(lambda year: f"UNTIL={min(int(year[1]) + _SHIFT_YEARS, 9999)}", rule)

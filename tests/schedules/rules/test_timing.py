@@ -1,8 +1,11 @@
 """What can be entered for the timing of a schedule, and when it then runs."""
 
 from datetime import UTC, date, datetime, time
+from itertools import takewhile
+from unittest.mock import patch
 
 import pytest
+from dateutil.rrule import _iterinfo, rrulestr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,6 +82,12 @@ def test_a_timing_that_cannot_be_is_refused_at_its_field(
         "FREQ=MONTHLY;BYMONTHDAY=32",
         "FREQ=WEEKLY;BYMONTH=13",
         "FREQ=WEEKLY;BYDAY=2MO",
+        "FREQ=MONTHLY;BYDAY=0MO",
+        "FREQ=MONTHLY;BYDAY=99MO",
+        "FREQ=MONTHLY;BYDAY=1MO,10MO",
+        "FREQ=MONTHLY;BYDAY=-6MO",
+        "FREQ=YEARLY;BYMONTH=3;BYDAY=6MO",
+        "FREQ=YEARLY;BYDAY=54MO",
         "FREQ=DAILY;INTERVAL=0",
         "FREQ=DAILY;COUNT=2;UNTIL=20270101",
         "FREQ=DAILY;FREQ=WEEKLY",
@@ -96,6 +105,30 @@ def test_a_rule_that_cannot_be_used_is_refused(rule: str) -> None:
 def test_a_rule_without_days_ends() -> None:
     rule = check_rule("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30")
     assert list(rule_days(rule, date(2027, 1, 1), date(2027, 1, 1))) == []
+
+
+@pytest.mark.parametrize("rule", ["FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=YEARLY;BYWEEKNO=1;BYMONTH=7"])
+def test_a_rule_without_days_is_searched_for_few_years(rule: str) -> None:
+    with patch.object(_iterinfo, "rebuild", autospec=True, side_effect=_iterinfo.rebuild) as rebuild:
+        assert list(rule_days(check_rule(rule), date(2027, 1, 1), date(2027, 1, 1))) == []
+    assert rebuild.call_count < 10_000
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29",
+        "FREQ=YEARLY;INTERVAL=3;BYDAY=53FR",
+        "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,SU;UNTIL=20400101",
+        "FREQ=MONTHLY;BYDAY=5MO;COUNT=9",
+        "FREQ=YEARLY;BYWEEKNO=20,-1;BYDAY=TU",
+    ],
+)
+def test_a_rule_has_the_days_of_its_definition(rule: str) -> None:
+    start = datetime(2028, 2, 29)
+    expected = [moment.date() for moment in takewhile(lambda day: day.year < 2100, rrulestr(rule, dtstart=start))]
+    days = rule_days(check_rule(rule), start.date(), start.date())
+    assert list(takewhile(lambda day: day.year < 2100, days)) == expected
 
 
 def test_offsets_are_sorted_without_duplicates() -> None:

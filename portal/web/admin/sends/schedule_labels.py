@@ -8,7 +8,7 @@ from portal.core.translation import gettext as _
 from portal.schedules.rules.recurrence import WEEKDAYS, weekday_position
 from portal.schedules.rules.schedule_states import RunState, ScheduleState
 from portal.schedules.rules.timing import FixedTiming, RelativeTiming
-from portal.schedules.rules.timing_input import parse_day
+from portal.schedules.rules.timing_input import TimingError, parse_day
 from portal.schedules.tables.person_dates import find_date_attribute
 from portal.schedules.tables.schedules import Schedule
 from portal.web.time_display import day_name, time_of_day, weekday_name
@@ -38,6 +38,13 @@ _MONTHLY_WEEKDAYS = {
 
 def describe_timing(schedule: Schedule) -> str:
     """“Every week on Monday at 9:00 AM (America/New_York)”."""
+    try:
+        return _describe_timing(schedule)
+    except TimingError as error:
+        return _("Cannot be used any more: %(problem)s", problem=str(error))
+
+
+def _describe_timing(schedule: Schedule) -> str:
     if schedule.is_relative:
         return _describe_relative(schedule.relative_timing)
     timing = schedule.fixed_timing

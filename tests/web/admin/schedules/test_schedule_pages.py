@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from portal.accounts.tables.accounts import Account
 from portal.content.message_templates import TemplateDraft, create_template
 from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.schedules.tables.schedules import Schedule
 from portal.sends.tables.sends import Send
 from tests.support.html_checks import find_page_problems
@@ -202,6 +203,18 @@ def test_the_month_shows_what_runs_on_which_day(admin: WebClient) -> None:
     page = admin.get(f"/Admin/Schedules/Month?month={_NEXT_WEEK:%Y-%m}")
     assert find_page_problems(page.text) == []
     assert f'href="{path}">Weekly reminder</a>' in page.text
+
+
+def test_a_schedule_with_a_rule_that_cannot_be_used_hides_no_other(web_app: Flask, admin: WebClient) -> None:
+    for name in ("Broken", "Sound"):
+        _add_schedule(admin, kind="recurring", repeat="custom", rrule="FREQ=MONTHLY", name=name, form_id=name)
+    with web_app.app_context(), transaction() as session:
+        broken = session.get_one(Schedule, 1)
+        broken.timing = broken.timing | {"rrule": "FREQ=MONTHLY;BYDAY=1MO,10MO"}
+    for path in ("", "/Month", f"/Month?month={_NEXT_WEEK:%Y-%m}", "/1", "/1/edit"):
+        page = admin.get(f"/Admin/Schedules{path}")
+        assert page.status_code == 200
+        assert path.startswith("/1") or path == "/Month" or "Sound" in page.text
 
 
 def test_an_unknown_schedule_is_404(admin: WebClient) -> None:
