@@ -10,7 +10,8 @@ from portal.schedules import people_planning
 from portal.schedules.rules import schedule_states
 from portal.schedules.rules.lateness import HOUR_MS, MINUTE_MS
 from portal.schedules.rules.schedule_states import RunState, ScheduleState
-from portal.schedules.rules.timing import Occasion
+from portal.schedules.rules.timing import Occasion, next_occasions
+from portal.schedules.rules.timing_input import TimingError
 from portal.schedules.tables import runs
 from portal.schedules.tables.schedules import Schedule, lock_schedule
 
@@ -47,8 +48,7 @@ def _is_check_due(schedule: Schedule, now_ms: int) -> bool:
 
 def _plan_occasions(schedule: Schedule, now_ms: int) -> None:
     """Of several overdue occasions, only the last is sent: nobody wants the same text three times."""
-    done = runs.run_keys(schedule.id)
-    overdue = [occasion for occasion in _overdue(schedule, now_ms) if occasion.key not in done]
+    overdue = overdue_occasions(schedule, now_ms)
     for occasion in overdue:
         reason = schedule.late_policy.missed_reason(occasion.due_at_ms, now_ms)
         if reason or occasion != overdue[-1]:
@@ -66,6 +66,26 @@ def _overdue(schedule: Schedule, now_ms: int) -> list[Occasion]:
             break
         overdue.append(occasion)
     return overdue[-_MAX_OVERDUE:]
+
+
+def overdue_occasions(schedule: Schedule, now_ms: int) -> list[Occasion]:
+    """What came due and has not been dealt with. Empty if dates of people decide, or if the timing cannot be read."""
+    if schedule.is_relative:
+        return []
+    try:
+        done = runs.run_keys(schedule.id)
+        return [occasion for occasion in _overdue(schedule, now_ms) if occasion.key not in done]
+    except TimingError:
+        return []
+
+
+def add_missed_runs(schedule: Schedule, occasions: list[Occasion], now_ms: int) -> None:
+    """List what was overdue before the timing was changed, but for days on which the schedule still runs."""
+    coming = next_occasions(schedule.fixed_timing, now_ms, 3) if occasions and not schedule.is_relative else []
+    for occasion in occasions:
+        if occasion.key not in {following.key for following in coming}:
+            run = runs.add_run(schedule.id, occasion.key, occasion.due_at_ms, RunState.MISSED, now_ms)
+            _record_missed(schedule, run, schedule_states.NOT_ACTIVE, now_ms)
 
 
 def _plan_people(schedule: Schedule, due: people_planning.DuePeople, now_ms: int) -> None:

@@ -54,7 +54,8 @@ def change_schedule(
 ) -> None:
     """Raises `InvalidInput`, `ScheduleChanged` if `base_version` is no longer current, or `ActionRefused`.
 
-    What was due before the change is not sent, unless only people's dates decide: they are due by the new times.
+    What was due before the change is listed as missed, unless only people's dates decide: they are due by the new
+    times.
     """
     columns = checked_columns(draft, now_ms)
     with transaction():
@@ -64,9 +65,11 @@ def change_schedule(
         is_same_dates = schedule.is_relative and draft.timing.get("attribute") == schedule.timing.get("attribute")
         if not (is_same_dates and draft.kind == ScheduleKind.RELATIVE):
             columns |= {"active_from_ms": now_ms, "checked_through_ms": now_ms}
+        overdue = planning.overdue_occasions(schedule, now_ms)
         for name, value in (columns | {"changed_by_id": actor_id}).items():
             setattr(schedule, name, value)
         schedule.version += 1
+        planning.add_missed_runs(schedule, overdue, now_ms)
         planning.set_next_check(schedule, now_ms)
         record_change("schedule_changed", schedule, actor_id, now_ms)
 

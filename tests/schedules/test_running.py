@@ -249,3 +249,15 @@ def test_whoever_changed_a_schedule_last_or_sends_it_early_is_the_author() -> No
     run_due_schedules(_NINE_MS)
     occasion_changes.run_occasion_now(schedule_id, sender, _NINE_MS + HOUR_MS, "2027-01-03")
     assert [send.created_by_id for send in sends()] == [editor, sender]
+
+
+@pytest.mark.parametrize(("time", "states"), [("07:00", [("2027-01-02", "missed")]), ("15:00", [])])
+def test_what_is_overdue_when_the_time_is_changed_is_listed_or_still_comes(
+    time: str, states: list[tuple[str, str]]
+) -> None:
+    schedule_id = add_daily("2027-01-02", _NOW_MS)
+    timing = db.session.get_one(Schedule, schedule_id).timing | {"time": time}
+    schedule_changes.change_schedule(schedule_id, draft("recurring", timing), 1, None, _NINE_MS + HOUR_MS)
+    assert run_states(schedule_id) == states
+    run_due_schedules(at_ms("2027-01-02T15:00"))
+    assert len(sends()) == (not states)
