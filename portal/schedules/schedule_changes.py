@@ -49,15 +49,36 @@ def _insert_or_find(columns: dict[str, Any]) -> int:
         return schedule.id
 
 
+def save_form(draft: ScheduleDraft, author_id: int, now_ms: int, form_key: str, digest: str) -> int:
+    """The id. The same form with other values, as after Back, changes the schedule that it made.
+
+    Raises `InvalidInput`, or `ActionRefused` if somebody else has changed that schedule since.
+    """
+    request_key = f"{form_key}:{digest}"
+    earlier = schedules.find_open_schedule_of_form(form_key)
+    if earlier is None or earlier.request_key == request_key:
+        return create_schedule(draft, author_id, now_ms, request_key)
+    if earlier.changed_by_id != author_id:
+        raise ScheduleChanged
+    schedule_id = earlier.id
+    change_schedule(schedule_id, draft, earlier.version, author_id, now_ms, request_key)
+    return schedule_id
+
+
 def change_schedule(
-    schedule_id: int, draft: ScheduleDraft, base_version: int, actor_id: int | None, now_ms: int
+    schedule_id: int,
+    draft: ScheduleDraft,
+    base_version: int,
+    actor_id: int | None,
+    now_ms: int,
+    request_key: str = "",
 ) -> None:
     """Raises `InvalidInput`, `ScheduleChanged` if `base_version` is no longer current, or `ActionRefused`.
 
     What was due before the change is listed as missed, unless only people's dates decide: they are due by the new
     times.
     """
-    columns = checked_columns(draft, now_ms)
+    columns = checked_columns(draft, now_ms) | ({"request_key": request_key} if request_key else {})
     with transaction():
         schedule = lock_open_schedule(schedule_id)
         if schedule.version != base_version:

@@ -70,6 +70,13 @@ def find_by_request_key(key: str) -> Schedule | None:
     return db.session.scalar(select(Schedule).where(Schedule.request_key == key))
 
 
+def find_open_schedule_of_form(key: str) -> Schedule | None:
+    """The newest that has not ended and whose request key is `key` with the digest of any values behind it."""
+    query = select(Schedule).where(Schedule.request_key.startswith(f"{key}:", autoescape=True))
+    query = query.where(Schedule.state != ScheduleState.ENDED)
+    return db.session.scalars(query.order_by(Schedule.id.desc()).limit(1)).first()
+
+
 def schedules_page(keyset: Keyset) -> Slice[Schedule]:
     return keyset.fetch(select(Schedule))
 

@@ -101,6 +101,10 @@ class ScheduleForm(SendForm):
         return {name: self[name].data for name in _FIELDS_OF_KIND.get(self.kind.data, ())}
 
     @property
+    def entered(self) -> list[Any]:
+        return [*super().entered, self.name.data, self.kind.data, self.timing, self.late.data, self.late_hours.data]
+
+    @property
     def draft(self) -> ScheduleDraft:
         late_hours = 0 if self.late.data == "skip" else parse_id(self.late_hours.data)
         audience, kind = self.chosen_audience, self.kind.data

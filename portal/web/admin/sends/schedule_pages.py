@@ -104,10 +104,13 @@ def refresh() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     form = _submitted_form()
     try:
-        request_key = f"page:{current_user.id}:{form.form_id.data}"
-        schedule_id = schedule_changes.create_schedule(form.draft, current_user.id, now_ms(), request_key)
+        form_key = f"page:{current_user.id}:{form.form_id.data}"
+        schedule_id = schedule_changes.save_form(form.draft, current_user.id, now_ms(), form_key, form.digest)
     except InvalidInput as error:
         return _form_page(form.with_errors(error), None)
+    except ActionRefused as error:
+        form.name.errors = [error.message]
+        return _form_page(form, None)
     flash(_("The schedule is saved."), "info")
     return to_schedule(schedule_id)
 

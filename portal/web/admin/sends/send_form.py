@@ -64,8 +64,15 @@ class SendForm(AudienceForm):
     @property
     def request_key(self) -> str:
         """Equal for equal values of one form, so that Back, reload and a double click lead to the same send."""
-        values = [self.key, *self.typed_audience, self.recipient_file.data, sorted(self.values.items())]
-        return f"{self.form_id.data}:{hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]}"
+        return f"{self.form_id.data}:{self.digest}"
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.entered).encode()).hexdigest()[:24]
+
+    @property
+    def entered(self) -> list[Any]:
+        return [self.key, *self.typed_audience, self.recipient_file.data, sorted(self.values.items())]
 
     @property
     def key(self) -> str:

@@ -77,6 +77,26 @@ def test_a_double_click_saves_one_schedule(admin: WebClient) -> None:
     assert _add_schedule(admin) == _add_schedule(admin)
 
 
+def test_back_and_another_date_changes_the_schedule(web_app: Flask, admin: WebClient) -> None:
+    later = str(_NEXT_WEEK + timedelta(days=1))
+    first = _add_schedule(admin)
+    assert first == _add_schedule(admin, starts_on=later) == _add_schedule(admin, starts_on=later)
+    with web_app.app_context():
+        assert [schedule.timing["starts_on"] for schedule in db.session.scalars(select(Schedule))] == [later]
+    assert first == _add_schedule(admin)
+    with web_app.app_context():
+        assert db.session.get_one(Schedule, 1).timing["starts_on"] == str(_NEXT_WEEK)
+
+
+def test_back_does_not_undo_what_somebody_else_has_changed(web_app: Flask, admin: WebClient) -> None:
+    _add_schedule(admin)
+    with web_app.app_context(), transaction() as session:
+        session.get_one(Schedule, 1).changed_by_id = None
+    response = admin.post("/Admin/Schedules", **{**_ENTERED, "name": "Mine"})
+    assert response.status_code == 422
+    assert "Somebody changed this schedule" in response.text
+
+
 @pytest.mark.parametrize(
     ("changes", "field", "sentence"),
     [
