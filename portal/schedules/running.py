@@ -1,6 +1,7 @@
 """Run the schedules that are due. Each run makes one send, however often and by however many schedulers it is tried."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import structlog
 
@@ -16,6 +17,7 @@ from portal.schedules.rules.schedule_states import RunState, ScheduleState
 from portal.schedules.run_audience import run_audience
 from portal.schedules.tables import runs, schedules
 from portal.schedules.tables.runs import ScheduleRun
+from portal.sends import send_approval
 from portal.sends.send_creation import create_send
 from portal.sends.tables import audience as audiences
 from portal.sends.tables import schedule_recipients
@@ -54,7 +56,7 @@ def start_run(run_id: int, now_ms: int, is_requested: bool = False) -> None:
         return
     send = find_by_request_key(run.request_key)
     if send is not None:
-        _finish(run_id, RunState.SENT, now_ms, send_id=send.id)
+        _finish_sent(run_id, now_ms, send.id)
         return
     schedule = run.schedule
     if reason := schedule.late_policy.missed_reason(run.due_at_ms, now_ms):
@@ -79,6 +81,16 @@ def start_run(run_id: int, now_ms: int, is_requested: bool = False) -> None:
     except ActionRefused as error:
         _finish(run_id, RunState.FAILED, now_ms, reason=error.message)
         return
+    _finish_sent(run_id, now_ms, send_id)
+
+
+def _finish_sent(run_id: int, now_ms: int, send_id: int) -> None:
+    """Whatever waits for approval since an earlier run is withdrawn: the audience would get both."""
+    run = db.session.get_one(ScheduleRun, run_id)
+    earlier_ids = runs.unapproved_send_ids(run) if run.recipients is None else []
+    for earlier_id in earlier_ids:
+        with suppress(ActionRefused):  # somebody has decided in the meantime
+            send_approval.supersede_send(earlier_id, now_ms)
     _finish(run_id, RunState.SENT, now_ms, send_id=send_id)
 
 

@@ -51,8 +51,14 @@ def withdraw_send(send_id: int, actor_id: int, now_ms: int) -> None:
         cancel_unstarted(send, now_ms)
 
 
+def supersede_send(send_id: int, now_ms: int) -> None:
+    """A later run of the same schedule takes its place. Raises `ActionRefused` if somebody has decided."""
+    with _decision(send_id, "send_superseded", None, now_ms) as send:
+        cancel_unstarted(send, now_ms)
+
+
 @contextmanager
-def _decision(send_id: int, action: str, actor_id: int, now_ms: int, **detail: str) -> Iterator[Send]:
+def _decision(send_id: int, action: str, actor_id: int | None, now_ms: int, **detail: str) -> Iterator[Send]:
     """The lock lets one of several administrators decide; the others are refused."""
     with transaction() as session:
         send = locked_send(session, send_id)

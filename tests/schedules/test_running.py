@@ -22,12 +22,15 @@ from tests.support.schedules.schedule_scenario import (
     DAY_MS,
     HOUR_MS,
     add_daily,
+    add_date_attribute,
     add_once,
     add_person,
+    add_relative,
     at_ms,
     draft,
     run_states,
     sends,
+    set_date,
 )
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -261,3 +264,24 @@ def test_what_is_overdue_when_the_time_is_changed_is_listed_or_still_comes(
     assert run_states(schedule_id) == states
     run_due_schedules(at_ms("2027-01-02T15:00"))
     assert len(sends()) == (not states)
+
+
+def test_a_later_run_takes_the_place_of_one_that_waits_for_approval() -> None:
+    scenario.configure_gateway(SendApprovalRecipients="2")
+    add_daily("2027-01-02", _NOW_MS)
+    add_daily("2027-01-02", _NOW_MS)
+    for day in range(2):
+        run_due_schedules(_NINE_MS + day * DAY_MS)
+    assert [send.state for send in sends()] == ["canceled", "canceled", "awaiting_approval", "awaiting_approval"]
+    assert "send_superseded" in {entry.action for entry in audit_page_before(None, 9)}
+
+
+def test_a_run_for_other_people_leaves_the_earlier_one_to_be_approved() -> None:
+    scenario.configure_gateway(SendApprovalRecipients="1")
+    add_date_attribute()
+    for number, day in enumerate(("2027-01-09", "2027-01-09", "2027-01-10", "2027-01-10")):
+        set_date(add_person(f"D-{number}"), day)
+    add_relative("7", _NOW_MS)
+    for day_number in range(2):
+        run_due_schedules(_NINE_MS + day_number * DAY_MS)
+    assert [send.state for send in sends()] == ["awaiting_approval", "awaiting_approval"]

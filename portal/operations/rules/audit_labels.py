@@ -21,6 +21,10 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "send_undone": (N_("Sends undone"), N_("Undid send %(subject)s before it began")),
     "send_approved": (N_("Sends approved"), N_("Approved send %(subject)s")),
     "send_declined": (N_("Sends declined"), N_("Declined send %(subject)s")),
+    "send_superseded": (
+        N_("Sends superseded"),
+        N_("Withdrew send %(subject)s, because a later run of its schedule took its place"),
+    ),
     "send_withdrawn": (N_("Sends withdrawn"), N_("Withdrew send %(subject)s")),
     "send_archived": (N_("Sends archived"), N_("Archived send %(subject)s")),
     "send_unarchived": (N_("Sends restored from the archive"), N_("Restored send %(subject)s from the archive")),

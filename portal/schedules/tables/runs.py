@@ -10,6 +10,8 @@ from portal.core.extensions import Base, db
 from portal.core.statements import updated_count
 from portal.schedules.rules.schedule_states import ENDED, RESTORED, RunState
 from portal.schedules.tables.schedules import Schedule
+from portal.sends.rules.send_state import SendState
+from portal.sends.tables.sends import Send
 
 
 class ScheduleRun(Base):
@@ -40,6 +42,7 @@ class ScheduleRun(Base):
     requested_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
 
     schedule: Mapped[Schedule] = relationship()
+    send: Mapped[Send | None] = relationship()
 
     @property
     def request_key(self) -> str:
@@ -91,14 +94,22 @@ def hold_planned_runs_of(schedule_id: int) -> None:
     updated_count(query.values(state=RunState.MISSED, reason=ENDED))
 
 
+def unapproved_send_ids(run: ScheduleRun) -> list[int]:
+    """Sends of earlier runs of the schedule, to its whole audience, that wait for approval."""
+    query = select(Send.id).join(ScheduleRun, ScheduleRun.send_id == Send.id)
+    query = query.where(ScheduleRun.schedule_id == run.schedule_id, ScheduleRun.recipients.is_(None))
+    return list(db.session.scalars(query.where(ScheduleRun.id < run.id, Send.state == SendState.AWAITING_APPROVAL)))
+
+
 def latest_runs(schedule_id: int, limit: int) -> list[ScheduleRun]:
-    query = select(ScheduleRun).where(ScheduleRun.schedule_id == schedule_id)
+    """With their sends."""
+    query = select(ScheduleRun).options(joinedload(ScheduleRun.send)).where(ScheduleRun.schedule_id == schedule_id)
     return list(db.session.scalars(query.order_by(ScheduleRun.due_at_ms.desc(), ScheduleRun.id.desc()).limit(limit)))
 
 
 def runs_between(begin_ms: int, end_ms: int) -> list[ScheduleRun]:
-    """Runs of all schedules due from `begin_ms` on and before `end_ms`, with their schedules, in order."""
-    query = select(ScheduleRun).options(joinedload(ScheduleRun.schedule))
+    """Runs of all schedules due from `begin_ms` on and before `end_ms`, with their schedules and sends, in order."""
+    query = select(ScheduleRun).options(joinedload(ScheduleRun.schedule), joinedload(ScheduleRun.send))
     query = query.where(ScheduleRun.due_at_ms >= begin_ms, ScheduleRun.due_at_ms < end_ms)
     return list(db.session.scalars(query.order_by(ScheduleRun.due_at_ms, ScheduleRun.id)))
 

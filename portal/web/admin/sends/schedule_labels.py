@@ -10,7 +10,9 @@ from portal.schedules.rules.schedule_states import RunState, ScheduleState
 from portal.schedules.rules.timing import FixedTiming, RelativeTiming
 from portal.schedules.rules.timing_input import TimingError, parse_day
 from portal.schedules.tables.person_dates import find_date_attribute
+from portal.schedules.tables.runs import ScheduleRun
 from portal.schedules.tables.schedules import Schedule
+from portal.sends.rules.send_state import SendState
 from portal.web.time_display import day_name, time_of_day, weekday_name
 
 STATE_LABELS = {
@@ -18,7 +20,7 @@ STATE_LABELS = {
     ScheduleState.PAUSED: (N_("Paused"), "wait"),
     ScheduleState.ENDED: (N_("Ended"), "off"),
 }
-RUN_LABELS = {
+_RUN_LABELS = {
     RunState.PLANNED: (N_("Starting"), "wait"),
     RunState.SENT: (N_("Sent"), "ok"),
     RunState.EMPTY: (N_("Nobody to send to"), "off"),
@@ -26,7 +28,11 @@ RUN_LABELS = {
     RunState.SKIPPED: (N_("Skipped"), "off"),
     RunState.MISSED: (N_("Missed"), "bad"),
 }
-"""Labels and tones."""
+_SEND_LABELS = {
+    SendState.AWAITING_APPROVAL: (N_("Needs approval"), "new"),
+    SendState.CANCELED: (N_("Canceled"), "off"),
+}
+"""Labels and tones. A run whose send will not leave, or not yet, is not shown as sent."""
 _MONTHLY_WEEKDAYS = {
     1: N_("Every month on the first %(weekday)s"),
     2: N_("Every month on the second %(weekday)s"),
@@ -34,6 +40,12 @@ _MONTHLY_WEEKDAYS = {
     4: N_("Every month on the fourth %(weekday)s"),
     -1: N_("Every month on the last %(weekday)s"),
 }
+
+
+def run_label(run: ScheduleRun) -> tuple[str, str]:
+    """What became of a run, and a tone."""
+    label = _SEND_LABELS.get(SendState(run.send.state)) if run.send else None
+    return label or _RUN_LABELS[RunState(run.state)]
 
 
 def describe_timing(schedule: Schedule) -> str:

@@ -47,7 +47,7 @@ def _labels() -> dict[str, object]:
     return {
         "describe_timing": schedule_labels.describe_timing,
         "state_labels": schedule_labels.STATE_LABELS,
-        "run_labels": schedule_labels.RUN_LABELS,
+        "run_label": schedule_labels.run_label,
     }
 
 

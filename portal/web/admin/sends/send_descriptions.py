@@ -26,6 +26,7 @@ _CHANGES = {
     "send_undone": N_("Undone %(when)s by %(name)s, before anything was sent"),
     "send_declined": N_("Declined %(when)s by %(name)s: %(reason)s"),
     "send_withdrawn": N_("Withdrawn %(when)s by %(name)s"),
+    "send_superseded": N_("Withdrawn %(when)s by the portal, because a later run of its schedule took its place"),
     "send_archived": N_("Archived %(when)s by %(name)s"),
     "send_unarchived": N_("Restored from the archive %(when)s by %(name)s"),
 }

@@ -178,6 +178,19 @@ def test_a_run_sent_early_is_a_send_that_names_its_schedule(web_app: Flask, admi
     assert _count_sends(web_app) == 1
 
 
+@pytest.mark.parametrize(("state", "label"), [("awaiting_approval", "Needs approval"), ("canceled", "Canceled")])
+def test_a_run_is_not_called_sent_before_its_send_is(web_app: Flask, admin: WebClient, state: str, label: str) -> None:
+    path = _add_schedule(admin, late="skip")
+    key = re.findall(r'name="key" value="([^"]+)"', admin.get(f"{path}/next").text)[0]
+    admin.post(f"{path}/run", key=key)
+    with web_app.app_context(), transaction() as session:
+        session.get_one(Send, 1).state = state
+    for page in (path, f"/Admin/Schedules/Month?month={datetime.now(UTC):%Y-%m}"):
+        words = visible_text(admin.get(page).text)
+        assert label in words
+        assert "Sent" not in words.split()
+
+
 def test_a_skipped_run_is_listed(web_app: Flask, admin: WebClient) -> None:
     path = _add_schedule(admin, kind="recurring", repeat="daily")
     key = re.findall(r'name="key" value="([^"]+)"', admin.get(f"{path}/next").text)[0]
