@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 from flask import Flask
@@ -71,6 +72,18 @@ def test_next_run_counts_people_without_a_needed_value_apart(web_app: Flask, adm
     page = admin.get(f"{path}/next").text
     assert "3 people get nothing, because the template needs values" in visible_text(page)
     assert find_page_problems(page) == []
+
+
+def test_the_list_counts_for_a_limited_time(admin: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("First", "Second"):
+        _add_schedule(admin, name=name, form_id=name)
+    monkeypatch.setattr("portal.web.admin.sends.schedule_pages.monotonic", count(step=1).__next__)
+    page = admin.get("/Admin/Schedules")
+    assert find_page_problems(page.text) == []
+    assert len(re.findall(r'data-label="Emails" class="number">\d', page.text)) == 0
+    assert page.text.count(">Count</a>") == 2
+    monkeypatch.undo()
+    assert len(re.findall(r'data-label="Emails" class="number">\d', admin.get("/Admin/Schedules").text)) == 2
 
 
 def test_a_double_click_saves_one_schedule(admin: WebClient) -> None:
