@@ -62,6 +62,7 @@ def visit_every_page(visitor: WebClient, app: Flask, send_forms: bool) -> Iterat
     forms: dict[str, dict[str, str]] = {}
     for address in addresses(app):
         response = visitor.get(address)
+        response.get_data()  # a streamed response keeps its request open until it is read
         assert response.status_code != 500, address
         if response.mimetype == "text/html" and response.text and response.status_code not in (302, 303, 308):
             yield address, response.text

@@ -92,10 +92,17 @@ def send_draft_twice(app: Flask, admin: WebClient) -> None:
         admin.post(f"{TEMPLATES}/1/draft/send", **fields)
 
 
-def unarchive(app: Flask, admin: WebClient) -> None:
-    admin.post(f"{TEMPLATES}/1/archive")
+def archive(app: Flask, admin: WebClient) -> None:
+    """A template that no schedule uses."""
+    admin.post(f"{TEMPLATES}/new", **DRAFT)
     forget_entries(app)
-    admin.post(f"{TEMPLATES}/1/unarchive")
+    admin.post(f"{TEMPLATES}/2/archive")
+
+
+def unarchive(app: Flask, admin: WebClient) -> None:
+    archive(app, admin)
+    forget_entries(app)
+    admin.post(f"{TEMPLATES}/2/unarchive")
 
 
 def import_file(path: str, text: str) -> Act:
@@ -190,8 +197,8 @@ ACTIONS: list[tuple[Act, str, str]] = [
     ),
     (discard_draft, "Discarded the draft of template notice", f"{TEMPLATES}/1"),
     (send_draft_twice, "Sent the draft of template notice to themselves", "/Admin/Communications/8"),
-    (post(f"{TEMPLATES}/1/archive"), "Archived template notice", f"{TEMPLATES}/1"),
-    (unarchive, "Unarchived template notice", f"{TEMPLATES}/1"),
+    (archive, "Archived template fee", f"{TEMPLATES}/2"),
+    (unarchive, "Unarchived template fee", f"{TEMPLATES}/2"),
     (
         post(BLOCK, base_version="0", text="The secret word."),
         "Saved a new version of the content block Sign-in Notice version 1",
