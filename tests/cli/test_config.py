@@ -21,10 +21,13 @@ NAMES = (
     "TestSmsGatewaySettings",
     "EnableEmailOverride",
     "EmailOverrideAddress",
+    "SmsPricePerSegment",
+    "SendUndoSeconds",
+    "SendApprovalRecipients",
 )
 
 
-def test_new_portal_has_eleven_unset_settings(shell: PortalShell) -> None:
+def test_new_portal_has_no_settings(shell: PortalShell) -> None:
     assert shell.output_of("config", "show").splitlines() == [f"{name} is not set" for name in NAMES]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import structlog
 from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -21,10 +22,12 @@ CANARY = "canary-0451 +12025550101"
 
 @contextmanager
 def json_log() -> Iterator[None]:
-    handlers, hook = logging.getLogger().handlers, sys.excepthook
+    """For one test: later ones must not write to the stream that ends with it."""
+    handlers, hook, config = logging.getLogger().handlers, sys.excepthook, structlog.get_config()
     logging_setup.configure("json")
     yield
     logging.getLogger().handlers, sys.excepthook = handlers, hook
+    structlog.configure(**config)
 
 
 @pytest.fixture

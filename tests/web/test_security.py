@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 import pytest
 import structlog
@@ -133,7 +134,7 @@ def test_expensive_template_is_refused(source: str) -> None:
 
 
 def test_logged_exception_omits_its_message(capsys: pytest.CaptureFixture[str]) -> None:
-    handlers = logging.getLogger().handlers
+    handlers, hook, config = logging.getLogger().handlers, sys.excepthook, structlog.get_config()
     try:
         logging_setup.configure("json")
         try:
@@ -142,7 +143,8 @@ def test_logged_exception_omits_its_message(capsys: pytest.CaptureFixture[str]) 
             structlog.get_logger().exception("something failed")
             logging.getLogger("library").exception("a library failed")
     finally:
-        logging.getLogger().handlers = handlers
+        logging.getLogger().handlers, sys.excepthook = handlers, hook
+        structlog.configure(**config)
     written = capsys.readouterr().err
     assert "canary" not in written
     for line in written.strip().splitlines():
