@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from portal.core.audit_log import record_audit_entry
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.sends.send_creation import create_send
 from portal.sends.tables import rounds
@@ -90,3 +92,9 @@ def start_round(
     if file_id := send.audience.get("recipient_file"):
         audience["recipient_file"] = file_id  # for the values of each person
     return create_send(send.version.template.key, audience, send.data, author_id, now_ms, key, undo_seconds)
+
+
+def record_unreached_export(send_id: int, actor_id: int, now_ms: int) -> None:
+    """In the audit log: who took away the list of the people whom a send did not reach."""
+    with transaction():
+        record_audit_entry("unreached_exported", f"send {send_id}", actor_id, now_ms)

@@ -4,14 +4,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 from wtforms import TextAreaField
 
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
-from portal.core.extensions import db
 from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
 from portal.sends import send_approval, send_control
@@ -21,6 +20,7 @@ from portal.sends.tables.sends import Send
 from portal.settings.app_settings import current_send_settings
 from portal.web.access import allow
 from portal.web.admin.sends.plan_description import plan_values
+from portal.web.admin.sends.send_actions import change_send, send_or_404, send_url
 from portal.web.admin.sends.send_form import form_of_send
 from portal.web.admin.sends.send_pages import form_page
 from portal.web.base_form import PortalForm
@@ -41,7 +41,7 @@ class DeclineForm(PortalForm):
 @allow("admin")
 def form(send_id: int) -> ResponseReturnValue:
     """The form as it was filled in for this send, for a new one."""
-    return form_page(form_of_send(_send(send_id)))
+    return form_page(form_of_send(send_or_404(send_id)))
 
 
 @pages.post("/<id:send_id>/undo")
@@ -62,28 +62,28 @@ def withdraw(send_id: int) -> ResponseReturnValue:
 @allow("admin")
 def review(send_id: int) -> ResponseReturnValue:
     """What the send would do, counted now, and the decision about it."""
-    send = _send(send_id)
+    send = send_or_404(send_id)
     if send.state != SendState.AWAITING_APPROVAL:
-        return redirect(_page_of(send_id), 303)
+        return redirect(send_url(send_id), 303)
     return _review_page(send, DeclineForm(formdata=None))
 
 
 @pages.post("/<id:send_id>/approve")
 @allow("admin")
 def approve(send_id: int) -> ResponseReturnValue:
-    _send(send_id)
+    send_or_404(send_id)
     planned_at_ms = parse_id(request.form.get("planned_at_ms", "")) or 0
     if not 0 <= now_ms() - planned_at_ms <= _PLAN_VALID_MS:
         flash(_("The numbers were more than five minutes old. Check the new ones, then approve."), "error")
         return redirect(url_for("admin_send_approval.review", send_id=send_id), 303)
     approve_send = partial(send_approval.approve_send, undo_seconds=current_send_settings().undo_seconds)
-    return _to_send(send_id, approve_send, _("The send is approved."))
+    return change_send(send_id, approve_send, _("The send is approved."))
 
 
 @pages.post("/<id:send_id>/decline")
 @allow("admin")
 def decline(send_id: int) -> ResponseReturnValue:
-    send, decline_form = _send(send_id), DeclineForm()
+    send, decline_form = send_or_404(send_id), DeclineForm()
     try:
         send_approval.decline_send(send_id, decline_form.reason.data, current_user.id, now_ms())
     except InvalidInput as error:
@@ -93,7 +93,7 @@ def decline(send_id: int) -> ResponseReturnValue:
         flash(error.message, "error")
     else:
         flash(_("The send is declined. Nothing was sent."), "info")
-    return redirect(_page_of(send_id), 303)
+    return redirect(send_url(send_id), 303)
 
 
 def _review_page(send: Send, decline_form: DeclineForm) -> ResponseReturnValue:
@@ -110,29 +110,6 @@ def _review_page(send: Send, decline_form: DeclineForm) -> ResponseReturnValue:
 
 def _to_form(send_id: int, change: Callable[[int, int, int], None], message: str) -> ResponseReturnValue:
     """Make the change, then show the form as it was filled in, or for a round, the send that it follows."""
-    if earlier_id := _send(send_id).audience.get("round_of"):
-        return _change(send_id, change, _("Nothing was sent."), _page_of(earlier_id))
-    return _change(send_id, change, message, url_for("admin_send_approval.form", send_id=send_id))
-
-
-def _to_send(send_id: int, change: Callable[[int, int, int], None], message: str) -> ResponseReturnValue:
-    return _change(send_id, change, message, _page_of(send_id))
-
-
-def _change(send_id: int, change: Callable[[int, int, int], None], message: str, url: str) -> ResponseReturnValue:
-    _send(send_id)
-    try:
-        change(send_id, current_user.id, now_ms())
-    except ActionRefused as error:
-        flash(error.message, "error")
-        return redirect(_page_of(send_id), 303)
-    flash(message, "info")
-    return redirect(url, 303)
-
-
-def _page_of(send_id: int) -> str:
-    return url_for("admin_sends.show", send_id=send_id)
-
-
-def _send(send_id: int) -> Send:
-    return db.session.get(Send, send_id) or abort(404)
+    if earlier_id := send_or_404(send_id).audience.get("round_of"):
+        return change_send(send_id, change, _("Nothing was sent."), send_url(earlier_id))
+    return change_send(send_id, change, message, url_for("admin_send_approval.form", send_id=send_id))

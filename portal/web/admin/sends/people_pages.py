@@ -10,14 +10,13 @@ from portal.accounts.tables.accounts import Recipient
 from portal.accounts.tables.attributes import find_attribute
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
-from portal.core.extensions import db
 from portal.core.rules.routing import Reason
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.sends.send_creation import people_of_plan
 from portal.sends.send_preview import EVERYBODY, TEXTED, WITHOUT_VALUE, people_behind
-from portal.sends.tables.sends import Send
 from portal.web.access import allow
+from portal.web.admin.sends.send_actions import send_or_404
 from portal.web.admin.sends.send_form import submitted_send_form
 from portal.web.admin.sends.send_pages import form_page
 from portal.web.layout import is_sms_visible
@@ -46,7 +45,7 @@ def of_form() -> ResponseReturnValue:
 @pages.get("/<id:send_id>/people")
 @allow("admin")
 def of_send(send_id: int) -> str:
-    send = db.session.get(Send, send_id) or abort(404)
+    send = send_or_404(send_id)
     people, after_id = query_text("people"), parse_id(query_text("after")) or 0
     page = _page(people, lambda: people_behind(send.version, send.audience, people, after_id, _PAGE_SIZE + 1, now_ms()))
     return render_template("admin/sends/planning/people.html", form=None, send=send, **page)

@@ -1,27 +1,24 @@
 """Administration → sends: after a send. Whom it did not reach, the next round, and the archive."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.core.audit_log import record_audit_entry
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
-from portal.core.extensions import db
 from portal.core.rules import csv_output
-from portal.core.transaction import transaction
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.messages.tables.communications import Communication
 from portal.sends import send_control
-from portal.sends.next_rounds import start_round
+from portal.sends.next_rounds import record_unreached_export, start_round
 from portal.sends.tables import rounds
 from portal.sends.tables.rounds import RoundOutcome
-from portal.sends.tables.sends import Send
 from portal.settings.app_settings import current_send_settings
 from portal.web.access import allow
+from portal.web.admin.sends.send_actions import change_send, send_or_404
 from portal.web.delivery_labels import CHANNEL_LABELS, channel_statuses
 from portal.web.languages import keep_language
 from portal.web.layout import is_sms_visible
@@ -37,7 +34,7 @@ _SORTS = (Sort("account", N_("Recipient"), (Communication.id,)),)
 @allow("admin")
 def unreached(send_id: int) -> str:
     """Whom neither an email nor a text has reached."""
-    send, order, at_ms = _send(send_id), requested_order(*_SORTS), now_ms()
+    send, order, at_ms = send_or_404(send_id), requested_order(*_SORTS), now_ms()
     page = sorted_page(order, rounds.unreached_page(send.id, at_ms, order.keyset(_PAGE_SIZE)))
     rows = [(item, {status.channel: status for status in channel_statuses(item)}) for item in page.rows]
     channels = {channel: _(name) for channel, name in CHANNEL_LABELS.items() if channel == "email" or is_sms_visible()}
@@ -51,12 +48,10 @@ def unreached(send_id: int) -> str:
 @allow("admin")
 def export(send_id: int) -> ResponseReturnValue:
     """For letters. HEAD hands nothing out, so the audit log has no entry of it."""
-    send, at_ms = _send(send_id), now_ms()
+    send, at_ms = send_or_404(send_id), now_ms()
     if request.method == "HEAD":
         return Response(mimetype="text/csv")
-    subject = f"send {send.id}"
-    with transaction():
-        record_audit_entry("unreached_exported", subject, current_user.id, at_ms)
+    record_unreached_export(send.id, current_user.id, at_ms)
     headers = {"Content-Disposition": f"attachment; filename=not-reached-by-send-{send_id}.csv"}
     lines = keep_language(stream_with_context(_csv_lines(send_id, at_ms)))
     return Response(lines, mimetype="text/csv", headers=headers)
@@ -83,7 +78,7 @@ def _reasons(communication: Communication) -> str:
 @allow("admin")
 def send_round(send_id: int) -> ResponseReturnValue:
     """Make the next round; a second click leads to the same send."""
-    _send(send_id)
+    send_or_404(send_id)
     outcome, number = request.form.get("outcome", ""), parse_id(request.form.get("number", ""))
     if outcome not in list(RoundOutcome) or number is None:
         abort(404)
@@ -99,24 +94,12 @@ def send_round(send_id: int) -> ResponseReturnValue:
 @pages.post("/<id:send_id>/archive")
 @allow("admin")
 def archive(send_id: int) -> ResponseReturnValue:
-    return _change(send_id, send_control.archive_send, _("The send is archived. It stays in the filter “Archived”."))
+    return change_send(
+        send_id, send_control.archive_send, _("The send is archived. It stays in the filter “Archived”.")
+    )
 
 
 @pages.post("/<id:send_id>/unarchive")
 @allow("admin")
 def unarchive(send_id: int) -> ResponseReturnValue:
-    return _change(send_id, send_control.unarchive_send, _("The send is in the list again."))
-
-
-def _change(send_id: int, change: Callable[[int, int, int], None], message: str) -> ResponseReturnValue:
-    _send(send_id)
-    try:
-        change(send_id, current_user.id, now_ms())
-        flash(message, "info")
-    except ActionRefused as error:
-        flash(error.message, "error")
-    return redirect(url_for("admin_sends.show", send_id=send_id), 303)
-
-
-def _send(send_id: int) -> Send:
-    return db.session.get(Send, send_id) or abort(404)
+    return change_send(send_id, send_control.unarchive_send, _("The send is in the list again."))

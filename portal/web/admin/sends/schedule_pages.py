@@ -7,7 +7,6 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.content.tables.templates import current_template_versions
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
@@ -34,6 +33,7 @@ from portal.web.admin.sends.schedule_form import (
     schedule_form,
     submitted_schedule_form,
 )
+from portal.web.admin.sends.send_actions import choose_template
 from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.request_input import query_text
 from portal.web.time_display import current_time_zone, first_weekday, weekday_name
@@ -101,8 +101,7 @@ def new() -> ResponseReturnValue:
     form = schedule_form(key, kind=query_text("when") or "once")
     if form is None:
         problem = _("There is no template with the key “%(key)s”.", key=key) if key else ""
-        versions = current_template_versions()
-        return render_template("admin/schedules/choose.html", versions=versions, problem=problem)
+        return choose_template("admin_schedules.new", problem)
     return _form_page(form, None)
 
 

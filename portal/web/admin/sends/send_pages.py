@@ -1,17 +1,13 @@
 """Administration → sends: create a send, confirm it, follow its progress, pause it or cancel it."""
 
-from collections.abc import Callable
-
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.content.tables.templates import current_template_versions
 from portal.core.audit_log import latest_entry_about
 from portal.core.clock import now_ms
 from portal.core.context import settings
-from portal.core.errors import ActionRefused, InvalidInput
-from portal.core.extensions import db
+from portal.core.errors import InvalidInput
 from portal.core.rules.delivery_status import group_labels
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
@@ -30,6 +26,7 @@ from portal.settings.app_settings import current_send_settings
 from portal.web.access import allow
 from portal.web.admin.sends import send_descriptions
 from portal.web.admin.sends.plan_description import plan_values
+from portal.web.admin.sends.send_actions import change_send, choose_template, send_or_404
 from portal.web.admin.sends.send_descriptions import seconds_to_start
 from portal.web.admin.sends.send_form import SendForm, form_of_send, send_form, submitted_send_form
 from portal.web.paging import Sort, requested_order, sorted_page
@@ -67,7 +64,7 @@ def new() -> ResponseReturnValue:
     form = send_form(key)
     if form is None:
         problem = _("There is no template with the key “%(key)s”.", key=key) if key else ""
-        return render_template("admin/sends/choose.html", versions=current_template_versions(), problem=problem)
+        return choose_template("admin_sends.new", problem)
     return form_page(form)
 
 
@@ -88,7 +85,7 @@ def confirm() -> ResponseReturnValue:
 @allow("admin")
 def send_again(send_id: int) -> ResponseReturnValue:
     """Check a send with the audience and the values of an earlier one, and the template as it is now."""
-    return _confirmation_page(form_of_send(_send(send_id)))
+    return _confirmation_page(form_of_send(send_or_404(send_id)))
 
 
 @pages.post("")
@@ -111,20 +108,20 @@ def create() -> ResponseReturnValue:
 @allow("admin")
 def show(send_id: int) -> str:
     run = run_of_send(send_id)
-    return _render("admin/sends/one.html", _send(send_id), schedule=run.schedule if run else None)
+    return _render("admin/sends/one.html", send_or_404(send_id), schedule=run.schedule if run else None)
 
 
 @pages.get("/<id:send_id>/progress")
 @allow("admin")
 def progress(send_id: int) -> str:
-    return _render("admin/sends/_progress.html", _send(send_id))
+    return _render("admin/sends/_progress.html", send_or_404(send_id))
 
 
 @pages.get("/<id:send_id>/countdown")
 @allow("admin")
 def countdown(send_id: int) -> ResponseReturnValue:
     """The seconds until the send begins; once they are over, the progress in place of what is on the page."""
-    send = _send(send_id)
+    send = send_or_404(send_id)
     if seconds_to_start(send):
         return render_template("admin/sends/_countdown.html", send=send, seconds_to_start=seconds_to_start(send))
     return _render("admin/sends/_progress.html", send), {"HX-Retarget": "#progress", "HX-Reswap": "outerHTML"}
@@ -133,20 +130,20 @@ def countdown(send_id: int) -> ResponseReturnValue:
 @pages.post("/<id:send_id>/pause")
 @allow("admin")
 def pause(send_id: int) -> ResponseReturnValue:
-    return _control(send_id, send_control.pause_send, _("The send is paused. Sending stops within about a second."))
+    return change_send(send_id, send_control.pause_send, _("The send is paused. Sending stops within about a second."))
 
 
 @pages.post("/<id:send_id>/resume")
 @allow("admin")
 def resume(send_id: int) -> ResponseReturnValue:
-    return _control(send_id, send_control.resume_send, _("Sending resumed."))
+    return change_send(send_id, send_control.resume_send, _("Sending resumed."))
 
 
 @pages.get("/<id:send_id>/cancel")
 @allow("admin")
 def confirm_cancel(send_id: int) -> ResponseReturnValue:
     """Show what can still be stopped."""
-    send = _send(send_id)
+    send = send_or_404(send_id)
     if send.state not in ACTIVE_STATES:
         return redirect(url_for("admin_sends.show", send_id=send_id), 303)
     report = send_report(send_id, now_ms())
@@ -159,7 +156,7 @@ def confirm_cancel(send_id: int) -> ResponseReturnValue:
 @allow("admin")
 def cancel(send_id: int) -> ResponseReturnValue:
     message = _("The send is canceled. Messages already sent can’t be recalled.")
-    return _control(send_id, send_control.cancel_send, message)
+    return change_send(send_id, send_control.cancel_send, message)
 
 
 @pages.post("/<id:send_id>/jobs/<job_id>/retry")
@@ -167,7 +164,7 @@ def cancel(send_id: int) -> ResponseReturnValue:
 def retry(send_id: int, job_id: str) -> ResponseReturnValue:
     if job_id not in _job_ids(send_id):
         abort(404)
-    return _control(send_id, lambda _id, *actor: retry_job(job_id, *actor), _("The job was started again."))
+    return change_send(send_id, lambda _id, *actor: retry_job(job_id, *actor), _("The job was started again."))
 
 
 def _job_ids(send_id: int) -> list[str]:
@@ -177,20 +174,6 @@ def _job_ids(send_id: int) -> list[str]:
 def _form_key(key: str) -> str:
     """Forms belong to the person who filled them in."""
     return f"page:{current_user.id}:{key}"
-
-
-def _control(send_id: int, change_state: Callable[[int, int, int], None], message: str) -> ResponseReturnValue:
-    _send(send_id)
-    try:
-        change_state(send_id, current_user.id, now_ms())
-        flash(message, "info")
-    except ActionRefused as error:
-        flash(error.message, "error")
-    return redirect(url_for("admin_sends.show", send_id=send_id), 303)
-
-
-def _send(send_id: int) -> Send:
-    return db.session.get(Send, send_id) or abort(404)
 
 
 def _submitted_form() -> SendForm:
