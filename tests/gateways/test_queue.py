@@ -11,6 +11,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
+from portal.core.config import redis_socket
 from portal.gateways import queue
 from portal.processes import embedded_valkey
 from tests.support import servers
@@ -25,8 +26,9 @@ class Server:
         options = ("--port", str(self.port), "--bind", "127.0.0.1", "--enable-protected-configs", "yes")
         program = embedded_valkey.embedded_program(folder)
         self.process = subprocess.Popen([*program.command, *options])
-        servers.wait_for(lambda: embedded_valkey.is_ready(folder / "valkey" / "valkey.sock"), "Valkey to answer")
-        self.client = redis.Redis(unix_socket_path=str(folder / "valkey" / "valkey.sock"))
+        socket = redis_socket(folder)
+        servers.wait_for(lambda: embedded_valkey.is_ready(socket), "Valkey to answer")
+        self.client = redis.Redis(unix_socket_path=str(socket))
 
     def execute(self, *arguments: str) -> None:
         self.client.execute_command(*arguments)  # type: ignore[no-untyped-call]

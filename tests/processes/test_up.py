@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from portal.core.config import redis_socket
 from tests.processes.conftest import FreePorts, ProcessSandbox, WaitFor
 
 FAKE_PROGRAMS = str(Path(__file__).with_name("fake_commands.py"))
@@ -127,7 +128,7 @@ def test_killed_valkey_restarts_with_its_data(
 ) -> None:
     start_up("plain")
     eventually(banner_is_shown(process_sandbox), "the banner")
-    client = redis.Redis(unix_socket_path=str(instance / "valkey" / "valkey.sock"))
+    client = redis.Redis(unix_socket_path=str(redis_socket(instance)))
     before = client.info("server")["process_id"]
     client.set("stored", "yes")
     client.execute_command("WAITAOF", 1, 0, 5000)  # type: ignore[no-untyped-call]

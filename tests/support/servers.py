@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from portal.core.config import redis_socket
 from portal.processes import embedded_valkey
 
 ROOT = Path(__file__).parents[2]
@@ -149,7 +150,7 @@ def running_valkey() -> Iterator[str]:
     """The embedded Valkey on a socket of its own; yields its URL."""
     with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
         program = embedded_valkey.embedded_program(Path(folder))
-        socket = Path(folder) / "valkey" / "valkey.sock"
+        socket = redis_socket(Path(folder))
         with running_process(list(program.command)):
             wait_for(lambda: embedded_valkey.is_ready(socket), "Valkey to answer")
             yield f"unix://{socket}"

@@ -14,6 +14,7 @@ from typing import Any
 
 import redis
 
+from portal.core.config import redis_socket
 from portal.processes import embedded_valkey
 from tests.support import servers
 
@@ -83,7 +84,7 @@ class ValkeyServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.socket = folder / "valkey" / "valkey.sock"
+        self.socket = redis_socket(folder)
         self.url = f"unix://{self.socket}"
         self.start()
 
