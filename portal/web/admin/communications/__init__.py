@@ -1,0 +1,1 @@
+"""Pages about communications: search, one communication, proof of notice and exports."""
