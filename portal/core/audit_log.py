@@ -83,6 +83,13 @@ def entries_about(subject: str, actions: Sequence[str]) -> list[AuditEntry]:
     return list(db.session.scalars(query.order_by(AuditEntry.id)))
 
 
+def latest_entries(subjects: Sequence[str], actions: Sequence[str]) -> dict[str, AuditEntry]:
+    """The latest entry about each subject with one of these actions, with its actor."""
+    query = select(AuditEntry).options(joinedload(AuditEntry.actor)).order_by(AuditEntry.id)
+    query = query.where(AuditEntry.subject.in_(subjects), AuditEntry.action.in_(actions))
+    return {entry.subject: entry for entry in db.session.scalars(query)}
+
+
 def count_by_action(actions: Sequence[str]) -> dict[str, int]:
     query = select(AuditEntry.action, func.count()).where(AuditEntry.action.in_(actions)).group_by(AuditEntry.action)
     return {action: count for action, count in db.session.execute(query)}

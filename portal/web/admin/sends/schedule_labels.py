@@ -1,8 +1,11 @@
 """What pages say about schedules and their runs in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
+from markupsafe import Markup
+
+from portal.core.audit_log import AuditEntry, latest_entries
 from portal.core.translation import N_, format_number, join_words, ngettext
 from portal.core.translation import gettext as _
 from portal.schedules.rules.recurrence import WEEKDAYS, weekday_position
@@ -13,7 +16,7 @@ from portal.schedules.tables.person_dates import find_date_attribute
 from portal.schedules.tables.runs import ScheduleRun
 from portal.schedules.tables.schedules import Schedule
 from portal.sends.rules.send_state import SendState
-from portal.web.time_display import day_name, time_of_day, weekday_name
+from portal.web.time_display import day_name, relative_time, time_of_day, weekday_name
 
 STATE_LABELS = {
     ScheduleState.ACTIVE: (N_("Active"), "ok"),
@@ -32,6 +35,14 @@ _SEND_LABELS = {
     SendState.AWAITING_APPROVAL: (N_("Needs approval"), "new"),
     SendState.CANCELED: (N_("Canceled"), "off"),
 }
+_ENDINGS = {
+    "send_declined": N_("Declined"),
+    "send_withdrawn": N_("Withdrawn"),
+    "send_superseded": N_("Replaced by a later run"),
+    "send_undone": N_("Undone"),
+    "send_canceled": N_("Canceled"),
+}
+"""How a send was canceled, by the action in the audit log."""
 """Labels and tones. A run whose send will not leave, or not yet, is not shown as sent."""
 _MONTHLY_WEEKDAYS = {
     1: N_("Every month on the first %(weekday)s"),
@@ -42,10 +53,38 @@ _MONTHLY_WEEKDAYS = {
 }
 
 
-def run_label(run: ScheduleRun) -> tuple[str, str]:
+Endings = Mapping[str, AuditEntry]
+
+
+def send_endings(runs: Iterable[ScheduleRun]) -> Endings:
+    """Who ended the canceled sends of these runs, and how, by the subject in the audit log."""
+    canceled = [_subject(run) for run in runs if run.send and run.send.state == SendState.CANCELED]
+    return latest_entries(canceled, list(_ENDINGS))
+
+
+def _subject(run: ScheduleRun) -> str:
+    return f"send {run.send_id}"
+
+
+def run_label(run: ScheduleRun, endings: Endings) -> tuple[str, str]:
     """What became of a run, and a tone."""
+    if ending := endings.get(_subject(run)):
+        return _ENDINGS[ending.action], "off"
     label = _SEND_LABELS.get(SendState(run.send.state)) if run.send else None
     return label or _RUN_LABELS[RunState(run.state)]
+
+
+def describe_ending(run: ScheduleRun, endings: Endings) -> str:
+    """Who declined, withdrew or canceled the send of a run, when and why; "" if nobody did."""
+    ending = endings.get(_subject(run))
+    if ending is None:
+        return ""
+    when, reason = relative_time(ending.at_ms), ending.detail.get("reason", "")
+    if ending.actor is None:
+        return when
+    values = {"when": when, "name": ending.actor.name, "reason": reason}
+    text = _("%(when)s by %(name)s: %(reason)s") if reason else _("%(when)s by %(name)s")
+    return Markup(text) % values  # noqa: S704  our own words
 
 
 def describe_timing(schedule: Schedule) -> str:

@@ -53,6 +53,7 @@ def _labels() -> dict[str, object]:
         "describe_timing": schedule_labels.describe_timing,
         "state_labels": schedule_labels.STATE_LABELS,
         "run_label": schedule_labels.run_label,
+        "describe_ending": schedule_labels.describe_ending,
     }
 
 
@@ -87,6 +88,7 @@ def month() -> str:
         "admin/schedules/month.html",
         first=first,
         weeks=weeks,
+        endings=schedule_labels.send_endings(run for week in weeks for day in week for run in day.past),
         has_runs=any(day.past or day.upcoming for week in weeks for day in week),
         weekdays=[weekday_name((first_weekday() + number) % 7) for number in range(7)],
         previous_month=schedule_month.month_after(first, -1),
@@ -132,13 +134,14 @@ def create() -> ResponseReturnValue:
 @allow("admin")
 def show(schedule_id: int) -> str:
     schedule = find_schedule(schedule_id)
-    upcoming = _upcoming(schedule, _LISTED_RUNS)
+    upcoming, latest = _upcoming(schedule, _LISTED_RUNS), runs.latest_runs(schedule_id, _PAGE_SIZE)
     return render_template(
         "admin/schedules/one.html",
         schedule=schedule,
         upcoming=upcoming,
         counts=counts_of(upcoming[0] if upcoming else None),
-        runs=runs.latest_runs(schedule_id, _PAGE_SIZE),
+        runs=latest,
+        endings=schedule_labels.send_endings(latest),
         period_days=PERIOD_DAYS,
     )
 

@@ -10,6 +10,8 @@ from sqlalchemy import func, select
 
 from portal.accounts.tables.accounts import Account
 from portal.content.message_templates import TemplateDraft, create_template
+from portal.core.audit_log import record_audit_entry
+from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.schedules.tables.schedules import Schedule
@@ -19,6 +21,7 @@ from tests.support.page_queries import audit_entries, visible_text
 from tests.support.schedules.schedule_scenario import add_date_attribute, add_person, set_date
 from tests.support.web_client import NOW_MS, WebClient
 
+_TODAY = datetime.now(UTC).date()
 _NEXT_WEEK = datetime.now(UTC).date() + timedelta(days=7)
 _ENTERED = {
     "template": "due",
@@ -202,6 +205,26 @@ def test_a_run_is_not_called_sent_before_its_send_is(web_app: Flask, admin: WebC
         words = visible_text(admin.get(page).text)
         assert label in words
         assert "Sent" not in words.split()
+
+
+@pytest.mark.parametrize(
+    ("action", "label", "detail"),
+    [("send_declined", "Declined", {"reason": "Wrong <date>"}), ("send_withdrawn", "Withdrawn", {})],
+)
+def test_a_run_whose_send_was_declined_or_withdrawn_says_who_and_why(
+    web_app: Flask, admin: WebClient, action: str, label: str, detail: dict[str, str]
+) -> None:
+    path = _add_schedule(admin)
+    admin.post(f"{path}/run", key=str(_NEXT_WEEK))
+    with web_app.app_context(), transaction() as session:
+        session.get_one(Send, 1).state = "canceled"
+        record_audit_entry(action, "send 1", 5, now_ms(), **detail)
+        record_audit_entry("send_archived", "send 1", 5, now_ms())
+    page = admin.get(path).text
+    ending = f"{label} just now by Name of A-1" + (": Wrong &lt;date&gt;" if detail else "")
+    assert ending in visible_text(page)
+    assert find_page_problems(page) == []
+    assert label in visible_text(admin.get(f"/Admin/Schedules/Month?month={_TODAY:%Y-%m}").text)
 
 
 def test_a_skipped_run_is_listed(web_app: Flask, admin: WebClient) -> None:
