@@ -77,7 +77,8 @@ def start_run(run_id: int, now_ms: int, is_requested: bool = False) -> None:
         run.request_key,
     )
     try:
-        send_id = create_send(*values, tries_recipients=False)
+        deadline_ms = schedule.late_policy.deadline_ms(run.due_at_ms)
+        send_id = create_send(*values, tries_recipients=False, start_deadline_ms=deadline_ms)
     except ActionRefused as error:
         _finish(run_id, RunState.FAILED, now_ms, reason=error.message)
         return

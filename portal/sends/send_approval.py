@@ -20,17 +20,33 @@ from portal.sends.tables.sends import Send
 MAX_REASON_LENGTH = 500
 
 
-def approve_send(send_id: int, actor_id: int, now_ms: int, undo_seconds: int = 0) -> None:
-    """Let the send begin. Raises `ActionRefused` for its author, and if somebody else has decided."""
+def approve_send(
+    send_id: int, actor_id: int, now_ms: int, undo_seconds: int = 0, is_late_accepted: bool = False
+) -> None:
+    """Let the send begin. Raises `ActionRefused` for its author, and if somebody else has decided.
+
+    Also if it is late, unless that `is_late_accepted`.
+    """
     planned_texts = _count_texts(send_id, now_ms)
-    with _decision(send_id, "send_approved", actor_id, now_ms) as send:
+    detail = {"late": "accepted"} if is_late_accepted else {}
+    with _decision(send_id, "send_approved", actor_id, now_ms, **detail) as send:
         _refuse_author(send, actor_id)
+        if is_late(send, now_ms) and not is_late_accepted:
+            raise ActionRefused(late_message())
         send.state, send.planned_texts = SendState.QUEUED, planned_texts
         send.approved_by_id, send.approved_at_ms = actor_id, now_ms
         send.starts_at_ms = starts_at_ms(send.version, now_ms, undo_seconds) or now_ms
         begins_at_once = send.starts_at_ms <= now_ms
     if begins_at_once:
         queue.enqueue(settings().redis_url, "fan_out_send", send_id)
+
+
+def is_late(send: Send, now_ms: int) -> bool:
+    return send.start_deadline_ms is not None and now_ms > send.start_deadline_ms
+
+
+def late_message() -> str:
+    return _("This send has become too late for its schedule. Confirm that it is to go out late, or decline it.")
 
 
 def decline_send(send_id: int, reason: str, actor_id: int, now_ms: int) -> None:

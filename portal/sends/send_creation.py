@@ -140,11 +140,13 @@ def create_send(
     undo_seconds: int = 0,
     shown_send_id: int | None = None,
     tries_recipients: bool = True,
+    start_deadline_ms: int | None = None,
 ) -> int:
     """The id of the send. Repeating a `request_key` returns the same send, so that a double click sends once.
 
     A send to many waits for approval. Any other begins after `undo_seconds`, or at once if the template is urgent.
     `shown_send_id`: see `file_audience.record_use`.
+    If it waits for approval, that is late after `start_deadline_ms`.
     Unless it `tries_recipients`, a value that one of them lacks does not stop it: the fan-out reports it.
     """
     audience = resolve_audience(audience, now_ms)
@@ -164,6 +166,7 @@ def create_send(
         "created_at_ms": now_ms,
         "created_by_id": author_id,
         "request_key": request_key or None,
+        "start_deadline_ms": start_deadline_ms,
     }
     try:
         send_id = _insert_or_find(columns, detail, shown_send_id)

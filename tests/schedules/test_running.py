@@ -16,6 +16,7 @@ from portal.schedules.running import hold_after_restore, run_due_schedules, star
 from portal.schedules.schedule_changes import ScheduleChanged
 from portal.schedules.tables import runs
 from portal.schedules.tables.schedules import Schedule
+from portal.sends import send_approval
 from portal.sends.send_creation import create_send
 from tests.support import scenario
 from tests.support.schedules.schedule_scenario import (
@@ -274,6 +275,15 @@ def test_a_later_run_takes_the_place_of_one_that_waits_for_approval() -> None:
         run_due_schedules(_NINE_MS + day * DAY_MS)
     assert [send.state for send in sends()] == ["canceled", "canceled", "awaiting_approval", "awaiting_approval"]
     assert "send_superseded" in {entry.action for entry in audit_page_before(None, 9)}
+
+
+@pytest.mark.parametrize(("late_hours", "minutes"), [(2, 120), (0, 10)])
+def test_a_send_that_waits_for_approval_has_the_limit_of_its_schedule(late_hours: int, minutes: int) -> None:
+    scenario.configure_gateway(SendApprovalRecipients="2")
+    add_once("2027-01-02", _NOW_MS, late_hours=late_hours)
+    run_due_schedules(_NINE_MS)
+    (send,) = sends()
+    assert [send_approval.is_late(send, _NINE_MS + minutes * 60_000 + offset) for offset in (-1, 0)] == [False, True]
 
 
 def test_a_run_for_other_people_leaves_the_earlier_one_to_be_approved() -> None:

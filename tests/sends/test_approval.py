@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneState
-from portal.core.audit_log import AuditEntry
+from portal.core.audit_log import AuditEntry, entries_about
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
@@ -125,6 +125,21 @@ def test_approved_send_can_still_be_undone(send_id: int, people: list[int]) -> N
     assert send(send_id).starts_at_ms == at_ms + 10_000
     send_control.undo_send(send_id, people[1], at_ms + 9_999)
     assert send(send_id).state == "canceled"
+
+
+def test_approval_after_the_deadline_must_be_confirmed(people: list[int]) -> None:
+    deadline_ms = now_ms() + 1_000
+    late_id, timely_id = (
+        send_creation.create_send("renewal", ALL, {}, people[0], now_ms(), start_deadline_ms=deadline_ms)
+        for _ in range(2)
+    )
+    send_approval.approve_send(timely_id, people[1], deadline_ms)
+    with pytest.raises(ActionRefused, match="too late for its schedule"):
+        send_approval.approve_send(late_id, people[1], deadline_ms + 1)
+    assert [send(send_id).state for send_id in (timely_id, late_id)] == ["queued", "awaiting_approval"]
+    send_approval.approve_send(late_id, people[1], deadline_ms + 1, is_late_accepted=True)
+    assert send(late_id).state == "queued"
+    assert [entry.detail for entry in entries_about(f"send {late_id}", ["send_approved"])] == [{"late": "accepted"}]
 
 
 def test_waiting_send_can_be_neither_paused_nor_canceled(send_id: int, people: list[int]) -> None:

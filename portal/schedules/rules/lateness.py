@@ -18,7 +18,15 @@ class LatePolicy:
 
     def send_after_ms(self, now_ms: int) -> int:
         """Runs that were due then or earlier are not sent."""
-        return max(self.active_from_ms, now_ms - max(self.late_hours * HOUR_MS, ON_TIME_MS))
+        return max(self.active_from_ms, now_ms - self._tolerance_ms)
+
+    def deadline_ms(self, due_at_ms: int) -> int:
+        """The last moment at which a run is still sent."""
+        return due_at_ms + self._tolerance_ms - 1
+
+    @property
+    def _tolerance_ms(self) -> int:
+        return max(self.late_hours * HOUR_MS, ON_TIME_MS)
 
     def missed_reason(self, due_at_ms: int, now_ms: int) -> str:
         """ "" if the run is still sent."""

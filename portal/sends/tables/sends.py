@@ -29,7 +29,7 @@ class Send(Base):
     `fan_out_cursor` is the last account id that has its communication, and the `next_…_position` columns are the queue
     positions of the next messages. `planned_texts` is the number of texts expected when the send was created.
     `cancel_applied_at_ms` is set once all messages of a canceled send are canceled. Before `starts_at_ms` (0: at once),
-    the send can be undone. It is set anew when the send is approved.
+    the send can be undone. It is set anew when the send is approved. An approval after `start_deadline_ms` is late.
     """
 
     __tablename__ = "send"
@@ -56,6 +56,7 @@ class Send(Base):
     approved_by_id: Mapped[int | None] = mapped_column(BigIntKey)
     approved_at_ms: Mapped[int | None] = mapped_column(Millis)
     archived_at_ms: Mapped[int | None] = mapped_column(Millis)
+    start_deadline_ms: Mapped[int | None] = mapped_column(Millis)
 
     version: Mapped[TemplateVersion] = relationship()
     created_by: Mapped[Account | None] = relationship()

@@ -30,7 +30,7 @@ def add_sends_to_show() -> None:
     ended = {"state": "canceled", "finished_at_ms": 1, "cancel_applied_at_ms": 1, "archived_at_ms": 1}
     db.session.add_all(
         [
-            Send(id=2, audience={"all": True}, state="awaiting_approval", **common),
+            Send(id=2, audience={"all": True}, state="awaiting_approval", start_deadline_ms=1, **common),
             Send(id=3, audience={"all": True}, **later, **common),
             Send(id=4, audience={"round_of": 1, "outcome": "unreached", "until_ms": 1}, **ended, **common),
         ]

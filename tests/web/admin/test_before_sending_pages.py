@@ -239,6 +239,20 @@ def test_old_numbers_are_not_approved(web_app: Flask, second_admin: WebClient, p
     assert "more than five minutes old" in second_admin.get(f"/Admin/Sends/{send_id}/approval").text
 
 
+def test_late_send_is_approved_only_after_a_question(web_app: Flask, second_admin: WebClient) -> None:
+    send_id = waiting_send(web_app)
+    with app_transaction(web_app):
+        db.session.execute(update(Send).values(start_deadline_ms=now_ms() - 3_600_000))
+    path, planned_at_ms = f"/Admin/Sends/{send_id}/approve", str(now_ms())
+    page = second_admin.post(path, planned_at_ms=planned_at_ms)
+    assert (page.status_code, find_page_problems(page.text)) == (422, [])
+    words = visible_text(page.text)
+    assert "The limit of its schedule for late runs passed" in words
+    assert "Confirm that it is to go out late" in words
+    second_admin.post(path, planned_at_ms=planned_at_ms, late="yes")
+    assert "Approved just now by Name of S-1" in visible_text(second_admin.get(f"/Admin/Sends/{send_id}").text)
+
+
 def test_declined_send_shows_the_reason(web_app: Flask, admin: WebClient, second_admin: WebClient) -> None:
     send_id = waiting_send(web_app)
     page = second_admin.post(f"/Admin/Sends/{send_id}/decline", reason=" ")

@@ -71,12 +71,15 @@ def review(send_id: int) -> ResponseReturnValue:
 @pages.post("/<id:send_id>/approve")
 @allow("admin")
 def approve(send_id: int) -> ResponseReturnValue:
-    send_or_404(send_id)
+    send, is_late_accepted = send_or_404(send_id), request.form.get("late") == "yes"
     planned_at_ms = parse_id(request.form.get("planned_at_ms", "")) or 0
     if not 0 <= now_ms() - planned_at_ms <= _PLAN_VALID_MS:
         flash(_("The numbers were more than five minutes old. Check the new ones, then approve."), "error")
         return redirect(url_for("admin_send_approval.review", send_id=send_id), 303)
-    approve_send = partial(send_approval.approve_send, undo_seconds=current_send_settings().undo_seconds)
+    if send.state == SendState.AWAITING_APPROVAL and send_approval.is_late(send, now_ms()) and not is_late_accepted:
+        return _review_page(send, DeclineForm(formdata=None), send_approval.late_message())
+    undo_seconds = current_send_settings().undo_seconds
+    approve_send = partial(send_approval.approve_send, undo_seconds=undo_seconds, is_late_accepted=is_late_accepted)
     return change_send(send_id, approve_send, _("The send is approved."))
 
 
@@ -96,16 +99,21 @@ def decline(send_id: int) -> ResponseReturnValue:
     return redirect(send_url(send_id), 303)
 
 
-def _review_page(send: Send, decline_form: DeclineForm) -> ResponseReturnValue:
+def _review_page(send: Send, decline_form: DeclineForm, late_problem: str = "") -> ResponseReturnValue:
     try:
         values: dict[str, Any] = plan_values(plan_version(send.version, send.audience, send.data, now_ms()))
     except ActionRefused as error:
         values = {"plan": None, "problem": error.message}
-    is_author = send.created_by_id == current_user.id
     page = render_template(
-        "admin/sends/planning/review.html", send=send, form=decline_form, is_author=is_author, **values
+        "admin/sends/planning/review.html",
+        send=send,
+        form=decline_form,
+        is_author=send.created_by_id == current_user.id,
+        is_late=send_approval.is_late(send, now_ms()),
+        late_problem=late_problem,
+        **values,
     )
-    return page, 422 if decline_form.errors else 200
+    return page, 422 if decline_form.errors or late_problem else 200
 
 
 def _to_form(send_id: int, change: Callable[[int, int, int], None], message: str) -> ResponseReturnValue:
