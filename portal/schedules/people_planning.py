@@ -9,6 +9,7 @@ from portal.core.rules.time_format import format_utc
 from portal.schedules.rules.lateness import DAY_MS
 from portal.schedules.rules.local_times import local_day, local_instant_ms
 from portal.schedules.rules.schedule_states import RunState
+from portal.schedules.rules.timing_input import TimingError
 from portal.schedules.run_audience import run_audience
 from portal.schedules.tables import person_dates, runs
 from portal.schedules.tables.runs import ScheduleRun
@@ -42,11 +43,26 @@ def people_due(schedule: Schedule, now_ms: int) -> DuePeople:
     groups: dict[int, list[Group]] = defaultdict(list)
     for due_at_ms, group in _groups_between(schedule, since_ms, now_ms, now_ms):
         groups[due_at_ms].append(group)
+    return _with_missed(schedule, groups, since_ms, now_ms)
+
+
+def people_overdue(schedule: Schedule, now_ms: int) -> DuePeople:
+    """Everybody who came due and got nothing, as missed: for a change after which other dates count.
+
+    Nobody if the schedule does not follow dates of people, or if its timing cannot be read.
+    """
+    try:
+        return _with_missed(schedule, {}, now_ms, now_ms) if schedule.is_relative else DuePeople({}, 0, 0)
+    except TimingError:
+        return DuePeople({}, 0, 0)
+
+
+def _with_missed(schedule: Schedule, groups: Mapping[int, list[Group]], since_ms: int, now_ms: int) -> DuePeople:
+    """Those who came due by `since_ms` are too late."""
     missed_from_ms = max(schedule.checked_through_ms, since_ms - _MISSED_WINDOW_MS)
     missed = list(_groups_between(schedule, missed_from_ms, since_ms, now_ms)) if missed_from_ms < since_ms else []
-    return DuePeople(
-        groups, sum(group.count for _due, group in missed), min((due for due, _group in missed), default=0)
-    )
+    count = sum(group.count for _due, group in missed)
+    return DuePeople(groups, count, min((due for due, _group in missed), default=0))
 
 
 def groups_on(schedule: Schedule, day: date, now_ms: int) -> list[Group]:

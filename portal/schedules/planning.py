@@ -8,7 +8,7 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.schedules import people_planning
 from portal.schedules.rules import schedule_states
-from portal.schedules.rules.lateness import HOUR_MS, MINUTE_MS
+from portal.schedules.rules.lateness import MINUTE_MS
 from portal.schedules.rules.schedule_states import RunState, ScheduleState
 from portal.schedules.rules.timing import Occasion, next_occasions
 from portal.schedules.rules.timing_input import TimingError
@@ -16,7 +16,6 @@ from portal.schedules.tables import runs
 from portal.schedules.tables.schedules import Schedule, lock_schedule
 
 _MAX_OVERDUE = 366
-_RETRY_MS = HOUR_MS
 
 
 def plan_schedule(schedule_id: int, now_ms: int) -> None:
@@ -92,9 +91,15 @@ def _plan_people(schedule: Schedule, due: people_planning.DuePeople, now_ms: int
     """The latest first: whoever is late for several occasions gets only the last."""
     for due_at_ms in sorted(due.groups, reverse=True):
         people_planning.add_run_for_people(schedule, due.groups[due_at_ms], due_at_ms, now_ms)
+    add_missed_people(schedule, due, now_ms, schedule.late_policy.missed_reason(due.missed_from_ms, now_ms))
+
+
+def add_missed_people(
+    schedule: Schedule, due: people_planning.DuePeople, now_ms: int, reason: str = schedule_states.NOT_ACTIVE
+) -> None:
+    """List whoever is too late, if there is anybody."""
     if due.missed_count:
-        run = people_planning.add_missed_run(schedule, due, now_ms)
-        _record_missed(schedule, run, schedule.late_policy.missed_reason(due.missed_from_ms, now_ms), now_ms)
+        _record_missed(schedule, people_planning.add_missed_run(schedule, due, now_ms), reason, now_ms)
 
 
 def _record_missed(schedule: Schedule, run: runs.ScheduleRun, reason: str, now_ms: int) -> None:
@@ -105,7 +110,7 @@ def _record_missed(schedule: Schedule, run: runs.ScheduleRun, reason: str, now_m
 def delay_next_check(schedule: Schedule, now_ms: int) -> None:
     """A run on dates of people has failed: they are due again, but the next try would fail as well."""
     if schedule.is_relative and schedule.state == ScheduleState.ACTIVE:
-        schedule.next_check_at_ms = now_ms + _RETRY_MS
+        schedule.next_check_at_ms = now_ms + schedule.late_policy.retry_ms
 
 
 def set_next_check(schedule: Schedule, now_ms: int) -> None:

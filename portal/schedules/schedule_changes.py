@@ -8,7 +8,7 @@ from portal.core import audit_log
 from portal.core.errors import ActionRefused
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
-from portal.schedules import planning
+from portal.schedules import people_planning, planning
 from portal.schedules.rules.schedule_states import ScheduleState
 from portal.schedules.rules.timing import ScheduleKind
 from portal.schedules.schedule_validation import ScheduleDraft, checked_columns
@@ -84,13 +84,16 @@ def change_schedule(
         if schedule.version != base_version:
             raise ScheduleChanged
         is_same_dates = schedule.is_relative and draft.timing.get("attribute") == schedule.timing.get("attribute")
+        overdue, overdue_people = planning.overdue_occasions(schedule, now_ms), None
         if not (is_same_dates and draft.kind == ScheduleKind.RELATIVE):
             columns |= {"active_from_ms": now_ms, "checked_through_ms": now_ms}
-        overdue = planning.overdue_occasions(schedule, now_ms)
+            overdue_people = people_planning.people_overdue(schedule, now_ms)
         for name, value in (columns | {"changed_by_id": actor_id}).items():
             setattr(schedule, name, value)
         schedule.version += 1
         planning.add_missed_runs(schedule, overdue, now_ms)
+        if overdue_people:
+            planning.add_missed_people(schedule, overdue_people, now_ms)
         planning.set_next_check(schedule, now_ms)
         record_change("schedule_changed", schedule, actor_id, now_ms)
 

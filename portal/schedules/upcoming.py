@@ -15,6 +15,7 @@ from portal.schedules.run_audience import run_audience
 from portal.schedules.tables import person_dates, runs
 from portal.schedules.tables.schedules import Schedule
 from portal.sends.send_preview import AudienceCounts, count_audience
+from portal.sends.send_values import complete_values
 
 _NEAR_MS, _LOOK_AHEAD_MS = 10 * DAY_MS, 92 * DAY_MS
 """People's dates are counted for the next days; for three months if these have too few runs."""
@@ -89,9 +90,10 @@ def _people_by_day(schedule: Schedule, first: date, last: date, now_ms: int) -> 
 def count_run(run: UpcomingRun, now_ms: int) -> AudienceCounts:
     """What the run would send if it came now."""
     schedule, audience = run.schedule, run_audience(run.schedule, now_ms)
+    version = find_template_version(schedule.template)
     if schedule.is_relative:
         timing, day = schedule.relative_timing, parse_day(run.key)
         attribute = person_dates.find_date_attribute(timing.attribute)
         occasions = [(offset, day) for offset in timing.offsets]
         audience = person_dates.due_audience(audience, schedule.id, attribute.id if attribute else 0, occasions)
-    return count_audience(find_template_version(schedule.template), audience, now_ms)
+    return count_audience(version, audience, complete_values(version, schedule.data), now_ms)

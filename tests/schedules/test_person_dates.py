@@ -20,6 +20,7 @@ from portal.core.transaction import transaction
 from portal.schedules import occasion_changes, planning, schedule_changes
 from portal.schedules.rules.local_times import local_instant_ms
 from portal.schedules.running import run_due_schedules
+from portal.schedules.tables import runs
 from portal.schedules.tables.schedules import Schedule
 from portal.schedules.upcoming import count_run, upcoming_runs
 from portal.sends import fan_out
@@ -182,20 +183,41 @@ def _set_subject(schedule_id: int, subject: str) -> None:
         session.get_one(Schedule, schedule_id).template.versions[0].subject = subject
 
 
-def test_people_of_a_failed_run_are_due_again_an_hour_later() -> None:
+@pytest.mark.parametrize(("late_hours", "minutes"), [(24, 60), (1, 30), (0, 5)])
+def test_people_of_a_failed_run_are_due_again_before_it_is_too_late(late_hours: int, minutes: int) -> None:
     account_id = add_person("P-1")
     set_date(account_id, "2027-01-10")
-    schedule_id = add_relative("7", _NOW_MS)
+    schedule_id = add_relative("7", _NOW_MS, late_hours=late_hours)
     nine_ms = at_ms("2027-01-03T09:00")
     _set_subject(schedule_id, "{{ data.fee }}")
-    for minute in range(60):
+    for minute in range(minutes):
         run_due_schedules(nine_ms + minute * 60_000)
     assert [state for _key, state in run_states(schedule_id)] == ["failed"]
     _set_subject(schedule_id, "Hello")
-    run_due_schedules(nine_ms + HOUR_MS)
-    run_due_schedules(nine_ms + 2 * HOUR_MS)
+    for minute in (minutes, 2 * minutes):
+        run_due_schedules(nine_ms + minute * 60_000)
     assert [state for _key, state in run_states(schedule_id)] == ["failed", "sent"]
-    assert occasions_of(account_id) == [(7, "2027-01-10", nine_ms + HOUR_MS)]
+    assert occasions_of(account_id) == [(7, "2027-01-10", nine_ms + minutes * 60_000)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "timing"),
+    [
+        ("relative", {"attribute": "renewed_on", "offsets": "7", "time": "09:00"}),
+        ("once", {"starts_on": "2027-02-01", "time": "09:00", "zone": "UTC"}),
+    ],
+)
+def test_people_overdue_when_other_dates_begin_to_count_are_listed_as_missed(kind: str, timing: dict[str, str]) -> None:
+    add_date_attribute("renewed_on")
+    for number in range(3):
+        set_date(add_person(f"P-{number}"), "2027-01-10")
+    schedule_id = add_relative("7", _NOW_MS)
+    schedule_changes.change_schedule(schedule_id, draft(kind, timing), 1, None, at_ms("2027-01-03T11:00"))
+    run_due_schedules(at_ms("2027-01-03T12:00"))
+    (run,) = runs.latest_runs(schedule_id, 5)
+    assert (run.state, run.recipients, run.due_at_ms) == ("missed", 3, at_ms("2027-01-03T09:00"))
+    assert "before the schedule was changed" in run.reason
+    assert sends() == []
 
 
 def test_a_value_that_one_person_lacks_does_not_stop_the_others() -> None:

@@ -25,6 +25,11 @@ class LatePolicy:
         return due_at_ms + self._tolerance_ms - 1
 
     @property
+    def retry_ms(self) -> int:
+        """After how long a run that failed is tried again: while it is not too late."""
+        return min(HOUR_MS, self._tolerance_ms // 2)
+
+    @property
     def _tolerance_ms(self) -> int:
         return max(self.late_hours * HOUR_MS, ON_TIME_MS)
 
