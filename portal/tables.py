@@ -6,7 +6,7 @@ from portal.consent.tables import import_tasks, inbound_messages, ledger, reply_
 from portal.content.tables import content_versions, saved_drafts, templates
 from portal.core import audit_log, coordination, organisation
 from portal.delivery.tables import mail_server
-from portal.messages.tables import communications, lane_state
+from portal.messages.tables import communications, delivery_totals, lane_state
 from portal.operations.tables import rejected_webhooks
 from portal.schedules.tables import runs, schedules
 from portal.sends.tables import recipient_files, saved_audiences, schedule_recipients, sends

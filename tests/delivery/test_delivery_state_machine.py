@@ -28,12 +28,14 @@ from portal.gateways.outcomes import AccountFault, NotSent, Rejected, Unknown
 from portal.messages.rules.report_conflicts import DUPLICATE_CONFLICTS, ReportConflict
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
+from portal.messages.tables.delivery_totals import DeliveryTotal
 from portal.sends import deferred_texts, send_control, send_creation
 from portal.sends.fan_out import fan_out_send
 from portal.sends.tables.sends import Send
 from portal.settings.tables.sending_numbers import SendingNumber, resume_senders
 from tests.support import inbound_helpers, scenario, soak_testing
 from tests.support.delivery_invariants import assert_conflicts_reported, is_allowed_transition
+from tests.support.delivery_totals import assert_totals_equal_recount
 from tests.support.fakes.memory_provider import MemoryProvider
 
 RECIPIENTS = 2
@@ -72,7 +74,7 @@ class SharedEnvironment:
 
     def clear(self) -> None:
         with transaction() as session:
-            for table in (Receipt, Attempt, Delivery, Communication, Send, AuditEntry, SendingNumber):
+            for table in (Receipt, Attempt, Delivery, DeliveryTotal, Communication, Send, AuditEntry, SendingNumber):
                 session.execute(delete(table))
         self.provider.messages.clear()
         self.advance_clock(3 * DAY_MS)
@@ -268,6 +270,10 @@ class DeliveryStateMachine(soak_testing.CountedStateMachine):
             self.last_states[text.id] = text.state
             assert_conflicts_reported(text, {kind for subject, kind, _ in conflicts if subject == f"text {text.id}"})
         db.session.rollback()
+
+    @invariant()
+    def totals_equal_a_recount(self) -> None:
+        assert_totals_equal_recount()
 
     def conflict_entries(self) -> list[AuditEntry]:
         return list(db.session.scalars(select(AuditEntry).where(AuditEntry.action.in_(list(ReportConflict)))))
