@@ -17,6 +17,7 @@ from portal.core.extensions import db
 from portal.core.rules.process_kinds import SCHEDULER
 from portal.delivery import maintenance
 from portal.processes import is_process_running
+from portal.records.record_maintenance import run_record_maintenance
 
 _POLLER_NAME = "twilio-poller"
 _LOOK_SECONDS = 1.0
@@ -45,6 +46,7 @@ def _run_once(name: str, interval: float) -> None:
             lease_seconds = interval * 4 + 60
             if maintenance.acquire_leadership(name, lease_seconds, now_ms(), _is_holder_gone):
                 maintenance.run_local_maintenance()
+                run_record_maintenance()
                 _start_polling_twilio()
         except Exception:
             _log.exception("scheduler run failed; will retry")

@@ -1,29 +1,31 @@
 """Totals of deliveries; search; exports; proof of notice; retention; alerts."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "release_6"
-
 down_revision = "release_5"
-
 branch_labels = None
-
 depends_on = None
 
 _BIGINT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
+
 def upgrade() -> None:
     _add_send_deadline()
     _create_delivery_total()
+    _create_exports()
+
 
 def downgrade() -> None:
+    _drop_exports()
     _drop_delivery_total()
     op.drop_column("send", "start_deadline_ms")
 
+
 def _add_send_deadline() -> None:
     op.add_column("send", sa.Column("start_deadline_ms", _BIGINT, nullable=True))
+
 
 def _create_delivery_total() -> None:
     """The triggers come before the rows that exist: PostgreSQL then lets nobody write a delivery in between."""
@@ -48,6 +50,7 @@ def _create_delivery_total() -> None:
         f" SELECT {_total_key('d')}, 0, count(*), sum(d.segments) FROM delivery d GROUP BY {_KEY_NUMBERS}"
     )
 
+
 def _drop_delivery_total() -> None:
     is_sqlite = op.get_bind().dialect.name == "sqlite"
     for event in ("insert", "update", "delete"):
@@ -55,6 +58,7 @@ def _drop_delivery_total() -> None:
         if not is_sqlite:
             op.execute(f"DROP FUNCTION delivery_total_{event}()")
     op.drop_table("delivery_total")
+
 
 _TOTAL_KEY = {
     "send_id": "coalesce({row}.send_id, 0)",
@@ -71,18 +75,17 @@ _TOTAL_KEY = {
     ),
     "reason": "CASE WHEN {row}.state = 'skipped' THEN {row}.reason ELSE '' END",
 }
-
 """What a delivery is counted under. The messages of a send are notifications.
 
 A text whose status is no longer checked has a state of its own, and a reason is kept where it is one of a few words.
 """
-
 _KEY_NAMES = ", ".join(_TOTAL_KEY)
-
 _KEY_NUMBERS = "1, 2, 3, 4, 5, 6, 7"
+
 
 def _total_key(row: str) -> str:
     return ", ".join(_TOTAL_KEY.values()).format(row=row)
+
 
 def _count_on_sqlite(row: str, sign: str = "+", count: str = "count", segments: str = "segments") -> str:
     """Two statements take half the time of one with ON CONFLICT, and the second has seldom anything to do."""
@@ -94,6 +97,7 @@ def _count_on_sqlite(row: str, sign: str = "+", count: str = "count", segments: 
         f" SELECT {_total_key(row)}, 0, {sign}1, {sign}{row}.segments WHERE changes() = 0;"
     )
 
+
 _TOTAL_TRIGGERS_ON_SQLITE = (
     f"CREATE TRIGGER delivery_total_insert AFTER INSERT ON delivery BEGIN {_count_on_sqlite('NEW')} END",
     "CREATE TRIGGER delivery_total_update AFTER UPDATE OF state, reason, segments, due_at_ms ON delivery"
@@ -103,6 +107,7 @@ _TOTAL_TRIGGERS_ON_SQLITE = (
     "CREATE TRIGGER delivery_total_delete AFTER DELETE ON delivery"
     f" BEGIN {_count_on_sqlite('OLD', count='deleted_count', segments='deleted_segments')} END",
 )
+
 
 def _count_on_postgresql(
     event: str, tables: str, rows: str, count: str = "count", segments: str = "segments"
@@ -121,6 +126,7 @@ def _count_on_postgresql(
         f" FOR EACH STATEMENT EXECUTE FUNCTION delivery_total_{event}()",
     )
 
+
 _TOTAL_TRIGGERS_ON_POSTGRESQL = (
     *_count_on_postgresql("insert", "NEW TABLE AS new_rows", "(SELECT *, 1 AS sign FROM new_rows) d"),
     *_count_on_postgresql(
@@ -136,3 +142,49 @@ _TOTAL_TRIGGERS_ON_POSTGRESQL = (
         segments="deleted_segments",
     ),
 )
+
+
+def _create_exports() -> None:
+    author = "created_by_id"
+    op.create_table(
+        "communication_export",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("filters", sa.Text(), nullable=False),
+        sa.Column("with_sms", sa.Integer(), nullable=False),
+        sa.Column("format", sa.Text(), nullable=False),
+        sa.Column("time_zone", sa.Text(), nullable=False),
+        sa.Column("unmasked_reason", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("newest_id", _BIGINT, nullable=False),
+        sa.Column("next_id", _BIGINT, nullable=False),
+        sa.Column("row_count", _BIGINT, nullable=False),
+        sa.Column("byte_count", _BIGINT, nullable=False),
+        sa.Column("part_count", sa.Integer(), nullable=False),
+        sa.Column("run_number", sa.Integer(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.Column(author, _BIGINT, nullable=True),
+        sa.Column("finished_at_ms", _BIGINT, nullable=True),
+        sa.Column("expires_at_ms", _BIGINT, nullable=True),
+        sa.ForeignKeyConstraint([author], ["account.id"], name=op.f(f"fk_communication_export_{author}")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_communication_export")),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_communication_export_state", "communication_export", ["state", "id"])
+    op.create_table(
+        "communication_export_part",
+        sa.Column("export_id", _BIGINT, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["export_id"], ["communication_export.id"], name=op.f("fk_communication_export_part_export_id")
+        ),
+        sa.PrimaryKeyConstraint("export_id", "number", name=op.f("pk_communication_export_part")),
+        sqlite_strict=True,
+    )
+
+
+def _drop_exports() -> None:
+    op.drop_table("communication_export_part")
+    op.drop_table("communication_export")

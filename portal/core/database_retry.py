@@ -1,5 +1,7 @@
 """Retries for results from outside, which must not be lost when the database is briefly unavailable."""
 
+import errno
+import sqlite3
 import time
 from collections.abc import Callable
 from itertools import chain, repeat
@@ -13,6 +15,8 @@ TRANSIENT_DATABASE_ERRORS = (OperationalError, InternalError, InterfaceError, Ti
 _MAX_RETRY_SECONDS = 30.0
 """Leaves time for the calls in flight before a supervisor kills the process."""
 _RETRY_DELAYS_SECONDS = (0.1, 0.5, 1.0, 2.0)
+
+_POSTGRES_DISK_FULL = "53100"
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
@@ -31,3 +35,12 @@ def retry_on_database_error(work: Callable[[], T], max_seconds: float = _MAX_RET
                 raise
             _log.warning("transient database error; retrying", exc_info=error)
         time.sleep(delay_seconds)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the disk of the database, or of this process, has no room left."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC
+    cause = getattr(error, "orig", None)
+    codes = (getattr(cause, "sqlite_errorcode", None), getattr(cause, "sqlstate", None))
+    return codes[0] == sqlite3.SQLITE_FULL or codes[1] == _POSTGRES_DISK_FULL

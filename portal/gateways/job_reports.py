@@ -38,6 +38,7 @@ _LABELS = {
     "apply_send_control": N_("Apply pause or cancellation to send %(id)s"),
     "run_import_task": N_("Run import %(id)s"),
     "check_recipient_file": N_("Check recipient file %(id)s"),
+    "export_communications": N_("Write export %(id)s"),
 }
 
 

@@ -26,9 +26,14 @@ QUEUES = ("sms", "email", "work")
 JOB_TIMEOUT_SECONDS = 900
 """A backstop only: jobs stop long before, and must not be cut off during a call to a provider."""
 
-_TIMEOUT_SECONDS = {"fan_out_send": 60, "run_import_task": 300, "check_recipient_file": 120}
+_TIMEOUT_SECONDS = {
+    "fan_out_send": 60,
+    "run_import_task": 300,
+    "check_recipient_file": 120,
+    "export_communications": 120,
+}
 """If a worker dies, RQ keeps its job's id for this long and a minute, and blocks a job with the same id until then. A
-fan-out job stops after 20 seconds, and so does a check, once it has read the rows that are checked."""
+fan-out job and an export stop after 20 seconds, and so does a check, once it has read the rows that are checked."""
 
 _KEPT = {"result_ttl": 3_600, "failure_ttl": 86_400}
 _KEPT_OF_DRAINS = {"result_ttl": 60, "failure_ttl": 3_600}
@@ -41,6 +46,7 @@ _JOBS = {
     "apply_send_control": "work",
     "run_import_task": "work",
     "check_recipient_file": "work",
+    "export_communications": "work",
 }
 """The jobs that can be enqueued, and their queues. Workers refuse any other function."""
 

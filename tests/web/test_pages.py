@@ -47,6 +47,9 @@ ADMIN = [
     "/Admin/Communications",
     "/Admin/Communications?q=olive&group=waiting&channel=email&send=1",
     "/Admin/Communications/1",
+    "/Admin/Communications/Exports",
+    "/Admin/Communications/Exports/1",
+    "/Admin/Communications/Exports/new?q=olive&group=waiting&channel=email&send=1",
 ]
 _TOKEN = re.compile(r'name="csrf_token" value="[^"]+"')
 SMS_WORDS = re.compile(r"\bSMS\b|\btexts?\b|\btexted\b", re.IGNORECASE)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Exists, Select, and_, exists, func, not_, or_, select
 from sqlalchemy.orm import selectinload
+from sqlalchemy.sql.base import ExecutableOption
 
 from portal.accounts.tables.account_search import match_conditions
 from portal.accounts.tables.accounts import Account
@@ -13,9 +14,6 @@ from portal.core.keyset import Keyset, Slice
 from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES, DeliveryState
 from portal.core.rules.routing import TextKind
 from portal.messages.tables.communications import Communication, Delivery
-
-_WITH_DELIVERIES = selectinload(Communication.deliveries).selectinload(Delivery.attempt_history)
-"""With the attempts, which record the mode in which a text was sent."""
 
 
 def account_page(account_id: int, before: int | None, limit: int, with_sms: bool) -> list[Communication]:
@@ -29,15 +27,21 @@ def account_page(account_id: int, before: int | None, limit: int, with_sms: bool
 def admin_page(
     search_text: str, group: str, channel: str, send_id: int | None, keyset: Keyset, with_sms: bool
 ) -> Slice[Communication]:
-    """Filtered by recipient, state group (`delivery_status.GROUPS`), channel and send."""
-    query = _visible(with_sms).options(selectinload(Communication.account))
+    """Filtered as in `filtered`."""
+    query = filtered(search_text, group, channel, send_id, with_sms)
+    return keyset.fetch(query.options(_with_deliveries(), selectinload(Communication.account)))
+
+
+def filtered(search_text: str, group: str, channel: str, send_id: int | None, with_sms: bool) -> Select[Any]:
+    """The communications by recipient, state group (`delivery_status.GROUPS`), channel and send."""
+    query = select(Communication).where(*_visible_kinds(with_sms))
     if send_id is not None:
         query = query.where(Communication.send_id == send_id)
     if search_text.strip():
         query = query.join(Account).where(*match_conditions(search_text))
     if group or channel:
         query = query.where(_has_delivery(group, channel))
-    return keyset.fetch(query)
+    return query
 
 
 def latest_known_email(account_id: int, address: str) -> Delivery | None:
@@ -74,12 +78,17 @@ def _visible_kinds(with_sms: bool) -> list[ColumnElement[bool]]:
 
 
 def with_deliveries(communication_ids: Sequence[int]) -> dict[int, Communication]:
-    query = select(Communication).options(_WITH_DELIVERIES).where(Communication.id.in_(communication_ids))
+    query = select(Communication).options(_with_deliveries()).where(Communication.id.in_(communication_ids))
     return {communication.id: communication for communication in db.session.scalars(query)}
 
 
 def _visible(with_sms: bool) -> Select[Any]:
-    return select(Communication).options(_WITH_DELIVERIES).where(*_visible_kinds(with_sms))
+    return select(Communication).options(_with_deliveries()).where(*_visible_kinds(with_sms))
+
+
+def _with_deliveries() -> ExecutableOption:
+    """With the attempts, which record the mode in which a text was sent."""
+    return selectinload(Communication.deliveries).selectinload(Delivery.attempt_history)
 
 
 def _has_delivery(group: str, channel: str) -> Exists:

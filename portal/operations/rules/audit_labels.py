@@ -103,6 +103,9 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "opt_outs_imported": (N_("Opt-outs imported"), N_("Imported opt-outs from a file")),
     "opt_ins_imported": (N_("Opt-ins imported"), N_("Imported opt-ins from a file")),
     "recipient_file_uploaded": (N_("Recipient files uploaded"), N_("Uploaded recipient file %(subject)s")),
+    "communications_exported": (N_("Communications exported"), N_("Asked for export %(subject)s of communications")),
+    "export_downloaded": (N_("Exports downloaded"), N_("Downloaded export %(subject)s of communications")),
+    "export_removed": (N_("Exports deleted"), N_("Deleted export %(subject)s of communications")),
     "consent_exported": (N_("Consent exported"), N_("Exported evidence from the consent ledger")),
     "template_created": (N_("Templates created"), N_("Created template %(subject)s")),
     "template_saved": (N_("Templates saved"), N_("Saved a new version of template %(subject)s")),
@@ -144,7 +147,7 @@ _ACTIONS: dict[str, tuple[str, str]] = {
 """By action: the label of the filter, and a sentence about one entry."""
 ACTION_LABELS = {action: label for action, (label, _sentence) in _ACTIONS.items()}
 ACTION_TEMPLATES = {action: template for action, (_label, template) in _ACTIONS.items()}
-_KINDS = ("send", "schedule", "text", "reply", "job", "account", "template", "file", "attribute", "audience")
+_KINDS = ("send", "schedule", "text", "reply", "job", "account", "template", "file", "attribute", "audience", "export")
 """What the subjects of entries begin with; the sentences say it themselves."""
 _NAMES = LANE_LABELS_BY_KEY | {key: block.name for key, block in BLOCKS.items()}
 _DETAILS = {
@@ -170,6 +173,8 @@ _DETAILS = {
     "administrators": N_("administrators %(value)s"),
     "ledger_event": N_("event %(value)s of the ledger"),
     "format": N_("format %(value)s"),
+    "rows": N_("rows: %(value)s"),
+    "send": N_("send %(value)s"),
     "events": N_("events: %(value)s"),
     "accounts": N_("accounts: %(value)s"),
     "values": N_("values: %(value)s"),

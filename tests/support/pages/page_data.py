@@ -10,6 +10,7 @@ from portal.content.tables.saved_drafts import SavedDraft
 from portal.content.tables.templates import Template, find_template_version
 from portal.content.template_drafts import save_draft
 from portal.core.extensions import db
+from portal.records.exports import create_export, run_export
 from tests.support.web_client import NOW_MS
 
 GREEK_DRAFT: dict[str, Any] = {
@@ -19,6 +20,13 @@ GREEK_DRAFT: dict[str, Any] = {
     "tags": "Νέα",
 }
 """Words that no test takes for untranslated ones."""
+
+
+def add_export(now_ms: int) -> None:
+    """Of what the send has made so far."""
+    filters = {"q": "", "group": "", "channel": "", "send": "1"}
+    export_id = create_export(filters, True, "csv", "Ερώτηση 7", "UTC", 5, now_ms)
+    run_export(export_id, lambda: now_ms)
 
 
 def add_template_draft(app: Flask) -> None:

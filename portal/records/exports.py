@@ -1,0 +1,246 @@
+"""Export communications in a worker, in parts that are kept in the database for a day (ADR 45).
+
+A part and how far the export has come are one transaction, which belongs to one run. So a worker that dies leaves whole
+parts, the next run continues behind them, and a worker that comes second stops the first one.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from portal.core import audit_log
+from portal.core.context import settings
+from portal.core.database_retry import is_disk_full
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.extensions import db
+from portal.core.rules.text_input import clean_line
+from portal.core.rules.time_zones import timezone_or_utc
+from portal.core.transaction import transaction
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
+from portal.gateways import queue
+from portal.records.rules.export_columns import cells, column_names
+from portal.records.rules.export_formats import FORMATS
+from portal.records.tables import export_rows, exports
+from portal.records.tables.exports import CommunicationExport, ExportState
+
+JOB = "export_communications"
+KEPT_MS = 86_400_000
+MAX_REASON_LENGTH = 300
+_BATCH_SIZE = 1_000
+_MAX_ATTEMPTS = 5  # which `_GAVE_UP` says too
+_GAVE_UP = N_("The export was tried five times and never finished. Nothing of it is kept.")
+_DISK_FULL = N_("The disk of the database is full. Nothing of the export is kept. Make room, then try again.")
+
+
+class _TakenOver(Exception):
+    """The export has ended, or another worker has begun a run."""
+
+
+@dataclass
+class _Run:
+    """The next part has the communications below `next_id`."""
+
+    export_id: int
+    number: int
+    filters: Mapping[str, str]
+    with_sms: bool
+    file_format: str
+    time_zone: str
+    is_masked: bool
+    next_id: int
+    part_count: int
+    row_count: int
+    byte_count: int
+
+
+def create_export(
+    filters: Mapping[str, str],
+    with_sms: bool,
+    file_format: str,
+    unmasked_reason: str,
+    time_zone: str,
+    author_id: int,
+    now_ms: int,
+) -> int:
+    """Without a reason, phone numbers and email addresses are masked. Raises `InvalidInput` for `reason`, `format`."""
+    reason = clean_line(unmasked_reason)
+    if errors := _errors(file_format, reason):
+        raise InvalidInput(errors)
+    newest_id = export_rows.newest_id()
+    export = CommunicationExport(
+        filters=dict(filters),
+        with_sms=with_sms,
+        format=file_format,
+        time_zone=time_zone,
+        unmasked_reason=reason,
+        newest_id=newest_id,
+        next_id=newest_id + 1,
+        created_by_id=author_id,
+        created_at_ms=now_ms,
+    )
+    with transaction() as session:
+        session.add(export)
+        session.flush()
+        export_id = export.id
+        _audit("communications_exported", export, author_id, now_ms)
+    queue.enqueue(settings().redis_url, JOB, export_id)
+    return export_id
+
+
+def _errors(file_format: str, reason: str) -> dict[str, str]:
+    errors = {} if file_format in FORMATS else {"format": _("Choose a format.")}
+    if len(reason) > MAX_REASON_LENGTH:
+        limit = {"limit": MAX_REASON_LENGTH, "used": len(reason)}
+        errors["reason"] = _("Use %(limit)s characters or fewer. You have used %(used)s.", **limit)
+    return errors
+
+
+def run_export(
+    export_id: int, clock: Callable[[], int], should_stop: Callable[[], bool] = lambda: False, seconds: float = 20.0
+) -> None:
+    """Export for about `seconds`, so that other work in the queue does not wait longer; the next job continues.
+
+    An unexpected error leaves the export pending: it is tried again, and given up after some attempts.
+    """
+    ends_ms = clock() + round(seconds * 1000)
+    run = _begin_run(export_id, clock())
+    if run is None:
+        return
+    with suppress(_TakenOver):
+        try:
+            while _write_part(run):
+                if should_stop() or clock() >= ends_ms:
+                    return
+            _end(run, state=ExportState.DONE, finished_at_ms=clock(), expires_at_ms=clock() + KEPT_MS)
+        except (DBAPIError, OSError) as error:
+            if not is_disk_full(error):
+                raise
+            db.session.rollback()
+            _end(run, state=ExportState.FAILED, problem=_DISK_FULL, finished_at_ms=clock())
+            _delete_parts()
+
+
+def unfinished_export_ids() -> list[int]:
+    export_ids = exports.pending_export_ids()
+    db.session.rollback()
+    return export_ids
+
+
+def remove_export(export_id: int, actor_id: int, now_ms: int) -> None:
+    """Cancel it, or delete what can be downloaded. Raises `ActionRefused` if there is nothing to remove."""
+    with transaction() as session:
+        export = session.get(CommunicationExport, export_id, with_for_update=True)
+        if export is None or export.state not in (ExportState.PENDING, ExportState.DONE):
+            raise ActionRefused(_("This export is already over."))
+        export.state, export.finished_at_ms = ExportState.REMOVED, export.finished_at_ms or now_ms
+        audit_log.record_audit_entry("export_removed", f"export {export_id}", actor_id, now_ms)
+    _delete_parts()
+
+
+def retry_export(export_id: int, actor_id: int, now_ms: int) -> None:
+    """Continue an export, or begin one again that failed. Raises `ActionRefused`."""
+    with transaction() as session:
+        export = session.get(CommunicationExport, export_id, with_for_update=True)
+        if export is None or export.state not in (ExportState.PENDING, ExportState.FAILED) or _has_old_parts(export):
+            raise ActionRefused(_("This export is already over."))
+        if export.state == ExportState.FAILED:
+            export.state, export.problem, export.finished_at_ms = ExportState.PENDING, "", None
+            export.next_id, export.row_count, export.byte_count = export.newest_id + 1, 0, 0
+        export.attempts = 0
+        audit_log.record_audit_entry("job_retried", f"export {export_id}", actor_id, now_ms)
+    queue.enqueue(settings().redis_url, JOB, export_id)
+
+
+def _has_old_parts(export: CommunicationExport) -> bool:
+    """Those of a failed export are deleted at once, or in the next round of maintenance."""
+    return export.state == ExportState.FAILED and export.part_count > 0
+
+
+def download(export: CommunicationExport, actor_id: int, now_ms: int) -> Iterator[bytes]:
+    """The file, piece by piece. The audit log has an entry of each download."""
+    columns, contents = column_names(export.with_sms), map(zlib.decompress, exports.parts(export.id))
+    pieces = FORMATS[export.format].assemble(columns, contents)
+    with transaction():
+        _audit("export_downloaded", export, actor_id, now_ms)
+    return pieces
+
+
+def delete_old_exports(now_ms: int) -> None:
+    with transaction():
+        exports.remove_expired(now_ms)
+    _delete_parts()
+
+
+def _begin_run(export_id: int, now_ms: int) -> _Run | None:
+    """Count the attempt before it begins, so that an export that kills its worker is given up too."""
+    with transaction() as session:
+        export = session.get(CommunicationExport, export_id, with_for_update=True)
+        if export is None or export.state != ExportState.PENDING:
+            return None
+        if export.attempts >= _MAX_ATTEMPTS:
+            export.state, export.problem, export.finished_at_ms = ExportState.FAILED, _GAVE_UP, now_ms
+            return None
+        export.attempts, export.run_number = export.attempts + 1, export.run_number + 1
+        return _Run(
+            export_id,
+            export.run_number,
+            export.filters,
+            export.with_sms,
+            export.format,
+            export.time_zone,
+            not export.unmasked_reason,
+            export.next_id,
+            export.part_count,
+            export.row_count,
+            export.byte_count,
+        )
+
+
+def _write_part(run: _Run) -> bool:
+    """Write the next rows. Returns whether there may be more."""
+    rows = export_rows.rows_below(run.filters, run.with_sms, run.next_id, _BATCH_SIZE)
+    db.session.rollback()
+    if not rows:
+        return False
+    columns, zone = column_names(run.with_sms), timezone_or_utc(run.time_zone)
+    batch = [cells(row, columns, zone, run.is_masked) for row in rows]
+    content = FORMATS[run.file_format].write_rows(columns, batch).encode("utf-8", "replace")
+    run.next_id, run.part_count = rows[-1].id, run.part_count + 1
+    run.row_count, run.byte_count = run.row_count + len(rows), run.byte_count + len(content)
+    progress = {"next_id": run.next_id, "row_count": run.row_count, "byte_count": run.byte_count}
+    part = zlib.compress(content)
+    with transaction():
+        if not exports.advance(run.export_id, run.number, run.part_count, part, **progress):
+            raise _TakenOver
+    return len(rows) == _BATCH_SIZE
+
+
+def _end(run: _Run, **columns: Any) -> None:
+    with transaction():
+        if not exports.end(run.export_id, run.number, **columns):
+            raise _TakenOver
+
+
+def _delete_parts() -> None:
+    """In small transactions."""
+    while True:
+        with transaction():
+            if not exports.delete_some_parts():
+                return
+
+
+def _audit(action: str, export: CommunicationExport, actor_id: int, now_ms: int) -> None:
+    """Without the words of a search, which may hold a phone number."""
+    detail = {
+        "format": export.format.upper(),
+        "send": export.filters["send"],
+        "reason": export.unmasked_reason,
+        "rows": export.row_count,
+    }
+    shown = {name: value for name, value in detail.items() if value}
+    audit_log.record_audit_entry(action, f"export {export.id}", actor_id, now_ms, **shown)

@@ -1,0 +1,31 @@
+"""What the scheduler does each round for records, after `delivery.maintenance`, which cannot know of them."""
+
+from collections.abc import Callable
+
+import structlog
+
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.gateways import queue
+from portal.records import exports
+
+_log = structlog.get_logger(__name__)
+
+
+def run_record_maintenance(clock: Callable[[], int] = now_ms) -> None:
+    """A failing step does not stop the others."""
+    steps = (enqueue_unfinished, lambda: exports.delete_old_exports(clock()))
+    for step in steps:
+        try:
+            step()
+        except Exception:
+            _log.exception("maintenance step failed; will retry")
+        finally:
+            db.session.remove()
+
+
+def enqueue_unfinished() -> None:
+    """Enqueue from the database, since the queue may have lost everything."""
+    for export_id in exports.unfinished_export_ids():
+        queue.enqueue(settings().redis_url, exports.JOB, export_id)
