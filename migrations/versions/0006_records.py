@@ -15,9 +15,13 @@ def upgrade() -> None:
     _add_send_deadline()
     _create_delivery_total()
     _create_exports()
+    _add_charges()
+    _widen_account_index()
 
 
 def downgrade() -> None:
+    _narrow_account_index()
+    _drop_charges()
     _drop_exports()
     _drop_delivery_total()
     op.drop_column("send", "start_deadline_ms")
@@ -188,3 +192,26 @@ def _create_exports() -> None:
 def _drop_exports() -> None:
     op.drop_table("communication_export_part")
     op.drop_table("communication_export")
+
+
+def _add_charges() -> None:
+    op.add_column("attempt", sa.Column("provider_segments", sa.Integer(), nullable=True))
+    for name in ("price", "price_unit"):
+        op.add_column("attempt", sa.Column(name, sa.Text(), nullable=True))
+
+
+def _drop_charges() -> None:
+    for name in ("price_unit", "price", "provider_segments"):
+        op.drop_column("attempt", name)
+
+
+def _widen_account_index() -> None:
+    """With everything a person’s history filters by, so that it reads only the rows it shows."""
+    op.drop_index("ix_communication_account", "communication")
+    columns = ["account_id", "id", "created_at_ms", "read_at_ms", "send_id", "kind"]
+    op.create_index("ix_communication_account", "communication", columns)
+
+
+def _narrow_account_index() -> None:
+    op.drop_index("ix_communication_account", "communication")
+    op.create_index("ix_communication_account", "communication", ["account_id", "id"])

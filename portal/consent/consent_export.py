@@ -11,7 +11,14 @@ from portal.accounts.tables.phone_numbers import phones_with
 from portal.consent.rules import consent_labels
 from portal.consent.rules.auto_reply_limits import NO_REPLY_LABELS
 from portal.consent.rules.consent_labels import content_block_title
-from portal.consent.rules.consent_state import ConsentState, LedgerEvent, apply_event, derive_state, sorted_events
+from portal.consent.rules.consent_state import (
+    ConsentState,
+    LedgerEvent,
+    apply_event,
+    enabling_event_id,
+    known_at,
+    sorted_events,
+)
 from portal.consent.tables import inbound_messages, ledger, ledger_search
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
@@ -164,16 +171,14 @@ def sent_texts_to(number: str, account_id: int | None = None) -> list[SentText]:
 
     An event that happened before a text left but was recorded afterwards was not known then, so it does not count.
     """
-    events, recorded_at_ms = ledger.events_of(number), ledger_search.recorded_at_by_event(number)
+    events, recorded_at_ms = ledger.events_of(number), ledger_search.recorded_at_by_event([number])
     ids = {event.account_id for event in events} | {phone.account_id for phone in phones_with(number)}
     account_ids = {id for id in ids if id is not None and account_id in (None, id)}
     rows, texts = ledger_search.texts_sent_to(number, account_ids, with_all_answers=account_id is None), []
     answered = inbound_messages.answered_provider_ids(number)
     for attempt, delivery, communication in rows:
-        sent_ms = attempt.started_at_ms
-        state = derive_state(event for event in events if max(event.at_ms, recorded_at_ms.get(event.id, 0)) <= sent_ms)
-        is_allowed = state.receives_texts and state.recipient_id == communication.account_id
-        authorised_by = communication.consent_event_id or (state.enabled_by_event_id if is_allowed else None)
+        known = known_at(attempt.started_at_ms, events, recorded_at_ms)
+        authorised_by = communication.consent_event_id or enabling_event_id(known, communication.account_id)
         text = _sent_text(attempt, delivery, communication, authorised_by)
         texts.append(replace(text, answered_message_sid=answered.get(communication.id, "")))
     return texts

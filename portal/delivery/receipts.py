@@ -192,6 +192,7 @@ def apply_provider_status(delivery: Delivery, message: ProviderMessage, now_ms: 
     accepted = transitions.report(delivery.id, DeliveryState.ACCEPTED, now_ms, provider_id=provider_id)
     advanced = transitions.report(delivery.id, state, now_ms, provider_id=provider_id, error_code=code)
     is_only_one = not attempt_id or attempts.confirm_accepted([(attempt_id, provider_id)], now_ms)
+    attempts.record_charges([message])
     moved = accepted or advanced
     if not is_only_one or (not moved and (attempt_id or STATES[state].final)):
         conflicting_reports.record_conflicts([DeliveryReport(delivery.id, state, provider_id, code)], now_ms)

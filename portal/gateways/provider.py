@@ -24,7 +24,10 @@ class OutgoingText:
 
 @dataclass(frozen=True)
 class ProviderMessage:
-    """A message as the provider lists it. `status` is one of Twilio's; `date_created` is an RFC 2822 date."""
+    """A message as the provider lists it. `status` is one of Twilio's; `date_created` is an RFC 2822 date.
+
+    `price` is a decimal number in `price_unit`, negative for a charge, and empty until the provider knows it.
+    """
 
     provider_id: str
     from_number: str
@@ -34,6 +37,9 @@ class ProviderMessage:
     error_code: str
     date_created: str
     direction: str
+    segments: int | None = None
+    price: str = ""
+    price_unit: str = ""
 
 
 class ProviderUnavailable(Exception):

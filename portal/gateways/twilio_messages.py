@@ -40,6 +40,7 @@ _NO_SUCH_RESOURCE = "20404"
 _SERVER_ERRORS = ("20500", "20503")
 """Codes that only say that something failed at Twilio; the outcome of the text is unknown."""
 _LONGEST_RETRY_AFTER = 600.0
+_MOST_SEGMENT_DIGITS = 3
 
 
 class TwilioGateway:
@@ -206,7 +207,15 @@ def _to_provider_message(message: Any) -> ProviderMessage:
         error_code=str(message.error_code or ""),
         date_created=format_datetime(message.date_created) if message.date_created else "",
         direction=str(message.direction or ""),
+        segments=_segments(str(message.num_segments or "")),
+        price=str(message.price or ""),
+        price_unit=str(message.price_unit or ""),
     )
+
+
+def _segments(text: str) -> int | None:
+    """None for 0: the message has no sending number yet, so Twilio has not divided it."""
+    return int(text) or None if text.isdecimal() and len(text) <= _MOST_SEGMENT_DIGITS else None
 
 
 PROVIDER = Provider(

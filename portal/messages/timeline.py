@@ -57,10 +57,16 @@ _MODE_NOTES = {
 
 @dataclass(frozen=True)
 class TimelineEntry:
+    """`source` is who reported it, `provider_id` and `code` are theirs, and `remedy` is what to do about it."""
+
     at_ms: int
     label: str
     detail: str
     tone: str
+    source: str = ""
+    provider_id: str = ""
+    code: str = ""
+    remedy: str = ""
 
 
 def describe_state(delivery: Delivery) -> tuple[str, str, str]:
@@ -81,7 +87,7 @@ def redirect_note(delivery: Delivery) -> str:
     """Name the intended recipient of a redirected or simulated message; "" for any other."""
     recipient = delivery.address if delivery.channel == "email" else format_phone(delivery.address, settings().region)
     if _was_redirected(delivery):
-        people = {"override": _masked(delivery.attempt_history[-1].destination), "recipient": recipient}
+        people = {"override": mask_destination(delivery.attempt_history[-1].destination), "recipient": recipient}
         if delivery.channel == "email":
             return _("It went to the override address %(override)s. It was meant for %(recipient)s.", **people)
         return _("It went to the override number %(override)s. It was meant for %(recipient)s.", **people)
@@ -92,7 +98,7 @@ def redirect_note(delivery: Delivery) -> str:
 
 def timeline_entries(delivery: Delivery) -> list[TimelineEntry]:
     """From creation to the last receipt, in order of time."""
-    entries = [TimelineEntry(delivery.created_at_ms, _creation_label(delivery), "", "off")]
+    entries = [TimelineEntry(delivery.created_at_ms, _creation_label(delivery), "", "off", _("Portal"))]
     entries += [_attempt_entry(attempt, delivery) for attempt in delivery.attempt_history]
     entries += [_receipt_entry(receipt) for receipt in delivery.receipts]
     if delivery.channel == "sms":
@@ -101,7 +107,7 @@ def timeline_entries(delivery: Delivery) -> list[TimelineEntry]:
     if _has_no_receipt(delivery) and delivery.provider_id:
         slots_ms = [attempt.slot_at_ms for attempt in delivery.attempt_history] or [delivery.state_changed_at_ms]
         last_check_ms = max(slots_ms) + delivery_status.LAST_RECEIPT_CHECK_MS
-        entries.append(TimelineEntry(last_check_ms, _(STATES[DeliveryState.NO_RECEIPT].label), "", "off"))
+        entries.append(TimelineEntry(last_check_ms, _(STATES[DeliveryState.NO_RECEIPT].label), "", "off", _("Portal")))
     return _collapse_repeats(sorted(entries, key=lambda entry: entry.at_ms))
 
 
@@ -167,23 +173,39 @@ def _reason(reason: str) -> str:
 
 def _attempt_entry(attempt: Attempt, delivery: Delivery) -> TimelineEntry:
     label, tone = (_EMAIL_OUTCOMES if delivery.channel == "email" else _OUTCOMES)[attempt.outcome]
-    response = _(attempt.detail) if attempt.detail else ""
-    if attempt.error_code and delivery.channel == "email":
+    response, is_email = _(attempt.detail) if attempt.detail else "", delivery.channel == "email"
+    if attempt.error_code and is_email:
         meaning = describe_smtp_status(attempt.error_code).sentence
         response = _("%(meaning)s The server said: %(answer)s", meaning=meaning, answer=attempt.detail)
     note = _MODE_NOTES.get(Mode(attempt.mode), "")
-    note = _(note, recipient=_masked(attempt.destination)) if note else ""
-    return TimelineEntry(attempt.finished_at_ms or attempt.started_at_ms, _(label), f"{response} {note}".strip(), tone)
+    note = _(note, recipient=mask_destination(attempt.destination)) if note else ""
+    return TimelineEntry(
+        attempt.finished_at_ms or attempt.started_at_ms,
+        _(label),
+        f"{response} {note}".strip(),
+        tone,
+        source=_("The mail server’s answer") if is_email else _("Twilio’s answer"),
+        provider_id=attempt.provider_id or "",
+        code=attempt.error_code,
+        remedy=code_remedy(attempt.error_code, delivery.channel),
+    )
 
 
-def _masked(destination: str) -> str:
+def code_remedy(code: str, channel: str) -> str:
+    """What an administrator can do about an error code of Twilio or of the mail server; "" without a code."""
+    if not code:
+        return ""
+    return describe_smtp_status(code).remedy if channel == "email" else explain_error_code(code).remedy
+
+
+def mask_destination(destination: str) -> str:
     return mask_email_address(destination) if "@" in destination else mask_phone(destination)
 
 
 def _conflict_entry(entry: AuditEntry) -> TimelineEntry:
     states = entry.detail
     detail = describe_conflict(states["recorded"], states["reported"]) if "reported" in states else ""
-    return TimelineEntry(entry.at_ms, _(CONFLICT_LABELS[entry.action]), detail, "bad")
+    return TimelineEntry(entry.at_ms, _(CONFLICT_LABELS[entry.action]), detail, "bad", _("Portal"))
 
 
 def _receipt_entry(receipt: Receipt) -> TimelineEntry:
@@ -191,4 +213,13 @@ def _receipt_entry(receipt: Receipt) -> TimelineEntry:
     label = _(_TWILIO_STATUS_LABELS.get(receipt.status) or (state.label if state else receipt.status))
     error_message = str((receipt.raw or {}).get("ErrorMessage", ""))
     detail = explain_error_code(receipt.error_code, error_message).sentence if receipt.error_code else ""
-    return TimelineEntry(receipt.received_at_ms, label, detail, state.tone if state else "off")
+    return TimelineEntry(
+        receipt.received_at_ms,
+        label,
+        detail,
+        state.tone if state else "off",
+        source=_("Status callback from Twilio"),
+        provider_id=receipt.provider_id,
+        code=receipt.error_code,
+        remedy=code_remedy(receipt.error_code, "sms"),
+    )

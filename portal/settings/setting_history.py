@@ -2,7 +2,12 @@
 
 from portal.settings.app_settings import configuration
 from portal.settings.rules.app_config import DEFINITIONS
-from portal.settings.tables.setting_values import SettingChange, latest_history_entries, switch_expiry
+from portal.settings.tables.setting_values import (
+    SettingChange,
+    entries_in_force,
+    latest_history_entries,
+    switch_expiry,
+)
 
 
 def expired_switches(now_ms: int, name: str = "") -> list[SettingChange]:
@@ -18,3 +23,21 @@ def expired_switches(now_ms: int, name: str = "") -> list[SettingChange]:
 def latest_entries(now_ms: int) -> dict[str, SettingChange]:
     """The newest entry of each setting that has one."""
     return latest_history_entries() | {entry.name: entry for entry in expired_switches(now_ms)}
+
+
+def settings_in_force(at_ms: int, channel: str) -> list[SettingChange]:
+    """For each setting of the channel, the change that gave it the value it had then. Numbers, such as a price, are not
+    among them: they change nothing about a message.
+    """
+    return [
+        switch_expiry(entry.name, entry.expires_at_ms)
+        if entry.expires_at_ms is not None and entry.expires_at_ms <= at_ms
+        else entry
+        for entry in entries_in_force(at_ms)
+        if entry.name in DEFINITIONS and _concerns(entry.name, channel)
+    ]
+
+
+def _concerns(name: str, channel: str) -> bool:
+    definition = DEFINITIONS[name]
+    return definition.channel == channel and not definition.is_number

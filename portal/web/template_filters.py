@@ -57,12 +57,18 @@ def init_app(app: Flask) -> None:
         "saved_audience_name": saved_audience_name,
         "recipient_file": recipient_file,
         "dollars": format_dollars,
+        "charge": format_charge,
     }
 
 
 def format_dollars(amount: Decimal) -> str:
     """“$2.38”, as the viewer's language writes US dollars."""
     return format_currency(amount, "USD", locale=current_locale())
+
+
+def format_charge(amount: Decimal, unit: str) -> str:
+    """“$0.0079”: a provider charges fractions of a cent."""
+    return format_currency(amount, unit, format="¤#,##0.00###", currency_digits=False, locale=current_locale())
 
 
 def initials(name: str) -> str:

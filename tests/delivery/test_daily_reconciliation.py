@@ -1,7 +1,7 @@
 """Compare a day’s texts with Twilio’s list, in both directions."""
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from portal.core import audit_log
 from portal.core.extensions import db
@@ -41,3 +41,6 @@ def test_reconciliation_reports_differences_in_both_directions(simulator: server
     assert entry.action == "texts_reconciled"
     assert entry.detail["not_listed_ids"] == ["SM" + "f" * 32]
     assert foreign_ids[0] in entry.detail["not_ours_ids"]
+    columns = select(Attempt.provider_segments, Attempt.price, Attempt.price_unit)
+    charged = db.session.execute(columns.where(Attempt.provider_id.is_not(None))).all()
+    assert sorted(charged, key=str) == [(1, "-0.00790", "USD"), (None, None, None)], "the second is not in the list"

@@ -114,6 +114,17 @@ def derive_state(events: Iterable[LedgerEvent]) -> ConsentState:
     return state
 
 
+def known_at(at_ms: int, events: Iterable[LedgerEvent], recorded_at_ms: Mapping[int, int]) -> list[LedgerEvent]:
+    """What the ledger held then: an event that happened before but was recorded later was not known."""
+    return [event for event in events if max(event.at_ms, recorded_at_ms.get(event.id, 0)) <= at_ms]
+
+
+def enabling_event_id(events: Iterable[LedgerEvent], account_id: int) -> int | None:
+    """The event that lets texts for this account go to the number; None if none does."""
+    state = derive_state(events)
+    return state.enabled_by_event_id if state.receives_texts and state.recipient_id == account_id else None
+
+
 def state_after(
     events: Iterable[LedgerEvent], kind: EventKind, at_ms: int, account_id: int | None = None, **fields: Any
 ) -> ConsentState:

@@ -99,9 +99,9 @@ def recorded_opt_ins(numbers: Sequence[str]) -> set[tuple[int | None, str, int, 
     return {(row[0], row[1], row[2], row[3]) for row in db.session.execute(query)}
 
 
-def recorded_at_by_event(number: str) -> dict[int, int]:
-    """Map the number's events to when they were recorded."""
-    query = select(ConsentEvent.id, ConsentEvent.recorded_at_ms).where(ConsentEvent.number == number)
+def recorded_at_by_event(numbers: Sequence[str]) -> dict[int, int]:
+    """Map the events of these numbers to when they were recorded."""
+    query = select(ConsentEvent.id, ConsentEvent.recorded_at_ms).where(in_list(ConsentEvent.number, numbers))
     return {row.id: row.recorded_at_ms for row in db.session.execute(query)}
 
 

@@ -10,8 +10,9 @@ from sqlalchemy import BindParameter, Table, Update, bindparam, func, insert, se
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.routing import Mode
-from portal.core.statements import updated_count, updated_count_many
+from portal.core.statements import in_list, updated_count, updated_count_many
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Rejected, Unknown
+from portal.gateways.provider import ProviderMessage
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Attempt, Delivery
@@ -117,6 +118,24 @@ def confirm_accepted(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
     return _execute_guarded(*_CONFIRM, parameters)
 
 
+def record_charges(messages: Sequence[ProviderMessage]) -> None:
+    """Store what the provider charges for these messages, as far as it says so. Inside a transaction.
+
+    Rows are written in order of id, as receipts do, so there is no deadlock.
+    """
+    charges = {message.provider_id: message for message in messages if message.price or message.segments}
+    query = select(Attempt.id, Attempt.provider_id).where(in_list(Attempt.provider_id, list(charges)))
+    query = query.where(Attempt.price.is_(None)).order_by(Attempt.id)
+    rows = db.session.execute(query).all() if charges else []
+    changes = [_charge_row(row.id, charges[row.provider_id]) for row in rows if row.provider_id]
+    updated_count_many(_CHARGE, changes)
+
+
+def _charge_row(attempt_id: str, message: ProviderMessage) -> dict[str, Any]:
+    price, unit = (message.price, message.price_unit) if message.price else (None, None)
+    return {"b_attempt": attempt_id, "b_segments": message.segments, "b_price": price, "b_unit": unit}
+
+
 def release_claims(attempts: Sequence[NewAttempt], now_ms: int, delay_ms: int = 0) -> None:
     """Make messages that were not sent ready again, without counting the attempt."""
     if not attempts:
@@ -163,6 +182,11 @@ def _confirm_statements() -> tuple[Update, Update]:
     return accepted.where(~another.correlate(_ATTEMPT).exists()), accepted
 
 
+_CHARGE = (
+    update(_ATTEMPT)
+    .where(_ATTEMPT.c.id == bindparam("b_attempt"))
+    .values(provider_segments=bindparam("b_segments"), price=bindparam("b_price"), price_unit=bindparam("b_unit"))
+)
 _FINISH, _CONFIRM = _finish_statements(), _confirm_statements()
 """Built once: at hundreds of receipts a second, building them would be a good part of the work."""
 

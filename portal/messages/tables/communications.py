@@ -29,7 +29,7 @@ class Communication(Base):
     __tablename__ = "communication"
     __table_args__ = (
         UniqueConstraint("send_id", "account_id"),
-        Index("ix_communication_account", "account_id", "id"),
+        Index("ix_communication_account", "account_id", "id", "created_at_ms", "read_at_ms", "send_id", "kind"),
         Index("uq_communication_consent", "consent_event_id", "kind", "account_id", unique=True),
         STRICT,
     )
@@ -156,6 +156,10 @@ class Attempt(Base):
     detail: Mapped[str] = mapped_column(Text, default="")
     provider_response: Mapped[str | None] = mapped_column(Text)
     """For test texts: the beginning of the provider’s response, verbatim."""
+    provider_segments: Mapped[int | None]
+    price: Mapped[str | None] = mapped_column(Text)
+    """What the provider charges, a decimal number as it reports it, such as -0.00790; None until it is known."""
+    price_unit: Mapped[str | None] = mapped_column(Text)
 
     @property
     def last_seen_ms(self) -> int:

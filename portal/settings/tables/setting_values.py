@@ -103,6 +103,13 @@ def latest_history_entries() -> dict[str, SettingChange]:
     return {row.name: row for row in db.session.scalars(query)}
 
 
+def entries_in_force(at_ms: int) -> list[SettingChange]:
+    """For each setting that had been changed by then, its last change before that time, by name."""
+    newest = select(func.max(SettingChange.id)).where(SettingChange.at_ms <= at_ms).group_by(SettingChange.name)
+    query = select(SettingChange).options(joinedload(SettingChange.author)).where(SettingChange.id.in_(newest))
+    return list(db.session.scalars(query.order_by(SettingChange.name)))
+
+
 def gateway_changed_ms() -> int:
     """When credentials or a sender were last changed; 0 if never."""
     suffixes = ("Authentication", "Settings")

@@ -15,6 +15,8 @@ from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.messages.tables import communication_history
 from portal.messages.tables.communications import Communication
+from portal.messages.timeline import mask_destination
+from portal.records.communication_details import MODE_LABELS, charge_of, communication_details
 from portal.web.access import allow
 from portal.web.delivery_labels import CHANNEL_LABELS, build_timeline, channel_statuses, is_final
 from portal.web.layout import is_sms_visible
@@ -45,7 +47,18 @@ def listing() -> ResponseReturnValue:
 @pages.get("/<id:communication_id>")
 @allow("admin")
 def show(communication_id: int) -> str:
-    return _render("admin/communications/one.html", _communication(communication_id))
+    communication = _communication(communication_id)
+    details = communication_details(communication, is_sms_visible())
+    text = _email_part("email/notification.txt", communication, body_text=markdown.to_text(communication.body))
+    return _render(
+        "admin/communications/one.html",
+        communication,
+        details=details,
+        email_text=text,
+        mode_labels=MODE_LABELS,
+        charge_of=charge_of,
+        mask_destination=mask_destination,
+    )
 
 
 @pages.get("/<id:communication_id>/story")
@@ -59,30 +72,37 @@ def timeline(communication_id: int) -> str:
 def email(communication_id: int) -> Response:
     """The email for an iframe, with a content security policy that allows only its styles."""
     communication = _communication(communication_id)
-    html = render_template(
-        "email/notification.html",
+    page = make_response(
+        _email_part("email/notification.html", communication, body_html=markdown.to_html(communication.body))
+    )
+    page.headers["Content-Security-Policy"] = EMAIL_PREVIEW_POLICY
+    return page
+
+
+def _email_part(template: str, communication: Communication, **body: str) -> str:
+    """Without the link’s token, which belongs to the recipient."""
+    return render_template(
+        template,
         subject=communication.subject,
-        body_html=markdown.to_html(communication.body),
         portal_link=f"{settings().public_url}/c/…",
         organisation=page_organisation().name,
         look=email_look(replace(page_organisation(), logo=None)),  # the policy of the frame forbids images
+        **body,
     )
-    page = make_response(html)
-    page.headers["Content-Security-Policy"] = EMAIL_PREVIEW_POLICY
-    return page
 
 
 def _communication(communication_id: int) -> Communication:
     return db.session.get(Communication, communication_id) or abort(404)
 
 
-def _render(template: str, communication: Communication) -> str:
+def _render(template: str, communication: Communication, **values: object) -> str:
     age_ms = now_ms() - communication.created_at_ms
     return render_template(
         template,
         communication=communication,
         timeline=build_timeline(communication),
         poll_seconds=None if is_final(communication) else poll_interval_seconds(age_ms),
+        **values,
     )
 
 

@@ -1,0 +1,68 @@
+"""One communication: what was sent, what it relied on, each attempt, and what came back."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from portal.core.clock import now_ms
+from portal.core.extensions import db
+from portal.core.rules.phone import mask_phone
+from portal.delivery.receipts import record_receipt
+from portal.gateways.provider import ProviderMessage
+from portal.messages.tables import attempts
+from portal.messages.tables.communications import Attempt, Delivery
+from tests.support.html_checks import find_page_problems
+from tests.support.page_queries import app_transaction, visible_text
+from tests.support.web_client import WebClient
+
+SID = "SM" + "1" * 32
+OWNERS = "+12025550101"
+
+
+@pytest.fixture
+def refused_text(web_app: Flask, unknown_text_id: int) -> str:
+    """The address of a communication whose text was accepted by Twilio, and refused by the carrier."""
+    with app_transaction(web_app):
+        db.session.execute(update(Attempt).values(started_at_ms=now_ms()))
+    with web_app.app_context():
+        form = {"MessageSid": SID, "MessageStatus": "undelivered", "ErrorCode": "30003"}
+        record_receipt(form, "attempt-1", now_ms())
+        return f"/Admin/Communications/{db.session.get_one(Delivery, unknown_text_id).communication_id}"
+
+
+def test_page_tells_who_reported_what_with_code_and_remedy(admin: WebClient, refused_text: str) -> None:
+    page = admin.get(refused_text).text
+    assert find_page_problems(page) == []
+    words = visible_text(page)
+    assert f"Status callback from Twilio · {SID} · 30003" in words
+    assert "If it is important, send it again once after a few hours." in words
+    assert "Not reported yet" in words, "Twilio has not said what it costs"
+
+
+def test_page_shows_the_settings_of_the_attempt_and_its_mode(admin: WebClient, refused_text: str) -> None:
+    words = visible_text(admin.get(refused_text).text)
+    assert "EnableSmsNotifications true" in words
+    assert f"Live {mask_phone(OWNERS)}" in words
+    assert OWNERS not in words
+
+
+def test_page_links_to_the_wording_and_to_the_consent_event(admin: WebClient, refused_text: str) -> None:
+    page = admin.get(refused_text).text
+    assert 'href="/Admin/Automations/Templates/1/versions/1"' in page
+    assert "#event-1" in page
+    assert "Event 1 of the ledger" in visible_text(page)
+    assert 'id="event-1"' in admin.get("/Admin/Consent/Numbers/+12025550101").text
+
+
+def test_page_shows_what_twilio_charges_once_it_is_known(web_app: Flask, admin: WebClient, refused_text: str) -> None:
+    message = ProviderMessage(SID, "", OWNERS, "", "undelivered", "30003", "", "outbound-api", 2, "-0.01580", "USD")
+    with app_transaction(web_app):
+        attempts.record_charges([message])
+    words = visible_text(admin.get(refused_text).text)
+    assert "$0.0158" in words
+    assert "Not reported yet" not in words
+
+
+def test_email_is_shown_as_text_without_the_recipients_link(admin: WebClient, refused_text: str) -> None:
+    words = visible_text(admin.get(refused_text).text)
+    assert "View it in the portal: https://portal.example.org/c/…" in words
