@@ -32,7 +32,9 @@ def run() -> list[str]:
         add_accounts(RECIPIENTS)
         _stop_some()
         lines = [_line(name, *_plan_seconds(index, subject)) for index, (name, subject) in enumerate(_SUBJECTS.items())]
-        seconds = _median_seconds(lambda: people_of_plan("plan-0", {"all": True}, Reason.STOPPED, 50_000, 51, now_ms()))
+        seconds = _median_seconds(
+            lambda: people_of_plan("plan-0", {"all": True}, {}, Reason.STOPPED, 50_000, 51, now_ms())
+        )
         targets.at_most(f"people behind a count of {RECIPIENTS:,}", 1000 * seconds, 1000, "{:.0f} ms")
     return [
         f"| {RECIPIENTS:,} people | s | segments |",

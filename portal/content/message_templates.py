@@ -12,6 +12,7 @@ from portal.accounts.rules.attribute_values import AttributeDefinition
 from portal.accounts.tables.attributes import all_attributes
 from portal.content.links import communication_url
 from portal.content.rules import markdown, merge_fields
+from portal.content.rules.analysis.merge_risks import RiskyFields
 from portal.content.rules.merge_fields import CheckedTemplate, MergeError
 from portal.content.rules.template_tags import parse_tags, tags_problem
 from portal.content.rules.typography import direction_problem
@@ -290,6 +291,14 @@ def required_attributes(version: TemplateVersion | TemplateDraft) -> tuple[str, 
         return merge_fields.required_attributes(version.subject, version.body)
     except MergeError:
         return ()
+
+
+def risky_fields(version: TemplateVersion | TemplateDraft) -> RiskyFields:
+    """The fields of a person that decide whether it can be filled in, beside the required attributes."""
+    try:
+        return merge_fields.risky_fields(_declared_attributes(), version.subject, version.body)
+    except MergeError:
+        return RiskyFields()
 
 
 def _checked(version: TemplateVersion | TemplateDraft) -> list[CheckedTemplate]:

@@ -101,4 +101,4 @@ def _reason_problem(reason: str) -> str:
 def _count_texts(send_id: int, now_ms: int) -> int | None:
     """Counted anew, because people may have replied STOP since the send was made."""
     send = db.session.get(Send, send_id)
-    return None if send is None else send_preview.count_audience(send.version, send.audience, now_ms).texts
+    return None if send is None else send_preview.count_audience(send.version, send.audience, send.data, now_ms).texts

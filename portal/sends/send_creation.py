@@ -29,6 +29,7 @@ from portal.sends.tables import audience as audiences
 from portal.sends.tables import recipient_files
 from portal.sends.tables.condition_queries import condition_fields
 from portal.sends.tables.sends import Send, find_by_request_key
+from portal.sends.unfilled_messages import UnfilledMessages
 from portal.settings import app_settings
 
 _Data = Mapping[str, str]
@@ -42,8 +43,8 @@ class SendPlan:
     """What a send would do now, as exact counts except for `segments` if `segments_are_exact` is false.
 
     `reasons` counts the recipients without a text by reason, most frequent first. `forecast` is None without texts.
-    `without_message` counts those who get nothing, `missing_values` by attribute (`AudienceCounts`). `sample` is empty
-    if that is everybody.
+    `without_message` counts those who get nothing, `missing_values` by attribute, `unfilled` for other values.
+    `sample` is empty if that is everybody.
     """
 
     template: TemplateVersion
@@ -54,6 +55,7 @@ class SendPlan:
     reasons: list[tuple[Reason, int]]
     without_message: int
     missing_values: Mapping[str, int]
+    unfilled: UnfilledMessages
     forecast: Forecast | None
     sample_recipient: str
     sample: TemplatePreview
@@ -76,7 +78,7 @@ def plan_send(template_key: str, audience: Audience, data: _Data, now_ms: int) -
 
 def plan_version(version: TemplateVersion, audience: Audience, data: _Data, now_ms: int) -> SendPlan:
     """Also for a send that exists and has not begun. Raises `ActionRefused` if nobody is left in the audience."""
-    counts = send_preview.count_audience(version, audience, now_ms)
+    counts = send_preview.count_audience(version, audience, data, now_ms)
     estimate = send_preview.estimate_segments(version, audience, data, counts)
     if estimate.example is None and not counts.without_message:
         raise ActionRefused(_("There are no recipients left in this audience."))
@@ -90,6 +92,7 @@ def plan_version(version: TemplateVersion, audience: Audience, data: _Data, now_
         reasons=counts.reasons,
         without_message=counts.without_message,
         missing_values=counts.missing_values,
+        unfilled=counts.unfilled,
         forecast=current_traffic(now_ms).forecast_new_send(version, estimate.backlog),
         sample_recipient=estimate.example.name if estimate.example else "",
         sample=_sample_message(version, audience, data, estimate),
@@ -100,14 +103,15 @@ def plan_version(version: TemplateVersion, audience: Audience, data: _Data, now_
 
 
 def people_of_plan(
-    template_key: str, audience: Audience, count: str, after_id: int, limit: int, now_ms: int
+    template_key: str, audience: Audience, data: _Data, count: str, after_id: int, limit: int, now_ms: int
 ) -> list[Recipient]:
     """The next people behind a count of `plan_send` (`send_preview.people_behind`). Raises `InvalidInput`."""
     audience = resolve_audience(audience, now_ms)
     if problem := _audience_problem(audience):
         raise InvalidInput({"audience": problem})
     version = templates.find_template_version(_template(template_key))
-    return send_preview.people_behind(version, audience, count, after_id, limit, now_ms)
+    data = send_values.complete_values(version, data)
+    return send_preview.people_behind(version, audience, data, count, after_id, limit, now_ms)
 
 
 def _sample_message(
@@ -151,7 +155,7 @@ def create_send(
     """
     audience = resolve_audience(audience, now_ms)
     version, data = _validated(template_key, audience, data, tries_recipients=tries_recipients)
-    counts = send_preview.count_audience(version, audience, now_ms)
+    counts = send_preview.count_audience(version, audience, data, now_ms)
     detail = {"template": template_key, "version": version.number, **_audience_detail(audience)}
     detail |= {"mails": counts.emails, "texts": counts.texts}
     needs_approval = app_settings.current_send_settings().needs_approval(counts.emails)

@@ -23,6 +23,7 @@ from portal.sends.rules.completion_forecast import EMPTY_BACKLOG, Backlog
 from portal.sends.tables import audience as audiences
 from portal.sends.tables import audience_estimate, recipient_files
 from portal.sends.tables.sends import sms_expires_at_ms
+from portal.sends.unfilled_messages import UnfilledMessages, find_unfilled
 from portal.settings import app_settings
 
 RecipientLike = TypeVar("RecipientLike", Account, Recipient)
@@ -36,7 +37,8 @@ class AudienceCounts:
 
     `sms_enabled_count` have a number for texts. `zones` counts those who get a text, `deferred` after quiet hours.
     `without_message` get neither email nor text and are in no other count. `missing_values` counts them by the key of
-    each attribute that the template needs and for which they have no value.
+    each attribute that the template needs and for which they have no value, `unfilled` those who have all values.
+    `reached` is the audience without them.
     """
 
     emails: int
@@ -47,9 +49,11 @@ class AudienceCounts:
     deferred: int
     without_message: int
     missing_values: Mapping[str, int]
+    unfilled: UnfilledMessages
+    reached: Mapping[str, Any]
 
 
-EVERYBODY, TEXTED = "everybody", "texted"
+EVERYBODY, TEXTED, UNFILLED = "everybody", "texted", "unfilled"
 WITHOUT_VALUE = "without:"
 """Followed by the key of an attribute."""
 
@@ -94,11 +98,16 @@ def decide_recipients(
         yield recipient, query.decide(phones.get(recipient.id, []), recipient.timezone)
 
 
-def count_audience(version: TemplateVersion, audience: Mapping[str, Any], now_ms: int) -> AudienceCounts:
+def count_audience(
+    version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str], now_ms: int
+) -> AudienceCounts:
     query, missing = routing_query(version, now_ms, now_ms), _missing_values(version, audience)
+    complete = _with_values(version, audience)
+    unfilled = find_unfilled(version, complete, data)
+    reached = _without(complete, unfilled)
     emails = sms_enabled = deferred = 0
     zones, reasons = Counter[str](), Counter[Reason]()
-    for group in audience_estimate.routing_groups(_with_values(version, audience)):
+    for group in audience_estimate.routing_groups(reached):
         decision = query.decide(group.phones, group.timezone)
         emails += group.count
         sms_enabled += group.count if any(phone.receives_sms for phone in group.phones) else 0
@@ -107,10 +116,22 @@ def count_audience(version: TemplateVersion, audience: Mapping[str, Any], now_ms
             zones[group.timezone] += group.count
         elif decision.reason:
             reasons[decision.reason] += group.count
-    texts, without_message = zones.total(), _count_without_values(audience, missing)
     return AudienceCounts(
-        emails, texts, reasons.most_common(), sms_enabled, dict(zones), deferred, without_message, missing
+        emails=emails,
+        texts=zones.total(),
+        reasons=reasons.most_common(),
+        sms_enabled_count=sms_enabled,
+        zones=dict(zones),
+        deferred=deferred,
+        without_message=_count_without_values(audience, missing) + unfilled.people,
+        missing_values=missing,
+        unfilled=unfilled,
+        reached=reached,
     )
+
+
+def _without(audience: Mapping[str, Any], unfilled: UnfilledMessages) -> Mapping[str, Any]:
+    return {**audience, "without_combination": unfilled.combination} if unfilled.combination else audience
 
 
 def _with_values(version: TemplateVersion, audience: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -129,17 +150,28 @@ def _count_without_values(audience: Mapping[str, Any], keys: Collection[str]) ->
 
 
 def people_behind(
-    version: TemplateVersion, audience: Mapping[str, Any], count: str, after_id: int, limit: int, now_ms: int
+    version: TemplateVersion,
+    audience: Mapping[str, Any],
+    data: Mapping[str, str],
+    count: str,
+    after_id: int,
+    limit: int,
+    now_ms: int,
 ) -> list[Recipient]:
     """The next people, by id, of one of the counts of `count_audience`.
 
-    `count` is `EVERYBODY`, `TEXTED`, `WITHOUT_VALUE` with a key, or a `Reason`: `Reason.QUIET_HOURS` are those whose
-    text waits for the end of quiet hours.
+    `count` is `EVERYBODY`, `TEXTED`, `UNFILLED`, `WITHOUT_VALUE` with a key, or a `Reason`: `Reason.QUIET_HOURS` are
+    those whose text waits for the end of quiet hours.
     """
     if count.startswith(WITHOUT_VALUE):
         without = {**audience, "without_values": [count.removeprefix(WITHOUT_VALUE)]}
         return audiences.recipients_after(without, after_id, limit)
     audience = _with_values(version, audience)
+    unfilled = find_unfilled(version, audience, data)
+    if count == UNFILLED:
+        failing = {**audience, "with_combination": unfilled.combination}
+        return audiences.recipients_after(failing, after_id, limit) if unfilled.combination else []
+    audience = _without(audience, unfilled)
     query, groups = routing_query(version, now_ms, now_ms), audience_estimate.routing_groups(audience)
     chosen = [group for group in groups if _is_counted(query.decide(group.phones, group.timezone), count)]
     return audience_estimate.recipients_in_groups(audience, chosen, after_id, limit)
@@ -155,7 +187,7 @@ def estimate_segments(
     version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str], counts: AudienceCounts
 ) -> SizeEstimate:
     """Exact if the text is the same for everybody, otherwise from an evenly spread sample of recipients."""
-    audience = _with_values(version, audience)
+    audience = counts.reached
     if not counts.texts:
         return _empty_estimate(version, audience, data, is_exact=True)
     is_same = "recipient_file" not in audience and not merge_fields.person_fields(version.subject)

@@ -90,7 +90,7 @@ def assert_counts_match_decisions(audience: dict[str, object]) -> None:
     recipients = recipients_after(audience, 0, 1_000)
     query = send_preview.routing_query(version, now, now)
     decisions = [decision for _, decision in send_preview.decide_recipients(recipients, query)]
-    counts = send_preview.count_audience(version, audience, now)
+    counts = send_preview.count_audience(version, audience, {}, now)
     assert counts.emails == len(recipients)
     assert counts.texts == sum(decision.will_send for decision in decisions)
     assert dict(counts.reasons) == Counter(decision.reason for decision in decisions if decision.reason)

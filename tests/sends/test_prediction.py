@@ -1,8 +1,10 @@
 """What the confirmation of a send predicts for each person is what the fan-out records."""
 
+import itertools
 import random
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +26,7 @@ from portal.core.rules.routing import Reason
 from portal.core.statements import refresh_statistics
 from portal.messages.tables.communications import Communication, Delivery
 from portal.sends import fan_out, send_creation, send_preview
-from portal.sends.send_preview import EVERYBODY, TEXTED, WITHOUT_VALUE
+from portal.sends.send_preview import EVERYBODY, TEXTED, UNFILLED, WITHOUT_VALUE
 from portal.settings import setting_changes
 from tests.support import lane_driver, scenario
 
@@ -78,7 +80,7 @@ def create_accounts() -> None:
 
 
 def predicted_outcomes(version: TemplateVersion, audience: dict[str, Any], at_ms: int) -> dict[int, str]:
-    """By account: the reason for no text or a later one, `TEXTED`, or the first value that is missing.
+    """By account: the reason for no text or a later one, `TEXTED`, `UNFILLED`, or the first value that is missing.
 
     Read page by page, as an administrator does.
     """
@@ -86,7 +88,7 @@ def predicted_outcomes(version: TemplateVersion, audience: dict[str, Any], at_ms
     for key in required_attributes(version):
         for account_id in people(version, audience, f"{WITHOUT_VALUE}{key}", at_ms):
             outcomes.setdefault(account_id, f"{WITHOUT_VALUE}{key}")
-    for count in (*Reason, TEXTED):
+    for count in (*Reason, UNFILLED, TEXTED):
         for account_id in people(version, audience, count, at_ms):
             if count != TEXTED or outcomes.get(account_id) != Reason.QUIET_HOURS:
                 assert account_id not in outcomes, f"{account_id} is counted twice"
@@ -96,27 +98,36 @@ def predicted_outcomes(version: TemplateVersion, audience: dict[str, Any], at_ms
 
 def people(version: TemplateVersion, audience: dict[str, Any], count: str, at_ms: int) -> list[int]:
     ids: list[int] = []
-    while rows := send_preview.people_behind(version, audience, count, ids[-1] if ids else 0, 700, at_ms):
+    while rows := send_preview.people_behind(
+        version, audience, data_of(version), count, ids[-1] if ids else 0, 700, at_ms
+    ):
         ids += [row.id for row in rows]
     return ids
 
 
-def recorded_outcomes(send_id: int) -> dict[int, str]:
+def recorded_outcomes(send_id: int, version: TemplateVersion) -> dict[int, str]:
+    required = required_attributes(version)
     query = select(Communication.account_id, Delivery.reason).join(Delivery)
     rows = db.session.execute(query.where(Delivery.send_id == send_id, Delivery.channel == "sms"))
     emails = dict(
         db.session.execute(query.where(Delivery.send_id == send_id, Delivery.channel == "email")).tuples().all()
     )
-    outcomes = {account_id: _missing_value(reason) or reason or TEXTED for account_id, reason in rows}
-    assert {account_id: _missing_value(emails[account_id]) for account_id in outcomes} == {
-        account_id: outcome if outcome.startswith(WITHOUT_VALUE) else "" for account_id, outcome in outcomes.items()
+    outcomes = {account_id: _template_problem(reason, required) or reason or TEXTED for account_id, reason in rows}
+    assert {account_id: _template_problem(emails[account_id], required) for account_id in outcomes} == {
+        account_id: outcome if _gets_nothing(outcome) else "" for account_id, outcome in outcomes.items()
     }
     return outcomes
 
 
-def _missing_value(reason: str) -> str:
+def _template_problem(reason: str, required: Sequence[str]) -> str:
     found = re.search("The account has no value for “(.+)”", reason)
-    return f"{WITHOUT_VALUE}{found[1].replace(' ', '_')}" if found else ""
+    if found and (key := found[1].replace(" ", "_")) in required:
+        return f"{WITHOUT_VALUE}{key}"
+    return UNFILLED if "could not be filled in" in reason else ""
+
+
+def _gets_nothing(outcome: str) -> bool:
+    return outcome.startswith(WITHOUT_VALUE) or outcome == UNFILLED
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -157,34 +168,85 @@ def test_people_without_a_value_are_predicted_to_get_nothing(mode: str, audience
     assert_prediction_comes_true("values", audience)
 
 
-def add_values(key: str, kind: AttributeKind, value: str, every: int) -> None:
-    """For all accounts but every so many."""
+@pytest.mark.parametrize(
+    ("subject", "body"),
+    [
+        ("{{ region }}", '{% if account_type == "N" %}{{ note }}{% endif %}Hello'),
+        ("Hello", "{% if region %}{{ data.fee | plus: note }}{% endif %}Hello"),
+        ("{{ expires_on | date }}", '{{ first_name | upcase }} {{ note | default: "2027-01-01" | date }}'),
+        ('{{ note | default: "1" | plus: 2 }}', "{% if note == 5 %}{{ expires_on | date }}{% endif %}Hello"),
+        ("Hello", "{% assign who = note %}{% for part in (1..2) %}{{ who | date }}{% endfor %}"),
+        (
+            "{% unless region %}{{ expires_on | date }}{% endunless %}Hello",
+            '{% if note contains "7" %}{{ region }}{% endif %}',
+        ),
+    ],
+    ids=("condition", "value of the send", "filter", "comparison", "loop", "two parts"),
+)
+def test_people_for_whom_the_template_fails_are_predicted_to_get_nothing(subject: str, body: str) -> None:
+    scenario.configure_gateway()
+    create_accounts()
+    add_values("expires_on", AttributeKind.DATE, "2027-05-28", every=3)
+    add_values("region", AttributeKind.TEXT, "North", every=7)
+    add_values("note", AttributeKind.TEXT, "soon", every=2, values=("1", "7", "2027-01-01", "2027-13-41"))
+    scenario.add_template("risky", subject=subject, body=body)
+    assert_prediction_comes_true("risky", ALL)
+    assert 0 < list(predicted_outcomes(current_version("risky"), ALL, now_ms()).values()).count(UNFILLED) < ACCOUNTS
+
+
+def test_rare_values_are_counted_as_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portal.sends.unfilled_messages.MAX_COMBINATIONS", 3)
+    scenario.configure_gateway()
+    create_accounts()
+    add_values("note", AttributeKind.TEXT, "soon", every=2, values=("1", "7", "2027-01-01", "2027-13-41"))
+    scenario.add_template("risky", subject='{{ note | default: "5" | plus: 1 }}')
+    unfilled = send_creation.plan_send("risky", ALL, {}, now_ms()).unfilled
+    assert unfilled.people > 0
+    assert unfilled.unchecked > 0
+    assert "is not a number" in unfilled.example
+
+
+def add_values(key: str, kind: AttributeKind, value: str, every: int, values: Sequence[str] = ()) -> None:
+    """For all accounts but every so many; `values` follow `value` in turn."""
     attribute_id = add_attribute(AttributeDefinition(key, key.replace("_", " ").capitalize(), kind), None, now_ms())
     account_ids = db.session.scalars(select(Account.id).order_by(Account.id)).all()
-    columns = {"attribute_id": attribute_id, "value": value, "comparable": value.casefold()}
-    rows = [{"account_id": account_id, **columns} for index, account_id in enumerate(account_ids) if index % every]
+    texts = itertools.cycle((value, *values))
+    rows = [
+        {"account_id": account_id, "attribute_id": attribute_id, "value": text, "comparable": text.casefold()}
+        for index, (account_id, text) in enumerate(zip(account_ids, texts, strict=False))
+        if index % every
+    ]
     if rows:
         db.session.execute(insert(AttributeValue), rows)
     db.session.commit()
 
 
-def assert_prediction_comes_true(key: str, audience: dict[str, Any]) -> None:
-    template, at_ms = find_template(key), now_ms()
+def data_of(version: TemplateVersion) -> dict[str, str]:
+    return {"fee": "12"} if "data.fee" in version.body else {}
+
+
+def current_version(key: str) -> TemplateVersion:
+    template = find_template(key)
     assert template
-    version = find_template_version(template)
+    return find_template_version(template)
+
+
+def assert_prediction_comes_true(key: str, audience: dict[str, Any]) -> None:
+    version, at_ms = current_version(key), now_ms()
     predicted = predicted_outcomes(version, audience, at_ms)
     everybody = people(version, audience, EVERYBODY, at_ms)
-    plan = send_creation.plan_send(key, audience, {}, at_ms)
-    send_id = send_creation.create_send(key, audience, {}, None, at_ms)
+    plan = send_creation.plan_send(key, audience, data_of(version), at_ms)
+    send_id = send_creation.create_send(key, audience, data_of(version), None, at_ms, tries_recipients=False)
     fan_out.fan_out_send(send_id, lambda: at_ms)
-    recorded = recorded_outcomes(send_id)
+    recorded = recorded_outcomes(send_id, version)
     assert predicted == recorded
-    reached = sorted(account_id for account_id, outcome in predicted.items() if not outcome.startswith(WITHOUT_VALUE))
+    reached = sorted(account_id for account_id, outcome in predicted.items() if not _gets_nothing(outcome))
     assert reached == everybody
     assert (plan.emails, plan.without_message) == (len(reached), len(recorded) - len(reached))
     assert plan.missing_values == {
         key: len(people(version, audience, f"{WITHOUT_VALUE}{key}", at_ms)) for key in required_attributes(version)
     }
+    assert (plan.unfilled.people, plan.unfilled.unchecked) == (list(recorded.values()).count(UNFILLED), 0)
     without_text = Counter(predicted[account_id] for account_id in reached)
     assert dict(plan.reasons) == {reason: without_text[reason] for reason in _REASONS if without_text[reason]}
     assert plan.texts == sum(outcome in (TEXTED, Reason.QUIET_HOURS) for outcome in recorded.values())

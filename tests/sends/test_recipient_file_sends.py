@@ -94,8 +94,8 @@ def test_segments_are_estimated_with_the_values_of_each_person() -> None:
     wide = "Ω" * 30
     file_id = upload_checked(f"external_id,exam_date,city\nP-0,2027-05-28,Reno\nP-1,2027-05-28,{wide}\n")
     version = db.session.get_one(RecipientFile, file_id).version
-    counts = send_preview.count_audience(version, {"recipient_file": file_id}, scenario.now_ms())
     data = dict.fromkeys(("exam_date", "city", "fee"), "")
+    counts = send_preview.count_audience(version, {"recipient_file": file_id}, data, scenario.now_ms())
     estimate = send_preview.estimate_segments(version, {"recipient_file": file_id}, data, counts)
     assert (counts.texts, estimate.backlog.segments) == (2, 2)
 

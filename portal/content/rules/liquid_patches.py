@@ -16,7 +16,7 @@ from liquid.builtin.expressions.logical import (
     LtExpression,
     NeExpression,
 )
-from liquid.builtin.expressions.primitive import RangeLiteral
+from liquid.builtin.expressions.primitive import RangeLiteral, StringLiteral
 from liquid.builtin.tags.case_tag import MultiExpressionBlockNode
 from liquid.expression import Expression
 from liquid.token import Token
@@ -27,7 +27,7 @@ from portal.content.rules.merge_comparison import compare_values, equals
 
 
 def patch_template(template: BoundTemplate) -> None:
-    for node in _walk(template.nodes):
+    for node in walk(template.nodes):
         if isinstance(node, MultiExpressionBlockNode):
             values = node.expression
             node.expression = _Rule(values.token, _equals_any, values.left, *values.expressions)  # type: ignore[assignment]
@@ -87,10 +87,22 @@ _COMPARISONS: dict[type[Expression], Callable[[Any, Any], bool]] = {
 }
 
 
-def _walk(nodes: Iterable[Node]) -> Iterator[Node]:
+def may_fail(condition: Expression) -> bool:
+    """Whether a condition refuses some values: all comparisons do, except with words in quotes."""
+    if isinstance(condition, _Rule):
+        return condition.rule is not _truthy and not any(isinstance(side, StringLiteral) for side in condition.operands)
+    return any(map(may_fail, condition.children()))
+
+
+def is_test(expression: Expression) -> bool:
+    """Whether it is true for whatever is not blank."""
+    return isinstance(expression, _Rule) and expression.rule is _truthy
+
+
+def walk(nodes: Iterable[Node]) -> Iterator[Node]:
     for node in nodes:
         yield node
-        yield from _walk(child_nodes(node))
+        yield from walk(child_nodes(node))
 
 
 def _patch_expression(expression: Expression) -> None:

@@ -55,6 +55,14 @@ def format_date(value: Any, format: str = "%B %-d, %Y") -> str:
     return _DIRECTIVE.sub(lambda match: _format_directive(at, *match.groups()), str(format))
 
 
+def is_day_format(format: str) -> bool:
+    """Whether every date can be printed in it, also one without a time of day."""
+    try:
+        return not _check_format(format) & (_TIME_DIRECTIVES | _ZONE_DIRECTIVES)
+    except FilterError:
+        return False
+
+
 def _check_format(format: str) -> set[str]:
     """The letters of its directives."""
     if not format.strip():

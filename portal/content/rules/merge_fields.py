@@ -20,11 +20,13 @@ from liquid.stringify import to_liquid_string
 
 from portal.accounts.rules.account_fields import ACCOUNT_FIELDS
 from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeKind
-from portal.content.rules import liquid_patches, merge_budget, merge_filters, merge_limits, merge_requirements
+from portal.content.rules import liquid_patches, merge_budget, merge_filters, merge_limits
+from portal.content.rules.analysis import merge_requirements, merge_risks
+from portal.content.rules.analysis.merge_requirements import CheckedOutputNode
+from portal.content.rules.analysis.merge_risks import RiskyFields
 from portal.content.rules.field_values import FieldValue, FilterError, UrlEncoded, with_field
 from portal.content.rules.markdown_literals import mark_literal
 from portal.content.rules.merge_errors import FIELD_NAME, describe_error, describe_name_rule
-from portal.content.rules.merge_requirements import CheckedOutputNode
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 
@@ -113,6 +115,15 @@ def required_attributes(*sources: str) -> tuple[str, ...]:
     """Those of them that may not be blank."""
     names = (name for source in sources for name in merge_requirements.find_required_names(_parse_template(source)))
     return tuple(dict.fromkeys(name for name in names if not name.startswith(f"{_DATA}.")))
+
+
+@functools.lru_cache(maxsize=256)
+def risky_fields(attributes: tuple[AttributeDefinition, ...], *sources: str) -> RiskyFields:
+    """The fields of a person that decide whether valid templates can be filled in, beside `required_attributes`."""
+    kinds = {attribute.key: attribute.kind for attribute in attributes}
+    found = [merge_risks.find_risky_fields(_parse_template(source), kinds) for source in sources]
+    exact = {name for fields in found for name in fields.exact}
+    return RiskyFields(tuple(sorted(exact)), tuple(sorted({name for fields in found for name in fields.blank} - exact)))
 
 
 def render_body(source: str, values: Mapping[str, Any], reject_blanks: bool = False) -> str:

@@ -12,6 +12,7 @@ from portal.core.statements import in_list
 from portal.sends.tables import rounds, schedule_recipients
 from portal.sends.tables.condition_queries import matches_conditions
 from portal.sends.tables.recipient_files import RecipientRow
+from portal.sends.tables.value_combinations import has_combination
 
 _LATER_KINDS = ("conditions", "recipient_file", "round_of", "schedule_run")
 
@@ -66,10 +67,15 @@ def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = Fals
 def _narrow(query: Any, audience: Mapping[str, Any]) -> Any:
     """By what suits any kind of audience and is never stored with it.
 
-    `with_values` are those who have a value for each of some attributes, `without_values` all others.
+    `with_values` are those who have a value for each of some attributes, `without_values` all others;
+    `with_combination` are those with some combinations of values, `without_combination` all others.
     """
     if "due" in audience:
         query = query.where(schedule_recipients.is_due(audience["due"]))
+    if "with_combination" in audience:
+        query = query.where(has_combination(audience["with_combination"]))
+    if "without_combination" in audience:
+        query = query.where(not_(has_combination(audience["without_combination"])))
     if "with_values" in audience:
         query = query.where(has_values(audience["with_values"]))
     return query.where(not_(has_values(audience["without_values"]))) if "without_values" in audience else query

@@ -11,9 +11,11 @@ from sqlalchemy.orm import aliased
 
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
+from portal.content.rules.analysis.merge_risks import RiskyFields
 from portal.core.extensions import db
 from portal.core.rules.routing import RecipientPhone
 from portal.sends.tables.audience import count_recipients, in_audience
+from portal.sends.tables.value_combinations import value_columns
 
 _LARGE = 20
 """An audience of more than this many samples is sampled without sorting it."""
@@ -62,6 +64,19 @@ def routing_groups(audience: Mapping[str, Any]) -> list[RoutingGroup]:
     recipients = _recipient_statuses(audience).subquery()
     columns = recipients.c.timezone, recipients.c.status
     return [RoutingGroup(*row) for row in db.session.execute(select(func.count(), *columns).group_by(*columns))]
+
+
+def value_combinations(
+    audience: Mapping[str, Any], fields: RiskyFields, limit: int
+) -> tuple[list[tuple[int, tuple[str, ...]]], int]:
+    """The most frequent combinations of values of the fields, each with its number of people; of how many in all."""
+    columns = value_columns(fields)
+    people = in_audience(select(*(column.label(name) for name, column in columns.items())), audience)
+    values = list(people.select_from(Account).subquery().c)
+    total = func.sum(func.count()).over()
+    query = select(func.count(), total, *values).group_by(*values).order_by(func.count().desc(), *values).limit(limit)
+    rows = db.session.execute(query).all()
+    return [(row[0], tuple(row[2:])) for row in rows], int(rows[0][1]) if rows else 0
 
 
 def recipients_in_groups(

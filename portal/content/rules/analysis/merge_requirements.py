@@ -57,7 +57,7 @@ class _RequirementVisitor:
         elif isinstance(node, CheckedOutputNode):
             node.required_names = tuple(dict.fromkeys(self._required_in(node.expression, scope)))
         elif isinstance(node, IfNode | UnlessNode | CaseNode):
-            tested = frozenset(name for test in _conditions(node) for name in self._referenced_fields(test))
+            tested = frozenset(name for test in conditions(node) for name in self._referenced_fields(test))
             inner = replace(scope, tested_fields=scope.tested_fields | tested, is_unconditional=False)
             self.visit(child_nodes(node), inner)
         elif isinstance(node, ForNode):
@@ -121,7 +121,7 @@ def find_required_names(template: BoundTemplate) -> tuple[str, ...]:
     return tuple(visitor.required_names)
 
 
-def _conditions(node: IfNode | UnlessNode | CaseNode) -> Iterator[Expression]:
+def conditions(node: IfNode | UnlessNode | CaseNode) -> Iterator[Expression]:
     yield from node.expressions()
     for child in child_nodes(node):
         if not isinstance(child, BlockNode):

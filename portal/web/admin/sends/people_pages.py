@@ -14,7 +14,7 @@ from portal.core.rules.routing import Reason
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.sends.send_creation import people_of_plan
-from portal.sends.send_preview import EVERYBODY, TEXTED, WITHOUT_VALUE, people_behind
+from portal.sends.send_preview import EVERYBODY, TEXTED, UNFILLED, WITHOUT_VALUE, people_behind
 from portal.web.access import allow
 from portal.web.admin.sends.send_actions import send_or_404
 from portal.web.admin.sends.send_form import submitted_send_form
@@ -24,7 +24,11 @@ from portal.web.request_input import parse_id, query_text
 
 pages = Blueprint("admin_send_people", __name__, url_prefix="/Admin/Sends")
 _PAGE_SIZE = 50
-_LABELS = {EVERYBODY: N_("Everybody who gets the email"), TEXTED: N_("Everybody who gets a text")}
+_LABELS = {
+    EVERYBODY: N_("Everybody who gets the email"),
+    TEXTED: N_("Everybody who gets a text"),
+    UNFILLED: N_("The template cannot be filled in with their values"),
+}
 
 
 @pages.post("/people")
@@ -34,9 +38,8 @@ def of_form() -> ResponseReturnValue:
     form = submitted_send_form() or abort(404)
     people, after_id = request.form.get("people", ""), parse_id(request.form.get("after", "")) or 0
     try:
-        page = _page(
-            people, lambda: people_of_plan(form.key, form.chosen_audience, people, after_id, _PAGE_SIZE + 1, now_ms())
-        )
+        values = form.key, form.chosen_audience, form.values
+        page = _page(people, lambda: people_of_plan(*values, people, after_id, _PAGE_SIZE + 1, now_ms()))
     except InvalidInput as error:
         return form_page(form.with_errors(error))
     return render_template("admin/sends/planning/people.html", form=form, send=None, **page)
@@ -47,7 +50,8 @@ def of_form() -> ResponseReturnValue:
 def of_send(send_id: int) -> str:
     send = send_or_404(send_id)
     people, after_id = query_text("people"), parse_id(query_text("after")) or 0
-    page = _page(people, lambda: people_behind(send.version, send.audience, people, after_id, _PAGE_SIZE + 1, now_ms()))
+    values = send.version, send.audience, send.data
+    page = _page(people, lambda: people_behind(*values, people, after_id, _PAGE_SIZE + 1, now_ms()))
     return render_template("admin/sends/planning/people.html", form=None, send=send, **page)
 
 
@@ -67,7 +71,7 @@ def _label(people: str) -> str:
     if people.startswith(WITHOUT_VALUE):
         attribute = find_attribute(people.removeprefix(WITHOUT_VALUE))
         return _("No value for %(label)s", label=attribute.label) if attribute else ""
-    if people != EVERYBODY and not is_sms_visible():
+    if people not in (EVERYBODY, UNFILLED) and not is_sms_visible():
         return ""
     labels = _LABELS | {reason: reason.label for reason in Reason}
     return _(labels[people]) if people in labels else ""

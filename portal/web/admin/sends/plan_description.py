@@ -75,6 +75,10 @@ def blockers(plan: SendPlan) -> list[Blocker]:
 
 
 def _nobody_blocker(plan: SendPlan) -> Blocker:
+    template_page = url_for("admin_templates.edit", template_id=plan.template.template_id)
+    if plan.unfilled.people:
+        problem = _("The template cannot be filled in for anybody in this audience, so nobody gets this message.")
+        return Blocker(problem, _("Open the template"), template_page)
     problem = ngettext(
         "Nobody in this audience has a value for %(attributes)s, so nobody gets this message. Fill it in for these "
         "people, or give it a default in the template.",
@@ -83,7 +87,6 @@ def _nobody_blocker(plan: SendPlan) -> Blocker:
         len(plan.missing_values),
         attributes=join_words([_attribute_label(key) for key in plan.missing_values]),
     )
-    template_page = url_for("admin_templates.edit", template_id=plan.template.template_id)
     return Blocker(problem, _("Open the template"), template_page)
 
 

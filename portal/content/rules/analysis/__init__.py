@@ -1,0 +1,1 @@
+"""What a parsed template needs of values, and what they can make of it."""
