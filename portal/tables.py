@@ -10,5 +10,5 @@ from portal.messages.tables import communications, delivery_totals, lane_state
 from portal.operations.tables import rejected_webhooks
 from portal.records.tables import exports
 from portal.schedules.tables import runs, schedules
-from portal.sends.tables import recipient_files, saved_audiences, schedule_recipients, sends
+from portal.sends.tables import recipient_files, resends, saved_audiences, schedule_recipients, sends
 from portal.settings.tables import sending_numbers, setting_values

@@ -17,9 +17,11 @@ def upgrade() -> None:
     _create_exports()
     _add_charges()
     _widen_account_index()
+    _create_resends()
 
 
 def downgrade() -> None:
+    _drop_resends()
     _narrow_account_index()
     _drop_charges()
     _drop_exports()
@@ -215,3 +217,35 @@ def _widen_account_index() -> None:
 def _narrow_account_index() -> None:
     op.drop_index("ix_communication_account", "communication")
     op.create_index("ix_communication_account", "communication", ["account_id", "id"])
+
+
+def _create_resends() -> None:
+    op.create_table(
+        "resend",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("filters", sa.Text(), nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.Column("created_by_id", _BIGINT, nullable=True),
+        sa.Column("confirmed_at_ms", _BIGINT, nullable=True),
+        sa.ForeignKeyConstraint(["created_by_id"], ["account.id"], name=op.f("fk_resend_created_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_resend")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "resend_recipient",
+        sa.Column("resend_id", _BIGINT, nullable=False),
+        sa.Column("source_send_id", _BIGINT, nullable=False),
+        sa.Column("account_id", _BIGINT, nullable=False),
+        sa.Column("communication_id", _BIGINT, nullable=False),
+        sa.ForeignKeyConstraint(["resend_id"], ["resend.id"], name=op.f("fk_resend_recipient_resend_id")),
+        sa.ForeignKeyConstraint(["source_send_id"], ["send.id"], name=op.f("fk_resend_recipient_source_send_id")),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_resend_recipient_account_id")),
+        sa.PrimaryKeyConstraint("resend_id", "source_send_id", "account_id", name=op.f("pk_resend_recipient")),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_resend_recipient_communication", "resend_recipient", ["communication_id", "resend_id"])
+
+
+def _drop_resends() -> None:
+    op.drop_table("resend_recipient")
+    op.drop_table("resend")

@@ -28,7 +28,7 @@ def resolve_audience(audience: Audience, now_ms: int) -> Audience:
 
 def _is_possible(name: str, value: Any) -> bool:
     """The audience may come from the address of a page, and a database refuses values of the wrong type."""
-    if name in ("recipient_file", "schedule_run", "round_of", "until_ms"):
+    if name in ("recipient_file", "schedule_run", "round_of", "until_ms", "resend", "source_send"):
         return type(value) is int and 0 < value < 2**63
     return name != "outcome" or value in list(RoundOutcome)
 

@@ -34,8 +34,10 @@ from portal.settings import app_settings
 
 _Data = Mapping[str, str]
 _ROUND = {"round_of", "outcome", "until_ms"}
-_CHECKED_ELSEWHERE = ({"recipient_file"}, _ROUND, _ROUND | {"recipient_file"})
-"""Kinds of audiences: `file_problem` says more about a file, with the template, and only the portal makes a round."""
+_RESEND = {"resend", "source_send"}
+_FILE = {"recipient_file"}
+_CHECKED_ELSEWHERE = (_FILE, _ROUND, _ROUND | _FILE, _RESEND, _RESEND | _FILE)
+"""Kinds of audiences: `file_problem` says more about a file, with the template, and only the portal makes others."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ def create_send(
     shown_send_id: int | None = None,
     tries_recipients: bool = True,
     start_deadline_ms: int | None = None,
+    version: TemplateVersion | None = None,
 ) -> int:
     """The id of the send. Repeating a `request_key` returns the same send, so that a double click sends once.
 
@@ -152,9 +155,10 @@ def create_send(
     `shown_send_id`: see `file_audience.record_use`.
     If it waits for approval, that is late after `start_deadline_ms`.
     Unless it `tries_recipients`, a value that one of them lacks does not stop it: the fan-out reports it.
+    `version` may be an earlier one than the current one.
     """
     audience = resolve_audience(audience, now_ms)
-    version, data = _validated(template_key, audience, data, tries_recipients=tries_recipients)
+    version, data = _validated(template_key, audience, data, tries_recipients=tries_recipients, version=version)
     counts = send_preview.count_audience(version, audience, data, now_ms)
     detail = {"template": template_key, "version": version.number, **_audience_detail(audience)}
     detail |= {"mails": counts.emails, "texts": counts.texts}
@@ -203,6 +207,8 @@ def _insert_or_find(columns: dict[str, Any], detail: dict[str, Any], shown_send_
 
 def _audience_detail(audience: Audience) -> dict[str, Any]:
     """The audience as the audit log records it."""
+    if "resend" in audience:
+        return {"again_of": audience["source_send"]}
     if "round_of" in audience:
         return {f"to_{audience['outcome']}_of": audience["round_of"]}
     if file := file_audience.file_of(audience):
@@ -218,10 +224,18 @@ def _audience_detail(audience: Audience) -> dict[str, Any]:
 
 
 def _validated(
-    template_key: str, audience: Audience, data: _Data, may_be_empty: bool = False, tries_recipients: bool = True
+    template_key: str,
+    audience: Audience,
+    data: _Data,
+    may_be_empty: bool = False,
+    tries_recipients: bool = True,
+    version: TemplateVersion | None = None,
 ) -> tuple[TemplateVersion, dict[str, str]]:
-    """The current template version, and the values with omitted fields blank. Raises `InvalidInput`."""
-    version = templates.find_template_version(_template(template_key))
+    """The template version, by default the current one, and the values with omitted fields blank.
+
+    Raises `InvalidInput`.
+    """
+    version = version or templates.find_template_version(_template(template_key))
     values = send_values.complete_values(version, data)
     file_fields = file_audience.file_fields(audience)
     errors = send_values.value_problems(version, values, file_fields)

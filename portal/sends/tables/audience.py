@@ -9,12 +9,12 @@ from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipien
 from portal.accounts.tables.attributes import has_values
 from portal.core.extensions import db
 from portal.core.statements import in_list
-from portal.sends.tables import rounds, schedule_recipients
+from portal.sends.tables import resends, rounds, schedule_recipients
 from portal.sends.tables.condition_queries import matches_conditions
 from portal.sends.tables.recipient_files import RecipientRow
 from portal.sends.tables.value_combinations import has_combination
 
-_LATER_KINDS = ("conditions", "recipient_file", "round_of", "schedule_run")
+_LATER_KINDS = ("conditions", "recipient_file", "round_of", "schedule_run", "resend")
 
 
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:
@@ -83,6 +83,8 @@ def _narrow(query: Any, audience: Mapping[str, Any]) -> Any:
 
 def _in_stored_people(query: Any, audience: Mapping[str, Any]) -> Any:
     """People whom other rows name, those of an earlier send or of a file, before the list that is beside them."""
+    if "resend" in audience:
+        return query.where(resends.is_recipient(audience["resend"], audience["source_send"]))
     if "round_of" in audience:
         return query.where(rounds.is_member(audience["round_of"], audience["outcome"], audience["until_ms"]))
     if "recipient_file" in audience:

@@ -66,3 +66,24 @@ def test_page_shows_what_twilio_charges_once_it_is_known(web_app: Flask, admin: 
 def test_email_is_shown_as_text_without_the_recipients_link(admin: WebClient, refused_text: str) -> None:
     words = visible_text(admin.get(refused_text).text)
     assert "View it in the portal: https://portal.example.org/c/…" in words
+
+
+def test_sending_again_is_checked_first_and_happens_once(web_app: Flask, admin: WebClient, refused_text: str) -> None:
+    communication_id = refused_text.rpartition("/")[2]
+    check = admin.post("/Admin/Communications/Again", communication=communication_id).location
+    page = admin.get(check).text
+    assert find_page_problems(page) == []
+    assert "1 message, with the same template version and values as before." in visible_text(page)
+    sends = {admin.post(check).location for _click in range(2)}
+    assert len(sends) == 1
+    assert "Sent again" in visible_text(admin.get(refused_text).text)
+    assert "It is sent again with send 2." in visible_text(admin.get(check).text)
+
+
+def test_filtered_list_is_sent_again_together(admin: WebClient, refused_text: str) -> None:
+    listing = admin.get("/Admin/Communications?q=olive").text
+    assert 'name="q" value="olive"' in listing
+    check = admin.post("/Admin/Communications/Again", q="olive", group="", channel="", send="x").location
+    assert "1 message, with" in visible_text(admin.get(check).text)
+    nobody = admin.post("/Admin/Communications/Again", q="nobody at all")
+    assert nobody.location == "/Admin/Communications?q=nobody+at+all"

@@ -17,6 +17,7 @@ from portal.messages.tables import communication_history
 from portal.messages.tables.communications import Communication
 from portal.messages.timeline import mask_destination
 from portal.records.communication_details import MODE_LABELS, charge_of, communication_details
+from portal.records.sending_again import sends_of_communication
 from portal.web.access import allow
 from portal.web.delivery_labels import CHANNEL_LABELS, build_timeline, channel_statuses, is_final
 from portal.web.layout import is_sms_visible
@@ -55,6 +56,7 @@ def show(communication_id: int) -> str:
         communication,
         details=details,
         email_text=text,
+        sent_again=sends_of_communication(communication.id),
         mode_labels=MODE_LABELS,
         charge_of=charge_of,
         mask_destination=mask_destination,
