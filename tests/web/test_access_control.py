@@ -14,6 +14,7 @@ ADMIN_PAGES = [
     "/Admin/Automations/Templates/new",
     "/Admin/Sends",
     "/Admin/Sends/new",
+    "/Admin/Sends/Files",
     "/Admin/Sends/Files/1",
     "/Admin/Audiences",
     "/Admin/Audiences/new",

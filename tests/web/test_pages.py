@@ -32,6 +32,7 @@ ADMIN = [
     "/Admin/Sends/new",
     "/Admin/Sends/new?template=notice",
     "/Admin/Sends/1",
+    "/Admin/Sends/Files",
     "/Admin/Sends/Files/1",
     "/Admin/Schedules",
     "/Admin/Schedules/Month",

@@ -12,8 +12,10 @@ from portal.accounts.tables.attributes import with_attributes
 from portal.content.tables.templates import TemplateVersion
 from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
 from portal.core.extensions import Base, db
+from portal.core.keyset import Keyset, Slice
 from portal.core.rules.case_folding import fold_case
 from portal.core.statements import updated_count
+from portal.sends.tables.sends import Send
 
 _BATCH_SIZE = 1_000
 
@@ -66,6 +68,7 @@ class RecipientFile(Base):
 
     version: Mapped[TemplateVersion] = relationship()
     created_by: Mapped[Account | None] = relationship()
+    send: Mapped[Send | None] = relationship()
 
 
 class RecipientRow(Base):
@@ -97,6 +100,16 @@ class RecipientRowError(Base):
 def pending_file_ids() -> list[int]:
     query = select(RecipientFile.id).where(RecipientFile.state == RecipientFileState.PENDING)
     return list(db.session.scalars(query.order_by(RecipientFile.id)))
+
+
+def files_page(keyset: Keyset) -> Slice[RecipientFile]:
+    """With their templates, authors and sends."""
+    query = select(RecipientFile).options(
+        joinedload(RecipientFile.created_by),
+        joinedload(RecipientFile.version).joinedload(TemplateVersion.template),
+        joinedload(RecipientFile.send),
+    )
+    return keyset.fetch(query)
 
 
 def content_of(file_id: int) -> bytes:

@@ -12,6 +12,7 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules import csv_output
+from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.gateways.job_reports import find_jobs
@@ -23,12 +24,14 @@ from portal.sends.tables.sends import Send
 from portal.web.access import allow
 from portal.web.admin.sends.send_form import SendForm, empty_send_form, form_of_file, submitted_send_form
 from portal.web.languages import keep_language
+from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.polling import poll_interval_seconds
 from portal.web.request_input import is_htmx_request, query_text
 
 pages = Blueprint("admin_recipient_files", __name__, url_prefix="/Admin/Sends/Files")
 MAX_FILE_BYTES = 20 * 1024 * 1024
 _MAX_ERRORS_LISTED = 100
+_PAGE_SIZE = 25
 _DAY_MS = 86_400_000
 
 
@@ -36,6 +39,14 @@ _DAY_MS = 86_400_000
 def _raise_size_limit(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
     """Runs before anything reads the form: a file may be larger than the forms of other pages."""
     request.max_content_length = MAX_FILE_BYTES + 65_536
+
+
+@pages.get("")
+@allow("admin")
+def listing() -> str:
+    order = requested_order(Sort("uploaded", N_("Uploaded"), (RecipientFile.id,), descending=True))
+    page = sorted_page(order, recipient_files.files_page(order.keyset(_PAGE_SIZE)))
+    return render_template("admin/recipient_files/index.html", page=page)
 
 
 @pages.post("")

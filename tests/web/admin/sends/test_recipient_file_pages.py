@@ -67,6 +67,22 @@ def test_form_of_a_send_offers_an_upload_and_names_the_columns(admin: WebClient)
     assert "city, exam_date, fee" in visible_text(page)
 
 
+def test_list_of_files_tells_who_uploaded_what_and_its_send(web_app: Flask, admin: WebClient) -> None:
+    page = admin.get(FILES).text
+    assert "No file has been uploaded yet" in page
+    send_to_good_rows(admin, upload_and_check(web_app, admin))
+    upload(admin, name="later.csv")
+    page = admin.get(FILES).text
+    assert find_page_problems(page) == []
+    words = visible_text(page)
+    later, earlier = words.index("later.csv"), words.index("exams.csv")
+    assert later < earlier
+    assert "Name of A-1" in words[later:earlier]
+    assert "Being checked" in words[later:earlier]
+    assert re.search(r"2 1 (?!Not sent)", words[earlier:])
+    assert 'href="/Admin/Sends/Files"' in admin.get(f"{FILES}/1").text
+
+
 def test_page_shows_the_progress_and_then_only_the_bad_rows(web_app: Flask, admin: WebClient) -> None:
     address = str(upload(admin).location)
     waiting = admin.get(address)
