@@ -18,15 +18,17 @@ def upgrade() -> None:
     _add_charges()
     _widen_account_index()
     _create_resends()
+    _add_import_uploads()
 
 
 def downgrade() -> None:
+    _drop_import_uploads()
+    op.drop_column("send", "start_deadline_ms")
     _drop_resends()
     _narrow_account_index()
     _drop_charges()
     _drop_exports()
     _drop_delivery_total()
-    op.drop_column("send", "start_deadline_ms")
 
 
 def _add_send_deadline() -> None:
@@ -249,3 +251,16 @@ def _create_resends() -> None:
 def _drop_resends() -> None:
     op.drop_table("resend_recipient")
     op.drop_table("resend")
+
+
+def _add_import_uploads() -> None:
+    op.add_column("import_task", sa.Column("upload", sa.LargeBinary(), nullable=True))
+    op.add_column("import_task", sa.Column("file_name", sa.Text(), nullable=False, server_default=""))
+    op.add_column("import_task", sa.Column("preview", sa.Text(), nullable=False, server_default="{}"))
+
+
+def _drop_import_uploads() -> None:
+    """Previous releases do not know what is being checked."""
+    op.execute("DELETE FROM import_task WHERE state IN ('checking', 'checked') OR kind = 'import_attributes'")
+    for name in ("preview", "file_name", "upload"):
+        op.drop_column("import_task", name)

@@ -60,17 +60,17 @@ def remove(key: str, is_confirmed: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @with_app_context
 def import_file(file: Path) -> None:
-    """Set attributes of accounts that exist, from a CSV file. If a row has an error, nothing changes.
+    """Set attributes of accounts that exist, from a CSV file or a workbook. If a row has an error, nothing changes.
 
     \b
     Columns: external_id, and the keys of attributes. A blank cell changes nothing.
     """
     try:
-        result = attribute_import.import_attributes(read_file(file), now_ms())
+        plan, warnings = attribute_import.import_attributes(read_file(file), now_ms())
     except ImportRejected as error:
         exit_with_row_errors(error)
-    print_warnings(result.warnings)
-    click.echo(f"{result.values:,} values of {result.accounts:,} accounts imported.")
+    print_warnings(warnings)
+    click.echo(f"{plan.values:,} values of {plan.accounts:,} accounts imported.")
 
 
 def _require_attribute(key: str) -> Attribute:

@@ -1,4 +1,4 @@
-"""Imports that a worker does for an administrator, each once (docs/reliability.md#import-tasks).
+"""Imports that a worker checks and does for an administrator, each once (docs/reliability.md#import-tasks).
 
 The import and the end of its task are one transaction. So a worker that dies leaves either both or nothing, and a
 second worker with the same task changes nothing.
@@ -6,19 +6,29 @@ second worker with the same task changes nothing.
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import case, delete, update
 
 from portal.consent.account_import import ImportRejected
 from portal.consent.opt_in_import import import_opt_ins
 from portal.consent.opt_out_import import import_opt_outs
-from portal.consent.tables.import_tasks import ImportTask, ImportTaskKind, ImportTaskState, pending_task_ids
+from portal.consent.tables.import_tasks import (
+    ImportTask,
+    ImportTaskKind,
+    ImportTaskState,
+    delete_unconfirmed,
+    pending_task_ids,
+)
 from portal.core import audit_log
 from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
+from portal.core.rules.csv_input import CsvError
+from portal.core.rules.spreadsheets.spreadsheet_rows import decode_spreadsheet
+from portal.core.rules.text_input import clean_line
 from portal.core.statements import updated_count
 from portal.core.transaction import transaction
 from portal.core.translation import N_
@@ -29,18 +39,58 @@ JOB = "run_import_task"
 _MAX_ATTEMPTS = 5  # which `_GAVE_UP` says too
 _GAVE_UP = N_("It was tried five times and never finished. Nothing was imported.")
 _MAX_ERRORS_KEPT = 100
-_IMPORTS: dict[str, Callable[..., Any]] = {
-    ImportTaskKind.OPT_OUTS: import_opt_outs,
-    ImportTaskKind.OPT_INS: import_opt_ins,
+_OPEN = (ImportTaskState.PENDING, ImportTaskState.CHECKING)
+_UNCONFIRMED_MS = 30 * 86_400_000
+_MAX_NAME_LENGTH = 120
+
+
+@dataclass(frozen=True)
+class ImportSteps:
+    """What a worker does with one kind of file.
+
+    `check` returns what is to be shown before somebody confirms it. It raises what `run` would.
+    """
+
+    run: Callable[..., Any]
+    check: Callable[[str], dict[str, Any]] = lambda _text: {}
+
+
+IMPORTS: dict[str, ImportSteps] = {
+    ImportTaskKind.OPT_OUTS: ImportSteps(import_opt_outs),
+    ImportTaskKind.OPT_INS: ImportSteps(import_opt_ins),
 }
+"""By the kind of task. Packages above this one add theirs."""
 
 
 class _AlreadyEnded(Exception):
     """Another worker has ended the task in the meantime."""
 
 
+@dataclass(frozen=True)
+class _Attempt:
+    task_id: int
+    steps: ImportSteps
+    upload: bytes | None
+    content: str
+    actor: Actor
+
+
 def create_task(kind: ImportTaskKind, content: str, actor: Actor, now_ms: int) -> int:
-    task = ImportTask(kind=kind, content=content, ip=actor.ip, user_agent=actor.user_agent)
+    return _add_task(ImportTask(kind=kind, content=content), actor, now_ms)
+
+
+def create_upload(kind: ImportTaskKind, upload: bytes, file_name: str, actor: Actor, now_ms: int) -> int:
+    """Have a file checked. Raises `CsvError` if it is empty."""
+    if not upload.strip():
+        raise CsvError(_("The file is empty."))
+    name = clean_line(file_name.replace("\\", "/").rpartition("/")[2])[:_MAX_NAME_LENGTH]
+    return _add_task(
+        ImportTask(kind=kind, upload=upload, file_name=name, state=ImportTaskState.CHECKING), actor, now_ms
+    )
+
+
+def _add_task(task: ImportTask, actor: Actor, now_ms: int) -> int:
+    task.ip, task.user_agent = actor.ip, actor.user_agent
     task.created_by_id, task.created_at_ms = actor.account_id, now_ms
     with transaction() as session:
         session.add(task)
@@ -55,21 +105,59 @@ def run_task(task_id: int, clock: Callable[[], int]) -> None:
     attempt = _begin_attempt(task_id, clock())
     if attempt is None:
         return
-    run_import, content, actor = attempt
-    redis_url, lines = settings().redis_url, content.count("\n") + 1
-    job_reports.report_progress(redis_url, 0, lines, "lines")
-
-    def end(state: ImportTaskState, result: str) -> None:
-        _end_task(task_id, state, result, clock())
-
     with suppress(_AlreadyEnded):
         try:
-            run_import(content, actor, clock(), lambda plan: end(ImportTaskState.DONE, plan.summary), task_id)
+            _import(attempt, clock) if attempt.upload is None else _check(attempt)
         except ActionRefused as error:
             rows = error.row_errors[:_MAX_ERRORS_KEPT] if isinstance(error, ImportRejected) else []
             with transaction():
-                end(ImportTaskState.REFUSED, "\n".join([error.message, *map(str, rows)]))
-    job_reports.report_progress(redis_url, lines, lines, "lines")
+                _end_task(task_id, ImportTaskState.REFUSED, "\n".join([error.message, *map(str, rows)]), clock())
+
+
+def _import(attempt: _Attempt, clock: Callable[[], int]) -> None:
+    lines = attempt.content.count("\n") + 1
+    _report_progress(0, lines, "lines")
+
+    def end(plan: Any) -> None:
+        _end_task(attempt.task_id, ImportTaskState.DONE, plan.summary, clock())
+
+    attempt.steps.run(attempt.content, attempt.actor, clock(), end, attempt.task_id)
+    _report_progress(lines, lines, "lines")
+
+
+def _check(attempt: _Attempt) -> None:
+    """A failure later on is one of the import, which has attempts of its own."""
+    file = decode_spreadsheet(attempt.upload or b"", lambda row, rows: _report_progress(row, rows, "rows"))
+    preview = {**attempt.steps.check(file.text), "warnings": list(file.warnings)}
+    columns = {"content": file.text, "upload": None, "preview": preview, "attempts": 0}
+    query = update(ImportTask).where(ImportTask.id == attempt.task_id, ImportTask.state == ImportTaskState.CHECKING)
+    with transaction():
+        updated_count(query.values(state=ImportTaskState.CHECKED, **columns))
+
+
+def _report_progress(done: int, total: int, unit: str) -> None:
+    job_reports.report_progress(settings().redis_url, done, total, unit)
+
+
+def confirm_upload(task_id: int, actor_id: int) -> None:
+    """Import a file that has been checked. Raises `ActionRefused` if it has not, or if somebody has begun."""
+    query = update(ImportTask).where(ImportTask.id == task_id, ImportTask.state == ImportTaskState.CHECKED)
+    with transaction():
+        if not updated_count(query.values(state=ImportTaskState.PENDING, created_by_id=actor_id)):
+            raise ActionRefused(_("This import is already over, or somebody has just started it."))
+    queue.enqueue(settings().redis_url, JOB, task_id)
+
+
+def discard_upload(task_id: int) -> None:
+    """Its text has been imported by another task, perhaps after corrections."""
+    with transaction() as session:
+        session.execute(delete(ImportTask).where(ImportTask.id == task_id, ImportTask.state == ImportTaskState.CHECKED))
+
+
+def delete_old_uploads(now_ms: int) -> None:
+    """What was checked and not imported for 30 days."""
+    with transaction():
+        delete_unconfirmed(now_ms - _UNCONFIRMED_MS)
 
 
 def unfinished_task_ids() -> list[int]:
@@ -80,31 +168,33 @@ def unfinished_task_ids() -> list[int]:
 
 def retry_task(task_id: int, actor_id: int, now_ms: int) -> None:
     """Raises `ActionRefused` if the task has ended otherwise than by being given up."""
-    query = update(ImportTask).where(ImportTask.id == task_id)
-    query = query.where(ImportTask.state.in_((ImportTaskState.PENDING, ImportTaskState.FAILED)))
+    open_states = (ImportTaskState.PENDING, ImportTaskState.CHECKING, ImportTaskState.FAILED)
+    query = update(ImportTask).where(ImportTask.id == task_id, ImportTask.state.in_(open_states))
+    state = case((ImportTask.upload.is_not(None), ImportTaskState.CHECKING), else_=ImportTaskState.PENDING)
     with transaction():
-        if not updated_count(query.values(state=ImportTaskState.PENDING, attempts=0, result="", finished_at_ms=None)):
+        if not updated_count(query.values(state=state, attempts=0, result="", finished_at_ms=None)):
             raise ActionRefused(_("This import is already over."))
         audit_log.record_audit_entry("job_retried", f"import {task_id}", actor_id, now_ms)
     queue.enqueue(settings().redis_url, JOB, task_id)
 
 
-def _begin_attempt(task_id: int, now_ms: int) -> tuple[Callable[..., Any], str, Actor] | None:
+def _begin_attempt(task_id: int, now_ms: int) -> _Attempt | None:
     """Count the attempt before it begins, so that a task that kills its worker is given up too."""
     with transaction() as session:
         task = session.get(ImportTask, task_id, with_for_update=True)
-        if task is None or task.state != ImportTaskState.PENDING:
+        if task is None or task.state not in _OPEN:
             return None
         if task.attempts >= _MAX_ATTEMPTS:
             task.state, task.result, task.finished_at_ms = ImportTaskState.FAILED, _GAVE_UP, now_ms
             return None
         task.attempts, task.started_at_ms = task.attempts + 1, now_ms
         actor = Actor(task.created_by_id, task.ip, task.user_agent)
-        return _IMPORTS[task.kind], task.content or "", actor
+        return _Attempt(task_id, IMPORTS[task.kind], task.upload, task.content or "", actor)
 
 
 def _end_task(task_id: int, state: ImportTaskState, result: str, now_ms: int) -> None:
     """Inside a transaction."""
-    query = update(ImportTask).where(ImportTask.id == task_id, ImportTask.state == ImportTaskState.PENDING)
-    if not updated_count(query.values(state=state, result=result, content=None, finished_at_ms=now_ms)):
+    query = update(ImportTask).where(ImportTask.id == task_id, ImportTask.state.in_(_OPEN))
+    ended = {"state": state, "result": result, "content": None, "upload": None, "finished_at_ms": now_ms}
+    if not updated_count(query.values(**ended)):
         raise _AlreadyEnded

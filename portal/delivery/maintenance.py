@@ -41,6 +41,7 @@ def run_local_maintenance(clock: Callable[[], int] = now_ms) -> None:
         lambda: apply_orphaned_receipts(clock()),
         lambda: requeue_unknown_emails(clock()),
         lambda: recipient_file_retention.delete_old_values(clock),
+        lambda: background_imports.delete_old_uploads(clock()),
     )
 
 

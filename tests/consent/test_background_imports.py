@@ -10,6 +10,7 @@ from flask import Flask
 from redis import Redis
 
 from portal.consent import background_imports
+from portal.consent.background_imports import ImportSteps
 from portal.consent.tables.import_tasks import ImportTask, ImportTaskKind, ImportTaskState
 from portal.consent.tables.ledger import count_events
 from portal.core.actor import SHELL_ACTOR
@@ -127,14 +128,14 @@ def test_two_workers_with_one_import_do_it_once(app: Flask) -> None:
 def test_worker_that_comes_second_undoes_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both have begun, and the first ends while the second still reads."""
     task_id = create_opt_outs()
-    import_opt_outs = background_imports._IMPORTS[ImportTaskKind.OPT_OUTS]
+    import_opt_outs = background_imports.IMPORTS[ImportTaskKind.OPT_OUTS]
 
     def import_late(*arguments: object) -> None:
-        monkeypatch.setitem(background_imports._IMPORTS, ImportTaskKind.OPT_OUTS, import_opt_outs)
+        monkeypatch.setitem(background_imports.IMPORTS, ImportTaskKind.OPT_OUTS, import_opt_outs)
         run(task_id)
-        import_opt_outs(*arguments)
+        import_opt_outs.run(*arguments)
 
-    monkeypatch.setitem(background_imports._IMPORTS, ImportTaskKind.OPT_OUTS, import_late)
+    monkeypatch.setitem(background_imports.IMPORTS, ImportTaskKind.OPT_OUTS, ImportSteps(import_late))
     run(task_id)
     assert_done_once(task_id)
 
@@ -161,7 +162,7 @@ def test_import_that_always_breaks_is_given_up_until_somebody_retries(monkeypatc
         raise ValueError
 
     with monkeypatch.context() as patch:
-        patch.setitem(background_imports._IMPORTS, ImportTaskKind.OPT_OUTS, breaks)
+        patch.setitem(background_imports.IMPORTS, ImportTaskKind.OPT_OUTS, ImportSteps(breaks))
         for _ in range(5):
             with pytest.raises(ValueError):  # noqa: PT011  any error
                 run(task_id)

@@ -18,8 +18,8 @@ def _accounts_with_attributes() -> None:
 
 
 def import_lines(*lines: str) -> tuple[int, int]:
-    result = import_attributes("\n".join(lines).encode(), scenario.now_ms())
-    return result.accounts, result.values
+    plan, _warnings = import_attributes("\n".join(lines).encode(), scenario.now_ms())
+    return plan.accounts, plan.values
 
 
 def row_errors(*lines: str) -> list[str]:

@@ -10,6 +10,7 @@ ADMIN_PAGES = [
     "/Admin/Accounts/1/Attributes",
     "/Admin/Attributes",
     "/Admin/Attributes/new",
+    "/Admin/Attributes/import",
     "/Admin/Automations/Templates",
     "/Admin/Automations/Templates/new",
     "/Admin/Sends",

@@ -20,6 +20,8 @@ ADMIN = [
     "/Admin/Accounts/1/Attributes",
     "/Admin/Attributes",
     "/Admin/Attributes/new",
+    "/Admin/Attributes/import",
+    "/Admin/Attributes/import/1",
     "/Admin/Attributes/1",
     "/Admin/Attributes/1/remove",
     "/Admin/Automations/Templates",

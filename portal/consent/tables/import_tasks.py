@@ -1,23 +1,30 @@
 """Import tasks: imports that a worker does for an administrator (docs/reliability.md#import-tasks)."""
 
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Text, select
+from sqlalchemy import ForeignKey, Index, LargeBinary, Text, delete, select
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
-from portal.core.column_types import STRICT, BigIntKey, Millis
+from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
 
 
 class ImportTaskKind(StrEnum):
     OPT_OUTS = "import_opt_outs"
     OPT_INS = "import_opt_ins"
+    ATTRIBUTES = "import_attributes"
 
 
 class ImportTaskState(StrEnum):
-    """A refused task did nothing because of what it was given; a failed one was tried too often."""
+    """An upload is checked first, and then waits for somebody to confirm what it would do.
 
+    A refused task did nothing because of what it was given; a failed one was tried too often.
+    """
+
+    CHECKING = "checking"
+    CHECKED = "checked"
     PENDING = "pending"
     DONE = "done"
     REFUSED = "refused"
@@ -25,7 +32,10 @@ class ImportTaskState(StrEnum):
 
 
 class ImportTask(Base):
-    """`content` is the text of the upload, until the task is done or refused. `result` is for people."""
+    """`upload` is a file until it is checked, `content` its text until the task is done or refused.
+
+    `preview` is what the check found, `result` how the task ended, for people.
+    """
 
     __tablename__ = "import_task"
     __table_args__ = (Index("ix_import_task_state", "state", "id"), STRICT)
@@ -33,6 +43,9 @@ class ImportTask(Base):
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     kind: Mapped[str] = mapped_column(Text)
     content: Mapped[str | None] = mapped_column(Text, deferred=True)
+    upload: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    file_name: Mapped[str] = mapped_column(Text, default="", server_default="")
+    preview: Mapped[Any] = mapped_column(Json, default=dict, server_default="{}")
     state: Mapped[str] = mapped_column(Text, default=ImportTaskState.PENDING)
     attempts: Mapped[int] = mapped_column(default=0)
     result: Mapped[str] = mapped_column(Text, default="")
@@ -47,8 +60,15 @@ class ImportTask(Base):
 
 
 def pending_task_ids() -> list[int]:
-    query = select(ImportTask.id).where(ImportTask.state == ImportTaskState.PENDING)
+    states = (ImportTaskState.PENDING, ImportTaskState.CHECKING)
+    query = select(ImportTask.id).where(ImportTask.state.in_(states))
     return list(db.session.scalars(query.order_by(ImportTask.id)))
+
+
+def delete_unconfirmed(before_ms: int) -> None:
+    """Uploads that were checked and that nobody has imported. Inside a transaction."""
+    query = delete(ImportTask).where(ImportTask.state == ImportTaskState.CHECKED, ImportTask.created_at_ms < before_ms)
+    db.session.execute(query)
 
 
 def recent_tasks(kind: ImportTaskKind, limit: int) -> list[ImportTask]:

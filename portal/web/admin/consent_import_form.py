@@ -3,9 +3,8 @@
 from flask_wtf.file import FileField
 from wtforms import HiddenField, TextAreaField
 
-from portal.core.rules import text_input
-from portal.core.rules.spreadsheets.spreadsheet_rows import decode_spreadsheet
-from portal.core.rules.spreadsheets.workbook_input import IN_REQUEST
+from portal.core.rules import csv_input, text_input
+from portal.core.rules.spreadsheets.workbook_input import is_workbook
 from portal.core.translation import lazy_gettext
 from portal.web.base_form import PortalForm
 
@@ -15,16 +14,20 @@ def _clean_rows(text: str) -> str:
 
 
 class ConsentImportForm(PortalForm):
-    """`confirmed` is the digest of the text whose preview the person confirms."""
+    """`confirmed` is the digest of the text whose preview the person confirms, `upload` the workbook it comes from."""
 
+    warnings: tuple[str, ...] = ()
     text = TextAreaField(lazy_gettext("Paste the rows here"), filters=[_clean_rows])
     file = FileField(lazy_gettext("Or choose a file"))
     confirmed = HiddenField()
+    upload = HiddenField()
 
-    def read_file(self) -> tuple[str, ...]:
-        """Replace `text` with the chosen file, if there is one, and return warnings about it. Raises `CsvError`."""
-        if not self.file.data:
-            return ()
-        decoded = decode_spreadsheet(self.file.data.read(), IN_REQUEST)
-        self.text.data = decoded.text
-        return decoded.warnings
+    def read_file(self) -> bytes | None:
+        """The chosen file if it is a workbook; any other takes the place of `text`. Raises `CsvError`."""
+        raw = self.file.data.read() if self.file.data else b""
+        if is_workbook(raw):
+            return raw
+        if self.file.data:
+            decoded = csv_input.decode_csv(raw)
+            self.text.data, self.warnings = decoded.text, decoded.warnings
+        return None

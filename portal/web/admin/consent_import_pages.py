@@ -28,7 +28,7 @@ from portal.web.access import allow
 from portal.web.admin.consent_import_form import ConsentImportForm
 from portal.web.current_actor import current_actor
 from portal.web.polling import poll_interval_seconds
-from portal.web.request_input import is_htmx_request
+from portal.web.request_input import is_htmx_request, parse_id
 
 pages = Blueprint("admin_imports", __name__, url_prefix="/Admin/Consent/Import")
 _MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -90,19 +90,35 @@ def opt_ins_page() -> ResponseReturnValue:
 @allow("admin")
 def show(task_id: int) -> ResponseReturnValue:
     """One import; only its progress for htmx."""
-    task = db.session.get(ImportTask, task_id) or abort(404)
+    task, kind = _task_and_kind(task_id)
+    if task.state == ImportTaskState.CHECKED:
+        return _checked_page(task, kind)
     template = "admin/imports/_progress.html" if is_htmx_request() else "admin/imports/one.html"
     page = render_template(
         template,
         task=task,
-        kind=next(kind for kind in (_OPT_OUTS, _OPT_INS) if kind.task == task.kind),
+        kind=kind,
         jobs=find_jobs(settings().redis_url, queue.job_id(background_imports.JOB, task_id)),
         retry_url=lambda _job_id: url_for(".retry", task_id=task_id),
         poll_seconds=poll_interval_seconds(now_ms() - task.created_at_ms)
-        if task.state == ImportTaskState.PENDING
+        if task.state in (ImportTaskState.PENDING, ImportTaskState.CHECKING)
         else None,
     )
     return page, {"Vary": "HX-Request"}
+
+
+def _task_and_kind(task_id: int) -> tuple[ImportTask, ImportKind]:
+    task = db.session.get(ImportTask, task_id) or abort(404)
+    return task, next((kind for kind in (_OPT_OUTS, _OPT_INS) if kind.task == task.kind), None) or abort(404)
+
+
+def _checked_page(task: ImportTask, kind: ImportKind) -> ResponseReturnValue:
+    """The preview of a workbook that has been unpacked. A page that has been waiting for it loads it."""
+    if is_htmx_request():
+        return "", {"HX-Refresh": "true", "Vary": "HX-Request"}
+    form = ConsentImportForm(formdata=None)
+    form.text.data, form.upload.data, form.warnings = task.content or "", str(task.id), tuple(task.preview["warnings"])
+    return _preview_page(kind, form)
 
 
 @pages.post("/<id:task_id>/retry")
@@ -128,19 +144,29 @@ def _handle_import(kind: ImportKind) -> ResponseReturnValue:
     form = ConsentImportForm()
     if request.method == "GET":
         return _page(kind, ImportPreview(form))
-    warnings: tuple[str, ...] = ()
     try:
-        warnings = form.read_file()
-        text = form.text.data
-        if form.confirmed.data == _digest(text):
-            task_id = background_imports.create_task(kind.task, text, current_actor(), now_ms())
+        if workbook := form.read_file():
+            name = form.file.data.filename or ""
+            task_id = background_imports.create_upload(kind.task, workbook, name, current_actor(), now_ms())
             return redirect(url_for(".show", task_id=task_id), 303)
-        plan = kind.preview(text, now_ms())
-        return _page(kind, ImportPreview(form, (*warnings, *map(str, plan.warnings)), plan, _digest(text)))
-    except ImportRejected as error:
-        return _page(kind, ImportPreview(form, warnings, error=error.message, row_errors=error.row_errors))
     except ActionRefused as error:
-        return _page(kind, ImportPreview(form, warnings, error=error.message))
+        return _page(kind, ImportPreview(form, error=error.message))
+    if form.confirmed.data == _digest(form.text.data):
+        task_id = background_imports.create_task(kind.task, form.text.data, current_actor(), now_ms())
+        background_imports.discard_upload(parse_id(form.upload.data) or 0)
+        return redirect(url_for(".show", task_id=task_id), 303)
+    return _preview_page(kind, form)
+
+
+def _preview_page(kind: ImportKind, form: ConsentImportForm) -> ResponseReturnValue:
+    try:
+        plan = kind.preview(form.text.data, now_ms())
+    except ImportRejected as error:
+        return _page(kind, ImportPreview(form, form.warnings, error=error.message, row_errors=error.row_errors))
+    except ActionRefused as error:
+        return _page(kind, ImportPreview(form, form.warnings, error=error.message))
+    digest = _digest(form.text.data)
+    return _page(kind, ImportPreview(form, (*form.warnings, *map(str, plan.warnings)), plan, digest))
 
 
 def _digest(text: str) -> str:

@@ -1,15 +1,17 @@
-"""Data that fills pages: a template with a draft, two versions and tags."""
+"""Data that fills pages: a template with a draft, two versions and tags; a checked import of attributes."""
 
 from dataclasses import replace
 from typing import Any
 
 from flask import Flask
 
+from portal.consent.tables.import_tasks import ImportTask, ImportTaskKind, ImportTaskState
 from portal.content.message_templates import draft_of, save_template
 from portal.content.tables.saved_drafts import SavedDraft
 from portal.content.tables.templates import Template, find_template_version
 from portal.content.template_drafts import save_draft
 from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.records.exports import create_export, run_export
 from tests.support.web_client import NOW_MS
 
@@ -37,3 +39,15 @@ def add_template_draft(app: Flask) -> None:
         save_draft(1, replace(content, **GREEK_DRAFT), None, NOW_MS, 1, 0)
         save_template(1, replace(content, body="Hello again.", tags="News"), None, NOW_MS)
         assert db.session.get_one(SavedDraft, 1).base_version == 1
+
+
+def add_attribute_import() -> None:
+    """Checked, and waiting for somebody to confirm it."""
+    change = {"row": 2, "account": "P-1", "attribute": "Περιοχή", "after": "Νότος"}
+    changes = [change | {"before": ""}, change | {"row": 3, "before": "Βορράς"}]
+    counts = {"accounts": 60, "new": 40, "changed": 20, "unchanged": 3, "warnings": ["Ελέγξτε"]}
+    columns = {"kind": ImportTaskKind.ATTRIBUTES, "state": ImportTaskState.CHECKED, "file_name": "αρχείο.csv"}
+    with transaction() as session:
+        task = ImportTask(**columns, preview=counts | {"changes": changes}, content="", ip="", user_agent="")
+        task.created_at_ms = NOW_MS
+        session.add(task)

@@ -1,6 +1,8 @@
 """Imports of opt-outs and opt-ins: preview, confirmation, errors and files."""
 
 import io
+import re
+from html import unescape
 
 import pytest
 from flask import Flask
@@ -37,6 +39,10 @@ def upload(visitor: WebClient, path: str, content: bytes, file_name: str = "stop
 def submit_pasted(visitor: WebClient, path: str, text: str, **fields: str) -> TestResponse:
     """As a browser sends a form that can also take a file."""
     return upload(visitor, path, b"", text=text, file_name="", **fields)
+
+
+def pasted_text(page: str) -> str:
+    return unescape(page.partition("<textarea")[2].partition(">\n")[2].partition("</textarea>")[0])
 
 
 def import_page(app: Flask, visitor: WebClient, confirmation: TestResponse) -> str:
@@ -95,14 +101,36 @@ def test_row_errors_are_listed_and_the_text_is_kept(web_app: Flask, admin: WebCl
     assert not is_stopped(web_app, OWNERS)
 
 
-def test_workbook_that_would_hold_up_other_requests_is_refused(admin: WebClient) -> None:
-    raw = handmade_workbook(inline_row(1, "phone"), parts={"xl/styles.xml": bytes(6 * 1024**2)})
-    assert "take more than 5 MB when unpacked" in upload(admin, STOPS, raw, "stops.xlsx").text
+def test_workbook_that_cannot_be_unpacked_is_refused_by_the_worker(web_app: Flask, admin: WebClient) -> None:
+    raw = handmade_workbook(inline_row(1, "phone"), parts={"xl/styles.xml": bytes(41 * 1024**2)})
+    page = import_page(web_app, admin, upload(admin, STOPS, raw, "stops.xlsx"))
+    assert "take more than 40 MB when unpacked" in page
 
 
-def test_workbook_can_be_uploaded(admin: WebClient, consent_history: None) -> None:
-    preview = upload(admin, STOPS, workbook_of([["phone", "reason"], [OWNERS, "left"]]), "stops.xlsx")
-    assert "1 number gets no more texts." in preview.text
+def test_workbook_is_unpacked_by_a_worker_and_then_previewed(
+    web_app: Flask, admin: WebClient, consent_history: None
+) -> None:
+    uploaded = upload(admin, STOPS, workbook_of([["phone", "reason"], [OWNERS, "left"]]), "stops.xlsx")
+    assert "The file is stored and waiting for a worker." in admin.get(uploaded.location).text
+    preview = import_page(web_app, admin, uploaded)
+    assert "1 number gets no more texts." in preview
+    assert admin.get(uploaded.location, headers={"HX-Request": "true"}).headers["HX-Refresh"] == "true"
+    fields = {"text": pasted_text(preview), "upload": uploaded.location.rpartition("/")[2]}
+    digest = re.search(r'name="confirmed" value="(\w+)"', preview)
+    assert digest
+    import_page(web_app, admin, admin.post(STOPS, **fields, confirmed=digest[1]))
+    assert is_stopped(web_app, OWNERS)
+    assert admin.get(uploaded.location).status_code == 404
+
+
+def test_workbook_with_mistakes_can_be_corrected_on_the_page(
+    web_app: Flask, admin: WebClient, consent_history: None
+) -> None:
+    uploaded = upload(admin, STOPS, workbook_of([["phone", "reason"], ["555", "left"]]), "stops.xlsx")
+    run_import_tasks(web_app)
+    page = admin.get(uploaded.location)
+    assert (page.status_code, find_page_problems(page.text)) == (422, [])
+    assert pasted_text(page.text).split() == ['"phone","reason"', '"555","left"']
 
 
 def test_uploaded_file_can_be_corrected_on_the_page(admin: WebClient, consent_history: None) -> None:

@@ -1,13 +1,14 @@
 """The rows of a CSV file or an .xlsx workbook, one after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from portal.core.rules import csv_input, csv_output
 from portal.core.rules.csv_input import CsvError, DecodedFile
 from portal.core.rules.spreadsheets import csv_records, workbook_input
-from portal.core.rules.spreadsheets.workbook_input import IN_WORKER, UnpackingLimits
 from portal.core.translation import gettext as _
+
+_PROGRESS_ROWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,22 @@ def _with_header(
     return SpreadsheetRows(header_row, header, records, row_estimate, warnings)
 
 
-def decode_spreadsheet(raw: bytes, limits: UnpackingLimits = IN_WORKER) -> DecodedFile:
-    """The text of a CSV; of a workbook, the CSV that a spreadsheet program would save. Raises `CsvError`."""
+def decode_spreadsheet(raw: bytes, progress: Callable[[int, int], None] = lambda _row, _rows: None) -> DecodedFile:
+    """The text of a CSV; of a workbook, the CSV that a spreadsheet program would save. Raises `CsvError`.
+
+    `progress` is told now and then which row of about how many has been read.
+    """
     is_workbook = workbook_input.is_workbook(raw)
-    return csv_input.decode_csv(b"".join(_csv_lines(raw, limits)) if is_workbook else raw)
+    return csv_input.decode_csv(b"".join(_csv_lines(raw, progress)) if is_workbook else raw)
 
 
-def _csv_lines(raw: bytes, limits: UnpackingLimits) -> Iterator[bytes]:
+def _csv_lines(raw: bytes, progress: Callable[[int, int], None]) -> Iterator[bytes]:
     """With a blank line for each blank row, so that rows keep their numbers."""
     previous = 0
-    for row, cells in workbook_input.open_first_sheet(raw, limits)[1]:
+    row_estimate, records = workbook_input.open_first_sheet(raw)
+    for row, cells in records:
+        if row % _PROGRESS_ROWS == 0:
+            progress(row, max(row_estimate, row))
         yield ("\r\n" * (row - previous - 1) + csv_output.format_row(cells)).encode()
         previous = row
 

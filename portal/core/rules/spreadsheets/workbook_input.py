@@ -39,8 +39,7 @@ class UnpackingLimits:
 
 
 IN_WORKER = UnpackingLimits(200, 40)
-IN_REQUEST = UnpackingLimits(20, 5)
-"""Reading must not hold up other requests: openpyxl takes about half a second for each MB."""
+"""openpyxl takes about half a second for each MB, so no request reads a workbook."""
 
 
 def is_workbook(raw: bytes) -> bool:

@@ -10,12 +10,13 @@ import pytest
 from portal.core.rules.csv_input import CsvError
 from portal.core.rules.spreadsheets import workbook_input
 from portal.core.rules.spreadsheets.spreadsheet_rows import column_letter, open_spreadsheet
-from portal.core.rules.spreadsheets.workbook_input import IN_REQUEST
+from portal.core.rules.spreadsheets.workbook_input import UnpackingLimits
 from tests.support.spreadsheets import workbooks
 from tests.support.spreadsheets.workbooks import handmade_workbook, inline_row, workbook_of
 
 HEADER = ["external_id", "exam_date"]
 ENTITIES = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+_SMALL = UnpackingLimits(20, 5)
 
 
 def read(raw: bytes) -> list[tuple[int, list[str]]]:
@@ -105,14 +106,14 @@ def test_unreadable_workbook_is_refused(raw: bytes, message: str) -> None:
 )
 def test_what_is_read_at_once_has_a_limit(parts: dict[str, bytes]) -> None:
     with pytest.raises(CsvError, match=r"more than 5 MB .* “CSV UTF-8”"):
-        workbook_input.open_first_sheet(handmade_workbook(inline_row(1, *HEADER), parts=parts), IN_REQUEST)
+        workbook_input.open_first_sheet(handmade_workbook(inline_row(1, *HEADER), parts=parts), _SMALL)
 
 
-def test_request_unpacks_less_than_a_worker() -> None:
+def test_workbook_that_unpacks_to_too_much_is_refused() -> None:
     raw = handmade_workbook(inline_row(1, *HEADER), parts={"xl/media/picture.png": bytes(21 * 1024**2)})
     assert read(raw) == [(1, HEADER)]
     with pytest.raises(CsvError, match="more than 20 MB when unpacked"):
-        workbook_input.open_first_sheet(raw, IN_REQUEST)
+        workbook_input.open_first_sheet(raw, _SMALL)
 
 
 def test_rows_and_columns_far_away_take_no_time() -> None:
