@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import callbacks, claims, confirmation, fan_out, forecast, pacing, targets, throughput, urgent
+from benchmarks import callbacks, claims, confirmation, fan_out, forecast, pacing, records, targets, throughput, urgent
 from benchmarks.environment import LATENCY_MS
 
 Benchmark = Callable[[], list[str]]
@@ -20,6 +20,7 @@ _BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "fan_out": ("Fan-out", fan_out.run),
     "callbacks": ("Status callbacks", callbacks.run),
     "forecast": ("Forecast", forecast.run),
+    "records": ("Export and retention", records.run),
 }
 _RESULTS = Path(__file__).parent / "RESULTS.md"
 

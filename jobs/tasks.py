@@ -7,7 +7,7 @@ from jobs.app import app
 from portal.consent import background_imports
 from portal.core.clock import now_ms
 from portal.delivery import email_worker, sms_worker
-from portal.records import exports
+from portal.records import exports, retention
 from portal.sends import fan_out, recipient_file_check, recipient_uploads, send_control
 
 
@@ -44,6 +44,11 @@ def check_recipient_file(file_id: int) -> None:
 def export_communications(export_id: int) -> None:
     with app().app_context():
         exports.run_export(export_id, now_ms, shutdown.is_shutdown_requested)
+
+
+def delete_expired() -> None:
+    with app().app_context():
+        retention.delete_expired(now_ms, shutdown.is_shutdown_requested)
 
 
 def run_pending(queue: str) -> None:

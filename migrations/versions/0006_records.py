@@ -19,16 +19,18 @@ def upgrade() -> None:
     _widen_account_index()
     _create_resends()
     _add_import_uploads()
+    _create_retention()
 
 
 def downgrade() -> None:
-    _drop_import_uploads()
-    op.drop_column("send", "start_deadline_ms")
+    _drop_retention()
     _drop_resends()
     _narrow_account_index()
     _drop_charges()
     _drop_exports()
     _drop_delivery_total()
+    op.drop_column("send", "start_deadline_ms")
+    _drop_import_uploads()
 
 
 def _add_send_deadline() -> None:
@@ -264,3 +266,29 @@ def _drop_import_uploads() -> None:
     op.execute("DELETE FROM import_task WHERE state IN ('checking', 'checked') OR kind = 'import_attributes'")
     for name in ("preview", "file_name", "upload"):
         op.drop_column("import_task", name)
+
+
+def _create_retention() -> None:
+    op.create_table(
+        "retention_progress",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("done_through_id", _BIGINT, nullable=False),
+        sa.Column("cursor_id", _BIGINT, nullable=False),
+        sa.Column("skipped_id", _BIGINT, nullable=True),
+        sa.Column("deleted_count", _BIGINT, nullable=False),
+        sa.Column("finished_at_ms", _BIGINT, nullable=True),
+        sa.PrimaryKeyConstraint("kind", name=op.f("pk_retention_progress")),
+        sqlite_strict=True,
+    )
+    op.add_column("communication", sa.Column("body_deleted_at_ms", _BIGINT, nullable=True))
+    op.add_column("template", sa.Column("sensitive", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("account", sa.Column("erased_at_ms", _BIGINT, nullable=True))
+    op.add_column("template_draft", sa.Column("sensitive", sa.Integer(), nullable=False, server_default="0"))
+
+
+def _drop_retention() -> None:
+    op.drop_column("template_draft", "sensitive")
+    op.drop_column("account", "erased_at_ms")
+    op.drop_column("template", "sensitive")
+    op.drop_column("communication", "body_deleted_at_ms")
+    op.drop_table("retention_progress")

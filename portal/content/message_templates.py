@@ -62,6 +62,7 @@ class TemplateDraft:
     """As typed: whole hours, or empty for texts that do not expire."""
     tags: str = ""
     """As typed, separated by commas."""
+    sensitive: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) ->
     try:
         with transaction() as session:
             template = Template(key=draft.key, name=draft.name, created_at_ms=now_ms, tags=parse_tags(draft.tags))
+            template.sensitive = draft.sensitive
             session.add(template)
             session.flush()
             session.add(_version(template.id, 1, draft, author_id, now_ms))
@@ -161,6 +163,7 @@ def save_template(
         if draft_saved_ms is not None:
             end_draft(template_id, draft_saved_ms)
         template.name, template.tags = draft.name, parse_tags(draft.tags)
+        template.sensitive = template.sensitive or draft.sensitive
         template.current_version += 1
         session.add(_version(template.id, template.current_version, draft, author_id, now_ms))
         action, detail = version_change("template", template.current_version, restored_from)
@@ -235,7 +238,7 @@ def draft_of(version: TemplateVersion) -> TemplateDraft:
     template, hours = version.template, version.sms_expiry_hours
     content = version.subject, version.body, version.urgent, version.sms_enabled
     settings = "" if hours is None else str(hours), ", ".join(template.tags)
-    return TemplateDraft(template.key, template.name, *content, *settings)
+    return TemplateDraft(template.key, template.name, *content, *settings, template.sensitive)
 
 
 def copy_of(template: Template) -> TemplateDraft:

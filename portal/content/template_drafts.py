@@ -19,7 +19,7 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 
-_FIELDS = ("name", "subject", "body", "urgent", "sms_enabled", "sms_expiry_hours", "tags")
+_FIELDS = ("name", "subject", "body", "urgent", "sms_enabled", "sms_expiry_hours", "tags", "sensitive")
 
 
 def latest_content(template: Template) -> TemplateDraft:

@@ -39,6 +39,7 @@ _LABELS = {
     "run_import_task": N_("Run import %(id)s"),
     "check_recipient_file": N_("Check recipient file %(id)s"),
     "export_communications": N_("Write export %(id)s"),
+    "delete_expired": N_("Delete what is older than its retention"),
 }
 
 

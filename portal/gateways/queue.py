@@ -47,6 +47,7 @@ _JOBS = {
     "run_import_task": "work",
     "check_recipient_file": "work",
     "export_communications": "work",
+    "delete_expired": "work",
 }
 """The jobs that can be enqueued, and their queues. Workers refuse any other function."""
 

@@ -8,14 +8,17 @@ from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.gateways import queue
-from portal.records import exports
+from portal.records import exports, retention
 
 _log = structlog.get_logger(__name__)
 
 
 def run_record_maintenance(clock: Callable[[], int] = now_ms) -> None:
     """A failing step does not stop the others."""
-    steps = (enqueue_unfinished, lambda: exports.delete_old_exports(clock()))
+    steps: tuple[Callable[[], None], ...] = (
+        lambda: enqueue_unfinished(clock()),
+        lambda: exports.delete_old_exports(clock()),
+    )
     for step in steps:
         try:
             step()
@@ -25,7 +28,9 @@ def run_record_maintenance(clock: Callable[[], int] = now_ms) -> None:
             db.session.remove()
 
 
-def enqueue_unfinished() -> None:
+def enqueue_unfinished(at_ms: int) -> None:
     """Enqueue from the database, since the queue may have lost everything."""
     for export_id in exports.unfinished_export_ids():
         queue.enqueue(settings().redis_url, exports.JOB, export_id)
+    if retention.is_run_due(at_ms):
+        queue.enqueue(settings().redis_url, retention.JOB)

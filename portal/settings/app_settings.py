@@ -19,6 +19,7 @@ from portal.messages.rules.message_modes import EmailRoute
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig
 from portal.settings.rules.configuration import Configuration
 from portal.settings.rules.encryption import DecryptionError, decrypt_secret
+from portal.settings.rules.retention_settings import RETENTION_SETTINGS, retention_days
 from portal.settings.rules.send_settings import APPROVAL, PRICE, UNDO, SendSettings, send_settings
 from portal.settings.tables.setting_values import stored_settings
 
@@ -60,6 +61,11 @@ def email_route(at_ms: int) -> EmailRoute:
 def current_send_settings() -> SendSettings:
     """The price of a segment, the time to undo a send, and from how many recipients a send needs approval."""
     return send_settings(configuration(PRICE, UNDO, APPROVAL).values)
+
+
+def current_retention_days() -> dict[str, int]:
+    """For how many days each kind of record is kept that is not kept for good."""
+    return retention_days(configuration(*RETENTION_SETTINGS.values()).values)
 
 
 def live_gateway() -> GatewayConfig:

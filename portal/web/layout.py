@@ -59,6 +59,7 @@ _STAFF_PAGES = {
         N_("Test harness"): "sysadmin_harness.page",
         N_("Queues"): "sysadmin_queues.page",
         N_("Audit log"): "sysadmin_audit.page",
+        N_("Retention"): "sysadmin_retention.page",
     },
 }
 """Page endpoints by label, for each heading and role."""

@@ -24,6 +24,11 @@ NAMES = (
     "SmsPricePerSegment",
     "SendUndoSeconds",
     "SendApprovalRecipients",
+    "RetentionBodiesDays",
+    "RetentionEventsDays",
+    "RetentionDeliveriesDays",
+    "RetentionInboundDays",
+    "RetentionAuditDays",
 )
 
 

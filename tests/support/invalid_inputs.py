@@ -114,6 +114,8 @@ _INVALID_NUMBERS = (
     *("-1", "+1", "1e2", "0x10", "1 000", "1,000", "ten", "NaN", "Infinity", "½", "٣", "1/2", "9" * 40, "1.2.3", "1."),
 )
 
+_RETENTION = tuple(f"Retention{kind}Days" for kind in ("Bodies", "Events", "Deliveries", "Inbound", "Audit"))
+
 INVALID_VALUES: dict[str, tuple[str, ...]] = {
     "EnableSmsNotifications": _INVALID_ANYWHERE + _INVALID_FLAGS,
     "SmsGatewayType": _INVALID_ANYWHERE + _INVALID_GATEWAYS,
@@ -127,6 +129,7 @@ INVALID_VALUES: dict[str, tuple[str, ...]] = {
     "SmsPricePerSegment": (*_INVALID_NUMBERS, "0", "0.00", "100", "$1", "0,0079", ".5", "0.0000001", "1 USD"),
     "SendUndoSeconds": (*_INVALID_NUMBERS, "121", "1.5", "10s", "00010"),
     "SendApprovalRecipients": (*_INVALID_NUMBERS, "0", "10000001", "1.5", "many"),
+    **dict.fromkeys(_RETENTION, (*_INVALID_NUMBERS, "0", "29", "36501", "1.5", "30 days")),
 }
 VALID_VALUES: dict[str, str] = {
     "EnableSmsNotifications": "true",
@@ -141,4 +144,5 @@ VALID_VALUES: dict[str, str] = {
     "SmsPricePerSegment": "0.0083",
     "SendUndoSeconds": "20",
     "SendApprovalRecipients": "1000",
+    **dict.fromkeys(_RETENTION, "365"),
 }

@@ -54,6 +54,8 @@ class Account(Base, UserMixin):  # type: ignore[misc]
     password: Mapped[str | None] = mapped_column(Text)
     fs_uniquifier: Mapped[str] = mapped_column(Text, unique=True)
     created_at_ms: Mapped[int] = mapped_column(Millis)
+    erased_at_ms: Mapped[int | None] = mapped_column(Millis)
+    """When its personal data was removed. The account number stays, so that an import does not create it anew."""
     external_id_folded: Mapped[str] = mapped_column(Text, default=_computed_from("external_id", of=fold_case))
     """Makes account numbers unique regardless of case."""
     email_folded: Mapped[str] = mapped_column(Text, default=_computed_from("email", of=fold_case))
@@ -82,14 +84,15 @@ class AccountRef:
 
     id: int
     external_id: str
+    is_erased: bool = False
 
 
 def find_by_external_ids(external_ids: Sequence[str]) -> dict[str, AccountRef]:
     """The existing accounts by the given account numbers, regardless of case."""
     folded = {external_id: fold_case(external_id) for external_id in external_ids}
-    query = select(Account.external_id_folded, Account.id, Account.external_id)
+    query = select(Account.external_id_folded, Account.id, Account.external_id, Account.erased_at_ms)
     rows = db.session.execute(query.where(in_list(Account.external_id_folded, list(folded.values()))))
-    accounts = {row.external_id_folded: AccountRef(row.id, row.external_id) for row in rows}
+    accounts = {row.external_id_folded: AccountRef(row.id, row.external_id, bool(row.erased_at_ms)) for row in rows}
     return {external_id: accounts[key] for external_id, key in folded.items() if key in accounts}
 
 

@@ -30,6 +30,7 @@ class SavedDraft(Base):
     sms_enabled: Mapped[bool] = mapped_column(Flag)
     sms_expiry_hours: Mapped[str] = mapped_column(Text)
     tags: Mapped[str] = mapped_column(Text)
+    sensitive: Mapped[bool] = mapped_column(Flag, default=False, server_default="0")
     saved_at_ms: Mapped[int] = mapped_column(Millis)
     saved_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
 

@@ -12,7 +12,10 @@ from portal.core.keyset import SortColumns, order_by
 
 
 class Template(Base):
-    """`tags` are the words by which people find it. An archived one is not offered for new sends."""
+    """`tags` are the words by which people find it. An archived one is not offered for new sends.
+
+    Administrators cannot read what was sent from a `sensitive` one, which therefore stays so.
+    """
 
     __tablename__ = "template"
     __table_args__ = (STRICT,)
@@ -24,6 +27,7 @@ class Template(Base):
     created_at_ms: Mapped[int] = mapped_column(Millis)
     tags: Mapped[Any] = mapped_column(Json, default=list, server_default="[]")
     archived_at_ms: Mapped[int | None] = mapped_column(Millis)
+    sensitive: Mapped[bool] = mapped_column(Flag, default=False, server_default="0")
 
     versions: Mapped[list["TemplateVersion"]] = relationship(
         back_populates="template", order_by="TemplateVersion.number.desc()"

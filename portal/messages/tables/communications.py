@@ -23,7 +23,8 @@ _WHERE_READY: dict[str, Any] = dict.fromkeys(("sqlite_where", "postgresql_where"
 class Communication(Base):
     """The immutable words of one message. `content_block` names the block behind an invitation or a welcome.
 
-    `subject` is plain text, `body` is Markdown with the values marked (`content.rules.markdown_literals`).
+    `subject` is plain text, `body` is Markdown with the values marked (`content.rules.markdown_literals`), until
+    retention or an erasure empties it.
     """
 
     __tablename__ = "communication"
@@ -51,6 +52,7 @@ class Communication(Base):
     token: Mapped[str] = mapped_column(Text, unique=True)
     created_at_ms: Mapped[int] = mapped_column(Millis)
     read_at_ms: Mapped[int | None] = mapped_column(Millis)
+    body_deleted_at_ms: Mapped[int | None] = mapped_column(Millis)
 
     account: Mapped[Account] = relationship()
     send: Mapped["Send | None"] = relationship()

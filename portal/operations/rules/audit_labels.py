@@ -138,6 +138,11 @@ _ACTIONS: dict[str, tuple[str, str]] = {
         N_("Password links emailed"),
         N_("Emailed account %(subject)s a link to choose a new password"),
     ),
+    "personal_data_downloaded": (
+        N_("Personal data downloaded"),
+        N_("Downloaded the personal data of account %(subject)s"),
+    ),
+    "account_erased": (N_("Accounts erased"), N_("Erased the personal data of account %(subject)s")),
     "password_changed": (N_("Passwords changed"), N_("Changed the password of account %(subject)s")),
     "database_restored": (
         N_("Databases restored"),
@@ -181,6 +186,8 @@ _DETAILS = {
     "send": N_("send %(value)s"),
     "events": N_("events: %(value)s"),
     "accounts": N_("accounts: %(value)s"),
+    "communications": N_("communications: %(value)s"),
+    "kept_events": N_("events of the ledger kept: %(value)s"),
     "values": N_("values: %(value)s"),
     "opt_ins": N_("opt-ins: %(value)s"),
     "opted_out": N_("opted out: %(value)s"),

@@ -9,12 +9,13 @@ from portal.core.rules.routing import Mode, Switches
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, SenderSettings
+from portal.settings.rules.retention_settings import RETENTION_SETTINGS
 from portal.settings.rules.send_settings import APPROVAL, NUMBER_KINDS, PRICE, UNDO, number_rule, parse_number
 
 
 @dataclass(frozen=True)
 class SettingDefinition:
-    """`kind` is flag, gateway, phone_number, email_address, authentication, sender, price, seconds or count.
+    """`kind` is flag, gateway, phone_number, email_address, authentication, sender, or that of a number.
 
     `label` and `help` are to be translated. A setting that `can_expire` can turn itself off at a set time.
     """
@@ -48,6 +49,10 @@ class SettingDefinition:
         """Whether some value of it could make messages reach people."""
         is_switch_or_gateway = self.kind not in ("phone_number", "email_address", *NUMBER_KINDS)
         return is_switch_or_gateway and not self.name.startswith("Test")
+
+
+def _days(kind: str, label: str, help: str) -> SettingDefinition:
+    return SettingDefinition(RETENTION_SETTINGS[kind], "days", label, help)
 
 
 GROUPS: dict[str, tuple[SettingDefinition, ...]] = {
@@ -138,6 +143,13 @@ GROUPS: dict[str, tuple[SettingDefinition, ...]] = {
             N_("Approval by a second administrator"),
             N_("A send to more people than this waits for approval. If empty, no send does."),
         ),
+    ),
+    N_("Retention"): (
+        _days("bodies", N_("Content of messages"), N_("After so many days only the subject of a message is kept.")),
+        _days("events", N_("Delivery history"), N_("Attempts and receipts. The final status of a message stays.")),
+        _days("deliveries", N_("Deliveries"), N_("The status of a message on each channel. Totals stay.")),
+        _days("inbound", N_("Texts from people"), N_("Their words. Opt-ins and opt-outs stay in the consent ledger.")),
+        _days("audit", N_("Audit log"), N_("Entries about erased accounts and about messages sent twice stay.")),
     ),
 }
 """The settings as pages group them."""

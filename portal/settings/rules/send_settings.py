@@ -8,15 +8,22 @@ from typing import Any
 
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
+from portal.settings.rules.retention_settings import MAX_RETENTION_DAYS, MIN_RETENTION_DAYS
 
 PRICE, UNDO, APPROVAL = "SmsPricePerSegment", "SendUndoSeconds", "SendApprovalRecipients"
 DEFAULT_UNDO_SECONDS, MAX_UNDO_SECONDS = 10, 120
-_MAX_RECIPIENTS = 10_000_000
 _PRICE = re.compile(r"[0-9]{1,2}(\.[0-9]{1,6})?")
 _RULES = {
     "price": N_("%(name)s must be a price in dollars above 0 and below 100, such as 0.0079, or empty for no price."),
     "seconds": N_("%(name)s must be a whole number of seconds from 0 to %(limit)s, or empty for %(default)s."),
     "count": N_("%(name)s must be a whole number of people from 1 to %(limit)s, or empty for no approval."),
+    "days": N_("%(name)s must be a whole number of days from %(least)s to %(limit)s, or empty to keep everything."),
+}
+_RANGES = {
+    "price": (0, 100),
+    "seconds": (0, MAX_UNDO_SECONDS),
+    "count": (1, 10_000_000),
+    "days": (MIN_RETENTION_DAYS, MAX_RETENTION_DAYS),
 }
 NUMBER_KINDS = frozenset(_RULES)
 
@@ -50,7 +57,7 @@ def parse_number(kind: str, text: str) -> str | int | None:
         if not _PRICE.fullmatch(text) or not Decimal(text):
             raise ValueError(text)
         return format(Decimal(text).normalize(), "f")
-    smallest, largest = (0, MAX_UNDO_SECONDS) if kind == "seconds" else (1, _MAX_RECIPIENTS)
+    smallest, largest = _RANGES[kind]
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(largest))):
         raise ValueError(text)
     if not smallest <= int(text) <= largest:
@@ -60,5 +67,5 @@ def parse_number(kind: str, text: str) -> str | int | None:
 
 def number_rule(name: str, kind: str) -> str:
     """What a valid value is, as a sentence."""
-    limit = MAX_UNDO_SECONDS if kind == "seconds" else _MAX_RECIPIENTS
-    return _(_RULES[kind], name=name, limit=limit, default=DEFAULT_UNDO_SECONDS)
+    least, limit = _RANGES[kind]
+    return _(_RULES[kind], name=name, least=least, limit=limit, default=DEFAULT_UNDO_SECONDS)

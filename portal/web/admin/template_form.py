@@ -53,6 +53,7 @@ class TemplateForm(PortalForm):
         lazy_gettext("Body"), description=lazy_gettext("Markdown: **bold**, [a link](https://example.org), - a list.")
     )
     priority = RadioField(choices=_priorities, default="normal", validate_choice=False)
+    sensitive = BooleanField(lazy_gettext("Sensitive: administrators cannot read the content of sent messages"))
     sms_enabled = BooleanField(lazy_gettext("Also text the subject and a link to people who have enabled texts"))
     sms_expiry_hours = StringField(lazy_gettext("Texts expire after (hours)"), widget=NumberInput())
     recipient = HiddenField(filters=[parse_id])
@@ -76,4 +77,6 @@ class TemplateForm(PortalForm):
         names = ("name", "subject", "body", "tags", *(("sms_enabled", "sms_expiry_hours") if is_sms_visible() else ()))
         key = template.key if template else self.key.data
         urgent = self.priority.data == "urgent"
-        return replace(current, key=key, urgent=urgent, **{name: self[name].data for name in names})
+        sensitive = self.sensitive.data or (template is not None and template.sensitive)
+        changes = {name: self[name].data for name in names}
+        return replace(current, key=key, urgent=urgent, sensitive=sensitive, **changes)

@@ -10,6 +10,7 @@ from portal.core.translation import gettext as _
 from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.settings import app_settings, organisation_changes, setting_changes, setting_history, token_rotation
 from portal.settings.rules.app_config import DEFINITIONS, GROUPS
+from portal.settings.rules.retention_settings import RETENTION_SETTINGS
 from portal.settings.setting_changes import SettingUpdate
 from portal.settings.tables.setting_values import SettingChange, history_entries
 from portal.web.access import allow
@@ -44,6 +45,8 @@ def listing() -> str:
 def edit(name: str) -> ResponseReturnValue:
     if name in organisation_changes.SETTINGS:
         return redirect(url_for("sysadmin_organisation.page"))
+    if name in RETENTION_SETTINGS.values():
+        return redirect(url_for("sysadmin_retention.page"))  # which shows first what a change deletes
     return _editor(setting_form(app_settings.configuration(), _known_setting_or_404(name), now_ms()))
 
 

@@ -59,9 +59,10 @@ def sender(**changes: Any) -> str:
     return json.dumps({key: value for key, value in {**SENDER, **changes}.items() if value is not ...})
 
 
-def test_there_are_nine_sms_two_email_and_three_send_settings() -> None:
+def test_there_are_nine_sms_two_email_three_send_and_five_retention_settings() -> None:
     sends = ("SmsPricePerSegment", "SendUndoSeconds", "SendApprovalRecipients")
-    assert tuple(DEFINITIONS) == (*NAMES, "EnableEmailOverride", "EmailOverrideAddress", *sends)
+    retention = tuple(f"Retention{kind}Days" for kind in ("Bodies", "Events", "Deliveries", "Inbound", "Audit"))
+    assert tuple(DEFINITIONS) == (*NAMES, "EnableEmailOverride", "EmailOverrideAddress", *sends, *retention)
 
 
 def test_only_credentials_are_secret() -> None:
@@ -103,6 +104,8 @@ def test_only_credentials_are_secret() -> None:
         ("SendUndoSeconds", " ", None),
         ("SendApprovalRecipients", "500", 500),
         ("SendApprovalRecipients", "", None),
+        ("RetentionBodiesDays", "30", 30),
+        ("RetentionBodiesDays", "", None),
     ],
 )
 def test_valid_setting_is_parsed(name: str, text: str, value: Any) -> None:

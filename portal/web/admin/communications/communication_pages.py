@@ -17,6 +17,7 @@ from portal.messages.tables import communication_history
 from portal.messages.tables.communications import Communication
 from portal.messages.timeline import mask_destination
 from portal.records.communication_details import MODE_LABELS, charge_of, communication_details
+from portal.records.content_visibility import hidden_content
 from portal.records.sending_again import sends_of_communication
 from portal.web.access import allow
 from portal.web.delivery_labels import CHANNEL_LABELS, build_timeline, channel_statuses, is_final
@@ -74,6 +75,8 @@ def timeline(communication_id: int) -> str:
 def email(communication_id: int) -> Response:
     """The email for an iframe, with a content security policy that allows only its styles."""
     communication = _communication(communication_id)
+    if hidden_content(communication):
+        abort(404)
     page = make_response(
         _email_part("email/notification.html", communication, body_html=markdown.to_html(communication.body))
     )
@@ -102,6 +105,7 @@ def _render(template: str, communication: Communication, **values: object) -> st
     return render_template(
         template,
         communication=communication,
+        hidden_content=hidden_content(communication),
         timeline=build_timeline(communication),
         poll_seconds=None if is_final(communication) else poll_interval_seconds(age_ms),
         **values,
