@@ -31,6 +31,8 @@ def set_attributes(
         checked = {key: value for key, value in checked.items() if _text(value) != base.get(key, "")}
     with transaction() as session:
         account = session.get_one(Account, account_id, with_for_update=True)
+        if account.erased_at_ms and checked:
+            raise InvalidInput(dict.fromkeys(checked, _("The personal data of this account was erased.")))
         stored = values_of([account_id], list(checked)).get(account_id, {})
         if conflicts := _conflicts(checked, stored, base):
             raise InvalidInput(conflicts)

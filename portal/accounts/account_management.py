@@ -35,7 +35,8 @@ def create_account(new: NewAccount, now_ms: int) -> int:
     new = _normalise(new)
     errors = _validation_errors(new)
     if existing := find_by_external_id(new.external_id):
-        errors.setdefault("external_id", external_id_taken_message(new.external_id, existing.external_id))
+        taken = external_id_taken_message(new.external_id, existing.external_id)
+        errors.setdefault("external_id", erased_message(existing.external_id) if existing.erased_at_ms else taken)
     if errors:
         raise InvalidInput(errors)
     password_hash = passwords.hash_account_password(new.password) if new.password else None
@@ -100,6 +101,15 @@ def external_id_taken_message(external_id: str, existing: str) -> str:
     if existing == external_id:
         return _("Account number %(account)s is already in use.", account=existing)
     return _("Account number %(account)s is already in use. Account numbers are not case-sensitive.", account=existing)
+
+
+def erased_message(external_id: str) -> str:
+    """For every way to fill an erased account again."""
+    return _(
+        "The personal data of account %(account)s was erased. Take it out; if the person is back, use a new account "
+        "number.",
+        account=external_id,
+    )
 
 
 def account_values(new: NewAccount | AccountRow, now_ms: int) -> dict[str, Any]:

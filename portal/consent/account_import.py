@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from portal.accounts import smtputf8_check
-from portal.accounts.account_management import account_values, external_id_taken_message
+from portal.accounts.account_management import account_values, erased_message, external_id_taken_message
 from portal.accounts.rules import account_csv
 from portal.accounts.rules.account_csv import AccountRow
 from portal.accounts.tables import attributes
-from portal.accounts.tables.accounts import Account, find_by_external_ids
+from portal.accounts.tables.accounts import Account, AccountRef, find_by_external_ids
 from portal.accounts.tables.attributes import AttributeValue
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.consent import recording
@@ -96,10 +96,16 @@ def import_accounts(
 def _existing_account_errors(rows: Sequence[AccountRow]) -> list[RowError]:
     existing = find_by_external_ids([row.external_id for row in rows])
     return [
-        RowError(row.row_number, "external_id", external_id_taken_message(row.external_id, account.external_id))
+        RowError(row.row_number, "external_id", _taken_message(row.external_id, account))
         for row in rows
         if (account := existing.get(row.external_id))
     ]
+
+
+def _taken_message(external_id: str, account: AccountRef) -> str:
+    if account.is_erased:
+        return erased_message(account.external_id)
+    return external_id_taken_message(external_id, account.external_id)
 
 
 def _undeliverable_email_errors(rows: Sequence[AccountRow]) -> list[RowError]:

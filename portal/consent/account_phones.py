@@ -2,6 +2,7 @@
 
 from sqlalchemy.exc import IntegrityError
 
+from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
 from portal.consent import recording
 from portal.consent.rules.consent_state import EventKind, EventSource
@@ -38,6 +39,8 @@ def add_number(
     try:
         with transaction() as session:
             ledger.lock_ledger()
+            if session.get_one(Account, account_id).erased_at_ms:
+                raise InvalidInput({"number": _("The personal data of this account was erased.")})
             session.add(row)
             session.flush()
             if any(event.kind != EventKind.ADDED for event in ledger.events_of(number)):

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
+from portal.accounts.account_management import erased_message
 from portal.accounts.tables.accounts import emails_of, find_by_external_ids
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.consent import recording
@@ -127,7 +128,8 @@ def _read(text: str, now_ms: int) -> CsvResult[OptInRow]:
 def _load_and_validate(result: CsvResult[OptInRow]) -> _StoredData:
     rows = result.rows
     external_ids, numbers = [row.external_id for row in rows], [row.number for row in rows]
-    account_ids = {external_id: account.id for external_id, account in find_by_external_ids(external_ids).items()}
+    accounts = find_by_external_ids(external_ids)
+    account_ids = {external_id: account.id for external_id, account in accounts.items()}
     stored = _StoredData(
         account_ids,
         emails_of(account_ids.values()),
@@ -135,6 +137,11 @@ def _load_and_validate(result: CsvResult[OptInRow]) -> _StoredData:
         ledger_search.recorded_opt_ins(numbers),
         ledger.events_by_number(numbers),
     )
+    erased = [
+        RowError(row.row, "external_id", erased_message(account.external_id))
+        for row in rows
+        if (account := accounts.get(row.external_id)) and account.is_erased
+    ]
     unknown = [
         RowError(
             row.row,
@@ -144,7 +151,7 @@ def _load_and_validate(result: CsvResult[OptInRow]) -> _StoredData:
         for row in rows
         if row.external_id not in stored.account_ids
     ]
-    check_rows(result, [*unknown, *_number_limit_errors(rows, stored)])
+    check_rows(result, [*erased, *unknown, *_number_limit_errors(rows, stored)])
     return stored
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from portal.accounts.account_management import erased_message
 from portal.accounts.rules.account_csv import read_attributes
 from portal.accounts.rules.attribute_values import AttributeDefinition, CheckedValue
 from portal.accounts.tables import attributes
@@ -179,10 +180,16 @@ def _report_progress(done: int, total: int) -> None:
 
 def _unknown_accounts(rows: Sequence[_ValuesRow], accounts: dict[str, AccountRef]) -> list[RowError]:
     return [
-        RowError(row.row_number, KEY_COLUMN, _("No account has the number %(account)s.", account=row.external_id))
+        RowError(row.row_number, KEY_COLUMN, problem)
         for row in rows
-        if row.external_id not in accounts
+        if (problem := _account_problem(row.external_id, accounts.get(row.external_id)))
     ]
+
+
+def _account_problem(external_id: str, account: AccountRef | None) -> str:
+    if account is None:
+        return _("No account has the number %(account)s.", account=external_id)
+    return erased_message(account.external_id) if account.is_erased else ""
 
 
 def _duplicates(rows: Sequence[_ValuesRow]) -> list[RowError]:

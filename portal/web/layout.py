@@ -63,7 +63,11 @@ _STAFF_PAGES = {
     },
 }
 """Page endpoints by label, for each heading and role."""
-_OWN_PAGES = {N_("Communications History"): "my_history.listing", N_("Phone numbers"): "my_numbers.listing"}
+_OWN_PAGES = {
+    N_("Communications History"): "my_history.listing",
+    N_("Phone numbers"): "my_numbers.listing",
+    N_("Personal data"): "my_data.page",
+}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,12 @@ from portal.sends.tables.sends import Send
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import PUBLIC_URL, WebClient
 
-OWN = ["/MyAccount/PhoneNumbers", "/MyAccount/CommunicationsHistory", "/MyAccount/CommunicationsHistory/1"]
+OWN = [
+    "/MyAccount/PhoneNumbers",
+    "/MyAccount/CommunicationsHistory",
+    "/MyAccount/CommunicationsHistory/1",
+    "/MyAccount/PersonalData",
+]
 ADMIN = [
     "/Admin/Accounts",
     "/Admin/Accounts?q=nobody+at+all",

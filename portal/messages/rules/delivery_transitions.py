@@ -20,7 +20,8 @@ class DeliveryEvent(StrEnum):
     SKIP = "skip"
     DEFER = "defer"
     FOLLOW_SEND = "follow send"
-    """Its send was paused, resumed or cancelled, or the quiet hours of its time zone ended."""
+    """Its send was paused, resumed or cancelled, the quiet hours of its time zone ended, or its recipient was
+    erased."""
     RELEASE = "release"
     """It was claimed but not sent."""
     COMPLETE = "complete"
@@ -44,6 +45,7 @@ class Transition:
 
 _CLAIMS = ("delivery.email_claim", "delivery.sms_claim")
 _SEND_STATE = ("delivery.claim_policies", "sends.tables.state_sync")
+_CANCELS = (*_SEND_STATE, "records.tables.erasure")
 _RESULTS = ("delivery.email_worker", "delivery.reconciliation", "delivery.sms_failures")
 _REPORTED = (
     _ACCEPTED,
@@ -76,7 +78,7 @@ TRANSITIONS = (
     Transition(DeliveryEvent.SKIP, (_READY,), (DeliveryState.SKIPPED,), ("delivery.claim_policies",)),
     Transition(DeliveryEvent.DEFER, (_READY,), (_DEFERRED,), ("delivery.claim_policies",)),
     Transition(DeliveryEvent.FOLLOW_SEND, (_READY, _DEFERRED), (_PAUSED,), _SEND_STATE),
-    Transition(DeliveryEvent.FOLLOW_SEND, (_READY, _DEFERRED, _PAUSED), (_CANCELED,), _SEND_STATE),
+    Transition(DeliveryEvent.FOLLOW_SEND, (_READY, _DEFERRED, _PAUSED), (_CANCELED,), _CANCELS),
     Transition(DeliveryEvent.FOLLOW_SEND, (_PAUSED, _DEFERRED), (_READY,), _SEND_STATE),
     Transition(
         DeliveryEvent.RELEASE, (_SENDING, _UNKNOWN), (_READY,), ("delivery.email_worker", "delivery.sms_results")

@@ -186,7 +186,6 @@ _DETAILS = {
     "send": N_("send %(value)s"),
     "events": N_("events: %(value)s"),
     "accounts": N_("accounts: %(value)s"),
-    "communications": N_("communications: %(value)s"),
     "kept_events": N_("events of the ledger kept: %(value)s"),
     "values": N_("values: %(value)s"),
     "opt_ins": N_("opt-ins: %(value)s"),
