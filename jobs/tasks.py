@@ -7,7 +7,7 @@ from jobs.app import app
 from portal.consent import background_imports
 from portal.core.clock import now_ms
 from portal.delivery import email_worker, sms_worker
-from portal.records import exports, retention
+from portal.records import exports, proofs, retention
 from portal.sends import fan_out, recipient_file_check, recipient_uploads, send_control
 
 
@@ -51,6 +51,11 @@ def delete_expired() -> None:
         retention.delete_expired(now_ms, shutdown.is_shutdown_requested)
 
 
+def write_proof(proof_id: int) -> None:
+    with app().app_context():
+        proofs.write_proof(proof_id, now_ms, shutdown.is_shutdown_requested)
+
+
 def run_pending(queue: str) -> None:
     """Do the pending work of a queue without a job. The scheduler does rarer work."""
     _TASK_BY_QUEUE[queue]()
@@ -60,6 +65,7 @@ def _run_pending_work() -> None:
     with app().app_context():
         send_ids, task_ids = fan_out.unfinished_send_ids(now_ms()), background_imports.unfinished_task_ids()
         file_ids, export_ids = recipient_uploads.unfinished_file_ids(), exports.unfinished_export_ids()
+        proof_ids = proofs.unfinished_proof_ids()
     for send_id in send_ids:
         fan_out_send(send_id)
     for task_id in task_ids:
@@ -68,6 +74,8 @@ def _run_pending_work() -> None:
         check_recipient_file(file_id)
     for export_id in export_ids:
         export_communications(export_id)
+    for proof_id in proof_ids:
+        write_proof(proof_id)
 
 
 _TASK_BY_QUEUE: dict[str, Callable[[], None]] = {"sms": drain_sms, "email": drain_email, "work": _run_pending_work}

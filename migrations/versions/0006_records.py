@@ -20,13 +20,15 @@ def upgrade() -> None:
     _create_resends()
     _add_import_uploads()
     _create_retention()
+    _create_proofs()
 
 
 def downgrade() -> None:
-    _drop_retention()
+    _drop_proofs()
     _drop_resends()
     _narrow_account_index()
     _drop_charges()
+    _drop_retention()
     _drop_exports()
     _drop_delivery_total()
     op.drop_column("send", "start_deadline_ms")
@@ -292,3 +294,53 @@ def _drop_retention() -> None:
     op.drop_column("template", "sensitive")
     op.drop_column("communication", "body_deleted_at_ms")
     op.drop_table("retention_progress")
+
+
+def _create_proofs() -> None:
+    op.create_table(
+        "signing_key",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("public_key", sa.Text(), nullable=False),
+        sa.Column("private_key", sa.Text(), nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_signing_key")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "proof",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("send_id", _BIGINT, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
+        sa.Column("after_account_id", _BIGINT, nullable=False),
+        sa.Column("line_count", _BIGINT, nullable=False),
+        sa.Column("last_digest", sa.Text(), nullable=False),
+        sa.Column("part_count", sa.Integer(), nullable=False),
+        sa.Column("byte_count", _BIGINT, nullable=False),
+        sa.Column("run_number", sa.Integer(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.Column("created_by_id", _BIGINT, nullable=True),
+        sa.Column("finished_at_ms", _BIGINT, nullable=True),
+        sa.ForeignKeyConstraint(["send_id"], ["send.id"], name=op.f("fk_proof_send_id")),
+        sa.ForeignKeyConstraint(["created_by_id"], ["account.id"], name=op.f("fk_proof_created_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_proof")),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_proof_state", "proof", ["state", "id"])
+    op.create_index("ix_proof_send", "proof", ["send_id", "id"])
+    op.create_table(
+        "proof_part",
+        sa.Column("proof_id", _BIGINT, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["proof_id"], ["proof.id"], name=op.f("fk_proof_part_proof_id")),
+        sa.PrimaryKeyConstraint("proof_id", "number", name=op.f("pk_proof_part")),
+        sqlite_strict=True,
+    )
+
+
+def _drop_proofs() -> None:
+    for name in ("proof_part", "proof", "signing_key"):
+        op.drop_table(name)

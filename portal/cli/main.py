@@ -27,6 +27,7 @@ _COMMANDS = {
     "schedules": "schedule_commands:group",
     "sends": "send_commands:group",
     "templates": "template_commands:group",
+    "verify": "verify_command:verify",
 }
 """Module and attribute in portal.cli. Only the command in use is imported, because imports take most of the start."""
 

@@ -40,6 +40,7 @@ _LABELS = {
     "check_recipient_file": N_("Check recipient file %(id)s"),
     "export_communications": N_("Write export %(id)s"),
     "delete_expired": N_("Delete what is older than its retention"),
+    "write_proof": N_("Write proof of notice %(id)s"),
 }
 
 

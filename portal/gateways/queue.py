@@ -31,6 +31,7 @@ _TIMEOUT_SECONDS = {
     "run_import_task": 300,
     "check_recipient_file": 120,
     "export_communications": 120,
+    "write_proof": 120,
 }
 """If a worker dies, RQ keeps its job's id for this long and a minute, and blocks a job with the same id until then. A
 fan-out job and an export stop after 20 seconds, and so does a check, once it has read the rows that are checked."""
@@ -48,6 +49,7 @@ _JOBS = {
     "check_recipient_file": "work",
     "export_communications": "work",
     "delete_expired": "work",
+    "write_proof": "work",
 }
 """The jobs that can be enqueued, and their queues. Workers refuse any other function."""
 

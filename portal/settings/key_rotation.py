@@ -10,6 +10,7 @@ from portal.settings.app_settings import configuration
 from portal.settings.rules.app_config import DEFINITIONS
 from portal.settings.rules.encryption import is_encrypted_with
 from portal.settings.setting_changes import encrypt_setting
+from portal.settings.signing_keys import reencrypt_signing_key
 from portal.settings.tables.setting_values import lock_settings, replace_ciphertext, stored_settings
 
 
@@ -29,4 +30,5 @@ def rotate_keys() -> tuple[int, int]:
         outdated = [row.name for row in secrets if not is_encrypted_with(row.value, newest)]
         for name in outdated:
             replace_ciphertext(name, encrypt_setting(name, json.dumps(current.values[name])))
-    return len(outdated), len(secrets) - len(outdated)
+        reencrypted_keys, unchanged_keys = reencrypt_signing_key(newest)
+    return len(outdated) + reencrypted_keys, len(secrets) - len(outdated) + unchanged_keys

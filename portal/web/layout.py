@@ -60,6 +60,7 @@ _STAFF_PAGES = {
         N_("Queues"): "sysadmin_queues.page",
         N_("Audit log"): "sysadmin_audit.page",
         N_("Retention"): "sysadmin_retention.page",
+        N_("Signing key"): "sysadmin_signing_key.page",
     },
 }
 """Page endpoints by label, for each heading and role."""

@@ -107,6 +107,8 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "export_downloaded": (N_("Exports downloaded"), N_("Downloaded export %(subject)s of communications")),
     "export_removed": (N_("Exports deleted"), N_("Deleted export %(subject)s of communications")),
     "communications_sent_again": (N_("Communications sent again"), N_("Sent communications again")),
+    "proof_requested": (N_("Proofs of notice requested"), N_("Asked for a proof of notice for send %(subject)s")),
+    "proof_downloaded": (N_("Proofs of notice downloaded"), N_("Downloaded a proof of notice for %(subject)s")),
     "consent_exported": (N_("Consent exported"), N_("Exported evidence from the consent ledger")),
     "template_created": (N_("Templates created"), N_("Created template %(subject)s")),
     "template_saved": (N_("Templates saved"), N_("Saved a new version of template %(subject)s")),

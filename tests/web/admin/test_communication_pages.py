@@ -11,6 +11,8 @@ from portal.delivery.receipts import record_receipt
 from portal.gateways.provider import ProviderMessage
 from portal.messages.tables import attempts
 from portal.messages.tables.communications import Attempt, Delivery
+from portal.records import proofs
+from portal.records.rules import proof_file
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction, visible_text
 from tests.support.web_client import WebClient
@@ -87,3 +89,47 @@ def test_filtered_list_is_sent_again_together(admin: WebClient, refused_text: st
     assert "1 message, with" in visible_text(admin.get(check).text)
     nobody = admin.post("/Admin/Communications/Again", q="nobody at all")
     assert nobody.location == "/Admin/Communications?q=nobody+at+all"
+
+
+def test_proof_of_one_communication_is_a_page_and_a_signed_file(admin: WebClient, refused_text: str) -> None:
+    page = admin.get(f"{refused_text}/Proof").text
+    assert find_page_problems(page) == []
+    words = visible_text(page)
+    assert "paper form" in words, "the evidence of the opt-in"
+    assert SID in words
+    response = admin.get(f"{refused_text}/Proof/file")
+    verdict = proof_file.verify(response.data.splitlines(keepends=True))
+    assert (verdict.problem, verdict.records) == ("", 1)
+    assert verdict.fingerprint in words
+
+
+def test_proof_of_a_send_is_written_by_a_worker(web_app: Flask, admin: WebClient, refused_text: str) -> None:
+    assert "Write the file" in visible_text(admin.get("/Admin/Sends/1/Proof").text)
+    assert admin.get("/Admin/Sends/1/Proof/file").status_code == 404
+    admin.post("/Admin/Sends/1/Proof")
+    page = admin.get("/Admin/Sends/1/Proof").text
+    assert find_page_problems(page) == []
+    assert "0 of 6 people are written." in visible_text(page)
+    assert admin.get("/Admin/Sends/1/Proof/file").status_code == 303
+    with web_app.app_context():
+        proofs.write_proof(1, now_ms)
+    assert "6 people, as of" in visible_text(admin.get("/Admin/Sends/1/Proof").text)
+    response = admin.get("/Admin/Sends/1/Proof/file")
+    assert proof_file.verify(response.data.splitlines(keepends=True)).records == 6
+
+
+def test_printed_proof_of_a_send_masks_addresses(admin: WebClient, refused_text: str) -> None:
+    page = admin.get("/Admin/Sends/1/Proof/print").text
+    assert find_page_problems(page) == []
+    assert mask_phone(OWNERS) in page
+    assert OWNERS not in page
+    assert "owner@example.org" not in page
+
+
+def test_proofs_are_for_administrators_and_the_key_for_system_administrators(
+    number_owner: WebClient, admin: WebClient, sysadmin: WebClient, refused_text: str
+) -> None:
+    for path in (f"{refused_text}/Proof", f"{refused_text}/Proof/file", "/Admin/Sends/1/Proof"):
+        assert number_owner.get(path).status_code == 404
+    assert admin.get("/SysAdmin/SigningKey").status_code == 404
+    assert "Ed25519" in sysadmin.get("/SysAdmin/SigningKey").text

@@ -1,0 +1,123 @@
+"""Proof of notice: what the file says, and that a worker which dies costs no line."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.messages.tables.communications import Communication
+from portal.records import proofs
+from portal.records.proof_records import ledger_head
+from portal.records.rules import proof_file
+from portal.records.rules.proof_file import fingerprint
+from portal.records.tables.proofs import Proof, ProofPart, ProofState
+from portal.settings.key_rotation import rotate_keys
+from portal.settings.signing_keys import signing_key
+from tests.support import scenario
+
+pytestmark = pytest.mark.usefixtures("app")
+
+
+@pytest.fixture
+def send_id(monkeypatch: pytest.MonkeyPatch) -> int:
+    """To three people, two of whom can be texted."""
+    scenario.configure_gateway()
+    scenario.create_accounts(3, with_sms=2)
+    scenario.add_template()
+    monkeypatch.setattr(proofs, "_BATCH_SIZE", 2)
+    return scenario.create_expanded_send()
+
+
+def content_of(proof_id: int) -> bytes:
+    return b"".join(proofs.download(db.session.get_one(Proof, proof_id), 1, scenario.now_ms()))
+
+
+def parts_of(content: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line)["parts"] for line in content.splitlines()]
+
+
+def test_file_of_a_send_is_valid_and_has_everybody(send_id: int) -> None:
+    proof_id = proofs.create_proof(send_id, 1, "Robin", scenario.now_ms())
+    proofs.write_proof(proof_id, scenario.now_ms)
+    own = fingerprint(signing_key(scenario.now_ms()).public_bytes)
+    content = content_of(proof_id)
+    verdict = proof_file.verify(io.BytesIO(content), own)
+    assert (verdict.problem, verdict.records) == ("", 3)
+    header, *records, end = parts_of(content)
+    assert (header["about"]["send"], header["about"]["written_for"]) == (send_id, "Robin")
+    assert end["end"] == {"ledger": ledger_head(), "records": 3}
+    assert [record["deliveries"][0]["channel"] for record in records] == ["email"] * 3
+
+
+def test_worker_that_dies_costs_no_line(send_id: int) -> None:
+    proof_id = proofs.create_proof(send_id, 1, "Robin", scenario.now_ms())
+    proofs.write_proof(proof_id, scenario.now_ms, should_stop=lambda: True)
+    assert proofs.unfinished_proof_ids() == [proof_id]
+    proofs.write_proof(proof_id, scenario.now_ms)
+    assert proofs.unfinished_proof_ids() == []
+    assert proof_file.verify(io.BytesIO(content_of(proof_id))).records == 3
+
+
+def test_worker_that_comes_second_stops_the_first(send_id: int) -> None:
+    proof_id = proofs.create_proof(send_id, 1, "Robin", scenario.now_ms())
+
+    def start_another() -> bool:
+        proofs.write_proof(proof_id, scenario.now_ms)
+        return False
+
+    proofs.write_proof(proof_id, scenario.now_ms, should_stop=start_another)
+    assert proof_file.verify(io.BytesIO(content_of(proof_id))).problem == ""
+
+
+def test_proof_that_kills_its_worker_is_given_up(send_id: int) -> None:
+    proof_id = proofs.create_proof(send_id, 1, "Robin", scenario.now_ms())
+    for _try in range(6):
+        proofs._begin_run(proof_id, scenario.now_ms())
+    assert db.session.get_one(Proof, proof_id).state == ProofState.FAILED
+    proofs.retry_proof(proof_id, 1, scenario.now_ms())
+    proofs.write_proof(proof_id, scenario.now_ms)
+    assert db.session.get_one(Proof, proof_id).state == ProofState.DONE
+    with pytest.raises(ActionRefused, match="already written"):
+        proofs.retry_proof(proof_id, 1, scenario.now_ms())
+
+
+def test_file_is_deleted_after_a_day(send_id: int) -> None:
+    proof_id = proofs.create_proof(send_id, 1, "Robin", scenario.now_ms())
+    proofs.write_proof(proof_id, scenario.now_ms)
+    proofs.delete_old_proofs(scenario.now_ms() + proofs.KEPT_MS - 60_000)
+    assert db.session.scalar(select(func.count()).select_from(ProofPart)) == 2
+    proofs.delete_old_proofs(scenario.now_ms() + proofs.KEPT_MS + 60_000)
+    assert db.session.scalar(select(func.count()).select_from(ProofPart)) == 0
+    assert db.session.get_one(Proof, proof_id).state == ProofState.REMOVED
+
+
+def test_text_names_the_event_that_it_relied_on(send_id: int) -> None:
+    """The first event of the ledger enabled this phone; a text that never left relied on none."""
+    first = db.session.scalars(select(Communication).order_by(Communication.account_id)).first()
+    assert first is not None
+    communication_id = first.id
+    before = proofs.communication_proof(communication_id, 1, "Robin", scenario.now_ms())
+    assert before is not None
+    assert parts_of(before)[1]["consent"] is None
+    scenario.run_sms_worker(until=scenario.attempts_recorded(2))
+    after = proofs.communication_proof(communication_id, 1, "Robin", scenario.now_ms())
+    assert after is not None
+    assert proof_file.verify(io.BytesIO(after)).problem == ""
+    record = parts_of(after)[1]
+    assert record["consent"]["number"] == scenario.phone_number(0)
+    assert record["consent"]["kind"] in ("opt_in", "start")
+    assert [(item["channel"], item["mode"]) for item in record["attempts"]][:1] == [("sms", "live")]
+
+
+def test_unknown_communication_has_no_proof() -> None:
+    assert proofs.communication_proof(99, 1, "Robin", scenario.now_ms()) is None
+
+
+def test_signing_key_stays_the_same_and_is_counted_by_key_rotation() -> None:
+    first = signing_key(1)
+    assert signing_key(2).public_bytes == first.public_bytes
+    assert rotate_keys() == (0, 1)
