@@ -1,9 +1,8 @@
 """Render a template version for one account."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from portal.accounts.tables.accounts import Account, Recipient
 from portal.accounts.tables.attributes import values_of
@@ -14,8 +13,7 @@ from portal.content.tables.templates import TemplateVersion
 from portal.messages.rules import sms_segments
 
 
-@dataclass(frozen=True)
-class RenderedMessage:
+class RenderedMessage(NamedTuple):
     """`body` is Markdown; `text` is the subject and a link in one segment (docs/consent-rules.md#email-always-goes)."""
 
     subject: str
@@ -24,18 +22,33 @@ class RenderedMessage:
     segments: int
 
 
+class MessageRenderer:
+    """Renders a version for many recipients: what is the same for all of them only once."""
+
+    def __init__(self, version: TemplateVersion | TemplateDraft) -> None:
+        self._version, self._link_start = version, communication_url("")
+        self._data: Mapping[str, str] | None = None
+        self._shared: RenderedMessage | None = None
+
+    def render(self, account: Account | Recipient, data: Mapping[str, str], token: str) -> RenderedMessage:
+        if data is not self._data:
+            self._data, self._shared = data, self._render_for_all(data)
+        message = self._shared or self._without_token(*_render(self._version, account, data))
+        return RenderedMessage(message.subject, message.body, message.text + token, message.segments)
+
+    def _render_for_all(self, data: Mapping[str, str]) -> RenderedMessage | None:
+        content = _render_for_all(self._version.subject, self._version.body, tuple(data.items()))
+        return self._without_token(*content) if content else None
+
+    def _without_token(self, subject: str, body: str) -> RenderedMessage:
+        fitted = _fit_subject(subject, self._link_start)
+        return RenderedMessage(subject, body, fitted.text[:-TOKEN_LENGTH], fitted.size.segments)
+
+
 def render_message(
-    version: TemplateVersion | TemplateDraft,
-    account: Account | Recipient,
-    data: Mapping[str, str],
-    token: str,
-    link_start: str = "",
+    version: TemplateVersion | TemplateDraft, account: Account | Recipient, data: Mapping[str, str], token: str
 ) -> RenderedMessage:
-    """`link_start` is the link without its token, for whoever renders many."""
-    source = version.subject, version.body
-    subject, body = _render_for_all(*source, tuple(data.items())) or _render(version, account, data)
-    fitted = _fit_subject(subject, link_start or communication_url(""))
-    return RenderedMessage(subject, body, fitted.text[:-TOKEN_LENGTH] + token, fitted.size.segments)
+    return MessageRenderer(version).render(account, data, token)
 
 
 @lru_cache(maxsize=64)

@@ -254,14 +254,14 @@ def test_chunk_built_just_before_a_pause_waits(monkeypatch: pytest.MonkeyPatch) 
     """The send is paused after the fan-out has read it and before the chunk is written."""
     lane_driver.create_many_accounts(10)
     send_id = send_creation.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
-    build_chunk = fan_out._build_chunk
+    build_chunk = fan_out.build_chunk
 
     def build_then_pause(*args: Any) -> fan_out.FanOutChunk:
         chunk = build_chunk(*args)
         pause(send_id)
         return chunk
 
-    monkeypatch.setattr(fan_out, "_build_chunk", build_then_pause)
+    monkeypatch.setattr(fan_out, "build_chunk", build_then_pause)
     fan_out.fan_out_send(send_id, scenario.now_ms)
     lane = LaneDriver()
     lane.run(lambda: bool(lane.sent_send_ids), max_seconds=2)

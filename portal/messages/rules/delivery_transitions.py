@@ -72,7 +72,7 @@ TRANSITIONS = (
         DeliveryEvent.CREATE,
         (),
         (*WAITING, DeliveryState.SKIPPED, DeliveryState.REJECTED),
-        ("messages.tables.communications", "sends.fan_out"),
+        ("messages.tables.communications", "sends.fan_out_rows"),
     ),
     Transition(DeliveryEvent.CLAIM, (_READY,), (_SENDING,), _CLAIMS),
     Transition(DeliveryEvent.SKIP, (_READY,), (DeliveryState.SKIPPED,), ("delivery.claim_policies",)),
