@@ -17,6 +17,7 @@ from portal.core.extensions import db
 from portal.core.rules.process_kinds import SCHEDULER
 from portal.delivery import maintenance
 from portal.processes import is_process_running
+from portal.records import search_indexing
 from portal.records.record_maintenance import run_record_maintenance
 
 _POLLER_NAME = "twilio-poller"
@@ -48,6 +49,7 @@ def _run_once(name: str, interval: float) -> None:
                 maintenance.run_local_maintenance()
                 run_record_maintenance()
                 _start_polling_twilio()
+                search_indexing.index_new(now_ms)
         except Exception:
             _log.exception("scheduler run failed; will retry")
         finally:

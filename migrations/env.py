@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 import portal.tables  # noqa: F401  registers every table
 from portal.core.extensions import Base, db
+from portal.core.schema_version import is_in_models
 
 _MIGRATION_LOCK_KEY = 7_029_461_133_906  # any number that no other lock in this database uses
 _POLL_SECONDS = 0.5
@@ -34,6 +35,7 @@ def run() -> None:
                 target_metadata=Base.metadata,
                 render_as_batch=sqlite,
                 compare_type=False,
+                include_name=is_in_models,
                 transaction_per_migration=not sqlite,
             )
             with context.begin_transaction():

@@ -9,6 +9,13 @@ branch_labels = None
 depends_on = None
 
 _BIGINT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_SEARCHED = {"account": "search_folded", "phone_number": "number", "search_subject": "folded"}
+"""Table to the column whose trigrams are indexed."""
+
+_TRIGRAMS_FUNCTION = """
+    CREATE FUNCTION search_trigrams(value text) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
+    $$ SELECT ARRAY(SELECT DISTINCT substr(value, place, 3) FROM generate_series(1, length(value) - 2) AS place) $$
+"""
 
 
 def upgrade() -> None:
@@ -21,9 +28,11 @@ def upgrade() -> None:
     _add_import_uploads()
     _create_retention()
     _create_proofs()
+    _create_search()
 
 
 def downgrade() -> None:
+    _drop_search()
     _drop_proofs()
     _drop_resends()
     _narrow_account_index()
@@ -343,4 +352,105 @@ def _create_proofs() -> None:
 
 def _drop_proofs() -> None:
     for name in ("proof_part", "proof", "signing_key"):
+        op.drop_table(name)
+
+
+def _create_search() -> None:
+    _create_search_tables()
+    _create_search_indexes()
+    if op.get_bind().dialect.name == "sqlite":
+        _create_fts_tables()
+    else:
+        op.execute(_TRIGRAMS_FUNCTION)
+        for table, column in _SEARCHED.items():
+            # A short list of pending entries, because each search reads all of it.
+            using = f"USING gin (search_trigrams({column})) WITH (gin_pending_list_limit = 512)"
+            op.execute(f"CREATE INDEX trigram_{table} ON {table} {using}")
+
+
+def _create_search_tables() -> None:
+    op.create_table(
+        "search_subject",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("send_id", _BIGINT, nullable=True),
+        sa.Column("communication_id", _BIGINT, nullable=True),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("folded", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["send_id"], ["send.id"], name=op.f("fk_search_subject_send_id")),
+        sa.ForeignKeyConstraint(
+            ["communication_id"],
+            ["communication.id"],
+            name=op.f("fk_search_subject_communication_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_search_subject")),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_search_subject_send", "search_subject", ["send_id"])
+    op.create_index("uq_search_subject_communication", "search_subject", ["communication_id"], unique=True)
+    op.create_table(
+        "search_queue",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("row_id", _BIGINT, nullable=False, autoincrement=False),
+        sa.PrimaryKeyConstraint("source", "row_id", name=op.f("pk_search_queue")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "saved_search",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("account_id", _BIGINT, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name_folded", sa.Text(), nullable=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_saved_search_account_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_search")),
+        sqlite_strict=True,
+    )
+    op.create_index("uq_saved_search_name", "saved_search", ["account_id", "name_folded"], unique=True)
+
+
+def _create_search_indexes() -> None:
+    op.create_index("ix_communication_send", "communication", ["send_id", "id"])
+    op.drop_index("ix_delivery_send", "delivery")
+    op.create_index("ix_delivery_send", "delivery", ["send_id", "channel", "state", "communication_id"])
+    op.create_index("ix_delivery_state", "delivery", ["channel", "state", "communication_id"])
+    for name, column, condition in (
+        ("ix_delivery_text_address", "address", "channel = 'sms'"),
+        ("ix_delivery_error_code", "error_code", "error_code <> ''"),
+    ):
+        where = dict.fromkeys(("sqlite_where", "postgresql_where"), sa.text(condition))
+        op.create_index(name, "delivery", [column, "communication_id"], **where)
+    by_letters = {"search_folded": "text_pattern_ops"}
+    op.create_index("ix_account_search", "account", ["search_folded"], postgresql_ops=by_letters)
+
+
+def _create_fts_tables() -> None:
+    """Triggers may not write to FTS5 tables while `trusted_schema` is off, as it is in the previous release too."""
+    for table, column in _SEARCHED.items():
+        op.execute(
+            f"CREATE VIRTUAL TABLE trigram_{table} USING fts5({column}, tokenize='trigram case_sensitive 1')"
+        )
+        op.execute(f"INSERT INTO trigram_{table} (rowid, {column}) SELECT id, {column} FROM {table}")
+        for event, row in (("INSERT", "NEW"), (f"UPDATE OF {column}", "NEW"), ("DELETE", "OLD")):
+            name = f"trigram_{table}_{event[:6].lower()}"
+            queue = f"INSERT OR IGNORE INTO search_queue (source, row_id) VALUES ('{table}', {row}.id)"
+            op.execute(f"CREATE TRIGGER {name} AFTER {event} ON {table} BEGIN {queue}; END")
+
+
+def _drop_search() -> None:
+    is_sqlite = op.get_bind().dialect.name == "sqlite"
+    for table in _SEARCHED:
+        if is_sqlite:
+            for event in ("insert", "update", "delete"):
+                op.execute(f"DROP TRIGGER trigram_{table}_{event}")
+        op.execute(f"DROP {'TABLE' if is_sqlite else 'INDEX'} trigram_{table}")
+    if not is_sqlite:
+        op.execute("DROP FUNCTION search_trigrams(text)")
+    op.drop_index("ix_account_search", "account")
+    for name in ("error_code", "text_address", "state", "send"):
+        op.drop_index(f"ix_delivery_{name}", "delivery")
+    op.create_index("ix_delivery_send", "delivery", ["send_id", "channel", "state"])
+    op.drop_index("ix_communication_send", "communication")
+    for name in ("saved_search", "search_queue", "search_subject"):
         op.drop_table(name)

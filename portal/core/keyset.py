@@ -19,6 +19,8 @@ class Slice(Generic[Row]):
     rows: list[Row]
     has_previous: bool
     has_next: bool
+    next_after: int | None = None
+    """The id after which the next page begins, if it is not that of the last row."""
 
 
 @dataclass(frozen=True)

@@ -128,8 +128,10 @@ def sorted_page(order: ListOrder, rows: Slice[Row]) -> SortedPage[Row]:
         rows=rows.rows,
         order=order,
         first_url=order.url(parameter) if rows.has_previous else "",
-        previous_url=order.url(parameter, before=f"{cursor}{rows.rows[0].id}") if rows.has_previous else "",
-        next_url=order.url(parameter, after=f"{cursor}{rows.rows[-1].id}") if rows.has_next else "",
+        previous_url=order.url(parameter, before=f"{cursor}{rows.rows[0].id}")
+        if rows.has_previous and rows.rows
+        else "",
+        next_url=order.url(parameter, after=f"{cursor}{rows.next_after or rows.rows[-1].id}") if rows.has_next else "",
     )
 
 

@@ -17,7 +17,7 @@ from portal.core.keyset import Keyset, Slice, SortColumns, newest_first, order_b
 from portal.messages.tables.communications import Communication
 from portal.sends.tables.sends import Send
 from portal.web.admin import account_pages, consent_pages, template_pages
-from portal.web.admin.communications import communication_pages
+from portal.web.admin.communications import search_pages
 from portal.web.admin.sends import send_pages
 from portal.web.paging import Sort
 from tests.support import scenario
@@ -27,7 +27,7 @@ BY_TYPE: SortColumns = (Account.account_type, Account.id)
 TYPES = ("Provider", "Practitioner", "Provider", "Practitioner", "Practitioner", "Provider", "Provider")
 SORTS: dict[Any, tuple[Sort, ...]] = {
     Account: account_pages._SORTS[1:],
-    Communication: communication_pages._SORTS,
+    Communication: search_pages.SORTS,
     ConsentEvent: consent_pages._SORTS,
     Send: send_pages._SORTS,
     Template: template_pages._SORTS[1:],

@@ -20,7 +20,7 @@ from portal.consent.number_status import number_status
 from portal.consent.tables.ledger import ConsentEvent
 from portal.core.extensions import db
 from portal.core.keyset import newest_first
-from portal.core.rules.delivery_status import STATES
+from portal.core.rules.delivery_status import STATES, StateGroup
 from portal.core.rules.phone import format_phone, mask_phone
 from portal.core.rules.routing import SIMULATED_MODES, Mode
 from portal.core.transaction import transaction
@@ -30,9 +30,11 @@ from portal.gateways.provider import MAX_IN_FLIGHT
 from portal.gateways.rules.provider_codes import explain_error_code
 from portal.gateways.rules.twilio_magic_numbers import RECIPIENT_NUMBERS
 from portal.messages import timeline
-from portal.messages.tables import communication_history, delivery_counts, unresolved
+from portal.messages.tables import delivery_counts, unresolved
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.operations import test_messages
+from portal.records.rules.search_line import SearchQuery
+from portal.records.tables.communication_search import search_page
 from portal.sends import progress
 from portal.settings import setting_changes
 from portal.settings.tables.sending_numbers import paused_senders
@@ -186,8 +188,8 @@ def test_simulated_texts_are_counted_separately(
     assert "Texts: 2 simulated" in shell._as_text(report)
     newest = newest_first(Communication.id, 9)
     listed = {
-        group: len(communication_history.admin_page("", group, "sms", send_id, newest, True).rows)
-        for group in ("simulated", "delivered")
+        group: len(search_page(SearchQuery(groups=(group,), channels=("sms",), send_ids=(send_id,)), newest, True).rows)
+        for group in (StateGroup.SIMULATED, StateGroup.DELIVERED)
     }
     assert listed == {"simulated": 2, "delivered": 0}
 

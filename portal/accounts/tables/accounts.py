@@ -39,6 +39,8 @@ class Account(Base, UserMixin):  # type: ignore[misc]
     __table_args__ = (
         Index("ix_account_email_folded", "email_folded"),
         Index("ix_account_type", "account_type", "id"),
+        # for the beginning of a name: the usual order of PostgreSQL depends on its collation
+        Index("ix_account_search", "search_folded", postgresql_ops={"search_folded": "text_pattern_ops"}),
         Index("uq_account_external_id_folded", "external_id_folded", unique=True),
         STRICT,
     )

@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Exists, Select, and_, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import selectinload
 from sqlalchemy.sql.base import ExecutableOption
 
-from portal.accounts.tables.account_search import match_conditions
-from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
-from portal.core.keyset import Keyset, Slice
-from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES, DeliveryState
+from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.routing import TextKind
 from portal.messages.tables.communications import Communication, Delivery
+
+
+def with_their_deliveries() -> ExecutableOption:
+    """With the attempts, which record the mode in which a text was sent."""
+    return selectinload(Communication.deliveries).selectinload(Delivery.attempt_history)
 
 
 def account_page(account_id: int, before: int | None, limit: int, with_sms: bool) -> list[Communication]:
@@ -22,26 +24,6 @@ def account_page(account_id: int, before: int | None, limit: int, with_sms: bool
     if before is not None:
         query = query.where(Communication.id < before)
     return list(db.session.scalars(query.order_by(Communication.id.desc()).limit(limit)))
-
-
-def admin_page(
-    search_text: str, group: str, channel: str, send_id: int | None, keyset: Keyset, with_sms: bool
-) -> Slice[Communication]:
-    """Filtered as in `filtered`."""
-    query = filtered(search_text, group, channel, send_id, with_sms)
-    return keyset.fetch(query.options(_with_deliveries(), selectinload(Communication.account)))
-
-
-def filtered(search_text: str, group: str, channel: str, send_id: int | None, with_sms: bool) -> Select[Any]:
-    """The communications by recipient, state group (`delivery_status.GROUPS`), channel and send."""
-    query = select(Communication).where(*_visible_kinds(with_sms))
-    if send_id is not None:
-        query = query.where(Communication.send_id == send_id)
-    if search_text.strip():
-        query = query.join(Account).where(*match_conditions(search_text))
-    if group or channel:
-        query = query.where(_has_delivery(group, channel))
-    return query
 
 
 def latest_known_email(account_id: int, address: str) -> Delivery | None:
@@ -66,43 +48,21 @@ def find_for_account(communication_id: int, account_id: int) -> Communication | 
 
 
 def unread_count(account_id: int, with_sms: bool) -> int:
-    unread = (Communication.account_id == account_id, Communication.read_at_ms.is_(None), *_visible_kinds(with_sms))
+    unread = (Communication.account_id == account_id, Communication.read_at_ms.is_(None), *visible_kinds(with_sms))
     return db.session.scalar(select(func.count()).where(*unread)) or 0
 
 
-def _visible_kinds(with_sms: bool) -> list[ColumnElement[bool]]:
-    """An answer is visible where it went by email too."""
+def visible_kinds(with_sms: bool) -> list[ColumnElement[bool]]:
+    """Without `with_sms`, notifications. An answer is visible where it went by email too."""
     email = exists().where(Delivery.communication_id == Communication.id, Delivery.channel == "email")
     is_answer = and_(Communication.kind == TextKind.ANSWER, email)
     return [] if with_sms else [or_(Communication.kind == TextKind.NOTIFICATION, is_answer)]
 
 
 def with_deliveries(communication_ids: Sequence[int]) -> dict[int, Communication]:
-    query = select(Communication).options(_with_deliveries()).where(Communication.id.in_(communication_ids))
+    query = select(Communication).options(with_their_deliveries()).where(Communication.id.in_(communication_ids))
     return {communication.id: communication for communication in db.session.scalars(query)}
 
 
 def _visible(with_sms: bool) -> Select[Any]:
-    return select(Communication).options(_with_deliveries()).where(*_visible_kinds(with_sms))
-
-
-def _with_deliveries() -> ExecutableOption:
-    """With the attempts, which record the mode in which a text was sent."""
-    return selectinload(Communication.deliveries).selectinload(Delivery.attempt_history)
-
-
-def _has_delivery(group: str, channel: str) -> Exists:
-    match = exists().where(Delivery.communication_id == Communication.id)
-    if channel:
-        match = match.where(Delivery.channel == channel)
-    if group:
-        match = match.where(_in_group(group))
-    return match
-
-
-def _in_group(group: str) -> ColumnElement[bool]:
-    """The group of `delivery_status.displayed_state` as a condition."""
-    no_receipt = and_(Delivery.state.in_(AWAITING_RECEIPT), Delivery.due_at_ms >= NO_FURTHER_CHECK_MS)
-    if group == STATES[DeliveryState.NO_RECEIPT].group:
-        return no_receipt
-    return and_(Delivery.state.in_([state for state in DeliveryState if state.group == group]), not_(no_receipt))
+    return select(Communication).options(with_their_deliveries()).where(*visible_kinds(with_sms))

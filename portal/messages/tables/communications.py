@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 _WHERE_READY: dict[str, Any] = dict.fromkeys(("sqlite_where", "postgresql_where"), text("state = 'ready'"))
+_WHERE_TEXT: dict[str, Any] = dict.fromkeys(("sqlite_where", "postgresql_where"), text("channel = 'sms'"))
+_WHERE_ERROR: dict[str, Any] = dict.fromkeys(("sqlite_where", "postgresql_where"), text("error_code <> ''"))
 
 
 class Communication(Base):
@@ -31,6 +33,7 @@ class Communication(Base):
     __table_args__ = (
         UniqueConstraint("send_id", "account_id"),
         Index("ix_communication_account", "account_id", "id", "created_at_ms", "read_at_ms", "send_id", "kind"),
+        Index("ix_communication_send", "send_id", "id"),
         Index("uq_communication_consent", "consent_event_id", "kind", "account_id", unique=True),
         STRICT,
     )
@@ -72,7 +75,10 @@ class Delivery(Base):
         UniqueConstraint("communication_id", "channel"),
         Index("ix_delivery_claim", "channel", "state", "lane", "due_at_ms", "id"),
         Index("ix_delivery_queue_position", "channel", "lane", "queue_position", "id", **_WHERE_READY),
-        Index("ix_delivery_send", "send_id", "channel", "state"),
+        Index("ix_delivery_send", "send_id", "channel", "state", "communication_id"),
+        Index("ix_delivery_state", "channel", "state", "communication_id"),
+        Index("ix_delivery_text_address", "address", "communication_id", **_WHERE_TEXT),
+        Index("ix_delivery_error_code", "error_code", "communication_id", **_WHERE_ERROR),
         Index("ix_delivery_provider_id", "provider_id"),
         STRICT,
     )

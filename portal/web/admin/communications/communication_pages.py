@@ -10,40 +10,25 @@ from portal.content.rules import markdown
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import GROUPS, StateGroup
-from portal.core.translation import N_
-from portal.core.translation import gettext as _
-from portal.messages.tables import communication_history
 from portal.messages.tables.communications import Communication
 from portal.messages.timeline import mask_destination
 from portal.records.communication_details import MODE_LABELS, charge_of, communication_details
 from portal.records.content_visibility import hidden_content
 from portal.records.sending_again import sends_of_communication
 from portal.web.access import allow
-from portal.web.delivery_labels import CHANNEL_LABELS, build_timeline, channel_statuses, is_final
-from portal.web.layout import is_sms_visible
+from portal.web.admin.communications import search_pages
+from portal.web.delivery_labels import build_timeline, is_final
 from portal.web.organisation_files import page_organisation
-from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.polling import poll_interval_seconds
-from portal.web.request_input import is_htmx_request, query_id, query_text
 from portal.web.security_headers import EMAIL_PREVIEW_POLICY
 
 pages = Blueprint("admin_communications", __name__, url_prefix="/Admin/Communications")
-_PAGE_SIZE = 30
-_SORTS = (Sort("sent", N_("Sent"), (Communication.id,), descending=True),)
 
 
 @pages.get("")
 @allow("admin")
 def listing() -> ResponseReturnValue:
-    filters, order = _filters(), requested_order(*_SORTS)
-    criteria = (filters["q"], filters["group"], filters["channel"], query_id("send"))
-    communications = communication_history.admin_page(*criteria, order.keyset(_PAGE_SIZE), is_sms_visible())
-    page = sorted_page(order, communications)
-    rows = [(item, {status.channel: status for status in channel_statuses(item)}) for item in page.rows]
-    template = "admin/communications/_list.html" if is_htmx_request() else "admin/communications/index.html"
-    html = render_template(template, page=page, rows=rows, filters=filters, groups=_groups(), channels=_channels())
-    return html, {"Vary": "HX-Request"}
+    return search_pages.render_list()
 
 
 @pages.get("/<id:communication_id>")
@@ -110,26 +95,3 @@ def _render(template: str, communication: Communication, **values: object) -> st
         poll_seconds=None if is_final(communication) else poll_interval_seconds(age_ms),
         **values,
     )
-
-
-def _filters() -> dict[str, str]:
-    """The filters of the request; unknown values are ignored."""
-    group, channel = query_text("group"), query_text("channel")
-    # While texts are hidden, a state filter applies to emails only.
-    implied_channel = "email" if group in GROUPS and not is_sms_visible() else ""
-    return {
-        "q": query_text("q"),
-        "group": group if group in GROUPS else "",
-        "channel": channel if channel in _channels() else implied_channel,
-        "send": str(query_id("send") or ""),
-    }
-
-
-def _channels() -> dict[str, str]:
-    return {channel: _(name) for channel, name in CHANNEL_LABELS.items() if channel == "email" or is_sms_visible()}
-
-
-def _groups() -> dict[str, str]:
-    """While texts are hidden, the states that only texts reach are not offered."""
-    hidden = () if is_sms_visible() else (StateGroup.SKIPPED, StateGroup.NO_RECEIPT, StateGroup.SIMULATED)
-    return {group: _(label) for group, label in GROUPS.items() if group not in hidden}

@@ -1,0 +1,98 @@
+"""What a word of a search finds: recipients and subjects, as a condition, and as few ids where only few match.
+
+A word of three letters or more is found anywhere in a name, an email address, an account number or a subject, and its
+digits in a phone number. A shorter one is the beginning of a name, or a whole account number.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, exists, or_, select
+
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber
+from portal.core.extensions import db
+from portal.core.statements import in_list
+from portal.messages.tables.communications import Communication
+from portal.records.rules.search_line import digits_of
+from portal.records.tables.search_index import MIN_LETTERS, SearchSubject, ids_containing, starts_with
+
+MAX_ACCOUNTS = 300
+"""With more, the newest communications soon have one of them."""
+MAX_SENDS = 40
+
+
+@dataclass(frozen=True)
+class WordMatches:
+    """All that a word matches. `send_subjects` are ids of sends and the subjects that match."""
+
+    account_ids: list[int]
+    communication_ids: list[int]
+    send_subjects: list[tuple[int, str]]
+
+    @property
+    def size(self) -> int:
+        return len(self.account_ids) + len(self.communication_ids) + len(self.send_subjects)
+
+
+def recipient_condition(word: str) -> ColumnElement[bool]:
+    return Communication.account_id.in_(select(Account.id).where(_account_condition(word)))
+
+
+def word_condition(word: str) -> ColumnElement[bool]:
+    """The recipient or the subject has the word."""
+    account = exists().where(Account.id == Communication.account_id, _account_condition(word))
+    if len(word) < MIN_LETTERS:
+        return account
+    has_word = SearchSubject.folded.contains(word, autoescape=True)
+    own = exists().where(SearchSubject.communication_id == Communication.id, has_word)
+    of_send = exists().where(
+        SearchSubject.send_id == Communication.send_id, SearchSubject.subject == Communication.subject, has_word
+    )
+    return or_(account, own, of_send)
+
+
+def _account_condition(word: str) -> ColumnElement[bool]:
+    if len(word) < MIN_LETTERS:
+        return or_(starts_with(Account.search_folded, word), Account.external_id_folded == word)
+    in_text, digits = Account.search_folded.contains(word, autoescape=True), digits_of(word)
+    if len(digits) < MIN_LETTERS:
+        return in_text
+    return or_(in_text, exists().where(PhoneNumber.account_id == Account.id, PhoneNumber.number.contains(digits)))
+
+
+def few_recipients(word: str) -> WordMatches | None:
+    """The accounts that have the word; None if they are many."""
+    account_ids = _account_ids(word)
+    return WordMatches(account_ids, [], []) if len(account_ids) <= MAX_ACCOUNTS else None
+
+
+def few_matches(word: str) -> WordMatches | None:
+    """The accounts and subjects that have the word; None if they are many."""
+    recipients = few_recipients(word)
+    if recipients is None or len(word) < MIN_LETTERS:
+        return recipients
+    subject_ids = ids_containing(SearchSubject.folded, word, MAX_ACCOUNTS + 1)
+    if len(subject_ids) > MAX_ACCOUNTS:
+        return None
+    columns = SearchSubject.communication_id, SearchSubject.send_id, SearchSubject.subject
+    rows = db.session.execute(select(*columns).where(in_list(SearchSubject.id, subject_ids))).all()
+    of_sends = [(row.send_id, row.subject) for row in rows if row.send_id is not None]
+    if len(of_sends) > MAX_SENDS:
+        return None
+    own = [row.communication_id for row in rows if row.communication_id is not None]
+    return WordMatches(recipients.account_ids, own, of_sends)
+
+
+def _account_ids(word: str) -> list[int]:
+    """At most one more than `MAX_ACCOUNTS`."""
+    limit = MAX_ACCOUNTS + 1
+    if len(word) < MIN_LETTERS:
+        return list(db.session.scalars(select(Account.id).where(_account_condition(word)).limit(limit)))
+    account_ids, digits = set(ids_containing(Account.search_folded, word, limit)), digits_of(word)
+    if len(digits) >= MIN_LETTERS:
+        phone_ids = ids_containing(PhoneNumber.number, digits, limit)
+        of_phones = select(PhoneNumber.account_id).where(in_list(PhoneNumber.id, phone_ids))
+        account_ids |= set(db.session.scalars(of_phones))
+        if len(phone_ids) == limit:
+            return sorted(account_ids)[:1] * limit
+    return sorted(account_ids)[:limit]
