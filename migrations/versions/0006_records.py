@@ -170,7 +170,7 @@ def _create_exports() -> None:
     op.create_table(
         "communication_export",
         sa.Column("id", _BIGINT, nullable=False),
-        sa.Column("filters", sa.Text(), nullable=False),
+        sa.Column("search_line", sa.Text(), nullable=False),
         sa.Column("with_sms", sa.Integer(), nullable=False),
         sa.Column("format", sa.Text(), nullable=False),
         sa.Column("time_zone", sa.Text(), nullable=False),
@@ -238,7 +238,8 @@ def _create_resends() -> None:
     op.create_table(
         "resend",
         sa.Column("id", _BIGINT, nullable=False),
-        sa.Column("filters", sa.Text(), nullable=False),
+        sa.Column("search_line", sa.Text(), nullable=False),
+        sa.Column("communication_id", _BIGINT, nullable=True),
         sa.Column("created_at_ms", _BIGINT, nullable=False),
         sa.Column("created_by_id", _BIGINT, nullable=True),
         sa.Column("confirmed_at_ms", _BIGINT, nullable=True),

@@ -5,7 +5,7 @@ parts, the next run continues behind them, and a worker that comes second stops 
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.records.rules.export_columns import cells, column_names
 from portal.records.rules.export_formats import FORMATS
+from portal.records.rules.search_line import SearchQuery, Viewer, parse_search_line
 from portal.records.tables import export_rows, exports
 from portal.records.tables.exports import CommunicationExport, ExportState
 
@@ -47,7 +48,7 @@ class _Run:
 
     export_id: int
     number: int
-    filters: Mapping[str, str]
+    search: SearchQuery
     with_sms: bool
     file_format: str
     time_zone: str
@@ -59,7 +60,7 @@ class _Run:
 
 
 def create_export(
-    filters: Mapping[str, str],
+    line: str,
     with_sms: bool,
     file_format: str,
     unmasked_reason: str,
@@ -67,13 +68,17 @@ def create_export(
     author_id: int,
     now_ms: int,
 ) -> int:
-    """Without a reason, phone numbers and email addresses are masked. Raises `InvalidInput` for `reason`, `format`."""
+    """Without a reason, phone numbers and email addresses are masked.
+
+    Raises `InvalidSearch` for a line that cannot be understood, and `InvalidInput` for `reason` and `format`.
+    """
     reason = clean_line(unmasked_reason)
     if errors := _errors(file_format, reason):
         raise InvalidInput(errors)
+    parse_search_line(line, Viewer(time_zone, settings().region, now_ms))
     newest_id = export_rows.newest_id()
     export = CommunicationExport(
-        filters=dict(filters),
+        search_line=line,
         with_sms=with_sms,
         format=file_format,
         time_zone=time_zone,
@@ -90,6 +95,11 @@ def create_export(
         _audit("communications_exported", export, author_id, now_ms)
     queue.enqueue(settings().redis_url, JOB, export_id)
     return export_id
+
+
+def _search(export: CommunicationExport) -> SearchQuery:
+    """As the line was understood when the export was asked for."""
+    return parse_search_line(export.search_line, Viewer(export.time_zone, settings().region, export.created_at_ms))
 
 
 def _errors(file_format: str, reason: str) -> dict[str, str]:
@@ -189,7 +199,7 @@ def _begin_run(export_id: int, now_ms: int) -> _Run | None:
         return _Run(
             export_id,
             export.run_number,
-            export.filters,
+            _search(export),
             export.with_sms,
             export.format,
             export.time_zone,
@@ -203,7 +213,7 @@ def _begin_run(export_id: int, now_ms: int) -> _Run | None:
 
 def _write_part(run: _Run) -> bool:
     """Write the next rows. Returns whether there may be more."""
-    rows = export_rows.rows_below(run.filters, run.with_sms, run.next_id, _BATCH_SIZE)
+    rows = export_rows.rows_below(run.search, run.with_sms, run.next_id, _BATCH_SIZE)
     db.session.rollback()
     if not rows:
         return False
@@ -238,7 +248,6 @@ def _audit(action: str, export: CommunicationExport, actor_id: int, now_ms: int)
     """Without the words of a search, which may hold a phone number."""
     detail = {
         "format": export.format.upper(),
-        "send": export.filters["send"],
         "reason": export.unmasked_reason,
         "rows": export.row_count,
     }

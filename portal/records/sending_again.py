@@ -4,7 +4,7 @@ It is chosen first and confirmed afterwards. Both the chosen people and the conf
 twice makes the same sends. Whether somebody gets a text is decided anew (`core.rules.routing`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,9 @@ from portal.core.rules.routing import TextKind
 from portal.core.statements import bulk_insert
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
-from portal.messages.tables.communication_history import filtered
 from portal.messages.tables.communications import Communication
+from portal.records.rules.search_line import Viewer, parse_search_line
+from portal.records.tables.communication_search import matching
 from portal.sends.send_creation import SendPlan, create_send, plan_version
 from portal.sends.tables import resends
 from portal.sends.tables.resends import Resend, ResendRecipient
@@ -43,17 +44,17 @@ class ResendPart:
 def choose_one(communication_id: int, author_id: int, now_ms: int) -> int:
     """The id of the new resend. Raises `ActionRefused` for what is not a notification of a send."""
     query = select(Communication).where(Communication.id == communication_id)
-    return _choose(query, {"communication": str(communication_id)}, author_id, now_ms)
+    resend = Resend(communication_id=communication_id, created_at_ms=now_ms, created_by_id=author_id)
+    return _choose(query, resend)
 
 
-def choose_filtered(filters: Mapping[str, str], with_sms: bool, author_id: int, now_ms: int) -> int:
-    """The same for everything that a list shows with these filters: `q`, `group`, `channel` and `send`."""
-    send_id = int(filters["send"]) if filters["send"] else None
-    query = filtered(filters["q"], filters["group"], filters["channel"], send_id, with_sms)
-    return _choose(query, filters, author_id, now_ms)
+def choose_found(line: str, viewer: Viewer, with_sms: bool, author_id: int) -> int:
+    """The same for everything that a search line finds. Raises `InvalidSearch` too."""
+    query = matching(parse_search_line(line, viewer), with_sms)
+    return _choose(query, Resend(search_line=line, created_at_ms=viewer.now_ms, created_by_id=author_id))
 
 
-def _choose(query: Select[Any], filters: Mapping[str, str], author_id: int, now_ms: int) -> int:
+def _choose(query: Select[Any], resend: Resend) -> int:
     query = query.where(Communication.send_id.is_not(None), Communication.kind == TextKind.NOTIFICATION)
     columns = query.with_only_columns(Communication.id, Communication.send_id, Communication.account_id)
     first = db.session.execute(columns.limit(1)).first()
@@ -63,8 +64,7 @@ def _choose(query: Select[Any], filters: Mapping[str, str], author_id: int, now_
         message = _("At most %(limit)s communications can be sent again at once. Filter the list further.")
         raise ActionRefused(message % {"limit": f"{MAX_COMMUNICATIONS:,}"})
     with transaction() as session:
-        resends.delete_unconfirmed(now_ms - _UNCONFIRMED_KEPT_MS)
-        resend = Resend(filters=dict(filters), created_at_ms=now_ms, created_by_id=author_id)
+        resends.delete_unconfirmed(resend.created_at_ms - _UNCONFIRMED_KEPT_MS)
         session.add(resend)
         session.flush()
         resend_id = resend.id

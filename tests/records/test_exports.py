@@ -21,7 +21,6 @@ from portal.records import exports
 from portal.records.tables.exports import CommunicationExport, ExportPart, ExportState
 from tests.support import scenario
 
-NO_FILTERS = {"q": "", "group": "", "channel": "", "send": ""}
 AUTHOR_ID = 1
 NOW_MS = 1_767_225_600_000
 
@@ -39,10 +38,8 @@ def sent(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     db.session.rollback()
 
 
-def create(file_format: str = "csv", reason: str = "", **filters: str) -> int:
-    return exports.create_export(
-        {**NO_FILTERS, **filters}, True, file_format, reason, "America/New_York", AUTHOR_ID, NOW_MS
-    )
+def create(file_format: str = "csv", reason: str = "", line: str = "") -> int:
+    return exports.create_export(line, True, file_format, reason, "America/New_York", AUTHOR_ID, NOW_MS)
 
 
 def run(export_id: int, **options: Any) -> CommunicationExport:
@@ -67,8 +64,8 @@ def csv_rows(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
 
 
-def exported(**filters: str) -> list[dict[str, str]]:
-    export_id = create(**filters)
+def exported(line: str) -> list[dict[str, str]]:
+    export_id = create(line=line)
     run(export_id)
     return csv_rows(file_of(export_id))
 
@@ -80,17 +77,17 @@ def part_count() -> int:
 
 @pytest.mark.usefixtures("sent")
 @pytest.mark.parametrize(
-    ("filters", "expected"),
+    ("line", "expected"),
     [
-        ({}, ["P-6", "P-5", "P-4", "P-3", "P-2", "P-1", "P-0"]),
-        ({"q": "person 3"}, ["P-3"]),
-        ({"channel": "sms", "group": "waiting"}, ["P-1", "P-0"]),
-        ({"send": "1"}, ["P-6", "P-5", "P-4", "P-3", "P-2", "P-1", "P-0"]),
-        ({"send": "99"}, []),
+        ("", ["P-6", "P-5", "P-4", "P-3", "P-2", "P-1", "P-0"]),
+        ("person 3", ["P-3"]),
+        ("channel:text status:waiting", ["P-1", "P-0"]),
+        ("send:1", ["P-6", "P-5", "P-4", "P-3", "P-2", "P-1", "P-0"]),
+        ("send:99", []),
     ],
 )
-def test_export_has_the_rows_of_the_filtered_list(filters: dict[str, str], expected: list[str]) -> None:
-    assert [row["account_number"] for row in exported(**filters)] == expected
+def test_export_has_the_rows_of_the_filtered_list(line: str, expected: list[str]) -> None:
+    assert [row["account_number"] for row in exported(line)] == expected
 
 
 @pytest.mark.usefixtures("sent")

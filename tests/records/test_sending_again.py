@@ -13,13 +13,13 @@ from portal.core.rules.routing import Reason
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Communication, Delivery
 from portal.records import sending_again
+from portal.records.rules.search_line import Viewer
 from portal.sends.fan_out import fan_out_send
 from portal.sends.tables.resends import count_already_resent
 from portal.sends.tables.sends import Send
 from tests.support import scenario
 
 pytestmark = pytest.mark.usefixtures("app")
-EVERYTHING = {"q": "", "group": "", "channel": "", "send": ""}
 
 
 @pytest.fixture
@@ -28,6 +28,10 @@ def first_send() -> int:
     scenario.create_accounts(3, with_sms=2)
     scenario.add_template()
     return scenario.create_expanded_send()
+
+
+def choose_everything() -> int:
+    return sending_again.choose_found("", Viewer(now_ms=scenario.now_ms()), True, 1)
 
 
 def confirm(resend_id: int) -> list[int]:
@@ -43,7 +47,7 @@ def bodies(send_ids: Sequence[int]) -> list[str]:
 
 
 def test_confirming_twice_sends_once(first_send: int) -> None:
-    resend_id = sending_again.choose_filtered(EVERYTHING, True, 1, scenario.now_ms())
+    resend_id = choose_everything()
     send_ids = confirm(resend_id)
     assert confirm(resend_id) == send_ids
     assert len(bodies(send_ids)) == 3
@@ -62,13 +66,13 @@ def test_one_communication_goes_to_its_recipient_alone(first_send: int) -> None:
 def test_words_are_those_of_the_earlier_version(first_send: int) -> None:
     before = bodies([first_send])
     scenario.save_template(body="Other words.")
-    assert bodies(confirm(sending_again.choose_filtered(EVERYTHING, True, 1, scenario.now_ms()))) == before
+    assert bodies(confirm(choose_everything())) == before
 
 
 def test_same_words_from_two_sends_reach_a_person_once(first_send: int) -> None:
     second = scenario.create_expanded_send()
     assert bodies([first_send]) == bodies([second])
-    send_ids = confirm(sending_again.choose_filtered(EVERYTHING, True, 1, scenario.now_ms()))
+    send_ids = confirm(choose_everything())
     assert len(send_ids) == 1
     assert len(bodies(send_ids)) == 3
 
@@ -76,12 +80,12 @@ def test_same_words_from_two_sends_reach_a_person_once(first_send: int) -> None:
 def test_other_words_are_a_send_of_their_own(first_send: int) -> None:
     scenario.save_template(body="Other words.")
     scenario.create_expanded_send()
-    send_ids = confirm(sending_again.choose_filtered(EVERYTHING, True, 1, scenario.now_ms()))
+    send_ids = confirm(choose_everything())
     assert [len(bodies([send_id])) for send_id in send_ids] == [3, 3]
 
 
 def test_phone_that_stopped_meanwhile_gets_no_text(first_send: int) -> None:
-    resend_id = sending_again.choose_filtered(EVERYTHING, True, 1, scenario.now_ms())
+    resend_id = choose_everything()
     with transaction():
         record(scenario.phone_number(0), EventKind.STOP, "handset", scenario.now_ms(), scenario.now_ms())
     (part,) = sending_again.resend_parts(resend_id, scenario.now_ms())
@@ -93,7 +97,7 @@ def test_phone_that_stopped_meanwhile_gets_no_text(first_send: int) -> None:
 
 
 def test_earlier_confirmation_is_counted(first_send: int) -> None:
-    confirm(sending_again.choose_filtered(EVERYTHING, True, 1, scenario.now_ms()))
+    confirm(choose_everything())
     one = db.session.scalars(select(Communication.id).where(Communication.send_id == first_send)).first()
     assert one is not None
     resend_id = sending_again.choose_one(one, 1, scenario.now_ms())
@@ -104,4 +108,4 @@ def test_earlier_confirmation_is_counted(first_send: int) -> None:
 
 def test_nothing_to_send_again_is_refused() -> None:
     with pytest.raises(ActionRefused, match="only messages of a send can"):
-        sending_again.choose_filtered(EVERYTHING, True, 1, scenario.now_ms())
+        choose_everything()

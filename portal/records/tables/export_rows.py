@@ -1,16 +1,16 @@
 """The rows of an export: communications with what became of their email and their text."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
 from portal.accounts.tables.accounts import Account
 from portal.content.tables.templates import Template, TemplateVersion
 from portal.core.extensions import db
-from portal.messages.tables import communication_history
 from portal.messages.tables.communications import Communication, Delivery
+from portal.records.rules.search_line import SearchQuery
+from portal.records.tables.communication_search import matching
 from portal.sends.tables.sends import Send
 
 _EMAIL, _TEXT = aliased(Delivery), aliased(Delivery)
@@ -41,19 +41,13 @@ class ExportRow(NamedTuple):
     segments: int | None
 
 
-def matching(filters: Mapping[str, str], with_sms: bool) -> Select[Any]:
-    """The communications that the list shows with these filters."""
-    send_id = int(filters["send"]) if filters["send"] else None
-    return communication_history.filtered(filters["q"], filters["group"], filters["channel"], send_id, with_sms)
-
-
 def newest_id() -> int:
     return db.session.scalar(select(func.max(Communication.id))) or 0
 
 
-def rows_below(filters: Mapping[str, str], with_sms: bool, below_id: int, limit: int) -> list[ExportRow]:
+def rows_below(search: SearchQuery, with_sms: bool, below_id: int, limit: int) -> list[ExportRow]:
     """The newest rows with a smaller id. One statement, so that each row is as it was at one moment."""
-    ids = matching(filters, with_sms).with_only_columns(Communication.id).where(Communication.id < below_id)
+    ids = matching(search, with_sms).with_only_columns(Communication.id).where(Communication.id < below_id)
     page = ids.order_by(Communication.id.desc()).limit(limit).subquery()
     query = (
         select(

@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, Text, Update, delete, sel
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
-from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
+from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
 from portal.core.extensions import Base, db
 from portal.core.keyset import Slice, newest_first
 from portal.core.statements import updated_count
@@ -26,7 +26,8 @@ class ExportState(StrEnum):
 
 
 class CommunicationExport(Base):
-    """`filters` are those of the list. The rows are the communications up to `newest_id`, newest first.
+    """`search_line` is that of the list, with days of `time_zone`. The rows are the communications up to
+    `newest_id`, newest first.
 
     The next run continues below `next_id`. `run_number` counts the jobs that began, and `attempts` those since the last
     part was written. `unmasked_reason` is why phone numbers and email addresses are in it in full; "" if they are not.
@@ -37,7 +38,7 @@ class CommunicationExport(Base):
     __table_args__ = (Index("ix_communication_export_state", "state", "id"), STRICT)
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
-    filters: Mapped[Any] = mapped_column(Json)
+    search_line: Mapped[str] = mapped_column(Text)
     with_sms: Mapped[bool] = mapped_column(Flag)
     format: Mapped[str] = mapped_column(Text)
     time_zone: Mapped[str] = mapped_column(Text)

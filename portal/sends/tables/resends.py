@@ -1,24 +1,24 @@
 """Communications that are sent again: for each person, the earlier send whose template version and values are used."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, delete, func, select
+from sqlalchemy import ColumnElement, ForeignKey, Index, Text, delete, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.accounts.tables.accounts import Account
-from portal.core.column_types import STRICT, BigIntKey, Json, Millis
+from portal.core.column_types import STRICT, BigIntKey, Millis
 from portal.core.extensions import Base, db
 
 
 class Resend(Base):
-    """`filters` are those of the list it was chosen from. `confirmed_at_ms` is when somebody said yes, None before."""
+    """Either one communication, or what a search line found. `confirmed_at_ms` is when somebody said yes."""
 
     __tablename__ = "resend"
     __table_args__ = (STRICT,)
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
-    filters: Mapped[Any] = mapped_column(Json)
+    search_line: Mapped[str] = mapped_column(Text, default="")
+    communication_id: Mapped[int | None] = mapped_column(BigIntKey)
     created_at_ms: Mapped[int] = mapped_column(Millis)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
     confirmed_at_ms: Mapped[int | None] = mapped_column(Millis)

@@ -18,6 +18,7 @@ from portal.records.sending_again import sends_of_communication
 from portal.web.access import allow
 from portal.web.admin.communications import search_pages
 from portal.web.delivery_labels import build_timeline, is_final
+from portal.web.layout import is_sms_visible
 from portal.web.organisation_files import page_organisation
 from portal.web.polling import poll_interval_seconds
 from portal.web.security_headers import EMAIL_PREVIEW_POLICY

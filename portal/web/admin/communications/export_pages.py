@@ -1,7 +1,5 @@
 """Administration → communications → exports: ask for a file of the filtered list, and download it within a day."""
 
-from collections.abc import Mapping
-
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
@@ -11,7 +9,6 @@ from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import GROUPS
 from portal.core.rules.time_format import format_utc
 from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
@@ -19,13 +16,13 @@ from portal.gateways import queue
 from portal.gateways.job_reports import find_jobs
 from portal.records import exports
 from portal.records.rules.export_formats import FORMATS
+from portal.records.rules.search_line import InvalidSearch
 from portal.records.tables.exports import CommunicationExport, ExportState, recent_exports
 from portal.web.access import allow
 from portal.web.base_form import PortalForm
-from portal.web.delivery_labels import CHANNEL_LABELS
 from portal.web.layout import is_sms_visible
 from portal.web.polling import poll_interval_seconds
-from portal.web.request_input import is_htmx_request, parse_id
+from portal.web.request_input import is_htmx_request
 from portal.web.time_display import current_time_zone
 
 pages = Blueprint("admin_exports", __name__, url_prefix="/Admin/Communications/Exports")
@@ -33,12 +30,9 @@ _LISTED = 50
 
 
 class ExportForm(PortalForm):
-    """The filters are those of the list of communications."""
+    """The line is that of the list of communications."""
 
-    q = HiddenField(filters=[lambda text: text[:200]])
-    group = HiddenField(filters=[lambda group: group if group in GROUPS else ""])
-    channel = HiddenField(filters=[lambda channel: channel if channel in CHANNEL_LABELS else ""])
-    send = HiddenField(filters=[lambda text: str(parse_id(text) or "")])
+    q = HiddenField()
     format = RadioField(lazy_gettext("Format"), validate_choice=False, default="csv")
     reason = StringField(
         lazy_gettext("Reason to show phone numbers and email addresses in full"),
@@ -49,17 +43,11 @@ class ExportForm(PortalForm):
         super().__init__(**options)
         self.format.choices = {name: _(file_format.label) for name, file_format in FORMATS.items()}
 
-    @property
-    def filters(self) -> dict[str, str]:
-        """While texts are hidden, a state filter applies to emails only."""
-        values = {name: self[name].data or "" for name in ("q", "group", "channel", "send")}
-        return values if is_sms_visible() else {**values, "channel": "email" if values["group"] else ""}
-
 
 @pages.get("")
 @allow("admin")
 def listing() -> str:
-    rows = [(export, describe_filters(export.filters)) for export in recent_exports(_LISTED)]
+    rows = [(export, _describe_search(export.search_line)) for export in recent_exports(_LISTED)]
     return render_template("admin/communications/exports/index.html", rows=rows, formats=FORMATS)
 
 
@@ -73,11 +61,14 @@ def new() -> ResponseReturnValue:
 @allow("admin")
 def create() -> ResponseReturnValue:
     form = ExportForm()
-    choices = form.filters, is_sms_visible(), form.format.data or "", form.reason.data
+    line = form.q.data or ""
+    choices = line, is_sms_visible(), form.format.data or "", form.reason.data
     try:
         export_id = exports.create_export(*choices, current_time_zone().key, current_user.id, now_ms())
     except InvalidInput as error:
         return _form_page(form.with_errors(error))
+    except InvalidSearch:
+        return redirect(url_for("admin_communications.listing", q=line), 303)  # which says what is wrong
     return redirect(url_for(".show", export_id=export_id), 303)
 
 
@@ -90,7 +81,7 @@ def show(export_id: int) -> ResponseReturnValue:
     page = render_template(
         f"admin/communications/exports/{'_progress' if is_htmx_request() else 'one'}.html",
         export=export,
-        filters=describe_filters(export.filters),
+        search=_describe_search(export.search_line),
         formats=FORMATS,
         jobs=find_jobs(settings().redis_url, queue.job_id(exports.JOB, export_id)),
         retry_url=lambda _job_id: url_for(".retry", export_id=export_id),
@@ -139,15 +130,8 @@ def retry(export_id: int) -> ResponseReturnValue:
     return redirect(url_for(".show", export_id=export_id), 303)
 
 
-def describe_filters(filters: Mapping[str, str]) -> str:
-    """“Recipient “olive”; Channel: Email; Send 12”."""
-    parts = [
-        _("Recipient “%(search)s”", search=filters["q"]) if filters["q"] else "",
-        _("Channel: %(channel)s", channel=_(CHANNEL_LABELS[filters["channel"]])) if filters["channel"] else "",
-        _("Status: %(status)s", status=_(GROUPS[filters["group"]])) if filters["group"] else "",
-        _("Send %(send)s", send=filters["send"]) if filters["send"] else "",
-    ]
-    return "; ".join(part for part in parts if part) or _("All communications")
+def _describe_search(line: str) -> str:
+    return line or _("All communications")
 
 
 def _export(export_id: int) -> CommunicationExport:
@@ -155,6 +139,6 @@ def _export(export_id: int) -> CommunicationExport:
 
 
 def _form_page(form: ExportForm) -> tuple[str, int]:
-    filters = describe_filters(form.filters)
-    page = render_template("admin/communications/exports/new.html", form=form, filters=filters)
+    search = _describe_search(form.q.data or "")
+    page = render_template("admin/communications/exports/new.html", form=form, search=search)
     return page, 422 if form.errors else 200

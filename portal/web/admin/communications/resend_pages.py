@@ -1,7 +1,5 @@
 """Administration → communications: send one again, or all of a filtered list."""
 
-from typing import Any
-
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
@@ -9,15 +7,15 @@ from flask_security import current_user
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import GROUPS
 from portal.core.translation import ngettext
 from portal.records import sending_again
+from portal.records.rules.search_line import InvalidSearch
 from portal.records.sending_again import ResendPart
 from portal.sends.tables.resends import Resend, count_already_resent
 from portal.settings.app_settings import current_send_settings
 from portal.web.access import allow
+from portal.web.admin.communications.search_pages import viewer
 from portal.web.admin.sends.plan_description import plan_values
-from portal.web.delivery_labels import CHANNEL_LABELS
 from portal.web.layout import is_sms_visible
 from portal.web.request_input import parse_id
 
@@ -27,16 +25,16 @@ pages = Blueprint("admin_resends", __name__, url_prefix="/Admin/Communications/A
 @pages.post("")
 @allow("admin")
 def choose() -> ResponseReturnValue:
-    """One communication, or everything that the list shows with the filters of the form."""
-    communication_id = parse_id(request.form.get("communication", ""))
+    """One communication, or everything that the search line of the form finds."""
+    communication_id, line = parse_id(request.form.get("communication", "")), request.form.get("q", "")
     try:
         if communication_id:
             resend_id = sending_again.choose_one(communication_id, current_user.id, now_ms())
         else:
-            resend_id = sending_again.choose_filtered(_filters(), is_sms_visible(), current_user.id, now_ms())
-    except ActionRefused as error:
-        flash(error.message, "error")
-        return redirect(_origin(communication_id), 303)
+            resend_id = sending_again.choose_found(line, viewer(), is_sms_visible(), current_user.id)
+    except (ActionRefused, InvalidSearch) as error:
+        flash(str(error), "error")
+        return redirect(_origin(communication_id, line), 303)
     return redirect(url_for(".show", resend_id=resend_id), 303)
 
 
@@ -56,7 +54,6 @@ def show(resend_id: int) -> str:
         emails=sum(plan.emails for plan in plans),
         texts=sum(plan.texts for plan in plans),
         needs_approval=any(plan.needs_approval for plan in plans),
-        communication_id=parse_id(resend.filters.get("communication", "")),
     )
 
 
@@ -82,19 +79,7 @@ def _parts(resend_id: int) -> list[ResendPart]:
     return sending_again.resend_parts(resend_id, now_ms())
 
 
-def _filters() -> dict[str, str]:
-    """As the list understands them: unknown values are ignored."""
-    group, channel = request.form.get("group", ""), request.form.get("channel", "")
-    return {
-        "q": request.form.get("q", ""),
-        "group": group if group in GROUPS else "",
-        "channel": channel if channel in CHANNEL_LABELS else "",
-        "send": str(parse_id(request.form.get("send", "")) or ""),
-    }
-
-
-def _origin(communication_id: int | None) -> str:
+def _origin(communication_id: int | None, line: str) -> str:
     if communication_id:
         return url_for("admin_communications.show", communication_id=communication_id)
-    filters: dict[str, Any] = {name: value for name, value in _filters().items() if value}
-    return url_for("admin_communications.listing", **filters)
+    return url_for("admin_communications.listing", q=line or None)
