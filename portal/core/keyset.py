@@ -1,6 +1,6 @@
 """Keyset paging: read a list in an order that an index serves, onwards or backwards from one of its rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +12,8 @@ from portal.core.extensions import db
 Row = TypeVar("Row")
 SortColumns = tuple[QueryableAttribute[Any] | ColumnElement[Any], ...]
 """The last is the id, so that rows with equal values have an order."""
+ReadRows = Callable[[ColumnElement[bool] | None, bool, int], list[Any]]
+"""Reads rows: only those beyond a position if that is given, descending or not, and at most how many."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,18 @@ class Keyset:
     before_id: int | None = None
 
     def fetch(self, query: Select[Any]) -> Slice[Any]:
+        def read(beyond: ColumnElement[bool] | None, descending: bool, limit: int) -> list[Any]:
+            narrowed = query if beyond is None else query.where(beyond)
+            return list(db.session.scalars(narrowed.order_by(*order_by(self.columns, descending)).limit(limit)))
+
+        return self.fetch_with(read)
+
+    def fetch_with(self, read: ReadRows) -> Slice[Any]:
+        """For rows that no single query of them gives."""
         position, is_backward = self._position(), self.after_id is None
-        rows = self._read(query, position, self.descending != is_backward) if position else []
+        rows = self._read(read, position, self.descending != is_backward) if position else []
         if not rows:
-            rows = self._read(query, None, self.descending)
+            rows = self._read(read, None, self.descending)
             return Slice(rows[: self.size], False, len(rows) > self.size)
         has_more, rows = len(rows) > self.size, rows[: self.size]
         return Slice(rows[::-1], has_more, True) if is_backward else Slice(rows, True, has_more)
@@ -52,11 +62,9 @@ class Keyset:
             return None if row_id is None else (row_id,)
         return db.session.execute(select(*self.columns).where(self.columns[-1] == row_id)).one_or_none()
 
-    def _read(self, query: Select[Any], position: Sequence[Any] | None, descending: bool) -> list[Any]:
+    def _read(self, read: ReadRows, position: Sequence[Any] | None, descending: bool) -> list[Any]:
         """One row more than fits, to know whether others follow."""
-        if position:
-            query = query.where(self._beyond(position, descending))
-        return list(db.session.scalars(query.order_by(*order_by(self.columns, descending)).limit(self.size + 1)))
+        return read(self._beyond(position, descending) if position else None, descending, self.size + 1)
 
     def _beyond(self, position: Sequence[Any], descending: bool) -> ColumnElement[bool]:
         columns = tuple_(*self.columns)

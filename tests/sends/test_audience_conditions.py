@@ -12,13 +12,14 @@ from sqlalchemy import select
 from portal.accounts.tables.accounts import Account
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
+from portal.core.keyset import Keyset
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.delivery_status import STATES as DELIVERY_STATES
 from portal.sends import fan_out
 from portal.sends.audience_resolution import resolve_audience
 from portal.sends.rules.audience_conditions import OPERATORS, SMS_STATES, ConditionField
 from portal.sends.send_creation import create_send, plan_send
-from portal.sends.tables.audience import count_recipients, in_audience, recipients_after
+from portal.sends.tables.audience import count_recipients, in_audience, people_page, recipients_after
 from portal.sends.tables.audience_estimate import routing_groups
 from portal.sends.tables.condition_queries import condition_fields
 from portal.sends.tables.sends import Send
@@ -99,6 +100,19 @@ def chosen(audience: dict[str, Any]) -> set[int]:
     return set(db.session.scalars(in_audience(select(Account.id), resolve_audience(audience, NOW_MS))))
 
 
+def assert_counted_and_paged(audience: dict[str, Any], expected: list[int]) -> None:
+    """Neither the count nor a page asks about one account after the other."""
+    assert count_recipients(audience) == len(expected), audience
+    middle = expected[len(expected) // 2] if expected else 0
+    pages = {
+        Keyset((Account.id,), 5): expected[:5],
+        Keyset((Account.id,), 5, after_id=middle): [id for id in expected if id > middle][:5] or expected[:5],
+        Keyset((Account.id,), 5, before_id=middle): [id for id in expected if id < middle][-5:] or expected[:5],
+    }
+    for keyset, ids in pages.items():
+        assert [account.id for account in people_page(audience, len(expected), keyset).rows] == ids, audience
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_sql_of_random_conditions_equals_their_meaning(seed: int) -> None:
     chance = random.Random(seed)
@@ -116,6 +130,7 @@ def test_sql_of_random_conditions_equals_their_meaning(seed: int) -> None:
             and join(is_true(condition, person) for condition in conditions)
         }
         assert chosen(audience) == expected, audience
+        assert_counted_and_paged(resolve_audience(audience, NOW_MS), sorted(expected))
         sizes.add(len(expected))
     assert len(sizes) > 20, "the conditions hardly differ"
 

@@ -41,6 +41,8 @@ class Account(Base, UserMixin):  # type: ignore[misc]
         Index("ix_account_type", "account_type", "id"),
         # for the beginning of a name: the usual order of PostgreSQL depends on its collation
         Index("ix_account_search", "search_folded", postgresql_ops={"search_folded": "text_pattern_ops"}),
+        # What audiences ask of all accounts, in order of the ids.
+        Index("ix_account_audience", "id", "active", "role", "account_type", "timezone"),
         Index("uq_account_external_id_folded", "external_id_folded", unique=True),
         STRICT,
     )

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import REAL, ColumnElement, Double, ForeignKey, Index, Text, and_, delete, func, select
+from sqlalchemy import REAL, ColumnElement, Double, ForeignKey, Index, Text, and_, delete, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.accounts.rules.attribute_values import AttributeDefinition, CheckedValue
@@ -16,6 +16,7 @@ from portal.core.rules.case_folding import fold_case
 from portal.core.statements import bulk_insert, upsert_many
 
 _BATCH_SIZE = 1_000
+_WHERE_NUMBER: dict[str, Any] = dict.fromkeys(("sqlite_where", "postgresql_where"), text("number IS NOT NULL"))
 
 
 class Attribute(Base):
@@ -46,7 +47,9 @@ class AttributeValue(Base):
     __tablename__ = "attribute_value"
     __table_args__ = (
         Index("ix_attribute_value_comparable", "attribute_id", "comparable", "account_id"),
-        Index("ix_attribute_value_number", "attribute_id", "number", "account_id"),
+        Index("ix_attribute_value_number", "attribute_id", "number", "account_id", **_WHERE_NUMBER),
+        # All values of an attribute in order of the accounts, for audiences.
+        Index("ix_attribute_value_account", "attribute_id", "account_id", "comparable", "number"),
         STRICT,
     )
 

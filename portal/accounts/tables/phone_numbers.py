@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,6 +27,10 @@ from portal.core.rules.sender_assignment import BUCKET_DIGITS
 from portal.core.statements import in_list
 
 
+def _where(condition: str) -> dict[str, Any]:
+    return dict.fromkeys(("sqlite_where", "postgresql_where"), text(condition))
+
+
 class PhoneNumber(Base):
     """A phone number on an account. Only one account receives its texts, as the partial unique index ensures."""
 
@@ -37,9 +42,9 @@ class PhoneNumber(Base):
             "uq_phone_number_receives_sms",
             "number",
             unique=True,
-            sqlite_where=text("receives_sms = 1"),
-            postgresql_where=text("receives_sms = 1"),
+            **_where("receives_sms = 1"),
         ),
+        Index("ix_phone_number_enabled", "account_id", "number", **_where("receives_sms = 1")),
         STRICT,
     )
 
@@ -58,7 +63,11 @@ class PhoneState(Base):
     """The state of a phone number, whichever accounts it is on. STOP stops its texts for all of them."""
 
     __tablename__ = "phone_state"
-    __table_args__ = (STRICT,)
+    __table_args__ = (
+        Index("ix_phone_state_stopped", "number", **_where("stopped_at_ms IS NOT NULL")),
+        Index("ix_phone_state_unreachable", "number", **_where("unreachable_at_ms IS NOT NULL")),
+        STRICT,
+    )
 
     number: Mapped[str] = mapped_column(Text, primary_key=True)
     stopped_at_ms: Mapped[int | None] = mapped_column(Millis)

@@ -3,17 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import false, func, not_, select
+from sqlalchemy import ColumnElement, Select, false, func, not_, select
 
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient, find_by_external_ids
 from portal.accounts.tables.attributes import has_values
 from portal.core.extensions import db
+from portal.core.keyset import Keyset, Slice
 from portal.core.statements import in_list
 from portal.sends.tables import resends, rounds, schedule_recipients
-from portal.sends.tables.condition_queries import matches_conditions
+from portal.sends.tables.condition_members import count_members, next_members
+from portal.sends.tables.condition_queries import is_sqlite, matches_conditions
 from portal.sends.tables.recipient_files import RecipientRow
 from portal.sends.tables.value_combinations import has_combination
 
+_OF_CONDITIONS = {"conditions", "match", "as_of", "staff", "external_ids"}
+"""What an audience of nothing but conditions may hold (`guarded` adds the list)."""
+_DENSE = 1_000
+"""With so many recipients, the next page is soon found among all accounts."""
 _LATER_KINDS = ("conditions", "recipient_file", "round_of", "schedule_run", "resend")
 
 
@@ -25,7 +31,34 @@ def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> 
 
 
 def count_recipients(audience: Mapping[str, Any]) -> int:
+    if _is_only_conditions(audience):
+        return count_members(audience, _candidates(audience))
     return db.session.scalar(in_audience(select(func.count(Account.id)), audience)) or 0
+
+
+def people_page(audience: Mapping[str, Any], total: int, keyset: Keyset) -> Slice[Account]:
+    """Of the `total` recipients by id, as `keyset` continues."""
+    is_dense = audience.get("match") == "any" and total >= _DENSE and is_sqlite()
+    if is_dense or not _is_only_conditions(audience):
+        return keyset.fetch(in_audience(select(Account), audience, one_by_one=is_dense))
+
+    def read(beyond: ColumnElement[bool] | None, descending: bool, limit: int) -> list[Account]:
+        candidates = _candidates(audience) if beyond is None else _candidates(audience).where(beyond)
+        ids = next_members(audience, candidates, descending, limit)
+        accounts = select(Account).where(Account.id.in_(ids))
+        return list(db.session.scalars(accounts.order_by(Account.id.desc() if descending else Account.id)))
+
+    return keyset.fetch_with(read)
+
+
+def _is_only_conditions(audience: Mapping[str, Any]) -> bool:
+    return "conditions" in audience and audience.keys() <= _OF_CONDITIONS
+
+
+def _candidates(audience: Mapping[str, Any]) -> Select[Any]:
+    """The ids of all active accounts that the audience allows."""
+    query = select(Account.id).where(Account.active == True)  # noqa: E712  SQL, not Python
+    return query.where(Account.role == "user") if audience.get("staff") is False else query
 
 
 def is_empty(audience: Mapping[str, Any]) -> bool:

@@ -1,11 +1,14 @@
-"""The conditions of an audience in SQL: sets of accounts, read from indexes and combined."""
+"""The conditions of an audience in SQL: for one account of the query around it, and for all accounts at once."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, false, not_, or_, select
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.expression import UnaryExpression
+from sqlalchemy.sql.operators import custom_op
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import AttributeValue, all_attributes
@@ -34,48 +37,69 @@ def matches_conditions(audience: Mapping[str, Any], one_by_one: bool) -> ColumnE
     `one_by_one` is for SQLite, which either collects all accounts that meet a condition, or looks at each in turn;
     the latter takes long for many accounts, but little for the next few. PostgreSQL chooses by itself.
     """
-    fields = condition_fields()
-    today = rules.parse_day(str(audience.get("as_of", "")))
-    if today is None or rules.conditions_problem(audience, fields):
+    contains = _contains_account if one_by_one or not is_sqlite() else _contains_id
+    clauses = [_clause(condition, contains) for condition in read_conditions(audience)]
+    if not clauses:
         return false()
-    contains = _contains_account if one_by_one or not _is_sqlite() else _contains_id
-    clauses = [_clause(row, fields[row["field"]], today, contains) for row in audience["conditions"]]
     return and_(*clauses) if audience["match"] == "all" else or_(*clauses)
 
 
-def _is_sqlite() -> bool:
+@dataclass(frozen=True)
+class AccountCondition:
+    """True for the accounts in any of `sets`, or without sets for those whose own columns are so.
+
+    If it is `negated`, it is true for all others.
+    """
+
+    negated: bool
+    sets: tuple[AccountIds, ...] = ()
+    columns: ColumnElement[bool] = field(default_factory=false)
+
+
+def read_conditions(audience: Mapping[str, Any]) -> list[AccountCondition]:
+    """None, if one of them cannot be understood."""
+    fields = condition_fields()
+    today = rules.parse_day(str(audience.get("as_of", "")))
+    if today is None or rules.conditions_problem(audience, fields):
+        return []
+    return [_read_condition(row, fields[row["field"]], today) for row in audience["conditions"]]
+
+
+def is_sqlite() -> bool:
     return db.session.get_bind().dialect.name == "sqlite"
 
 
 def _contains_id(accounts: AccountIds) -> ColumnElement[bool]:
-    return Account.id.in_(accounts[1])
+    return and_(Account.id.in_(accounts.query), *(not_(_contains_id(other)) for other in accounts.without))
 
 
 def _contains_account(accounts: AccountIds) -> ColumnElement[bool]:
-    column, query = accounts
-    return query.where(column == Account.id).correlate(Account).exists()
+    is_in = accounts.query.where(accounts.column == Account.id).correlate(Account).exists()
+    return and_(is_in, *(not_(_contains_account(other)) for other in accounts.without))
 
 
-def _clause(
-    condition: Mapping[str, Any], field: ConditionField, today: date, contains: _Contains
-) -> ColumnElement[bool]:
+def _clause(condition: AccountCondition, contains: _Contains) -> ColumnElement[bool]:
+    is_true = or_(*map(contains, condition.sets)) if condition.sets else condition.columns
+    return not_(is_true) if condition.negated else is_true
+
+
+def _read_condition(condition: Mapping[str, Any], asked: ConditionField, today: date) -> AccountCondition:
     """“Is not” is also true without a value."""
     operator, values = rules.OPERATORS_BY_VALUE[condition["operator"]], rules.condition_values(condition)
-    if field.kind == FieldKind.SEND:
-        return contains(_not_reached_by(int(values[0])))
-    if field.kind == FieldKind.SMS_STATE:
-        is_true = or_(*(_has_sms_state(value, contains) for value in values))
-    elif field.kind == FieldKind.COLUMN:
-        is_true = getattr(Account, field.name).in_(values)
-    else:
-        is_true = contains(_with_value(field, operator, values, today))
-    return not_(is_true) if operator in (Operator.IS_NOT, Operator.NOT_SET) else is_true
+    negated = operator in (Operator.IS_NOT, Operator.NOT_SET)
+    if asked.kind == FieldKind.COLUMN:
+        return AccountCondition(negated, columns=getattr(Account, asked.name).in_(values))
+    if asked.kind == FieldKind.SMS_STATE:
+        return _with_sms_states(values, negated)
+    if asked.kind == FieldKind.SEND:
+        return AccountCondition(negated, (_not_reached_by(int(values[0])),))
+    return AccountCondition(negated, (_with_value(asked, operator, values, today),))
 
 
-def _has_sms_state(state: str, contains: _Contains) -> ColumnElement[bool]:
-    if state == Reason.NO_NUMBER:
-        return not_(contains(accounts_with_number()))
-    return contains(accounts_in_sms_state(state))
+def _with_sms_states(states: list[str], negated: bool) -> AccountCondition:
+    if states == [Reason.NO_NUMBER]:
+        return AccountCondition(not negated, (accounts_with_number(),))
+    return AccountCondition(negated, tuple(map(accounts_in_sms_state, states)))
 
 
 def _with_value(field: ConditionField, operator: Operator, values: list[str], today: date) -> AccountIds:
@@ -83,10 +107,17 @@ def _with_value(field: ConditionField, operator: Operator, values: list[str], to
     rows = aliased(AttributeValue)
     query = select(rows.account_id).where(rows.attribute_id == field.attribute_id)
     if operator in (Operator.IS_SET, Operator.NOT_SET):
-        return rows.account_id, query
+        return AccountIds(rows.account_id, query)
     if field.kind == FieldKind.NUMBER:
-        return rows.account_id, query.where(_compare_number(rows.number, operator, values[0]))
-    return rows.account_id, query.where(_compare_text(rows.comparable, operator, values, today))
+        query = query.where(_compare_number(_in_account_order(rows.number), operator, values[0]))
+    else:
+        query = query.where(_compare_text(_in_account_order(rows.comparable), operator, values, today))
+    return AccountIds(rows.account_id, query)
+
+
+def _in_account_order(column: Any) -> Any:
+    """Have SQLite read the values by account, instead of by value from another index and then sort the accounts."""
+    return UnaryExpression(column, operator=custom_op("+")) if is_sqlite() else column
 
 
 def _compare_number(column: Any, operator: Operator, value: str) -> ColumnElement[bool]:
@@ -129,4 +160,4 @@ def _not_reached_by(send_id: int) -> AccountIds:
         .where(email.channel == "email", email.state.in_(_FAILED))
         .where(not_(may_have_arrived.correlate(email).exists()))
     )
-    return communication.account_id, query
+    return AccountIds(communication.account_id, query)

@@ -1,38 +1,55 @@
 """Accounts by what `core.rules.routing` decides about their texts: for each state, the set of their ids.
 
-A set begins with the few phone numbers that can put an account into it, and looks at the account's others from there.
+The rarer sets begin with the few phone numbers that can put an account into them, and look at its others from there.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, literal_column, not_, or_, select, union_all
 from sqlalchemy.orm import aliased
 
+from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.core.extensions import db
 from portal.core.rules.routing import Reason
 from portal.sends.rules.audience_conditions import GETS_TEXTS
 
-AccountIds = tuple[Any, Select[int]]
-"""A query whose only column is the id of an account, and that column."""
+
+@dataclass(frozen=True)
+class AccountIds:
+    """A query whose only column is the id of an account, that column, and what is subtracted from it."""
+
+    column: Any
+    query: Select[int]
+    without: tuple["AccountIds", ...] = ()
 
 
 def accounts_with_number() -> AccountIds:
     phones = aliased(PhoneNumber)
-    return phones.account_id, select(phones.account_id)
+    return AccountIds(phones.account_id, select(phones.account_id))
 
 
 def accounts_in_sms_state(state: str) -> AccountIds:
-    """`state` is one of `sends.rules.audience_conditions.SMS_STATES`, except for having no number."""
+    """`state` is one of `sends.rules.audience_conditions.SMS_STATES`."""
     return _SETS[state]()
+
+
+def _have_no_number() -> AccountIds:
+    accounts, phones = aliased(Account), aliased(PhoneNumber)
+    own = select(phones.id).where(phones.account_id == accounts.id).correlate(accounts)
+    return AccountIds(accounts.id, select(accounts.id).where(not_(own.exists())))
 
 
 def _get_texts() -> AccountIds:
     """A number is enabled and not blocked."""
-    phones, states = aliased(PhoneNumber), aliased(PhoneState)
-    is_usable = phones.number.not_in(select(states.number).where(_is_blocked(states)))
-    return phones.account_id, select(phones.account_id).where(_receives_sms(phones), is_usable)
+    phones, stopped, unreachable = aliased(PhoneNumber), aliased(PhoneState), aliased(PhoneState)
+    blocked = union_all(
+        select(stopped.number).where(stopped.stopped_at_ms.is_not(None)),
+        select(unreachable.number).where(unreachable.unreachable_at_ms.is_not(None)),
+    )
+    is_usable = phones.number.not_in(blocked)
+    return AccountIds(phones.account_id, select(phones.account_id).where(_receives_sms(phones), is_usable))
 
 
 def _are_stopped() -> AccountIds:
@@ -40,47 +57,38 @@ def _are_stopped() -> AccountIds:
     phones, states = aliased(PhoneNumber), aliased(PhoneState)
     query = (
         select(phones.account_id)
-        .where(_without_index(phones.number).in_(select(states.number).where(states.stopped_at_ms.is_not(None))))
+        .join(states, states.number == phones.number)
+        .where(states.stopped_at_ms.is_not(None))
         .where(or_(_is_first_enabled(phones), not_(_has_enabled_number(phones))))
         .where(not_(_has_usable_number(phones)))
     )
-    return phones.account_id, query
+    return AccountIds(phones.account_id, query)
 
 
 def _are_unreachable() -> AccountIds:
     """The first enabled number, and none is usable."""
     phones, states = aliased(PhoneNumber), aliased(PhoneState)
-    unreachable = states.unreachable_at_ms.is_not(None), states.stopped_at_ms.is_(None)
     query = (
         select(phones.account_id)
-        .where(_without_index(phones.number).in_(select(states.number).where(*unreachable)))
+        .join(states, states.number == phones.number)
+        .where(states.unreachable_at_ms.is_not(None), states.stopped_at_ms.is_(None))
         .where(_is_first_enabled(phones), not_(_has_usable_number(phones)))
     )
-    return phones.account_id, query
+    return AccountIds(phones.account_id, query)
 
 
 def _receive_elsewhere() -> AccountIds:
-    phones = aliased(PhoneNumber)
-    query = select(phones.account_id).where(
-        _is_enabled_elsewhere(phones), not_(_has_enabled_number(phones)), not_(_has_stopped_number(phones))
-    )
-    return phones.account_id, query
+    return replace(_with_number_elsewhere(), without=(_with_enabled_number(), _with_stopped_number()))
 
 
 def _are_not_opted_in() -> AccountIds:
-    phones, own = aliased(PhoneNumber), aliased(PhoneNumber)
-    elsewhere = select(own.id).where(own.account_id == phones.account_id, _is_enabled_elsewhere(own))
-    query = select(phones.account_id).where(
-        not_(_receives_sms(phones)),
-        not_(_has_enabled_number(phones)),
-        not_(_has_stopped_number(phones)),
-        not_(elsewhere.correlate(phones).exists()),
-    )
-    return phones.account_id, query
+    others = _with_enabled_number(), _with_stopped_number(), _with_number_elsewhere()
+    return replace(accounts_with_number(), without=others)
 
 
 _SETS: dict[str, Callable[[], AccountIds]] = {
     GETS_TEXTS: _get_texts,
+    Reason.NO_NUMBER: _have_no_number,
     Reason.NOT_OPTED_IN: _are_not_opted_in,
     Reason.STOPPED: _are_stopped,
     Reason.UNREACHABLE: _are_unreachable,
@@ -107,23 +115,22 @@ def _has_usable_number(phones: Any) -> ColumnElement[bool]:
     return query.correlate(phones).exists()
 
 
-def _has_stopped_number(phones: Any) -> ColumnElement[bool]:
-    own, states = aliased(PhoneNumber), aliased(PhoneState)
-    query = select(own.id).join(states, states.number == own.number)
-    is_stopped = and_(own.account_id == phones.account_id, states.stopped_at_ms.is_not(None))
-    return query.where(is_stopped).correlate(phones).exists()
+def _with_enabled_number() -> AccountIds:
+    phones = aliased(PhoneNumber)
+    return AccountIds(phones.account_id, select(phones.account_id).where(_receives_sms(phones)))
 
 
-def _is_enabled_elsewhere(phones: Any) -> ColumnElement[bool]:
+def _with_stopped_number() -> AccountIds:
+    phones, states = aliased(PhoneNumber), aliased(PhoneState)
+    query = select(phones.account_id).join(states, states.number == phones.number)
+    return AccountIds(phones.account_id, query.where(states.stopped_at_ms.is_not(None)))
+
+
+def _with_number_elsewhere() -> AccountIds:
     """Only one account receives the texts of a number: if it is another, this one does not."""
-    others = aliased(PhoneNumber)
-    query = select(others.id).where(others.number == phones.number, _receives_sms(others))
-    return and_(not_(_receives_sms(phones)), query.correlate(phones).exists())
-
-
-def _without_index(number: Any) -> ColumnElement[str]:
-    """With it, SQLite would search each account for each stopped number."""
-    return number + "" if db.session.get_bind().dialect.name == "sqlite" else number  # type: ignore[no-any-return]
+    phones, others = aliased(PhoneNumber), aliased(PhoneNumber)
+    query = select(phones.account_id).join(others, others.number == phones.number)
+    return AccountIds(phones.account_id, query.where(not_(_receives_sms(phones)), _receives_sms(others)))
 
 
 def _is_blocked(states: Any) -> ColumnElement[bool]:
@@ -131,4 +138,5 @@ def _is_blocked(states: Any) -> ColumnElement[bool]:
 
 
 def _receives_sms(phones: Any) -> ColumnElement[bool]:
-    return phones.receives_sms == True  # type: ignore[no-any-return]  # noqa: E712  SQL, not Python
+    """Written so that the databases see that an index of enabled numbers holds all that are asked for."""
+    return phones.receives_sms == literal_column("1")  # type: ignore[no-any-return]

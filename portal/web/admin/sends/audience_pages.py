@@ -8,7 +8,6 @@ from typing import Any
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
-from sqlalchemy import select
 from wtforms import HiddenField, StringField
 
 from portal.accounts.tables.accounts import Account
@@ -20,7 +19,7 @@ from portal.core.translation import gettext as _
 from portal.sends import audience_saving
 from portal.sends.audience_resolution import resolve_audience
 from portal.sends.send_creation import audience_problem
-from portal.sends.tables.audience import count_recipients, in_audience
+from portal.sends.tables.audience import count_recipients, people_page
 from portal.sends.tables.saved_audiences import BY_NAME, SavedAudience, saved_audiences
 from portal.web.access import allow
 from portal.web.admin.sends.audience_form import AudienceForm, initial_audience
@@ -31,8 +30,6 @@ from portal.web.request_input import parse_id, parse_version
 pages = Blueprint("admin_audiences", __name__, url_prefix="/Admin/Audiences")
 _PAGE_SIZE = 25
 _PEOPLE_PER_PAGE = 50
-_MANY_PEOPLE = 1_000
-"""With so many, the next page is soon found among all accounts."""
 _COUNTING_SECONDS = 0.3
 """A list counts its audiences for no longer than this; the others are counted on their own pages."""
 _BY_NAME = Sort("name", N_("Name"), BY_NAME)
@@ -148,12 +145,11 @@ def people() -> str:
     problem = audience_problem(audience, now_ms())
     total = 0 if problem else count_recipients(audience)
     order = requested_order(_BY_ID)
-    query = in_audience(select(Account), {} if problem else audience, one_by_one=total >= _MANY_PEOPLE)
     return render_template(
         "admin/audiences/people.html",
         audience=audience,
         problem=problem,
-        page=sorted_page(order, order.keyset(_PEOPLE_PER_PAGE).fetch(query)),
+        page=sorted_page(order, people_page({} if problem else audience, total, order.keyset(_PEOPLE_PER_PAGE))),
         total=total,
     )
 
