@@ -1,8 +1,10 @@
 """Fixtures for all tests: both databases, a Redis-protocol server, the simulator, and no skips on CI."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -27,6 +29,10 @@ from tests.support.commands.fork_server_client import ForkServerClient
 from tests.support.databases import engine_selection
 from tests.support.databases.engine_cache import cached_engines
 from tests.support.databases.postgres_databases import DatabasePool, database_url_for, execute_as_admin
+
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""Every worker would rewrite all assertions in each run, and every process of the product compile it at its start."""
 
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=servers.on_ci())
 hypothesis.settings.load_profile("steady")

@@ -97,7 +97,7 @@ def edit_template(page: Page) -> str:
     expect(page.locator("#preview").get_by_text(subject).first).to_be_visible()
     check_page(page)
     page.get_by_role("button", name=re.compile("Publish as version")).click()
-    page.wait_for_load_state()
+    expect(page.get_by_text(f"Version {version.split()[-1]} is saved")).to_be_visible()
     check_page(page)
     return subject
 

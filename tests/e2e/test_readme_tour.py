@@ -74,6 +74,7 @@ def edit_template(tourist: Tourist) -> None:
     page.get_by_role("textbox", name="Subject").fill(SUBJECT)
     expect(page.locator("#preview").get_by_text(SUBJECT).first).to_be_visible()
     tourist.click(page.get_by_role("button", name=re.compile("Publish as version")), "**Publish as version 2**")
+    expect(page.get_by_text(re.compile(r"Version \d+ is saved"))).to_be_visible()
 
 
 def send(tourist: Tourist) -> None:
@@ -81,7 +82,15 @@ def send(tourist: Tourist) -> None:
     tourist.press("radio", "Everyone with an account")
     tourist.portal.get_by_label("Due date").fill("December 18, 2026")
     tourist.press("button", "Preview the send")
-    tourist.click(tourist.portal.get_by_role("button", name=re.compile("Send .* emails")), "Then send it.")
+    expect(tourist.portal.get_by_role("definition").get_by_text(SUBJECT, exact=True)).to_be_visible()
+    confirm(tourist, "Then send it.")
+
+
+def confirm(tourist: Tourist, name: str) -> None:
+    """Press the button that sends; the portal answers with the page of the send, and with nothing to check again."""
+    tourist.click(tourist.portal.get_by_role("button", name=re.compile("Send .* emails")), name)
+    expect(tourist.portal).to_have_url(re.compile(r"/Admin/Sends/\d+$"))
+    expect(tourist.portal.get_by_role("heading", name=SUBJECT, exact=True)).to_be_visible()
 
 
 def text_on_handset(tourist: Tourist) -> Locator:
@@ -108,7 +117,7 @@ def stop_and_send_again(tourist: Tourist) -> None:
     tourist.click(page.get_by_role("link", name=re.compile(r"^send \d")), "the link to the send")
     tourist.press("button", "Send again…")
     expect(page.get_by_text("The phone number is opted out")).to_be_visible()
-    tourist.click(page.get_by_role("button", name=re.compile("Send .* emails")), "and send:")
+    confirm(tourist, "and send:")
     tourist.press("link", "Phone numbers", tourist.private)
     expect(tourist.private.get_by_text("Texts stopped")).to_be_visible()
     tourist.click(tourist.handset.get_by_role("button", name="Send START"), "**START**")

@@ -80,7 +80,7 @@ def part_count() -> int:
     ("line", "expected"),
     [
         ("", ["P-6", "P-5", "P-4", "P-3", "P-2", "P-1", "P-0"]),
-        ("person 3", ["P-3"]),
+        ('to:"person 3"', ["P-3"]),
         ("channel:text status:waiting", ["P-1", "P-0"]),
         ("send:1", ["P-6", "P-5", "P-4", "P-3", "P-2", "P-1", "P-0"]),
         ("send:99", []),

@@ -6,6 +6,7 @@ Nearly every test creates its own app and engine; without the caches these take 
 import contextlib
 import gc
 from collections.abc import Callable, Hashable, Iterator
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -56,14 +57,14 @@ def _cached_route_compilation(compile_route: Callable[[Rule], None]) -> Callable
 
 class _TemplateBytecodeCache(BytecodeCache):
     def __init__(self) -> None:
-        self._bytecode: dict[tuple[str, str], bytes] = {}
+        self._code: dict[tuple[str, str], CodeType] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        if code := self._bytecode.get((bucket.key, bucket.checksum)):
-            bucket.bytecode_from_string(code)
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        self._bytecode[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
+        if bucket.code is not None:
+            self._code[bucket.key, bucket.checksum] = bucket.code
 
 
 class _StatementCache(dict[Any, Any]):

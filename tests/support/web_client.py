@@ -1,7 +1,7 @@
 """Who visits in the tests of this room, and what they know."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -23,6 +23,7 @@ FAST_ARGON2 = {"argon2__memory_cost": 8, "argon2__rounds": 1, "argon2__paralleli
 @dataclass
 class WebClient:
     client: FlaskClient
+    _tokens: dict[str, str] = field(default_factory=dict)
 
     def get(self, path: str, **options: object) -> TestResponse:
         return self.client.get(path, base_url=PUBLIC_URL, **options)
@@ -37,10 +38,18 @@ class WebClient:
         return self.client.post(path, data=fields, base_url=PUBLIC_URL, headers=names)
 
     def csrf_token(self) -> str:
-        """From the form to sign out, which every page has, or the one to sign in."""
+        """From the form to sign out, which every page has, or the one to sign in; the same for the whole session."""
+        with self.client.session_transaction(base_url=PUBLIC_URL) as session:
+            secret = session.get("csrf_token", "")
+        return self._tokens.get(secret) or self._token_of_a_page()
+
+    def _token_of_a_page(self) -> str:
         pages = (self.get(path).text for path in ("/nowhere", "/SignIn"))
         matches = (re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page) for page in pages)
-        return next(match[1] for match in matches if match)
+        token = next(match[1] for match in matches if match)
+        with self.client.session_transaction(base_url=PUBLIC_URL) as session:
+            self._tokens[session["csrf_token"]] = token
+        return token
 
     def sign_in(self, name: str, password: str = PASSWORD, **fields: str) -> TestResponse:
         return self.post("/SignIn", email=name, password=password, **fields)

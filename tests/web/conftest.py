@@ -30,6 +30,7 @@ from portal.sends.send_creation import create_send
 from portal.sends.tables.saved_audiences import SavedAudience
 from portal.settings import setting_changes
 from tests.support import scenario, settings_cache
+from tests.support.databases.remembered_data import remembered
 from tests.support.page_queries import app_transaction
 from tests.support.pages.page_data import add_attribute_import, add_export
 from tests.support.schedules.schedule_scenario import add_schedules_for_pages
@@ -136,19 +137,7 @@ def sms_enabled(web_app: Flask) -> None:
 def sent_communications(web_app: Flask) -> dict[str, int]:
     """A send to every account, attributes, schedules, and a saved audience; maps external ids to communication ids."""
     with web_app.app_context():
-        scenario.add_attributes()
-        scenario.forget_audit_entries()
-        db.session.add(SavedAudience(definition=SAVED_DEFINITION, **SAVED_AUDIENCE))
-        db.session.commit()
-        draft = TemplateDraft("notice", "Notice", "Notice for {{ name }}", "Hello **{{ name }}**.", False, True)
-        create_template(draft, None, NOW_MS)
-        send_id = create_send("notice", {"all": True}, {}, None, NOW_MS)
-        fan_out_send(send_id, lambda: NOW_MS)
-        add_schedules_for_pages("notice", now_ms())
-        add_export(now_ms())
-        add_attribute_import()
-        rows = db.session.execute(select(Account.external_id, Communication.id).join(Communication.account))
-        return {external_id: communication_id for external_id, communication_id in rows}
+        return remembered(_send_to_everybody)
 
 
 @pytest.fixture
@@ -194,6 +183,22 @@ def foreign_account_text_id(web_app: Flask, unknown_text_id: int) -> int:
         other = f'{{"AccountSid": "AC{"f" * 32}", "AuthToken": "{AUTH_TOKEN}"}}'
         setting_changes.set_setting("SmsGatewayAuthentication", other, None, now_ms())
     return unknown_text_id
+
+
+def _send_to_everybody() -> dict[str, int]:
+    scenario.add_attributes()
+    scenario.forget_audit_entries()
+    db.session.add(SavedAudience(definition=SAVED_DEFINITION, **SAVED_AUDIENCE))
+    db.session.commit()
+    draft = TemplateDraft("notice", "Notice", "Notice for {{ name }}", "Hello **{{ name }}**.", False, True)
+    create_template(draft, None, NOW_MS)
+    send_id = create_send("notice", {"all": True}, {}, None, NOW_MS)
+    fan_out_send(send_id, lambda: NOW_MS)
+    add_schedules_for_pages("notice", now_ms())
+    add_export(now_ms())
+    add_attribute_import()
+    rows = db.session.execute(select(Account.external_id, Communication.id).join(Communication.account))
+    return {external_id: communication_id for external_id, communication_id in rows}
 
 
 def _create_accounts() -> None:

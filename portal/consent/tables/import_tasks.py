@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, Text, delete, select
+from sqlalchemy import ForeignKey, Index, LargeBinary, Text, delete, select, text
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
@@ -44,7 +44,7 @@ class ImportTask(Base):
     kind: Mapped[str] = mapped_column(Text)
     content: Mapped[str | None] = mapped_column(Text, deferred=True)
     upload: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
-    file_name: Mapped[str] = mapped_column(Text, default="", server_default="")
+    file_name: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     preview: Mapped[Any] = mapped_column(Json, default=dict, server_default="{}")
     state: Mapped[str] = mapped_column(Text, default=ImportTaskState.PENDING)
     attempts: Mapped[int] = mapped_column(default=0)
