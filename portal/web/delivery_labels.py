@@ -49,6 +49,11 @@ def channel_statuses_for_owner(communication: Communication) -> list[ChannelStat
     ]
 
 
+def reason_for_owner(delivery: Delivery, has_consented: bool) -> str:
+    """The reason that the recipient may learn. `has_consented`: for every number of the account."""
+    return delivery.reason if has_consented or not _reveals_other_account(delivery) else Reason.NOT_OPTED_IN
+
+
 def build_timeline(communication: Communication) -> list[tuple[ChannelStatus, list[TimelineEntry]]]:
     return [(status, timeline_entries(status.delivery)) for status in channel_statuses(communication)]
 

@@ -23,8 +23,6 @@ ADMIN_PAGES = [
     "/Admin/Schedules/Month",
     "/Admin/Schedules/new",
     "/Admin/Communications",
-    "/Admin/Communications/1/Proof",
-    "/Admin/Sends/1/Proof",
     "/Admin/Mode",
 ]
 PUBLIC_PAGES = ["/SignIn", "/ForgotPassword", "/healthz"]

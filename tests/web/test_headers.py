@@ -117,7 +117,7 @@ def test_server_error_shows_no_stack_trace(
     def fail(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("portal.messages.tables.communication_history.account_page", fail)
+    monkeypatch.setattr("portal.records.tables.person_history.history_page", fail)
     response = number_owner.get("/MyAccount/CommunicationsHistory")
     assert response.status_code == 500
     assert "secret" not in response.text

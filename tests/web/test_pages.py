@@ -15,6 +15,8 @@ from tests.support.web_client import PUBLIC_URL, WebClient
 OWN = [
     "/MyAccount/PhoneNumbers",
     "/MyAccount/CommunicationsHistory",
+    "/MyAccount/CommunicationsHistory?q=nothing+like+it",
+    "/MyAccount/CommunicationsHistory/print",
     "/MyAccount/CommunicationsHistory/1",
     "/MyAccount/PersonalData",
 ]

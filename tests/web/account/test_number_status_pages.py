@@ -101,8 +101,8 @@ def test_history_shows_phone_events_to_former_recipients_only(
     pages = sms_statuses_in_history(web_app)
     if removed:
         other_user.post(f"{LIST}/{added}/remove")
-    assert "No phone number on the account is enabled for texts." in other_user.get(pages["P-2"]).text
-    assert ("is opted out" in number_owner.get(pages["P-1"]).text) == stopped
+    assert "No phone number of yours was enabled for texts." in other_user.get(pages["P-2"]).text
+    assert ("had replied STOP" in number_owner.get(pages["P-1"]).text) == stopped
 
 
 def sms_statuses_in_history(app: Flask) -> dict[str, str]:
@@ -124,7 +124,7 @@ def test_displaced_account_is_notified(web_app: Flask, number_owner: WebClient, 
     record_event(web_app, EventKind.MOVED, HOUR_MS, account_id=other)
     assert "START moves them from another account, which" in visible_text(number_owner.get(ASK).text)
     page = sms_statuses_in_history(web_app)["P-1"]
-    assert "Texts to this phone number go to another account." in number_owner.get(page).text
+    assert "Texts to your phone number go to another account." in number_owner.get(page).text
 
 
 @pytest.mark.usefixtures("sms_enabled")

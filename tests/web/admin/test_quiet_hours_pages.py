@@ -34,7 +34,7 @@ def test_administrators_see_why_a_text_is_deferred(admin: WebClient, deferred_te
 
 def test_recipient_sees_why_a_text_is_deferred(number_owner: WebClient, deferred_text_id: int) -> None:
     page = number_owner.get("/MyAccount/CommunicationsHistory/1").text
-    assert "Waiting for the end of quiet hours. It will be sent after quiet hours," in page
+    assert "The text waits for the end of quiet hours. It will be sent after quiet hours," in page
     assert find_page_problems(page) == []
 
 
