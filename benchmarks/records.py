@@ -23,8 +23,9 @@ _AGE_MS = 400 * DAY_MS
 _PAGES = ["/Admin/Sends", "/Admin/Communications", "/Admin/Communications/Exports"]
 _NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
 _ROWS = (
-    "INSERT INTO send (id, template_version_id, audience, data, state, created_at_ms, starts_at_ms)"
-    " SELECT i, 1, '{{}}', '{{}}', 'done', {at_ms}, 0 FROM n WHERE i <= {count} / {accounts} + 1",
+    "INSERT INTO send (id, template_version_id, audience, data, state, created_at_ms, starts_at_ms, recipients,"
+    " fan_out_cursor)"
+    " SELECT i, 1, '{{}}', '{{}}', 'done', {at_ms}, 0, {accounts}, 0 FROM n WHERE i <= {count} / {accounts} + 1",
     "INSERT INTO communication (id, send_id, account_id, kind, subject, body, token, created_at_ms)"
     " SELECT i, i / {accounts} + 1, i % {accounts} + 1, 'notification', 'Your renewal is due, number ' || i,"
     " printf('%0600d', i), 'token-' || i, {at_ms} + i FROM n",

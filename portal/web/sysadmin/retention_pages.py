@@ -21,11 +21,10 @@ from portal.web.access import allow
 from portal.web.base_form import PortalForm
 
 pages = Blueprint("sysadmin_retention", __name__, url_prefix="/SysAdmin/Retention")
-_HINT = lazy_gettext("Days, from 30. Leave empty to keep everything.")
 
 
 def _days_field(kind: RetentionKind) -> StringField:
-    return StringField(lazy_gettext(DEFINITIONS[kind.setting].label), description=_HINT)
+    return StringField(lazy_gettext(DEFINITIONS[kind.setting].label))
 
 
 class RetentionForm(PortalForm):

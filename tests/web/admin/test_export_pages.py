@@ -39,7 +39,7 @@ def test_export_has_what_the_list_shows(web_app: Flask, admin: WebClient) -> Non
     address = admin.post(URL, q=line, format="csv").headers["Location"]
     assert "Waiting for a worker." in admin.get(address).text
     run(web_app, int(address.rpartition("/")[2]))
-    assert "1 row, kept until" in admin.get(address).text
+    assert "It has 1 row and is kept until" in admin.get(address).text
     assert admin.client.head(f"{address}/file", base_url="https://portal.example.org").data == b""
     response = admin.get(f"{address}/file")
     (row,) = csv.DictReader(io.StringIO(response.get_data().decode("utf-8-sig")))
