@@ -66,6 +66,7 @@ def _run_pending_work() -> None:
         send_ids, task_ids = fan_out.unfinished_send_ids(now_ms()), background_imports.unfinished_task_ids()
         file_ids, export_ids = recipient_uploads.unfinished_file_ids(), exports.unfinished_export_ids()
         proof_ids = proofs.unfinished_proof_ids()
+        is_retention_due = retention.is_run_due(now_ms())
     for send_id in send_ids:
         fan_out_send(send_id)
     for task_id in task_ids:
@@ -76,6 +77,8 @@ def _run_pending_work() -> None:
         export_communications(export_id)
     for proof_id in proof_ids:
         write_proof(proof_id)
+    if is_retention_due:
+        delete_expired()
 
 
 _TASK_BY_QUEUE: dict[str, Callable[[], None]] = {"sms": drain_sms, "email": drain_email, "work": _run_pending_work}

@@ -69,4 +69,7 @@ def _label(state: str | None) -> str | None:
 
 
 def _reason(reason: str | None) -> str | None:
-    return Reason(reason).label if reason in list(Reason) else reason or None
+    return _REASONS.get(reason or "", reason) or None
+
+
+_REASONS: dict[str, str] = {reason.value: reason.label for reason in Reason}

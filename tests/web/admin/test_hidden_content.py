@@ -4,12 +4,12 @@ import re
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from portal.content.message_templates import draft_of, save_template
 from portal.content.tables.templates import Template, find_template_version
 from portal.core.extensions import db
-from portal.messages.tables.communications import Communication
+from portal.messages.tables.communications import Communication, Delivery
 from tests.support.web_client import NOW_MS, WebClient
 
 EDITOR = "/Admin/Automations/Templates/1"
@@ -59,7 +59,11 @@ def test_expired_content_is_shown_as_deleted(
 ) -> None:
     with web_app.app_context():
         db.session.execute(update(Communication).values(body="", body_deleted_at_ms=NOW_MS))
+        db.session.execute(delete(Delivery))
         db.session.commit()
     own_id = sent_communications["P-1"]
-    assert "The content of this message is no longer kept." in admin.get(f"/Admin/Communications/{own_id}").text
+    page = admin.get(f"/Admin/Communications/{own_id}").text
+    assert "The content of this message is no longer kept." in page
+    assert "Whether it arrived is no longer kept." in page
+    assert "No longer kept" in admin.get("/Admin/Communications").text
     assert "The content is no longer kept." in number_owner.get(f"/MyAccount/CommunicationsHistory/{own_id}").text
