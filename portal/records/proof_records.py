@@ -15,6 +15,7 @@ from portal.core.statements import in_list
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.records.communication_details import wording_of
 from portal.records.consent_evidence import events_relied_on
+from portal.records.content_visibility import hidden_content
 
 
 def proof_records(communications: Sequence[Communication]) -> list[dict[str, Any]]:
@@ -59,8 +60,13 @@ def _recipient(account: Account) -> dict[str, str]:
 
 
 def _content(item: Communication) -> dict[str, str]:
-    """The email is made from the body, which is Markdown, in the frame of the organization."""
+    """The email is made from the body, which is Markdown, in the frame of the organization.
+
+    `hidden` says why there is no body, if administrators may not read it or it is no longer kept.
+    """
     text = next((delivery.body for delivery in item.deliveries if delivery.channel == "sms"), "")
+    if hidden := hidden_content(item):
+        return {"subject": item.subject, "body": "", "email_text": "", "text": text, "hidden": hidden}
     return {"subject": item.subject, "body": item.body, "email_text": markdown.to_text(item.body), "text": text}
 
 

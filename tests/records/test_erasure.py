@@ -23,7 +23,7 @@ from portal.core.extensions import Base, db
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.operations.attribute_import import import_attributes
-from portal.records import erasure, personal_data
+from portal.records import erasure, personal_data, search_indexing
 from portal.sends.fan_out import fan_out_send
 from portal.sends.send_creation import create_send
 from tests.support import scenario
@@ -55,6 +55,7 @@ def person(app: Flask) -> Iterator[int]:
             for name, at_ms in times.items():
                 setattr(attempt, name, at_ms)
             session.add(attempt)
+    search_indexing.index_new(lambda: NOW_MS + 600_000)
     yield 1
     db.session.rollback()
 

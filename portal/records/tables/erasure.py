@@ -20,6 +20,7 @@ from portal.core.statements import in_list
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.records.rules.retention_kinds import EXPIRING_KINDS
+from portal.records.tables.search_index import SearchSubject
 from portal.sends.tables.recipient_files import RecipientRow
 
 ERASED_NAME, ERASED_SUBJECT = "Erased account", "(erased)"
@@ -70,6 +71,7 @@ def empty_communications(account_id: int, now_ms: int) -> None:
     _execute(update(Delivery).where(Delivery.communication_id.in_(expiring)).values(address="", body=""))
     _execute(update(Delivery).where(Delivery.id.in_(emails)).values(address=""))
     _execute(update(Communication).where(Communication.id.in_(expiring)).values(**emptied))
+    _execute(delete(SearchSubject).where(SearchSubject.communication_id.in_(expiring)))
 
 
 _EMPTY_ATTEMPT: dict[str, Any] = {"destination": "", "detail": "", "provider_response": None}
