@@ -19,11 +19,12 @@ from portal.processes import StartupError, sqlite_host_lock
 _POLL_SECONDS = 1.0
 _MAX_ATTEMPTS = 12
 _LOCK_NOT_AVAILABLE = "55P03"
+_MAX_LISTED = 20
 
 
 @click.group("db")
 def group() -> None:
-    """Upgrade or downgrade the database schema."""
+    """Upgrade or downgrade the database schema, and check the totals."""
 
 
 @group.command()
@@ -62,6 +63,28 @@ def mark_restored() -> None:
         "Recorded. Before anything is sent, the scheduler looks for waiting texts in Twilio's list. Emails, and sends "
         "whose fan-out had not finished, wait until somebody resumes them."
     )
+
+
+@group.command()
+@click.option("--repair", is_flag=True, help="Correct the totals that differ.")
+@with_app_context
+def check_totals(repair: bool) -> None:
+    """Compare the totals of messages that pages show with a recount."""
+    from portal.messages import total_maintenance
+
+    differences = total_maintenance.wrong_totals()
+    for row in differences[:_MAX_LISTED]:
+        send = f"send {row.send_id}" if row.send_id else "no send"
+        click.echo(f"{send}, {row.channel}, {row.state}: {row.count:+,} messages, {row.segments:+,} segments")
+    if not differences:
+        click.echo("The totals equal a recount.")
+    elif repair:
+        total_maintenance.repair_totals()
+        click.echo(f"Totals corrected: {len(differences):,}.")
+    else:
+        raise click.ClickException(
+            f"Totals that differ from a recount: {len(differences):,}. Run: portal db check-totals --repair"
+        )
 
 
 def _stored_revision() -> str:

@@ -2,13 +2,28 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import ARRAY, ColumnElement, CursorResult, Table, Update, any_, bindparam, func, select, text
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    ColumnElement,
+    CursorResult,
+    Table,
+    Update,
+    any_,
+    bindparam,
+    column,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
+from sqlalchemy.sql import visitors
 from sqlalchemy.types import TypeEngine
 
 from portal.core.extensions import db
@@ -108,6 +123,35 @@ def updated_count_many(query: Update, rows: Sequence[dict[str, Any]]) -> int:
     if not rows:
         return 0
     return cast(CursorResult[Any], db.session.connection().execute(query, list(rows))).rowcount
+
+
+def updated_count_at_once(query: Update, rows: Sequence[dict[str, Any]], key: str) -> int:
+    """`updated_count_many` in one statement on PostgreSQL, where each statement costs more than a row, with triggers.
+
+    `key` is the parameter that identifies the row to change. Of rows with the same key only the first counts, as if the
+    first had moved what the others look for.
+    """
+    if not rows or db.session.get_bind().dialect.name == "sqlite":
+        return updated_count_many(query, rows)
+    first = {row[key]: row for row in reversed(rows)}
+    arrays = {name: [row[name] for row in first.values()] for name in rows[0]}
+    return cast(CursorResult[Any], db.session.connection().execute(_from_arrays(query, tuple(arrays)), arrays)).rowcount
+
+
+@lru_cache(maxsize=64)
+def _from_arrays(query: Update, names: tuple[str, ...]) -> Update:
+    """The update with a column of arrays in place of each of its parameters with these names."""
+    dialect: Any = postgresql.dialect()  # type: ignore[no-untyped-call]
+    types = {name: bind.type for name, bind in query.compile(dialect=dialect).binds.items()}
+    arrays = (bindparam(name, type_=ARRAY(types[name])) for name in names)
+    columns = (column(name, types[name]) for name in names)
+    given = func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
+
+    def replaced(element: Any, **_: Any) -> Any:
+        is_given = isinstance(element, BindParameter) and element.key in names
+        return given.c[element.key] if is_given else None
+
+    return cast(Update, visitors.replacement_traverse(query, {}, replaced))
 
 
 def in_list(column: InstrumentedAttribute[Any], values: Sequence[str] | Sequence[int]) -> ColumnElement[bool]:

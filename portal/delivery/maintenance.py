@@ -18,6 +18,7 @@ from portal.delivery.reconciliation import fetch_missing_receipts, reconcile_unk
 from portal.delivery.restore_guard import check_for_restore
 from portal.gateways import queue
 from portal.gateways.provider import ProviderUnavailable
+from portal.messages import total_maintenance
 from portal.messages.tables import transitions, unsent_messages
 from portal.schedules.running import run_due_schedules
 from portal.sends import deferred_texts, recipient_file_retention, recipient_uploads
@@ -42,6 +43,7 @@ def run_local_maintenance(clock: Callable[[], int] = now_ms) -> None:
         lambda: requeue_unknown_emails(clock()),
         lambda: recipient_file_retention.delete_old_values(clock),
         lambda: background_imports.delete_old_uploads(clock()),
+        total_maintenance.fold_totals,
     )
 
 

@@ -71,6 +71,24 @@ def test_command_on_older_tables_says_how_to_upgrade(shell_on_database_url: Port
     )
 
 
+def test_totals_that_differ_from_a_recount_are_corrected(shell_on_database_url: PortalShell, database_url: str) -> None:
+    assert shell_on_database_url.output_of("db", "check-totals") == "The totals equal a recount."
+    _execute(
+        database_url,
+        "INSERT INTO delivery_total (send_id, channel, hour, lane, kind, state, reason, shard, count, segments)"
+        " VALUES (7, 'sms', 0, 1, 'notification', 'ready', '', 0, 1200, 1500)",
+    )
+    difference = "send 7, sms, ready: -1,200 messages, -1,500 segments"
+    checked = shell_on_database_url.run("db", "check-totals")
+    assert (checked.returncode, checked.stdout.splitlines()) == (1, [difference])
+    assert checked.stderr.strip() == (
+        "Error: Totals that differ from a recount: 1. Run: portal db check-totals --repair"
+    )
+    repaired = shell_on_database_url.output_of("db", "check-totals", "--repair").splitlines()
+    assert repaired == [difference, "Totals corrected: 1."]
+    assert shell_on_database_url.output_of("db", "check-totals") == "The totals equal a recount."
+
+
 def test_unknown_revision_is_refused_in_one_line(shell: PortalShell) -> None:
     unknown, too_far, again = (
         shell.run("db", "upgrade", "nonsense"),

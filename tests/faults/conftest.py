@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.support.fault_environment import FaultEnvironment
 from tests.faults.support.fault_report import FaultReport
+from tests.faults.support.invariants import check_totals
 from tests.faults.support.timing import LONG_RUN
 from tests.support.commands.fork_server_client import ForkServerClient
 
@@ -51,8 +52,8 @@ def _engine(item: pytest.Item) -> str:
 
 
 @pytest.fixture
-def environment(request: pytest.FixtureRequest) -> FaultEnvironment:
-    """The environment of the requested engine, in its initial state."""
+def environment(request: pytest.FixtureRequest) -> Iterator[FaultEnvironment]:
+    """The environment of the requested engine, in its initial state. Each scenario ends with I11."""
     if not _RUNNING:
         forker = ForkServerClient()
         try:
@@ -62,7 +63,8 @@ def environment(request: pytest.FixtureRequest) -> FaultEnvironment:
             raise
     environment = _RUNNING[0][1]
     environment.restore_initial_state()
-    return environment
+    yield environment
+    check_totals(environment)
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS
 from portal.core.transaction import transaction
+from portal.messages import total_maintenance
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.messages.tables.delivery_totals import HOUR_MS, Total, totals
+from portal.messages.tables.delivery_totals import HOUR_MS, DeliveryTotal, Total, totals
 from tests.support import scenario, servers
 from tests.support.delivery_totals import assert_totals_equal_recount
 
@@ -90,4 +91,44 @@ def test_upgrade_counts_the_deliveries_that_exist(send_id: int) -> None:
     downgrade(directory=folder, revision="release_5")
     upgrade(directory=folder)
     assert totals(("state",), send_ids=[send_id]) == {("ready",): Total(5, 2), ("skipped",): Total(1, 0)}
+    assert_totals_equal_recount()
+
+
+def test_fold_keeps_the_totals_in_fewer_rows(send_id: int) -> None:
+    change_deliveries("email", state="handed_off")
+    before = totals(("channel", "state", "reason"))
+    total_maintenance.fold_totals()
+    assert totals(("channel", "state", "reason")) == before
+    rows = {(row.channel, row.state, row.shard): row.count for row in db.session.scalars(select(DeliveryTotal))}
+    assert rows == {("email", "handed_off", 0): 3, ("sms", "ready", 0): 2, ("sms", "skipped", 0): 1}
+    change_deliveries("sms", state="canceled")
+
+
+def test_difference_from_a_recount_is_found_and_repaired(send_id: int) -> None:
+    with transaction() as session:
+        session.execute(delete(DeliveryTotal).where(DeliveryTotal.channel == "email"))
+        session.execute(update(DeliveryTotal).where(DeliveryTotal.state == "ready").values(segments=7))
+    differences = [(row.channel, row.state, row.count, row.segments) for row in total_maintenance.wrong_totals()]
+    assert sorted(differences) == [("email", "ready", 3, 0), ("sms", "ready", 0, -5)]
+    total_maintenance.repair_totals()
+    assert total_maintenance.wrong_totals() == []
+    assert_totals_equal_recount()
+
+
+def test_transactions_do_not_wait_for_each_other_at_a_total(send_id: int) -> None:
+    """Each moves a delivery of the same send from ready, and then another; a third folds meanwhile."""
+    if db.engine.dialect.name == "sqlite":
+        assert totals(("shard",)).keys() == {(0,)}, "there is one writer at a time"
+        return
+    ids = list(db.session.scalars(select(Delivery.id).where(Delivery.state == "ready").order_by(Delivery.id)))
+    db.session.rollback()
+    move = text("UPDATE delivery SET state = 'sending' WHERE id = :id")
+    with db.engine.connect() as one, db.engine.connect() as other:
+        for connection, delivery_id in zip((one, other, one, other), ids, strict=False):
+            connection.execute(move, {"id": delivery_id})
+        total_maintenance.fold_totals()
+        one.commit()
+        total_maintenance.fold_totals()
+        other.commit()
+    assert totals(("state",), states=["ready", "sending"]) == {("ready",): Total(1, 0), ("sending",): Total(4, 2)}
     assert_totals_equal_recount()

@@ -1,8 +1,9 @@
 """Accounts: who can sign in, and in which role."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from flask_security import RoleMixin, UserMixin
 from sqlalchemy import Index, Text, case, event, func, or_, select
@@ -149,8 +150,7 @@ def time_zones() -> list[str]:
     return list(db.session.scalars(select(Account.timezone).distinct().order_by(Account.timezone)))
 
 
-@dataclass(frozen=True)
-class Recipient:
+class Recipient(NamedTuple):
     """The account data that a message needs. Lighter than `Account`, since there may be 100,000 of them.
 
     `attributes` are its values by key, if `with_attributes` has read them.
@@ -162,7 +162,7 @@ class Recipient:
     external_id: str
     account_type: str
     timezone: str
-    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
+    attributes: Mapping[str, str] = MappingProxyType({})
 
 
 _RECIPIENT_FIELDS = ("id", "name", "email", "external_id", "account_type", "timezone")

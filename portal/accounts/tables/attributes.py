@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import REAL, ColumnElement, Double, ForeignKey, Index, Text, and_, delete, func, select, text
@@ -92,7 +91,7 @@ def with_attributes(recipients: Sequence[Recipient], keys: Collection[str] | Non
     if keys is not None and not keys:
         return list(recipients)
     values, blank = values_of([recipient.id for recipient in recipients], keys), dict.fromkeys(keys or (), "")
-    return [replace(recipient, attributes=blank | values.get(recipient.id, {})) for recipient in recipients]
+    return [recipient._replace(attributes=blank | values.get(recipient.id, {})) for recipient in recipients]
 
 
 def has_values(keys: Collection[str]) -> ColumnElement[bool]:

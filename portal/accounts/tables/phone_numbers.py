@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
+    Integer,
     Text,
     UniqueConstraint,
     Update,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     func,
     select,
     text,
+    type_coerce,
     update,
 )
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column, relationship
@@ -143,7 +145,7 @@ def _execute(query: Update) -> None:
 
 def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[RecipientPhone]]:
     """Each account's phone numbers, the one that receives texts first."""
-    own = PhoneNumber.account_id, PhoneNumber.number, PhoneNumber.receives_sms
+    own = PhoneNumber.account_id, PhoneNumber.number, type_coerce(PhoneNumber.receives_sms, Integer)
     query = (
         select(*own, PhoneState.stopped_at_ms, PhoneState.unreachable_at_ms)
         .outerjoin(PhoneState, PhoneState.number == PhoneNumber.number)
@@ -151,9 +153,10 @@ def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[RecipientP
         .order_by(PhoneNumber.receives_sms.desc(), PhoneNumber.id)
     )
     rows = db.session.connection().execute(query).all()
-    assigned = _numbers_receiving_texts({row.number for row in rows if not row.receives_sms})
+    assigned = _numbers_receiving_texts({number for _, number, receives_sms, _, _ in rows if not receives_sms})
     phones: dict[int, list[RecipientPhone]] = defaultdict(list)
-    for account_id, number, receives_sms, stopped_at_ms, unreachable_at_ms in rows:
+    for account_id, number, flag, stopped_at_ms, unreachable_at_ms in rows:
+        receives_sms = bool(flag)
         elsewhere = not receives_sms and number in assigned
         phones[account_id].append(
             RecipientPhone(number, receives_sms, elsewhere, stopped_at_ms is not None, unreachable_at_ms is not None)

@@ -8,12 +8,11 @@ from sqlalchemy import ColumnElement, Select, func, select
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender_bucket_of
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES, WAITING, DeliveryState
+from portal.core.rules.delivery_status import STATES, WAITING, DeliveryState
 from portal.core.rules.routing import TextKind
 from portal.messages.tables.communications import Communication, Delivery
-from portal.messages.tables.unsent_messages import LANES
+from portal.messages.tables.delivery_totals import Total, totals
 
-_SEGMENT_SAMPLE_SIZE = 300
 _ZONE_SAMPLE_SIZE = 20_000
 """A sample this large finds every time zone with more than a handful of recipients in 100,000."""
 
@@ -23,8 +22,7 @@ GroupCounts = dict[str, Counter[str]]
 
 def delivery_counts(send_id: int) -> dict[str, dict[str, int]]:
     """Channel to state to count, for one send."""
-    counts = state_counts([send_id])[send_id]
-    return {channel: {state: count for state, count in states.items() if count} for channel, states in counts.items()}
+    return {channel: dict(states) for channel, states in state_counts([send_id])[send_id].items()}
 
 
 def group_counts_by_send(send_ids: Sequence[int]) -> dict[int, GroupCounts]:
@@ -39,14 +37,9 @@ def group_counts_by_send(send_ids: Sequence[int]) -> dict[int, GroupCounts]:
 
 def state_counts(send_ids: Sequence[int]) -> dict[int, dict[str, Counter[str]]]:
     """Send id to channel to state to count. Texts whose status is no longer checked are in a state of their own."""
-    columns = (Delivery.send_id, Delivery.channel, Delivery.state)
-    query = select(*columns, func.count()).where(Delivery.send_id.in_(send_ids)).group_by(*columns)
     counts: dict[int, dict[str, Counter[str]]] = defaultdict(_by_channel)
-    for send_id, channel, state, count in db.session.execute(query):
-        counts[send_id or 0][channel][state] = count
-    for send_id, state, count in _no_receipt_counts(send_ids):
-        counts[send_id]["sms"][state] -= count
-        counts[send_id]["sms"][DeliveryState.NO_RECEIPT] += count
+    for (send_id, channel, state), total in totals(("send_id", "channel", "state"), send_ids=send_ids).items():
+        counts[send_id][channel][state] = total.count
     return counts
 
 
@@ -54,21 +47,9 @@ def _by_channel() -> dict[str, Counter[str]]:
     return {"email": Counter(), "sms": Counter()}
 
 
-def _no_receipt_counts(send_ids: Sequence[int]) -> list[tuple[int, str, int]]:
-    """Send id, stored state and count of texts whose status is no longer checked. The claim index finds only these."""
-    query = (
-        select(Delivery.send_id, Delivery.state, func.count())
-        .where(Delivery.channel == "sms", Delivery.state.in_(AWAITING_RECEIPT), Delivery.lane.in_(LANES))
-        .where(Delivery.due_at_ms >= NO_FURTHER_CHECK_MS, Delivery.send_id.in_(send_ids))
-        .group_by(Delivery.send_id, Delivery.state)
-    )
-    return [(send_id or 0, state, count) for send_id, state, count in db.session.execute(query)]
-
-
 def text_states(send_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     """Send id to state to number of texts, in one query."""
-    query = select(Delivery.send_id, Delivery.state, func.count()).group_by(Delivery.send_id, Delivery.state)
-    return _nested_counts(query.where(Delivery.send_id.in_(send_ids), Delivery.channel == "sms"))
+    return {send_id: dict(channels["sms"]) for send_id, channels in state_counts(send_ids).items()}
 
 
 def _nested_counts(query: Select[int | None, str, int]) -> dict[int, dict[str, int]]:
@@ -128,31 +109,26 @@ def senders_of_enabled() -> list[tuple[str, str | None, int]]:
 
 
 def average_segments(send_id: int) -> float:
-    """Average segments per text, from a sample of the waiting texts."""
-    waiting = (Delivery.send_id == send_id, Delivery.channel == "sms", Delivery.state.in_(WAITING))
-    sample = select(Delivery.segments).where(*waiting).limit(_SEGMENT_SAMPLE_SIZE).subquery()
-    return float(db.session.scalar(select(func.avg(sample.c.segments))) or 1.0)
+    """Average segments per waiting text."""
+    total = totals((), send_ids=[send_id], channel="sms", states=WAITING).get((), Total(0, 0))
+    return total.segments / total.count if total.count else 1.0
 
 
 def unattached_texts() -> tuple[int, int]:
     """Count and segments of waiting texts without a send: invitations, welcomes and test texts."""
-    waiting = (Delivery.send_id.is_(None), Delivery.channel == "sms", Delivery.state == DeliveryState.READY)
-    query = select(func.count(), func.coalesce(func.sum(Delivery.segments), 0)).where(*waiting)
-    count, segments = db.session.execute(query).one()
-    return count, int(segments)
+    total = totals((), send_ids=[0], channel="sms", states=[DeliveryState.READY]).get((), Total(0, 0))
+    return total.count, total.segments
 
 
 def count_waiting(channel: str) -> int:
     """Ready or deferred messages, test texts excluded: those keep the mode they were requested in."""
-    waiting = (Delivery.channel == channel, Delivery.state.in_((DeliveryState.READY, DeliveryState.DEFERRED)))
-    query = select(func.count()).select_from(Delivery).join(Communication)
-    return db.session.scalar(query.where(*waiting, Communication.kind != TextKind.TEST)) or 0
+    waiting = totals(("kind",), channel=channel, states=[DeliveryState.READY, DeliveryState.DEFERRED])
+    return sum(total.count for (kind,), total in waiting.items() if kind != TextKind.TEST)
 
 
 def total_counts() -> list[tuple[str, str, int]]:
-    """Channel, state and count over all deliveries."""
-    query = select(Delivery.channel, Delivery.state, func.count()).group_by(Delivery.channel, Delivery.state)
-    return list(db.session.execute(query))
+    """Channel, state and count over all deliveries, those that are deleted included."""
+    return [(*key, total.count) for key, total in totals(("channel", "state")).items()]
 
 
 def oldest_waiting_ms(now_ms: int) -> dict[str, int]:

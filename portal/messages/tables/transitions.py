@@ -14,7 +14,7 @@ from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.lanes import Lane
 from portal.core.rules.routing import Reason, TextKind
-from portal.core.statements import updated_count, updated_count_many
+from portal.core.statements import updated_count, updated_count_at_once, updated_count_many
 from portal.messages.rules.delivery_transitions import DeliveryEvent, source_states
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.tables.unsent_messages import READY
@@ -39,7 +39,7 @@ def claim(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
     """Lease the deliveries to their attempts (rows with `delivery_id`, `id` and `lease_until_ms`)."""
     names = {"b_delivery": "delivery_id", "b_attempt": "id", "b_lease": "lease_until_ms"}
     rows = [{key: row[name] for key, name in names.items()} | {"b_now": now_ms} for row in attempts]
-    updated_count_many(_claim_each(), rows)
+    updated_count_at_once(_claim_each(), rows, "b_delivery")
 
 
 @cache
@@ -82,7 +82,8 @@ def report(delivery_id: int, to: str, now_ms: int, **changes: Any) -> bool:
 def report_many(rows: Sequence[tuple[int, str, str]], to: str, now_ms: int, next_at_ms: int) -> int:
     """`report` for many (delivery id, Twilio id, error code). Return how many moved."""
     names, times = ("b_delivery", "b_provider", "b_code"), {"b_now": now_ms, "b_next": next_at_ms}
-    return updated_count_many(_report_each(to), [dict(zip(names, row, strict=True)) | times for row in rows])
+    parameters = [dict(zip(names, row, strict=True)) | times for row in rows]
+    return updated_count_at_once(_report_each(to), parameters, "b_delivery")
 
 
 @cache

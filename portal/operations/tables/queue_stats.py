@@ -8,21 +8,16 @@ from portal.core.coordination import Heartbeat
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import UNSENT
 from portal.messages.rules.attempt_outcome import AttemptOutcome
-from portal.messages.rules.lane_labels import CHANNELS
 from portal.messages.tables.communications import Attempt, Delivery
+from portal.messages.tables.delivery_totals import totals
 from portal.settings.tables.sending_numbers import SendingNumber
 
 
 def delivery_counts_by_lane() -> dict[tuple[str, int], Counter[str]]:
     """The number of unsent deliveries by channel and lane, then by state."""
-    query = (
-        select(Delivery.channel, Delivery.lane, Delivery.state, func.count())
-        .where(Delivery.channel.in_(tuple(CHANNELS)), Delivery.state.in_(UNSENT))
-        .group_by(Delivery.channel, Delivery.lane, Delivery.state)
-    )
     counts: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
-    for channel, lane, state, count in db.session.execute(query):
-        counts[channel, lane][state] = count
+    for (channel, lane, state), total in totals(("channel", "lane", "state"), states=UNSENT).items():
+        counts[channel, lane][state] = total.count
     return counts
 
 

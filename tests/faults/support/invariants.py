@@ -1,4 +1,4 @@
-"""Checks of the invariants I1 to I10 (docs/faults.md), from the simulator, the database and the logs."""
+"""Checks of the invariants I1 to I11 (docs/faults.md), from the simulator, the database and the logs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 from portal.core.rules.delivery_status import STATES
 from portal.messages.rules.delivery_transitions import TRANSITIONS
+from portal.messages.tables.delivery_total_upkeep import DIFFERENCES_SQL
 from tests.faults.support.fault_environment import FaultEnvironment
 from tests.faults.support.timing import LEASE_SECONDS
 from tests.support import servers
@@ -150,6 +151,12 @@ def check_logs_redacted(environment: FaultEnvironment) -> None:
 def check_ledger(environment: FaultEnvironment) -> None:
     """I10: the hash chain of the consent ledger is unbroken."""
     assert "unbroken" in environment.run_portal_command("consent", "verify"), f"I10 on {environment.engine}"
+
+
+def check_totals(environment: FaultEnvironment) -> None:
+    """I11: the totals equal a recount, in one statement, because processes may still be at work."""
+    differences = environment.database.rows(DIFFERENCES_SQL)
+    assert not differences, f"I11 on {environment.engine}: {differences}"
 
 
 def max_per_second(times_ms: Sequence[int]) -> int:

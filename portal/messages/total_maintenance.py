@@ -1,0 +1,25 @@
+"""Keeps the totals of deliveries small, and compares them with a recount (ADR 42)."""
+
+from portal.core.extensions import db
+from portal.core.transaction import transaction
+from portal.messages.tables import delivery_total_upkeep
+from portal.messages.tables.delivery_total_upkeep import TotalDifference
+
+
+def fold_totals() -> None:
+    """Add up what the database's sessions have counted apart."""
+    with transaction():
+        delivery_total_upkeep.fold_shards()
+        delivery_total_upkeep.delete_zeros()
+
+
+def wrong_totals() -> list[TotalDifference]:
+    """Empty if the totals equal a recount."""
+    differences = delivery_total_upkeep.differences_from_recount()
+    db.session.rollback()
+    return differences
+
+
+def repair_totals() -> None:
+    with transaction():
+        delivery_total_upkeep.add_differences()
