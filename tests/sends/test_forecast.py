@@ -13,7 +13,6 @@ from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.content.rendering import RenderedMessage, render_message
 from portal.content.tables.templates import TemplateVersion, find_template, find_template_version
 from portal.core.clock import now_ms
-from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.lanes import Lane
 from portal.core.transaction import transaction
@@ -121,9 +120,9 @@ def test_render_error_of_one_account_does_not_break_the_plan() -> None:
     )
     db.session.commit()
     plan = send_creation.plan_send("loop", EVERYONE, {}, now_ms())
-    assert (plan.emails, plan.texts, plan.sample_recipient) == (3, 3, "C-1")
-    with pytest.raises(InvalidInput, match="cannot be filled in for C-0"):
-        send_creation.plan_send("loop", {"external_ids": ["99999"]}, {}, now_ms())
+    assert (plan.emails, plan.texts, plan.unfilled.people, plan.sample_recipient) == (2, 2, 1, "C-1")
+    alone = send_creation.plan_send("loop", {"external_ids": ["99999"]}, {}, now_ms())
+    assert (alone.emails, alone.without_message, alone.unfilled.people) == (0, 1, 1)
 
 
 def test_send_stores_its_planned_texts() -> None:

@@ -183,7 +183,7 @@ def test_people_without_a_value_are_predicted_to_get_nothing(mode: str, audience
     ],
     ids=("condition", "value of the send", "filter", "comparison", "loop", "two parts"),
 )
-def test_people_for_whom_the_template_fails_are_predicted_to_get_nothing(subject: str, body: str) -> None:
+def test_recipients_of_a_failing_template_are_predicted_to_get_nothing(subject: str, body: str) -> None:
     scenario.configure_gateway()
     create_accounts()
     add_values("expires_on", AttributeKind.DATE, "2027-05-28", every=3)

@@ -70,7 +70,7 @@ def test_file_is_checked_shown_and_imported_when_confirmed(web_app: Flask, admin
     assert name in visible_text(admin.get(IMPORT).text)
 
 
-def test_mistakes_are_listed_and_nothing_is_imported(web_app: Flask, admin: WebClient) -> None:
+def test_invalid_rows_are_listed_and_nothing_is_imported(web_app: Flask, admin: WebClient) -> None:
     address = upload(admin, b"external_id,credits\nP-1,many\nP-9,5\n", "values.csv").location
     run_import_tasks(web_app)
     page = admin.get(address).text

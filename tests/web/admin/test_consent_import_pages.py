@@ -123,7 +123,7 @@ def test_workbook_is_unpacked_by_a_worker_and_then_previewed(
     assert admin.get(uploaded.location).status_code == 404
 
 
-def test_workbook_with_mistakes_can_be_corrected_on_the_page(
+def test_workbook_with_invalid_rows_can_be_corrected_on_the_page(
     web_app: Flask, admin: WebClient, consent_history: None
 ) -> None:
     uploaded = upload(admin, STOPS, workbook_of([["phone", "reason"], ["555", "left"]]), "stops.xlsx")
