@@ -1,6 +1,6 @@
 """Scenario 23: a schedule on dates of people, with schedulers that are killed, away for three days, and two at once.
 
-On PostgreSQL all processes use its clock, which a test cannot set: tests/schedules has the same story there.
+On PostgreSQL all processes use its clock, which a test cannot set, so there the dates of the people move instead.
 """
 
 import signal
@@ -35,9 +35,7 @@ def test_each_occasion_of_a_date_that_moves_reaches_each_person_once(
     environment.progress.wait_until_settled(first)
     outcome = check_invariants(environment, first, audience.phone_numbers)
     _kill(environment, "scheduler")
-    environment.database.execute(
-        "UPDATE attribute_value SET value = :day, comparable = :day", day=str(day + timedelta(1))
-    )
+    _move_date(environment, day + timedelta(1))
     _set_clock(clock, day)
     for _ in range(2):
         environment.start_process("scheduler", FAULTS_CLOCK=str(clock))
@@ -47,15 +45,52 @@ def test_each_occasion_of_a_date_that_moves_reaches_each_person_once(
     environment.start_process("scheduler", FAULTS_CLOCK=str(clock))
     environment.expire_scheduler_lease()
     environment.progress.wait_until_settled(last)
-    got = "SELECT offset_days, count(*) FROM schedule_recipient WHERE schedule_id = :schedule GROUP BY offset_days"
-    assert sorted(map(tuple, environment.database.rows(got, schedule=schedule))) == [(1, _RECIPIENTS), (3, _RECIPIENTS)]
-    assert _sent_runs(environment, schedule) == [first, last]
-    texts = Counter(text["to"] for text in environment.simulator.accepted_texts())
-    assert [texts[number] for number in audience.phone_numbers] == [2] * _RECIPIENTS
-    check_emails(environment, last)
-    check_transitions(environment, last)
+    _check_two_occasions(environment, audience, schedule, [first, last])
     report.add("23 dates of people", environment.engine, **outcome.figures())
     _leave(environment, schedule)
+
+
+@on_engines("postgresql")
+def test_each_occasion_reaches_each_person_once_on_the_clock_of_the_database(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
+    today, audience = datetime.now(UTC).date(), environment.sends.create_recipients(_RECIPIENTS)
+    _kill(environment, "scheduler")
+    _give_date(environment, audience, today + timedelta(days=3))
+    options = ("--account-type", "Dated", "--attribute", "due_on", "--days", "3,2,1", "--time", "00:00")
+    schedule = int(environment.run_portal_command("schedules", "create", "notice", *options, "--late-hours", "72"))
+    environment.database.execute("UPDATE schedule SET active_from_ms = 0, checked_through_ms = 0")
+    _start_two_schedulers(environment)
+    first = _wait_for_send(environment, schedule, 1)
+    environment.progress.wait_until_settled(first)
+    outcome = check_invariants(environment, first, audience.phone_numbers)
+    _kill(environment, "scheduler")
+    _move_date(environment, today + timedelta(days=1))
+    _start_two_schedulers(environment)
+    last = _wait_for_send(environment, schedule, 2)
+    _kill(environment, "scheduler")
+    _start_two_schedulers(environment)
+    environment.progress.wait_until_settled(last)
+    _check_two_occasions(environment, audience, schedule, [first, last])
+    report.add("23 dates of people", environment.engine, **outcome.figures())
+    _leave(environment, schedule)
+
+
+def _start_two_schedulers(environment: FaultEnvironment) -> None:
+    for _ in range(2):
+        environment.start_process("scheduler")
+        environment.expire_scheduler_lease()
+
+
+def _check_two_occasions(environment: FaultEnvironment, audience: Audience, schedule: int, sends: list[int]) -> None:
+    """Three days before and one day before, each once."""
+    got = "SELECT offset_days, count(*) FROM schedule_recipient WHERE schedule_id = :schedule GROUP BY offset_days"
+    assert sorted(map(tuple, environment.database.rows(got, schedule=schedule))) == [(1, _RECIPIENTS), (3, _RECIPIENTS)]
+    assert _sent_runs(environment, schedule) == sends
+    texts = Counter(text["to"] for text in environment.simulator.accepted_texts())
+    assert [texts[number] for number in audience.phone_numbers] == [2] * _RECIPIENTS
+    check_emails(environment, sends[-1])
+    check_transitions(environment, sends[-1])
 
 
 def _give_date(environment: FaultEnvironment, audience: Audience, day: date) -> None:
@@ -68,6 +103,10 @@ def _give_date(environment: FaultEnvironment, audience: Audience, day: date) -> 
         "INSERT INTO attribute_value (account_id, attribute_id, value, comparable) "
         f"SELECT id, 1, '{day}', '{day}' FROM account WHERE account_type = 'Dated'",
     )
+
+
+def _move_date(environment: FaultEnvironment, day: date) -> None:
+    environment.database.execute("UPDATE attribute_value SET value = :day, comparable = :day", day=str(day))
 
 
 def _set_clock(clock: Path, day: date) -> None:
