@@ -24,6 +24,7 @@ from portal.delivery.sms_claim import record_and_claim
 from portal.gateways.outcomes import Accepted, NotSent
 from portal.messages import lane_control
 from portal.sends import fan_out, progress, send_control, send_creation
+from portal.sends.fan_out_rows import FanOutChunk, build_chunk
 from portal.sends.tables import state_sync
 from portal.sends.tables.sends import Send
 from tests.support import lane_driver, scenario, servers
@@ -254,9 +255,8 @@ def test_chunk_built_just_before_a_pause_waits(monkeypatch: pytest.MonkeyPatch) 
     """The send is paused after the fan-out has read it and before the chunk is written."""
     lane_driver.create_many_accounts(10)
     send_id = send_creation.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
-    build_chunk = fan_out.build_chunk
 
-    def build_then_pause(*args: Any) -> fan_out.FanOutChunk:
+    def build_then_pause(*args: Any) -> FanOutChunk:
         chunk = build_chunk(*args)
         pause(send_id)
         return chunk

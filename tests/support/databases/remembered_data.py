@@ -1,9 +1,10 @@
 """Data of fixtures that is built once: on an equal SQLite database, the file with the result is copied instead."""
 
+import sqlite3
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from portal.core.extensions import db
 
@@ -18,7 +19,7 @@ def remembered(build: Callable[[], Result]) -> Result:
     if key in _RESULTS:
         content, result = _RESULTS[key]
         _replace_file(content)
-        return result
+        return cast(Result, result)
     result = build()
     if len(_RESULTS) < _MOST_RESULTS:
         _RESULTS[key] = (_content(), result)
@@ -29,7 +30,7 @@ def _content() -> bytes:
     db.session.remove()
     connection = db.engine.raw_connection()
     try:
-        return bytes(connection.driver_connection.serialize())
+        return bytes(cast(sqlite3.Connection, connection.driver_connection).serialize())
     finally:
         connection.close()
 
