@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
@@ -20,6 +21,7 @@ _MAX_ZONES_PER_AREA = 4
 """As the United Kingdom and its islands have. A number with more zones, such as a toll-free one, has no area."""
 _PHONE_LABEL = re.compile(r"\A(?:tel|phone|mobile|cell)[.:]+ *(?=[+(0-9])", re.IGNORECASE)
 """A prefix on business cards and in links."""
+_NANP_E164 = re.compile(r"\+1[2-9][0-9]{9}")
 _NANP = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}\Z")
 _VANITY = re.compile(r"[^A-Za-z]*[0-9].*[A-Za-z]{3}")
 _DIGIT_LOOKALIKES = frozenset("OoQDIiLlSsZzBbG")
@@ -178,7 +180,15 @@ def is_in_countries(number: str, countries: Sequence[str]) -> bool:
 
 
 def likely_time_zone(number: str) -> str | None:
-    """The time zone of an E.164 number's area; None for a number that may be anywhere."""
+    """The time zone of an E.164 number's area; None for a number that may be anywhere.
+
+    In North America, the last four digits say nothing about the area, so one answer serves ten thousand numbers.
+    """
+    return _time_zone_of_area(f"{number[:-4]}2345" if _NANP_E164.fullmatch(number) else number)
+
+
+@lru_cache(maxsize=10_000)
+def _time_zone_of_area(number: str) -> str | None:
     from phonenumbers.timezone import time_zones_for_number  # slow to import
 
     zones = [str(zone) for zone in time_zones_for_number(phonenumbers.parse(number)) if is_timezone(str(zone))]
