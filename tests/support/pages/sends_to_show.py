@@ -39,7 +39,7 @@ def add_sends_to_show() -> None:
     db.session.execute(
         update(Delivery).where(Delivery.channel == "email").values(state="rejected", state_changed_at_ms=1)
     )
-    db.session.add(Resend(id=1, filters={"communication": "1"}, created_at_ms=now_ms(), created_by_id=_AUTHOR_ID))
+    db.session.add(Resend(id=1, communication_id=1, created_at_ms=now_ms(), created_by_id=_AUTHOR_ID))
     db.session.flush()
     db.session.add(ResendRecipient(resend_id=1, source_send_id=1, account_id=1, communication_id=1))
     db.session.execute(update(Send).where(Send.id == 1).values(state="done", finished_at_ms=1))
