@@ -3,6 +3,7 @@
 The CSRF token is checked before a view runs (`csrf` in `portal.core.extensions`).
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from flask import request
@@ -15,6 +16,11 @@ from portal.core.rules import text_input
 from portal.core.rules.phone import example_phone
 from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
+
+
+def words(labels: Mapping[str, Any]) -> Callable[[], dict[str, str]]:
+    """The choices of a field: values with labels that are still to be translated for whoever sees the form."""
+    return lambda: {value: str(label) for value, label in labels.items()}
 
 
 class PortalForm(FlaskForm):  # type: ignore[misc]

@@ -173,7 +173,7 @@ def _value_problem(value: str, operator: str, described: ConditionField) -> str 
     if described.kind == FieldKind.NUMBER and parse_number(value) is None:
         return _("%(field)s: enter a number, such as 12 or 0.5.", field=label)
     if described.kind == FieldKind.SEND and not (value.isascii() and value.isdigit() and len(value) <= 18):
-        return _("%(field)s: choose a send.", field=label)
+        return _("%(field)s: enter the number of a send.", field=label)
     if not _is_choice(value, described):
         return _("%(field)s: “%(value)s” is not one of its values any more.", field=label, value=value)
     return None

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Text, Update, func, select, update
+from sqlalchemy import ForeignKey, Index, Text, Update, cast, func, or_, select, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
-from portal.content.tables.templates import TemplateVersion
+from portal.content.tables.templates import Template, TemplateVersion
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
 from portal.core.keyset import Keyset, Slice
@@ -86,6 +86,16 @@ def sends_page(keyset: Keyset, is_archived: bool = False) -> Slice[Send]:
     """With their templates."""
     archived = Send.archived_at_ms.is_not(None) if is_archived else Send.archived_at_ms.is_(None)
     return keyset.fetch(_WITH_TEMPLATE.where(archived))
+
+
+def find_sends(words: str, limit: int) -> list[Send]:
+    """The newest whose number or template's name contains these words, in any case, with their templates."""
+    query = _WITH_TEMPLATE.where(Send.archived_at_ms.is_(None))
+    if words:
+        is_named = func.lower(Template.name).contains(words.lower(), autoescape=True)
+        is_numbered = cast(Send.id, Text).contains(words, autoescape=True)
+        query = query.join(Send.version).join(TemplateVersion.template).where(or_(is_named, is_numbered))
+    return list(db.session.scalars(query.order_by(Send.id.desc()).limit(limit)))
 
 
 def sends_to_approve() -> list[Send]:

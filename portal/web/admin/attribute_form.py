@@ -12,7 +12,7 @@ from wtforms.widgets import DateInput
 from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeKind
 from portal.core.errors import InvalidInput
 from portal.core.translation import lazy_gettext
-from portal.web.base_form import PortalForm
+from portal.web.base_form import PortalForm, words
 
 _KINDS = {
     AttributeKind.TEXT.value: lazy_gettext("Words"),
@@ -31,7 +31,7 @@ class AttributeForm(PortalForm):
         lazy_gettext("Key"),
         description=lazy_gettext("Templates, imports and commands use it, such as expires_on."),
     )
-    kind = RadioField(lazy_gettext("Kind of values"), choices=_KINDS, validate_choice=False)
+    kind = RadioField(lazy_gettext("Kind of values"), choices=words(_KINDS), validate_choice=False)
     choices = TextAreaField(
         lazy_gettext("Choices"), description=lazy_gettext("For a choice only. Enter one on each line.")
     )

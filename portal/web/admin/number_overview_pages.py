@@ -23,7 +23,7 @@ from portal.core.rules.phone import is_e164, parse_search_phone
 from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
 from portal.web.access import allow
-from portal.web.base_form import PhoneForm
+from portal.web.base_form import PhoneForm, words
 from portal.web.current_actor import current_actor
 from portal.web.request_input import query_text
 from portal.web.template_filters import display_phone
@@ -36,7 +36,7 @@ class OptOutForm(PhoneForm):
 
     channel = RadioField(
         lazy_gettext("How did the person ask?"),
-        choices={channel: lazy_gettext(label) for channel, label in OPT_OUT_CHANNELS.items()},
+        choices=words({channel: lazy_gettext(label) for channel, label in OPT_OUT_CHANNELS.items()}),
         validate_choice=False,
     )
     reason = TextAreaField(

@@ -71,7 +71,7 @@ def test_complete_condition_has_no_problem(row: dict[str, Any]) -> None:
         (condition("attribute.expires_on", "next_days", "9" * 40), "Expires on: enter a whole number of days"),
         (condition("attribute.credits", "equals", "NaN"), "Credits: enter a number, such as 12 or 0.5."),
         (condition("attribute.credits", "equals", "1e999"), "Credits: enter a number, such as 12 or 0.5."),
-        (condition("send", "not_reached_by", "first"), "An earlier send: choose a send."),
+        (condition("send", "not_reached_by", "first"), "An earlier send: enter the number of a send."),
     ],
     ids=str,
 )

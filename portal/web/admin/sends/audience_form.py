@@ -19,7 +19,7 @@ from portal.sends.send_creation import audience_problem
 from portal.sends.tables.audience import count_recipients
 from portal.sends.tables.saved_audiences import saved_audience_names
 from portal.web.admin.sends.condition_rows import ConditionRows, ConditionsField, condition_rows
-from portal.web.base_form import PortalForm
+from portal.web.base_form import PortalForm, words
 from portal.web.request_input import parse_id
 
 _AUDIENCES = {
@@ -41,14 +41,12 @@ class AudienceForm(PortalForm):
     """`audience` has no default, so that without one nobody is sent to."""
 
     audience = RadioField(
-        lazy_gettext("Who should receive it?"), name="audience_type", choices=_AUDIENCES, validate_choice=False
+        lazy_gettext("Who should receive it?"), name="audience_type", choices=words(_AUDIENCES), validate_choice=False
     )
     account_type = SelectField(lazy_gettext("Account type"), choices=account_types, validate_choice=False)
-    match = RadioField(lazy_gettext("Which conditions?"), choices=_MATCHES, default="all", validate_choice=False)
+    match = RadioField(lazy_gettext("Which conditions?"), choices=words(_MATCHES), default="all", validate_choice=False)
     conditions = ConditionsField(lazy_gettext("Conditions"))
-    saved_audience = SelectField(
-        lazy_gettext("Saved audience"), choices=lambda: list(saved_audience_names().items()), validate_choice=False
-    )
+    saved_audience = SelectField(lazy_gettext("Saved audience"), choices=saved_audience_names, validate_choice=False)
     external_ids = TextAreaField(
         lazy_gettext("Account numbers"), description=lazy_gettext("Enter one account number on each line.")
     )
@@ -130,7 +128,7 @@ class AudienceForm(PortalForm):
 
     @property
     def people_url(self) -> str:
-        """A page with the people of a complete choice; empty for a list too long for an address."""
+        """A page with the people of a complete choice; empty for a list that is too long for an address."""
         audience = json.dumps(self.chosen_audience)
         return url_for("admin_audiences.people", audience=audience) if len(audience) <= _MAX_ADDRESS else ""
 

@@ -14,6 +14,7 @@ from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
+from portal.core.keyset import Keyset, Slice
 from portal.core.translation import N_, lazy_gettext
 from portal.core.translation import gettext as _
 from portal.sends import audience_saving
@@ -24,6 +25,7 @@ from portal.sends.tables.saved_audiences import BY_NAME, SavedAudience, saved_au
 from portal.web.access import allow
 from portal.web.admin.sends.audience_form import AudienceForm, initial_audience
 from portal.web.admin.sends.audience_uses import audience_uses
+from portal.web.admin.sends.condition_rows import send_choices
 from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.request_input import parse_id, parse_version
 
@@ -141,17 +143,45 @@ def count() -> str:
 @pages.get("/people")
 @allow("admin")
 def people() -> str:
-    audience = resolve_audience(_requested_audience(), now_ms())
+    audience, order = resolve_audience(_requested_audience(), now_ms()), requested_order(_BY_ID)
+    problem, total, rows = _people(audience, order.keyset(_PEOPLE_PER_PAGE))
+    return _people_page(audience, problem, total, sorted_page(order, rows))
+
+
+@pages.post("/people")
+@allow("admin")
+def people_of_form() -> str:
+    """The form carries a list that is too long for an address, also from page to page."""
+    form = AudienceForm()
+    after_id, before_id = (parse_id(request.form.get(name, "")) for name in ("after", "before"))
+    try:
+        audience = resolve_audience(form.chosen_audience, now_ms())
+    except InvalidInput as error:
+        return _people_page({}, error.errors["audience"], 0, None)
+    problem, total, rows = _people(audience, Keyset((Account.id,), _PEOPLE_PER_PAGE, False, after_id, before_id))
+    return _people_page(audience, problem, total, rows, form)
+
+
+def _people(audience: Mapping[str, Any], keyset: Keyset) -> tuple[str | None, int, Slice[Account]]:
+    """Why it is no audience, how many people it has, and a page of them."""
     problem = audience_problem(audience, now_ms())
     total = 0 if problem else count_recipients(audience)
-    order = requested_order(_BY_ID)
-    return render_template(
-        "admin/audiences/people.html",
-        audience=audience,
-        problem=problem,
-        page=sorted_page(order, people_page({} if problem else audience, total, order.keyset(_PEOPLE_PER_PAGE))),
-        total=total,
-    )
+    return problem, total, people_page({} if problem else audience, total, keyset)
+
+
+def _people_page(
+    audience: Mapping[str, Any], problem: str | None, total: int, page: Any, form: AudienceForm | None = None
+) -> str:
+    values = {"audience": audience, "problem": problem, "total": total, "page": page, "form": form}
+    return render_template("admin/audiences/people.html", **values)
+
+
+@pages.get("/sends")
+@allow("admin")
+def earlier_sends() -> str:
+    """The options of the field of a condition, whose name differs by row."""
+    words = next((value for name, value in request.args.items() if name.endswith("-value")), "")
+    return render_template("admin/audiences/_send_options.html", sends=send_choices(words))
 
 
 def _requested_audience() -> Mapping[str, Any]:

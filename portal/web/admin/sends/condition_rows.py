@@ -9,7 +9,6 @@ from typing import Any
 from wtforms import Field
 
 from portal.accounts.tables.accounts import account_types, time_zones
-from portal.core.keyset import newest_first
 from portal.core.rules import text_input
 from portal.core.translation import gettext as _
 from portal.sends.rules.audience_conditions import (
@@ -24,15 +23,15 @@ from portal.sends.rules.audience_conditions import (
     condition_values,
 )
 from portal.sends.tables.condition_queries import condition_fields
-from portal.sends.tables.sends import Send, sends_page
+from portal.sends.tables.sends import find_sends
 from portal.web.layout import is_sms_visible
 from portal.web.template_filters import send_subject
 
 _ROW_INPUT = re.compile(r"conditions-([0-9]{1,3})-field")
 _MAX_SENDS = 50
-"""Only recent sends are offered."""
-_TYPED_KINDS = (FieldKind.DATE, FieldKind.NUMBER)
-_CHOSEN_KINDS = (FieldKind.CHOICE, FieldKind.COLUMN, FieldKind.SMS_STATE, FieldKind.SEND)
+"""So many are offered at once, the newest first."""
+_TYPED_KINDS = (FieldKind.DATE, FieldKind.NUMBER, FieldKind.SEND)
+_CHOSEN_KINDS = (FieldKind.CHOICE, FieldKind.COLUMN, FieldKind.SMS_STATE)
 
 
 class ConditionsField(Field):  # type: ignore[misc]
@@ -86,7 +85,7 @@ def _row_of(field: Any = "", operator: Any = "", value: Any = "", **_others: Any
 @dataclass(frozen=True)
 class ConditionRow:
     """What a page shows of one condition. `choices` are labels by value; None for a value that is typed as
-    `input_type`: text, number, date or days."""
+    `input_type`: text, number, date, days or send."""
 
     number: int
     field: str
@@ -101,6 +100,11 @@ class ConditionRow:
     @property
     def needs_value(self) -> bool:
         return bool(self.field) and self.operator not in (Operator.IS_SET, Operator.NOT_SET)
+
+    @property
+    def sends(self) -> dict[str, str]:
+        """Those to choose from, the chosen one first."""
+        return send_choices(self.values[0]) | send_choices() if self.values[0] else send_choices()
 
     @property
     def is_multiple(self) -> bool:
@@ -153,12 +157,15 @@ def _input_type(described: ConditionField | None, operator: str) -> str:
     return described.kind if described is not None and described.kind in _TYPED_KINDS else "text"
 
 
+def send_choices(words: str = "") -> dict[str, str]:
+    """Labels of the newest sends by number: those whose number or template's name contains the words."""
+    sends = find_sends(text_input.clean_line(words), _MAX_SENDS)
+    return {str(send.id): f"{send.id}: {send_subject(send.version, send.data)}" for send in sends}
+
+
 def _choices(described: ConditionField) -> Mapping[str, str] | None:
     if described.kind not in _CHOSEN_KINDS:
         return None
-    if described.kind == FieldKind.SEND:
-        sends = sends_page(newest_first(Send.id, _MAX_SENDS)).rows
-        return {str(send.id): f"{send.id}: {send_subject(send.version, send.data)}" for send in sends}
     if described.kind == FieldKind.COLUMN:
         values = account_types() if described.name == "account_type" else time_zones()
         return dict(zip(values, values, strict=True))

@@ -16,6 +16,7 @@ from portal.schedules.tables.person_dates import date_attributes
 from portal.schedules.tables.schedules import Schedule
 from portal.web.admin.sends.audience_form import initial_audience
 from portal.web.admin.sends.send_form import SendForm, form_with_values
+from portal.web.base_form import words
 from portal.web.request_input import parse_id, parse_version
 
 DEFAULT_LATE_HOURS = 24
@@ -56,8 +57,8 @@ class WeekdaysField(Field):  # type: ignore[misc]
         self.data = [day for day in WEEKDAYS if day in valuelist]
 
 
-def _attribute_choices() -> list[tuple[str, str]]:
-    return [(attribute.key, attribute.label) for attribute in date_attributes()]
+def _attribute_choices() -> dict[str, str]:
+    return {attribute.key: attribute.label for attribute in date_attributes()}
 
 
 class ScheduleForm(SendForm):
@@ -65,19 +66,17 @@ class ScheduleForm(SendForm):
 
     base_version = HiddenField(filters=[parse_version])
     name = StringField(lazy_gettext("Name"), description=lazy_gettext("Recipients do not see this name."))
-    kind = RadioField(lazy_gettext("When?"), choices=KINDS, default="once", validate_choice=False)
+    kind = RadioField(lazy_gettext("When?"), choices=words(KINDS), default="once", validate_choice=False)
     starts_on = StringField(lazy_gettext("Date"), widget=DateInput())
     time = StringField(lazy_gettext("Time of day"), widget=TimeInput(), default="09:00")
     zone = StringField(lazy_gettext("Time zone"), default=lambda: current_user.timezone)
-    repeat = SelectField(
-        lazy_gettext("Repeat"), choices=list(REPETITIONS.items()), default="weekly", validate_choice=False
-    )
+    repeat = SelectField(lazy_gettext("Repeat"), choices=words(REPETITIONS), default="weekly", validate_choice=False)
     weekdays = WeekdaysField(lazy_gettext("Days of the week"), default=list)
     rrule = StringField(
         lazy_gettext("Rule"),
         description=lazy_gettext("As in calendar files, such as FREQ=MONTHLY;BYDAY=2TU. It can have its own end."),
     )
-    ends = RadioField(lazy_gettext("End"), choices=_ENDS, default="never", validate_choice=False)
+    ends = RadioField(lazy_gettext("End"), choices=words(_ENDS), default="never", validate_choice=False)
     ends_on = StringField(lazy_gettext("Last day"), widget=DateInput())
     ends_after = StringField(lazy_gettext("Number of runs"), widget=NumberInput())
     attribute = SelectField(lazy_gettext("Date"), choices=_attribute_choices, validate_choice=False)
@@ -88,7 +87,7 @@ class ScheduleForm(SendForm):
     )
     late = RadioField(
         lazy_gettext("If the portal could not send a run at its time"),
-        choices=_LATE,
+        choices=words(_LATE),
         default="send",
         validate_choice=False,
     )
