@@ -91,14 +91,14 @@ def check_template(
     `fields`, if given, are the only ones allowed: content blocks have neither account fields nor `data.…`.
     """
     template = _parse_template(source)
-    variables = [variable for uses in template.analyze().globals.values() for variable in uses]
+    variables = [variable for uses in _uses_of_fields(source).values() for variable in uses]
     account_fields = (*ACCOUNT_FIELDS, *(attribute.key for attribute in attributes))
     data_fields = [_data_field_name(variable, source, fields, account_fields) for variable in variables]
     names = tuple(dict.fromkeys(name for name in data_fields if name))
     data = {name: FieldValue("x", f"{_DATA}.{name}", is_sample=True) for name in names}
     samples = as_samples(dict.fromkeys(fields or ACCOUNT_FIELDS, "x")) | sample_attributes(attributes)
     _render(template, {**samples, _DATA: data})
-    required = merge_requirements.find_required_names(template)
+    required = _parse(source)[1]
     prefix = f"{_DATA}."
     return CheckedTemplate(names, tuple(name.removeprefix(prefix) for name in required if name.startswith(prefix)))
 
@@ -106,14 +106,14 @@ def check_template(
 @functools.lru_cache(maxsize=256)
 def attribute_names(*sources: str) -> tuple[str, ...]:
     """The attributes that valid templates name, whether they exist or not."""
-    names = (name for source in sources for name in _parse_template(source).analyze().globals)
+    names = (name for source in sources for name in _uses_of_fields(source))
     return tuple(dict.fromkeys(name for name in names if name not in ACCOUNT_FIELDS and name != _DATA))
 
 
 @functools.lru_cache(maxsize=256)
 def required_attributes(*sources: str) -> tuple[str, ...]:
     """Those of them that may not be blank."""
-    names = (name for source in sources for name in merge_requirements.find_required_names(_parse_template(source)))
+    names = (name for source in sources for name in _parse(source)[1])
     return tuple(dict.fromkeys(name for name in names if not name.startswith(f"{_DATA}.")))
 
 
@@ -204,14 +204,24 @@ def as_samples(values: Mapping[str, str]) -> dict[str, str]:
     return {name: FieldValue(value, name, is_sample=True) for name, value in values.items()}
 
 
-@functools.lru_cache(maxsize=256)
 def _parse_template(source: str) -> BoundTemplate:
+    return _parse(source)[0]
+
+
+@functools.lru_cache(maxsize=64)
+def _uses_of_fields(source: str) -> Mapping[str, Any]:
+    """Where a template uses each field that it does not set itself."""
+    return _parse_template(source).analyze().globals
+
+
+@functools.lru_cache(maxsize=256)
+def _parse(source: str) -> tuple[BoundTemplate, tuple[str, ...]]:
+    """The template, and its fields that need a value in every message."""
     try:
         merge_limits.check_limits(source)
         template = _environment().from_string(source)
         liquid_patches.patch_template(template)
-        merge_requirements.find_required_names(template)
-        return template
+        return template, merge_requirements.find_required_names(template)
     except LiquidError as error:
         raise _merge_error(error, source) from error
     except RecursionError as error:
