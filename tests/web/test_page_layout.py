@@ -117,6 +117,7 @@ def client(web_app: Flask, request: pytest.FixtureRequest, sms_enabled: None) ->
 CHECKED_SEND = {
     "/Admin/Sends/confirm": {"template": "notice", "audience_type": "all"},
     "/Admin/Sends/people": {"template": "notice", "audience_type": "all", "people": "no_number"},
+    "/Admin/Audiences/people": {"audience_type": "external_ids", "external_ids": "P-1"},
 }
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import Attribute
+from portal.content.tables.templates import Template, TemplateVersion
 from portal.core.extensions import db
 from portal.sends.tables.saved_audiences import SavedAudience
 from portal.sends.tables.sends import Send
@@ -23,6 +24,7 @@ from tests.support.web_client import NOW_MS, PUBLIC_URL, WebClient
 PATH = "/Admin/Audiences"
 ZONE = {"conditions-0-field": "timezone", "conditions-0-operator": "is", "conditions-0-value": "America/New_York"}
 CONDITIONS = {"audience_type": "conditions", "match": "all", **ZONE}
+_SEND_NAMES = select(Send.id, Template.name).join(Send.version).join(TemplateVersion.template)
 pytestmark = pytest.mark.usefixtures("sent_communications")
 
 
@@ -168,6 +170,38 @@ def test_people_are_listed_page_by_page(web_app: Flask, admin: WebClient) -> Non
     names = [re.findall(r">(Q-\d+)</a>", page) for page in (first, second)]
     assert [len(found) for found in names] == [50, 10]
     assert len(set(names[0] + names[1])) == 60
+
+
+def test_people_of_a_list_too_long_for_an_address_are_listed_page_by_page(web_app: Flask, admin: WebClient) -> None:
+    external_ids = [f"Q-{number:02}-{'x' * 40}" for number in range(60)]
+    with app_transaction(web_app):
+        for external_id in external_ids:
+            population.add_account(external_id, account_type="Crowd", timezone="UTC")
+    chosen = {"audience_type": "external_ids", "external_ids": "\n".join(external_ids)}
+    assert f'formaction="{PATH}/people"' in admin.post(f"{PATH}/count", **chosen).text
+    first = admin.post(f"{PATH}/people", **chosen).text
+    cursor = re.search(r'name="after" value="(\d+)"', first)
+    assert cursor
+    second = admin.post(f"{PATH}/people", **chosen, after=cursor[1]).text
+    names = [re.findall(r">(Q-[^<]+)</a>", page) for page in (first, second)]
+    assert names == [external_ids[:50], external_ids[50:]]
+    assert external_ids[0] in second, "the list is not carried on"
+    back = re.search(r'name="before" value="(\d+)"', second)
+    assert back
+    assert re.findall(r">(Q-[^<]+)</a>", admin.post(f"{PATH}/people", **chosen, before=back[1]).text) == names[0]
+
+
+def test_earlier_send_is_found_by_its_number_or_the_name_of_its_template(web_app: Flask, admin: WebClient) -> None:
+    with app_transaction(web_app):
+        send_id, name = db.session.execute(_SEND_NAMES).first() or (0, "")
+    for typed in (str(send_id), name[1:5].upper()):
+        options = admin.get(f"{PATH}/sends?conditions-0-value={quote(typed)}").text
+        assert f'<option value="{send_id}"' in options, typed
+    assert "<option" not in admin.get(f"{PATH}/sends?conditions-0-value=nothing+like+it").text
+    row = {"conditions-0-field": "send", "conditions-0-operator": "not_reached_by", "conditions-0-value": "987"}
+    page = admin.post(f"{PATH}/form", audience_type="conditions", match="all", **row).text
+    assert 'value="987"' in page, "a number that is not offered is lost"
+    assert f'<option value="{send_id}"' in page
 
 
 @pytest.mark.parametrize(
