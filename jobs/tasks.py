@@ -7,7 +7,7 @@ from jobs.app import app
 from portal.consent import background_imports
 from portal.core.clock import now_ms
 from portal.delivery import email_worker, sms_worker
-from portal.records import exports, proofs, retention
+from portal.records import exports, proof_of_notice, retention
 from portal.sends import fan_out, recipient_file_check, recipient_uploads, send_control
 
 
@@ -53,7 +53,7 @@ def delete_expired() -> None:
 
 def write_proof(proof_id: int) -> None:
     with app().app_context():
-        proofs.write_proof(proof_id, now_ms, shutdown.is_shutdown_requested)
+        proof_of_notice.write_proof(proof_id, now_ms, shutdown.is_shutdown_requested)
 
 
 def run_pending(queue: str) -> None:
@@ -65,7 +65,7 @@ def _run_pending_work() -> None:
     with app().app_context():
         send_ids, task_ids = fan_out.unfinished_send_ids(now_ms()), background_imports.unfinished_task_ids()
         file_ids, export_ids = recipient_uploads.unfinished_file_ids(), exports.unfinished_export_ids()
-        proof_ids = proofs.unfinished_proof_ids()
+        proof_ids = proof_of_notice.unfinished_proof_ids()
         is_retention_due = retention.is_run_due(now_ms())
     for send_id in send_ids:
         fan_out_send(send_id)

@@ -11,6 +11,7 @@ from portal.core.coordination import SyncCursor, sync_cursor
 from portal.core.extensions import db
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
+from portal.delivery.receipts import charges_of
 from portal.gateways.provider import ProviderMessage
 from portal.gateways.registry import sms_gateway
 from portal.gateways.rules.provider_schema import Credentials
@@ -64,6 +65,6 @@ def _record_listed(messages: Iterable[ProviderMessage]) -> set[str]:
     remaining = iter(messages)
     while batch := list(islice(remaining, _CHARGES_PER_COMMIT)):
         with transaction():
-            attempts.record_charges(batch)
+            attempts.record_charges(charges_of(batch))
         listed.update(message.provider_id for message in batch)
     return listed

@@ -19,6 +19,7 @@ from portal.gateways.rules.provider_codes import RetryPolicy, explain_error_code
 from portal.messages import conflicting_reports
 from portal.messages.conflicting_reports import DeliveryReport
 from portal.messages.tables import attempts, receipt_matching, transitions
+from portal.messages.tables.attempts import Charge
 from portal.messages.tables.communications import Attempt, Delivery, Receipt
 from portal.settings.tables.sending_numbers import clear_unrecognized_failures
 
@@ -192,9 +193,15 @@ def apply_provider_status(delivery: Delivery, message: ProviderMessage, now_ms: 
     accepted = transitions.report(delivery.id, DeliveryState.ACCEPTED, now_ms, provider_id=provider_id)
     advanced = transitions.report(delivery.id, state, now_ms, provider_id=provider_id, error_code=code)
     is_only_one = not attempt_id or attempts.confirm_accepted([(attempt_id, provider_id)], now_ms)
-    attempts.record_charges([message])
+    attempts.record_charges(charges_of([message]))
     moved = accepted or advanced
     if not is_only_one or (not moved and (attempt_id or STATES[state].final)):
         conflicting_reports.record_conflicts([DeliveryReport(delivery.id, state, provider_id, code)], now_ms)
     if delivery.attempt_id and advanced:
         handle_error_code(delivery.attempt_id, code, now_ms)
+
+
+def charges_of(messages: Sequence[ProviderMessage]) -> list[Charge]:
+    """What the provider already knows of the cost of these messages."""
+    known = (message for message in messages if message.price or message.segments)
+    return [Charge(message.provider_id, message.segments, message.price, message.price_unit) for message in known]

@@ -10,7 +10,7 @@ from portal.settings.app_settings import configuration
 from portal.settings.rules.app_config import DEFINITIONS
 from portal.settings.rules.encryption import is_encrypted_with
 from portal.settings.setting_changes import encrypt_setting
-from portal.settings.signing_keys import reencrypt_signing_key
+from portal.settings.signing import reencrypt_signing_key
 from portal.settings.tables.setting_values import lock_settings, replace_ciphertext, stored_settings
 
 

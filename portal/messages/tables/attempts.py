@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import BindParameter, Table, Update, bindparam, func, insert, select, update
 
@@ -12,7 +12,6 @@ from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.routing import Mode
 from portal.core.statements import in_list, updated_count, updated_count_many
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Rejected, Unknown
-from portal.gateways.provider import ProviderMessage
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Attempt, Delivery
@@ -35,6 +34,15 @@ class NewAttempt:
     account_sid: str = ""
     sender: str = ""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+
+
+class Charge(NamedTuple):
+    """What the provider says a message costs: a decimal number, "" until it is known, and its segments."""
+
+    provider_id: str
+    segments: int | None
+    price: str
+    price_unit: str
 
 
 def duplicates_in_flight(phones: Sequence[str], account_sid: str) -> set[tuple[str, str]]:
@@ -118,22 +126,21 @@ def confirm_accepted(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
     return _execute_guarded(*_CONFIRM, parameters)
 
 
-def record_charges(messages: Sequence[ProviderMessage]) -> None:
-    """Store what the provider charges for these messages, as far as it says so. Inside a transaction.
+def record_charges(charges: Sequence[Charge]) -> None:
+    """Store what the provider charges for its messages. Inside a transaction.
 
     Rows are written in order of id, as receipts do, so there is no deadlock.
     """
-    charges = {message.provider_id: message for message in messages if message.price or message.segments}
-    query = select(Attempt.id, Attempt.provider_id).where(in_list(Attempt.provider_id, list(charges)))
-    query = query.where(Attempt.price.is_(None)).order_by(Attempt.id)
-    rows = db.session.execute(query).all() if charges else []
-    changes = [_charge_row(row.id, charges[row.provider_id]) for row in rows if row.provider_id]
+    by_id = {charge.provider_id: charge for charge in charges}
+    query = select(Attempt.id, Attempt.provider_id).where(in_list(Attempt.provider_id, list(by_id)))
+    rows = db.session.execute(query.where(Attempt.price.is_(None)).order_by(Attempt.id)).all() if by_id else []
+    changes = [_charge_row(row.id, by_id[row.provider_id]) for row in rows if row.provider_id]
     updated_count_many(_CHARGE, changes)
 
 
-def _charge_row(attempt_id: str, message: ProviderMessage) -> dict[str, Any]:
-    price, unit = (message.price, message.price_unit) if message.price else (None, None)
-    return {"b_attempt": attempt_id, "b_segments": message.segments, "b_price": price, "b_unit": unit}
+def _charge_row(attempt_id: str, charge: Charge) -> dict[str, Any]:
+    price, unit = (charge.price, charge.price_unit) if charge.price else (None, None)
+    return {"b_attempt": attempt_id, "b_segments": charge.segments, "b_price": price, "b_unit": unit}
 
 
 def release_claims(attempts: Sequence[NewAttempt], now_ms: int, delay_ms: int = 0) -> None:

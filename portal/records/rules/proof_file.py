@@ -59,7 +59,7 @@ def canonical(value: Any) -> bytes:
 
 
 def write_line(chain: Chain, parts: Mapping[str, Any]) -> tuple[bytes, Chain]:
-    line = _sealed(chain, parts)
+    line = _chained(chain, parts)
     return canonical(line) + b"\n", Chain(chain.number + 1, line["digest"])
 
 
@@ -71,7 +71,7 @@ def write_header(about: Mapping[str, Any], public_key: bytes) -> tuple[bytes, Ch
 
 def write_end(chain: Chain, closing: Mapping[str, Any], key: Ed25519PrivateKey) -> bytes:
     """`closing` holds the head of the consent ledger."""
-    line = _sealed(chain, {"end": {**closing, "records": chain.number - 1}})
+    line = _chained(chain, {"end": {**closing, "records": chain.number - 1}})
     return canonical({**line, "signature": key.sign(_signed(line["digest"])).hex()}) + b"\n"
 
 
@@ -93,7 +93,7 @@ def verify(lines: Iterable[bytes], expected_fingerprint: str = "") -> Verdict:
     return Verdict("", end["records"], _fingerprint(header), _about(header))
 
 
-def _sealed(chain: Chain, parts: Mapping[str, Any]) -> dict[str, Any]:
+def _chained(chain: Chain, parts: Mapping[str, Any]) -> dict[str, Any]:
     digests = {name: hashlib.sha256(canonical(value)).hexdigest() for name, value in parts.items()}
     return {"number": chain.number, "parts": parts, "digests": digests, "digest": _link(chain, digests)}
 

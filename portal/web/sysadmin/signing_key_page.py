@@ -7,7 +7,7 @@ from flask import Blueprint, render_template
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.records.rules.proof_file import fingerprint
-from portal.settings.signing_keys import signing_key
+from portal.settings.signing import signing_key
 from portal.web.access import allow
 
 pages = Blueprint("sysadmin_signing_key", __name__, url_prefix="/SysAdmin/SigningKey")

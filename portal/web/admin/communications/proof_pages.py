@@ -13,12 +13,12 @@ from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.gateways.job_reports import find_jobs
 from portal.messages.timeline import mask_destination
-from portal.records import proofs
+from portal.records import proof_of_notice
 from portal.records.proof_records import ledger_head, proof_records
 from portal.records.rules.proof_file import fingerprint
 from portal.records.tables.proofs import Proof, ProofState, communications_after, complete_communication, latest_proof
 from portal.sends.progress import send_report
-from portal.settings.signing_keys import signing_key
+from portal.settings.signing import signing_key
 from portal.web.access import allow
 from portal.web.admin.sends.send_actions import send_or_404
 from portal.web.delivery_labels import CHANNEL_LABELS, channel_statuses
@@ -49,7 +49,7 @@ def communication_file(communication_id: int) -> Response:
     if request.method == "HEAD":
         return Response(mimetype=_MIMETYPE)
     author = f"{current_user.name}, {current_user.external_id}"
-    content = proofs.communication_proof(communication_id, current_user.id, author, now_ms()) or abort(404)
+    content = proof_of_notice.communication_proof(communication_id, current_user.id, author, now_ms()) or abort(404)
     return Response(content, mimetype=_MIMETYPE, headers=_attachment(f"communication-{communication_id}"))
 
 
@@ -59,7 +59,7 @@ def of_send(send_id: int) -> ResponseReturnValue:
     """Ask for the file and follow how far it is; for htmx, only that."""
     send, proof = send_or_404(send_id), latest_proof(send_id)
     is_pending = proof is not None and proof.state == ProofState.PENDING
-    job_ids = [queue.job_id(proofs.JOB, proof.id)] if proof and is_pending else []
+    job_ids = [queue.job_id(proof_of_notice.JOB, proof.id)] if proof and is_pending else []
     page = render_template(
         f"admin/communications/proof/{'_file' if is_htmx_request() else 'send'}.html",
         send=send,
@@ -96,7 +96,7 @@ def create(send_id: int) -> ResponseReturnValue:
     send_or_404(send_id)
     author = f"{current_user.name}, {current_user.external_id}"
     try:
-        proofs.create_proof(send_id, current_user.id, author, now_ms())
+        proof_of_notice.create_proof(send_id, current_user.id, author, now_ms())
     except ActionRefused as error:
         flash(error.message, "error")
     return redirect(url_for(".of_send", send_id=send_id, _anchor="file"), 303)
@@ -107,7 +107,7 @@ def create(send_id: int) -> ResponseReturnValue:
 def retry(send_id: int) -> ResponseReturnValue:
     proof = _proof(send_id)
     try:
-        proofs.retry_proof(proof.id, current_user.id, now_ms())
+        proof_of_notice.retry_proof(proof.id, current_user.id, now_ms())
     except ActionRefused as error:
         flash(error.message, "error")
     return redirect(url_for(".of_send", send_id=send_id, _anchor="file"), 303)
@@ -122,7 +122,7 @@ def send_file(send_id: int) -> ResponseReturnValue:
         return redirect(url_for(".of_send", send_id=send_id, _anchor="file"), 303)
     if request.method == "HEAD":
         return Response(mimetype=_MIMETYPE)
-    pieces = stream_with_context(proofs.download(proof, current_user.id, now_ms()))
+    pieces = stream_with_context(proof_of_notice.download(proof, current_user.id, now_ms()))
     return Response(pieces, mimetype=_MIMETYPE, headers=_attachment(f"send-{send_id}"))
 
 

@@ -26,7 +26,7 @@ from portal.records.rules.proof_file import Chain
 from portal.records.tables import proofs
 from portal.records.tables.proofs import Proof, ProofState
 from portal.sends.tables.sends import FANNING_OUT_STATES, Send
-from portal.settings.signing_keys import signing_key
+from portal.settings.signing import signing_key
 
 JOB = "write_proof"
 KEPT_MS = 86_400_000
@@ -36,12 +36,12 @@ _MAX_ATTEMPTS = 5  # which `_GAVE_UP` says too
 _GAVE_UP = N_("The proof was tried five times and never finished.")
 
 
-class _TakenOver(Exception):
+class _ProofTakenOver(Exception):
     """The proof has ended, or another worker has begun a run."""
 
 
 @dataclass
-class _Run:
+class _ProofRun:
     """The next part has the communications of accounts after `after_account_id`."""
 
     proof_id: int
@@ -97,7 +97,7 @@ def write_proof(
     if run is None:
         return
     total = _recipients(run.send_id)
-    with suppress(_TakenOver):
+    with suppress(_ProofTakenOver):
         while _write_part(run, clock()):
             job_reports.report_progress(settings().redis_url, max(run.chain.number - 1, 0), total, "recipients")
             if should_stop() or clock() >= ends_ms:
@@ -150,7 +150,7 @@ def _about(kind: str, subject_id: int, author: str, now_ms: int) -> dict[str, An
     }
 
 
-def _begin_run(proof_id: int, now_ms: int) -> _Run | None:
+def _begin_run(proof_id: int, now_ms: int) -> _ProofRun | None:
     """Count the attempt before it begins, so that a proof that kills its worker is given up too."""
     with transaction() as session:
         proof = session.get(Proof, proof_id, with_for_update=True)
@@ -162,7 +162,7 @@ def _begin_run(proof_id: int, now_ms: int) -> _Run | None:
         proof.attempts, proof.run_number = proof.attempts + 1, proof.run_number + 1
         chain = Chain(proof.line_count, proof.last_digest) if proof.line_count else Chain()
         position = proof.after_account_id, proof.part_count, proof.byte_count
-        return _Run(proof_id, proof.send_id, proof.run_number, proof.about, *position, chain)
+        return _ProofRun(proof_id, proof.send_id, proof.run_number, proof.about, *position, chain)
 
 
 def _recipients(send_id: int) -> int:
@@ -171,7 +171,7 @@ def _recipients(send_id: int) -> int:
     return recipients
 
 
-def _write_part(run: _Run, now_ms: int) -> bool:
+def _write_part(run: _ProofRun, now_ms: int) -> bool:
     """Write the next lines; after the last communication, the end. Returns whether there is more."""
     lines, chain = _first_line(run, now_ms)
     batch = proofs.communications_after(run.send_id, run.after_account_id, _BATCH_SIZE)
@@ -188,7 +188,7 @@ def _write_part(run: _Run, now_ms: int) -> bool:
     return not is_last
 
 
-def _first_line(run: _Run, now_ms: int) -> tuple[list[bytes], Chain]:
+def _first_line(run: _ProofRun, now_ms: int) -> tuple[list[bytes], Chain]:
     if run.chain.number:
         return [], run.chain
     header, chain = proof_file.write_header(run.about, signing_key(now_ms).public_bytes)
@@ -201,7 +201,7 @@ def _ledger_head() -> dict[str, Any]:
     return head
 
 
-def _store(run: _Run, content: bytes, chain: Chain, last_account_id: int, end: dict[str, Any]) -> None:
+def _store(run: _ProofRun, content: bytes, chain: Chain, last_account_id: int, end: dict[str, Any]) -> None:
     run.part_count, run.byte_count = run.part_count + 1, run.byte_count + len(content)
     run.chain, run.after_account_id = chain, last_account_id
     progress = {"line_count": chain.number, "last_digest": chain.digest, "after_account_id": last_account_id}
@@ -209,4 +209,4 @@ def _store(run: _Run, content: bytes, chain: Chain, last_account_id: int, end: d
     with transaction():
         values = {**progress, "byte_count": run.byte_count, **end}
         if not proofs.advance(run.proof_id, run.number, run.part_count, part, **values):
-            raise _TakenOver
+            raise _ProofTakenOver

@@ -10,13 +10,13 @@ from sqlalchemy import func, select
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.messages.tables.communications import Communication
-from portal.records import proofs
+from portal.records import proof_of_notice
 from portal.records.proof_records import ledger_head
 from portal.records.rules import proof_file
 from portal.records.rules.proof_file import fingerprint
 from portal.records.tables.proofs import Proof, ProofPart, ProofState
 from portal.settings.key_rotation import rotate_keys
-from portal.settings.signing_keys import signing_key
+from portal.settings.signing import signing_key
 from tests.support import scenario
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -28,12 +28,12 @@ def send_id(monkeypatch: pytest.MonkeyPatch) -> int:
     scenario.configure_gateway()
     scenario.create_accounts(3, with_sms=2)
     scenario.add_template()
-    monkeypatch.setattr(proofs, "_BATCH_SIZE", 2)
+    monkeypatch.setattr(proof_of_notice, "_BATCH_SIZE", 2)
     return scenario.create_expanded_send()
 
 
 def content_of(proof_id: int) -> bytes:
-    return b"".join(proofs.download(db.session.get_one(Proof, proof_id), 1, scenario.now_ms()))
+    return b"".join(proof_of_notice.download(db.session.get_one(Proof, proof_id), 1, scenario.now_ms()))
 
 
 def parts_of(content: bytes) -> list[dict[str, Any]]:
@@ -41,8 +41,8 @@ def parts_of(content: bytes) -> list[dict[str, Any]]:
 
 
 def test_file_of_a_send_is_valid_and_has_everybody(send_id: int) -> None:
-    proof_id = proofs.create_proof(send_id, 1, "Robin", scenario.now_ms())
-    proofs.write_proof(proof_id, scenario.now_ms)
+    proof_id = proof_of_notice.create_proof(send_id, 1, "Robin", scenario.now_ms())
+    proof_of_notice.write_proof(proof_id, scenario.now_ms)
     own = fingerprint(signing_key(scenario.now_ms()).public_bytes)
     content = content_of(proof_id)
     verdict = proof_file.verify(io.BytesIO(content), own)
@@ -54,43 +54,43 @@ def test_file_of_a_send_is_valid_and_has_everybody(send_id: int) -> None:
 
 
 def test_worker_that_dies_costs_no_line(send_id: int) -> None:
-    proof_id = proofs.create_proof(send_id, 1, "Robin", scenario.now_ms())
-    proofs.write_proof(proof_id, scenario.now_ms, should_stop=lambda: True)
-    assert proofs.unfinished_proof_ids() == [proof_id]
-    proofs.write_proof(proof_id, scenario.now_ms)
-    assert proofs.unfinished_proof_ids() == []
+    proof_id = proof_of_notice.create_proof(send_id, 1, "Robin", scenario.now_ms())
+    proof_of_notice.write_proof(proof_id, scenario.now_ms, should_stop=lambda: True)
+    assert proof_of_notice.unfinished_proof_ids() == [proof_id]
+    proof_of_notice.write_proof(proof_id, scenario.now_ms)
+    assert proof_of_notice.unfinished_proof_ids() == []
     assert proof_file.verify(io.BytesIO(content_of(proof_id))).records == 3
 
 
 def test_worker_that_comes_second_stops_the_first(send_id: int) -> None:
-    proof_id = proofs.create_proof(send_id, 1, "Robin", scenario.now_ms())
+    proof_id = proof_of_notice.create_proof(send_id, 1, "Robin", scenario.now_ms())
 
     def start_another() -> bool:
-        proofs.write_proof(proof_id, scenario.now_ms)
+        proof_of_notice.write_proof(proof_id, scenario.now_ms)
         return False
 
-    proofs.write_proof(proof_id, scenario.now_ms, should_stop=start_another)
+    proof_of_notice.write_proof(proof_id, scenario.now_ms, should_stop=start_another)
     assert proof_file.verify(io.BytesIO(content_of(proof_id))).problem == ""
 
 
 def test_proof_that_kills_its_worker_is_given_up(send_id: int) -> None:
-    proof_id = proofs.create_proof(send_id, 1, "Robin", scenario.now_ms())
+    proof_id = proof_of_notice.create_proof(send_id, 1, "Robin", scenario.now_ms())
     for _try in range(6):
-        proofs._begin_run(proof_id, scenario.now_ms())
+        proof_of_notice._begin_run(proof_id, scenario.now_ms())
     assert db.session.get_one(Proof, proof_id).state == ProofState.FAILED
-    proofs.retry_proof(proof_id, 1, scenario.now_ms())
-    proofs.write_proof(proof_id, scenario.now_ms)
+    proof_of_notice.retry_proof(proof_id, 1, scenario.now_ms())
+    proof_of_notice.write_proof(proof_id, scenario.now_ms)
     assert db.session.get_one(Proof, proof_id).state == ProofState.DONE
     with pytest.raises(ActionRefused, match="already written"):
-        proofs.retry_proof(proof_id, 1, scenario.now_ms())
+        proof_of_notice.retry_proof(proof_id, 1, scenario.now_ms())
 
 
 def test_file_is_deleted_after_a_day(send_id: int) -> None:
-    proof_id = proofs.create_proof(send_id, 1, "Robin", scenario.now_ms())
-    proofs.write_proof(proof_id, scenario.now_ms)
-    proofs.delete_old_proofs(scenario.now_ms() + proofs.KEPT_MS - 60_000)
+    proof_id = proof_of_notice.create_proof(send_id, 1, "Robin", scenario.now_ms())
+    proof_of_notice.write_proof(proof_id, scenario.now_ms)
+    proof_of_notice.delete_old_proofs(scenario.now_ms() + proof_of_notice.KEPT_MS - 60_000)
     assert db.session.scalar(select(func.count()).select_from(ProofPart)) == 2
-    proofs.delete_old_proofs(scenario.now_ms() + proofs.KEPT_MS + 60_000)
+    proof_of_notice.delete_old_proofs(scenario.now_ms() + proof_of_notice.KEPT_MS + 60_000)
     assert db.session.scalar(select(func.count()).select_from(ProofPart)) == 0
     assert db.session.get_one(Proof, proof_id).state == ProofState.REMOVED
 
@@ -100,11 +100,11 @@ def test_text_names_the_event_that_it_relied_on(send_id: int) -> None:
     first = db.session.scalars(select(Communication).order_by(Communication.account_id)).first()
     assert first is not None
     communication_id = first.id
-    before = proofs.communication_proof(communication_id, 1, "Robin", scenario.now_ms())
+    before = proof_of_notice.communication_proof(communication_id, 1, "Robin", scenario.now_ms())
     assert before is not None
     assert parts_of(before)[1]["consent"] is None
     scenario.run_sms_worker(until=scenario.attempts_recorded(2))
-    after = proofs.communication_proof(communication_id, 1, "Robin", scenario.now_ms())
+    after = proof_of_notice.communication_proof(communication_id, 1, "Robin", scenario.now_ms())
     assert after is not None
     assert proof_file.verify(io.BytesIO(after)).problem == ""
     record = parts_of(after)[1]
@@ -114,7 +114,7 @@ def test_text_names_the_event_that_it_relied_on(send_id: int) -> None:
 
 
 def test_unknown_communication_has_no_proof() -> None:
-    assert proofs.communication_proof(99, 1, "Robin", scenario.now_ms()) is None
+    assert proof_of_notice.communication_proof(99, 1, "Robin", scenario.now_ms()) is None
 
 
 def test_signing_key_stays_the_same_and_is_counted_by_key_rotation() -> None:

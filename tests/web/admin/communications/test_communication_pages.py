@@ -8,10 +8,10 @@ from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.rules.phone import mask_phone
 from portal.delivery.receipts import record_receipt
-from portal.gateways.provider import ProviderMessage
 from portal.messages.tables import attempts
+from portal.messages.tables.attempts import Charge
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.records import proofs
+from portal.records import proof_of_notice
 from portal.records.rules import proof_file
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction, visible_text
@@ -57,9 +57,8 @@ def test_page_links_to_the_wording_and_to_the_consent_event(admin: WebClient, re
 
 
 def test_page_shows_what_twilio_charges_once_it_is_known(web_app: Flask, admin: WebClient, refused_text: str) -> None:
-    message = ProviderMessage(SID, "", OWNERS, "", "undelivered", "30003", "", "outbound-api", 2, "-0.01580", "USD")
     with app_transaction(web_app):
-        attempts.record_charges([message])
+        attempts.record_charges([Charge(SID, 2, "-0.01580", "USD")])
     words = visible_text(admin.get(refused_text).text)
     assert "$0.0158" in words
     assert "Not reported yet" not in words
@@ -112,7 +111,7 @@ def test_proof_of_a_send_is_written_by_a_worker(web_app: Flask, admin: WebClient
     assert "0 of 6 people are written." in visible_text(page)
     assert admin.get("/Admin/Sends/1/Proof/file").status_code == 303
     with web_app.app_context():
-        proofs.write_proof(1, now_ms)
+        proof_of_notice.write_proof(1, now_ms)
     assert "6 people, as of" in visible_text(admin.get("/Admin/Sends/1/Proof").text)
     response = admin.get("/Admin/Sends/1/Proof/file")
     assert proof_file.verify(response.data.splitlines(keepends=True)).records == 6
