@@ -25,7 +25,7 @@ from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.records.rules.export_columns import cells, column_names
 from portal.records.rules.export_formats import FORMATS
-from portal.records.rules.search_line import SearchQuery, Viewer, parse_search_line
+from portal.records.rules.search_line import SearchQuery, Viewer, parse_search_line, tokens
 from portal.records.tables import export_rows, exports
 from portal.records.tables.exports import CommunicationExport, ExportState
 
@@ -245,9 +245,11 @@ def _delete_parts() -> None:
 
 
 def _audit(action: str, export: CommunicationExport, actor_id: int, now_ms: int) -> None:
-    """Without the words of a search, which may hold a phone number."""
+    """Without the words of a search and whom it is about, which may be a phone number."""
+    filters = [token.text for token in tokens(export.search_line) if token.prefix not in ("", "to", "number")]
     detail = {
         "format": export.format.upper(),
+        "search": " ".join(filters),
         "reason": export.unmasked_reason,
         "rows": export.row_count,
     }

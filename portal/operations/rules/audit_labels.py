@@ -185,6 +185,7 @@ _DETAILS = {
     "ledger_event": N_("event %(value)s of the ledger"),
     "format": N_("format %(value)s"),
     "rows": N_("rows: %(value)s"),
+    "search": N_("search %(value)s"),
     "send": N_("send %(value)s"),
     "events": N_("events: %(value)s"),
     "accounts": N_("accounts: %(value)s"),

@@ -45,8 +45,8 @@ def test_export_has_what_the_list_shows(web_app: Flask, admin: WebClient) -> Non
     (row,) = csv.DictReader(io.StringIO(response.get_data().decode("utf-8-sig")))
     assert (row["name"], row["text_status"]) == ("Olive Owner", "Waiting to be sent")
     assert actions(web_app)[-2:] == [
-        ("communications_exported", {"format": "CSV"}),
-        ("export_downloaded", {"format": "CSV", "rows": 1}),
+        ("communications_exported", {"format": "CSV", "search": "status:waiting channel:text send:1"}),
+        ("export_downloaded", {"format": "CSV", "search": "status:waiting channel:text send:1", "rows": 1}),
     ]
 
 
