@@ -34,8 +34,8 @@ from portal.sends.fan_out import fan_out_send
 from portal.sends.tables.sends import Send
 from portal.settings.tables.sending_numbers import SendingNumber, resume_senders
 from tests.support import inbound_helpers, scenario, soak_testing
+from tests.support.databases.delivery_totals import assert_totals_equal_recount
 from tests.support.delivery_invariants import assert_conflicts_reported, is_allowed_transition
-from tests.support.delivery_totals import assert_totals_equal_recount
 from tests.support.fakes.memory_provider import MemoryProvider
 
 RECIPIENTS = 2

@@ -13,7 +13,7 @@ from portal.messages import total_maintenance
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.messages.tables.delivery_totals import HOUR_MS, DeliveryTotal, Total, totals
 from tests.support import scenario, servers
-from tests.support.delivery_totals import assert_totals_equal_recount
+from tests.support.databases.delivery_totals import assert_totals_equal_recount
 
 pytestmark = pytest.mark.usefixtures("app")
 
