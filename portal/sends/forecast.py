@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from portal.content.tables.templates import TemplateVersion
 from portal.core.rules.delivery_status import WAITING, DeliveryState
@@ -24,6 +25,8 @@ from portal.sends.tables.sends import FANNING_OUT_STATES, Send, active_sends, sm
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
 from portal.settings.tables.sending_numbers import SendingNumber, find_sender
+
+_SAMPLE_VALIDITY_MS = 30_000
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ def current_traffic(now_ms: int) -> Traffic:
     hours = configured_quiet_hours() if gateway.switches.mode is Mode.LIVE else None
     sends = {send.id: send for send in active_sends()}
     states = delivery_counts.text_states(list(sends))
-    backlogs = {send.id: _backlog(send, states.get(send.id, {}), hours) for send in sends.values()}
+    backlogs = {send.id: _backlog(send, states.get(send.id, {}), hours, now_ms) for send in sends.values()}
     return Traffic(
         gateway=gateway,
         senders=[row for key in sender_keys if (row := find_sender(key)) is not None],
@@ -189,7 +192,7 @@ def _busiest_sender_share(gateway: GatewayConfig, backlogs: Mapping[int, Backlog
     return sender.sender_assignment.largest_share(groups or delivery_counts.senders_of_enabled())
 
 
-def _backlog(send: Send, states: Mapping[str, int], hours: QuietHours | None) -> Backlog:
+def _backlog(send: Send, states: Mapping[str, int], hours: QuietHours | None, now_ms: int) -> Backlog:
     """The texts of a send that are waiting, paused or not created yet; their time zones only for quiet hours."""
     waiting = sum(states.get(state, 0) for state in WAITING)
     if send.state in FANNING_OUT_STATES:
@@ -197,6 +200,18 @@ def _backlog(send: Send, states: Mapping[str, int], hours: QuietHours | None) ->
         waiting += max(0, (send.planned_texts or 0) - created)
     if not waiting:
         return EMPTY_BACKLOG
-    segments, interval = waiting * delivery_counts.average_segments(send.id), delivery_counts.sampling_interval(waiting)
-    zones = delivery_counts.waiting_time_zones([send.id], interval).get(send.id, {}) if hours else {}
+    segments = waiting * delivery_counts.average_segments(send.id)
+    zones = _time_zones(send.id, delivery_counts.sampling_interval(waiting), now_ms) if hours else {}
     return Backlog(waiting, segments, zones, states.get(DeliveryState.DEFERRED, 0))
+
+
+def _time_zones(send_id: int, interval: int, now_ms: int) -> Mapping[str, int]:
+    """Where the recipients of waiting texts are. Of a large send, the shares are the same for half a minute."""
+    if interval == 1:
+        return delivery_counts.waiting_time_zones([send_id]).get(send_id, {})
+    return _sampled_time_zones(send_id, interval, now_ms // _SAMPLE_VALIDITY_MS)
+
+
+@lru_cache(maxsize=32)
+def _sampled_time_zones(send_id: int, interval: int, _period: int) -> Mapping[str, int]:
+    return delivery_counts.waiting_time_zones([send_id], interval).get(send_id, {})
