@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -24,7 +25,7 @@ from portal.sends.audience_resolution import Audience, resolve_audience
 from portal.sends.forecast import Forecast, current_traffic
 from portal.sends.rules.audience_conditions import conditions_problem, summarize_conditions
 from portal.sends.rules.send_state import SendState
-from portal.sends.send_preview import SizeEstimate
+from portal.sends.send_preview import AudienceCounts, SizeEstimate
 from portal.sends.tables import audience as audiences
 from portal.sends.tables import recipient_files
 from portal.sends.tables.condition_queries import condition_fields
@@ -160,29 +161,52 @@ def create_send(
     audience = resolve_audience(audience, now_ms)
     version, data = _validated(template_key, audience, data, tries_recipients=tries_recipients, version=version)
     counts = send_preview.count_audience(version, audience, data, now_ms)
-    detail = {"template": template_key, "version": version.number, **_audience_detail(audience)}
-    detail |= {"mails": counts.emails, "texts": counts.texts}
-    needs_approval = app_settings.current_send_settings().needs_approval(counts.emails)
     begins_at_ms = starts_at_ms(version, now_ms, undo_seconds)
-    columns = {
-        "state": SendState.AWAITING_APPROVAL if needs_approval else SendState.QUEUED,
-        "starts_at_ms": begins_at_ms,
-        "template_version_id": version.id,
-        "audience": audiences.guarded(audience),
-        "data": data,
-        "planned_texts": counts.texts,
-        "created_at_ms": now_ms,
-        "created_by_id": author_id,
-        "request_key": request_key or None,
-        "start_deadline_ms": start_deadline_ms,
-    }
+    send = _NewSend(version, audience, data, author_id, now_ms, request_key, counts, shown_send_id, start_deadline_ms)
     try:
-        send_id = _insert_or_find(columns, detail, shown_send_id)
+        send_id = _insert_or_find(send, begins_at_ms)
     except IntegrityError:
-        send_id = _insert_or_find(columns, detail, shown_send_id)
-    if not needs_approval and begins_at_ms <= now_ms:
+        send_id = _insert_or_find(send, begins_at_ms)
+    if not send.needs_approval and begins_at_ms <= now_ms:
         queue.enqueue(settings().redis_url, "fan_out_send", send_id)
     return send_id
+
+
+@dataclass(frozen=True)
+class _NewSend:
+    """What `create_send` was given, checked and counted."""
+
+    version: TemplateVersion
+    audience: Audience
+    data: Mapping[str, str]
+    author_id: int | None
+    now_ms: int
+    request_key: str
+    counts: AudienceCounts
+    shown_send_id: int | None
+    start_deadline_ms: int | None
+
+    @cached_property
+    def needs_approval(self) -> bool:
+        return app_settings.current_send_settings().needs_approval(self.counts.emails)
+
+    def row(self, begins_at_ms: int) -> Send:
+        return Send(
+            state=SendState.AWAITING_APPROVAL if self.needs_approval else SendState.QUEUED,
+            starts_at_ms=begins_at_ms,
+            template_version_id=self.version.id,
+            audience=audiences.guarded(self.audience),
+            data=self.data,
+            planned_texts=self.counts.texts,
+            created_at_ms=self.now_ms,
+            created_by_id=self.author_id,
+            request_key=self.request_key or None,
+            start_deadline_ms=self.start_deadline_ms,
+        )
+
+    def audit_detail(self) -> dict[str, Any]:
+        detail = {"template": self.version.template.key, "version": self.version.number}
+        return {**detail, **_audience_detail(self.audience), "mails": self.counts.emails, "texts": self.counts.texts}
 
 
 def starts_at_ms(version: TemplateVersion, now_ms: int, undo_seconds: int) -> int:
@@ -190,18 +214,17 @@ def starts_at_ms(version: TemplateVersion, now_ms: int, undo_seconds: int) -> in
     return 0 if version.urgent or not undo_seconds else now_ms + 1000 * undo_seconds
 
 
-def _insert_or_find(columns: dict[str, Any], detail: dict[str, Any], shown_send_id: int | None) -> int:
+def _insert_or_find(new: _NewSend, begins_at_ms: int) -> int:
     """Raises `IntegrityError` if another request with the same key is committed in the meantime."""
+    send, detail = new.row(begins_at_ms), new.audit_detail()
     with transaction() as session:
-        existing = find_by_request_key(columns["request_key"]) if columns["request_key"] else None
+        existing = find_by_request_key(new.request_key) if new.request_key else None
         if existing:
             return existing.id
-        send = Send(**columns)
         session.add(send)
         session.flush()
-        author_id, now_ms = columns["created_by_id"], columns["created_at_ms"]
-        file_audience.record_use(send.audience, send.id, now_ms, shown_send_id)
-        audit_log.record_audit_entry("send_created", f"send {send.id}", author_id, now_ms, **detail)
+        file_audience.record_use(send.audience, send.id, new.now_ms, new.shown_send_id)
+        audit_log.record_audit_entry("send_created", f"send {send.id}", new.author_id, new.now_ms, **detail)
         return send.id
 
 
