@@ -7,7 +7,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import callbacks, claims, confirmation, fan_out, forecast, pacing, records, targets, throughput, urgent
+from benchmarks import (
+    callbacks,
+    claims,
+    confirmation,
+    fan_out,
+    forecast,
+    pacing,
+    records,
+    search,
+    targets,
+    throughput,
+    urgent,
+)
 from benchmarks.environment import LATENCY_MS
 
 Benchmark = Callable[[], list[str]]
@@ -21,6 +33,7 @@ _BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "callbacks": ("Status callbacks", callbacks.run),
     "forecast": ("Forecast", forecast.run),
     "records": ("Export and retention", records.run),
+    "search": ("Search of communications", search.run),
 }
 _RESULTS = Path(__file__).parent / "RESULTS.md"
 

@@ -1,7 +1,7 @@
 """A database with any number of communications, made by a few statements that both databases understand.
 
-Twenty sends went to every account, one of them with a subject of its own for each. Most messages arrived; of each
-hundredth account the texts failed, the first send has failures that no other has, and one text has an unknown outcome.
+A few sends went to every account, one of them with a subject of its own for each. Most messages arrived; of each
+seventh account the texts failed, the first send has failures that no other has, and one text has an unknown outcome.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,8 +15,8 @@ from portal.messages.tables.communications import Communication, Delivery
 from portal.records import search_indexing
 from portal.records.tables.search_index import SearchSubject
 
-SENDS = 20
-PERSONAL_SEND = 7
+_FEW_SENDS, _MANY_SENDS = 4, 20
+PERSONAL_SEND = 3
 ADMIN_NUMBER = "BENCH-ADMIN"
 _FIRST_MS = 1_767_225_600_000
 _DAY_MS = 86_400_000
@@ -58,13 +58,14 @@ _DELIVERIES = """
     INSERT INTO delivery (communication_id, send_id, channel, lane, queue_position, state, reason, address, body,
         segments, due_at_ms, attempt_count, provider_id, error_code, state_changed_at_ms, created_at_ms)
     SELECT communication.id, :send, channel.name, 1, account.id,
-        CASE WHEN channel.name = 'email' THEN 'handed_off' WHEN :send = 1 AND account.id % 50 = 1 THEN 'failed'
-            WHEN account.id % 100 = 0 THEN 'undelivered' WHEN account.id % 7 = 0 THEN 'skipped' ELSE 'delivered' END,
+        CASE WHEN channel.name = 'email' THEN 'handed_off' WHEN :send = 1 AND account.id % 7 = 1 THEN 'failed'
+            WHEN account.id % 7 = 3 THEN 'undelivered' WHEN account.id % 7 = 0 THEN 'skipped' ELSE 'delivered' END,
         CASE WHEN channel.name = 'sms' AND account.id % 7 = 0 THEN 'not_opted_in' ELSE '' END,
         CASE WHEN channel.name = 'email' THEN account.email ELSE '+1415' || (2000000 + account.id) END,
         CASE WHEN channel.name = 'email' THEN '' ELSE 'Your renewal is due' END, 1, :at_ms, 1,
         CASE WHEN channel.name = 'sms' THEN 'SM' || communication.id END,
-        CASE WHEN channel.name = 'sms' AND account.id % 100 = 0 THEN '30003' ELSE '' END, :at_ms, :at_ms
+        CASE WHEN channel.name = 'email' THEN '' WHEN :send = 1 AND account.id = 8 THEN '21211'
+            WHEN account.id % 7 = 3 THEN '30003' ELSE '' END, :at_ms, :at_ms
     FROM communication JOIN account ON account.id = communication.account_id
     CROSS JOIN (SELECT 'email' AS name UNION ALL SELECT 'sms') AS channel
     WHERE communication.send_id = :send ORDER BY communication.id, channel.name
@@ -74,18 +75,19 @@ _SEQUENCES = ("account", "send", "template", "template_version")
 
 
 def add_communications(total: int) -> None:
-    """Into an empty database; the subjects are indexed. Also adds an administrator."""
-    values = {"accounts": max(total // SENDS, 1), "at_ms": _FIRST_MS}
+    """Into an empty database; the subjects are indexed. Also adds a system administrator."""
+    sends = _MANY_SENDS if total >= 10_000 else _FEW_SENDS
+    values = {"accounts": total // sends, "at_ms": _FIRST_MS}
     for statement in (_ACCOUNTS, _PHONES, _PHONE_STATES, _TEMPLATE, _VERSION):
         _execute(statement, values)
-    for send in range(1, SENDS + 1):
+    for send in range(1, sends + 1):
         _add_send(send, values["accounts"])
     _execute(_UNKNOWN, {})
     if db.engine.name == "postgresql":
         for table in _SEQUENCES:
             _execute(f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))", {})
     db.session.commit()
-    create_account(NewAccount(ADMIN_NUMBER, "Administrator", "bench-admin@example.org", "Staff", "admin"), _FIRST_MS)
+    create_account(NewAccount(ADMIN_NUMBER, "Administrator", "bench-admin@example.org", "Staff", "sysadmin"), _FIRST_MS)
     index_everything()
 
 

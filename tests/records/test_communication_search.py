@@ -132,7 +132,7 @@ def ids_on_pages(line: str, descending: bool, size: int = 3) -> Iterator[int]:
 def limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limits as they are, and so small that every search goes through rounds, many matches and an early end."""
     if request.param == "tiny":
-        for name, value in {"_FIRST_CANDIDATES": 1, "_CANDIDATES": 2, "_MAX_ROUNDS": 2}.items():
+        for name, value in {"_FIRST_CANDIDATES": 1, "_ROUNDS": (2, 1)}.items():
             monkeypatch.setattr(communication_search, name, value)
         monkeypatch.setattr(word_search, "MAX_ACCOUNTS", 1)
         monkeypatch.setattr(word_search, "MAX_SENDS", 1)

@@ -12,6 +12,8 @@ from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.routing import TextKind
 from portal.messages.tables.communications import Communication, Delivery
 
+_RECENT_COUNT = 30
+
 
 def with_their_deliveries() -> ExecutableOption:
     """With the attempts, which record the mode in which a text was sent."""
@@ -27,14 +29,19 @@ def account_page(account_id: int, before: int | None, limit: int, with_sms: bool
 
 
 def latest_known_email(account_id: int, address: str) -> Delivery | None:
-    """The newest email to this address whose outcome is known."""
-    query = (
-        select(Delivery)
-        .join(Communication)
-        .where(Communication.account_id == account_id, Delivery.channel == "email", Delivery.address == address)
-        .where(Delivery.state.in_((DeliveryState.HANDED_OFF, DeliveryState.REJECTED, DeliveryState.EXPIRED)))
-    )
-    return db.session.scalars(query.order_by(Delivery.id.desc()).limit(1)).first()
+    """The newest email to this address whose outcome is known, among the account's newest communications.
+
+    They are chosen here, because SQLite would begin with all the emails that were handed off.
+    """
+    recent = select(Communication.id).where(Communication.account_id == account_id)
+    recent = recent.order_by(Communication.id.desc()).limit(_RECENT_COUNT)
+    deliveries = select(Delivery).where(Delivery.communication_id.in_(recent)).order_by(Delivery.id.desc())
+    return next((row for row in db.session.scalars(deliveries) if _is_known_email(row, address)), None)
+
+
+def _is_known_email(delivery: Delivery, address: str) -> bool:
+    is_known = delivery.state in (DeliveryState.HANDED_OFF, DeliveryState.REJECTED, DeliveryState.EXPIRED)
+    return is_known and delivery.channel == "email" and delivery.address == address
 
 
 def find_by_token(token: str) -> Communication | None:

@@ -22,6 +22,7 @@ from portal.messages.tables.communication_history import visible_kinds, with_the
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.tables.transitions import DELIVERY_CHANNELS
 from portal.records.rules.search_line import SearchQuery
+from portal.records.tables.search_index import communications_by_subject
 from portal.records.tables.word_search import (
     MAX_SENDS,
     WordMatches,
@@ -32,7 +33,9 @@ from portal.records.tables.word_search import (
 )
 from portal.sends.tables.sends import Send
 
-_FIRST_CANDIDATES, _CANDIDATES, _MAX_ROUNDS = 200, 2_000, 4
+_FIRST_CANDIDATES = 200
+_ROUNDS = (200, 1_000, 2_000, 2_000)
+"""How many candidates each round has."""
 _FEW_RANGES, _MAX_RANGES = 8, 60
 """Many ranges at once have enough candidates for one round; more would be a statement that is slow to prepare."""
 _CLOCK_TOLERANCE_MS = 3_600_000
@@ -46,6 +49,8 @@ class _Range:
     id_column: InstrumentedAttribute[int]
     conditions: tuple[ColumnElement[bool], ...] = ()
     is_list: bool = False
+    subject_word: str = ""
+    """In place of conditions: those that have the word in a subject of their own."""
 
 
 _ALL = (_Range(Communication.id),)
@@ -109,10 +114,10 @@ class _Search:
 
     def _read_ranges(self, ranges: tuple[_Range, ...], position: int | None, found: Sequence[int] = ()) -> _Found:
         ids = list(found)
-        for _round in range(_MAX_ROUNDS if len(ranges) <= _FEW_RANGES else 1):
-            candidates = self._candidates(ranges, position, _CANDIDATES)
+        for limit in _ROUNDS if len(ranges) <= _FEW_RANGES else _ROUNDS[:2]:
+            candidates = self._candidates(ranges, position, limit)
             ids += self._matches(candidates, self._size - len(ids))
-            if len(ids) == self._size or len(candidates) < _CANDIDATES:
+            if len(ids) == self._size or len(candidates) < limit:
                 return _Found(ids)
             position = candidates[-1]
         return _Found(ids, position)
@@ -127,6 +132,9 @@ class _Search:
         return list(db.session.scalars(select(merged.c.id).order_by(self._order(merged.c.id)).limit(limit)))
 
     def _ordered_ids(self, ids: _Range, position: int | None, limit: int) -> Select[int]:
+        if ids.subject_word:
+            listed_ids = communications_by_subject(ids.subject_word, position, self._descending, limit)
+            ids = _Range(Communication.id, (in_list(Communication.id, listed_ids),), is_list=True)
         query = select(ids.id_column.label("id")).where(*ids.conditions, *self._bounds(ids.id_column, position))
         if not ids.is_list:
             return query.order_by(self._order(ids.id_column)).limit(limit)
@@ -269,8 +277,8 @@ def _ranges_of_word(matches: WordMatches) -> tuple[_Range, ...]:
     ranges = []
     if matches.account_ids:
         ranges.append(_Range(Communication.id, (in_list(Communication.account_id, matches.account_ids),), is_list=True))
-    if matches.communication_ids:
-        ranges.append(_Range(Communication.id, (in_list(Communication.id, matches.communication_ids),), is_list=True))
+    if matches.subject_word:
+        ranges.append(_Range(Communication.id, subject_word=matches.subject_word))
     of_sends = (
         (Communication.send_id == id, Communication.subject == subject) for id, subject in matches.send_subjects
     )

@@ -72,16 +72,57 @@ def ids_containing(column: Searched, word: str, limit: int) -> list[int]:
     return sorted(ids)[:limit]
 
 
+def communications_by_subject(word: str, position: int | None, descending: bool, limit: int) -> list[int]:
+    """Those that have the word in a subject of their own, in order of id, onwards from a position."""
+    of_own = SearchSubject.communication_id
+    contains = SearchSubject.folded.contains(word, autoescape=True)
+    query = select(of_own).where(contains, of_own.is_not(None))
+    if is_sqlite():
+        query = query.where(in_list(SearchSubject.id, _subjects_in_order(word, position, descending, limit)))
+    else:
+        query = query.where(_trigrams(SearchSubject.folded).contains(_trigrams(word)))
+    if position is not None:
+        query = query.where(of_own < position if descending else of_own > position)
+    return [id for id in db.session.scalars(query.order_by(of_own.desc() if descending else of_own).limit(limit)) if id]
+
+
+def _subjects_in_order(word: str, position: int | None, descending: bool, limit: int) -> list[int]:
+    """Ids of subjects, which have the order of the communications; FTS5 reads its rows in order of their ids."""
+    sign, direction = ("<=", "DESC") if descending else (">=", "ASC")
+    nearest = select(SearchSubject.id).where(SearchSubject.communication_id.is_not(None))
+    if position is not None:
+        of_own = SearchSubject.communication_id
+        nearest = nearest.where(of_own < position if descending else of_own > position)
+    order = SearchSubject.communication_id.desc() if descending else SearchSubject.communication_id
+    first_id = db.session.scalar(nearest.order_by(order).limit(1)) or 0
+    table = trigram_table(SearchSubject.folded)
+    query = (
+        f"SELECT rowid FROM {table} WHERE {table} MATCH :phrase AND rowid {sign} :id "  # noqa: S608  our own names
+        f"ORDER BY rowid {direction} LIMIT :limit"
+    )
+    return list(db.session.scalars(text(query), {"phrase": _phrase(word), "id": first_id, "limit": limit}))
+
+
+def send_subjects_containing(word: str, limit: int) -> list[tuple[int, str]]:
+    """Send id and subject. There are about as many subjects of sends as there are sends."""
+    query = select(SearchSubject.send_id, SearchSubject.subject).where(SearchSubject.send_id.is_not(None))
+    rows = db.session.execute(query.where(SearchSubject.folded.contains(word, autoescape=True)).limit(limit))
+    return [(send_id or 0, subject) for send_id, subject in rows]
+
+
 def _trigrams(column_or_word: Searched | str) -> Any:
     return func.search_trigrams(column_or_word, type_=ARRAY(Text))
 
 
 def _indexed_ids(column: Searched, word: str, limit: int) -> list[int]:
-    """A quoted phrase of an FTS5 query stands for its characters; a quotation mark in it is doubled."""
-    phrase = '"' + word.replace('"', '""') + '"'
     table = trigram_table(column)
     query = text(f"SELECT rowid FROM {table} WHERE {table} MATCH :phrase LIMIT :limit")  # noqa: S608  our own name
-    return list(db.session.scalars(query, {"phrase": phrase, "limit": limit}))
+    return list(db.session.scalars(query, {"phrase": _phrase(word), "limit": limit}))
+
+
+def _phrase(word: str) -> str:
+    """In quotation marks, a phrase of an FTS5 query stands for its characters; a quotation mark in it is doubled."""
+    return '"' + word.replace('"', '""') + '"'
 
 
 def starts_with(column: Searched, folded: str) -> ColumnElement[bool]:

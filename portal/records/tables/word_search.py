@@ -14,9 +14,15 @@ from portal.core.extensions import db
 from portal.core.statements import in_list
 from portal.messages.tables.communications import Communication
 from portal.records.rules.search_line import digits_of
-from portal.records.tables.search_index import MIN_LETTERS, SearchSubject, ids_containing, starts_with
+from portal.records.tables.search_index import (
+    MIN_LETTERS,
+    SearchSubject,
+    ids_containing,
+    send_subjects_containing,
+    starts_with,
+)
 
-MAX_ACCOUNTS = 300
+MAX_ACCOUNTS = 1_500
 """With more, the newest communications soon have one of them."""
 MAX_SENDS = 40
 
@@ -26,12 +32,14 @@ class WordMatches:
     """All that a word matches. `send_subjects` are ids of sends and the subjects that match."""
 
     account_ids: list[int]
-    communication_ids: list[int]
     send_subjects: list[tuple[int, str]]
+    subject_word: str = ""
+    """Communications with a subject of their own are found by this word (`communications_by_subject`)."""
+    own_subjects: int = 0
 
     @property
     def size(self) -> int:
-        return len(self.account_ids) + len(self.communication_ids) + len(self.send_subjects)
+        return len(self.account_ids) + self.own_subjects + len(self.send_subjects)
 
 
 def recipient_condition(word: str) -> ColumnElement[bool]:
@@ -63,24 +71,19 @@ def _account_condition(word: str) -> ColumnElement[bool]:
 def few_recipients(word: str) -> WordMatches | None:
     """The accounts that have the word; None if they are many."""
     account_ids = _account_ids(word)
-    return WordMatches(account_ids, [], []) if len(account_ids) <= MAX_ACCOUNTS else None
+    return WordMatches(account_ids, []) if len(account_ids) <= MAX_ACCOUNTS else None
 
 
 def few_matches(word: str) -> WordMatches | None:
-    """The accounts and subjects that have the word; None if they are many."""
+    """The accounts and subjects that have the word; None if they are many, but for subjects of one communication."""
     recipients = few_recipients(word)
     if recipients is None or len(word) < MIN_LETTERS:
         return recipients
-    subject_ids = ids_containing(SearchSubject.folded, word, MAX_ACCOUNTS + 1)
-    if len(subject_ids) > MAX_ACCOUNTS:
-        return None
-    columns = SearchSubject.communication_id, SearchSubject.send_id, SearchSubject.subject
-    rows = db.session.execute(select(*columns).where(in_list(SearchSubject.id, subject_ids))).all()
-    of_sends = [(row.send_id, row.subject) for row in rows if row.send_id is not None]
+    of_sends = send_subjects_containing(word, MAX_SENDS + 1)
     if len(of_sends) > MAX_SENDS:
         return None
-    own = [row.communication_id for row in rows if row.communication_id is not None]
-    return WordMatches(recipients.account_ids, own, of_sends)
+    own = len(ids_containing(SearchSubject.folded, word, MAX_ACCOUNTS + 1))
+    return WordMatches(recipients.account_ids, of_sends, word if own else "", own)
 
 
 def _account_ids(word: str) -> list[int]:

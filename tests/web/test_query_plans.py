@@ -1,0 +1,170 @@
+"""No page reads all communications: each query of each page, at 50,000 rows on both databases, reads few of them.
+
+The queries are collected while a page is made, so that a new one is checked by itself.
+"""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+from benchmarks import many_communications, search
+from portal import create_app
+from portal.core.config import load_settings
+from portal.core.extensions import db
+from tests.conftest import portal_environ
+from tests.support import scenario
+from tests.support.databases.engine_selection import ENGINES
+from tests.support.web_client import PUBLIC_URL, WebClient, signed_in_client
+
+ROWS = 50_000
+MAX_STEPS = 90_000
+"""Instructions of SQLite's virtual machine for a query: going through an index takes two for each row."""
+MAX_ROWS = 15_000
+"""Rows that PostgreSQL reads for a query, with those that it removes again."""
+PAGES = (
+    *search.PATHS.values(),
+    "/Admin/Communications/40000",
+    "/Admin/Communications?q=or&sort=sent",
+    "/Admin/Communications?q=to:person17+status:failed+code:30003",
+    "/Admin/Communications?q=zz",
+    "/Admin/Communications?q=%25_'%22",
+    "/Admin/Communications/suggestions?q=send:",
+    "/Admin/Accounts?sort=number",
+    "/Admin/Consent",
+    "/Admin/Consent/Replies",
+    "/Admin/UnknownTexts",
+    "/Admin/Automations/Templates",
+    "/Admin/Schedules",
+    "/Admin/Audiences",
+    "/SysAdmin/AuditLog",
+    "/Admin/Accounts",
+    "/Admin/Accounts?q=person17",
+    "/SysAdmin/Queues",
+    "/MyAccount/CommunicationsHistory",
+)
+
+
+@dataclass(frozen=True)
+class Query:
+    statement: str
+    parameters: Any
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def large_app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    folder = tmp_path_factory.mktemp("large")
+    with _database_url(request, folder) as url:
+        simulator = request.getfixturevalue("simulator_process")
+        environ = portal_environ(url, f"unix://{folder}/nobody.sock", simulator, folder)
+        app = create_app(load_settings({**environ, "PORTAL_PUBLIC_URL": PUBLIC_URL}))
+        with app.app_context():
+            many_communications.add_communications(ROWS)
+            scenario.configure_gateway()
+            db.session.remove()
+        yield app
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+
+@contextmanager
+def _database_url(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template_file"), folder / "portal.sqlite")
+        yield f"sqlite:///{folder / 'portal.sqlite'}"
+        return
+    with request.getfixturevalue("postgres_databases").database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def sysadmin(large_app: Flask) -> WebClient:
+    return signed_in_client(large_app, many_communications.ADMIN_NUMBER)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_query_of_a_page_reads_every_row(large_app: Flask, sysadmin: WebClient, path: str) -> None:
+    queries = collect_queries(sysadmin, path)
+    assert queries
+    with large_app.app_context():
+        costs = {query.statement: cost_of(query) for query in queries}
+    bound = MAX_STEPS if large_app.config["PORTAL"].database_url.startswith("sqlite") else MAX_ROWS
+    scans = {statement: cost for statement, cost in costs.items() if cost > bound}
+    assert scans == {}, path
+
+
+def test_query_that_reads_every_row_is_found(large_app: Flask) -> None:
+    with large_app.app_context():
+        cost = cost_of(Query("SELECT count(*) FROM communication WHERE read_at_ms > 7", ()))
+        assert cost > (MAX_STEPS if db.engine.name == "sqlite" else MAX_ROWS)
+
+
+def collect_queries(client: WebClient, path: str) -> list[Query]:
+    """The different queries that the page makes."""
+    queries: dict[str, Query] = {}
+
+    def note(_connection: Connection, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
+        if statement.lstrip().upper().startswith(("SELECT", "WITH")):
+            queries.setdefault(f"{statement} {parameters}", Query(statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert client.get(path).status_code == 200
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    return list(queries.values())
+
+
+def cost_of(query: Query) -> int:
+    with db.engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        return _steps(driver, query) if db.engine.name == "sqlite" else _rows_read(driver, query)
+
+
+def _steps(driver: sqlite3.Connection, query: Query) -> int:
+    """Counted by the hundred."""
+    hundreds = 0
+
+    def count() -> None:
+        nonlocal hundreds
+        hundreds += 1
+
+    driver.set_progress_handler(count, 100)
+    try:
+        driver.execute(query.statement, query.parameters).fetchall()
+    finally:
+        driver.set_progress_handler(None, 0)
+    return hundreds * 100
+
+
+def _rows_read(driver: Any, query: Query) -> int:
+    with driver.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query.statement}", query.parameters)
+        (plan,) = cursor.fetchone()
+    driver.rollback()
+    plans = json.loads(plan) if isinstance(plan, str) else plan
+    return sum(_rows_of(node) for node in _nodes(plans[0]["Plan"]))
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", []):
+        yield from _nodes(child)
+
+
+def _rows_of(node: dict[str, Any]) -> int:
+    """Of a node that reads a table; each of its loops reads this many."""
+    if "Relation Name" not in node:
+        return 0
+    removed = sum(node.get(name, 0) for name in ("Rows Removed by Filter", "Rows Removed by Index Recheck"))
+    return int((node["Actual Rows"] + removed) * node["Actual Loops"])
