@@ -49,6 +49,7 @@ PAGES = (
     "/SysAdmin/AuditLog",
     "/Admin/Accounts",
     "/Admin/Accounts?q=person17",
+    "/Admin/Sends",
     "/SysAdmin/Queues",
     "/MyAccount/CommunicationsHistory",
 )

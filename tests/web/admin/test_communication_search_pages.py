@@ -72,6 +72,18 @@ def test_statuses_are_links_that_keep_the_words(admin: WebClient, indexed: None)
     assert f'href="{LIST}?q=olive+status%3Awaiting">Waiting' in page
 
 
+def test_statuses_show_the_totals_that_are_kept(admin: WebClient, indexed: None) -> None:
+    def counts(line: str) -> dict[str, str]:
+        return dict(
+            re.findall(r'<a href="[^"]*"[^>]*>([A-Z][^<]*) <span class="muted">(\d+)</span></a>', search(admin, line))
+        )
+
+    assert counts("send:1 channel:email")["Waiting"] == counts("channel:email")["Waiting"] == "6"
+    assert counts("send:1 channel:text")["Waiting"] == "1"
+    assert counts("send:1")["Delivered"] == "0"
+    assert counts("olive") == {}
+
+
 def test_list_alone_answers_htmx(admin: WebClient, indexed: None) -> None:
     page = search(admin, "olive", **{"HX-Request": "true"})
     assert page.lstrip().startswith('<section id="communications"')

@@ -1,6 +1,8 @@
 """Administration → communications: the search line, its suggestions, and saved searches."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -14,10 +16,11 @@ from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.keyset import Slice, newest_first
 from portal.core.rules import text_input
-from portal.core.rules.delivery_status import GROUPS, StateGroup
+from portal.core.rules.delivery_status import GROUPS, STATES, StateGroup
 from portal.core.translation import N_, lazy_gettext
 from portal.core.translation import gettext as _
 from portal.messages.tables.communications import Communication
+from portal.messages.tables.delivery_totals import totals
 from portal.records import saved_searches
 from portal.records.rules import search_line
 from portal.records.rules.search_line import InvalidSearch, SearchQuery, Viewer
@@ -89,7 +92,7 @@ def render_list() -> ResponseReturnValue:
         rows=[(item, {status.channel: status for status in channel_statuses(item)}) for item in found.rows],
         is_partial=found.next_after is not None,
         search=search,
-        statuses=_status_filters(search.line),
+        statuses=_status_filters(search),
         channels=_channels(),
         saved=saved_searches_of(current_user.id),
         examples=[(search_line.EXAMPLES[prefix], meaning) for prefix, meaning in prefix_meanings()],
@@ -138,14 +141,27 @@ def _groups() -> list[tuple[str, str]]:
     return [(group.value, _(group.label)) for group in StateGroup if group not in hidden]
 
 
-def _status_filters(line: str) -> list[StatusFilter]:
+def _status_filters(search: TypedSearch) -> list[StatusFilter]:
+    line, counts = search.line, _status_counts(search.query)
     chosen = search_line.filter_values(line, "status")
     every = StatusFilter(_("Any status"), _search_url(search_line.replace_filter(line, "status")), not chosen)
     groups = [
-        StatusFilter(label, _search_url(search_line.replace_filter(line, "status", group)), chosen == [group])
+        StatusFilter(
+            label, _search_url(search_line.replace_filter(line, "status", group)), chosen == [group], counts.get(group)
+        )
         for group, label in _groups()
     ]
     return [every, *groups]
+
+
+def _status_counts(query: SearchQuery | None) -> Mapping[str, int]:
+    """Deliveries by group, where the kept totals tell them: for a search by no more than send, channel and status."""
+    if query is None or not replace(query, groups=(), channels=(), send_ids=()).is_empty:
+        return {}
+    channels, counts = query.channels or tuple(_channels()), Counter(dict.fromkeys(GROUPS, 0))
+    for (channel, state), total in totals(("channel", "state"), send_ids=query.send_ids or None).items():
+        counts[STATES[state].group] += total.count if channel in channels else 0
+    return counts
 
 
 def _search_url(line: str) -> str:
