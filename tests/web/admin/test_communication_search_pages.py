@@ -46,7 +46,7 @@ def test_words_are_found_in_recipients_and_subjects(admin: WebClient, indexed: N
 def test_error_stands_at_the_line_that_is_kept(admin: WebClient, indexed: None, line: str) -> None:
     page = search(admin, line)
     assert 'aria-invalid="true" aria-describedby="q-error"' in page
-    assert re.search(r'<p class="error" id="q-error" role="alert">[^<]{20}', page)
+    assert re.search(r'<p class="notice" data-tone="bad" id="q-error" role="alert">[^<]{20}', page)
     assert f'value="{line[:2_000]}"' in page
     assert "<title>Error: Communications" in page
 
