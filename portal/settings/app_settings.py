@@ -20,7 +20,17 @@ from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig
 from portal.settings.rules.configuration import Configuration
 from portal.settings.rules.encryption import DecryptionError, decrypt_secret
 from portal.settings.rules.retention_settings import RETENTION_SETTINGS, retention_days
-from portal.settings.rules.send_settings import APPROVAL, PRICE, UNDO, SendSettings, send_settings
+from portal.settings.rules.send_settings import (
+    APPROVAL,
+    FAILURE_PERCENT,
+    PRICE,
+    SEGMENTS_PER_DAY,
+    UNDO,
+    AlertLimits,
+    SendSettings,
+    alert_limits,
+    send_settings,
+)
 from portal.settings.tables.setting_values import stored_settings
 
 _TOKEN_CACHE_KEY, _TOKEN_CACHE_SECONDS = "recent signing tokens", 0.25
@@ -66,6 +76,10 @@ def current_send_settings() -> SendSettings:
 def current_retention_days() -> dict[str, int]:
     """For how many days each kind of record is kept that is not kept for good."""
     return retention_days(configuration(*RETENTION_SETTINGS.values()).values)
+
+
+def current_alert_limits() -> AlertLimits:
+    return alert_limits(configuration(FAILURE_PERCENT, SEGMENTS_PER_DAY).values)
 
 
 def live_gateway() -> GatewayConfig:

@@ -29,6 +29,9 @@ NAMES = (
     "RetentionDeliveriesDays",
     "RetentionInboundDays",
     "RetentionAuditDays",
+    "AlertFailurePercent",
+    "AlertSegmentsPerDay",
+    "AlertWebhook",
 )
 
 

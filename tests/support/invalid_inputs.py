@@ -116,6 +116,23 @@ _INVALID_NUMBERS = (
 
 _RETENTION = tuple(f"Retention{kind}Days" for kind in ("Bodies", "Events", "Deliveries", "Inbound", "Audit"))
 
+
+def _webhook(**changes: Any) -> str:
+    value = {"Url": "https://example.org/alerts", "Secret": "sixteen-letters!", **changes}
+    return json.dumps({key: item for key, item in value.items() if item is not ...})
+
+
+_INVALID_WEBHOOKS = (
+    *(
+        _webhook(Url=url)
+        for url in ("http://example.org/", "http://127.0.0.1.example.org/", "https://", "example.org", "//example.org")
+    ),
+    *(_webhook(Url=url) for url in ("https://user:secret@example.org/", "https://exa mple.org/", "ftp://localhost/")),
+    *(_webhook(Url=url) for url in ("http://10.0.0.1/", "http://[::2]/", "https://example.org:99999/", "file:///x", 7)),
+    *(_webhook(Secret=secret) for secret in (..., None, 7, "fifteen-letter", "••••ers!", "sechzehn-büchstaben")),
+    *(_webhook(Url=...), _webhook(Url=""), _webhook(url="https://example.org"), _webhook(Token="x")),
+)
+
 INVALID_VALUES: dict[str, tuple[str, ...]] = {
     "EnableSmsNotifications": _INVALID_ANYWHERE + _INVALID_FLAGS,
     "SmsGatewayType": _INVALID_ANYWHERE + _INVALID_GATEWAYS,
@@ -130,6 +147,12 @@ INVALID_VALUES: dict[str, tuple[str, ...]] = {
     "SendUndoSeconds": (*_INVALID_NUMBERS, "121", "1.5", "10s", "00010"),
     "SendApprovalRecipients": (*_INVALID_NUMBERS, "0", "10000001", "1.5", "many"),
     **dict.fromkeys(_RETENTION, (*_INVALID_NUMBERS, "0", "29", "36501", "1.5", "30 days")),
+    "AlertFailurePercent": (*_INVALID_NUMBERS, "0", "101", "1.5", "5%"),
+    "AlertSegmentsPerDay": (*_INVALID_NUMBERS, "0", "100000001", "1.5", "many"),
+    "AlertWebhook": (
+        *(text for text in (*_INVALID_ANYWHERE, *_INVALID_JSON) if text.strip("\ufeff") != "{}"),
+        *_INVALID_WEBHOOKS,
+    ),
 }
 VALID_VALUES: dict[str, str] = {
     "EnableSmsNotifications": "true",
@@ -145,4 +168,7 @@ VALID_VALUES: dict[str, str] = {
     "SendUndoSeconds": "20",
     "SendApprovalRecipients": "1000",
     **dict.fromkeys(_RETENTION, "365"),
+    "AlertFailurePercent": "4",
+    "AlertSegmentsPerDay": "20000",
+    "AlertWebhook": _webhook(Secret="stored-secret-77cc"),
 }

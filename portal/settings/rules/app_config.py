@@ -9,13 +9,23 @@ from portal.core.rules.routing import Mode, Switches
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, SenderSettings
+from portal.settings.rules.alert_webhook import WEBHOOK
 from portal.settings.rules.retention_settings import RETENTION_SETTINGS
-from portal.settings.rules.send_settings import APPROVAL, NUMBER_KINDS, PRICE, UNDO, number_rule, parse_number
+from portal.settings.rules.send_settings import (
+    APPROVAL,
+    FAILURE_PERCENT,
+    NUMBER_KINDS,
+    PRICE,
+    SEGMENTS_PER_DAY,
+    UNDO,
+    number_rule,
+    parse_number,
+)
 
 
 @dataclass(frozen=True)
 class SettingDefinition:
-    """`kind` is flag, gateway, phone_number, email_address, authentication, sender, or that of a number.
+    """`kind` is flag, gateway, phone_number, email_address, authentication, sender, webhook, or that of a number.
 
     `label` and `help` are to be translated. A setting that `can_expire` can turn itself off at a set time.
     """
@@ -28,7 +38,7 @@ class SettingDefinition:
 
     @property
     def is_json(self) -> bool:
-        return self.kind in ("authentication", "sender")
+        return self.kind in ("authentication", "sender", "webhook")
 
     @property
     def is_number(self) -> bool:
@@ -37,7 +47,7 @@ class SettingDefinition:
     @property
     def is_secret(self) -> bool:
         """Encrypted at rest and displayed masked."""
-        return self.kind == "authentication"
+        return self.kind in ("authentication", "webhook")
 
     @property
     def channel(self) -> str:
@@ -47,7 +57,7 @@ class SettingDefinition:
     @property
     def can_go_live(self) -> bool:
         """Whether some value of it could make messages reach people."""
-        is_switch_or_gateway = self.kind not in ("phone_number", "email_address", *NUMBER_KINDS)
+        is_switch_or_gateway = self.kind not in ("phone_number", "email_address", "webhook", *NUMBER_KINDS)
         return is_switch_or_gateway and not self.name.startswith("Test")
 
 
@@ -150,6 +160,23 @@ GROUPS: dict[str, tuple[SettingDefinition, ...]] = {
         _days("deliveries", N_("Deliveries"), N_("The status of a message on each channel. Totals stay.")),
         _days("inbound", N_("Texts from people"), N_("Their words. Opt-ins and opt-outs stay in the consent ledger.")),
         _days("audit", N_("Audit log"), N_("Entries about erased accounts and about messages sent twice stay.")),
+    ),
+    N_("Alerts"): (
+        SettingDefinition(
+            FAILURE_PERCENT,
+            "percent",
+            N_("Limit for messages not delivered"),
+            N_("An alert starts if more than this many percent were not delivered in 24 hours: 5 if empty."),
+        ),
+        SettingDefinition(
+            SEGMENTS_PER_DAY,
+            "segments",
+            N_("Segments a day"),
+            N_("An alert starts when 80% of this budget is used, and one at 100%. If empty, there is no budget."),
+        ),
+        SettingDefinition(
+            WEBHOOK, "webhook", N_("Webhook for alerts"), N_("Also sends each alert to an address of yours, signed.")
+        ),
     ),
 }
 """The settings as pages group them."""

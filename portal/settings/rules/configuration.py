@@ -13,6 +13,7 @@ from portal.core.rules.text_input import clean_code, clean_lines
 from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 from portal.messages.rules.message_modes import EmailRoute
+from portal.settings.rules.alert_webhook import WEBHOOK_SCHEMA
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig, text_error
 from portal.settings.rules.send_settings import parse_number
 
@@ -47,7 +48,9 @@ class Configuration:
         return str(self.values.get("SmsGatewayType") or next(iter(self.provider_schemas)))
 
     def schema(self, name: str) -> SettingSchema | None:
-        """The schema of a JSON setting for the selected provider; None for other settings."""
+        """The schema of a JSON setting, for the selected provider if it is about texts; None for other settings."""
+        if DEFINITIONS[name].kind == "webhook":
+            return WEBHOOK_SCHEMA
         if (provider := self.provider_schemas.get(self.provider)) is None:
             return None
         schemas = {"authentication": provider.credentials_schema, "sender": provider.sender_schema}

@@ -29,6 +29,7 @@ NAMES = (
     "TestSmsGatewayAuthentication",
     "TestSmsGatewaySettings",
 )
+WEBHOOK = {"Url": "https://example.org/alerts", "Secret": "sixteen-letters!"}
 ON: dict[str, Any] = {
     "EnableSmsNotifications": True,
     "SmsGatewayAuthentication": LIVE,
@@ -59,10 +60,18 @@ def sender(**changes: Any) -> str:
     return json.dumps({key: value for key, value in {**SENDER, **changes}.items() if value is not ...})
 
 
-def test_there_are_nine_sms_two_email_three_send_and_five_retention_settings() -> None:
+def test_every_setting_has_a_definition() -> None:
     sends = ("SmsPricePerSegment", "SendUndoSeconds", "SendApprovalRecipients")
     retention = tuple(f"Retention{kind}Days" for kind in ("Bodies", "Events", "Deliveries", "Inbound", "Audit"))
-    assert tuple(DEFINITIONS) == (*NAMES, "EnableEmailOverride", "EmailOverrideAddress", *sends, *retention)
+    alerts = ("AlertFailurePercent", "AlertSegmentsPerDay", "AlertWebhook")
+    email = ("EnableEmailOverride", "EmailOverrideAddress")
+    assert tuple(DEFINITIONS) == (*NAMES, *email, *sends, *retention, *alerts)
+
+
+def test_webhook_keeps_its_secret_when_only_its_address_changes() -> None:
+    moved = json.dumps({"Url": "https://example.net/", "Secret": ""})
+    assert parse("AlertWebhook", moved, AlertWebhook=WEBHOOK) == {**WEBHOOK, "Url": "https://example.net/"}
+    assert WEBHOOK["Secret"] not in displayed("AlertWebhook", WEBHOOK)
 
 
 def test_only_credentials_are_secret() -> None:
@@ -106,6 +115,15 @@ def test_only_credentials_are_secret() -> None:
         ("SendApprovalRecipients", "", None),
         ("RetentionBodiesDays", "30", 30),
         ("RetentionBodiesDays", "", None),
+        ("AlertFailurePercent", "100", 100),
+        ("AlertSegmentsPerDay", "", None),
+        ("AlertWebhook", "{}", {}),
+        ("AlertWebhook", json.dumps(WEBHOOK), WEBHOOK),
+        (
+            "AlertWebhook",
+            json.dumps({**WEBHOOK, "Url": "http://[::1]:8000/"}),
+            {**WEBHOOK, "Url": "http://[::1]:8000/"},
+        ),
     ],
 )
 def test_valid_setting_is_parsed(name: str, text: str, value: Any) -> None:
