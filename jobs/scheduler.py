@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,11 +17,17 @@ from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.process_kinds import SCHEDULER
 from portal.delivery import maintenance
+from portal.monitoring.alert_checks import check_alerts
+from portal.monitoring.alert_notices import send_due_notices
+from portal.monitoring.statistics import renew_statistics
 from portal.processes import is_process_running
 from portal.records import search_indexing
 from portal.records.record_maintenance import run_record_maintenance
 
-_POLLER_NAME = "twilio-poller"
+_POLLER_NAME, _MONITOR_NAME = "twilio-poller", "monitor"
+_MONITORING_SECONDS = 60.0
+_next_monitoring = 0.0
+"""By the monotonic clock."""
 _LOOK_SECONDS = 1.0
 """How often to look for sends that are about to begin, so that a short time to undo them is kept too."""
 _log = structlog.get_logger(__name__)
@@ -48,7 +55,8 @@ def _run_once(name: str, interval: float) -> None:
             if maintenance.acquire_leadership(name, lease_seconds, now_ms(), _is_holder_gone):
                 maintenance.run_local_maintenance()
                 run_record_maintenance()
-                _start_polling_twilio()
+                _start_thread(_POLLER_NAME, _poll_twilio)
+                _start_monitoring()
                 search_indexing.index_new(now_ms)
         except Exception:
             _log.exception("scheduler run failed; will retry")
@@ -88,15 +96,38 @@ def _enqueue_started_sends() -> None:
             db.session.remove()
 
 
-def _start_polling_twilio() -> None:
-    """Poll in a thread, so that a slow Twilio does not delay maintenance; only one round runs at a time."""
-    if all(thread.name != _POLLER_NAME for thread in threading.enumerate()):
-        threading.Thread(target=_poll_twilio, daemon=True, name=_POLLER_NAME).start()
+def _start_thread(name: str, task: Callable[[], None]) -> None:
+    """In a thread of its own, a slow Twilio or mail server does not delay maintenance; only one runs at a time."""
+    if all(thread.name != name for thread in threading.enumerate()):
+        threading.Thread(target=task, daemon=True, name=name).start()
 
 
 def _poll_twilio() -> None:
     with app().app_context():
         maintenance.poll_twilio()
+
+
+def _start_monitoring() -> None:
+    global _next_monitoring
+    if time.monotonic() >= _next_monitoring:
+        _next_monitoring = time.monotonic() + _MONITORING_SECONDS
+        _start_thread(_MONITOR_NAME, _monitor)
+
+
+def _monitor() -> None:
+    steps: tuple[Callable[[], None], ...] = (
+        lambda: check_alerts(now_ms()),
+        lambda: send_due_notices(now_ms),
+        lambda: renew_statistics(now_ms()),
+    )
+    for step in steps:
+        with app().app_context():
+            try:
+                step()
+            except Exception:
+                _log.exception("monitoring step failed; will retry")
+            finally:
+                db.session.remove()
 
 
 def _release_leadership(name: str) -> None:

@@ -7,6 +7,7 @@ from portal.content.tables import content_versions, saved_drafts, templates
 from portal.core import audit_log, coordination, organisation
 from portal.delivery.tables import mail_server
 from portal.messages.tables import communications, delivery_totals, lane_state
+from portal.monitoring.tables import alerts, statistic_cache
 from portal.operations.tables import rejected_webhooks
 from portal.records.tables import exports, proofs, retention, saved_searches, search_index
 from portal.schedules.tables import runs, schedules

@@ -30,9 +30,14 @@ def upgrade() -> None:
     _create_proofs()
     _create_search()
     _create_audience_indexes()
+    _create_alerts()
+    _create_statistic_cache()
 
 
 def downgrade() -> None:
+    op.drop_table("statistic_cache")
+    _drop_alerts()
+    _drop_delivery_total()
     _drop_audience_indexes()
     _drop_search()
     _drop_proofs()
@@ -41,7 +46,6 @@ def downgrade() -> None:
     _drop_charges()
     _drop_retention()
     _drop_exports()
-    _drop_delivery_total()
     op.drop_column("send", "start_deadline_ms")
     _drop_import_uploads()
 
@@ -488,3 +492,54 @@ def _create_partial_index(name: str, table: str, columns: list[str], condition: 
     """Of the rows that meet the condition, or of all."""
     rows = dict.fromkeys(("sqlite_where", "postgresql_where"), sa.text(condition)) if condition else {}
     op.create_index(name, table, columns, **rows)
+
+
+def _create_alerts() -> None:
+    op.create_table(
+        "alert",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("started_at_ms", _BIGINT, nullable=False),
+        sa.Column("announced_at_ms", _BIGINT, nullable=True),
+        sa.Column("ended_at_ms", _BIGINT, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert")),
+        sqlite_strict=True,
+    )
+    is_open = dict.fromkeys(("sqlite_where", "postgresql_where"), sa.text("ended_at_ms IS NULL"))
+    op.create_index("uq_alert_open", "alert", ["kind", "subject"], unique=True, **is_open)
+    key = ["alert_id", "event", "route", "account_id"]
+    op.create_table(
+        "alert_notice",
+        sa.Column("alert_id", _BIGINT, nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("route", sa.Text(), nullable=False),
+        sa.Column("account_id", _BIGINT, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at_ms", _BIGINT, nullable=True),
+        sa.Column("sent_at_ms", _BIGINT, nullable=True),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["alert_id"], ["alert.id"], name=op.f("fk_alert_notice_alert_id")),
+        sa.PrimaryKeyConstraint(*key, name=op.f("pk_alert_notice")),
+        sqlite_strict=True,
+    )
+    is_due = dict.fromkeys(("sqlite_where", "postgresql_where"), sa.text("due_at_ms IS NOT NULL"))
+    op.create_index("ix_alert_notice_due", "alert_notice", ["due_at_ms"], **is_due)
+
+
+def _drop_alerts() -> None:
+    op.drop_table("alert_notice")
+    op.drop_table("alert")
+
+
+def _create_statistic_cache() -> None:
+    op.create_table(
+        "statistic_cache",
+        sa.Column("zone", sa.Text(), nullable=False),
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("computed_at_ms", _BIGINT, nullable=False),
+        sa.Column("used_at_ms", _BIGINT, nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("zone", name=op.f("pk_statistic_cache")),
+        sqlite_strict=True,
+    )

@@ -31,10 +31,13 @@ from portal.core.extensions import db
 _ROWS_PER_STATEMENT = 100
 
 
-def insert_missing(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:
-    """Insert the rows whose unique columns do not exist yet."""
+def insert_missing(
+    table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str], where: Any = None
+) -> None:
+    """Insert the rows whose unique columns do not exist yet; `where` is the condition of a partial unique index."""
     if rows:
-        db.session.execute(_insert(table).on_conflict_do_nothing(index_elements=unique), list(rows))
+        query = _insert(table).on_conflict_do_nothing(index_elements=unique, index_where=where)
+        db.session.execute(query, list(rows))
 
 
 def bulk_insert(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:

@@ -5,6 +5,8 @@ from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.connection_errors import ErrorExplanation
 from portal.gateways import queue
+from portal.sends.provider_availability import is_provider_down
+from portal.settings.rules.app_config import GatewayConfig
 
 
 def is_database_ready() -> bool:
@@ -20,3 +22,11 @@ def queue_problem() -> ErrorExplanation | None:
 def cached_queue_problem() -> ErrorExplanation | None:
     """`queue_problem` as of a few seconds ago, cheap enough for every page."""
     return queue.cached_problem(settings().redis_url)
+
+
+def unavailable_provider(gateway: GatewayConfig, at_ms: int) -> str:
+    """The SMS provider if it does not answer; "" if it does, or if no texts are to be sent."""
+    credentials, sender = gateway.credentials, gateway.sender
+    if not gateway.switches.feature_on or credentials is None or sender is None:
+        return ""
+    return credentials.provider if is_provider_down(sender.sender_assignment.sender_keys, at_ms) else ""
