@@ -26,8 +26,9 @@ from portal.messages.rules.message_modes import (
     mask_email_address,
 )
 from portal.messages.tables import communication_history, lane_state
+from portal.monitoring.rules.alert_kinds import describe_alert, known_kind
+from portal.monitoring.tables.alerts import announced_open_alerts
 from portal.operations import health, webhook_rejections
-from portal.sends.provider_availability import is_provider_down
 from portal.sends.tables.sends import count_sends_to_approve
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
@@ -39,8 +40,10 @@ from portal.web.organisation_files import accent_url, page_organisation
 fragments = Blueprint("layout", __name__)
 
 
+DASHBOARD = "admin_dashboard.page"
 _STAFF_PAGES = {
     (N_("Messages"), "admin"): {
+        N_("Dashboard"): DASHBOARD,
         N_("Sends"): "admin_sends.listing",
         N_("Schedules"): "admin_schedules.listing",
         N_("Audiences"): "admin_audiences.listing",
@@ -58,6 +61,7 @@ _STAFF_PAGES = {
         N_("Settings"): "sysadmin_config.listing",
         N_("Test harness"): "sysadmin_harness.page",
         N_("Queues"): "sysadmin_queues.page",
+        N_("Alerts"): "sysadmin_alerts.page",
         N_("Audit log"): "sysadmin_audit.page",
         N_("Retention"): "sysadmin_retention.page",
         N_("Signing key"): "sysadmin_signing_key.page",
@@ -142,6 +146,7 @@ def banners() -> list[Banner]:
         *(_sms_banners() if is_sms_visible() else ()),
         *_paused_lane_banners(),
         *_outage_banners(),
+        *_alert_banners(),
     ]
 
 
@@ -189,10 +194,9 @@ def _sms_banners() -> Iterator[Banner]:
         yield _queues_banner(
             _("Limit reached"), text, "senders", "wait", limited.limit_resets_at_ms, limited.limit_code
         )
-    credentials, sender = current_gateway().credentials, current_gateway().sender
-    if credentials and sender and is_provider_down(sender.sender_assignment.sender_keys, now_ms()):
+    if provider := health.unavailable_provider(current_gateway(), now_ms()):
         text = _("Texts wait, and none is lost. The portal tries one from time to time until it gets an answer.")
-        yield _diagnostics_banner(_("%(provider)s does not answer", provider=credentials.provider), text)
+        yield _diagnostics_banner(_("%(provider)s does not answer", provider=provider), text)
     for rejection in webhook_rejections.open_rejections(now_ms()):
         yield _diagnostics_banner(_("Webhooks refused"), rejection.message)
 
@@ -222,6 +226,16 @@ def _outage_banners() -> Iterator[Banner]:
     if problem := health.cached_queue_problem():
         text = _("%(problem)s Sending continues: workers poll the database.", problem=_(problem.reason))
         yield _queues_banner(_("Queue down"), text)
+
+
+def _alert_banners() -> Iterator[Banner]:
+    """Alerts about what no other banner tells."""
+    for alert in announced_open_alerts():
+        kind = known_kind(alert.kind)
+        if kind and kind.needs_banner and (alert.subject != "sms" or is_sms_visible()):
+            described = describe_alert(alert.kind, alert.subject)
+            tone, url = "wait" if alert.subject == "80" else "bad", url_for("sysadmin_alerts.page")
+            yield Banner(tone, described.title, described.meaning, page_url=url, page_label=_("Alerts"))
 
 
 def _diagnostics_banner(label: str, text: str, code: str = "") -> Banner:
@@ -269,8 +283,13 @@ def _menu_pages(endpoints: Mapping[str, str], current: str) -> list[MenuPage]:
 
 
 def _current_endpoint(endpoints: Sequence[str]) -> str:
-    """The page whose address starts the address of the request; of several, the longest."""
+    """The page whose address starts the address of the request; of several, the longest.
+
+    That of the dashboard starts the addresses of all other pages, so it must be the whole.
+    """
     matching = [endpoint for endpoint in endpoints if request.path.startswith(url_for(endpoint))]
+    if request.path != url_for(DASHBOARD):
+        matching = [endpoint for endpoint in matching if endpoint != DASHBOARD]
     return max(matching, key=lambda endpoint: len(url_for(endpoint)), default="")
 
 

@@ -101,6 +101,11 @@ def day_name(day: date) -> str:
     return format_date(day, "medium", current_locale())
 
 
+def short_day_name(day: date) -> str:
+    """“Jan 5”."""
+    return format_skeleton("MMMd", day, locale=current_locale())
+
+
 def month_name(day: date) -> str:
     """“January 2027”."""
     return format_skeleton("yMMMM", day, locale=current_locale())

@@ -6,6 +6,7 @@ from tests.support.web_client import WebClient
 
 OWN_PAGES = ["/MyAccount/PhoneNumbers", "/MyAccount/CommunicationsHistory", "/MyAccount/TimeZone"]
 ADMIN_PAGES = [
+    "/Admin",
     "/Admin/Accounts",
     "/Admin/Accounts/1/Attributes",
     "/Admin/Attributes",
@@ -93,7 +94,7 @@ def test_undeclared_route_is_refused(web_app: Flask, sysadmin: WebClient, visito
 
 
 @pytest.mark.parametrize(
-    ("role", "to"), [("number_owner", "/MyAccount/CommunicationsHistory"), ("admin", "/Admin/Sends")]
+    ("role", "to"), [("number_owner", "/MyAccount/CommunicationsHistory"), ("admin", "/Admin"), ("sysadmin", "/Admin")]
 )
 def test_start_page_redirects_by_role(request: pytest.FixtureRequest, role: str, to: str) -> None:
     assert request.getfixturevalue(role).get("/").location == to

@@ -19,6 +19,7 @@ from portal.consent import background_imports
 from portal.consent.tables.import_tasks import ImportTaskKind
 from portal.core.actor import SHELL_ACTOR
 from tests.support.page_queries import app_transaction
+from tests.support.pages.alerts_to_show import add_alerts_to_show
 from tests.support.pages.page_data import add_template_draft
 from tests.support.pages.page_walk import addresses
 from tests.support.pages.sends_to_show import add_sends_to_show
@@ -111,6 +112,7 @@ def client(web_app: Flask, request: pytest.FixtureRequest, sms_enabled: None) ->
         background_imports.create_task(ImportTaskKind.OPT_OUTS, "+12025550166", SHELL_ACTOR, NOW_MS)
     with app_transaction(web_app):
         add_sends_to_show()
+        add_alerts_to_show()
     return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
 
 

@@ -21,6 +21,8 @@ OWN = [
     "/MyAccount/PersonalData",
 ]
 ADMIN = [
+    "/Admin",
+    "/Admin?days=90",
     "/Admin/Accounts",
     "/Admin/Accounts?q=nobody+at+all",
     "/Admin/Accounts/1",

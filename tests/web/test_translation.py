@@ -22,6 +22,7 @@ from portal.core.translation import ngettext, use_language
 from portal.messages.tables.communications import Communication
 from portal.schedules.tables.schedules import Schedule
 from tests.support.page_queries import app_transaction
+from tests.support.pages.alerts_to_show import add_alerts_to_show
 from tests.support.pages.page_data import add_template_draft
 from tests.support.pages.page_walk import addresses, visit_every_page
 from tests.support.pages.pseudo_locale import PSEUDO, pseudo, untranslated_words, use_pseudo_locale
@@ -39,6 +40,7 @@ def pseudo_app(web_app: Flask, sms_enabled: None, sent_communications: dict[str,
     add_template_draft(web_app)
     with app_transaction(web_app):
         add_sends_to_show()
+        add_alerts_to_show()
         db.session.execute(update(Account).values(name="Ελένη Παπαδοπούλου", account_type="Ιατρός"))
         db.session.execute(update(Attribute).values(label="Ιδιότητα", choices=["Βορράς"]))
         latin_values = AttributeValue.value.in_(["North", "An old friend"])

@@ -7,6 +7,7 @@ from flask_security import current_user
 from portal.core.rules import text_input
 from portal.messages.tables import communication_history
 from portal.web.access import allow, has_role
+from portal.web.layout import DASHBOARD
 
 pages = Blueprint("home", __name__)
 
@@ -14,7 +15,7 @@ pages = Blueprint("home", __name__)
 @pages.get("/")
 @allow("user")
 def start_page() -> ResponseReturnValue:
-    return redirect(url_for("admin_sends.listing" if has_role("admin") else "my_history.listing"))
+    return redirect(url_for(DASHBOARD if has_role("admin") else "my_history.listing"))
 
 
 @pages.get("/c/<token>")
