@@ -43,7 +43,7 @@ def sent_today(web_app: Flask, sms_enabled: None, sent_communications: dict[str,
 
 def row_of(page: str, table: str, heading: str) -> list[str]:
     """The cells of a row in the table with this name."""
-    found = re.search(rf'<table aria-label="{table}">.*?</table>', page, re.DOTALL)
+    found = re.search(rf'<table class="figures" aria-label="{table}">.*?</table>', page, re.DOTALL)
     assert found, page
     row = re.search(rf'<th scope="row">{heading}</th>(.*?)</tr>', found[0], re.DOTALL)
     assert row, found[0]
