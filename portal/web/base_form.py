@@ -18,7 +18,7 @@ from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
 
 
-def words(labels: Mapping[str, Any]) -> Callable[[], dict[str, str]]:
+def words(labels: Mapping[Any, Any]) -> Callable[[], dict[str, str]]:
     """The choices of a field: values with labels that are still to be translated for whoever sees the form."""
     return lambda: {value: str(label) for value, label in labels.items()}
 

@@ -100,7 +100,7 @@ def chosen(audience: dict[str, Any]) -> set[int]:
     return set(db.session.scalars(in_audience(select(Account.id), resolve_audience(audience, NOW_MS))))
 
 
-def assert_counted_and_paged(audience: dict[str, Any], expected: list[int]) -> None:
+def assert_counted_and_paged(audience: Mapping[str, Any], expected: list[int]) -> None:
     """Neither the count nor a page asks about one account after the other."""
     assert count_recipients(audience) == len(expected), audience
     middle = expected[len(expected) // 2] if expected else 0
