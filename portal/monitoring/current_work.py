@@ -57,6 +57,6 @@ def load_waiting_work(now_ms: int) -> WaitingWork:
         replies=count_replies_to_review(),
         unknown_texts=unknown.count if unknown else 0,
         approvals=count_sends_to_approve(),
-        imports=tuple(pending_work.failed_imports(now_ms - _RECENT_MS, _LISTED)),
+        imports=tuple(pending_work.imports_to_look_at(now_ms - _RECENT_MS, _LISTED)),
         files=tuple(pending_work.files_with_errors(now_ms - _RECENT_MS, _LISTED)),
     )

@@ -45,9 +45,9 @@ def next_schedules(limit: int) -> list[Schedule]:
     return list(db.session.scalars(query.order_by(Schedule.next_check_at_ms).limit(limit)))
 
 
-def failed_imports(since_ms: int, limit: int) -> list[ImportTask]:
-    """Imports that changed nothing, newest first."""
-    states = (ImportTaskState.REFUSED, ImportTaskState.FAILED)
+def imports_to_look_at(since_ms: int, limit: int) -> list[ImportTask]:
+    """Imports that wait for a confirmation, or that changed nothing; newest first."""
+    states = (ImportTaskState.CHECKED, ImportTaskState.REFUSED, ImportTaskState.FAILED)
     query = select(ImportTask).where(ImportTask.state.in_(states), ImportTask.created_at_ms >= since_ms)
     return list(db.session.scalars(query.order_by(ImportTask.id.desc()).limit(limit)))
 

@@ -104,6 +104,16 @@ def test_what_waits_for_somebody_leads_to_its_page(web_app: Flask, admin: WebCli
     ]
 
 
+def test_imports_that_wait_lead_to_their_pages(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:
+    with app_transaction(web_app):
+        for kind, state in ((ImportTaskKind.OPT_INS, "checked"), (ImportTaskKind.ATTRIBUTES, "failed")):
+            db.session.add(ImportTask(kind=kind, state=state, ip="", user_agent="", created_at_ms=now_ms()))
+    assert re.findall(r'<li><a href="([^"]*)">(Import[^<]*)</a>', admin.get("/Admin").text) == [
+        ("/Admin/Attributes/import/2", "Import 2 changed nothing"),
+        ("/Admin/Consent/Import/1", "Import 1 is checked and can be confirmed"),
+    ]
+
+
 def test_work_that_waits_is_counted(web_app: Flask, admin: WebClient, sms_enabled: None, unknown_text_id: int) -> None:
     add_template_draft(web_app)
     with app_transaction(web_app):

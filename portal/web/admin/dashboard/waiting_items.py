@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flask import url_for
 
-from portal.consent.tables.import_tasks import ImportTask
+from portal.consent.tables.import_tasks import ImportTask, ImportTaskKind, ImportTaskState
 from portal.core.translation import gettext as _
 from portal.core.translation import ngettext
 from portal.monitoring.current_work import WaitingWork
@@ -33,8 +33,11 @@ def waiting_items(waiting: WaitingWork, drafts: int) -> Iterator[WaitingItem]:
         yield WaitingItem(label, url_for("admin_unresolved.listing"))
     for file in waiting.files:
         yield WaitingItem(_file_label(file), url_for("admin_recipient_files.show", file_id=file.id))
-    for task in waiting.imports if is_sms_visible() else ():
-        yield WaitingItem(_import_label(task), url_for("admin_imports.show", task_id=task.id))
+    for task in waiting.imports:
+        is_about_attributes = task.kind == ImportTaskKind.ATTRIBUTES
+        if is_about_attributes or is_sms_visible():
+            endpoint = "admin_attribute_import.show" if is_about_attributes else "admin_imports.show"
+            yield WaitingItem(_import_label(task), url_for(endpoint, task_id=task.id))
     if drafts:
         label = ngettext("%(num)s draft of a template", "%(num)s drafts of templates", drafts)
         yield WaitingItem(label, url_for("admin_templates.listing"))
@@ -52,4 +55,6 @@ def _file_label(file: RecipientFile) -> str:
 
 
 def _import_label(task: ImportTask) -> str:
+    if task.state == ImportTaskState.CHECKED:
+        return _("Import %(id)s is checked and can be confirmed", id=str(task.id))
     return _("Import %(id)s changed nothing", id=str(task.id))
