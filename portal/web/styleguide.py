@@ -21,6 +21,10 @@ class _Event:
     tone: str
     seconds_ago: int
     detail: str = ""
+    remedy: str = ""
+    source: str = ""
+    provider_id: str = ""
+    code: str = ""
 
     @property
     def at_ms(self) -> int:

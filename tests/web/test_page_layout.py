@@ -129,7 +129,8 @@ def whole_pages(app: Flask, client: WebClient) -> Iterator[tuple[str, str]]:
         fields = CHECKED_SEND.get(address)
         response = client.get(address) if fields is None else client.post(address, **fields)
         is_shown = response.status_code == 200 or address in ("/nowhere", "/c/x")
-        if is_shown and response.text.startswith("<!doctype") and 'href="#main"' in response.text:
+        is_html = response.mimetype == "text/html"
+        if is_shown and is_html and response.text.startswith("<!doctype") and 'href="#main"' in response.text:
             yield address, response.text
 
 
