@@ -28,7 +28,7 @@ _FIELDS_OF_KIND = {
     ),
     ScheduleKind.RELATIVE: ("attribute", "offsets", "time"),
 }
-KINDS = {
+KINDS: dict[str, Any] = {
     ScheduleKind.ONCE: lazy_gettext("Once"),
     ScheduleKind.RECURRING: lazy_gettext("Repeatedly"),
     ScheduleKind.RELATIVE: lazy_gettext("On a date of each person"),
