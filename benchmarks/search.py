@@ -32,7 +32,7 @@ PATHS = {
     "first page": _LIST,
     "deep page": f"{_LIST}?after=-sent.500",
     "name": f"{_LIST}?q=person17",
-    "account number": f"{_LIST}?q=l-33",
+    "account number": f"{_LIST}?q=l-123",
     "word of personal subjects": f"{_LIST}?q=notice",
     "subject of a send": f"{_LIST}?q=%22renewal+2+is%22",
     "word that matches nothing": f"{_LIST}?q=nowhere",

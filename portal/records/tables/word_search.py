@@ -25,6 +25,8 @@ from portal.records.tables.search_index import (
 MAX_ACCOUNTS = 1_500
 """With more, the newest communications soon have one of them."""
 MAX_SENDS = 40
+_MANY_SUBJECTS, _VERY_MANY = 200, 1_000_000
+"""So many subjects are not counted further: any other word of the search is rarer."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,9 @@ def few_matches(word: str) -> WordMatches | None:
     of_sends = send_subjects_containing(word, MAX_SENDS + 1)
     if len(of_sends) > MAX_SENDS:
         return None
-    own = len(ids_containing(SearchSubject.folded, word, MAX_ACCOUNTS + 1))
-    return WordMatches(recipients.account_ids, of_sends, word if own else "", own)
+    own = len(ids_containing(SearchSubject.folded, word, _MANY_SUBJECTS))
+    size = own if own < _MANY_SUBJECTS else _VERY_MANY
+    return WordMatches(recipients.account_ids, of_sends, word if own else "", size)
 
 
 def _account_ids(word: str) -> list[int]:
