@@ -36,15 +36,17 @@ class _Event:
 def page() -> str:
     if is_production(os.environ):
         abort(404)
+    answer = "The phone is off or out of range.", "Send it again later.", "Status callback from Twilio", "SM1", "30003"
     events = (
         _Event("Created", "off", 95),
         _Event("Accepted by Twilio", "ok", 93),
         _Event("Sent to the carrier", "wait", 92),
+        _Event("Not delivered", "bad", 4, *answer),
     )
     return render_template(
         "styleguide.html",
         tones=_TONES,
         order=requested_order(Sort("sent", "Sent", (), descending=True)),
-        events=(*events, _Event("Not delivered", "bad", 4, "The phone is off or out of range. (code 30003)")),
+        events=events,
         parts=diff_words("Your renewal is due soon.", "Your renewal is due in 30 days."),
     )
