@@ -26,7 +26,7 @@ GREEK_DRAFT: dict[str, Any] = {
 
 def add_export(now_ms: int) -> None:
     """Of what the send has made so far."""
-    export_id = create_export("send:1", True, "csv", "Ερώτηση 7", "UTC", 5, now_ms)
+    export_id = create_export("", True, "csv", "Ερώτηση 7", "UTC", 5, now_ms)
     run_export(export_id, lambda: now_ms)
 
 
