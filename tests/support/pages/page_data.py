@@ -45,7 +45,7 @@ def add_attribute_import() -> None:
     change = {"row": 2, "account": "P-1", "attribute": "Περιοχή", "after": "Νότος"}
     changes = [change | {"before": ""}, change | {"row": 3, "before": "Βορράς"}]
     counts = {"accounts": 60, "new": 40, "changed": 20, "unchanged": 3, "warnings": ["Ελέγξτε"]}
-    columns = {"kind": ImportTaskKind.ATTRIBUTES, "state": ImportTaskState.CHECKED, "file_name": "αρχείο.csv"}
+    columns = {"kind": ImportTaskKind.ATTRIBUTES, "state": ImportTaskState.CHECKED, "file_name": "αρχείο"}
     with transaction() as session:
         task = ImportTask(**columns, preview=counts | {"changes": changes}, content="", ip="", user_agent="")
         task.created_at_ms = NOW_MS
