@@ -17,7 +17,7 @@ from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-from benchmarks import many_communications, search
+from benchmarks.searching import many_communications, page_times
 from portal import create_app
 from portal.core.config import load_settings
 from portal.core.extensions import db
@@ -32,7 +32,7 @@ MAX_STEPS = 90_000
 MAX_ROWS = 15_000
 """Rows that PostgreSQL reads for a query, with those that it removes again."""
 PAGES = (
-    *search.PATHS.values(),
+    *page_times.PATHS.values(),
     "/Admin/Communications/40000",
     "/Admin/Communications?q=or&sort=sent",
     "/Admin/Communications?q=to:person17+status:failed+code:30003",

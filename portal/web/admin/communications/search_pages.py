@@ -21,7 +21,7 @@ from portal.core.translation import N_, lazy_gettext
 from portal.core.translation import gettext as _
 from portal.messages.tables.communications import Communication
 from portal.messages.tables.delivery_totals import totals
-from portal.records import saved_searches
+from portal.records import search_saving
 from portal.records.rules import search_line
 from portal.records.rules.search_line import InvalidSearch, SearchQuery, Viewer
 from portal.records.rules.search_suggestions import Suggestion, unfinished
@@ -208,7 +208,7 @@ def _send_meaning(send: Send) -> str:
 def save() -> ResponseReturnValue:
     form = SaveSearchForm()
     try:
-        saved_searches.save_search(current_user.id, form.name.data or "", form.line.data or "", viewer())
+        search_saving.save_search(current_user.id, form.name.data or "", form.line.data or "", viewer())
     except InvalidInput as error:
         return render_template("admin/communications/save_search.html", form=form.with_errors(error)), 422
     flash(_("The search is saved."))
@@ -218,7 +218,7 @@ def save() -> ResponseReturnValue:
 @pages.post("/searches/<id:search_id>/delete")
 @allow("admin")
 def delete(search_id: int) -> ResponseReturnValue:
-    if not saved_searches.delete_saved_search(search_id, current_user.id):
+    if not search_saving.delete_saved_search(search_id, current_user.id):
         abort(404)
     flash(_("The search is deleted."))
     return redirect(url_for("admin_communications.listing"), 303)

@@ -18,8 +18,9 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from sqlalchemy import create_engine, make_url, select, text
 
-from benchmarks import many_communications, pages, targets
+from benchmarks import pages, targets
 from benchmarks.environment import PUBLIC_URL, ROOT, configure, create_quiet_app
+from benchmarks.searching import many_communications
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.core.extensions import db
 
