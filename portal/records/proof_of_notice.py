@@ -65,7 +65,8 @@ def communication_proof(communication_id: int, author_id: int, author: str, now_
     line, chain = proof_file.write_line(chain, record)
     end = proof_file.write_end(chain, {"ledger": ledger_head()}, key.private)
     with transaction():
-        audit_log.record_audit_entry("proof_downloaded", f"communication {communication_id}", author_id, now_ms)
+        subject = f"communication {communication_id}"
+        audit_log.record_audit_entry("communication_proof_downloaded", subject, author_id, now_ms)
     return header + line + end
 
 

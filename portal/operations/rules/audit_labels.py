@@ -109,7 +109,11 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "export_removed": (N_("Exports deleted"), N_("Deleted export %(subject)s of communications")),
     "communications_sent_again": (N_("Communications sent again"), N_("Sent communications again")),
     "proof_requested": (N_("Proofs of notice requested"), N_("Asked for a proof of notice for send %(subject)s")),
-    "proof_downloaded": (N_("Proofs of notice downloaded"), N_("Downloaded a proof of notice for %(subject)s")),
+    "proof_downloaded": (N_("Proofs of notice downloaded"), N_("Downloaded the proof of notice of send %(subject)s")),
+    "communication_proof_downloaded": (
+        N_("Proofs of single notices downloaded"),
+        N_("Downloaded the proof of notice of communication %(subject)s"),
+    ),
     "consent_exported": (N_("Consent exported"), N_("Exported evidence from the consent ledger")),
     "template_created": (N_("Templates created"), N_("Created template %(subject)s")),
     "template_saved": (N_("Templates saved"), N_("Saved a new version of template %(subject)s")),
@@ -156,7 +160,20 @@ _ACTIONS: dict[str, tuple[str, str]] = {
 """By action: the label of the filter, and a sentence about one entry."""
 ACTION_LABELS = {action: label for action, (label, _sentence) in _ACTIONS.items()}
 ACTION_TEMPLATES = {action: template for action, (_label, template) in _ACTIONS.items()}
-_KINDS = ("send", "schedule", "text", "reply", "job", "account", "template", "file", "attribute", "audience", "export")
+_KINDS = (
+    "communication",
+    "send",
+    "schedule",
+    "text",
+    "reply",
+    "job",
+    "account",
+    "template",
+    "file",
+    "attribute",
+    "audience",
+    "export",
+)
 """What the subjects of entries begin with; the sentences say it themselves."""
 _NAMES = LANE_LABELS_BY_KEY | {key: block.name for key, block in BLOCKS.items()}
 _DETAILS = {
