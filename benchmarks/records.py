@@ -14,7 +14,7 @@ from portal.core.transaction import transaction
 from portal.messages.tables.communications import Communication, Delivery
 from portal.records import exports, retention
 from portal.records.rules.retention_kinds import DAY_MS, RetentionKind
-from portal.records.tables.exports import CommunicationExport
+from portal.records.tables.communication_exports import CommunicationExport
 
 COMMUNICATIONS = 200_000
 _ACCOUNTS = 1_000

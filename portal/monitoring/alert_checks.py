@@ -9,7 +9,7 @@ from portal.monitoring.rules.alert_kinds import AlertKind, Condition, known_kind
 from portal.monitoring.tables import alerts
 from portal.monitoring.tables.alerts import EMAIL, ENDED, STARTED, WEBHOOK_ROUTE, Alert
 from portal.settings.app_settings import configuration
-from portal.settings.rules.alert_webhook import WEBHOOK
+from portal.settings.rules.webhook_setting import WEBHOOK
 
 
 def check_alerts(now_ms: int) -> None:

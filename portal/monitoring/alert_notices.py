@@ -23,7 +23,7 @@ from portal.monitoring.rules.alert_kinds import AlertText, describe_alert
 from portal.monitoring.tables import alerts
 from portal.monitoring.tables.alerts import EMAIL, STARTED, Alert, AlertNotice
 from portal.settings.app_settings import configuration, email_route
-from portal.settings.rules.alert_webhook import WEBHOOK, is_permitted_url
+from portal.settings.rules.webhook_setting import WEBHOOK, is_permitted_url
 
 _RETRY_SECONDS = (60, 300, 900, 3_600, 14_400)
 MAX_ATTEMPTS = 12

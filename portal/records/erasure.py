@@ -18,7 +18,7 @@ from portal.core.rules.text_input import clean_code
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.messages.tables.communications import Communication
-from portal.records.tables import erasure
+from portal.records.tables import account_erasure
 from portal.sends.fan_out import unfinished_send_ids
 
 
@@ -35,11 +35,11 @@ class ErasureReport:
 
 def preview_erasure(account_id: int) -> ErasureReport:
     return ErasureReport(
-        numbers=erasure.count(PhoneNumber.account_id, account_id),
-        attributes=erasure.count(AttributeValue.account_id, account_id),
-        communications=erasure.count(Communication.account_id, account_id),
-        consent_events=erasure.count(ConsentEvent.account_id, account_id),
-        stopped_numbers=len(erasure.stopped_numbers(erasure.numbers_of(account_id))),
+        numbers=account_erasure.count(PhoneNumber.account_id, account_id),
+        attributes=account_erasure.count(AttributeValue.account_id, account_id),
+        communications=account_erasure.count(Communication.account_id, account_id),
+        consent_events=account_erasure.count(ConsentEvent.account_id, account_id),
+        stopped_numbers=len(account_erasure.stopped_numbers(account_erasure.numbers_of(account_id))),
     )
 
 
@@ -55,13 +55,13 @@ def erase_account(account_id: int, confirmation: str, actor: Actor, now_ms: int)
         if problem := _problem(account, confirmation, actor, is_fan_out_running):
             raise InvalidInput({"confirmation": problem})
         report = preview_erasure(account_id)
-        numbers = erasure.numbers_of(account_id)
+        numbers = account_erasure.numbers_of(account_id)
         _record_removed_numbers(account_id, actor, now_ms)
-        erasure.cancel_waiting(account_id, now_ms)
-        erasure.empty_communications(account_id, now_ms)
-        erasure.empty_inbound(numbers, now_ms)
-        erasure.empty_audit_entries(account)
-        erasure.empty_account(account, now_ms)
+        account_erasure.cancel_waiting(account_id, now_ms)
+        account_erasure.empty_communications(account_id, now_ms)
+        account_erasure.empty_inbound(numbers, now_ms)
+        account_erasure.empty_audit_entries(account)
+        account_erasure.empty_account(account, now_ms)
         subject, kept = f"account {account.external_id}", {"kept_events": report.consent_events}
         detail = {"account_id": account_id, "communications": report.communications, **kept}
         audit_log.record_audit_entry("account_erased", subject, actor.account_id, now_ms, **detail)
@@ -76,7 +76,7 @@ def _problem(account: Account, confirmation: str, actor: Actor, is_fan_out_runni
         return _("Type the account number, %(account)s, to confirm.", account=account.external_id)
     if is_fan_out_running:
         return _("A send is being prepared. Try again when its messages are prepared, in a minute or so.")
-    if erasure.has_message_in_flight(account.id):
+    if account_erasure.has_message_in_flight(account.id):
         return _("A message to this account is being sent, or its outcome is not known yet. Try again when it is.")
     return ""
 

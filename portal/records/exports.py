@@ -26,8 +26,8 @@ from portal.gateways import queue
 from portal.records.rules.export_columns import cells, column_names
 from portal.records.rules.export_formats import FORMATS
 from portal.records.rules.search_line import SearchQuery, Viewer, parse_search_line, tokens
-from portal.records.tables import export_rows, exports
-from portal.records.tables.exports import CommunicationExport, ExportState
+from portal.records.tables import communication_exports, export_rows
+from portal.records.tables.communication_exports import CommunicationExport, ExportState
 
 JOB = "export_communications"
 KEPT_MS = 86_400_000
@@ -38,12 +38,12 @@ _GAVE_UP = N_("The export was tried five times and never finished. Nothing of it
 _DISK_FULL = N_("The disk of the database is full. Nothing of the export is kept. Make room, then try again.")
 
 
-class _TakenOver(Exception):
+class _ExportTakenOver(Exception):
     """The export has ended, or another worker has begun a run."""
 
 
 @dataclass
-class _Run:
+class _ExportRun:
     """The next part has the communications below `next_id`."""
 
     export_id: int
@@ -121,7 +121,7 @@ def run_export(
     run = _begin_run(export_id, clock())
     if run is None:
         return
-    with suppress(_TakenOver):
+    with suppress(_ExportTakenOver):
         try:
             while _write_part(run):
                 if should_stop() or clock() >= ends_ms:
@@ -136,7 +136,7 @@ def run_export(
 
 
 def unfinished_export_ids() -> list[int]:
-    export_ids = exports.pending_export_ids()
+    export_ids = communication_exports.pending_export_ids()
     db.session.rollback()
     return export_ids
 
@@ -173,7 +173,7 @@ def _has_old_parts(export: CommunicationExport) -> bool:
 
 def download(export: CommunicationExport, actor_id: int, now_ms: int) -> Iterator[bytes]:
     """The file, piece by piece. The audit log has an entry of each download."""
-    columns, contents = column_names(export.with_sms), map(zlib.decompress, exports.parts(export.id))
+    columns, contents = column_names(export.with_sms), map(zlib.decompress, communication_exports.parts(export.id))
     pieces = FORMATS[export.format].assemble(columns, contents)
     with transaction():
         _audit("export_downloaded", export, actor_id, now_ms)
@@ -182,11 +182,11 @@ def download(export: CommunicationExport, actor_id: int, now_ms: int) -> Iterato
 
 def delete_old_exports(now_ms: int) -> None:
     with transaction():
-        exports.remove_expired(now_ms)
+        communication_exports.remove_expired(now_ms)
     _delete_parts()
 
 
-def _begin_run(export_id: int, now_ms: int) -> _Run | None:
+def _begin_run(export_id: int, now_ms: int) -> _ExportRun | None:
     """Count the attempt before it begins, so that an export that kills its worker is given up too."""
     with transaction() as session:
         export = session.get(CommunicationExport, export_id, with_for_update=True)
@@ -196,7 +196,7 @@ def _begin_run(export_id: int, now_ms: int) -> _Run | None:
             export.state, export.problem, export.finished_at_ms = ExportState.FAILED, _GAVE_UP, now_ms
             return None
         export.attempts, export.run_number = export.attempts + 1, export.run_number + 1
-        return _Run(
+        return _ExportRun(
             export_id,
             export.run_number,
             _search(export),
@@ -211,7 +211,7 @@ def _begin_run(export_id: int, now_ms: int) -> _Run | None:
         )
 
 
-def _write_part(run: _Run) -> bool:
+def _write_part(run: _ExportRun) -> bool:
     """Write the next rows. Returns whether there may be more."""
     rows = export_rows.rows_below(run.search, run.with_sms, run.next_id, _BATCH_SIZE)
     db.session.rollback()
@@ -225,22 +225,22 @@ def _write_part(run: _Run) -> bool:
     progress = {"next_id": run.next_id, "row_count": run.row_count, "byte_count": run.byte_count}
     part = zlib.compress(content)
     with transaction():
-        if not exports.advance(run.export_id, run.number, run.part_count, part, **progress):
-            raise _TakenOver
+        if not communication_exports.advance(run.export_id, run.number, run.part_count, part, **progress):
+            raise _ExportTakenOver
     return len(rows) == _BATCH_SIZE
 
 
-def _end(run: _Run, **columns: Any) -> None:
+def _end(run: _ExportRun, **columns: Any) -> None:
     with transaction():
-        if not exports.end(run.export_id, run.number, **columns):
-            raise _TakenOver
+        if not communication_exports.end(run.export_id, run.number, **columns):
+            raise _ExportTakenOver
 
 
 def _delete_parts() -> None:
     """In small transactions."""
     while True:
         with transaction():
-            if not exports.delete_some_parts():
+            if not communication_exports.delete_some_parts():
                 return
 
 

@@ -8,8 +8,8 @@ from portal.core.extensions import db
 from portal.core.rules.setting_error import SettingError
 from portal.core.transaction import transaction
 from portal.records.rules.retention_kinds import RetentionKind, cutoff_ms, is_due
-from portal.records.tables import retention
-from portal.records.tables.retention import RetentionProgress
+from portal.records.tables import expired_records
+from portal.records.tables.expired_records import RetentionProgress
 from portal.settings import setting_changes
 from portal.settings.app_settings import configuration, current_retention_days
 from portal.settings.setting_changes import SettingUpdate
@@ -41,14 +41,14 @@ class ExpiryPreview:
 
 
 def kept_records() -> list[KeptRecords]:
-    days, progress = current_retention_days(), retention.progress_by_kind()
+    days, progress = current_retention_days(), expired_records.progress_by_kind()
     return [_kept(kind, days.get(kind), progress.get(kind)) for kind in RetentionKind]
 
 
 def _kept(kind: RetentionKind, days: int | None, progress: RetentionProgress | None) -> KeptRecords:
     done_through_id = progress.done_through_id if progress else 0
     deleted, finished_ms = (progress.deleted_count, progress.finished_at_ms) if progress else (0, None)
-    return KeptRecords(kind, days, retention.oldest_ms(kind, done_through_id), deleted, finished_ms)
+    return KeptRecords(kind, days, expired_records.oldest_ms(kind, done_through_id), deleted, finished_ms)
 
 
 def parse_days(texts: Mapping[RetentionKind, str]) -> dict[RetentionKind, int | None]:
@@ -67,14 +67,14 @@ def parse_days(texts: Mapping[RetentionKind, str]) -> dict[RetentionKind, int | 
 
 def preview(days: Mapping[RetentionKind, int | None], now_ms: int) -> list[ExpiryPreview]:
     """What the next run deletes with these days, of each kind that is not kept for good."""
-    progress = retention.progress_by_kind()
+    progress = expired_records.progress_by_kind()
     return [_preview(kind, number, progress.get(kind), now_ms) for kind, number in days.items() if number is not None]
 
 
 def _preview(kind: RetentionKind, days: int, progress: RetentionProgress | None, now_ms: int) -> ExpiryPreview:
     before_ms = cutoff_ms(days, now_ms)
-    done_through_id = max(progress.done_through_id if progress else 0, retention.first_id(kind) - 1)
-    return ExpiryPreview(kind, days, before_ms, max(0, retention.boundary_id(kind, before_ms) - done_through_id))
+    done_through_id = max(progress.done_through_id if progress else 0, expired_records.first_id(kind) - 1)
+    return ExpiryPreview(kind, days, before_ms, max(0, expired_records.boundary_id(kind, before_ms) - done_through_id))
 
 
 def save_days(days: Mapping[RetentionKind, int | None], author_id: int, now_ms: int) -> None:
@@ -87,7 +87,7 @@ def save_days(days: Mapping[RetentionKind, int | None], author_id: int, now_ms: 
 
 
 def is_run_due(now_ms: int) -> bool:
-    days, progress = current_retention_days(), retention.progress_by_kind()
+    days, progress = current_retention_days(), expired_records.progress_by_kind()
     finished = {kind: progress[kind].finished_at_ms if kind in progress else None for kind in days}
     db.session.rollback()
     return any(is_due(finished_ms, now_ms) for finished_ms in finished.values())
@@ -106,13 +106,13 @@ def delete_expired(
 
 def _delete_some(kind: RetentionKind, now_ms: int) -> bool:
     """Returns whether there may be more of this kind today. The setting is read anew, so that a change has effect."""
-    days, progress = current_retention_days().get(kind), retention.progress_by_kind().get(kind)
+    days, progress = current_retention_days().get(kind), expired_records.progress_by_kind().get(kind)
     if days is None or not is_due(progress.finished_at_ms if progress else None, now_ms):
         db.session.rollback()
         return False
     before_ms = cutoff_ms(days, now_ms)
     cursor_id = progress.cursor_id if progress else 0
-    ids = retention.ids_after(kind, cursor_id, retention.boundary_id(kind, before_ms), _BATCH_SIZE)
+    ids = expired_records.ids_after(kind, cursor_id, expired_records.boundary_id(kind, before_ms), _BATCH_SIZE)
     with transaction() as session:
         row = session.get(RetentionProgress, kind.value, with_for_update=True)
         if row is None:
@@ -121,7 +121,7 @@ def _delete_some(kind: RetentionKind, now_ms: int) -> bool:
         if row.cursor_id != cursor_id:
             return True  # another worker was here
         if ids:
-            count, skipped_id = retention.expire(kind, ids, before_ms, now_ms)
+            count, skipped_id = expired_records.expire(kind, ids, before_ms, now_ms)
             row.cursor_id, row.deleted_count = ids[-1], row.deleted_count + count
             row.skipped_id = row.skipped_id or skipped_id
             return True

@@ -18,7 +18,7 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Communication, Delivery
 from portal.records import exports
-from portal.records.tables.exports import CommunicationExport, ExportPart, ExportState
+from portal.records.tables.communication_exports import CommunicationExport, ExportPart, ExportState
 from tests.support import scenario
 
 AUTHOR_ID = 1

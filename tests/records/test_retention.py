@@ -17,13 +17,13 @@ from portal.core.transaction import transaction
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.records import retention
 from portal.records.rules.retention_kinds import DAY_MS, RetentionKind
-from portal.records.tables.retention import RetentionProgress
+from portal.records.tables.expired_records import RetentionProgress
 from tests.support import scenario
 from tests.support.inbound_helpers import receive_text
 
 pytestmark = pytest.mark.usefixtures("records")
 NOW_MS = 1_800_000_000_000
-OLD_MS, YOUNG_MS = NOW_MS - 61 * DAY_MS, NOW_MS - 59 * DAY_MS
+OLD_MS, RECENT_MS = NOW_MS - 61 * DAY_MS, NOW_MS - 59 * DAY_MS
 AUTHOR_ID = 1
 KINDS = {kind.value: kind for kind in RetentionKind}
 
@@ -41,12 +41,12 @@ def records(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(retention, "_BATCH_SIZE", 2)
     with transaction() as session:
         session.execute(update(Communication).values(created_at_ms=OLD_MS))
-        session.execute(update(Communication).where(Communication.id > 4).values(created_at_ms=YOUNG_MS))
+        session.execute(update(Communication).where(Communication.id > 4).values(created_at_ms=RECENT_MS))
         session.execute(update(Communication).where(Communication.id == 4).values(kind="invitation"))
         done = {"state": "delivered", "state_changed_at_ms": OLD_MS, "created_at_ms": OLD_MS}
         session.execute(update(Delivery).values(**done))
         session.execute(update(Delivery).where(Delivery.communication_id == 2).values(state="ready"))
-        session.execute(update(Delivery).where(Delivery.communication_id > 4).values(created_at_ms=YOUNG_MS))
+        session.execute(update(Delivery).where(Delivery.communication_id > 4).values(created_at_ms=RECENT_MS))
         for delivery in session.scalars(select(Delivery)):
             session.add(attempt(delivery.id))
             session.add(receipt(delivery.id))
@@ -114,7 +114,7 @@ def test_texts_from_people_lose_their_words_but_not_those_of_the_ledger() -> Non
     with transaction() as session:
         session.execute(update(InboundMessage).values(received_at_ms=OLD_MS, needs_review=False))
         session.execute(update(InboundMessage).where(InboundMessage.id == 3).values(needs_review=True))
-        session.execute(update(InboundMessage).where(InboundMessage.id == 4).values(received_at_ms=YOUNG_MS))
+        session.execute(update(InboundMessage).where(InboundMessage.id == 4).values(received_at_ms=RECENT_MS))
         session.add(ReplyNote(message_id=1, author_id=AUTHOR_ID, text="Called back", created_at_ms=OLD_MS))
     events = db.session.scalar(select(func.count()).select_from(ConsentEvent))
     run(inbound=60)
@@ -128,11 +128,11 @@ def test_texts_from_people_lose_their_words_but_not_those_of_the_ledger() -> Non
 def test_old_audit_entries_are_deleted_but_not_erasures() -> None:
     scenario.forget_audit_entries()
     with transaction() as session:
-        for at_ms, action in ((OLD_MS, "send_paused"), (OLD_MS, "account_erased"), (YOUNG_MS, "send_paused")):
+        for at_ms, action in ((OLD_MS, "send_paused"), (OLD_MS, "account_erased"), (RECENT_MS, "send_paused")):
             session.add(AuditEntry(at_ms=at_ms, action=action, subject="x", detail={}))
     run(audit=60)
     kept = select(AuditEntry.action, AuditEntry.at_ms).where(AuditEntry.subject == "x").order_by(AuditEntry.id)
-    assert [tuple(row) for row in db.session.execute(kept)] == [("account_erased", OLD_MS), ("send_paused", YOUNG_MS)]
+    assert [tuple(row) for row in db.session.execute(kept)] == [("account_erased", OLD_MS), ("send_paused", RECENT_MS)]
 
 
 def test_everything_is_kept_until_a_setting_says_otherwise() -> None:

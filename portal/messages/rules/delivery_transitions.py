@@ -45,7 +45,7 @@ class Transition:
 
 _CLAIMS = ("delivery.email_claim", "delivery.sms_claim")
 _SEND_STATE = ("delivery.claim_policies", "sends.tables.state_sync")
-_CANCELS = (*_SEND_STATE, "records.tables.erasure")
+_CANCELS = (*_SEND_STATE, "records.tables.account_erasure")
 _RESULTS = ("delivery.email_worker", "delivery.reconciliation", "delivery.sms_failures")
 _REPORTED = (
     _ACCEPTED,

@@ -37,7 +37,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Label:
+class ChartLabel:
     x: float
     y: float
     text: str
@@ -51,12 +51,12 @@ class Panel:
     `limit_y` is where the line of the limit is; None without one.
     """
 
-    name: Label
-    total: Label
+    name: ChartLabel
+    total: ChartLabel
     tone: str
     columns: str
-    scale: tuple[Label, ...]
-    labels: tuple[Label, ...]
+    scale: tuple[ChartLabel, ...]
+    labels: tuple[ChartLabel, ...]
     top_y: int
     limit_y: float | None
 
@@ -66,7 +66,7 @@ class ColumnChart:
     """Panels beneath each other over the same days. `summary` says in words what is to be seen."""
 
     panels: tuple[Panel, ...]
-    axis: tuple[Label, ...]
+    axis: tuple[ChartLabel, ...]
     days: int
     height: int
     summary: str
@@ -76,8 +76,8 @@ class ColumnChart:
 class Bar:
     """`share` of the longest bar, in percent."""
 
-    name: Label
-    value: Label
+    name: ChartLabel
+    value: ChartLabel
     full_name: str
     y: float
     share: float
@@ -129,10 +129,10 @@ def _panel(start_y: int, series: Series) -> Panel:
     limit_y = None if series.limit is None else top_y + PLOT_HEIGHT - series.limit / top * PLOT_HEIGHT
     labels = [_peak_label(series, max(heights), top_y)] if any(heights) else []
     if limit_y is not None:
-        labels.append(Label(LEFT, limit_y - 4, series.limit_label))
+        labels.append(ChartLabel(LEFT, limit_y - 4, series.limit_label))
     return Panel(
-        name=Label(0, start_y + 13, series.name),
-        total=Label(100, start_y + 13, series.total, "end"),
+        name=ChartLabel(0, start_y + 13, series.name),
+        total=ChartLabel(100, start_y + 13, series.total, "end"),
         tone=series.tone,
         columns="".join(
             f"M{index + (1 - _COLUMN_SHARE) / 2:.2f} {PLOT_HEIGHT}v-{height:g}h{_COLUMN_SHARE}v{height:g}z"
@@ -140,7 +140,7 @@ def _panel(start_y: int, series: Series) -> Panel:
             if height
         ),
         scale=tuple(
-            Label(LEFT - 1.5, y, f"{format_number(value)}{series.unit}", "end")
+            ChartLabel(LEFT - 1.5, y, f"{format_number(value)}{series.unit}", "end")
             for value, y in ((top, top_y + 4), (0, top_y + PLOT_HEIGHT))
         ),
         labels=tuple(labels),
@@ -149,22 +149,22 @@ def _panel(start_y: int, series: Series) -> Panel:
     )
 
 
-def _peak_label(series: Series, height: float, top_y: int) -> Label:
+def _peak_label(series: Series, height: float, top_y: int) -> ChartLabel:
     """The highest value, above its column; at the edges not in the middle, so that nothing is cut off."""
     highest, step = max(series.values), (100 - LEFT) / len(series.values)
     start = LEFT + series.values.index(highest) * step
     anchor = "start" if start + step / 2 < LEFT + 8 else "end" if start + step / 2 > 92 else "middle"
     x = {"start": start, "middle": start + step / 2, "end": start + step}[anchor]
-    return Label(round(x, 2), round(top_y + PLOT_HEIGHT - height - 4, 1), series.label(highest), anchor)
+    return ChartLabel(round(x, 2), round(top_y + PLOT_HEIGHT - height - 4, 1), series.label(highest), anchor)
 
 
-def _axis(days: Sequence[str], y: int) -> tuple[Label, ...]:
+def _axis(days: Sequence[str], y: int) -> tuple[ChartLabel, ...]:
     """The first and the last day, and some between them."""
     last, count, step = len(days) - 1, min(_AXIS_LABELS, len(days)), (100 - LEFT) / len(days)
     first_label, *others = (round(number * last / max(count - 1, 1)) for number in range(count))
-    between = [Label(round(LEFT + (index + 0.5) * step, 2), y, days[index], "middle") for index in others[:-1]]
-    end = [Label(100, y, days[last], "end")] if others else []
-    return (Label(LEFT, y, days[first_label]), *between, *end)
+    between = [ChartLabel(round(LEFT + (index + 0.5) * step, 2), y, days[index], "middle") for index in others[:-1]]
+    end = [ChartLabel(100, y, days[last], "end")] if others else []
+    return (ChartLabel(LEFT, y, days[first_label]), *between, *end)
 
 
 def _describe(series: Series, days: Sequence[str]) -> str:
@@ -180,4 +180,4 @@ def _bar(index: int, name: str, value: float, text: str, longest: float) -> Bar:
     y = index * _ROW_HEIGHT
     short = name if len(name) <= _MAX_NAME_LENGTH else f"{name[: _MAX_NAME_LENGTH - 1].rstrip()}…"
     share = round(max(value / longest * 100, 0.5 if value else 0), 2)
-    return Bar(Label(0, y + 13, short), Label(100, y + 13, text, "end"), name, y + _BAR_TOP, share)
+    return Bar(ChartLabel(0, y + 13, short), ChartLabel(100, y + 13, text, "end"), name, y + _BAR_TOP, share)

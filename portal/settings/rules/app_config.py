@@ -9,7 +9,6 @@ from portal.core.rules.routing import Mode, Switches
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, SenderSettings
-from portal.settings.rules.alert_webhook import WEBHOOK
 from portal.settings.rules.retention_settings import RETENTION_SETTINGS
 from portal.settings.rules.send_settings import (
     APPROVAL,
@@ -21,6 +20,7 @@ from portal.settings.rules.send_settings import (
     number_rule,
     parse_number,
 )
+from portal.settings.rules.webhook_setting import WEBHOOK
 
 
 @dataclass(frozen=True)

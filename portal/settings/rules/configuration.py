@@ -13,9 +13,9 @@ from portal.core.rules.text_input import clean_code, clean_lines
 from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 from portal.messages.rules.message_modes import EmailRoute
-from portal.settings.rules.alert_webhook import WEBHOOK_SCHEMA
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig, text_error
 from portal.settings.rules.send_settings import parse_number
+from portal.settings.rules.webhook_setting import WEBHOOK_SCHEMA
 
 _MAX_DURATION_MS = 366 * 86_400_000
 

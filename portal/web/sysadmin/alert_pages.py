@@ -16,9 +16,9 @@ from portal.monitoring.tables import alerts
 from portal.monitoring.tables.alerts import EMAIL, Alert, AlertNotice
 from portal.sends.provider_availability import missing_process_kinds
 from portal.settings import app_settings
-from portal.settings.rules.alert_webhook import WEBHOOK
 from portal.settings.rules.app_config import DEFINITIONS
 from portal.settings.rules.send_settings import FAILURE_PERCENT, SEGMENTS_PER_DAY
+from portal.settings.rules.webhook_setting import WEBHOOK
 from portal.web.access import allow
 from portal.web.paging import paginate
 from portal.web.request_input import query_id

@@ -17,7 +17,7 @@ from portal.gateways.job_reports import find_jobs
 from portal.records import exports
 from portal.records.rules.export_formats import FORMATS
 from portal.records.rules.search_line import InvalidSearch
-from portal.records.tables.exports import CommunicationExport, ExportState, recent_exports
+from portal.records.tables.communication_exports import CommunicationExport, ExportState, recent_exports
 from portal.web.access import allow
 from portal.web.base_form import PortalForm
 from portal.web.layout import is_sms_visible

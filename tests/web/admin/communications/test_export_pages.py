@@ -13,7 +13,7 @@ from portal.core.audit_log import AuditEntry
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.records.exports import run_export
-from portal.records.tables.exports import CommunicationExport
+from portal.records.tables.communication_exports import CommunicationExport
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import WebClient
 
