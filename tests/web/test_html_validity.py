@@ -28,6 +28,7 @@ FRAGMENT = (
     "<body><h1>A fragment</h1><main>{}</main></body></html>"
 )
 ROW = re.compile(r"\s*<(?:tr|tbody|td|th)\b")
+OPTION = re.compile(r"\s*<option\b")
 IGNORED_MESSAGES = re.compile(
     r"Attribute “hx-[\w-]+” not allowed|The “(?:align|cellpadding|cellspacing)” attribute on the “table” element"
 )
@@ -51,6 +52,8 @@ def save_page(folder: Path, where: str, page: str, saved: set[str]) -> None:
 
 
 def _wrapped(fragment: str) -> str:
+    if OPTION.match(fragment):
+        return FRAGMENT.replace("{}", f'<datalist id="options">{fragment}</datalist>')
     around = "<table>{}</table>" if ROW.match(fragment) else "{}"
     return FRAGMENT.replace("{}", around.replace("{}", fragment))
 
