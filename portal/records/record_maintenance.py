@@ -8,7 +8,7 @@ from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.gateways import queue
-from portal.records import exports, retention
+from portal.records import exports, proof_of_notice, retention
 
 _log = structlog.get_logger(__name__)
 
@@ -18,6 +18,7 @@ def run_record_maintenance(clock: Callable[[], int] = now_ms) -> None:
     steps: tuple[Callable[[], None], ...] = (
         lambda: enqueue_unfinished(clock()),
         lambda: exports.delete_old_exports(clock()),
+        lambda: proof_of_notice.delete_old_proofs(clock()),
     )
     for step in steps:
         try:
