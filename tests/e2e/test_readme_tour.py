@@ -105,7 +105,7 @@ def read_in_a_private_window(tourist: Tourist) -> None:
 
 def look_at_the_history(tourist: Tourist) -> None:
     tourist.press("link", "Show the communications of this send")
-    tourist.portal.get_by_role("searchbox").fill("Ben")
+    tourist.portal.get_by_role("combobox", name="Search communications").fill("Ben")
     row = tourist.portal.get_by_role("row", name="Ben Whitaker")
     tourist.click(row.get_by_role("link", name=SUBJECT), "choose the one to Ben Whitaker")
     expect(tourist.portal.get_by_text("Delivered").first).to_be_visible()

@@ -63,9 +63,9 @@ def simulator_texts(running_portal: RunningPortal) -> list[dict[str, str]]:
 
 
 def notification_emails(running_portal: RunningPortal) -> list[dict[str, Any]]:
-    """All emails except the one that asks a recipient to check an unreachable phone number."""
+    """All emails except alerts, and the one that asks a recipient to check an unreachable phone number."""
     emails = servers.get_json(f"{running_portal.simulator_url}/simulator/mail")["mail"]
-    return [email for email in emails if not email["subject"].startswith("Please check")]
+    return [email for email in emails if not email["subject"].startswith(("Please check", "["))]
 
 
 def processes_of_instance(instance: Path) -> list[str]:
