@@ -128,8 +128,9 @@ def _count_on_sqlite(row: str, sign: str = "+", count: str = "count", segments: 
 
 _TOTAL_TRIGGERS_ON_SQLITE = (
     f"CREATE TRIGGER delivery_total_insert AFTER INSERT ON delivery BEGIN {_count_on_sqlite('NEW')} END",
-    "CREATE TRIGGER delivery_total_update AFTER UPDATE OF state, reason, segments, due_at_ms ON delivery"
+    "CREATE TRIGGER delivery_total_update AFTER UPDATE OF state, reason, segments, due_at_ms, lane, created_at_ms ON delivery"
     " WHEN OLD.state <> NEW.state OR OLD.reason <> NEW.reason OR OLD.segments <> NEW.segments"
+    " OR OLD.lane <> NEW.lane OR OLD.created_at_ms <> NEW.created_at_ms"
     " OR (OLD.due_at_ms >= 9007199254740992) <> (NEW.due_at_ms >= 9007199254740992)"
     f" BEGIN {_count_on_sqlite('OLD', '-')} {_count_on_sqlite('NEW')} END",
     "CREATE TRIGGER delivery_total_delete AFTER DELETE ON delivery"
