@@ -32,7 +32,7 @@ _ALLOWED = re.compile(
     r"|\b[A-Z]{1,2}-\d+\b"  # accounts
     r"|\b(?:notice|exam)(?=⟧)"  # the keys of templates, in a message
     r"|\b(?:AC|SK|SM|MG|PN)[0-9a-fx…]*\b|••••\w*"  # Twilio's identifiers, and masked secrets
-    r"|\bPORTAL_\w+|\b(?:[A-Z][a-z]+){2,}\b|\b(?:true|false)\b"  # settings, values
+    r"|\bPORTAL_\w+|\b(?:[A-Z][a-z]+){2,}\b|\b(?:true|false|Url|Secret)\b"  # settings, their keys, values
     r"|\b[a-z]+_[a-z]\w*(?:, ?[a-z_]+)*"  # keys, columns of files
     r"|\b(?:Twilio|Redis|RQ|SQLite|PostgreSQL|Valkey|Markdown|Liquid|SMTP|HTTPS?|JSON|CSV|GSM-7|UCS-2|STOP|START|HELP)\b"
 )

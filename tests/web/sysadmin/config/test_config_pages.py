@@ -20,6 +20,7 @@ from tests.web.sysadmin.config.helpers import (
     AUTHENTICATION,
     CANARY,
     INDEX,
+    NAMES,
     PAGES,
     SENDER,
     SID,
@@ -112,7 +113,7 @@ def test_each_setting_can_be_saved_as_fields_and_as_text(
     assert stored(web_app, name) == value
 
 
-@pytest.mark.parametrize("name", INVALID_VALUES)
+@pytest.mark.parametrize("name", [name for name in INVALID_VALUES if name in NAMES])
 def test_invalid_text_is_rejected_at_its_field(web_app: Flask, sysadmin: WebClient, name: str) -> None:
     with web_app.app_context():
         setting_changes.set_setting(name, VALID_VALUES[name], None, now_ms())

@@ -12,10 +12,10 @@ from portal.settings.rules.app_config import DEFINITIONS
 from tests.support.page_queries import AUDIT_LOG_PATH, app_transaction
 from tests.support.pages.pseudo_locale import untranslated_words, use_pseudo_locale
 from tests.support.web_client import WebClient
-from tests.web.sysadmin.config.helpers import AUTHENTICATION, PAGES, SENDER, TEST, path, save
+from tests.web.sysadmin.config.helpers import AUTHENTICATION, NAMES, PAGES, SENDER, TEST, path, save
 
 EMAILS, OVERRIDE = "EnableEmailOverride", "EnableSmsOverrideNumber"
-ONE_OF_EACH_KIND = {definition.kind: name for name, definition in DEFINITIONS.items()}.values()
+ONE_OF_EACH_KIND = {DEFINITIONS[name].kind: name for name in NAMES}.values()
 INVALID = ("", "7", "{", "[]", '{"FromNumber": "12"}', '{"FromNumber": "+12025550100", "NumberType": "7"}', '{"7": 1}')
 STATES: dict[str, list[tuple[str, dict[str, str]]]] = {
     "not set up": [("EnableSmsNotifications", {"value": "false"})],
