@@ -26,7 +26,8 @@ class WebClient:
     _tokens: dict[str, str] = field(default_factory=dict)
 
     def get(self, path: str, **options: object) -> TestResponse:
-        return self.client.get(path, base_url=PUBLIC_URL, **options)
+        """Read to its end, as a server does: a stream that is left open would end in the middle of the next request."""
+        return self.client.get(path, base_url=PUBLIC_URL, buffered=True, **options)
 
     def post(self, path: str, **fields: str) -> TestResponse:
         """As the page's own form would: with the token of the session."""

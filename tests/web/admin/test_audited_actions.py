@@ -229,12 +229,12 @@ ACTIONS: list[tuple[Act, str, str]] = [
     (
         import_file(STOPS, f"{OWNERS}\n{OTHER}"),
         "Imported opt-outs from a file opted out: 1, already opted out: 1",
-        f"{LEDGER}/Import/1",
+        f"{LEDGER}/Import/2",
     ),
     (
         import_file(OPT_INS, f"external_id,phone,opted_in_at,evidence\nP-2,{NEW},2026-01-01,The secret word."),
         "Imported opt-ins from a file in force: 1, kept as evidence only: 0",
-        f"{LEDGER}/Import/1",
+        f"{LEDGER}/Import/2",
     ),
     (
         lambda _app, admin: admin.get(f"{LEDGER}/Evidence/csv", query_string={"number": OWNERS}),

@@ -94,7 +94,7 @@ def test_account_without_consent_does_not_learn_of_a_stop(
     history = other_user.get("/MyAccount/CommunicationsHistory").text
     path = re.findall(r'href="(/MyAccount/CommunicationsHistory/\d+)">Our answer to your text', history)[0]
     page = other_user.get(path).text
-    assert "No phone number on the account is enabled for texts." in page
+    assert "No phone number of yours was enabled for texts." in page
     assert "is opted out" not in page
 
 
