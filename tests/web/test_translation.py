@@ -123,7 +123,7 @@ def test_longer_words_do_not_widen_pages_on_a_phone(
     too_wide, known = [], serve_from(everybody[role], phone)
     for address in addresses(pseudo_app):
         response = everybody[role].get(address)
-        assert response.status_code < 500, address
+        assert response.status_code != 500, address
         if response.status_code == 200 and response.mimetype == "text/html" and "<!doctype html>" in response.text:
             known[address] = response
             phone.goto(f"{PUBLIC_URL}{address}")
