@@ -135,6 +135,7 @@ def test_a_lane_in_which_something_is_tried_is_not_stuck() -> None:
     """A long send has texts that have been due for hours."""
     make_texts_due()
     scenario.run_sms_worker(seconds=0.1, until=scenario.attempts_recorded(1))
+    beat(scenario.now_ms())
     assert [condition.kind for condition in current_conditions(scenario.now_ms())] == []
 
 
