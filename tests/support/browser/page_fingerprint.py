@@ -19,6 +19,8 @@ _SHOWN_ATTRIBUTES = {"aria-current", "checked", "class", "data-label", "data-ton
 _SHOWN_ATTRIBUTES |= {"max", "placeholder", "role", "rows", "selected", "type", "value"}
 _CSS_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_PROVIDER_ID = re.compile(r"\bSM[0-9a-f]{32}\b")
+"""Twilio's id of a text, which differs each time."""
 _PSEUDO_ELEMENT = re.compile(r"::[a-z-]+")
 
 
@@ -56,7 +58,7 @@ class _ShownParts(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._in_body and data.strip():
-            self.parts.append(" ".join(data.split()))
+            self.parts.append(_PROVIDER_ID.sub("SM…", " ".join(data.split())))
 
 
 def applied_rules(page: Page, css: str) -> list[str]:
