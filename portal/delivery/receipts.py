@@ -34,23 +34,27 @@ RECEIPT_CHECK_DELAY_MS = 600_000
 def record_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:
     """Store the receipt and move its delivery, in one commit with those of other threads. Repeats change nothing."""
     fields = {text_input.clean_for_storage(key): text_input.clean_for_storage(value) for key, value in form.items()}
-    codes = {key: text_input.clean_code(value) for key, value in fields.items()}
-    provider_id = codes.get("MessageSid") or codes.get("SmsSid", "")
-    status = (codes.get("MessageStatus") or codes.get("SmsStatus", "")).lower()
-    code = codes.get("ErrorCode", "").strip("0") and codes["ErrorCode"]
+    provider_id = _code(fields, "MessageSid") or _code(fields, "SmsSid")
+    status = (_code(fields, "MessageStatus") or _code(fields, "SmsStatus")).lower()
+    code = _code(fields, "ErrorCode")
     if not provider_id or not status:
         return
     row = {
         "provider_id": provider_id,
         "status": status,
-        "error_code": code,
+        "error_code": code if code.strip("0") else "",
         "attempt_id": text_input.clean_code(attempt_id)[:64],
         "raw": fields,
         "received_at_ms": now_ms,
         "applied": False,
     }
-    db.session.rollback()  # hold no connection while waiting for other threads
+    if db.session.registry.has():
+        db.session.rollback()  # hold no connection while waiting for other threads
     _group_commit.submit(row)
+
+
+def _code(fields: Mapping[str, str], name: str) -> str:
+    return text_input.clean_code(fields.get(name, ""))
 
 
 def apply_orphaned_receipts(now_ms: int) -> None:

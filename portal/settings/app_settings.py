@@ -110,6 +110,9 @@ def is_signed_with_token(matches: Callable[[str], bool]) -> bool:
     read_at, tokens = current_app.extensions.get(_TOKEN_CACHE_KEY, (0.0, ()))
     if time.monotonic() - read_at < _TOKEN_CACHE_SECONDS and any(map(matches, tokens)):
         return True
+    if tokens:
+        # while this thread reads them again, the others use what they have
+        current_app.extensions[_TOKEN_CACHE_KEY] = (time.monotonic(), tokens)
     tokens = signing_tokens()
     current_app.extensions[_TOKEN_CACHE_KEY] = (time.monotonic(), tokens)
     return any(map(matches, tokens))

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from portal.core import translation
 from portal.core.translation import Language, current_language, use_language, with_separators
+from portal.web.request_input import is_webhook_request
 
 
 def init_app(app: Flask) -> None:
@@ -31,6 +32,8 @@ def choose_language() -> str:
 
 
 def _use_chosen_language() -> None:
+    if is_webhook_request():
+        return
     g.language = use_language(Language(str(get_locale()), get_translations()))
     g.language.__enter__()
 

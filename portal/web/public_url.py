@@ -14,11 +14,10 @@ from werkzeug.exceptions import BadRequest
 
 from portal.core.context import settings
 from portal.core.production_checks import is_loopback
+from portal.web.request_input import is_webhook_request
 
 Origin = tuple[str, str, int]
 _PORTS = {"http": 80, "https": 443}
-_WEBHOOK_PREFIX = "/webhooks/"
-"""Webhooks have no session; their signature identifies the caller."""
 _MAX_LOGGED_LENGTH = 200
 _ORIGINAL_HOST_KEY = "portal.called_host"
 _log = structlog.get_logger(__name__)
@@ -67,7 +66,7 @@ def is_own_origin(address: str) -> bool:
 
 def _check_origin() -> None:
     """Browsers send the origin of every form. Other clients may send neither header, but they have no session."""
-    if request.method in ("GET", "HEAD", "OPTIONS", "TRACE") or request.path.startswith(_WEBHOOK_PREFIX):
+    if request.method in ("GET", "HEAD", "OPTIONS", "TRACE") or is_webhook_request():
         return
     origin = request.headers.get("Origin") or request.headers.get("Referer")
     is_foreign = request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")

@@ -44,6 +44,11 @@ def parse_version(text: str) -> int:
     return 0 if text == "0" else parse_id(text) or -1
 
 
+def is_webhook_request() -> bool:
+    """Webhooks have no session and no reader; their signature identifies the caller."""
+    return request.path.startswith("/webhooks/")
+
+
 def is_htmx_request() -> bool:
     return request.headers.get("HX-Request") == "true"
 

@@ -67,7 +67,8 @@ def clean_code(text: str) -> str:
 
 def clean_for_storage(text: str) -> str:
     """Raw text without what PostgreSQL cannot store: null bytes and surrogates."""
-    return str(_SURROGATE.sub("\ufffd", text.replace("\x00", "")))
+    text = text.replace("\x00", "")
+    return text if text.isascii() else str(_SURROGATE.sub("\ufffd", text))
 
 
 def _collapse_spaces(text: str) -> str:

@@ -7,7 +7,7 @@ the URL with and without the port; the fragments are tried here.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, RequestValidator, get_signature_algorithm
+from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, RequestValidator, compare, get_signature_algorithm
 from werkzeug.datastructures import MultiDict
 
 CONNECTION_OVERRIDES = "rc=3&rp=5xx,ct,rt"
@@ -49,6 +49,9 @@ def matches_signature(call: WebhookCall, token: str, url: str, fragments: Sequen
         return False
     validator, fields = RequestValidator(token), MultiDict(call.fields)
     try:
+        # nearly always it is the URL as it stands, which takes half the time of trying it with and without the port
+        if compare(validator.compute_signature(url, fields, algorithm), call.signature):
+            return True
         return any(validator.validate(f"{url}{end}", fields, call.signature, algorithm) for end in fragments)
     except ValueError:  # a forged Host header can make the URL invalid
         return False

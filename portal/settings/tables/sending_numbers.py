@@ -41,7 +41,12 @@ _HAS_FAILURES = (
     SendingNumber.number.in_(bindparam("numbers", expanding=True)),
     SendingNumber.unrecognized_failures != "",
 )
-_CLEAR_FAILURES = update(SendingNumber).where(*_HAS_FAILURES).values(unrecognized_failures="")
+_CLEAR_FAILURES = (
+    update(SendingNumber)
+    .where(*_HAS_FAILURES)
+    .values(unrecognized_failures="")
+    .execution_options(synchronize_session=False)
+)
 
 
 def _senders_where(condition: ColumnElement[bool]) -> list[SendingNumber]:

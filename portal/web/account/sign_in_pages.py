@@ -12,6 +12,7 @@ import structlog
 from flask import (
     Blueprint,
     Flask,
+    Request,
     Response,
     abort,
     after_this_request,
@@ -23,6 +24,7 @@ from flask import (
     session,
     url_for,
 )
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from flask_login import user_logged_in, user_logged_out
 from flask_security import SQLAlchemyUserDatastore
@@ -50,6 +52,7 @@ from portal.gateways.smtp import send_mail, sender_domain
 from portal.web.access import public
 from portal.web.account.sign_in_form import NameForm, choose_account, sign_in, wait_message
 from portal.web.base_form import PortalForm
+from portal.web.request_input import is_webhook_request
 
 account_choice_pages = Blueprint("sign_in_choice", __name__)
 account_choice_pages.add_url_rule("/SignIn/Account", "choose", public(choose_account), methods=["GET", "POST"])
@@ -198,8 +201,18 @@ def security_config(salt: str) -> dict[str, Any]:
     return {f"SECURITY_{name}": value for name, value in options.items()}
 
 
+class _BrowserSessions(SecureCookieSessionInterface):
+    """Sessions for browsers only: receipts arrive by the hundred, and opening a session is a good part of the work."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return None if is_webhook_request() else super().open_session(app, request)
+
+
 def init_app(app: Flask) -> None:
+    app.session_interface = _BrowserSessions()
     security.init_app(app, SQLAlchemyUserDatastore(db, Account, Role))
+    # Flask-Principal would find out in every request who calls, for decorators of Flask-Security that we do not use.
+    app.before_request_funcs[None].remove(security.principal._on_before_request)
     security.pwd_context = LimitedPasswordContext(security.pwd_context)
     security.hashing_context = LimitedPasswordContext(security.hashing_context)
     app.view_functions |= {
