@@ -8,7 +8,8 @@ from typing import Any, Self
 
 from flask import request
 from flask_wtf import FlaskForm
-from wtforms import PasswordField, SelectField, StringField, TelField
+from werkzeug.datastructures import CombinedMultiDict, MultiDict
+from wtforms import FileField, PasswordField, SelectField, StringField, TelField
 
 from portal.core.context import settings
 from portal.core.errors import InvalidInput, NumberUnconfirmed
@@ -26,14 +27,24 @@ def words(labels: Mapping[Any, Any]) -> Callable[[], dict[str, str]]:
 class PortalForm(FlaskForm):  # type: ignore[misc]
     class Meta(FlaskForm.Meta):  # type: ignore[misc]
         def wrap_formdata(self, form: Any, formdata: Any) -> Any:
-            """Flask-WTF would read a JSON body as a form."""
-            return None if request.is_json else super().wrap_formdata(form, formdata)
+            """Flask-WTF would read a JSON body as a form, and a file as the value of a field for text."""
+            values = None if request.is_json else super().wrap_formdata(form, formdata)
+            if not isinstance(values, CombinedMultiDict):
+                return values
+            uploads = request.files.items(multi=True)
+            files = [(name, file) for name, file in uploads if name in form and isinstance(form[name], FileField)]
+            # The one place that reads the submitted values for every form.
+            return CombinedMultiDict((MultiDict(files), request.form))
 
         def bind_field(self, form: Any, unbound_field: Any, options: dict[str, Any]) -> Any:
-            """Clean all text but passwords, before the field's own filters."""
+            """Clean all text but passwords, before the field's own filters. A missing field is empty."""
             kind = unbound_field.field_class
-            if issubclass(kind, StringField | SelectField) and not issubclass(kind, PasswordField):
-                options["filters"] = (_clean_text, *unbound_field.kwargs.get("filters", ()))
+            if issubclass(kind, StringField | SelectField):
+                clean = str if issubclass(kind, PasswordField) else text_input.clean_for_storage
+                options["filters"] = (
+                    lambda value: clean(value) if isinstance(value, str) else "",
+                    *unbound_field.kwargs.get("filters", ()),
+                )
             return unbound_field.bind(form=form, **options)
 
     @property
@@ -64,8 +75,3 @@ class PhoneForm(PortalForm):
     def with_errors(self, error: InvalidInput) -> Self:
         self.number_to_confirm = error.phone_number if isinstance(error, NumberUnconfirmed) else ""
         return super().with_errors(error)
-
-
-def _clean_text(value: Any) -> str:
-    """Empty for a missing field, and for a file in its place."""
-    return text_input.clean_for_storage(value) if isinstance(value, str) else ""

@@ -6,9 +6,11 @@ from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from flask import request, url_for
+from wtforms import HiddenField
 
 from portal.core.keyset import Keyset, Slice, SortColumns
 from portal.core.translation import gettext as _
+from portal.web.base_form import PortalForm
 from portal.web.request_input import parse_id
 
 
@@ -32,6 +34,12 @@ class Page(Generic[Row]):
 def paginate(rows: Sequence[Row], size: int, before: int | None) -> Page[Row]:
     """`rows` has one row more than fits on a page if another page follows."""
     return Page(list(rows[:size]), rows[size - 1].id if len(rows) > size else None, before is None)
+
+
+class CursorForm(PortalForm):
+    """The ids of the rows that a page comes after or before, of a list whose filters are too long for an address."""
+
+    after, before = HiddenField(filters=[parse_id]), HiddenField(filters=[parse_id])
 
 
 @dataclass(frozen=True)

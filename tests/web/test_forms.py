@@ -1,6 +1,8 @@
 """What every form does with input that no browser sends from the page, and with rejected input."""
 
+import ast
 import io
+from pathlib import Path
 
 from flask import Flask
 
@@ -8,7 +10,39 @@ from portal.accounts import password_reset
 from portal.accounts.tables.accounts import find_by_external_id
 from tests.support.web_client import PUBLIC_URL, WebClient
 
+ROOT = Path(__file__).parents[2]
 TIME_ZONE = "/MyAccount/TimeZone"
+CREDENTIALS, SENDER = "/SysAdmin/AppConfig/SmsGatewayAuthentication", "/SysAdmin/AppConfig/SmsGatewaySettings"
+READS_WITHOUT_A_FORM = {
+    "portal/web/account/sign_in_pages.py": "limits every submitted value, also those that no form declares",
+    "portal/web/base_form.py": "hands the submitted values to the forms",
+    "portal/web/webhooks/twilio_webhooks.py": "reads what Twilio posts, which no page of ours makes",
+}
+"""Modules that may read submitted values by hand, and why. A page of ours has a form class."""
+
+
+def test_only_form_classes_read_what_is_submitted() -> None:
+    modules = (path for folder in ("portal", "jobs") for path in (ROOT / folder).rglob("*.py"))
+    reading = {str(path.relative_to(ROOT)) for path in modules if _reads_submitted_values(path)}
+    assert reading == READS_WITHOUT_A_FORM.keys()
+
+
+def _reads_submitted_values(module: Path) -> bool:
+    names = {ast.unparse(node) for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Attribute)}
+    return not names.isdisjoint(f"request.{name}" for name in ("form", "values", "files", "get_json", "get_data"))
+
+
+def test_no_change_depends_on_the_address() -> None:
+    """A parameter of the query string may come from a link that somebody else made."""
+    modules = (ROOT / "portal" / "web").rglob("*.py")
+    functions = (node for path in modules for node in ast.walk(ast.parse(path.read_text())))
+    changes = [ast.unparse(node) for node in functions if isinstance(node, ast.FunctionDef) and _is_posted_to(node)]
+    assert len(changes) > 80
+    assert not [code for code in changes if "query_text(" in code or "query_id(" in code or "request.args" in code]
+
+
+def _is_posted_to(view: ast.FunctionDef) -> bool:
+    return any(ast.unparse(decorator).startswith("pages.post(") for decorator in view.decorator_list)
 
 
 def test_json_body_is_not_a_form(number_owner: WebClient) -> None:
@@ -23,11 +57,20 @@ def test_missing_field_does_not_keep_the_present_value(number_owner: WebClient) 
 
 
 def test_file_in_place_of_text_counts_as_missing(number_owner: WebClient) -> None:
-    fields = {"csrf_token": number_owner.csrf_token(), "timezone": (io.BytesIO(b"UTC"), "zone.txt")}
-    response = number_owner.client.post(
-        TIME_ZONE, data=fields, base_url=PUBLIC_URL, headers={"Referer": f"{PUBLIC_URL}/"}
-    )
-    assert response.status_code == 422
+    assert _post_file(number_owner, TIME_ZONE, "timezone") == 422
+
+
+def test_file_in_place_of_any_other_input_counts_as_missing(sysadmin: WebClient, admin: WebClient) -> None:
+    assert _post_file(sysadmin, f"{CREDENTIALS}/token", "token") == 422
+    assert _post_file(sysadmin, SENDER, "TwilioAnswers", **{"TwilioAnswers.own": "yes"}) == 422
+    condition = {"audience_type": "conditions", "conditions-0-field": "name"}
+    assert _post_file(admin, "/Admin/Audiences/new", "conditions-0-value", **condition) == 422
+
+
+def _post_file(client: WebClient, path: str, name: str, **fields: str) -> int:
+    values = {"csrf_token": client.csrf_token(), **fields, name: (io.BytesIO(b"UTC"), "zone.txt")}
+    headers = {"Referer": f"{PUBLIC_URL}/"}
+    return client.client.post(path, data=values, base_url=PUBLIC_URL, headers=headers).status_code
 
 
 def test_send_without_an_audience_goes_to_nobody(admin: WebClient, sent_communications: dict[str, int]) -> None:

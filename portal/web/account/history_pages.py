@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
+from wtforms import HiddenField
 
 from portal.consent.tables.ledger import has_consented_for_all_numbers
 from portal.core.clock import now_ms
@@ -17,6 +18,7 @@ from portal.records.tables import person_history
 from portal.records.tables.person_history import HistoryFilter
 from portal.web.access import allow
 from portal.web.account.reach_labels import describe_reach
+from portal.web.base_form import PortalForm
 from portal.web.delivery_labels import channel_statuses_for_owner
 from portal.web.layout import is_sms_visible
 from portal.web.organisation_files import page_organisation
@@ -27,6 +29,12 @@ from portal.web.time_display import current_time_zone
 pages = Blueprint("my_history", __name__, url_prefix="/MyAccount/CommunicationsHistory")
 _PAGE_SIZE = 25
 _PRINTED = 500
+
+
+class ReadForm(PortalForm):
+    """`through` is the newest communication that the page showed."""
+
+    through = HiddenField(filters=[parse_id])
 
 
 @pages.get("")
@@ -67,9 +75,7 @@ def print_list() -> str:
 @pages.post("/read")
 @allow("user")
 def mark_all_read() -> ResponseReturnValue:
-    """`through` is the newest that the page showed."""
-    through_id = parse_id(request.form.get("through", ""))
-    if through_id is not None:
+    if through_id := ReadForm().through.data:
         own_history.mark_all_read(current_user.id, through_id, is_sms_visible(), now_ms())
     return redirect(url_for(".listing"), 303)
 

@@ -235,6 +235,7 @@ def _reject_oversized_forms() -> None:
         return
     if request.is_json or "include_auth_token" in request.args:
         abort(400)
+    # Not by a form class: a field that no form of ours declares must not be read either.
     if any(len(value) > _MAX_FIELD_LENGTH for name, value in request.form.items() if name != "csrf_token"):
         abort(413)
 

@@ -4,7 +4,6 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import request
 from wtforms import Field, HiddenField, PasswordField, StringField, TextAreaField
 
 from portal.core.errors import InvalidInput
@@ -49,7 +48,7 @@ class _ListField(Field):  # type: ignore[misc]
 
 
 class TokenForm(PortalForm):
-    token = PasswordField(lazy_gettext("New auth token"), filters=[lambda text: clean_code(text or "")])
+    token = PasswordField(lazy_gettext("New auth token"), filters=[clean_code])
 
 
 class SettingForm(PortalForm):
@@ -62,7 +61,7 @@ class SettingForm(PortalForm):
     input_format, original_value, secrets_to_retype = HiddenField(), HiddenField(), _ListField()
     value, json_text, confirmation = StringField(), TextAreaField(), StringField()
     expiry, expires_at = StringField(), StringField()
-    target = StringField(filters=[lambda text: clean_code(text or "")])
+    target = StringField(filters=[clean_code])
     definition: SettingDefinition
     schema: SettingSchema | None
     keys: tuple[SettingField, ...]
@@ -169,9 +168,10 @@ def setting_form(config: Configuration, name: str, now_ms: int, is_submitted: bo
     fields = {key.name: _key_field(key) for key in keys}
     fields |= {f"{key.name}.own": StringField() for key in keys if key.kind == "choice_list"}
     data = {"original_value": _original_value(config, name), "json_text": _stored_text(config, name, now_ms)}
-    if not is_submitted or request.form.get("input_format") == "json_text":
+    if not is_submitted or SettingForm().is_json_input:
         data |= _stored_fields(config, name, keys, now_ms)
-    form: SettingForm = type("SettingFields", (SettingForm,), fields)(request.form if is_submitted else None, data=data)
+    options: dict[str, Any] = {} if is_submitted else {"formdata": None}
+    form: SettingForm = type("SettingFields", (SettingForm,), fields)(data=data, **options)
     form.definition, form.schema, form.keys = definition, schema, keys
     target = _OVERRIDE_TARGETS.get(name, "")
     form.target_definition = DEFINITIONS[target] if target and not config.values.get(target) else None
@@ -190,7 +190,7 @@ def _key_field(key: SettingField) -> Any:
     if key.kind == "text_list":
         return TextAreaField(label, description=help, filters=[lambda text: clean_lines(text).strip()])
     kind = PasswordField if key.is_secret else StringField
-    return kind(label, description=help, filters=[lambda text: clean_code(text or "")])
+    return kind(label, description=help, filters=[clean_code])
 
 
 def _stored_fields(config: Configuration, name: str, keys: tuple[SettingField, ...], now_ms: int) -> dict[str, Any]:

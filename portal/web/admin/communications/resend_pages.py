@@ -1,8 +1,9 @@
 """Administration → communications: send one again, or all of a filtered list."""
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
+from wtforms import HiddenField
 
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
@@ -16,17 +17,24 @@ from portal.settings.app_settings import current_send_settings
 from portal.web.access import allow
 from portal.web.admin.communications.search_pages import viewer
 from portal.web.admin.sends.plan_description import plan_values
+from portal.web.base_form import PortalForm
 from portal.web.layout import is_sms_visible
 from portal.web.request_input import parse_id
 
 pages = Blueprint("admin_resends", __name__, url_prefix="/Admin/Communications/Again")
 
 
+class ResendForm(PortalForm):
+    """One communication, or everything that the search line `q` finds."""
+
+    communication, q = HiddenField(filters=[parse_id]), HiddenField()
+
+
 @pages.post("")
 @allow("admin")
 def choose() -> ResponseReturnValue:
-    """One communication, or everything that the search line of the form finds."""
-    communication_id, line = parse_id(request.form.get("communication", "")), request.form.get("q", "")
+    form = ResendForm()
+    communication_id, line = form.communication.data, form.q.data
     try:
         if communication_id:
             resend_id = sending_again.choose_one(communication_id, current_user.id, now_ms())

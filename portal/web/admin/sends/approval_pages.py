@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
-from wtforms import TextAreaField
+from wtforms import HiddenField, StringField, TextAreaField
 
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
@@ -29,6 +29,13 @@ from portal.web.request_input import parse_id
 pages = Blueprint("admin_send_approval", __name__, url_prefix="/Admin/Sends")
 _PLAN_VALID_MS = 300_000
 """Counts older than five minutes are shown anew before somebody approves them."""
+
+
+class ApproveForm(PortalForm):
+    """When the numbers on the page were counted, and whether a late send goes out (“yes”)."""
+
+    planned_at_ms = HiddenField(filters=[parse_id])
+    late = StringField()
 
 
 class DeclineForm(PortalForm):
@@ -65,19 +72,20 @@ def review(send_id: int) -> ResponseReturnValue:
     send = send_or_404(send_id)
     if send.state != SendState.AWAITING_APPROVAL:
         return redirect(send_url(send_id), 303)
-    return _review_page(send, DeclineForm(formdata=None))
+    return _review_page(send)
 
 
 @pages.post("/<id:send_id>/approve")
 @allow("admin")
 def approve(send_id: int) -> ResponseReturnValue:
-    send, is_late_accepted = send_or_404(send_id), request.form.get("late") == "yes"
-    planned_at_ms = parse_id(request.form.get("planned_at_ms", "")) or 0
-    if not 0 <= now_ms() - planned_at_ms <= _PLAN_VALID_MS:
+    send, approve_form = send_or_404(send_id), ApproveForm()
+    is_late_accepted = approve_form.late.data == "yes"
+    if not 0 <= now_ms() - (approve_form.planned_at_ms.data or 0) <= _PLAN_VALID_MS:
         flash(_("The numbers were more than five minutes old. Check the new ones, then approve."), "error")
         return redirect(url_for("admin_send_approval.review", send_id=send_id), 303)
     if send.state == SendState.AWAITING_APPROVAL and send_approval.is_late(send, now_ms()) and not is_late_accepted:
-        return _review_page(send, DeclineForm(formdata=None), send_approval.late_message())
+        approve_form.late.errors = [send_approval.late_message()]
+        return _review_page(send, approve_form)
     undo_seconds = current_send_settings().undo_seconds
     approve_send = partial(send_approval.approve_send, undo_seconds=undo_seconds, is_late_accepted=is_late_accepted)
     return change_send(send_id, approve_send, _("The send is approved."))
@@ -99,7 +107,8 @@ def decline(send_id: int) -> ResponseReturnValue:
     return redirect(send_url(send_id), 303)
 
 
-def _review_page(send: Send, decline_form: DeclineForm, late_problem: str = "") -> ResponseReturnValue:
+def _review_page(send: Send, rejected: PortalForm | None = None) -> ResponseReturnValue:
+    errors = rejected.error_messages if rejected else {}
     try:
         values: dict[str, Any] = plan_values(plan_version(send.version, send.audience, send.data, now_ms()))
     except ActionRefused as error:
@@ -107,13 +116,13 @@ def _review_page(send: Send, decline_form: DeclineForm, late_problem: str = "") 
     page = render_template(
         "admin/sends/planning/review.html",
         send=send,
-        form=decline_form,
+        decline_form=rejected if isinstance(rejected, DeclineForm) else DeclineForm(formdata=None),
+        errors=errors,
         is_author=send.created_by_id == current_user.id,
         is_late=send_approval.is_late(send, now_ms()),
-        late_problem=late_problem,
         **values,
     )
-    return page, 422 if decline_form.errors or late_problem else 200
+    return page, 422 if errors else 200
 
 
 def _to_form(send_id: int, change: Callable[[int, int, int], None], message: str) -> ResponseReturnValue:

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from flask import request, url_for
+from flask import url_for
+from flask_wtf.file import FileField
 from wtforms import RadioField, SelectField, StringField, TextAreaField
 
 from portal.accounts.tables.accounts import account_types
@@ -50,6 +51,7 @@ class AudienceForm(PortalForm):
     external_ids = TextAreaField(
         lazy_gettext("Account numbers"), description=lazy_gettext("Enter one account number on each line.")
     )
+    accounts_file = FileField()
     include_staff = StringField(lazy_gettext("Include administrators"))
     """A checkbox: empty or not."""
 
@@ -58,9 +60,7 @@ class AudienceForm(PortalForm):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._file_problem = ""
-        # A form without the submitted data answers a request that is too large to be read.
-        file = request.files.get("accounts_file") if "formdata" not in options else None
-        if file is not None and file.filename:
+        if file := self.accounts_file.data:
             file.seek(0)  # another form of this request may have read it
             self._read_file(file.read())
 

@@ -26,7 +26,7 @@ from portal.web.access import allow
 from portal.web.admin.sends.audience_form import AudienceForm, initial_audience
 from portal.web.admin.sends.audience_uses import audience_uses
 from portal.web.admin.sends.condition_rows import send_choices
-from portal.web.paging import Sort, requested_order, sorted_page
+from portal.web.paging import CursorForm, Sort, requested_order, sorted_page
 from portal.web.request_input import parse_id, parse_version
 
 pages = Blueprint("admin_audiences", __name__, url_prefix="/Admin/Audiences")
@@ -152,13 +152,13 @@ def people() -> str:
 @allow("admin")
 def people_of_form() -> str:
     """The form carries a list that is too long for an address, also from page to page."""
-    form = AudienceForm()
-    after_id, before_id = (parse_id(request.form.get(name, "")) for name in ("after", "before"))
+    form, cursor = AudienceForm(), CursorForm()
     try:
         audience = resolve_audience(form.chosen_audience, now_ms())
     except InvalidInput as error:
         return _people_page({}, error.errors["audience"], 0, None)
-    problem, total, rows = _people(audience, Keyset((Account.id,), _PEOPLE_PER_PAGE, False, after_id, before_id))
+    keyset = Keyset((Account.id,), _PEOPLE_PER_PAGE, False, cursor.after.data, cursor.before.data)
+    problem, total, rows = _people(audience, keyset)
     return _people_page(audience, problem, total, rows, form)
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, abort, render_template
 from flask.typing import ResponseReturnValue
+from wtforms import HiddenField
 
 from portal.accounts.tables.accounts import Recipient
 from portal.accounts.tables.attributes import find_attribute
@@ -20,7 +21,8 @@ from portal.web.admin.sends.send_actions import send_or_404
 from portal.web.admin.sends.send_form import submitted_send_form
 from portal.web.admin.sends.send_pages import form_page
 from portal.web.layout import is_sms_visible
-from portal.web.request_input import parse_id, query_text
+from portal.web.paging import CursorForm
+from portal.web.request_input import query_id, query_text
 
 pages = Blueprint("admin_send_people", __name__, url_prefix="/Admin/Sends")
 _PAGE_SIZE = 50
@@ -31,12 +33,17 @@ _LABELS = {
 }
 
 
+class PeopleForm(CursorForm):
+    people = HiddenField()
+
+
 @pages.post("/people")
 @allow("admin")
 def of_form() -> ResponseReturnValue:
     """Of a send that is being checked. The form carries what was typed, which may be too long for an address."""
     form = submitted_send_form() or abort(404)
-    people, after_id = request.form.get("people", ""), parse_id(request.form.get("after", "")) or 0
+    people_form = PeopleForm()
+    people, after_id = people_form.people.data, people_form.after.data or 0
     try:
         values = form.key, form.chosen_audience, form.values
         page = _page(people, lambda: people_of_plan(*values, people, after_id, _PAGE_SIZE + 1, now_ms()))
@@ -49,7 +56,7 @@ def of_form() -> ResponseReturnValue:
 @allow("admin")
 def of_send(send_id: int) -> str:
     send = send_or_404(send_id)
-    people, after_id = query_text("people"), parse_id(query_text("after")) or 0
+    people, after_id = query_text("people"), query_id("after") or 0
     values = send.version, send.audience, send.data
     page = _page(people, lambda: people_behind(*values, people, after_id, _PAGE_SIZE + 1, now_ms()))
     return render_template("admin/sends/planning/people.html", form=None, send=send, **page)

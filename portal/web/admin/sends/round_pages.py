@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
+from wtforms import HiddenField, SelectField
+from wtforms.validators import DataRequired
 
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
@@ -19,6 +21,7 @@ from portal.sends.tables.rounds import RoundOutcome
 from portal.settings.app_settings import current_send_settings
 from portal.web.access import allow
 from portal.web.admin.sends.send_actions import change_send, send_or_404
+from portal.web.base_form import PortalForm
 from portal.web.delivery_labels import CHANNEL_LABELS, channel_statuses
 from portal.web.languages import keep_language
 from portal.web.layout import is_sms_visible
@@ -28,6 +31,13 @@ from portal.web.request_input import parse_id
 pages = Blueprint("admin_send_rounds", __name__, url_prefix="/Admin/Sends")
 _PAGE_SIZE = 50
 _SORTS = (Sort("account", N_("Recipient"), (Communication.id,)),)
+
+
+class RoundForm(PortalForm):
+    """`number` is that of the round on the page."""
+
+    outcome = SelectField(choices=list(RoundOutcome))
+    number = HiddenField(validators=[DataRequired()], filters=[parse_id])
 
 
 @pages.get("/<id:send_id>/unreached")
@@ -79,12 +89,12 @@ def _reasons(communication: Communication) -> str:
 def send_round(send_id: int) -> ResponseReturnValue:
     """Make the next round; a second click leads to the same send."""
     send_or_404(send_id)
-    outcome, number = request.form.get("outcome", ""), parse_id(request.form.get("number", ""))
-    if outcome not in list(RoundOutcome) or number is None:
+    form, undo_seconds = RoundForm(), current_send_settings().undo_seconds
+    if not form.validate():
         abort(404)
-    undo_seconds = current_send_settings().undo_seconds
+    outcome, number = RoundOutcome(form.outcome.data), form.number.data
     try:
-        round_id = start_round(send_id, RoundOutcome(outcome), number, current_user.id, now_ms(), undo_seconds)
+        round_id = start_round(send_id, outcome, number, current_user.id, now_ms(), undo_seconds)
     except ActionRefused as error:
         flash(error.message, "error")
         round_id = send_id

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from functools import partial
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
+from wtforms import HiddenField
 
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
@@ -17,9 +18,16 @@ from portal.schedules.schedule_changes import end_schedule, pause_schedule, resu
 from portal.schedules.tables.runs import ScheduleRun
 from portal.web.access import allow
 from portal.web.admin.sends.schedule_pages import counts_of, find_schedule, next_run, to_schedule
+from portal.web.base_form import PortalForm
 
 pages = Blueprint("admin_schedule_control", __name__, url_prefix="/Admin/Schedules/<id:schedule_id>")
 _Change = Callable[[int, int, int], object]
+
+
+class RunForm(PortalForm):
+    """`key` is that of the run on the page, so that a second click does not reach the run after it."""
+
+    key = HiddenField(filters=[lambda text: text[:40]])
 
 
 @pages.post("/pause")
@@ -66,7 +74,7 @@ def run(schedule_id: int) -> ResponseReturnValue:
     """Leads to the send; to the schedule, if there is none."""
     find_schedule(schedule_id)
     try:
-        run_id = run_occasion_now(schedule_id, current_user.id, now_ms(), _requested_key())
+        run_id = run_occasion_now(schedule_id, current_user.id, now_ms(), RunForm().key.data)
     except ActionRefused as error:
         flash(error.message, "error")
         return to_schedule(schedule_id)
@@ -77,12 +85,8 @@ def run(schedule_id: int) -> ResponseReturnValue:
 @pages.post("/skip")
 @allow("admin")
 def skip(schedule_id: int) -> ResponseReturnValue:
-    skip_requested = partial(skip_occasion, key=_requested_key())
+    skip_requested = partial(skip_occasion, key=RunForm().key.data)
     return _change(schedule_id, skip_requested, _("The run is skipped. Nobody gets it."))
-
-
-def _requested_key() -> str:
-    return request.form.get("key", "")[:40]
 
 
 def _change(schedule_id: int, change: _Change, message: str) -> ResponseReturnValue:

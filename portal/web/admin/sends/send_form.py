@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from flask import request
 from flask_wtf.file import FileField
 from wtforms import HiddenField, StringField
 
@@ -22,7 +21,14 @@ from portal.sends.send_creation import SendPlan, plan_send
 from portal.sends.tables.recipient_files import RecipientFile
 from portal.sends.tables.sends import Send
 from portal.web.admin.sends.audience_form import AudienceForm, initial_audience
+from portal.web.base_form import PortalForm
 from portal.web.request_input import parse_id
+
+
+class SendSubjectForm(PortalForm):
+    """What the fields of a `SendForm` depend on."""
+
+    template, recipient_file = HiddenField(), HiddenField()
 
 
 class SendForm(AudienceForm):
@@ -93,7 +99,7 @@ def send_form(template_key: str, **initial: str) -> SendForm | None:
 
 
 def submitted_send_form() -> SendForm | None:
-    return send_form(SendForm().template.data)
+    return send_form(SendSubjectForm().template.data)
 
 
 def form_of_send(send: Send) -> SendForm:
@@ -127,7 +133,7 @@ def _form_for(version: TemplateVersion, initial: Mapping[str, Any], **options: A
 
 def form_with_values(base: type[FormT], version: TemplateVersion, initial: Mapping[str, Any], **options: Any) -> FormT:
     """The submitted form, or one with the `initial` values, with a field for each value of the template."""
-    file_id = parse_id(initial.get("recipient_file") or ("" if options else request.form.get("recipient_file", "")))
+    file_id = parse_id(SendSubjectForm(data=initial, **options).recipient_file.data)
     recipients = file_audience.file_of({"recipient_file": file_id}) if file_id else None
 
     class VersionForm(base):  # type: ignore[misc, valid-type]
