@@ -1,10 +1,21 @@
 """The forms for one setting, as fields or as text. Both follow the same rules, and neither displays a secret."""
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from wtforms import Field, HiddenField, PasswordField, StringField, TextAreaField
+from wtforms import (
+    EmailField,
+    Field,
+    HiddenField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    StringField,
+    TelField,
+    TextAreaField,
+)
 
 from portal.core.errors import InvalidInput
 from portal.core.rules.setting_error import SettingError, key_label
@@ -16,16 +27,16 @@ from portal.messages.rules.message_modes import CHANNEL_LABELS, waiting_notice
 from portal.settings.rules.app_config import DEFINITIONS, SettingDefinition
 from portal.settings.rules.configuration import Configuration
 from portal.settings.setting_changes import LiveConfirmationRequired, live_instruction
-from portal.web.base_form import PortalForm
+from portal.web.base_form import PortalForm, words
 from portal.web.time_display import current_time_zone, describe_time
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
-EXPIRY_CHOICES = {
-    "": N_("Never"),
-    "1": N_("In 1 hour"),
-    "4": N_("In 4 hours"),
-    "24": N_("In 24 hours"),
-    "at": N_("At this time:"),
+_EXPIRY_CHOICES = {
+    "": lazy_gettext("Never"),
+    "1": lazy_gettext("In 1 hour"),
+    "4": lazy_gettext("In 4 hours"),
+    "24": lazy_gettext("In 24 hours"),
+    "at": lazy_gettext("At this time:"),
 }
 _EDITED_ELSEWHERE = "PreviousAuthToken"
 _CONFLICT_MESSAGE = N_(
@@ -60,7 +71,7 @@ class SettingForm(PortalForm):
 
     input_format, original_value, secrets_to_retype = HiddenField(), HiddenField(), _ListField()
     value, json_text, confirmation = StringField(), TextAreaField(), StringField()
-    expiry, expires_at = StringField(), StringField()
+    expiry, expires_at = RadioField(choices=words(_EXPIRY_CHOICES), validate_choice=False), StringField()
     target = StringField(filters=[clean_code])
     definition: SettingDefinition
     schema: SettingSchema | None
@@ -68,10 +79,6 @@ class SettingForm(PortalForm):
 
     target_definition: SettingDefinition | None
     """The setting that an override needs and that is not set yet; `target` is its value."""
-
-    @staticmethod
-    def labels_of_choices(key: SettingField) -> dict[str, str]:
-        return {choice: _(label) for choice, label in key.choices.items()}
 
     @property
     def is_json_input(self) -> bool:
@@ -93,7 +100,7 @@ class SettingForm(PortalForm):
     def expires_at_ms(self, now_ms: int) -> int | None:
         """When the switch turns itself off, to the minute. Raises `SettingError` for an invalid time."""
         expiry, can_expire = self.expiry.data, self.definition.can_expire and self.value.data == "true"
-        if self.is_json_input or not can_expire or not expiry or expiry not in EXPIRY_CHOICES:
+        if self.is_json_input or not can_expire or not expiry or expiry not in _EXPIRY_CHOICES:
             return None
         if expiry != "at":
             return (now_ms + int(expiry) * _HOUR_MS) // _MINUTE_MS * _MINUTE_MS
@@ -107,7 +114,8 @@ class SettingForm(PortalForm):
 
     def entered_target(self) -> tuple[str, str] | None:
         """Name and value of the setting to store before the switch. Raises `InvalidInput` if it is missing."""
-        if self.target_definition is None or clean_code(self.entered_switch).lower() != "true":
+        switch = self.json_text if self.is_json_input else self.value
+        if self.target_definition is None or clean_code(switch.data).lower() != "true":
             return None
         name = self.target_definition.name
         if self.is_json_input:
@@ -116,10 +124,6 @@ class SettingForm(PortalForm):
         if not self.target.data:
             raise InvalidInput({"target": _(_MISSING_TARGETS[name])})
         return name, str(self.target.data)
-
-    @property
-    def entered_switch(self) -> str:
-        return str((self.json_text if self.is_json_input else self.value).data or "")
 
     def reject(self, error: InvalidInput, config: Configuration, now_ms: int) -> None:
         """Show the input again with its errors, without secrets, which must be entered again."""
@@ -165,7 +169,7 @@ def setting_form(config: Configuration, name: str, now_ms: int, is_submitted: bo
     """The stored value, or what was submitted in its place."""
     definition, schema = DEFINITIONS[name], config.schema(name)
     keys = tuple(key for key in schema.fields if _is_editable(key, name)) if schema else ()
-    fields = {key.name: _key_field(key) for key in keys}
+    fields = {"value": _value_field(definition, config.provider_schemas)} | {key.name: _key_field(key) for key in keys}
     fields |= {f"{key.name}.own": StringField() for key in keys if key.kind == "choice_list"}
     data = {"original_value": _original_value(config, name), "json_text": _stored_text(config, name, now_ms)}
     if not is_submitted or SettingForm().is_json_input:
@@ -182,9 +186,28 @@ def _is_editable(key: SettingField, name: str) -> bool:
     return key.name != _EDITED_ELSEWHERE and not (key.live_only and name.startswith("Test"))
 
 
+def _value_field(definition: SettingDefinition, providers: Collection[str]) -> Any:
+    label, kind = _(definition.label), definition.kind
+    if kind == "flag":
+        return RadioField(label, choices={"true": _("On"), "false": _("Off")}, validate_choice=False)
+    if kind == "gateway":
+        return SelectField(label, choices=list(providers), validate_choice=False)
+    if kind == "email_address":
+        return EmailField(_("Email address"), description=_("Such as %(example)s.", example="test-inbox@example.org"))
+    if kind == "phone_number":
+        hint = _("A plus, the country code and the number, such as %(example)s.", example="+12025550100")
+        return TelField(_("Phone number"), description=hint)
+    keyboard = {"inputmode": "decimal" if kind == "price" else "numeric"}
+    return StringField(label, description=_(definition.help), render_kw=keyboard)
+
+
 def _key_field(key: SettingField) -> Any:
     """A list has one item per line."""
     label, help = _(key.label), _(key.help)
+    if key.kind == "choice":
+        automatic = _("Automatic: toll-free, short code or long code, depending on the number")
+        choices = {"": automatic} | {choice: _(name) for choice, name in key.choices.items()}
+        return SelectField(label, choices=choices, filters=[clean_code], validate_choice=False)
     if key.kind == "choice_list":
         return _ListField(label)
     if key.kind == "text_list":
@@ -196,7 +219,8 @@ def _key_field(key: SettingField) -> Any:
 def _stored_fields(config: Configuration, name: str, keys: tuple[SettingField, ...], now_ms: int) -> dict[str, Any]:
     """Without secrets."""
     expires_at_ms, stored = config.expires_at_ms_by_name.get(name, 0), config.json_object(name)
-    data: dict[str, Any] = {"value": config.display_value(name, now_ms)}
+    unset = "false" if DEFINITIONS[name].kind == "flag" else ""
+    data: dict[str, Any] = {"value": config.display_value(name, now_ms) or unset}
     if expires_at_ms > now_ms:
         data |= {"expiry": "at", "expires_at": _local_input_value(expires_at_ms)}
     for key in keys:
