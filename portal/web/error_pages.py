@@ -1,9 +1,11 @@
-"""Error pages, and for htmx a notice above the page."""
+"""Error pages, for htmx a notice above the page, and what the next page says about a change."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from flask import Flask, Response, current_app, make_response, render_template, request
+from flask import Flask, Response, current_app, flash, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
@@ -48,6 +50,17 @@ def init_app(app: Flask) -> None:
     )
     app.register_error_handler(HTTPException, _handle_http_error)
     app.register_error_handler(InternalServerError, _handle_server_error)
+
+
+@contextmanager
+def flash_outcome(message: str = "") -> Iterator[None]:
+    """The next page says that the change in the block was made, or why it was refused."""
+    try:
+        yield
+        if message:
+            flash(message, "info")
+    except ActionRefused as error:
+        flash(error.message, "error")
 
 
 def _log_exception(exc_info: Any) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
@@ -27,6 +27,7 @@ from portal.gateways.job_reports import find_jobs
 from portal.web.access import allow
 from portal.web.admin.consent_import_form import ConsentImportForm
 from portal.web.current_actor import current_actor
+from portal.web.error_pages import flash_outcome
 from portal.web.polling import poll_interval_seconds
 from portal.web.request_input import is_htmx_request, parse_id
 
@@ -124,11 +125,8 @@ def _checked_page(task: ImportTask, kind: ImportKind) -> ResponseReturnValue:
 @pages.post("/<id:task_id>/retry")
 @allow("admin")
 def retry(task_id: int) -> ResponseReturnValue:
-    try:
+    with flash_outcome(_("The import was started again.")):
         background_imports.retry_task(task_id, current_user.id, now_ms())
-        flash(_("The import was started again."), "info")
-    except ActionRefused as error:
-        flash(error.message, "error")
     return redirect(url_for(".show", task_id=task_id), 303)
 
 

@@ -13,6 +13,7 @@ from portal.delivery import unresolved_deliveries
 from portal.delivery.unresolved_deliveries import CONFIRMATION_WORDS
 from portal.web.access import allow, has_role
 from portal.web.base_form import PortalForm
+from portal.web.error_pages import flash_outcome
 from portal.web.layout import is_sms_visible
 from portal.web.request_input import query_id
 
@@ -58,11 +59,8 @@ def one(delivery_id: int) -> ResponseReturnValue:
 @pages.post("/<id:delivery_id>/look")
 @allow("admin")
 def check_now(delivery_id: int) -> ResponseReturnValue:
-    try:
+    with flash_outcome(_("The portal asks Twilio about this text within seconds.")):
         unresolved_deliveries.check_now(delivery_id, now_ms())
-        flash(_("The portal asks Twilio about this text within seconds."), "info")
-    except ActionRefused as error:
-        flash(error.message, "error")
     return redirect(url_for(".listing"), 303)
 
 

@@ -7,7 +7,6 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.core.clock import now_ms
-from portal.core.errors import ActionRefused
 from portal.core.translation import gettext as _
 from portal.delivery import mail_server_status
 from portal.messages import lane_control
@@ -17,6 +16,7 @@ from portal.operations.job_control import retry_job
 from portal.operations.queue_overview import live_workers, load_queue_overview
 from portal.sends import send_control
 from portal.web.access import allow
+from portal.web.error_pages import flash_outcome
 
 pages = Blueprint("sysadmin_queues", __name__, url_prefix="/SysAdmin/Queues")
 _POLL_SECONDS = 5
@@ -101,11 +101,8 @@ def retry_email() -> ResponseReturnValue:
 
 
 def _run_and_redirect(control: Callable[[], None], message: str, section: str | None = None) -> ResponseReturnValue:
-    try:
+    with flash_outcome(message):
         control()
-        flash(message, "info")
-    except ActionRefused as error:
-        flash(error.message, "error")
     return _redirect_to_section(section)
 
 

@@ -7,7 +7,7 @@ from wtforms import HiddenField, RadioField, StringField
 
 from portal.core.clock import now_ms
 from portal.core.context import settings
-from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.time_format import format_utc
 from portal.core.translation import gettext as _
@@ -20,6 +20,7 @@ from portal.records.rules.search_line import InvalidSearch
 from portal.records.tables.communication_exports import CommunicationExport, ExportState, recent_exports
 from portal.web.access import allow
 from portal.web.base_form import PortalForm
+from portal.web.error_pages import flash_outcome
 from portal.web.layout import is_sms_visible
 from portal.web.polling import poll_interval_seconds
 from portal.web.request_input import is_htmx_request
@@ -111,22 +112,16 @@ def download(export_id: int) -> ResponseReturnValue:
 @allow("admin")
 def remove(export_id: int) -> ResponseReturnValue:
     was_pending = _export(export_id).state == ExportState.PENDING
-    try:
+    with flash_outcome(_("The export is canceled.") if was_pending else _("The file is deleted.")):
         exports.remove_export(export_id, current_user.id, now_ms())
-        flash(_("The export is canceled.") if was_pending else _("The file is deleted."), "info")
-    except ActionRefused as error:
-        flash(error.message, "error")
     return redirect(url_for(".show", export_id=export_id), 303)
 
 
 @pages.post("/<id:export_id>/retry")
 @allow("admin")
 def retry(export_id: int) -> ResponseReturnValue:
-    try:
+    with flash_outcome(_("The export was started again.")):
         exports.retry_export(_export(export_id).id, current_user.id, now_ms())
-        flash(_("The export was started again."), "info")
-    except ActionRefused as error:
-        flash(error.message, "error")
     return redirect(url_for(".show", export_id=export_id), 303)
 
 

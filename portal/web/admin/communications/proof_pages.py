@@ -6,7 +6,6 @@ from flask_security import current_user
 
 from portal.core.clock import now_ms
 from portal.core.context import settings
-from portal.core.errors import ActionRefused
 from portal.core.rules.delivery_status import group_labels
 from portal.core.rules.time_format import format_utc
 from portal.core.translation import gettext as _
@@ -22,6 +21,7 @@ from portal.settings.signing import signing_key
 from portal.web.access import allow
 from portal.web.admin.sends.send_actions import send_or_404
 from portal.web.delivery_labels import CHANNEL_LABELS, channel_statuses
+from portal.web.error_pages import flash_outcome
 from portal.web.organisation_files import page_organisation
 from portal.web.polling import poll_interval_seconds
 from portal.web.request_input import is_htmx_request
@@ -95,10 +95,8 @@ def print_send(send_id: int) -> str:
 def create(send_id: int) -> ResponseReturnValue:
     send_or_404(send_id)
     author = f"{current_user.name}, {current_user.external_id}"
-    try:
+    with flash_outcome():
         proof_of_notice.create_proof(send_id, current_user.id, author, now_ms())
-    except ActionRefused as error:
-        flash(error.message, "error")
     return redirect(url_for(".of_send", send_id=send_id, _anchor="file"), 303)
 
 
@@ -106,10 +104,8 @@ def create(send_id: int) -> ResponseReturnValue:
 @allow("admin")
 def retry(send_id: int) -> ResponseReturnValue:
     proof = _proof(send_id)
-    try:
+    with flash_outcome():
         proof_of_notice.retry_proof(proof.id, current_user.id, now_ms())
-    except ActionRefused as error:
-        flash(error.message, "error")
     return redirect(url_for(".of_send", send_id=send_id, _anchor="file"), 303)
 
 

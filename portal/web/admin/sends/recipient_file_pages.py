@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Blueprint, Response, abort, flash, redirect, render_template, request, stream_with_context, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
@@ -23,6 +23,7 @@ from portal.sends.tables.recipient_files import RecipientFile, RecipientFileStat
 from portal.sends.tables.sends import Send
 from portal.web.access import allow
 from portal.web.admin.sends.send_form import SendForm, empty_send_form, form_of_file, submitted_send_form
+from portal.web.error_pages import flash_outcome
 from portal.web.languages import keep_language
 from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.polling import poll_interval_seconds
@@ -96,11 +97,8 @@ def show(file_id: int) -> ResponseReturnValue:
 @pages.post("/<id:file_id>/retry")
 @allow("admin")
 def retry(file_id: int) -> ResponseReturnValue:
-    try:
+    with flash_outcome(_("The check was started again.")):
         recipient_uploads.retry_check(_file(file_id).id, current_user.id, now_ms())
-        flash(_("The check was started again."), "info")
-    except ActionRefused as error:
-        flash(error.message, "error")
     return redirect(url_for(".show", file_id=file_id), 303)
 
 

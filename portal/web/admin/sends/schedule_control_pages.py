@@ -19,6 +19,7 @@ from portal.schedules.tables.runs import ScheduleRun
 from portal.web.access import allow
 from portal.web.admin.sends.schedule_pages import counts_of, find_schedule, next_run, to_schedule
 from portal.web.base_form import PortalForm
+from portal.web.error_pages import flash_outcome
 
 pages = Blueprint("admin_schedule_control", __name__, url_prefix="/Admin/Schedules/<id:schedule_id>")
 _Change = Callable[[int, int, int], object]
@@ -91,9 +92,6 @@ def skip(schedule_id: int) -> ResponseReturnValue:
 
 def _change(schedule_id: int, change: _Change, message: str) -> ResponseReturnValue:
     find_schedule(schedule_id)
-    try:
+    with flash_outcome(message):
         change(schedule_id, current_user.id, now_ms())
-        flash(message, "info")
-    except ActionRefused as error:
-        flash(error.message, "error")
     return to_schedule(schedule_id)
