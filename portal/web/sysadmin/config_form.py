@@ -197,7 +197,7 @@ def _value_field(definition: SettingDefinition, providers: Collection[str]) -> A
     if kind == "phone_number":
         hint = _("A plus, the country code and the number, such as %(example)s.", example="+12025550100")
         return TelField(_("Phone number"), description=hint)
-    keyboard = {"inputmode": "decimal" if kind == "price" else "numeric"}
+    keyboard = {"inputmode": "decimal" if kind == "price" else "numeric"} if definition.is_number else {}
     return StringField(label, description=_(definition.help), render_kw=keyboard)
 
 

@@ -51,7 +51,12 @@ class AudienceForm(PortalForm):
     external_ids = TextAreaField(
         lazy_gettext("Account numbers"), description=lazy_gettext("Enter one account number on each line.")
     )
-    accounts_file = FileField()
+    accounts_file = FileField(
+        lazy_gettext("Or choose a file"),
+        description=lazy_gettext(
+            "A CSV with a column “external_id”, or one account number on each line. It replaces what is entered above."
+        ),
+    )
     include_staff = StringField(lazy_gettext("Include administrators"))
     """A checkbox: empty or not."""
 

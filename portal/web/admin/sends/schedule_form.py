@@ -15,7 +15,7 @@ from portal.schedules.schedule_validation import ScheduleDraft
 from portal.schedules.tables.person_dates import date_attributes
 from portal.schedules.tables.schedules import Schedule
 from portal.web.admin.sends.audience_form import initial_audience
-from portal.web.admin.sends.send_form import SendForm, form_with_values
+from portal.web.admin.sends.send_form import SendForm, SendSubjectForm, form_with_values
 from portal.web.base_form import words
 from portal.web.request_input import parse_id, parse_version
 
@@ -79,7 +79,7 @@ class ScheduleForm(SendForm):
     ends = RadioField(lazy_gettext("End"), choices=words(_ENDS), default="never", validate_choice=False)
     ends_on = StringField(lazy_gettext("Last day"), widget=DateInput())
     ends_after = StringField(lazy_gettext("Number of runs"), widget=NumberInput())
-    attribute = SelectField(lazy_gettext("Date"), choices=_attribute_choices, validate_choice=False)
+    attribute = SelectField(lazy_gettext("Date of each person"), choices=_attribute_choices, validate_choice=False)
     offsets = StringField(
         lazy_gettext("Days before the date"),
         default="60, 30, 7",
@@ -123,7 +123,7 @@ def schedule_form(template_key: str, **initial: str) -> ScheduleForm | None:
 
 def submitted_schedule_form() -> ScheduleForm | None:
     """Filled in on the page of a schedule, or on that of a send."""
-    return schedule_form(SendForm().template.data)
+    return schedule_form(SendSubjectForm().template.data)
 
 
 def form_of_schedule(schedule: Schedule) -> ScheduleForm:
