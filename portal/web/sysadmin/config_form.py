@@ -1,26 +1,15 @@
 """The forms for one setting, as fields or as text. Both follow the same rules, and neither displays a secret."""
 
 import json
-from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from wtforms import (
-    EmailField,
-    Field,
-    HiddenField,
-    PasswordField,
-    RadioField,
-    SelectField,
-    StringField,
-    TelField,
-    TextAreaField,
-)
+from wtforms import Field, HiddenField, PasswordField, RadioField, StringField, TextAreaField
 
 from portal.core.errors import InvalidInput
 from portal.core.rules.setting_error import SettingError, key_label
 from portal.core.rules.setting_schema import SettingField, SettingSchema, parse_json_object
-from portal.core.rules.text_input import clean_code, clean_lines
+from portal.core.rules.text_input import clean_code
 from portal.core.translation import N_, lazy_gettext
 from portal.core.translation import gettext as _
 from portal.messages.rules.message_modes import CHANNEL_LABELS, waiting_notice
@@ -28,6 +17,7 @@ from portal.settings.rules.app_config import DEFINITIONS, SettingDefinition
 from portal.settings.rules.configuration import Configuration
 from portal.settings.setting_changes import LiveConfirmationRequired, live_instruction
 from portal.web.base_form import PortalForm, words
+from portal.web.sysadmin.setting_fields import ListField, key_field, value_field
 from portal.web.time_display import current_time_zone, describe_time
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
@@ -51,13 +41,6 @@ _MISSING_TARGETS = {
 _LOCAL_FORMAT = "%Y-%m-%dT%H:%M"
 
 
-class _ListField(Field):  # type: ignore[misc]
-    """Every value of that name."""
-
-    def process_formdata(self, valuelist: list[str]) -> None:
-        self.data = valuelist
-
-
 class TokenForm(PortalForm):
     token = PasswordField(lazy_gettext("New auth token"), filters=[clean_code])
 
@@ -69,7 +52,7 @@ class SettingForm(PortalForm):
     old value. `original_value` is what was stored when editing began.
     """
 
-    input_format, original_value, secrets_to_retype = HiddenField(), HiddenField(), _ListField()
+    input_format, original_value, secrets_to_retype = HiddenField(), HiddenField(), ListField()
     value, json_text, confirmation = StringField(), TextAreaField(), StringField()
     expiry, expires_at = RadioField(choices=words(_EXPIRY_CHOICES), validate_choice=False), StringField()
     target = StringField(filters=[clean_code])
@@ -169,7 +152,7 @@ def setting_form(config: Configuration, name: str, now_ms: int, is_submitted: bo
     """The stored value, or what was submitted in its place."""
     definition, schema = DEFINITIONS[name], config.schema(name)
     keys = tuple(key for key in schema.fields if _is_editable(key, name)) if schema else ()
-    fields = {"value": _value_field(definition, config.provider_schemas)} | {key.name: _key_field(key) for key in keys}
+    fields = {"value": value_field(definition, config.provider_schemas)} | {key.name: key_field(key) for key in keys}
     fields |= {f"{key.name}.own": StringField() for key in keys if key.kind == "choice_list"}
     data = {"original_value": _original_value(config, name), "json_text": _stored_text(config, name, now_ms)}
     if not is_submitted or SettingForm().is_json_input:
@@ -184,36 +167,6 @@ def setting_form(config: Configuration, name: str, now_ms: int, is_submitted: bo
 
 def _is_editable(key: SettingField, name: str) -> bool:
     return key.name != _EDITED_ELSEWHERE and not (key.live_only and name.startswith("Test"))
-
-
-def _value_field(definition: SettingDefinition, providers: Collection[str]) -> Any:
-    label, kind = _(definition.label), definition.kind
-    if kind == "flag":
-        return RadioField(label, choices={"true": _("On"), "false": _("Off")}, validate_choice=False)
-    if kind == "gateway":
-        return SelectField(label, choices=list(providers), validate_choice=False)
-    if kind == "email_address":
-        return EmailField(_("Email address"), description=_("Such as %(example)s.", example="test-inbox@example.org"))
-    if kind == "phone_number":
-        hint = _("A plus, the country code and the number, such as %(example)s.", example="+12025550100")
-        return TelField(_("Phone number"), description=hint)
-    keyboard = {"inputmode": "decimal" if kind == "price" else "numeric"} if definition.is_number else {}
-    return StringField(label, description=_(definition.help), render_kw=keyboard)
-
-
-def _key_field(key: SettingField) -> Any:
-    """A list has one item per line."""
-    label, help = _(key.label), _(key.help)
-    if key.kind == "choice":
-        automatic = _("Automatic: toll-free, short code or long code, depending on the number")
-        choices = {"": automatic} | {choice: _(name) for choice, name in key.choices.items()}
-        return SelectField(label, choices=choices, filters=[clean_code], validate_choice=False)
-    if key.kind == "choice_list":
-        return _ListField(label)
-    if key.kind == "text_list":
-        return TextAreaField(label, description=help, filters=[lambda text: clean_lines(text).strip()])
-    kind = PasswordField if key.is_secret else StringField
-    return kind(label, description=help, filters=[clean_code])
 
 
 def _stored_fields(config: Configuration, name: str, keys: tuple[SettingField, ...], now_ms: int) -> dict[str, Any]:
