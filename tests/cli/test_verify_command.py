@@ -42,3 +42,13 @@ def test_other_key_and_missing_file_fail(tmp_path: Path) -> None:
     assert "another key than the expected one" in other.stderr
     assert "cannot be read" in missing.stderr
     assert (other.exit_code, missing.exit_code) == (1, 1)
+
+
+def test_forged_file_writes_no_control_characters(tmp_path: Path) -> None:
+    header, chain = proof_file.write_header({"organization": "\x1b[2JBoard"}, proof_file.public_bytes(KEY))
+    path = tmp_path / "proof.jsonl"
+    path.write_bytes(header + proof_file.write_end(chain, {"ledger": {}}, KEY))
+    assert "Organization: [2JBoard" in CliRunner().invoke(verify, [str(path)]).output
+    line, chain = proof_file.write_line(chain, {"\x1b[2J": 1})
+    path.write_bytes(header + line.replace(b":1}", b":2}"))
+    assert "\x1b" not in CliRunner().invoke(verify, [str(path)]).stderr

@@ -57,6 +57,9 @@ def test_every_changed_byte_is_found() -> None:
         (0, b'"send":12', b'"send":13', "Line 1: the part “about” was changed."),
         (3, b'"last_event":3', b'"last_event":4', "Line 4: the part “end” was changed."),
         (1, b'{"digest"', b'{ "digest"', "Line 2, communication 7: it is written differently than by the portal."),
+        (1, b'"number":1', b'"number":1.0', "Line 2, communication 7: it is written differently than by the portal."),
+        (1, b'"number":1', b'"number":true', "Line 2, communication 7: it is written differently than by the portal."),
+        (0, b'"number":0', b'"number":false', "Line 1: it is written differently than by the portal."),
     ],
 )
 def test_change_is_named_by_its_part(line: int, before: bytes, after: bytes, expected: str) -> None:
