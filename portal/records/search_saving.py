@@ -7,7 +7,7 @@ from portal.core.rules import text_input
 from portal.core.rules.case_folding import fold_case
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
-from portal.records.rules.search_line import InvalidSearch, Viewer, parse_search_line
+from portal.records.rules.search_line import InvalidSearch, Viewer, parse_search_line, without_language
 from portal.records.tables.saved_searches import SavedSearch, find_saved_search, saved_searches_of
 
 MAX_NAME_LENGTH = 60
@@ -20,7 +20,7 @@ def save_search(account_id: int, name: str, line: str, viewer: Viewer) -> None:
     errors = {"name": _name_problem(name, account_id), "line": _line_problem(line, viewer)}
     if problems := {field: problem for field, problem in errors.items() if problem}:
         raise InvalidInput(problems)
-    columns = {"account_id": account_id, "name": name, "name_folded": fold_case(name), "line": line}
+    columns = {"account_id": account_id, "name": name, "name_folded": fold_case(name), "line": without_language(line)}
     try:
         with transaction() as session:
             session.add(SavedSearch(**columns, created_at_ms=viewer.now_ms))

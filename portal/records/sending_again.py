@@ -14,6 +14,7 @@ from portal.core.audit_log import record_audit_entry
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.routing import TextKind
+from portal.core.rules.text_input import clean_line
 from portal.core.statements import bulk_insert
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
@@ -50,6 +51,7 @@ def choose_one(communication_id: int, author_id: int, now_ms: int) -> int:
 
 def choose_found(line: str, viewer: Viewer, with_sms: bool, author_id: int) -> int:
     """The same for everything that a search line finds. Raises `InvalidSearch` too."""
+    line = clean_line(line)
     query = matching(parse_search_line(line, viewer), with_sms)
     return _choose(query, Resend(search_line=line, created_at_ms=viewer.now_ms, created_by_id=author_id))
 

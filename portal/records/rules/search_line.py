@@ -104,13 +104,28 @@ def parse_search_line(line: str, viewer: Viewer) -> SearchQuery:
 
 def replace_filter(line: str, prefix: str, value: str = "") -> str:
     """The line with one filter of this prefix, or without it."""
-    kept = [token.text for token in tokens(line) if token.prefix != prefix]
+    kept = [_closed(token) for token in tokens(line) if token.prefix != prefix]
     return " ".join([*kept, write_filter(prefix, value)] if value else kept)
+
+
+def _closed(token: Token) -> str:
+    """What comes behind a quote that is not closed would be part of it."""
+    is_open = token.text.removeprefix(f"{token.text.partition(':')[0]}:" if token.prefix else "").startswith('"')
+    return f'{token.text}"' if is_open and token.text.count('"') == 1 else token.text
 
 
 def write_filter(prefix: str, value: str) -> str:
     value = value.replace('"', " ")
     return f'{prefix}:"{value}"' if " " in value else f"{prefix}:{value}"
+
+
+def without_language(line: str) -> str:
+    """The line for others to read: a status has its name, and not that in the language of whoever typed it."""
+    groups = {token.text: _status_group(token.value) for token in tokens(line) if token.prefix == "status"}
+    return " ".join(
+        write_filter("status", group.value) if (group := groups.get(token.text)) else token.text
+        for token in tokens(line)
+    )
 
 
 def filter_values(line: str, prefix: str) -> list[str]:
@@ -142,7 +157,7 @@ class _Builder:
         for token in filters:
             if token.prefix not in readers:
                 raise InvalidSearch(_unknown_prefix(token))
-            if not token.value.strip():
+            if not fold_for_search(token.value):
                 raise InvalidSearch(_missing_value(token.prefix))
             readers[token.prefix](token.value.strip())
         return self.query
@@ -171,9 +186,7 @@ class _Builder:
         self._add("recipients", digits if len(digits) in _PHONE_DIGITS else fold_for_search(value))
 
     def _read_status(self, value: str) -> None:
-        name = fold_for_search(value).replace("-", "_").replace(" ", "_")
-        labels = {fold_for_search(_(group.label)).replace(" ", "_"): group for group in StateGroup}
-        group = {**labels, **{group.value: group for group in StateGroup}, "cancelled": StateGroup.CANCELED}.get(name)
+        group = _status_group(value)
         if group is None:
             choices = join_words([group.value for group in StateGroup])
             raise InvalidSearch(
@@ -241,6 +254,13 @@ class _Builder:
         if not _CODE.fullmatch(value):
             raise InvalidSearch(_("“%(value)s” is not an error code. Write code:30003.", value=value[:40]))
         self._add("codes", value)
+
+
+def _status_group(value: str) -> StateGroup | None:
+    """By its name, or by its label in the language of the reader."""
+    name = fold_for_search(value).replace("-", "_").replace(" ", "_")
+    labels = {fold_for_search(_(group.label)).replace(" ", "_"): group for group in StateGroup}
+    return {**labels, **{group.value: group for group in StateGroup}, "cancelled": StateGroup.CANCELED}.get(name)
 
 
 def _unknown_prefix(token: Token) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 from datetime import UTC, datetime
+from gettext import NullTranslations
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.core.rules.delivery_status import StateGroup
+from portal.core.translation import Language, use_language
 from portal.records.rules.search_line import (
     EXAMPLES,
     MAX_LENGTH,
@@ -21,6 +23,7 @@ from portal.records.rules.search_line import (
     parse_search_line,
     replace_filter,
     tokens,
+    without_language,
     write_filter,
 )
 from portal.records.rules.search_suggestions import Suggestion, unfinished
@@ -28,6 +31,11 @@ from portal.records.rules.search_suggestions import Suggestion, unfinished
 NOW = datetime(2026, 3, 9, 3, 0, tzinfo=UTC)
 """Still the evening of 8 March in Chicago, the day on which the clocks there have gone forward."""
 VIEWER = Viewer("America/Chicago", "US", round(NOW.timestamp() * 1000))
+
+
+class Spanish(NullTranslations):
+    def gettext(self, message: str) -> str:
+        return {"Not delivered": "No entregado"}.get(message, message)
 
 
 def chicago_ms(year: int, month: int, day: int) -> int:
@@ -70,6 +78,7 @@ def test_line_is_read_as_a_query(line: str, expected: dict[str, Any]) -> None:
         ("from:olive", "There is no filter “from:”. Filters are to:, template:,"),
         ("https://example.org", "put it in quotation marks"),
         ("status:", "Write what to look for after status:, such as status:failed."),
+        ("template:\u0301", "Write what to look for after template:, such as template:renewal."),
         ('olive to:" "', 'Write what to look for after to:, such as to:"Olive Owner".'),
         ("status:broken", "“broken” is not a status. Choose from waiting, sending,"),
         ("channel:fax", "“fax” is not a channel. Write channel:email or channel:text."),
@@ -106,7 +115,17 @@ def test_filter_of_a_line_can_be_replaced() -> None:
     assert replace_filter(line, "status", "delivered") == 'olive "a b" to:"c d" status:delivered'
     assert replace_filter(line, "status") == 'olive "a b" to:"c d"'
     assert filter_values(line, "status") == ["failed", "waiting"]
+    assert replace_filter('olive "open quote', "status", "failed") == 'olive "open quote" status:failed'
+    assert replace_filter('TO:"olive', "status", "failed") == 'TO:"olive" status:failed'
+    assert replace_filter('6"x4 a:"', "status", "failed") == '6"x4 a:"" status:failed'
     assert write_filter("to", 'Olive "O" Owner') == 'to:"Olive  O  Owner"'
+
+
+def test_status_in_another_language_is_kept_by_its_name() -> None:
+    line = 'olive STATUS:"not delivered" "a b" status:waiting status:nonsense'
+    assert without_language(line) == 'olive status:failed "a b" status:waiting status:nonsense'
+    with use_language(Language("es", Spanish())):
+        assert without_language('status:"No entregado"') == "status:failed"
 
 
 def test_suggestions_complete_the_end_of_a_line() -> None:
