@@ -1,4 +1,6 @@
-"""How the portal's processes coordinate: heartbeats, leases and sync cursors."""
+"""How the portal's processes coordinate: heartbeats, leases, sync cursors, and the runs of long work."""
+
+from typing import Any, TypeVar
 
 from sqlalchemy import Text, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
@@ -66,6 +68,27 @@ class SyncCursor(Base):
 def sync_cursor(name: str) -> int | None:
     cursor = db.session.get(SyncCursor, name, populate_existing=True)
     return cursor.at_ms if cursor else None
+
+
+WorkRow = TypeVar("WorkRow")
+"""A table of long work, with `state`, `problem`, `attempts`, `run_number` and `finished_at_ms`."""
+MAX_ATTEMPTS = 5
+"""After which long work is given up; its messages say so too."""
+
+
+def begin_run(table: type[WorkRow], row_id: int, now_ms: int, gave_up: str) -> WorkRow | None:
+    """Count the attempt before it begins, so that work that kills its worker is given up too.
+
+    None if the work has ended, or ends now for the reason `gave_up`. Inside a transaction.
+    """
+    row: Any = db.session.get(table, row_id, with_for_update=True)
+    if row is None or row.state != "pending":
+        return None
+    if row.attempts >= MAX_ATTEMPTS:
+        row.state, row.problem, row.finished_at_ms = "failed", gave_up, now_ms
+        return None
+    row.attempts, row.run_number = row.attempts + 1, row.run_number + 1
+    return row  # type: ignore[no-any-return]
 
 
 def heartbeats(kind: str, since_ms: int) -> list[Heartbeat]:

@@ -3,12 +3,13 @@
 import errno
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain, repeat
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, TimeoutError
 
 TRANSIENT_DATABASE_ERRORS = (OperationalError, InternalError, InterfaceError, TimeoutError)
 """PostgreSQL reports a transaction timeout as an internal error."""
@@ -35,6 +36,17 @@ def retry_on_database_error(work: Callable[[], T], max_seconds: float = _MAX_RET
                 raise
             _log.warning("transient database error; retrying", exc_info=error)
         time.sleep(delay_seconds)
+
+
+@contextmanager
+def giving_up_on_full_disk(give_up: Callable[[], None]) -> Iterator[None]:
+    """Trying again would fail in the same way, until somebody makes room."""
+    try:
+        yield
+    except (DBAPIError, OSError) as error:
+        if not is_disk_full(error):
+            raise
+        give_up()
 
 
 def is_disk_full(error: BaseException) -> bool:

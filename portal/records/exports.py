@@ -10,11 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
-
 from portal.core import audit_log
 from portal.core.context import settings
-from portal.core.database_retry import is_disk_full
+from portal.core.coordination import begin_run
+from portal.core.database_retry import giving_up_on_full_disk
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.text_input import clean_line
@@ -25,7 +24,14 @@ from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.records.rules.export_columns import cells, column_names
 from portal.records.rules.export_formats import FORMATS
-from portal.records.rules.search_line import SearchQuery, Viewer, parse_search_line, tokens
+from portal.records.rules.search_line import (
+    InvalidSearch,
+    SearchQuery,
+    Viewer,
+    parse_search_line,
+    tokens,
+    without_language,
+)
 from portal.records.tables import communication_exports, export_rows
 from portal.records.tables.communication_exports import CommunicationExport, ExportState
 
@@ -33,8 +39,8 @@ JOB = "export_communications"
 KEPT_MS = 86_400_000
 MAX_REASON_LENGTH = 300
 _BATCH_SIZE = 1_000
-_MAX_ATTEMPTS = 5  # which `_GAVE_UP` says too
 _GAVE_UP = N_("The export was tried five times and never finished. Nothing of it is kept.")
+_TOO_MANY_ROWS = N_("A workbook holds 1,048,575 rows and a heading. Export as CSV, or filter the list further.")
 _DISK_FULL = N_("The disk of the database is full. Nothing of the export is kept. Make room, then try again.")
 
 
@@ -72,13 +78,13 @@ def create_export(
 
     Raises `InvalidSearch` for a line that cannot be understood, and `InvalidInput` for `reason` and `format`.
     """
-    reason = clean_line(unmasked_reason)
+    line, reason = clean_line(line), clean_line(unmasked_reason)
     if errors := _errors(file_format, reason):
         raise InvalidInput(errors)
     parse_search_line(line, Viewer(time_zone, settings().region, now_ms))
     newest_id = export_rows.newest_id()
     export = CommunicationExport(
-        search_line=line,
+        search_line=without_language(line),
         with_sms=with_sms,
         format=file_format,
         time_zone=time_zone,
@@ -121,18 +127,19 @@ def run_export(
     run = _begin_run(export_id, clock())
     if run is None:
         return
-    with suppress(_ExportTakenOver):
-        try:
-            while _write_part(run):
-                if should_stop() or clock() >= ends_ms:
-                    return
-            _end(run, state=ExportState.DONE, finished_at_ms=clock(), expires_at_ms=clock() + KEPT_MS)
-        except (DBAPIError, OSError) as error:
-            if not is_disk_full(error):
-                raise
-            db.session.rollback()
-            _end(run, state=ExportState.FAILED, problem=_DISK_FULL, finished_at_ms=clock())
-            _delete_parts()
+    with suppress(_ExportTakenOver), giving_up_on_full_disk(lambda: _fail(run, _DISK_FULL, clock())):
+        while _write_part(run):
+            if run.row_count > FORMATS[run.file_format].max_rows:
+                _fail(run, _TOO_MANY_ROWS, clock())
+                return
+            if should_stop() or clock() >= ends_ms:
+                return
+        _end(run, state=ExportState.DONE, finished_at_ms=clock(), expires_at_ms=clock() + KEPT_MS)
+
+
+def _fail(run: _ExportRun, problem: str, now_ms: int) -> None:
+    _end(run, state=ExportState.FAILED, problem=problem, finished_at_ms=now_ms)
+    _delete_parts()
 
 
 def unfinished_export_ids() -> list[int]:
@@ -173,8 +180,8 @@ def _has_old_parts(export: CommunicationExport) -> bool:
 
 def download(export: CommunicationExport, actor_id: int, now_ms: int) -> Iterator[bytes]:
     """The file, piece by piece. The audit log has an entry of each download."""
-    columns, contents = column_names(export.with_sms), map(zlib.decompress, communication_exports.parts(export.id))
-    pieces = FORMATS[export.format].assemble(columns, contents)
+    columns, stored = column_names(export.with_sms), communication_exports.parts(export.id, export.part_count)
+    pieces = FORMATS[export.format].assemble(columns, map(zlib.decompress, stored))
     with transaction():
         _audit("export_downloaded", export, actor_id, now_ms)
     return pieces
@@ -187,19 +194,19 @@ def delete_old_exports(now_ms: int) -> None:
 
 
 def _begin_run(export_id: int, now_ms: int) -> _ExportRun | None:
-    """Count the attempt before it begins, so that an export that kills its worker is given up too."""
-    with transaction() as session:
-        export = session.get(CommunicationExport, export_id, with_for_update=True)
-        if export is None or export.state != ExportState.PENDING:
+    with transaction():
+        export = begin_run(CommunicationExport, export_id, now_ms, _GAVE_UP)
+        if export is None:
             return None
-        if export.attempts >= _MAX_ATTEMPTS:
-            export.state, export.problem, export.finished_at_ms = ExportState.FAILED, _GAVE_UP, now_ms
+        try:
+            search = _search(export)
+        except InvalidSearch as error:  # a number without a country code, and the region has been changed
+            export.state, export.problem, export.finished_at_ms = ExportState.FAILED, str(error), now_ms
             return None
-        export.attempts, export.run_number = export.attempts + 1, export.run_number + 1
         return _ExportRun(
             export_id,
             export.run_number,
-            _search(export),
+            search,
             export.with_sms,
             export.format,
             export.time_zone,

@@ -12,6 +12,8 @@ from typing import Any
 
 from portal.core import audit_log
 from portal.core.context import settings
+from portal.core.coordination import begin_run
+from portal.core.database_retry import giving_up_on_full_disk
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.organisation import current_organisation
@@ -32,8 +34,8 @@ JOB = "write_proof"
 KEPT_MS = 86_400_000
 _BATCH_SIZE = 500
 _PARTS_DELETED_AT_ONCE = 20
-_MAX_ATTEMPTS = 5  # which `_GAVE_UP` says too
 _GAVE_UP = N_("The proof was tried five times and never finished.")
+_DISK_FULL = N_("The disk of the database is full. Make room, then try again.")
 
 
 class _ProofTakenOver(Exception):
@@ -98,11 +100,17 @@ def write_proof(
     if run is None:
         return
     total = _recipients(run.send_id)
-    with suppress(_ProofTakenOver):
+    with suppress(_ProofTakenOver), giving_up_on_full_disk(lambda: _fail(run, clock())):
         while _write_part(run, clock()):
             job_reports.report_progress(settings().redis_url, max(run.chain.number - 1, 0), total, "recipients")
             if should_stop() or clock() >= ends_ms:
                 return
+
+
+def _fail(run: _ProofRun, now_ms: int) -> None:
+    """What is written stays, and a new try continues behind it."""
+    with transaction():
+        proofs.end(run.proof_id, run.number, state=ProofState.FAILED, problem=_DISK_FULL, finished_at_ms=now_ms)
 
 
 def unfinished_proof_ids() -> list[int]:
@@ -124,10 +132,10 @@ def retry_proof(proof_id: int, actor_id: int, now_ms: int) -> None:
 
 def download(proof: Proof, actor_id: int, now_ms: int) -> Iterator[bytes]:
     """The file, piece by piece. The audit log has an entry of each download."""
-    proof_id, send_id = proof.id, proof.send_id
+    subject, stored = f"send {proof.send_id}", proofs.parts(proof.id, proof.part_count)
     with transaction():
-        audit_log.record_audit_entry("proof_downloaded", f"send {send_id}", actor_id, now_ms)
-    return map(zlib.decompress, proofs.parts(proof_id))
+        audit_log.record_audit_entry("proof_downloaded", subject, actor_id, now_ms)
+    return map(zlib.decompress, stored)
 
 
 def delete_old_proofs(now_ms: int) -> None:
@@ -152,15 +160,10 @@ def _about(kind: str, subject_id: int, author: str, now_ms: int) -> dict[str, An
 
 
 def _begin_run(proof_id: int, now_ms: int) -> _ProofRun | None:
-    """Count the attempt before it begins, so that a proof that kills its worker is given up too."""
-    with transaction() as session:
-        proof = session.get(Proof, proof_id, with_for_update=True)
-        if proof is None or proof.state != ProofState.PENDING:
+    with transaction():
+        proof = begin_run(Proof, proof_id, now_ms, _GAVE_UP)
+        if proof is None:
             return None
-        if proof.attempts >= _MAX_ATTEMPTS:
-            proof.state, proof.problem, proof.finished_at_ms = ProofState.FAILED, _GAVE_UP, now_ms
-            return None
-        proof.attempts, proof.run_number = proof.attempts + 1, proof.run_number + 1
         chain = Chain(proof.line_count, proof.last_digest) if proof.line_count else Chain()
         position = proof.after_account_id, proof.part_count, proof.byte_count
         return _ProofRun(proof_id, proof.send_id, proof.run_number, proof.about, *position, chain)

@@ -17,6 +17,8 @@ from portal.content.message_templates import attribute_fields, data_fields, requ
 from portal.content.rules.merge_fields import MergeError, has_only_plain_fields
 from portal.content.tables.templates import TemplateVersion
 from portal.core.context import settings
+from portal.core.coordination import begin_run
+from portal.core.database_retry import giving_up_on_full_disk
 from portal.core.extensions import db
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.csv_input import CsvError, RowError
@@ -33,8 +35,8 @@ from portal.sends.tables import recipient_files
 from portal.sends.tables.recipient_files import RecipientFile, RecipientFileState, RecipientRow, RecipientRowError
 
 _BATCH_SIZE = 1_000
-_MAX_ATTEMPTS = 5  # which `_GAVE_UP` says too
 _GAVE_UP = N_("The check was tried five times and never finished. Nothing was sent.")
+_DISK_FULL = N_("The disk of the database is full. Nothing was sent. Make room, then try again.")
 
 
 class _TakenOver(Exception):
@@ -99,7 +101,7 @@ def check_file(
     run = _begin_run(file_id, clock())
     if run is None:
         return
-    with suppress(_TakenOver):
+    with suppress(_TakenOver), giving_up_on_full_disk(lambda: _fail(run, clock())):
         try:
             columns = _check_rows(run, _requirements_of(file_id), _Limit(clock, should_stop, seconds))
             if columns is not None:
@@ -110,17 +112,19 @@ def check_file(
 
 
 def _begin_run(file_id: int, now_ms: int) -> _Run | None:
-    """Count the attempt before it begins, so that a file that kills its worker is given up too."""
-    with transaction() as session:
-        file = session.get(RecipientFile, file_id, with_for_update=True)
-        if file is None or file.state != RecipientFileState.PENDING:
+    with transaction():
+        file = begin_run(RecipientFile, file_id, now_ms, _GAVE_UP)
+        if file is None:
             return None
-        if file.attempts >= _MAX_ATTEMPTS:
-            file.state, file.problem, file.finished_at_ms = RecipientFileState.FAILED, _GAVE_UP, now_ms
-            return None
-        file.attempts, file.run_number = file.attempts + 1, file.run_number + 1
         file.started_at_ms = file.started_at_ms or now_ms
         return _Run(file_id, file.run_number, file.checked_through)
+
+
+def _fail(run: _Run, now_ms: int) -> None:
+    """The upload stays, so that the check can be tried again."""
+    with transaction():
+        failed = {"state": RecipientFileState.FAILED, "problem": _DISK_FULL, "finished_at_ms": now_ms}
+        recipient_files.end_check(run.file_id, run.number, **failed)
 
 
 def _requirements_of(file_id: int) -> _Requirements:
@@ -229,7 +233,7 @@ def _write_batch(run: _Run, batch: Sequence[_CheckedRow]) -> None:
 
 def _end(run: _Run, now_ms: int, **columns: Any) -> None:
     with transaction():
-        if not recipient_files.end_check(run.file_id, run.number, finished_at_ms=now_ms, **columns):
+        if not recipient_files.end_check(run.file_id, run.number, content=None, finished_at_ms=now_ms, **columns):
             raise _TakenOver
         if columns["state"] == RecipientFileState.REFUSED:
             recipient_files.delete_rows(run.file_id)

@@ -5,6 +5,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import openpyxl
@@ -18,7 +19,9 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Communication, Delivery
 from portal.records import exports
+from portal.records.rules.export_formats import FORMATS
 from portal.records.tables.communication_exports import CommunicationExport, ExportPart, ExportState
+from portal.records.tables.stored_parts import PartMissing
 from tests.support import scenario
 
 AUTHOR_ID = 1
@@ -215,6 +218,48 @@ def test_file_is_deleted_after_a_day() -> None:
     assert part_count() == 4
     exports.delete_old_exports(NOW_MS + exports.KEPT_MS)
     assert (stored(export_id).state, part_count()) == (ExportState.REMOVED, 0)
+
+
+@pytest.mark.usefixtures("sent")
+@pytest.mark.parametrize("file_format", ["csv", "xlsx"])
+def test_download_breaks_off_when_its_file_is_deleted(file_format: str) -> None:
+    """What came so far must not pass for the whole."""
+    export_id = create(file_format)
+    run(export_id)
+    pieces = exports.download(stored(export_id), AUTHOR_ID, NOW_MS)
+    next(pieces)
+    exports.remove_export(export_id, AUTHOR_ID, NOW_MS)
+    with pytest.raises(PartMissing):
+        list(pieces)
+
+
+@pytest.mark.usefixtures("sent")
+def test_workbook_with_too_many_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMATS, "xlsx", replace(FORMATS["xlsx"], max_rows=3))
+    export = run(create("xlsx"))
+    assert (export.state, part_count()) == (ExportState.FAILED, 0)
+    assert export.problem.startswith("A workbook holds 1,048,575 rows")
+    monkeypatch.setitem(FORMATS, "xlsx", replace(FORMATS["xlsx"], max_rows=7))
+    assert run(create("xlsx")).state == ExportState.DONE
+
+
+@pytest.mark.usefixtures("sent")
+def test_line_that_is_no_longer_understood_fails_the_export() -> None:
+    """And does not break every run, again and again."""
+    export_id = create(line="\x00 status:\u200bfailed\x00")
+    with transaction() as session:
+        session.execute(update(CommunicationExport).values(search_line="number:5550101"))
+    assert run(export_id).state == ExportState.FAILED
+    assert "“5550101” is not a whole phone number." in stored(export_id).problem
+
+
+@pytest.mark.usefixtures("sent")
+def test_slow_download_keeps_no_transaction_open() -> None:
+    """PostgreSQL would end it after a minute, in the middle of the file."""
+    export_id = create()
+    run(export_id)
+    for _piece in exports.download(stored(export_id), AUTHOR_ID, NOW_MS):
+        assert not db.session().in_transaction()
 
 
 @pytest.mark.usefixtures("sent")

@@ -1,7 +1,9 @@
 """Proof of notice: what the file says, and that a worker which dies costs no line."""
 
+import errno
 import io
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -83,6 +85,23 @@ def test_proof_that_kills_its_worker_is_given_up(send_id: int) -> None:
     assert db.session.get_one(Proof, proof_id).state == ProofState.DONE
     with pytest.raises(ActionRefused, match="already written"):
         proof_of_notice.retry_proof(proof_id, 1, scenario.now_ms())
+
+
+def test_full_disk_ends_the_proof_until_somebody_tries_again(send_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    proof_id = proof_of_notice.create_proof(send_id, 1, "Robin", scenario.now_ms())
+    proof_of_notice.write_proof(proof_id, scenario.now_ms, should_stop=lambda: True)
+    with monkeypatch.context() as patch:
+        patch.setattr(zlib, "compress", raise_disk_full)
+        proof_of_notice.write_proof(proof_id, scenario.now_ms)
+    proof = db.session.get_one(Proof, proof_id)
+    assert (proof.state, proof.problem[:33]) == (ProofState.FAILED, "The disk of the database is full.")
+    proof_of_notice.retry_proof(proof_id, 1, scenario.now_ms())
+    proof_of_notice.write_proof(proof_id, scenario.now_ms)
+    assert proof_file.verify(io.BytesIO(content_of(proof_id))).records == 3
+
+
+def raise_disk_full(_content: bytes) -> bytes:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_file_is_deleted_after_a_day(send_id: int) -> None:

@@ -1,5 +1,6 @@
 """A recipient file is checked row by row, by one worker at a time, whatever happens to the worker."""
 
+import errno
 import threading
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -226,3 +227,16 @@ def test_file_that_always_breaks_is_given_up_until_somebody_retries(monkeypatch:
     assert check(file_id).good_rows == 1
     with pytest.raises(ActionRefused, match="This file has been checked"):
         recipient_uploads.retry_check(file_id, actor_id, scenario.now_ms())
+
+
+def test_full_disk_ends_the_check_until_somebody_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file_id = upload(f"{HEADER}{GOOD}")
+    with monkeypatch.context() as patch:
+        patch.setattr(recipient_file_check, "bulk_insert", fail)
+        file = check(file_id)
+    assert (file.state, file.problem[:33]) == (RecipientFileState.FAILED, "The disk of the database is full.")
+    recipient_uploads.retry_check(file_id, 1, scenario.now_ms())
+    assert check(file_id).good_rows == 1

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,12 +21,16 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """`write_rows` makes the content of a batch, and `assemble` a file from the columns and the contents."""
+    """`write_rows` makes the content of a batch, and `assemble` a file from the columns and the contents.
+
+    `max_rows` is how many rows below the headings programs can open.
+    """
 
     label: str
     mimetype: str
     write_rows: Callable[[Sequence[str], Rows], str]
     assemble: Callable[[Sequence[str], Iterable[bytes]], Iterator[bytes]]
+    max_rows: float = math.inf
 
 
 def _csv_rows(_columns: Sequence[str], rows: Rows) -> str:
@@ -117,6 +122,7 @@ FORMATS: Mapping[str, ExportFormat] = {
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         _sheet_rows,
         _workbook_file,
+        max_rows=1_048_575,
     ),
     "jsonl": ExportFormat(N_("JSON lines, for programs"), "application/x-ndjson", _json_rows, _json_file),
 }

@@ -12,6 +12,7 @@ from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
 from portal.core.extensions import Base, db
 from portal.core.keyset import Slice, newest_first
 from portal.core.statements import updated_count
+from portal.records.tables.stored_parts import read_parts
 
 _PARTS_DELETED_AT_ONCE = 100
 
@@ -108,12 +109,8 @@ def _current_run(export_id: int, run_number: int) -> Update:
     return update(CommunicationExport).where(CommunicationExport.id == export_id, *is_current)
 
 
-def parts(export_id: int) -> Iterator[bytes]:
-    """Each part is read by itself, so that the content may have any size."""
-    number, query = 1, select(ExportPart.content).where(ExportPart.export_id == export_id)
-    while (content := db.session.scalar(query.where(ExportPart.number == number))) is not None:
-        yield content
-        number += 1
+def parts(export_id: int, count: int) -> Iterator[bytes]:
+    return read_parts(ExportPart.content, ExportPart.number, ExportPart.export_id == export_id, count)
 
 
 def remove_expired(now_ms: int) -> None:

@@ -13,6 +13,7 @@ from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
 from portal.core.statements import updated_count
 from portal.messages.tables.communications import Communication, Delivery
+from portal.records.tables.stored_parts import read_parts
 from portal.sends.tables.sends import Send
 
 
@@ -78,17 +79,18 @@ def advance(proof_id: int, run_number: int, number: int, content: bytes, **colum
     return True
 
 
+def end(proof_id: int, run_number: int, **columns: Any) -> bool:
+    """False as in `advance`."""
+    return updated_count(_current_run(proof_id, run_number).values(**columns)) > 0
+
+
 def _current_run(proof_id: int, run_number: int) -> Update:
     is_current = (Proof.state == ProofState.PENDING, Proof.run_number == run_number)
     return update(Proof).where(Proof.id == proof_id, *is_current)
 
 
-def parts(proof_id: int) -> Iterator[bytes]:
-    """Each part is read by itself, so that the file may have any size."""
-    number, query = 1, select(ProofPart.content).where(ProofPart.proof_id == proof_id)
-    while (content := db.session.scalar(query.where(ProofPart.number == number))) is not None:
-        yield content
-        number += 1
+def parts(proof_id: int, count: int) -> Iterator[bytes]:
+    return read_parts(ProofPart.content, ProofPart.number, ProofPart.proof_id == proof_id, count)
 
 
 def expired_proof_ids(before_ms: int) -> list[int]:

@@ -184,12 +184,13 @@ def bad_rows(file_id: int) -> Iterator[tuple[RecipientRow, list[RecipientRowErro
 
 
 def _row_batches(file_id: int, is_good: bool) -> Iterator[Sequence[RecipientRow]]:
-    """In order; there may be 200,000 rows in all."""
+    """In order; there may be 200,000 rows in all. Each batch is its own transaction, because readers may be slow."""
     after = 0
     query = select(RecipientRow).filter_by(file_id=file_id, is_good=is_good).order_by(RecipientRow.row_number)
     while rows := db.session.scalars(query.where(RecipientRow.row_number > after).limit(_BATCH_SIZE)).all():
-        yield rows
         after = rows[-1].row_number
+        yield rows
+        db.session.rollback()
 
 
 def delete_rows(file_id: int) -> None:
@@ -233,7 +234,7 @@ def advance_check(file_id: int, run_number: int, through: int, good: int, bad: i
 
 def end_check(file_id: int, run_number: int, **columns: Any) -> bool:
     """False as in `advance_check`."""
-    return updated_count(_current_run(file_id, run_number).values(content=None, **columns)) > 0
+    return updated_count(_current_run(file_id, run_number).values(**columns)) > 0
 
 
 def _current_run(file_id: int, run_number: int) -> Update:
