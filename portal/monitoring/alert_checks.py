@@ -28,16 +28,27 @@ def _update_open_alerts(conditions: Collection[Condition], recipients: Sequence[
     for alert in alerts.open_alerts():
         condition, is_announced = _condition_of(alert), alert.announced_at_ms is not None
         if condition in conditions:
+            if alert.passed_at_ms is not None:
+                alerts.mark_passed(alert.id, None)
             lasted_ms = now_ms - alert.started_at_ms
             is_confirmed = condition is not None and lasted_ms >= condition.kind.confirm_ms
             if is_confirmed and not is_announced and alerts.announce(alert.id, now_ms):
                 alerts.add_notices(alert.id, STARTED, recipients, now_ms)
         elif is_announced:
-            if alerts.end_alert(alert.id, now_ms):
-                alerts.add_notices(alert.id, ENDED, recipients, now_ms)
+            _end_if_gone(alert, condition, recipients, now_ms)
         else:
             passed.append(alert.id)
     alerts.forget_unannounced(passed)
+
+
+def _end_if_gone(alert: Alert, condition: Condition | None, recipients: Sequence[tuple[str, int]], now_ms: int) -> None:
+    """It ended when it was first gone."""
+    passed_at_ms = now_ms if alert.passed_at_ms is None else alert.passed_at_ms
+    if now_ms - passed_at_ms < (condition.kind.quiet_ms if condition else 0):
+        if alert.passed_at_ms is None:
+            alerts.mark_passed(alert.id, now_ms)
+    elif alerts.end_alert(alert.id, passed_at_ms):
+        alerts.add_notices(alert.id, ENDED, recipients, now_ms)
 
 
 def send_test_alert(actor_id: int, now_ms: int) -> None:

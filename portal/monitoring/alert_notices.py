@@ -30,7 +30,7 @@ MAX_ATTEMPTS = 12
 """The last after about a day and a half."""
 _BATCH_SIZE = 50
 _NO_WEBHOOK = N_("No webhook is set.")
-_NO_ADDRESS = N_("The account has been deactivated, or the email override has no address.")
+_NO_ADDRESS = N_("The account is no longer an active system administrator, or the email override has no address.")
 _NOT_ACCEPTED = N_("The mail server did not accept the email.")
 _log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ def _send(notice: AlertNotice, clock: Callable[[], int]) -> None:
 def _send_email(notice: AlertNotice, alert: Alert, now_ms: int) -> str:
     """Why it was not sent; "" if it was."""
     account, route = db.session.get(Account, notice.account_id), email_route(now_ms)
-    if account is None or not account.active or route.has_no_destination:
+    if account is None or not account.active or account.role != "sysadmin" or route.has_no_destination:
         return _NO_ADDRESS
     mail = _build_mail(notice, alert, route.destination_for(account.email), account.name)
     db.session.rollback()

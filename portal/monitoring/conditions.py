@@ -7,7 +7,7 @@ from portal.messages.rules.lane_labels import CHANNELS, lane_key
 from portal.messages.tables import lane_state
 from portal.messages.tables.delivery_totals import HOUR_MS, totals
 from portal.monitoring.failure_rates import recent_failure_rates
-from portal.monitoring.rules.alert_kinds import AlertKind, Condition, budget_steps_used
+from portal.monitoring.rules.alert_kinds import BUDGET_STEPS, AlertKind, Condition, is_step_used
 from portal.monitoring.tables import lane_activity
 from portal.monitoring.tables.daily_counts import BILLED_STATES
 from portal.operations import health
@@ -22,14 +22,14 @@ _WORKERS = {"sms": "worker:sms", "email": "worker:email"}
 
 
 def current_conditions(now_ms: int, known: frozenset[Condition] = frozenset()) -> list[Condition]:
-    """`known` are those of which an alert is open: a failure rate ends only when it is clearly lower."""
+    """`known` are those of which an alert is open: a rate or a count ends only when it is clearly lower."""
     gateway, limits = app_settings.resolve_current_gateway(now_ms), app_settings.current_alert_limits()
     outages = [*_outages(gateway, now_ms), *_pauses(gateway)]
     return [
         *outages,
         *_stuck_lanes(gateway, {condition.kind for condition in outages}, now_ms),
         *_failure_rates(limits, known, now_ms),
-        *_used_budget(limits, now_ms),
+        *_used_budget(limits, known, now_ms),
     ]
 
 
@@ -81,10 +81,12 @@ def _failure_rates(limits: AlertLimits, known: frozenset[Condition], now_ms: int
             yield condition
 
 
-def _used_budget(limits: AlertLimits, now_ms: int) -> Iterator[Condition]:
-    if limits.segments_per_day is None:
+def _used_budget(limits: AlertLimits, known: frozenset[Condition], now_ms: int) -> Iterator[Condition]:
+    if not limits.segments_per_day:
         return
     since_hour = now_ms // HOUR_MS - 23
     used = totals((), channel="sms", since_hour=since_hour, states=BILLED_STATES).get(())
-    for step in budget_steps_used(used.segments if used else 0, limits.segments_per_day):
-        yield Condition(AlertKind.SEGMENT_BUDGET, str(step))
+    for step in BUDGET_STEPS:
+        condition = Condition(AlertKind.SEGMENT_BUDGET, str(step))
+        if is_step_used(used.segments if used else 0, limits.segments_per_day, step, condition in known):
+            yield condition

@@ -168,9 +168,35 @@ def test_alert_is_announced_by_the_second_check_and_ends_once() -> None:
         check_at(minute)
     assert (alert_times(), notices()) == ([("process_missing", 1, None)], [("started", "email")])
     beat(NOW_MS + 10 * MINUTE_MS, "worker:sms")
-    for minute in (4, 5):
+    for minute in (4, 8):
+        check_at(minute)
+    assert (alert_times(), notices()) == ([("process_missing", 1, None)], [("started", "email")])
+    for minute in (9, 10):
         check_at(minute)
     assert (alert_times(), notices()) == ([("process_missing", 1, 4)], [("started", "email"), ("ended", "email")])
+
+
+def test_what_comes_and_goes_is_one_alert() -> None:
+    for minute in range(0, 12, 4):
+        stop_worker()
+        check_at(minute)
+        check_at(minute + 1)
+        beat(NOW_MS + 30 * MINUTE_MS)
+        check_at(minute + 2)
+        check_at(minute + 3)
+    assert (alert_times(), notices()) == ([("process_missing", 1, None)], [("started", "email")])
+    check_at(15)
+    assert alert_times() == [("process_missing", 1, 10)]
+
+
+def test_used_budget_ends_clearly_below_its_step() -> None:
+    use_budget()
+    check_at(0)
+    assert alert_times() == [("segment_budget", 0, None)]
+    for budget, ended in (("46", None), ("47", 2)):
+        scenario.configure_gateway(AlertSegmentsPerDay=budget)
+        check_at(1 if ended is None else 2)
+        assert alert_times() == [("segment_budget", 0, ended)]
 
 
 def test_what_passes_within_a_minute_is_no_alert() -> None:
@@ -195,13 +221,14 @@ def test_failure_rate_is_announced_at_once_and_ends_clearly_below_the_limit() ->
 
 
 def test_the_same_trouble_later_is_another_alert() -> None:
-    for minute in (0, 3):
+    for minute in (0, 10):
         stop_worker()
         check_at(minute)
         check_at(minute + 1)
-        beat(NOW_MS + 10 * MINUTE_MS, "worker:sms")
+        beat(NOW_MS + 30 * MINUTE_MS)
         check_at(minute + 2)
-    assert alert_times() == [("process_missing", 1, 2), ("process_missing", 4, 5)]
+        check_at(minute + 7)
+    assert alert_times() == [("process_missing", 1, 2), ("process_missing", 11, 12)]
 
 
 def test_webhook_is_told_too_if_it_is_set() -> None:
@@ -219,7 +246,8 @@ def test_two_schedulers_make_one_alert(app: Flask) -> None:
         _check_twice_at_once(app, NOW_MS + minute * MINUTE_MS)
     assert (alert_times(), notices()) == ([("process_missing", 1, None)], [("started", "email")])
     beat(NOW_MS + 10 * MINUTE_MS, "worker:sms")
-    _check_twice_at_once(app, NOW_MS + 3 * MINUTE_MS)
+    for minute in (3, 8):
+        _check_twice_at_once(app, NOW_MS + minute * MINUTE_MS)
     assert (alert_times(), notices()) == ([("process_missing", 1, 3)], [("started", "email"), ("ended", "email")])
 
 

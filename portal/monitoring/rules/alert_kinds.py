@@ -10,8 +10,12 @@ from portal.messages.rules.lane_labels import LANE_LABELS_BY_KEY
 
 _CONFIRM_MS = 50_000
 """Two checks, a minute apart: a restart is no outage."""
+_QUIET_MS = 300_000
+"""What comes and goes is one alert, and not an email every few minutes."""
 BUDGET_STEPS = (80, 100)
 """At which percentages of the budget an alert starts."""
+END_SHARE = 0.8
+"""The share of a limit below which an alert ends, so that it does not start and end again and again."""
 
 
 class AlertKind(StrEnum):
@@ -32,6 +36,11 @@ class AlertKind(StrEnum):
     def confirm_ms(self) -> int:
         """For how long it must last. A count does not come and go."""
         return 0 if self in (AlertKind.FAILURE_RATE, AlertKind.SEGMENT_BUDGET) else _CONFIRM_MS
+
+    @property
+    def quiet_ms(self) -> int:
+        """For how long it must be gone before it has ended."""
+        return _QUIET_MS if self.confirm_ms else 0
 
     @property
     def needs_banner(self) -> bool:
@@ -120,6 +129,8 @@ _TEXTS = {
         N_("If you can read this, alerts reach you."),
     ),
 }
+_ANY_RATE_TITLE = N_("Many messages are not delivered")
+"""For a subject that only a later version of the portal knows."""
 _RATE_TITLES = {"sms": N_("Many texts are not delivered"), "email": N_("Many emails are not delivered")}
 
 
@@ -132,7 +143,7 @@ def describe_alert(kind: str, subject: str) -> AlertText:
 
 def _title(kind: AlertKind, title: str, subject: str) -> str:
     if kind is AlertKind.FAILURE_RATE:
-        return _(_RATE_TITLES[subject])
+        return _(_RATE_TITLES.get(subject, _ANY_RATE_TITLE))
     if kind is AlertKind.SEGMENT_BUDGET:
         return _("%(percent)s%% of the segments a day are used", percent=subject)
     if kind is AlertKind.PROCESS_MISSING:
@@ -143,9 +154,9 @@ def _title(kind: AlertKind, title: str, subject: str) -> str:
 def _process_title(subject: str) -> str:
     if subject == SCHEDULER:
         return _("The scheduler is not running")
-    return _("The worker for %(queue)s is not running", queue=_(WORKER_QUEUE_LABELS[subject]))
+    return _("The worker for %(queue)s is not running", queue=_(WORKER_QUEUE_LABELS.get(subject, subject)))
 
 
-def budget_steps_used(segments: int, budget: int | None) -> list[int]:
-    """The steps of the budget that the segments have reached."""
-    return [step for step in BUDGET_STEPS if budget and segments * 100 >= budget * step]
+def is_step_used(segments: int, budget: int, step: int, was_used: bool = False) -> bool:
+    """An alert ends clearly below its step: hour by hour, some of the last 24 hours’ texts drop out of the count."""
+    return segments * 100 >= budget * step * (END_SHARE if was_used else 1)

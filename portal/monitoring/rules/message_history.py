@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from portal.core.rules.delivery_status import STATES, StateGroup
+from portal.monitoring.rules.alert_kinds import END_SHARE
 from portal.monitoring.rules.day_hours import DayHours
 
 UNDER_WAY = (StateGroup.WAITING, StateGroup.SENDING, StateGroup.ACCEPTED)
 _CONCLUDED = (StateGroup.DELIVERED, StateGroup.NO_RECEIPT, StateGroup.FAILED)
 MIN_CONCLUDED = 20
 """A share of fewer messages says nothing: one of two failed is no outage."""
-_END_SHARE = 0.8
-"""An alert ends clearly below the limit, so that it does not start and end again and again."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class FailureRate:
         return 100 * self.failed / self.concluded if self.concluded else 0.0
 
     def exceeds(self, limit_percent: int, was_exceeded: bool = False) -> bool:
-        limit = limit_percent * (_END_SHARE if was_exceeded else 1)
+        limit = limit_percent * (END_SHARE if was_exceeded else 1)
         return self.concluded >= MIN_CONCLUDED and self.percent > limit
 
 

@@ -20,7 +20,8 @@ _OPEN_INDEX = Index("uq_alert_open", "kind", "subject", unique=True, sqlite_wher
 class Alert(Base):
     """`kind` is an `AlertKind`. Before `announced_at_ms`, nobody knows of it: it may pass by itself.
 
-    At most one alert of a kind and subject is open, whoever looks.
+    `passed_at_ms` is when it was no longer seen; it ends if it does not come back for a while. At most one alert of a
+    kind and subject is open, whoever looks.
     """
 
     __tablename__ = "alert"
@@ -31,6 +32,7 @@ class Alert(Base):
     subject: Mapped[str] = mapped_column(Text)
     started_at_ms: Mapped[int] = mapped_column(Millis)
     announced_at_ms: Mapped[int | None] = mapped_column(Millis)
+    passed_at_ms: Mapped[int | None] = mapped_column(Millis)
     ended_at_ms: Mapped[int | None] = mapped_column(Millis)
 
     notices: Mapped[list["AlertNotice"]] = relationship(order_by="AlertNotice.event.desc()", viewonly=True)
@@ -94,6 +96,11 @@ def announce(alert_id: int, now_ms: int) -> bool:
     """False if somebody has done it meanwhile."""
     query = update(Alert).where(Alert.id == alert_id, Alert.announced_at_ms.is_(None), _IS_OPEN)
     return updated_count(query.values(announced_at_ms=now_ms)) > 0
+
+
+def mark_passed(alert_id: int, passed_at_ms: int | None) -> None:
+    """None if it has come back."""
+    updated_count(update(Alert).where(Alert.id == alert_id, _IS_OPEN).values(passed_at_ms=passed_at_ms))
 
 
 def end_alert(alert_id: int, now_ms: int) -> bool:

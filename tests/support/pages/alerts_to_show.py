@@ -15,13 +15,15 @@ _SUBJECTS = {
 
 
 def add_alerts_to_show() -> None:
-    """One of each kind that is open, and one that has ended and of which the webhook could not be told.
+    """One of each kind that is open, one of them gone for now; and one that has ended, which the webhook was not told.
 
     Inside a transaction.
     """
     at_ms = now_ms() - 60_000
     for kind in AlertKind:
-        db.session.add(Alert(kind=kind, subject=_SUBJECTS.get(kind, ""), started_at_ms=at_ms, announced_at_ms=at_ms))
+        alert = Alert(kind=kind, subject=_SUBJECTS.get(kind, ""), started_at_ms=at_ms, announced_at_ms=at_ms)
+        alert.passed_at_ms = at_ms if kind is AlertKind.QUEUE_AWAY else None
+        db.session.add(alert)
     ended = Alert(kind=AlertKind.PROCESS_MISSING, subject="scheduler", started_at_ms=at_ms, announced_at_ms=at_ms)
     ended.ended_at_ms = at_ms + 30_000
     db.session.add(ended)

@@ -42,9 +42,13 @@ def test_page_without_alerts_says_so(sysadmin: WebClient) -> None:
 
 def test_alert_of_a_later_version_is_shown(web_app: Flask, sysadmin: WebClient) -> None:
     with app_transaction(web_app):
-        db.session.add(Alert(kind="moon_phase", subject="full", started_at_ms=1, announced_at_ms=1))
+        for kind, subject in (("moon_phase", "full"), ("failure_rate", "fax"), ("process_missing", "worker:fax")):
+            db.session.add(Alert(kind=kind, subject=subject, started_at_ms=1, announced_at_ms=1))
+    banners = visible_text(sysadmin.get("/Admin/Mode").text)
+    assert "Many messages are not delivered" in banners
+    assert "The worker for worker:fax is not running" in banners
     assert "Unknown alert" in visible_text(sysadmin.get(PATH).text)
-    assert "Unknown alert" not in visible_text(sysadmin.get("/Admin/Mode").text)
+    assert "Unknown alert" not in banners
 
 
 def test_alert_that_is_not_announced_is_not_shown(web_app: Flask, sysadmin: WebClient) -> None:
@@ -65,6 +69,14 @@ def test_banners_tell_the_alerts_that_nothing_else_tells(
     assert "The mail server does not accept emails" not in banners
     assert f'href="{PATH}"' not in admin.get("/Admin/Mode").text
     assert f'href="{PATH}"' in sysadmin.get("/Admin/Mode").text
+
+
+def test_alert_that_is_gone_for_now_has_no_banner(web_app: Flask, sysadmin: WebClient, sms_enabled: None) -> None:
+    show_alerts(web_app)
+    with app_transaction(web_app):
+        db.session.execute(update(Alert).values(passed_at_ms=now_ms()))
+    assert describe_alert("lane_stuck", "sms urgent").title not in visible_text(sysadmin.get("/Admin/Mode").text)
+    assert "It was last seen " in visible_text(sysadmin.get(PATH).text)
 
 
 def test_test_alert_is_sent_to_every_sysadmin(web_app: Flask, sysadmin: WebClient) -> None:
