@@ -23,7 +23,8 @@ from portal.core.extensions import Base, db
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.operations.attribute_import import import_attributes
-from portal.records import erasure, personal_data, search_indexing
+from portal.records import erasure, personal_data, search_indexing, search_saving
+from portal.records.rules.search_line import Viewer
 from portal.sends.fan_out import fan_out_send
 from portal.sends.send_creation import create_send
 from tests.support import scenario
@@ -37,7 +38,7 @@ SYSADMIN = Actor(2, is_admin=True)
 
 @pytest.fixture
 def person(app: Flask) -> Iterator[int]:
-    """Account 1, called Person 0, with attributes, two numbers, texts to and from it, and a STOP on one number."""
+    """Account 1, called Person 0, with attributes, a search, two numbers, texts to and from it, and a STOP on one."""
     scenario.configure_gateway()
     scenario.create_accounts(2, with_sms=2)
     scenario.add_attributes()
@@ -47,6 +48,7 @@ def person(app: Flask) -> Iterator[int]:
     scenario.create_expanded_send(audience={"external_ids": ["P-0"]})
     receive_text("Call me, says Person 0", PHONE, NOW_MS)
     receive_text("STOP", PHONE, NOW_MS + 1)
+    search_saving.save_search(1, "Mine", 'to:"Person 0"', Viewer(now_ms=NOW_MS))
     with transaction() as session:
         for delivery in session.scalars(select(Delivery)):
             times = dict.fromkeys(("started_at_ms", "slot_at_ms", "lease_until_ms"), NOW_MS)

@@ -20,6 +20,7 @@ from portal.core.statements import in_list
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.records.rules.retention_kinds import EXPIRING_KINDS
+from portal.records.tables.saved_searches import SavedSearch
 from portal.records.tables.search_index import SearchSubject
 from portal.sends.tables.recipient_files import RecipientRow
 
@@ -96,7 +97,7 @@ def empty_audit_entries(account: Account) -> None:
 
 def empty_account(account: Account, now_ms: int) -> None:
     """The address cannot exist (RFC 2606), and is nobody else's, so that nobody signs in with it."""
-    for table in (AttributeValue, KnownAddress):
+    for table in (AttributeValue, KnownAddress, SavedSearch):
         _execute(delete(table).where(table.account_id == account.id))
     _execute(update(RecipientRow).where(RecipientRow.account_id == account.id).values(data={}))
     account.name, account.email = ERASED_NAME, f"erased-{account.id}@erased.invalid"

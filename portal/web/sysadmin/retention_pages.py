@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
-from wtforms import StringField
+from wtforms import HiddenField, StringField
 
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
@@ -28,7 +28,7 @@ def _days_field(kind: RetentionKind) -> StringField:
 
 
 class RetentionForm(PortalForm):
-    """A field for each kind, and whether the change is to be saved."""
+    """A field for each kind, and whether the change is to be saved. `base` is what was in force when it was begun."""
 
     bodies = _days_field(RetentionKind.BODIES)
     events = _days_field(RetentionKind.EVENTS)
@@ -36,6 +36,7 @@ class RetentionForm(PortalForm):
     inbound = _days_field(RetentionKind.INBOUND)
     audit = _days_field(RetentionKind.AUDIT)
     step = StringField()
+    base = HiddenField()
 
     @property
     def days(self) -> dict[RetentionKind, int | None]:
@@ -47,7 +48,14 @@ class RetentionForm(PortalForm):
 @allow("sysadmin")
 def page() -> ResponseReturnValue:
     days = current_retention_days()
-    return _page(RetentionForm(data={kind.value: str(days.get(kind, "")) for kind in RetentionKind}))
+    return _page(
+        RetentionForm(data={kind.value: str(days.get(kind, "")) for kind in RetentionKind} | {"base": _base()})
+    )
+
+
+def _base() -> str:
+    days = current_retention_days()
+    return " ".join(str(days.get(kind, "-")) for kind in RetentionKind)
 
 
 @pages.post("")
@@ -59,6 +67,13 @@ def change() -> ResponseReturnValue:
         days = form.days
     except InvalidInput as error:
         return _page(form.with_errors(error))
+    if form.base.data != _base():
+        form.base.data = _base()
+        changed = _(
+            "Somebody changed retention while you were editing. Your numbers are still here: compare them with what is "
+            "kept now, then save."
+        )
+        return _page(form.with_errors(InvalidInput({"base": changed})))
     if form.step.data != "save":
         return _page(form, retention.preview(days, at_ms))
     retention.save_days(days, current_user.id, at_ms)

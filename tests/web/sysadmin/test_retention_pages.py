@@ -12,7 +12,7 @@ from tests.support.html_checks import find_page_problems
 from tests.support.web_client import NOW_MS, WebClient
 
 URL = "/SysAdmin/Retention"
-NO_DAYS = dict.fromkeys(("bodies", "events", "deliveries", "inbound", "audit"), "")
+NO_DAYS = {**dict.fromkeys(("bodies", "events", "deliveries", "inbound", "audit"), ""), "base": "- - - - -"}
 
 
 @pytest.mark.usefixtures("sent_communications")
@@ -44,6 +44,21 @@ def test_wrong_number_is_refused_at_its_field(web_app: Flask, sysadmin: WebClien
     assert 'value="100"' in response.text
     with web_app.app_context():
         assert current_retention_days() == {}
+
+
+def test_change_of_somebody_else_is_not_overwritten(web_app: Flask, sysadmin: WebClient) -> None:
+    """A form that was opened earlier still has the shorter time, after which records are lost."""
+    assert sysadmin.post(URL, **{**NO_DAYS, "bodies": "400"}, step="save").status_code == 303
+    response = sysadmin.post(URL, **{**NO_DAYS, "bodies": "90", "audit": "100"}, step="save")
+    assert response.status_code == 422
+    assert "Somebody changed retention while you were editing." in response.text
+    assert find_page_problems(response.text) == []
+    with web_app.app_context():
+        assert current_retention_days() == {"bodies": 400}
+    again = {**NO_DAYS, "bodies": "400", "audit": "100", "base": "400 - - - -"}
+    assert sysadmin.post(URL, **again, step="save").status_code == 303
+    with web_app.app_context():
+        assert current_retention_days() == {"bodies": 400, "audit": 100}
 
 
 def test_settings_lead_to_the_page_with_the_preview(sysadmin: WebClient) -> None:
