@@ -20,7 +20,7 @@ from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.messages.tables.communications import Communication
 from portal.records.rules.search_line import Viewer, parse_search_line
-from portal.records.tables.communication_search import matching
+from portal.records.tables.search_conditions import matching
 from portal.sends.send_creation import SendPlan, create_send, plan_version
 from portal.sends.tables import resends
 from portal.sends.tables.resends import Resend, ResendRecipient

@@ -12,8 +12,7 @@ from portal.core.rules.case_folding import fold_case
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.core.translation import join_words
-from portal.sends.audience_resolution import resolve_audience
-from portal.sends.send_creation import audience_problem
+from portal.sends.audience_resolution import audience_problem, resolve_audience
 from portal.sends.tables.saved_audiences import SavedAudience
 
 _MAX_NAME_LENGTH = 120

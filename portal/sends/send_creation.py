@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from portal.accounts.tables.accounts import Recipient, account_types
+from portal.accounts.tables.accounts import Recipient
 from portal.content.message_templates import TemplatePreview, render_preview
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables import templates
@@ -21,24 +21,18 @@ from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.sends import file_audience, send_preview, send_values
-from portal.sends.audience_resolution import Audience, resolve_audience
+from portal.sends.audience_resolution import Audience, emptiness_problem, problem_of_resolved, resolve_audience
 from portal.sends.forecast import Forecast, current_traffic
-from portal.sends.rules.audience_conditions import conditions_problem, summarize_conditions
+from portal.sends.rules.audience_conditions import summarize_conditions
 from portal.sends.rules.send_state import SendState
 from portal.sends.send_preview import AudienceCounts, SizeEstimate
 from portal.sends.tables import audience as audiences
 from portal.sends.tables import recipient_files
-from portal.sends.tables.condition_queries import condition_fields
 from portal.sends.tables.sends import Send, find_by_request_key
 from portal.sends.unfilled_messages import UnfilledMessages
 from portal.settings import app_settings
 
 _Data = Mapping[str, str]
-_ROUND = {"round_of", "outcome", "until_ms"}
-_RESEND = {"resend", "source_send"}
-_FILE = {"recipient_file"}
-_CHECKED_ELSEWHERE = (_FILE, _ROUND, _ROUND | _FILE, _RESEND, _RESEND | _FILE)
-"""Kinds of audiences: `file_problem` says more about a file, with the template, and only the portal makes others."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +104,7 @@ def people_of_plan(
 ) -> list[Recipient]:
     """The next people behind a count of `plan_send` (`send_preview.people_behind`). Raises `InvalidInput`."""
     audience = resolve_audience(audience, now_ms)
-    if problem := _audience_problem(audience):
+    if problem := problem_of_resolved(audience):
         raise InvalidInput({"audience": problem})
     version = templates.find_template_version(_template(template_key))
     data = send_values.complete_values(version, data)
@@ -262,7 +256,7 @@ def _validated(
     values = send_values.complete_values(version, data)
     file_fields = file_audience.file_fields(audience)
     errors = send_values.value_problems(version, values, file_fields)
-    if problem := _audience_problem(audience) or (None if may_be_empty else _emptiness_problem(audience)):
+    if problem := problem_of_resolved(audience) or (None if may_be_empty else emptiness_problem(audience)):
         errors["audience"] = problem
     if "template" not in errors and (problem := file_audience.file_problem(version, audience)):
         errors = {"audience": problem}
@@ -280,60 +274,6 @@ def _template(key: str) -> Template:
     if template is None:
         raise InvalidInput({"template": _("There is no template with the key “%(key)s”.", key=key)})
     return template
-
-
-def audience_problem(audience: Audience, now_ms: int) -> str | None:
-    """Why nothing can be sent to such an audience, whoever is in it."""
-    return _audience_problem(resolve_audience(audience, now_ms))
-
-
-def _audience_problem(audience: Audience) -> str | None:
-    kind = set(audience) - {"staff"}
-    if kind == {"all"} and audience["all"] is True:
-        return None
-    if kind == {"schedule_run"}:
-        return None
-    if kind == {"conditions", "match", "as_of"}:
-        return conditions_problem(audience, condition_fields())
-    if kind == {"saved_audience"}:
-        return _("This saved audience is archived or does not exist. Choose another one.")
-    if kind == {"account_type"}:
-        wanted, types = audience["account_type"], account_types()
-        problem = _(
-            "No account has the type “%(type)s”. The types are: %(types)s.", type=wanted, types=", ".join(types)
-        )
-        return None if wanted in types else problem
-    if kind in _CHECKED_ELSEWHERE:
-        return None
-    if kind == {"external_ids"} and isinstance(audience["external_ids"], list):
-        return _ids_problem([str(external_id) for external_id in audience["external_ids"]])
-    return _("Choose everyone, an account type, conditions, a saved audience, or individual accounts.")
-
-
-def _emptiness_problem(audience: Audience) -> str | None:
-    if not audiences.is_empty(audience):
-        return None
-    if "all" in audience:
-        return _("There are no accounts to send to yet.")
-    if "round_of" in audience:
-        return _("Nobody is left in this round.")
-    return _("Nobody is in this audience at the moment, so nothing was sent.")
-
-
-def _ids_problem(external_ids: list[str]) -> str | None:
-    if not external_ids:
-        return _("Enter at least one account number.")
-    unknown = audiences.unknown_external_ids(external_ids)
-    if not unknown:
-        return None
-    listed, more = ", ".join(unknown[:5]), len(unknown) - 5
-    if more <= 0:
-        return _("These account numbers do not exist: %(accounts)s. Nothing was sent.", accounts=listed)
-    return _(
-        "These account numbers do not exist: %(accounts)s and %(more)s more. Nothing was sent.",
-        accounts=listed,
-        more=more,
-    )
 
 
 def check_send(template_key: str, audience: Audience, data: _Data, now_ms: int) -> None:

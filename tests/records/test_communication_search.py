@@ -17,7 +17,8 @@ from portal.messages.tables.communications import Communication, Delivery
 from portal.records import search_indexing
 from portal.records.rules.search_line import Viewer, parse_search_line
 from portal.records.tables import communication_search, word_search
-from portal.records.tables.communication_search import matching, search_page
+from portal.records.tables.communication_search import search_page
+from portal.records.tables.search_conditions import matching
 from portal.records.tables.search_index import SearchSubject
 from portal.sends.tables.sends import Send
 from tests.support import scenario

@@ -11,8 +11,9 @@ from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.operations.attribute_uses import attribute_uses
 from portal.sends import audience_saving, fan_out
+from portal.sends.audience_resolution import audience_problem
 from portal.sends.audience_saving import AudienceChanged
-from portal.sends.send_creation import audience_problem, create_send
+from portal.sends.send_creation import create_send
 from portal.sends.tables.saved_audiences import SavedAudience, find_saved_audience
 from portal.sends.tables.sends import Send
 from tests.sends import audience_people as population

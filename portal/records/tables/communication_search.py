@@ -9,29 +9,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, not_, or_, select, union
+from sqlalchemy import ColumnElement, Select, func, literal_column, select, union
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
-from portal.content.tables.templates import Template, TemplateVersion
 from portal.core.extensions import db
 from portal.core.keyset import Keyset, Slice
-from portal.core.rules.case_folding import fold_for_search
-from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, DeliveryState, StateGroup
 from portal.core.statements import in_list
-from portal.messages.tables.communication_history import visible_kinds, with_their_deliveries
+from portal.messages.tables.communication_history import with_their_deliveries
 from portal.messages.tables.communications import Communication, Delivery
-from portal.messages.tables.transitions import DELIVERY_CHANNELS
 from portal.records.rules.search_line import SearchQuery
+from portal.records.tables.search_conditions import conditions_of, sends_of_templates, states_of, visible_channels
 from portal.records.tables.search_index import communications_by_subject
 from portal.records.tables.word_search import (
     MAX_SENDS,
     WordMatches,
     few_matches,
     few_recipients,
-    recipient_condition,
-    word_condition,
 )
-from portal.sends.tables.sends import Send
 
 _FIRST_CANDIDATES = 200
 _ROUNDS = (200, 1_000, 2_000, 2_000)
@@ -54,11 +48,6 @@ class _Range:
 
 
 _ALL = (_Range(Communication.id),)
-
-
-def matching(query: SearchQuery, with_sms: bool) -> Select[Communication]:
-    """Every communication that matches. Without `with_sms`, only emails count, and what went by email."""
-    return select(Communication).where(*_conditions(query, with_sms))
 
 
 def search_page(query: SearchQuery, keyset: Keyset, with_sms: bool) -> Slice[Communication]:
@@ -95,7 +84,7 @@ class _Search:
 
     def __init__(self, query: SearchQuery, with_sms: bool, size: int) -> None:
         self._query, self._size = query, size
-        self._conditions = _conditions(query, with_sms)
+        self._conditions = conditions_of(query, with_sms)
         self._with_sms = with_sms
 
     def read(self, position: int | None, descending: bool) -> _Found:
@@ -180,68 +169,6 @@ def _first_id_since(at_ms: int) -> int:
     return high
 
 
-def _conditions(query: SearchQuery, with_sms: bool) -> list[ColumnElement[bool]]:
-    conditions = visible_kinds(with_sms)
-    conditions += [word_condition(word) for word in query.words]
-    conditions += [recipient_condition(word) for word in query.recipients]
-    if query.send_ids:
-        conditions.append(Communication.send_id.in_(query.send_ids))
-    if query.templates:
-        conditions.append(Communication.send_id.in_(_sends_of_templates(query.templates)))
-    if query.is_about_delivery:
-        conditions.append(_delivery_condition(query, with_sms))
-    if query.after_ms is not None:
-        conditions.append(Communication.created_at_ms >= query.after_ms)
-    if query.before_ms is not None:
-        conditions.append(Communication.created_at_ms < query.before_ms)
-    return conditions
-
-
-def _delivery_condition(query: SearchQuery, with_sms: bool) -> ColumnElement[bool]:
-    """One delivery has the channel, the status, the code and the number."""
-    match = exists().where(
-        Delivery.communication_id == Communication.id, Delivery.channel.in_(_channels(query, with_sms))
-    )
-    if query.groups:
-        match = match.where(or_(*map(in_group, query.groups)))
-    if query.codes:
-        match = match.where(Delivery.error_code.in_(query.codes))
-    if query.numbers:
-        match = match.where(Delivery.channel == "sms", Delivery.address.in_(query.numbers))
-    return match
-
-
-def _channels(query: SearchQuery, with_sms: bool) -> tuple[str, ...]:
-    """While texts are hidden, a status is that of the email."""
-    visible = DELIVERY_CHANNELS if with_sms else ("email",)
-    return tuple(channel for channel in visible if not query.channels or channel in query.channels)
-
-
-def in_group(group: StateGroup) -> ColumnElement[bool]:
-    """The group of `delivery_status.displayed_state` as a condition."""
-    no_receipt = and_(Delivery.state.in_(AWAITING_RECEIPT), Delivery.due_at_ms >= NO_FURTHER_CHECK_MS)
-    if group == StateGroup.NO_RECEIPT:
-        return no_receipt
-    return and_(Delivery.state.in_(_states(group)), not_(no_receipt))
-
-
-def _states(group: StateGroup) -> tuple[DeliveryState, ...]:
-    if group == StateGroup.NO_RECEIPT:
-        return AWAITING_RECEIPT
-    return tuple(state for state in DeliveryState if state.group == group)
-
-
-def _sends_of_templates(names: Sequence[str]) -> Select[int]:
-    """Of the templates with such a key, or with this text in their name; there are few templates."""
-    templates = db.session.execute(select(Template.id, Template.key, Template.name)).all()
-    chosen = [row.id for row in templates if any(_is_template(row, name) for name in names)]
-    return select(Send.id).join(Send.version).where(TemplateVersion.template_id.in_(chosen))
-
-
-def _is_template(row: Any, name: str) -> bool:
-    return fold_for_search(row.key) == name or name in fold_for_search(row.name)
-
-
 def _rarest_ranges(query: SearchQuery, with_sms: bool) -> tuple[_Range, ...]:
     """Where to look for candidates: none if nothing can match."""
     if query.numbers:
@@ -255,9 +182,9 @@ def _rarest_ranges(query: SearchQuery, with_sms: bool) -> tuple[_Range, ...]:
     send_ids = _few_sends(query)
     states = [
         (Delivery.channel == channel, Delivery.state == state)
-        for channel in _channels(query, with_sms)
+        for channel in visible_channels(query, with_sms)
         for group in query.groups
-        for state in _states(group)
+        for state in states_of(group)
     ]
     if send_ids is None:
         return tuple(_Range(Delivery.communication_id, state) for state in states) or _ALL
@@ -291,5 +218,5 @@ def _few_sends(query: SearchQuery) -> list[int] | None:
         return list(query.send_ids)[:MAX_SENDS] if len(query.send_ids) <= MAX_SENDS else None
     if not query.templates:
         return None
-    ids: list[int] = list(db.session.scalars(_sends_of_templates(query.templates).limit(MAX_SENDS + 1)))
+    ids: list[int] = list(db.session.scalars(sends_of_templates(query.templates).limit(MAX_SENDS + 1)))
     return ids if len(ids) <= MAX_SENDS else None

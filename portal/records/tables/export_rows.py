@@ -10,7 +10,7 @@ from portal.content.tables.templates import Template, TemplateVersion
 from portal.core.extensions import db
 from portal.messages.tables.communications import Communication, Delivery
 from portal.records.rules.search_line import SearchQuery
-from portal.records.tables.communication_search import matching
+from portal.records.tables.search_conditions import matching
 from portal.sends.tables.sends import Send
 
 _EMAIL, _TEXT = aliased(Delivery), aliased(Delivery)

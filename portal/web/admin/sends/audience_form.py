@@ -15,8 +15,7 @@ from portal.core.rules import csv_input, text_input
 from portal.core.rules.csv_input import CsvError
 from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
-from portal.sends.audience_resolution import resolve_audience
-from portal.sends.send_creation import audience_problem
+from portal.sends.audience_resolution import audience_problem, resolve_audience
 from portal.sends.tables.audience import count_recipients
 from portal.sends.tables.saved_audiences import saved_audience_names
 from portal.web.admin.sends.condition_rows import ConditionRows, ConditionsField, condition_rows

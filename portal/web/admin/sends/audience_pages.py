@@ -18,8 +18,7 @@ from portal.core.keyset import Keyset, Slice
 from portal.core.translation import N_, lazy_gettext
 from portal.core.translation import gettext as _
 from portal.sends import audience_saving
-from portal.sends.audience_resolution import resolve_audience
-from portal.sends.send_creation import audience_problem
+from portal.sends.audience_resolution import audience_problem, resolve_audience
 from portal.sends.tables.audience import count_recipients, people_page
 from portal.sends.tables.saved_audiences import BY_NAME, SavedAudience, saved_audiences
 from portal.web.access import allow
