@@ -37,6 +37,8 @@ from portal.records.tables.communication_exports import CommunicationExport, Exp
 
 JOB = "export_communications"
 KEPT_MS = 86_400_000
+LISTED_MS = 30 * KEPT_MS
+"""For so long the list says that there was an export; the audit log says it for good."""
 MAX_REASON_LENGTH = 300
 _BATCH_SIZE = 1_000
 _GAVE_UP = N_("The export was tried five times and never finished. Nothing of it is kept.")
@@ -190,6 +192,7 @@ def download(export: CommunicationExport, actor_id: int, now_ms: int) -> Iterato
 def delete_old_exports(now_ms: int) -> None:
     with transaction():
         communication_exports.remove_expired(now_ms)
+        communication_exports.delete_ended(now_ms - LISTED_MS)
     _delete_parts()
 
 

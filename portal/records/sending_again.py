@@ -154,7 +154,7 @@ def _record_confirmation(resend_id: int, send_ids: Sequence[int], author_id: int
     with transaction() as session:
         resend = session.get_one(Resend, resend_id, with_for_update=True)
         if resend.confirmed_at_ms is None:
-            resend.confirmed_at_ms = now_ms
+            resend.confirmed_at_ms, resend.search_line = now_ms, ""  # which may name a person
             detail = {"sends": ", ".join(map(str, send_ids)), "communications": count_communications(resend_id)}
             record_audit_entry("communications_sent_again", f"resend {resend_id}", author_id, now_ms, **detail)
 

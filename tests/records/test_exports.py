@@ -221,6 +221,17 @@ def test_file_is_deleted_after_a_day() -> None:
 
 
 @pytest.mark.usefixtures("sent")
+def test_search_line_is_deleted_after_a_month() -> None:
+    """It may name a person whose account is erased."""
+    export_id = create(line='to:"person 3"')
+    run(export_id)
+    for days, is_there in ((1, True), (30, True), (31, False)):
+        exports.delete_old_exports(NOW_MS + days * exports.KEPT_MS)
+        db.session.rollback()
+        assert (db.session.get(CommunicationExport, export_id) is not None) == is_there
+
+
+@pytest.mark.usefixtures("sent")
 @pytest.mark.parametrize("file_format", ["csv", "xlsx"])
 def test_download_breaks_off_when_its_file_is_deleted(file_format: str) -> None:
     """What came so far must not pass for the whole."""

@@ -119,6 +119,14 @@ def remove_expired(now_ms: int) -> None:
     updated_count(ended.values(state=ExportState.REMOVED))
 
 
+def delete_ended(before_ms: int) -> None:
+    """With their search lines, which may name a person. Inside a transaction."""
+    ended = delete(CommunicationExport).where(
+        CommunicationExport.state.in_((ExportState.FAILED, ExportState.REMOVED)), CommunicationExport.part_count == 0
+    )
+    db.session.execute(ended.where(CommunicationExport.created_at_ms < before_ms))
+
+
 def delete_some_parts() -> bool:
     """Of exports that cannot be downloaded any more. Returns whether there may be more."""
     ended = select(CommunicationExport.id).where(

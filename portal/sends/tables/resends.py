@@ -11,7 +11,10 @@ from portal.core.extensions import Base, db
 
 
 class Resend(Base):
-    """Either one communication, or what a search line found. `confirmed_at_ms` is when somebody said yes."""
+    """Either one communication, or what a search line found. `confirmed_at_ms` is when somebody said yes.
+
+    The line is kept until then.
+    """
 
     __tablename__ = "resend"
     __table_args__ = (STRICT,)
