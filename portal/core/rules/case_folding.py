@@ -1,5 +1,6 @@
 """Case folding for comparison, and accent folding for search, independent of the database."""
 
+import re
 import unicodedata
 
 from portal.core.rules import text_input
@@ -13,6 +14,7 @@ _LOOKALIKES = str.maketrans(
     }
 )
 """Letters whose accent Unicode does not decompose, and characters that are typed for one another."""
+_LATIN_AND_GREEK_ACCENTS = re.compile("[\u0300-\u036f]+")
 _DISTINGUISHING_MARK_CLASSES = (8, 9)
 """Canonical combining classes of kana voicing marks and of viramas in Indic scripts."""
 
@@ -28,6 +30,12 @@ def fold_for_search(text: str) -> str:
     letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", letters).casefold())
     plain = "".join(letter for letter in letters if not _is_accent(letter))
     return unicodedata.normalize("NFC", plain.translate(_LOOKALIKES))
+
+
+def fold_long_text(text: str) -> str:
+    """Nearly the same in a fraction of the time, for the body of a message."""
+    letters = unicodedata.normalize("NFKD", text).casefold().translate(_LOOKALIKES)
+    return _LATIN_AND_GREEK_ACCENTS.sub("", letters)
 
 
 def build_search_text(*texts: str) -> str:

@@ -6,11 +6,12 @@ Everything but the words is read from `ix_communication_account`, so that only t
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.orm import load_only
 
 from portal.content.tables.templates import Template, TemplateVersion
 from portal.core.extensions import db
+from portal.core.rules.case_folding import fold_long_text
 from portal.core.statements import updated_count
 from portal.messages.tables.communication_history import visible_kinds, with_deliveries
 from portal.messages.tables.communications import Communication
@@ -35,12 +36,29 @@ def history_page(
     account_id: int, wanted: HistoryFilter, before: int | None, limit: int, with_sms: bool
 ) -> list[Communication]:
     """Newest first, with deliveries and attempts."""
-    query = _own(account_id, with_sms).where(*_conditions(wanted))
-    if before is not None:
-        query = query.where(Communication.id < before)
-    ids = list(db.session.scalars(query.order_by(Communication.id.desc()).limit(limit)))
+    query = _own(account_id, with_sms).where(*_conditions(wanted)).order_by(Communication.id.desc())
+    ids = _ids_with_words(query, fold_long_text(wanted.words).split(), before, limit)
     found = with_deliveries(ids)
     return [found[id] for id in ids if id in found]
+
+
+def _ids_with_words(query: Select[int], words: Sequence[str], before: int | None, limit: int) -> list[int]:
+    """Letters are compared here, because each database folds others, and SQLite only those of English."""
+    ids: list[int] = []
+    columns = [Communication.id, *([Communication.subject, Communication.body] if words else [])]
+    while len(ids) < limit:
+        page = query if before is None else query.where(Communication.id < before)
+        rows = db.session.execute(page.with_only_columns(*columns).limit(limit)).all()
+        ids += [id for id, *texts in rows if _has_words(words, texts)]
+        if len(rows) < limit:
+            break
+        before = rows[-1].id
+    return ids[:limit]
+
+
+def _has_words(words: Sequence[str], texts: Sequence[str]) -> bool:
+    folded = fold_long_text("\n".join(texts)) if words else ""
+    return all(word in folded for word in words)
 
 
 def first_and_last_ms(account_id: int) -> tuple[int, int] | None:
@@ -80,7 +98,7 @@ def _own(account_id: int, with_sms: bool) -> Select[int]:
 
 
 def _conditions(wanted: HistoryFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [_has_word(word) for word in wanted.words.split()]
+    conditions: list[ColumnElement[bool]] = []
     if wanted.is_unread:
         conditions.append(Communication.read_at_ms.is_(None))
     if wanted.since_ms is not None:
@@ -90,11 +108,6 @@ def _conditions(wanted: HistoryFilter) -> list[ColumnElement[bool]]:
     if wanted.template_id is not None:
         conditions.append(_is_of_template(wanted.template_id))
     return conditions
-
-
-def _has_word(word: str) -> ColumnElement[bool]:
-    columns = (Communication.subject, Communication.body)
-    return or_(*(column.icontains(word, autoescape=True) for column in columns))
 
 
 def _is_of_template(template_id: int) -> ColumnElement[bool]:
