@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from portal.consent.rules.consent_state import EventKind
+from portal.core.rules.time_zones import timezone_or_utc
 from portal.core.transaction import transaction
 from portal.monitoring.rules.day_hours import DayHours, hour_spans, last_days, last_months
 from portal.monitoring.tables import daily_counts, statistic_cache
@@ -48,7 +49,7 @@ def load_statistics(now_ms: int, zone: ZoneInfo) -> Statistics:
 def renew_statistics(now_ms: int) -> None:
     """For the zones that somebody has looked at lately."""
     for key in statistic_cache.zones_used_since(now_ms - _USED_MS):
-        zone = ZoneInfo(key)
+        zone = timezone_or_utc(key)
         days = last_days(now_ms, zone, DAYS)
         cache = statistic_cache.find_cache(key)
         if cache and not _is_valid(cache, days, now_ms, _RENEW_AFTER_MS):

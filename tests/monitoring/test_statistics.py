@@ -15,6 +15,7 @@ from portal.core.transaction import transaction
 from portal.messages.tables.communications import Delivery
 from portal.messages.tables.delivery_totals import DeliveryTotal
 from portal.monitoring.statistics import DAYS, load_statistics, renew_statistics
+from portal.monitoring.tables import statistic_cache
 from portal.monitoring.tables.statistic_cache import StatisticCache
 from tests.support import scenario
 
@@ -116,6 +117,16 @@ def test_zones_that_nobody_looks_at_are_not_kept_up_to_date() -> None:
     messages(NOW_MS + 3 * DAY_MS)
     renew_statistics(NOW_MS + 4 * DAY_MS)
     assert db.session.scalars(select(StatisticCache.day)).all() == ["2026-12-02"]
+
+
+def test_zone_that_no_longer_exists_does_not_stop_the_others() -> None:
+    messages()
+    with transaction():
+        statistic_cache.store_cache("Africa/Atlantis", "2026-11-28", {}, NOW_MS, NOW_MS)
+    renew_statistics(NOW_MS + 6 * MINUTE_MS)
+    db.session.rollback()
+    renewed = dict(db.session.execute(select(StatisticCache.zone, StatisticCache.computed_at_ms)).all())
+    assert renewed[ZONE.key] == NOW_MS + 6 * MINUTE_MS
 
 
 def test_what_is_read_for_each_page_does_not_grow_with_the_past() -> None:

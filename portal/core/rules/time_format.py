@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from zoneinfo import ZoneInfo
 
+from portal.core.rules.time_zones import timezone_or_utc
 from portal.core.translation import gettext as _
 
 EARLIEST_MS = 631_152_000_000
@@ -67,13 +67,13 @@ def format_utc(at_ms: int) -> str:
 
 def format_local(at_ms: int, zone: str) -> str:
     """Such as 2026-03-01 09:30:00 EST; `zone` is a name such as America/New_York."""
-    return f"{datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z}"
+    return f"{datetime.fromtimestamp(at_ms / 1000, timezone_or_utc(zone)):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def start_of_day_ms(day: str, zone: str, days_later: int = 0) -> int | None:
     """When the day (2026-03-01), or a later one, starts in the zone; None if it is not a date."""
     try:
         target = date.fromisoformat(day) + timedelta(days=days_later)
-        return round(datetime.combine(target, time(), ZoneInfo(zone)).timestamp() * 1000)
+        return round(datetime.combine(target, time(), timezone_or_utc(zone)).timestamp() * 1000)
     except (ValueError, OverflowError):
         return None

@@ -7,14 +7,14 @@ either value, but `to:` asks for both.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from portal.core.rules.case_folding import fold_for_search
 from portal.core.rules.delivery_status import StateGroup
 from portal.core.rules.phone import parse_search_phone
 from portal.core.rules.time_format import start_of_day_ms
+from portal.core.rules.time_zones import timezone_or_utc
 from portal.core.translation import gettext as _
 from portal.core.translation import join_words
 
@@ -230,7 +230,7 @@ class _Builder:
         return days[value].isoformat() if value in days else value
 
     def _today(self) -> date:
-        return datetime.fromtimestamp(self.viewer.now_ms / 1000, UTC).astimezone(ZoneInfo(self.viewer.zone)).date()
+        return datetime.fromtimestamp(self.viewer.now_ms / 1000, timezone_or_utc(self.viewer.zone)).date()
 
     def _read_number(self, value: str) -> None:
         number = parse_search_phone(value, self.viewer.region)

@@ -1,6 +1,7 @@
 """The search line: what it asks for, what is wrong with it, and how it is changed and completed."""
 
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from gettext import NullTranslations
 from typing import Any
@@ -119,6 +120,12 @@ def test_filter_of_a_line_can_be_replaced() -> None:
     assert replace_filter('TO:"olive', "status", "failed") == 'TO:"olive" status:failed'
     assert replace_filter('6"x4 a:"', "status", "failed") == '6"x4 a:"" status:failed'
     assert write_filter("to", 'Olive "O" Owner') == 'to:"Olive  O  Owner"'
+
+
+def test_zone_that_no_longer_exists_counts_as_utc() -> None:
+    """An export keeps the zone in which it was asked for."""
+    query = parse_search_line("after:today", replace(VIEWER, zone="Mars/Olympus_Mons"))
+    assert query.after_ms == round(datetime(2026, 3, 9, tzinfo=UTC).timestamp() * 1000)
 
 
 def test_status_in_another_language_is_kept_by_its_name() -> None:
