@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from portal.accounts.account_permissions import require_permission
 from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeValueError, CheckedValue
 from portal.accounts.tables import attributes
 from portal.accounts.tables.accounts import Account
@@ -25,19 +26,31 @@ def set_attributes(
     `base` has the values with which the change began: what still has them was not changed, and what somebody else has
     changed since is refused. Raises `InvalidInput`, by key.
     """
-    declared = {attribute.key: attribute for attribute in all_attributes()}
-    checked = _check_values({key: attribute.definition for key, attribute in declared.items()}, typed)
-    if base is not None:
-        checked = {key: value for key, value in checked.items() if _text(value) != base.get(key, "")}
+    checked = check_attributes(typed, base)
     with transaction() as session:
         account = session.get_one(Account, account_id, with_for_update=True)
+        require_permission(actor_id, account)
         if account.erased_at_ms and checked:
             raise InvalidInput(dict.fromkeys(checked, _("The personal data of this account was erased.")))
-        stored = values_of([account_id], list(checked)).get(account_id, {})
-        if conflicts := _conflicts(checked, stored, base):
+        if conflicts := attribute_conflicts(account_id, checked, base):
             raise InvalidInput(conflicts)
-        for key, value in checked.items():
-            _set_value(account, declared[key], stored.get(key, ""), value, actor_id, now_ms)
+        store_attributes(account, checked, actor_id, now_ms)
+
+
+def check_attributes(typed: Mapping[str, str], base: Mapping[str, str] | None) -> dict[str, CheckedValue | None]:
+    """The values to store by key: with a `base`, those that differ from it. Raises `InvalidInput`, by key."""
+    checked = _check_values({attribute.key: attribute.definition for attribute in all_attributes()}, typed)
+    return {key: value for key, value in checked.items() if base is None or _text(value) != base.get(key, "")}
+
+
+def store_attributes(
+    account: Account, checked: Mapping[str, CheckedValue | None], actor_id: int | None, now_ms: int
+) -> None:
+    """Inside a transaction that has locked the account."""
+    declared = {attribute.key: attribute for attribute in all_attributes()} if checked else {}
+    stored = values_of([account.id], list(checked)).get(account.id, {})
+    for key, value in checked.items():
+        _set_value(account, declared[key], stored.get(key, ""), value, actor_id, now_ms)
 
 
 def _check_values(
@@ -58,17 +71,23 @@ def _check_values(
     return checked
 
 
-def _conflicts(
-    checked: Mapping[str, CheckedValue | None], stored: Mapping[str, str], base: Mapping[str, str] | None
+def attribute_conflicts(
+    account_id: int, checked: Mapping[str, CheckedValue | None], base: Mapping[str, str] | None
 ) -> dict[str, str]:
-    """Values that were neither what they were at the beginning nor what they are to be."""
+    """Values that are neither what they were when the change began nor what they are to be."""
+    stored = values_of([account_id], list(checked)).get(account_id, {})
     return {
-        key: _("Somebody changed this to “%(value)s” in the meantime. Save again to replace it.", value=current)
-        if (current := stored.get(key, ""))
-        else _("Somebody removed this value in the meantime. Save again to replace it.")
+        key: changed_message(stored.get(key, ""))
         for key, value in checked.items()
         if base is not None and base.get(key, "") != stored.get(key, "") != _text(value)
     }
+
+
+def changed_message(current: str) -> str:
+    """For a field that somebody else has changed since the form was opened."""
+    if current:
+        return _("Somebody changed this to “%(value)s” in the meantime. Save again to replace it.", value=current)
+    return _("Somebody removed this value in the meantime. Save again to replace it.")
 
 
 def _set_value(

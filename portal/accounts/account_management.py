@@ -1,14 +1,19 @@
 """Create an account and change its time zone or passwords."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from portal.accounts import passwords, smtputf8_check
-from portal.accounts.rules.account_csv import ROLES, AccountRow
+from portal.accounts.account_attributes import check_attributes, store_attributes
+from portal.accounts.account_permissions import require_permission, role_problem
+from portal.accounts.rules.account_csv import ROLES, AccountRow, length_problem
+from portal.accounts.rules.attribute_values import CheckedValue
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.core import audit_log
 from portal.core.errors import InvalidInput
@@ -17,6 +22,8 @@ from portal.core.rules.email_address import address_problem
 from portal.core.rules.time_zones import timezone_problem
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
+
+EDITABLE_FIELDS = ("name", "email", "account_type", "role", "timezone")
 
 
 @dataclass(frozen=True)
@@ -30,10 +37,18 @@ class NewAccount:
     password: str | None = None
 
 
-def create_account(new: NewAccount, now_ms: int) -> int:
-    """Return the new account's id. Raises `InvalidInput`, keyed by the fields of `NewAccount`."""
+def create_account(
+    new: NewAccount, now_ms: int, actor_id: int | None = None, attributes: Mapping[str, str] = MappingProxyType({})
+) -> int:
+    """Return the new account's id. Raises `InvalidInput`, keyed by the fields of `NewAccount`.
+
+    Of `attributes`, by key, the errors begin with `value_`.
+    """
     new = _normalise(new)
     errors = _validation_errors(new)
+    if problem := role_problem(actor_id, ROLES[0], new.role):
+        errors.setdefault("role", problem)
+    values = collect_attribute_errors(errors, attributes, None)
     if existing := find_by_external_id(new.external_id):
         taken = external_id_taken_message(new.external_id, existing.external_id)
         errors.setdefault("external_id", erased_message(existing.external_id) if existing.erased_at_ms else taken)
@@ -45,10 +60,25 @@ def create_account(new: NewAccount, now_ms: int) -> int:
         with transaction() as session:
             session.add(account)
             session.flush()
+            store_attributes(account, values, actor_id, now_ms)
+            if actor_id is not None:
+                subject = f"account {account.external_id}"
+                audit_log.record_audit_entry("account_created", subject, actor_id, now_ms, account_id=account.id)
             return account.id
     except IntegrityError as error:
         taken = external_id_taken_message(new.external_id, new.external_id)
         raise InvalidInput({"external_id": taken}) from error
+
+
+def collect_attribute_errors(
+    errors: dict[str, str], attributes: Mapping[str, str], base: Mapping[str, str] | None
+) -> dict[str, CheckedValue | None]:
+    """The checked values by key; what is wrong with them is added to the errors of a form."""
+    try:
+        return check_attributes(attributes, base)
+    except InvalidInput as error:
+        errors |= {f"value_{key}": problem for key, problem in error.errors.items()}
+        return {}
 
 
 def set_timezone(account_id: int, name: str, actor_id: int, now_ms: int) -> None:
@@ -57,6 +87,7 @@ def set_timezone(account_id: int, name: str, actor_id: int, now_ms: int) -> None
         raise InvalidInput({"timezone": problem})
     with transaction() as session:
         account = session.get_one(Account, account_id)
+        require_permission(actor_id, account)
         if actor_id != account_id and name != account.timezone:
             subject, change = f"account {account.external_id}", {"from": account.timezone, "to": name}
             audit_log.record_audit_entry("timezone_changed", subject, actor_id, now_ms, **change)
@@ -78,23 +109,36 @@ def end_sessions(account_id: int) -> None:
 
 def _normalise(new: NewAccount) -> NewAccount:
     """Remove invisible characters."""
-    codes = {name: text_input.clean_code(getattr(new, name)) for name in ("external_id", "email", "role", "timezone")}
-    lines = {name: text_input.clean_line(getattr(new, name)) for name in ("name", "account_type")}
-    return replace(new, **codes, **lines)
+    names = ("external_id", *EDITABLE_FIELDS)
+    return replace(new, **{name: clean_field(name, getattr(new, name)) for name in names})
+
+
+def clean_field(name: str, text: str) -> str:
+    return (text_input.clean_line if name in ("name", "account_type") else text_input.clean_code)(text)
 
 
 def _validation_errors(new: NewAccount) -> dict[str, str]:
     checks = {
-        "external_id": None if new.external_id else _("Enter an account number."),
-        "name": None if new.name else _("Enter a name."),
-        "email": address_problem(new.email) or smtputf8_check.smtputf8_problem([new.email]),
-        "account_type": None if new.account_type else _("Enter an account type, such as Practitioner."),
-        "role": None if new.role in ROLES else _("The role must be one of %(roles)s.", roles=", ".join(ROLES)),
-        "timezone": timezone_problem(new.timezone),
+        "external_id": length_problem(new.external_id) if new.external_id else _("Enter an account number."),
+        **{name: field_problem(name, getattr(new, name)) for name in EDITABLE_FIELDS},
     }
     if new.password is not None:
         checks["password"] = passwords.password_rule_problem(new.password, new.name, new.email, new.external_id)
     return {field: problem for field, problem in checks.items() if problem}
+
+
+def field_problem(name: str, text: str) -> str | None:
+    """What is wrong with the new value of a field in `EDITABLE_FIELDS`."""
+    match name:
+        case "name":
+            return length_problem(text) if text else _("Enter a name.")
+        case "email":
+            return address_problem(text) or smtputf8_check.smtputf8_problem([text])
+        case "account_type":
+            return length_problem(text) if text else _("Enter an account type, such as Practitioner.")
+        case "role":
+            return None if text in ROLES else _("The role must be one of %(roles)s.", roles=", ".join(ROLES))
+    return timezone_problem(text)
 
 
 def external_id_taken_message(external_id: str, existing: str) -> str:

@@ -2,6 +2,7 @@
 
 from sqlalchemy.exc import IntegrityError
 
+from portal.accounts.account_permissions import require_permission
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
 from portal.consent import recording
@@ -39,7 +40,9 @@ def add_number(
     try:
         with transaction() as session:
             ledger.lock_ledger()
-            if session.get_one(Account, account_id).erased_at_ms:
+            account = session.get_one(Account, account_id)
+            require_permission(actor.account_id, account)
+            if account.erased_at_ms:
                 raise InvalidInput({"number": _("The personal data of this account was erased.")})
             session.add(row)
             session.flush()
@@ -54,7 +57,7 @@ def add_number(
 
 def relabel_number(number_id: int, account_id: int, label: str, actor: Actor, now_ms: int) -> None:
     with transaction():
-        row, label = _require_own_phone(number_id, account_id), _valid_label(label)
+        row, label = _require_own_phone(number_id, account_id, actor), _valid_label(label)
         if label != row.label:
             row.label = label
             audit_admin_change("number_relabeled", row, actor, now_ms)
@@ -63,7 +66,7 @@ def relabel_number(number_id: int, account_id: int, label: str, actor: Actor, no
 def remove_number(number_id: int, account_id: int, actor: Actor, now_ms: int) -> None:
     """Remove the number from the account. The ledger keeps its consent, and a STOP stays with the number."""
     with transaction() as session:
-        row = _require_own_phone(number_id, account_id)
+        row = _require_own_phone(number_id, account_id, actor)
         detail = {"received_sms": row.receives_sms, "added_at_ms": row.created_at_ms}
         columns = {"account_id": account_id, **actor.ledger_columns}
         recording.record(row.number, EventKind.REMOVED, EventSource.PORTAL, now_ms, now_ms, detail=detail, **columns)
@@ -74,7 +77,7 @@ def remove_number(number_id: int, account_id: int, actor: Actor, now_ms: int) ->
 def confirm_number(number_id: int, account_id: int, actor: Actor, now_ms: int) -> None:
     """Record that the number is right although a text could not be delivered, so that it gets texts again."""
     with transaction():
-        row = _require_own_phone(number_id, account_id)
+        row = _require_own_phone(number_id, account_id, actor)
         columns = {"account_id": account_id, **actor.ledger_columns}
         recording.record(row.number, EventKind.CONFIRMED, EventSource.PORTAL, now_ms, now_ms, **columns)
         audit_admin_change("number_confirmed", row, actor, now_ms)
@@ -109,8 +112,9 @@ def _valid_label(label: str) -> str:
     return text
 
 
-def _require_own_phone(number_id: int, account_id: int) -> PhoneNumber:
+def _require_own_phone(number_id: int, account_id: int, actor: Actor) -> PhoneNumber:
     row = db.session.get(PhoneNumber, number_id)
     if row is None or row.account_id != account_id:
         raise ActionRefused(_("This number is not on the account."))
+    require_permission(actor.account_id, row.account)
     return row

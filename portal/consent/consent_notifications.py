@@ -107,11 +107,10 @@ def send_email(kind: str, account_id: int, number: str, event_id: int, now_ms: i
     communication = Communication(
         account_id=account_id, kind=kind, consent_event_id=event_id, subject=subject, body=body
     )
-    address, skip_reason = (
-        db.session.get_one(Account, account_id).email,
-        None if _is_feature_on() else Reason.FEATURE_OFF,
-    )
-    _add_once(communication, urgent_delivery("email", address, now_ms, skip_reason), now_ms)
+    account = db.session.get_one(Account, account_id)
+    skip_reason = None if account.active else Reason.ACCOUNT_DEACTIVATED
+    delivery = urgent_delivery("email", account.email, now_ms, skip_reason if _is_feature_on() else Reason.FEATURE_OFF)
+    _add_once(communication, delivery, now_ms)
 
 
 def _skip_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:
@@ -122,7 +121,8 @@ def _skip_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> R
     phone = next((candidate for candidate in phones if candidate.phone == number), None)
     if phone is None:
         return Reason.NO_NUMBER
-    reason = routing.send_block_reason(kind, phone, True)
+    is_active = db.session.get_one(Account, account_id).active
+    reason = routing.send_block_reason(kind, phone, is_active=is_active)
     if reason or kind != TextKind.WELCOME:
         return reason
     welcome_times_ms = text_times_since(account_id, number, kind, now_ms - auto_reply_limits.DAY_MS)

@@ -4,6 +4,7 @@ A stopped number cannot be texted. The ledger keeps the request, and START answe
 (docs/consent-rules.md#requests-while-stopped).
 """
 
+from portal.accounts.account_permissions import require_permission
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
 from portal.consent import recording
@@ -50,6 +51,8 @@ def opt_in_prompt(number: str) -> RenderedBlock:
 
 def request_ineligibility(phone: PhoneNumber) -> str | None:
     """Return why nobody can ask for texts at this number now, rate limits aside; None if they can."""
+    if not phone.account.active:
+        return _("This account is deactivated, so it gets no texts.")
     gateway = app_settings.resolve_current_gateway()
     if not gateway.switches.feature_on:
         return _("Texts are switched off.")
@@ -112,6 +115,7 @@ def invite(phone_id: int, actor: Actor, prompt_fingerprint: str, now_ms: int) ->
         phone = session.get(PhoneNumber, phone_id)
         if phone is None:
             raise ActionRefused(_("The number is no longer on the account."))
+        require_permission(actor.account_id, phone.account)
         prompt = opt_in_prompt(phone.number)
         _check_request(phone, actor, prompt, prompt_fingerprint, now_ms)
         stopped_message = stopped_number_message(phone)

@@ -6,6 +6,7 @@ Nothing here clears a STOP: only START from the handset does (docs/consent-rules
 from dataclasses import dataclass
 from typing import Any
 
+from portal.accounts.account_permissions import require_permission
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import phones_with
 from portal.consent import consent_notifications, recording
@@ -156,13 +157,17 @@ def _move(number: str, account_id: int, actor: Actor, now_ms: int) -> dict[str, 
     state = recording.consent_state_of(number)
     if account_id not in [phone.account_id for phone in phones_with(number)]:
         raise ActionRefused(_("The number is not on that account. Add it there first."))
+    account = db.session.get_one(Account, account_id)
+    recipient = db.session.get(Account, state.recipient_id or 0)
+    require_permission(actor.account_id, account, *([recipient] if recipient else []))
+    if not account.active:
+        raise ActionRefused(_("That account is deactivated, so it gets no texts."))
     if not can_move_texts(state, account_id):
         raise ActionRefused(_move_refusal(state, account_id))
     columns = {"account_id": account_id, **actor.ledger_columns}
     event_id = recording.record(number, EventKind.MOVED, EventSource.MANUAL, now_ms, now_ms, **columns)
     consent_notifications.send_email(consent_notifications.ASSIGNED, account_id, number, event_id, now_ms)
-    external_id = db.session.get_one(Account, account_id).external_id
-    return {"to_account": external_id, "account_id": account_id, "ledger_event": event_id}
+    return {"to_account": account.external_id, "account_id": account_id, "ledger_event": event_id}
 
 
 def _move_refusal(state: ConsentState, account_id: int) -> str:

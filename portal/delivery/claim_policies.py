@@ -28,6 +28,14 @@ def apply_send_states(waiting: Sequence[_Waiting], now_ms: int) -> list[_Waiting
     return [message for message in waiting if message.target_state == DeliveryState.READY]
 
 
+def skip_deactivated(waiting: Sequence[WaitingEmail], now_ms: int) -> list[WaitingEmail]:
+    """Decide again at the moment of sending, as `skip_blocked` does for texts."""
+    for email in waiting:
+        if not email.is_account_active:
+            transitions.skip(email.delivery_id, Reason.ACCOUNT_DEACTIVATED, now_ms)
+    return [email for email in waiting if email.is_account_active]
+
+
 def defer_for_quiet_hours(waiting: Sequence[WaitingText], mode: Mode, now_ms: int) -> list[WaitingText]:
     """Defer texts in quiet hours, with a batch of the same time zone. Answers, which have no send, stay ready."""
     ends_ms = quiet_hours_lookup(now_ms)
@@ -59,7 +67,7 @@ def _block_reason(text: WaitingText, mode: Mode, now_ms: int) -> Reason | None:
     if routing.crosses_test_mode(text.requested_mode, mode):
         return Reason.MODE_CHANGED
     is_expired = routing.is_expired(text.sms_expires_at_ms, now_ms)
-    return routing.send_block_reason(text.kind, text.recipient, text.is_on_account, is_expired)
+    return routing.send_block_reason(text.kind, text.recipient, text.is_on_account, is_expired, text.is_account_active)
 
 
 def postpone_duplicates(waiting: Sequence[WaitingText], route: SendRoute, now_ms: int) -> list[WaitingText]:

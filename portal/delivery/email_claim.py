@@ -46,7 +46,7 @@ def claim_emails(at_ms: int, limit: int = MAX_BATCH_SIZE) -> list[ClaimedEmail]:
 def _claim(server: MailServer, at_ms: int, limit: int, route: EmailRoute) -> list[ClaimedEmail]:
     probe_delay_ms = SMTP_BREAKER.probe_delay_ms(server.consecutive_failures)
     waiting = ready_queue.waiting_emails(at_ms, 1 if probe_delay_ms else limit, lane_state.running_lanes("email"))
-    emails = claim_policies.apply_send_states(waiting, at_ms)
+    emails = claim_policies.skip_deactivated(claim_policies.apply_send_states(waiting, at_ms), at_ms)
     if probe_delay_ms and emails:
         server.retry_at_ms = at_ms + probe_delay_ms
     lane_state.advance_lanes("email", [(email.lane, email.queue_position) for email in emails])

@@ -75,6 +75,8 @@ def describe_state(delivery: Delivery) -> tuple[str, str, str]:
     label, tone = _(state.label), state.tone
     if delivery.channel == "email" and delivery.state == DeliveryState.SKIPPED:
         label = _("No email sent")
+    if delivery.state == DeliveryState.SKIPPED and delivery.reason == Reason.ACCOUNT_DEACTIVATED:
+        label = _("Not sent")
     if delivery.state == DeliveryState.READY and delivery.attempt_count:
         label = _("Waiting to be tried again")
     if _was_redirected(delivery):
@@ -134,7 +136,7 @@ def _has_no_receipt(delivery: Delivery) -> bool:
 
 def _creation_label(delivery: Delivery) -> str:
     if delivery.state == DeliveryState.SKIPPED and not delivery.attempt_history:
-        skipped = _(STATES[DeliveryState.SKIPPED].label)
+        skipped = describe_state(delivery)[0]
         return _("%(status)s: %(reason)s", status=skipped, reason=_reason(delivery.reason))
     return _("Created")
 

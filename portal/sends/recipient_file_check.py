@@ -192,7 +192,7 @@ def _message_problems(
 
 def _account_problem(external_id: str, exists: bool) -> str:
     if exists:
-        return _("The account %(account)s is not active.", account=external_id)
+        return _("The account %(account)s is deactivated, so it gets nothing.", account=external_id)
     return _("There is no account with the number %(account)s.", account=external_id[:60])
 
 

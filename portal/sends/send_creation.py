@@ -59,6 +59,8 @@ class SendPlan:
     price_per_segment: Decimal | None
     needs_approval: bool
     planned_at_ms: int
+    deactivated: int
+    """Who would get it too if their accounts were not deactivated. They are in no other count."""
 
     @property
     def price(self) -> Decimal | None:
@@ -96,6 +98,7 @@ def plan_version(version: TemplateVersion, audience: Audience, data: _Data, now_
         price_per_segment=send_settings.price_per_segment,
         needs_approval=send_settings.needs_approval(counts.emails),
         planned_at_ms=now_ms,
+        deactivated=audiences.count_deactivated(audience),
     )
 
 

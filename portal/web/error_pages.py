@@ -9,6 +9,7 @@ from flask import Flask, Response, current_app, flash, make_response, render_tem
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from portal.accounts.account_permissions import NotPermitted
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, Busy
 from portal.core.extensions import db
@@ -48,6 +49,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(
         ActionRefused, lambda error: _error_response(409, _("This action was not completed"), error.message)
     )
+    app.register_error_handler(NotPermitted, lambda error: _error_response(403, _("You cannot do this"), error.message))
     app.register_error_handler(HTTPException, _handle_http_error)
     app.register_error_handler(InternalServerError, _handle_server_error)
 

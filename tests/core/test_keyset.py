@@ -16,7 +16,8 @@ from portal.core.extensions import db
 from portal.core.keyset import Keyset, Slice, SortColumns, newest_first, order_by
 from portal.messages.tables.communications import Communication
 from portal.sends.tables.sends import Send
-from portal.web.admin import account_pages, consent_pages, template_pages
+from portal.web.admin import consent_pages, template_pages
+from portal.web.admin.accounts import account_pages
 from portal.web.admin.communications import search_pages
 from portal.web.admin.sends import send_pages
 from portal.web.paging import Sort

@@ -68,7 +68,7 @@ def test_workbook_is_checked_like_a_csv() -> None:
     ("row", "column", "message"),
     [
         ("P-9,2027-05-28,Reno,", "A, external_id", "There is no account with the number P-9."),
-        ("P-3,2027-05-28,Reno,", "A, external_id", "The account P-3 is not active."),
+        ("P-3,2027-05-28,Reno,", "A, external_id", "The account P-3 is deactivated, so it gets nothing."),
         ("p-0,2027-05-28,Reno,", "A, external_id", "P-0 is already in row 2."),
         ("P-1,2027-05-28,,", "C, city", "This cell is empty, and the template needs a value."),
         ("P-1,05/06/2027,Reno,", "B, exam_date", "“05/06/2027”, given for data.exam_date, is not a complete date."),

@@ -8,7 +8,9 @@ OWN_PAGES = ["/MyAccount/PhoneNumbers", "/MyAccount/CommunicationsHistory", "/My
 ADMIN_PAGES = [
     "/Admin",
     "/Admin/Accounts",
-    "/Admin/Accounts/1/Attributes",
+    "/Admin/Accounts/New",
+    "/Admin/Accounts/1/Edit",
+    "/Admin/Accounts/1/Deactivate",
     "/Admin/Attributes",
     "/Admin/Attributes/new",
     "/Admin/Attributes/import",

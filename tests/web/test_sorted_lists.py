@@ -39,7 +39,7 @@ def heading(page: str, label: str) -> str:
 
 @pytest.fixture
 def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portal.web.admin.account_pages._PAGE_SIZE", 2)
+    monkeypatch.setattr("portal.web.admin.accounts.account_pages._PAGE_SIZE", 2)
 
 
 def test_accounts_are_sorted_by_their_numbers(admin: WebClient) -> None:

@@ -136,6 +136,11 @@ def _parse_opt_in(cells: CsvRow, text: Mapping[str, str], now_ms: int) -> Parsed
 def _cell_problem(column: str, text: str) -> str | None:
     if column == "external_id" and not text.isprintable():
         return _("This contains a line break or another invisible character.")
+    return length_problem(text)
+
+
+def length_problem(text: str) -> str | None:
+    """Of a field of an account, wherever it comes from."""
     if len(text) <= _MAX_CELL_LENGTH:
         return None
     return _("Use at most %(limit)s characters; this has %(count)s.", limit=_MAX_CELL_LENGTH, count=len(text))

@@ -15,9 +15,11 @@ _MIN_DIGITS = 3
 BY_NAME: SortColumns = (Account.search_folded, Account.id)
 
 
-def search_accounts(search_text: str, account_type: str = "") -> Select[tuple[Account]]:
-    """Accounts that match every word of the search text."""
+def search_accounts(search_text: str, account_type: str = "", is_active: bool | None = None) -> Select[tuple[Account]]:
+    """Accounts that match every word of the search text; `is_active` limits them to those that are, or are not."""
     query = select(Account)
+    if is_active is not None:
+        query = query.where(Account.active == True if is_active else Account.deactivated_at_ms.is_not(None))  # noqa: E712
     if account_type:
         query = query.where(Account.account_type == account_type)
     return query.where(*match_conditions(search_text))

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from flask_security import RoleMixin, UserMixin
-from sqlalchemy import Index, Text, case, event, func, or_, select
+from sqlalchemy import Index, Text, case, event, func, or_, select, text
 from sqlalchemy.orm import Mapped, attributes, mapped_column
 
 from portal.accounts.rules.account_csv import ROLES
@@ -45,6 +45,12 @@ class Account(Base, UserMixin):  # type: ignore[misc]
         # What audiences ask of all accounts, in order of the ids.
         Index("ix_account_audience", "id", "active", "role", "account_type", "timezone"),
         Index("uq_account_external_id_folded", "external_id_folded", unique=True),
+        Index(
+            "ix_account_deactivated",
+            "id",
+            sqlite_where=text("deactivated_at_ms IS NOT NULL"),
+            postgresql_where=text("deactivated_at_ms IS NOT NULL"),
+        ),
         STRICT,
     )
 
@@ -61,6 +67,11 @@ class Account(Base, UserMixin):  # type: ignore[misc]
     created_at_ms: Mapped[int] = mapped_column(Millis)
     erased_at_ms: Mapped[int | None] = mapped_column(Millis)
     """When its personal data was removed. The account number stays, so that an import does not create it anew."""
+    deactivated_at_ms: Mapped[int | None] = mapped_column(Millis)
+    """Since when it gets no messages and cannot sign in; `active` is then false."""
+    merged_into_id: Mapped[int | None] = mapped_column(BigIntKey)
+    """The account that took over its communications, numbers and attributes."""
+    language: Mapped[str] = mapped_column(Text, default="en", server_default=text("'en'"))
     external_id_folded: Mapped[str] = mapped_column(Text, default=_computed_from("external_id", of=fold_case))
     """Makes account numbers unique regardless of case."""
     email_folded: Mapped[str] = mapped_column(Text, default=_computed_from("email", of=fold_case))
@@ -81,6 +92,21 @@ def _refresh_folded_columns(_mapper: object, _connection: object, account: Accou
 def find_by_external_id(external_id: str) -> Account | None:
     """Regardless of case."""
     return db.session.scalar(select(Account).where(Account.external_id_folded == fold_case(external_id)))
+
+
+def find_by_identity(fs_uniquifier: str) -> Account | None:
+    return db.session.scalar(select(Account).where(Account.fs_uniquifier == fs_uniquifier))
+
+
+def ids_with_merged(account_id: int) -> list[int]:
+    """The account, and those that were merged into it: what was said to them was said to the same person."""
+    return [account_id, *(account.id for account in merged_accounts(account_id))]
+
+
+def merged_accounts(account_id: int) -> list[Account]:
+    """Those that were merged into it, in order of their ids."""
+    query = select(Account).where(Account.merged_into_id == account_id, Account.deactivated_at_ms.is_not(None))
+    return list(db.session.scalars(query.order_by(Account.id)))
 
 
 @dataclass(frozen=True)
@@ -107,7 +133,7 @@ def find_by_sign_in_name(name: str) -> list[Account]:
     Ignores case and invisible characters.
     """
     spellings = {text_input.clean_code(name), normalise_sign_in_name(name)}
-    folded = {fold_case(text) for text in spellings}
+    folded = {fold_case(spelling) for spelling in spellings}
     exact, any_case = Account.external_id.in_(spellings), Account.external_id_folded.in_(folded)
     # A single query for every name, so that its time does not reveal which accounts exist.
     rank = case((exact, 0), (any_case, 1), else_=2)
@@ -139,6 +165,12 @@ def administrators() -> list[Account]:
     """Who may work in the administration, in order of name."""
     query = select(Account).where(Account.role.in_(ROLES[1:]), Account.active == True)  # noqa: E712  SQL, not Python
     return list(db.session.scalars(query.order_by(Account.name, Account.id)))
+
+
+def lock_active_accounts(role: str) -> set[int]:
+    """The ids of the active accounts with this role, which nobody else changes before the transaction ends."""
+    query = select(Account.id).where(Account.role == role, Account.active == True)  # noqa: E712  SQL, not Python
+    return set(db.session.scalars(query.order_by(Account.id).with_for_update()))
 
 
 def account_types() -> list[str]:

@@ -27,6 +27,8 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     DUPLICATE_WELCOME = "duplicate_welcome"
     """The account was welcomed on this phone number a short while ago, or several times within a day."""
+    ACCOUNT_DEACTIVATED = "account_deactivated"
+    """Neither texts nor emails go to a deactivated account."""
     MODE_CHANGED = "mode_changed"
     """Test mode changed after a test text was requested: a simulated text must never become a real one."""
 
@@ -47,6 +49,7 @@ _REASON_LABELS = {
     Reason.QUIET_HOURS: N_("Waiting for the end of quiet hours"),
     Reason.EXPIRED: N_("The text expired before it could be sent"),
     Reason.DUPLICATE_WELCOME: N_("The same welcome was sent a short while ago"),
+    Reason.ACCOUNT_DEACTIVATED: N_("The account is deactivated"),
     Reason.MODE_CHANGED: N_("Test mode changed before this test text was sent"),
 }
 
@@ -183,13 +186,15 @@ def block_reason(phone: RecipientPhone) -> Reason | None:
 
 
 def send_block_reason(
-    kind: str, phone: RecipientPhone, on_account: bool = True, too_late: bool = False
+    kind: str, phone: RecipientPhone, on_account: bool = True, too_late: bool = False, is_active: bool = True
 ) -> Reason | None:
     """The final check before sending, for every kind of text: a STOP in the meantime wins.
 
-    `on_account`: the phone number is still on the account. A test text may go to any number that has not opted out, and
-    an answer to any that can get texts as well.
+    `on_account`: the phone number is still on the account, which `is_active`. A test text may go to any number that has
+    not opted out, and an answer to any that can get texts as well.
     """
+    if not is_active:
+        return Reason.ACCOUNT_DEACTIVATED
     if kind == TextKind.TEST:
         return Reason.STOPPED if phone.is_opted_out else None
     if kind != TextKind.ANSWER and not on_account:

@@ -36,6 +36,7 @@ _TEXT_QUERY = (
         Delivery.queue_position,
         Delivery.sms_expires_at_ms,
         Account.timezone,
+        Account.active,
         Send.paused_at_ms,
         Send.state.label("send_state"),
     )
@@ -60,6 +61,7 @@ class WaitingText:
     recipient: RecipientPhone
     kind: str
     is_on_account: bool
+    is_account_active: bool
     lane: int
     queue_position: int
     target_state: DeliveryState
@@ -79,6 +81,7 @@ class WaitingEmail(NamedTuple):
     lane: int
     queue_position: int
     target_state: DeliveryState
+    is_account_active: bool
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,7 @@ def _to_waiting_text(row: Any) -> WaitingText:
         recipient=RecipientPhone(row.address, bool(row.receives_sms), False, is_opted_out, is_unreachable),
         kind=row.kind,
         is_on_account=row.receives_sms is not None,
+        is_account_active=bool(row.active),
         lane=row.lane,
         queue_position=row.queue_position,
         target_state=target_state(row.send_state, row.paused_at_ms),
@@ -176,11 +180,13 @@ def waiting_emails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> l
     """Like `waiting_texts`."""
     columns = (Delivery.id, Delivery.address, Delivery.lane, Delivery.queue_position)
     query = (
-        select(*columns, Send.state, Send.paused_at_ms)
+        select(*columns, Send.state, Send.paused_at_ms, Account.active)
+        .join(Communication, Communication.id == Delivery.communication_id)
+        .join(Account, Account.id == Communication.account_id)
         .outerjoin(Send, Send.id == Delivery.send_id)
         .where(Delivery.channel == "email", READY, Delivery.lane.in_(lanes), Delivery.due_at_ms <= until_ms)
         .order_by(Delivery.lane, Delivery.queue_position, Delivery.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=Delivery)
     )
-    return [WaitingEmail(*row[:4], target_state(*row[4:])) for row in db.session.execute(query)]
+    return [WaitingEmail(*row[:4], target_state(*row[4:6]), bool(row[6])) for row in db.session.execute(query)]

@@ -75,7 +75,9 @@ TRANSITIONS = (
         ("messages.tables.communications", "sends.fan_out_rows"),
     ),
     Transition(DeliveryEvent.CLAIM, (_READY,), (_SENDING,), _CLAIMS),
-    Transition(DeliveryEvent.SKIP, (_READY,), (DeliveryState.SKIPPED,), ("delivery.claim_policies",)),
+    Transition(
+        DeliveryEvent.SKIP, WAITING, (DeliveryState.SKIPPED,), ("delivery.claim_policies", "people.deactivation")
+    ),
     Transition(DeliveryEvent.DEFER, (_READY,), (_DEFERRED,), ("delivery.claim_policies",)),
     Transition(DeliveryEvent.FOLLOW_SEND, (_READY, _DEFERRED), (_PAUSED,), _SEND_STATE),
     Transition(DeliveryEvent.FOLLOW_SEND, (_READY, _DEFERRED, _PAUSED), (_CANCELED,), _CANCELS),

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, Update, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Table, Update, bindparam, func, or_, select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import DeliveryState
+from portal.core.rules.delivery_status import WAITING, DeliveryState
 from portal.core.rules.lanes import Lane
 from portal.core.rules.routing import Reason, TextKind
 from portal.core.statements import updated_count, updated_count_at_once, updated_count_many
@@ -119,6 +119,20 @@ def defer(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
     ids = list(db.session.scalars(due))
     statement = _move(DeliveryEvent.DEFER, DeliveryState.DEFERRED, now_ms).where(Delivery.id.in_(ids))
     updated_count(statement.values(reason=Reason.QUIET_HOURS, due_at_ms=until_ms))
+
+
+def skip_waiting(account_id: int, reason: str, now_ms: int) -> int:
+    """End what waits for an account. Return how many deliveries that were."""
+    of_account = select(Communication.id).where(Communication.account_id == account_id)
+    statement = _move(DeliveryEvent.SKIP, DeliveryState.SKIPPED, now_ms)
+    return updated_count(statement.where(Delivery.communication_id.in_(of_account)).values(reason=reason))
+
+
+def count_waiting(account_id: int) -> int:
+    """What `skip_waiting` would end."""
+    of_account = select(Communication.id).where(Communication.account_id == account_id)
+    query = select(func.count()).where(Delivery.communication_id.in_(of_account), Delivery.state.in_(WAITING))
+    return db.session.scalar(query) or 0
 
 
 def skip(delivery_id: int, reason: str, now_ms: int) -> None:

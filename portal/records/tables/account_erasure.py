@@ -26,7 +26,7 @@ from portal.sends.tables.recipient_files import RecipientRow
 
 ERASED_NAME, ERASED_SUBJECT = "Erased account", "(erased)"
 _IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
-_AUDITED_VALUES = ("attribute_set", "timezone_changed")
+_AUDITED_VALUES = ("attribute_set", "timezone_changed", "account_changed")
 """Actions whose entries quote personal data."""
 
 

@@ -36,6 +36,12 @@ def count_recipients(audience: Mapping[str, Any]) -> int:
     return db.session.scalar(in_audience(select(func.count(Account.id)), audience)) or 0
 
 
+def count_deactivated(audience: Mapping[str, Any]) -> int:
+    """Who would be in the audience if their accounts were active. An erased account is nobody's."""
+    query = in_audience(select(func.count(Account.id)), audience, are_active=False)
+    return db.session.scalar(query.where(Account.erased_at_ms.is_(None))) or 0
+
+
 def people_page(audience: Mapping[str, Any], total: int, keyset: Keyset) -> Slice[Account]:
     """Of the `total` recipients by id, as `keyset` continues."""
     is_dense = audience.get("match") == "any" and total >= _DENSE and is_sqlite()
@@ -78,14 +84,17 @@ def guarded(audience: Mapping[str, Any]) -> dict[str, Any]:
     return {**audience, "external_ids": []} if any(kind in audience for kind in _LATER_KINDS) else dict(audience)
 
 
-def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = False) -> Any:
+def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = False, are_active: bool = True) -> Any:
     """Narrow a query of accounts to the active ones of the audience; to nobody, if it is of no kind known here.
+
+    Unless they `are_active`, to those of it that are deactivated.
 
     `audience` is `{"all": True}`, `{"account_type": …}`, `{"external_ids": […]}` or
     `{"conditions": […], "match": …, "as_of": …}`, with `"staff": False` if administrators are left out.
     `one_by_one` suits a query of the next few accounts of a large audience (`matches_conditions`).
     """
-    query = _narrow(query.where(Account.active == True), audience)  # noqa: E712  SQL, not Python
+    active = Account.active == True  # noqa: E712  SQL, not Python
+    query = _narrow(query.where(active if are_active else Account.deactivated_at_ms.is_not(None)), audience)
     if "schedule_run" in audience:
         return query.where(Account.id.in_(schedule_recipients.people_of_run(audience["schedule_run"])))
     if audience.get("staff") is False:

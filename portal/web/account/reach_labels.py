@@ -20,6 +20,7 @@ _WHY: dict[str, tuple[str, str]] = {
     Reason.OTHER_ACCOUNT_RECEIVES: (N_("Texts to your phone number go to another account."), _NUMBERS),
     Reason.UNREACHABLE: (N_("Your phone number could not receive texts."), _NUMBERS),
     Reason.NOT_CONFIGURED: (N_("Texts could not be sent at that time."), ""),
+    Reason.ACCOUNT_DEACTIVATED: (N_("Your account was deactivated at that time."), ""),
     Reason.EXPIRED: (N_("The text could not be sent in time."), ""),
     Reason.DUPLICATE_WELCOME: (N_("The same text was sent a short while before."), ""),
 }

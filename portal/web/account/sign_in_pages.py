@@ -3,20 +3,14 @@
 The sign-in name is an email address or an account number, because several accounts may share one email.
 """
 
-from collections.abc import Callable
 from datetime import timedelta
-from email.utils import make_msgid
 from typing import Any
 
-import structlog
 from flask import (
     Blueprint,
     Flask,
     Request,
-    Response,
     abort,
-    after_this_request,
-    current_app,
     flash,
     redirect,
     render_template,
@@ -39,17 +33,13 @@ from portal.accounts.passwords import password_rule_problem, reset_password_by_l
 from portal.accounts.rules.password_strength import MIN_PASSWORD_LENGTH
 from portal.accounts.tables.accounts import Account, Role
 from portal.content.content_blocks import render_block
-from portal.content.email_rendering import email_look
 from portal.content.rules.content_block_checks import SIGN_IN_NOTICE
 from portal.core.clock import now_ms
-from portal.core.context import settings
 from portal.core.extensions import db, security
-from portal.core.organisation import current_organisation
 from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
-from portal.gateways.rules.email_message import OutgoingEmail
-from portal.gateways.smtp import send_mail, sender_domain
 from portal.web.access import public
+from portal.web.account.account_emails import public_address, run_after_response, send_account_email
 from portal.web.account.sign_in_form import NameForm, choose_account, sign_in, wait_message
 from portal.web.base_form import PortalForm
 from portal.web.request_input import is_webhook_request
@@ -59,7 +49,6 @@ account_choice_pages.add_url_rule("/SignIn/Account", "choose", public(choose_acc
 
 _RESET_LINK_LIFETIME = timedelta(hours=1)  # which the email says too
 _MAX_FIELD_LENGTH = 512
-_log = structlog.get_logger(__name__)
 
 
 class NewPasswordForm(PortalForm):
@@ -80,7 +69,7 @@ def forgot_password() -> ResponseReturnValue:
         if wait_ms := password_reset.reset_wait_ms(request.remote_addr or "", now_ms()):
             abort(429, description=wait_message(wait_ms))
         name = form.email.data
-        _run_after_response(lambda: _send_reset_links(name))
+        run_after_response(lambda: _send_reset_links(name))
         flash(_("If this account exists, we have sent a link to its email address."))
     return render_template("security/forgot_password.html", forgot_password_form=form)
 
@@ -109,7 +98,7 @@ def _apply_new_password(account: Account, password: str) -> ResponseReturnValue:
     if not reset_password_by_link(account_id, account.fs_uniquifier, password, now_ms()):
         return _redirect_to_forgot_password()
     subject = _("Your password was changed")
-    _run_after_response(lambda: _send_account_email("reset_notice", email, name, subject, **details))
+    run_after_response(lambda: send_account_email("reset_notice", email, name, subject, **details))
     flash(_("Your password was changed. Sign in with the new one."))
     return redirect(url_for("security.login"))
 
@@ -128,55 +117,15 @@ def _send_reset_links(name: str) -> None:
     details = [{**_account_details(account), "link": _reset_url(account)} for account in accounts]
     context = {"accounts": details}
     recipient = accounts[0]
-    _send_account_email("reset_instructions", recipient.email, recipient.name, _("Choose a new password"), **context)
+    send_account_email("reset_instructions", recipient.email, recipient.name, _("Choose a new password"), **context)
 
 
 def _reset_url(account: Account) -> str:
-    return _public_url("security.reset_password", token=password_reset.reset_token(account))
+    return public_address("security.reset_password", token=password_reset.reset_token(account))
 
 
 def _account_details(account: Account) -> dict[str, str]:
     return {"name": account.name, "external_id": account.external_id, "type": account.account_type}
-
-
-def _send_account_email(template: str, email: str, recipient_name: str, subject: str, **context: Any) -> None:
-    config, organisation = settings(), current_organisation()
-    context |= {
-        "recipient_name": recipient_name,
-        "organisation": organisation.name,
-        "look": email_look(organisation),
-        "forgot_password_url": _public_url("security.forgot_password"),
-    }
-    # not `render_template`, whose context processors look at the visitor
-    files = (current_app.jinja_env.get_template(f"security/email/{template}.{kind}") for kind in ("txt", "html"))
-    text, html = (file.render(context) for file in files)
-    message_id = make_msgid(domain=sender_domain(config.mail_from))
-    message = OutgoingEmail(email, recipient_name, subject, text, html, message_id)
-    outcome = send_mail(config.smtp_url, config.mail_from, message)
-    _log.info("account email sent", template=template, outcome=type(outcome).__name__)
-
-
-def _run_after_response(task: Callable[[], None]) -> None:
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-
-    def run() -> None:
-        with app.app_context():
-            try:
-                task()
-            except Exception:
-                _log.exception("after-response task failed")
-            finally:
-                db.session.remove()
-
-    @after_this_request
-    def _afterwards(response: Response) -> Response:
-        response.call_on_close(run)
-        return response
-
-
-def _public_url(endpoint: str, **values: str) -> str:
-    """Uses the configured public address: an attacker could forge the Host header to steal a reset link."""
-    return settings().public_url + current_app.url_map.bind("portal").build(endpoint, values)
 
 
 def security_config(salt: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ TRANSITIONS_MODULE = "messages.tables.transitions"
 EVENT_BY_CALL = {
     "transitions.claim": DeliveryEvent.CLAIM,
     "transitions.skip": DeliveryEvent.SKIP,
+    "transitions.skip_waiting": DeliveryEvent.SKIP,
     "transitions.defer": DeliveryEvent.DEFER,
     "transitions.follow_send": DeliveryEvent.FOLLOW_SEND,
     "transitions.release": DeliveryEvent.RELEASE,

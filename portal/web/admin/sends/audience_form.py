@@ -16,7 +16,7 @@ from portal.core.rules.csv_input import CsvError
 from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
 from portal.sends.audience_resolution import audience_problem, resolve_audience
-from portal.sends.tables.audience import count_recipients
+from portal.sends.tables.audience import count_deactivated, count_recipients
 from portal.sends.tables.saved_audiences import saved_audience_names
 from portal.web.admin.sends.condition_rows import ConditionRows, ConditionsField, condition_rows
 from portal.web.base_form import PortalForm, words
@@ -129,6 +129,11 @@ class AudienceForm(PortalForm):
         except InvalidInput:
             return None
         return None if audience_problem(audience, now_ms()) else count_recipients(audience)
+
+    @property
+    def deactivated_count(self) -> int:
+        """Of a complete choice."""
+        return count_deactivated(resolve_audience(self.chosen_audience, now_ms()))
 
     @property
     def people_url(self) -> str:

@@ -75,13 +75,13 @@ def test_edit_of_a_removed_attribute_can_be_added_again(admin: WebClient, region
 
 
 def test_kind_is_fixed_once_an_account_has_a_value(admin: WebClient, region: str) -> None:
-    save(admin, f"{ACCOUNT}/Attributes", value_region="North")
+    save(admin, f"{ACCOUNT}/Edit", value_region="North")
     assert "1 account has a value, so the kind cannot change." in visible_text(admin.get(region).text)
     assert "so the kind cannot change" in save(admin, region, **REGION | {"kind": "text"})
 
 
 def test_choice_in_use_is_refused_at_its_field(admin: WebClient, region: str) -> None:
-    save(admin, f"{ACCOUNT}/Attributes", value_region="North")
+    save(admin, f"{ACCOUNT}/Edit", value_region="North")
     page = save(admin, region, **REGION | {"choices": "South"})
     assert "“North” is in use, so it cannot go: 1 account." in page
 
@@ -95,14 +95,14 @@ def test_attribute_in_use_shows_its_uses_instead_of_a_button(admin: WebClient, r
 
 
 def test_removal_says_how_many_values_go(admin: WebClient, region: str) -> None:
-    save(admin, f"{ACCOUNT}/Attributes", value_region="North")
+    save(admin, f"{ACCOUNT}/Edit", value_region="North")
     assert "1 account loses its value." in visible_text(admin.get(f"{region}/remove").text)
     assert "Attribute “Region” is removed." in save(admin, f"{region}/remove")
 
 
 def test_value_that_came_after_the_question_is_asked_about(admin: WebClient, region: str) -> None:
     question = hidden_fields(admin, f"{region}/remove")
-    save(admin, f"{ACCOUNT}/Attributes", value_region="North")
+    save(admin, f"{ACCOUNT}/Edit", value_region="North")
     response = admin.post(f"{region}/remove", **question)
     assert response.status_code == 422
     assert "Confirm the removal again." in response.text
@@ -117,27 +117,27 @@ def test_profile_shows_the_values_of_the_account(web_app: Flask, admin: WebClien
 
 
 def test_change_of_a_value_is_in_the_audit_log(web_app: Flask, admin: WebClient, region: str) -> None:
-    save(admin, f"{ACCOUNT}/Attributes", value_region="North")
+    save(admin, f"{ACCOUNT}/Edit", value_region="North")
     assert audit_entries(web_app)[-1] == ("attribute_set", "account P-1")
 
 
 def test_wrong_value_is_refused_and_kept(web_app: Flask, admin: WebClient) -> None:
     with web_app.app_context():
         scenario.add_attributes()
-    response = admin.post(f"{ACCOUNT}/Attributes", value_credits="many", base_credits="12")
+    response = admin.post(f"{ACCOUNT}/Edit", value_credits="many", base_credits="12")
     assert response.status_code == 422
     assert "“many” is not a number." in response.text
     assert 'value="many"' in response.text
 
 
 def test_second_change_of_a_value_is_told_and_can_be_saved_again(admin: WebClient, region: str) -> None:
-    opened = hidden_fields(admin, f"{ACCOUNT}/Attributes")
-    save(admin, f"{ACCOUNT}/Attributes", value_region="South")
-    response = admin.post(f"{ACCOUNT}/Attributes", value_region="North", **opened)
+    opened = hidden_fields(admin, f"{ACCOUNT}/Edit")
+    save(admin, f"{ACCOUNT}/Edit", value_region="South")
+    response = admin.post(f"{ACCOUNT}/Edit", value_region="North", **opened)
     assert response.status_code == 422
     assert "Somebody changed this to “South” in the meantime." in response.text
     again = dict(FIELD.findall(response.text))
-    assert admin.post(f"{ACCOUNT}/Attributes", value_region="North", **again).status_code == 303
+    assert admin.post(f"{ACCOUNT}/Edit", value_region="North", **again).status_code == 303
 
 
 def test_editor_offers_each_merge_field_with_an_example(web_app: Flask, admin: WebClient) -> None:

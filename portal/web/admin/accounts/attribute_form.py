@@ -1,7 +1,7 @@
 """The forms of an attribute, and of the values of an account."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
@@ -10,7 +10,6 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import DateInput
 
 from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeKind
-from portal.core.errors import InvalidInput
 from portal.core.translation import lazy_gettext
 from portal.web.base_form import PortalForm, words
 
@@ -73,21 +72,13 @@ class ValuesForm(PortalForm):
     def base(self) -> dict[str, str]:
         return {key: self[f"base_{key}"].data for key in self.keys}
 
-    def with_value_errors(self, error: InvalidInput, stored: Mapping[str, str]) -> Self:
-        """What was typed, to be saved over the values that are stored now."""
-        for key in self.keys:
-            self[f"base_{key}"].data = stored.get(key, "")
-        return self.with_errors(InvalidInput({f"value_{key}": text for key, text in error.errors.items()}))
 
-
-def build_values_form(attributes: Sequence[AttributeDefinition], stored: Mapping[str, str]) -> ValuesForm:
+def values_form_class(base: type[ValuesForm], attributes: Sequence[AttributeDefinition]) -> type[ValuesForm]:
     fields: dict[str, Any] = {"keys": tuple(attribute.key for attribute in attributes)}
     for attribute in attributes:
         fields[f"value_{attribute.key}"] = _value_field(attribute)
         fields[f"base_{attribute.key}"] = HiddenField()
-    values = {f"{prefix}_{key}": stored.get(key, "") for key in fields["keys"] for prefix in ("value", "base")}
-    form: ValuesForm = type("AccountValuesForm", (ValuesForm,), fields)(**values)
-    return form
+    return type("AccountValuesForm", (base,), fields)
 
 
 def _value_field(attribute: AttributeDefinition) -> Any:

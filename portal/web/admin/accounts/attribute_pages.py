@@ -17,7 +17,7 @@ from portal.core.extensions import db
 from portal.core.translation import gettext as _
 from portal.operations.attribute_uses import attribute_uses
 from portal.web.access import allow
-from portal.web.admin.attribute_form import AttributeForm
+from portal.web.admin.accounts.attribute_form import AttributeForm
 from portal.web.base_form import PortalForm
 from portal.web.request_input import parse_version
 

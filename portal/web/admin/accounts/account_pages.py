@@ -2,19 +2,24 @@
 
 from flask import Blueprint, abort, render_template
 from flask.typing import ResponseReturnValue
+from flask_security import current_user
 
+from portal.accounts.account_permissions import may_act_on
+from portal.accounts.password_invitation import invitation_problem
 from portal.accounts.rules.attribute_values import AttributeKind
 from portal.accounts.tables.account_search import BY_NAME, count_results, search_accounts
-from portal.accounts.tables.accounts import Account, account_types
+from portal.accounts.tables.accounts import Account, account_types, merged_accounts
 from portal.accounts.tables.attributes import Attribute, all_attributes, values_of
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.messages.tables import communication_history
+from portal.people.deactivation import reactivation_problem
 from portal.web.access import allow
 from portal.web.account import phone_number_pages
 from portal.web.account.phone_number_form import NumberContext, PhoneNumberForms, build_forms
+from portal.web.admin.accounts.account_form import ROLE_LABELS
 from portal.web.delivery_labels import CHANNEL_LABELS, ChannelStatus, channel_status, channel_statuses
 from portal.web.layout import is_sms_visible
 from portal.web.paging import Sort, requested_order, sorted_page
@@ -31,7 +36,7 @@ _SORTS = (
     Sort("email", N_("Email"), (Account.email_folded, Account.id)),
 )
 _RECENT_COUNT = 8
-_ROLE_LABELS = {"user": N_("User"), "admin": N_("Administrator"), "sysadmin": N_("System administrator")}
+_STATUSES = {"active": N_("Active"), "deactivated": N_("Deactivated")}
 
 
 @pages.get("")
@@ -39,7 +44,8 @@ _ROLE_LABELS = {"user": N_("User"), "admin": N_("Administrator"), "sysadmin": N_
 def listing() -> ResponseReturnValue:
     """While the user types, htmx requests the same address and gets only the list."""
     search_text, account_type, order = query_text("q"), query_text("type"), requested_order(*_SORTS)
-    query = search_accounts(search_text, account_type)
+    status = query_text("status")
+    query = search_accounts(search_text, account_type, {"active": True, "deactivated": False}.get(status))
     template = "admin/accounts/_list.html" if is_htmx_request() else "admin/accounts/index.html"
     page = render_template(
         template,
@@ -48,6 +54,8 @@ def listing() -> ResponseReturnValue:
         search_text=search_text,
         account_type=account_type,
         account_types={name: name for name in account_types()},
+        status=status,
+        statuses={value: _(label) for value, label in _STATUSES.items()},
     )
     return page, {"Vary": "HX-Request"}
 
@@ -71,7 +79,12 @@ def _profile(forms: PhoneNumberForms) -> ResponseReturnValue:
     page = render_template(
         "admin/accounts/profile.html",
         account=account,
-        role=_(_ROLE_LABELS[account.role]),
+        role=_(ROLE_LABELS[account.role]),
+        may_act=may_act_on(current_user.role, account.role),
+        merged_into=db.session.get(Account, account.merged_into_id) if account.merged_into_id else None,
+        merged_accounts=merged_accounts(account.id),
+        can_be_invited=not invitation_problem(account),
+        can_be_reactivated=not reactivation_problem(account),
         forms=forms,
         attributes=_attributes(account),
         recent=recent,

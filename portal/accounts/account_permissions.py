@@ -1,0 +1,39 @@
+"""Who may act on whose account: only a system administrator on that of one (docs/adr/accounts/0051)."""
+
+from portal.accounts.rules.account_csv import ROLES
+from portal.accounts.tables.accounts import Account
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.translation import gettext as _
+
+HIGHEST_ROLE = ROLES[-1]
+
+
+class NotPermitted(ActionRefused):
+    """The actor's role does not allow it."""
+
+
+def role_of(actor_id: int | None) -> str:
+    """Whoever is at the shell may do everything; somebody without an active account nothing."""
+    if actor_id is None:
+        return HIGHEST_ROLE
+    account = db.session.get(Account, actor_id)
+    return account.role if account and account.active else ROLES[0]
+
+
+def may_act_on(actor_role: str, role: str) -> bool:
+    return role != HIGHEST_ROLE or actor_role == HIGHEST_ROLE
+
+
+def require_permission(actor_id: int | None, *accounts: Account) -> None:
+    """Raises `NotPermitted`. Every verb that acts on an account calls it, whichever page leads there."""
+    role = role_of(actor_id)
+    if not all(may_act_on(role, account.role) for account in accounts):
+        raise NotPermitted(_("Only a system administrator can act on the account of a system administrator."))
+
+
+def role_problem(actor_id: int | None, before: str, after: str) -> str | None:
+    """Why the actor may not give this role."""
+    if before == after or role_of(actor_id) == HIGHEST_ROLE:
+        return None
+    return _("Only a system administrator can give or take a role. Ask one of them.")

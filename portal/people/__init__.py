@@ -1,0 +1,1 @@
+"""Accounts of people changed by administrators: edited, deactivated, merged, imported, invited."""

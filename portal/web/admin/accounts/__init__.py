@@ -1,0 +1,1 @@
+"""Administration → People: accounts and their attributes."""
