@@ -11,6 +11,7 @@ ADMIN_PAGES = [
     "/Admin/Accounts/New",
     "/Admin/Accounts/1/Edit",
     "/Admin/Accounts/1/Deactivate",
+    "/Admin/Accounts/1/Merge",
     "/Admin/Attributes",
     "/Admin/Attributes/new",
     "/Admin/Attributes/import",

@@ -49,3 +49,10 @@ def _digit_conditions(text: str) -> list[ColumnElement[bool]]:
     if len(digits) < _MIN_DIGITS:
         return []
     return [Account.id.in_(select(PhoneNumber.account_id).where(PhoneNumber.number.contains(digits)))]
+
+
+def find_others(search_text: str, account_id: int, limit: int) -> list[Account]:
+    """By name; neither the account itself nor erased or merged ones."""
+    query = search_accounts(search_text).where(Account.id != account_id)
+    query = query.where(Account.erased_at_ms.is_(None), Account.merged_into_id.is_(None))
+    return list(db.session.scalars(query.order_by(*BY_NAME).limit(limit)))

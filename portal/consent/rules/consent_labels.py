@@ -28,6 +28,7 @@ EVENT_LABELS: dict[str, Label] = {
     EventKind.OPT_IN: Label(N_("Imported opt-in"), "ok"),
     EventKind.EVIDENCE: Label(N_("Imported opt-in, without effect"), "off"),
     EventKind.MOVED: Label(N_("Texts moved to another account"), "new"),
+    EventKind.MERGED: Label(N_("Number taken over from a merged account"), "new"),
     EventKind.REMOVED: Label(N_("Number removed from the account"), "off"),
     EventKind.UNREACHABLE: Label(N_("Number cannot receive texts"), "bad"),
     EventKind.CONFIRMED: Label(N_("Number confirmed as correct"), "ok"),

@@ -32,6 +32,8 @@ class EventKind(StrEnum):
     EVIDENCE = "evidence"
     """The same, kept although it changed nothing because another account got the texts."""
     MOVED = "moved"
+    MERGED = "merged"
+    """The account took over the number from another one, with its texts, its requests and its opt-out."""
     REMOVED = "removed"
     UNREACHABLE = "unreachable"
     CONFIRMED = "confirmed"
@@ -64,6 +66,7 @@ class LedgerEvent:
 
     `order_confirmed` is false for a START that may be older than a STOP. `cannot_clear_stop` marks YES at a toll-free
     number, which counts only while the number is not stopped (docs/consent-rules.md#toll-free-yes).
+    `from_account_id` was merged into `account_id`.
     """
 
     id: int
@@ -75,6 +78,7 @@ class LedgerEvent:
     order_confirmed: bool = True
     cannot_clear_stop: bool = False
     error_code: str = ""
+    from_account_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -245,6 +249,28 @@ def _move(state: ConsentState, event: LedgerEvent) -> ConsentState:
     return state
 
 
+def _merge(state: ConsentState, event: LedgerEvent) -> ConsentState:
+    """Both accounts are the same person, so nothing is displaced and an opt-out stays (docs/consent-rules.md#merge)."""
+    merged_id, kept_id = event.from_account_id, event.account_id
+    if merged_id is None or kept_id is None:
+        return state
+
+    def renamed(account_id: int | None) -> int | None:
+        return kept_id if account_id == merged_id else account_id
+
+    requests = sorted(state.requests.items(), key=lambda item: item[1].at_ms)
+    added = [(kept_id if account == merged_id else account, at_ms) for account, at_ms in state.added_at_ms.items()]
+    recipient_id, displaced_id = renamed(state.recipient_id), renamed(state.displaced_id)
+    return replace(
+        state,
+        recipient_id=recipient_id,
+        last_recipient_id=renamed(state.last_recipient_id),
+        displaced_id=None if displaced_id == recipient_id else displaced_id,
+        requests={kept_id if account == merged_id else account: request for account, request in requests},
+        added_at_ms=dict(sorted(added, key=lambda item: item[1], reverse=True)),
+    )
+
+
 def _remove(state: ConsentState, event: LedgerEvent) -> ConsentState:
     """An account that removes the number loses its requests and its texts there."""
     removed_id = event.account_id
@@ -292,6 +318,7 @@ _TRANSITIONS = {
     EventKind.START: _start,
     EventKind.OPT_IN: _opt_in,
     EventKind.MOVED: _move,
+    EventKind.MERGED: _merge,
     EventKind.REMOVED: _remove,
     EventKind.UNREACHABLE: _unreachable,
     EventKind.CONFIRMED: _confirm_number,

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Index, Text, func, insert, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.accounts.tables.accounts import ids_with_merged
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.consent.rules import hash_chain
 from portal.consent.rules.consent_state import EventKind, LedgerEvent
@@ -168,8 +169,11 @@ def accounts_with_number_at(number: str, at_ms: int) -> frozenset[int]:
 
 
 def consented_numbers(account_id: int) -> set[str]:
-    """Where the account ever got texts or has evidence of an opt-in; a request is not enough."""
-    query = select(ConsentEvent.number).where(ConsentEvent.account_id == account_id)
+    """Where the account, or one merged into it, ever got texts or has evidence of an opt-in.
+
+    A request is not enough.
+    """
+    query = select(ConsentEvent.number).where(ConsentEvent.account_id.in_(ids_with_merged(account_id)))
     return set(db.session.scalars(query.where(ConsentEvent.kind.in_(_CONSENT_KINDS)).distinct()))
 
 
@@ -246,6 +250,7 @@ def _to_event(row: Any, spans: Sequence[tuple[int, int, int]]) -> LedgerEvent:
         order_confirmed=row.order_confirmed is not False,
         cannot_clear_stop=bool(row.detail.get("cannot_clear_stop")),
         error_code=str(row.detail.get("error_code", "")),
+        from_account_id=row.detail.get("from_account_id"),
     )
 
 

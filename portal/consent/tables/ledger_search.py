@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import joinedload
 
 from portal.accounts.tables.account_search import match_conditions
-from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.accounts import Account, ids_with_merged
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.consent.rules.consent_state import EventKind
 from portal.consent.tables.inbound_messages import answer_ids
@@ -125,15 +125,17 @@ def texts_following(event_ids: Sequence[int]) -> Sequence[tuple[Attempt, Deliver
 
 def numbers_of_account(account_id: int) -> list[str]:
     """The numbers with events about the account, in order of their first event."""
-    query = select(ConsentEvent.number).where(ConsentEvent.account_id == account_id)
+    query = select(ConsentEvent.number).where(ConsentEvent.account_id.in_(ids_with_merged(account_id)))
     return list(db.session.scalars(query.group_by(ConsentEvent.number).order_by(func.min(ConsentEvent.id))))
 
 
 def _filtered(query: Select[Any], ledger_filter: LedgerFilter) -> Select[Any]:
     at_ms, day = ConsentEvent.occurred_at_ms, _event_day()
-    for name in ("kind", "number", "account_id"):
+    for name in ("kind", "number"):
         if value := getattr(ledger_filter, name):
             query = query.where(getattr(ConsentEvent, name) == value)
+    if ledger_filter.account_id:
+        query = query.where(ConsentEvent.account_id.in_(ids_with_merged(ledger_filter.account_id)))
     if ledger_filter.since_ms is not None:
         by_time = and_(day.is_(None), at_ms >= ledger_filter.since_ms)
         query = query.where(or_(by_time, day >= ledger_filter.since_day))

@@ -186,3 +186,40 @@ def test_sysadmin_gives_roles_but_not_to_themselves(web_app: Flask, sysadmin: We
     own = f"{URL}/{stored(web_app, 'S-1').id}/Edit"
     response = sysadmin.post(own, **opened(sysadmin, own), role="user")
     assert "You cannot change your own role." in visible_text(response.text)
+
+
+def merge_form(admin: WebClient, address: str) -> dict[str, str]:
+    return dict(
+        re.findall(r'<input type="hidden" name="(with_id|fingerprint)" value="([^"]*)">', admin.get(address).text)
+    )
+
+
+def test_two_accounts_are_found_previewed_and_merged(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:
+    stan = f"{URL}/2/Merge"
+    assert "Merge with another account…" in admin.get(f"{URL}/2").text
+    assert f"{stan}?with=1" in admin.get(f"{stan}?q=olive").text
+    preview = visible_text(admin.get(f"{stan}?with=1").text)
+    assert "Phone number (202) 555-0101: gets texts, and goes on getting them" in preview
+    assert "A merge cannot be undone." in preview
+    assert admin.post(stan, **merge_form(admin, f"{stan}?with=1")).status_code == 303
+    assert "(202) 555-0101" in admin.get(f"{URL}/2").text
+    merged = visible_text(admin.get(OLIVE).text)
+    assert "This account was merged" in merged
+    assert "Stan Stranger, P-2" in merged
+
+
+def test_choice_is_asked_again_and_what_was_chosen_is_kept(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:
+    admin.post(f"{URL}/2/numbers", number="(202) 555-0101")
+    form = merge_form(admin, f"{URL}/2/Merge?with=1")
+    response = admin.post(f"{URL}/2/Merge", **form)
+    assert response.status_code == 422
+    assert "Choose what is kept wherever both accounts have something." in visible_text(response.text)
+    form["number:+12025550101"] = "leaving"
+    kept = admin.post(f"{URL}/2/Merge", **{**form, "fingerprint": "old"})
+    assert 'value="leaving" required checked' in kept.text
+    assert admin.post(f"{URL}/2/Merge", **form).status_code == 303
+
+
+def test_merge_with_itself_is_refused_in_words(admin: WebClient) -> None:
+    response = admin.get(f"{OLIVE}/Merge?with=1")
+    assert "cannot be merged with itself" in admin.get(response.headers["Location"]).text

@@ -1,0 +1,71 @@
+"""Administration → accounts → merge: choose the other account, see what moves, confirm."""
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+from wtforms import HiddenField
+
+from portal.accounts.account_permissions import require_permission
+from portal.accounts.tables.account_search import find_others
+from portal.accounts.tables.accounts import Account
+from portal.core.clock import now_ms
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.translation import gettext as _
+from portal.people.merging import LEAVING, STAYING, merge_accounts, plan_merge
+from portal.web.access import allow
+from portal.web.base_form import PortalForm
+from portal.web.current_actor import current_actor
+from portal.web.request_input import parse_id, query_id, query_text
+
+pages = Blueprint("account_merging", __name__, url_prefix="/Admin/Accounts/<id:account_id>/Merge")
+_MAX_FOUND = 20
+
+
+class MergeForm(PortalForm):
+    """`with_id` is the account that is merged into the one of the page; `fingerprint` is that of the plan shown."""
+
+    with_id = HiddenField()
+    fingerprint = HiddenField()
+
+
+@pages.get("")
+@allow("admin")
+def choose(account_id: int) -> ResponseReturnValue:
+    """With `with` in the address, what would move; without, a search for the other account."""
+    account = _account(account_id)
+    require_permission(current_user.id, account)
+    if leaving_id := query_id("with"):
+        return _preview(account_id, leaving_id)
+    search_text = query_text("q")
+    found = find_others(search_text, account_id, _MAX_FOUND) if search_text else []
+    return render_template("admin/accounts/merge_search.html", account=account, search_text=search_text, found=found)
+
+
+@pages.post("")
+@allow("admin")
+def merge(account_id: int) -> ResponseReturnValue:
+    form = MergeForm()
+    leaving_id = parse_id(form.with_id.data) or abort(404)
+    try:
+        merge_accounts(account_id, leaving_id, dict(request.form), form.fingerprint.data, current_actor(True), now_ms())
+    except ActionRefused as error:
+        return _preview(account_id, leaving_id, error.message)
+    flash(_("The accounts are merged. This one stays."), "info")
+    return redirect(url_for("admin_accounts.profile", account_id=account_id), 303)
+
+
+def _account(account_id: int) -> Account:
+    return db.session.get(Account, account_id) or abort(404)
+
+
+def _preview(account_id: int, leaving_id: int, problem: str = "") -> ResponseReturnValue:
+    try:
+        plan = plan_merge(account_id, leaving_id, current_user.id)
+    except ActionRefused as error:
+        flash(error.message, "error")
+        return redirect(url_for(".choose", account_id=_account(account_id).id), 303)
+    sides = {STAYING: plan.staying, LEAVING: plan.leaving}
+    chosen = {name: value for name, value in request.form.items() if name in plan.choices}
+    page = render_template("admin/accounts/merge.html", plan=plan, sides=sides, problem=problem, chosen=chosen)
+    return page, 422 if problem else 200
