@@ -14,9 +14,11 @@ _BIGINT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     _add_alert_passing()
     _add_account_states()
+    _add_import_progress()
 
 
 def downgrade() -> None:
+    _drop_import_progress()
     _drop_account_states()
     op.drop_column("alert", "passed_at_ms")
 
@@ -39,3 +41,17 @@ def _drop_account_states() -> None:
     op.drop_index("ix_account_deactivated", "account")
     for name in ("language", "merged_into_id", "deactivated_at_ms"):
         op.drop_column("account", name)
+
+
+def _add_import_progress() -> None:
+    """Imports that go on where they were interrupted, and do what their preview has said."""
+    op.add_column("import_task", sa.Column("promise", sa.LargeBinary(), nullable=True))
+    for name in ("options", "progress"):
+        op.add_column("import_task", sa.Column(name, sa.Text(), nullable=False, server_default="{}"))
+
+
+def _drop_import_progress() -> None:
+    """Previous releases do not know imports of accounts."""
+    op.execute("DELETE FROM import_task WHERE kind = 'import_accounts'")
+    for name in ("progress", "options", "promise"):
+        op.drop_column("import_task", name)

@@ -13,6 +13,7 @@ from portal.accounts import passwords, smtputf8_check
 from portal.accounts.account_attributes import check_attributes, store_attributes
 from portal.accounts.account_permissions import require_permission, role_problem
 from portal.accounts.rules.account_csv import ROLES, AccountRow, length_problem
+from portal.accounts.rules.account_fields import EDITABLE_FIELDS
 from portal.accounts.rules.attribute_values import CheckedValue
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.core import audit_log
@@ -22,8 +23,6 @@ from portal.core.rules.email_address import address_problem
 from portal.core.rules.time_zones import timezone_problem
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
-
-EDITABLE_FIELDS = ("name", "email", "account_type", "role", "timezone")
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,19 @@ from portal.accounts.rules.account_csv import AccountRow
 from portal.accounts.tables import attributes
 from portal.accounts.tables.accounts import Account, AccountRef, find_by_external_ids
 from portal.accounts.tables.attributes import AttributeValue
-from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
+from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, recipients_by_number
 from portal.consent import recording
 from portal.consent.number_reassignment import ExternalOptIn, possibly_reassigned
 from portal.consent.rules.consent_state import HYPOTHETICAL_ID, EventKind, state_after
 from portal.consent.tables import ledger
+from portal.core.actor import SHELL_ACTOR, Actor
 from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.csv_input import RowError
 from portal.core.rules.email_address import needs_smtputf8
-from portal.core.statements import refresh_statistics
+from portal.core.statements import in_list, refresh_statistics
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.core.translation import ngettext
@@ -82,10 +83,10 @@ def import_accounts(
     attribute_ids = {attribute.key: attribute.id for attribute in declared}
     with transaction():
         ledger.lock_ledger()
-        recipients = _recipient_rows(rows)
+        recipients = recipient_rows(rows)
         for start in range(0, len(rows), _CHUNK_SIZE):
             chunk = rows[start : start + _CHUNK_SIZE]
-            _insert_chunk(chunk, recipients, attribute_ids, now_ms)
+            insert_accounts(chunk, recipients, attribute_ids, now_ms)
             progress("Importing", start + len(chunk), len(rows))
         detail = {"accounts": len(rows), "opt_ins": sum(row.opted_in_at_ms is not None for row in rows)}
         record_audit_entry("accounts_imported", "a file", None, now_ms, **detail)
@@ -113,9 +114,14 @@ def _undeliverable_email_errors(rows: Sequence[AccountRow]) -> list[RowError]:
     return [RowError(row.row_number, "email", problem) for row in rows if problem and needs_smtputf8(row.email)]
 
 
-def _insert_chunk(
-    rows: Sequence[AccountRow], recipients: dict[str, int], attribute_ids: Mapping[str, int], now_ms: int
+def insert_accounts(
+    rows: Sequence[AccountRow],
+    recipients: dict[str, int],
+    attribute_ids: Mapping[str, int],
+    now_ms: int,
+    actor: Actor = SHELL_ACTOR,
 ) -> None:
+    """Accounts that do not exist, with their numbers, opt-ins and attributes. Inside a transaction."""
     db.session.execute(insert(Account), [account_values(row, now_ms) for row in rows])
     query = select(Account.external_id, Account.id).where(Account.external_id.in_([row.external_id for row in rows]))
     ids = {external_id: account_id for external_id, account_id in db.session.execute(query)}
@@ -124,15 +130,19 @@ def _insert_chunk(
         db.session.execute(insert(PhoneNumber), phones)
     attributes.insert_values([(ids[row.external_id], row.attributes) for row in rows if row.attributes], attribute_ids)
     opted_in = [row for row in rows if row.opted_in_at_ms is not None]
-    ledger.append(*(_event_values(row, ids[row.external_id], recipients, now_ms) for row in opted_in))
+    events = (_event_values(row, ids[row.external_id], recipients, now_ms) for row in opted_in)
+    ledger.append(*(event | actor.ledger_columns for event in events))
 
 
-def _recipient_rows(rows: Sequence[AccountRow]) -> dict[str, int]:
+def recipient_rows(rows: Sequence[AccountRow]) -> dict[str, int]:
     """Map numbers to the row that gets their texts: the newest opt-in, unless somebody has them or sent STOP."""
     opted_in = [row for row in reversed(rows) if row.opted_in_at_ms is not None]
     newest = {row.phone: row for row in sorted(opted_in, key=lambda row: row.opted_in_at_ms or 0)}
-    taken = set(db.session.scalars(select(PhoneNumber.number).where(PhoneNumber.receives_sms == True)))  # noqa: E712
-    taken |= set(db.session.scalars(select(PhoneState.number).where(PhoneState.stopped_at_ms.is_not(None))))
+    numbers = list(newest)
+    stopped = select(PhoneState.number).where(
+        in_list(PhoneState.number, numbers), PhoneState.stopped_at_ms.is_not(None)
+    )
+    taken = {*recipients_by_number(numbers), *db.session.scalars(stopped)}
     taken |= _superseded_numbers(newest)
     return {number: row.row_number for number, row in newest.items() if number not in taken}
 

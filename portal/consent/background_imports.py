@@ -4,9 +4,10 @@ The import and the end of its task are one transaction. So a worker that dies le
 second worker with the same task changes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import case, delete, update
@@ -38,6 +39,7 @@ from portal.gateways import job_reports, queue
 JOB = "run_import_task"
 _MAX_ATTEMPTS = 5  # which `_GAVE_UP` says too
 _GAVE_UP = N_("It was tried five times and never finished. Nothing was imported.")
+_GAVE_UP_IN_PART = N_("It was tried five times and stopped. What was imported until then stays.")
 _MAX_ERRORS_KEPT = 100
 _OPEN = (ImportTaskState.PENDING, ImportTaskState.CHECKING)
 _UNCONFIRMED_MS = 30 * 86_400_000
@@ -48,11 +50,12 @@ _MAX_NAME_LENGTH = 120
 class ImportSteps:
     """What a worker does with one kind of file.
 
-    `check` returns what is to be shown before somebody confirms it. It raises what `run` would.
+    `check` gets the text, who uploaded it, the task and the time, and returns what is to be shown before somebody
+    confirms it; bytes in its `promise` are kept for `run`. It raises what `run` would.
     """
 
     run: Callable[..., Any]
-    check: Callable[[str], dict[str, Any]] = lambda _text: {}
+    check: Callable[[str, Actor, int, int], dict[str, Any]] = lambda _text, _actor, _task_id, _now_ms: {}
 
 
 IMPORTS: dict[str, ImportSteps] = {
@@ -79,14 +82,20 @@ def create_task(kind: ImportTaskKind, content: str, actor: Actor, now_ms: int) -
     return _add_task(ImportTask(kind=kind, content=content), actor, now_ms)
 
 
-def create_upload(kind: ImportTaskKind, upload: bytes, file_name: str, actor: Actor, now_ms: int) -> int:
+def create_upload(
+    kind: ImportTaskKind,
+    upload: bytes,
+    file_name: str,
+    actor: Actor,
+    now_ms: int,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
     """Have a file checked. Raises `CsvError` if it is empty."""
     if not upload.strip():
         raise CsvError(_("The file is empty."))
     name = clean_line(file_name.replace("\\", "/").rpartition("/")[2])[:_MAX_NAME_LENGTH]
-    return _add_task(
-        ImportTask(kind=kind, upload=upload, file_name=name, state=ImportTaskState.CHECKING), actor, now_ms
-    )
+    task = ImportTask(kind=kind, upload=upload, file_name=name, state=ImportTaskState.CHECKING, options=dict(options))
+    return _add_task(task, actor, now_ms)
 
 
 def _add_task(task: ImportTask, actor: Actor, now_ms: int) -> int:
@@ -107,7 +116,7 @@ def run_task(task_id: int, clock: Callable[[], int]) -> None:
         return
     with suppress(_AlreadyEnded):
         try:
-            _import(attempt, clock) if attempt.upload is None else _check(attempt)
+            _import(attempt, clock) if attempt.upload is None else _check(attempt, clock())
         except ActionRefused as error:
             rows = error.row_errors[:_MAX_ERRORS_KEPT] if isinstance(error, ImportRejected) else []
             with transaction():
@@ -125,11 +134,13 @@ def _import(attempt: _Attempt, clock: Callable[[], int]) -> None:
     _report_progress(lines, lines, "lines")
 
 
-def _check(attempt: _Attempt) -> None:
+def _check(attempt: _Attempt, now_ms: int) -> None:
     """A failure later on is one of the import, which has attempts of its own."""
     file = decode_spreadsheet(attempt.upload or b"", lambda row, rows: _report_progress(row, rows, "rows"))
-    preview = {**attempt.steps.check(file.text), "warnings": list(file.warnings)}
-    columns = {"content": file.text, "upload": None, "preview": preview, "attempts": 0}
+    preview = attempt.steps.check(file.text, attempt.actor, attempt.task_id, now_ms)
+    promise, warnings = preview.pop("promise", None), [*file.warnings, *preview.pop("warnings", ())]
+    columns = {"content": file.text, "upload": None, "promise": promise, "attempts": 0}
+    columns["preview"] = {**preview, "warnings": warnings}
     query = update(ImportTask).where(ImportTask.id == attempt.task_id, ImportTask.state == ImportTaskState.CHECKING)
     with transaction():
         updated_count(query.values(state=ImportTaskState.CHECKED, **columns))
@@ -185,7 +196,8 @@ def _begin_attempt(task_id: int, now_ms: int) -> _Attempt | None:
         if task is None or task.state not in _OPEN:
             return None
         if task.attempts >= _MAX_ATTEMPTS:
-            task.state, task.result, task.finished_at_ms = ImportTaskState.FAILED, _GAVE_UP, now_ms
+            gave_up = _GAVE_UP_IN_PART if task.progress else _GAVE_UP
+            task.state, task.result, task.finished_at_ms = ImportTaskState.FAILED, gave_up, now_ms
             return None
         task.attempts, task.started_at_ms = task.attempts + 1, now_ms
         actor = Actor(task.created_by_id, task.ip, task.user_agent)
@@ -195,6 +207,14 @@ def _begin_attempt(task_id: int, now_ms: int) -> _Attempt | None:
 def _end_task(task_id: int, state: ImportTaskState, result: str, now_ms: int) -> None:
     """Inside a transaction."""
     query = update(ImportTask).where(ImportTask.id == task_id, ImportTask.state.in_(_OPEN))
-    ended = {"state": state, "result": result, "content": None, "upload": None, "finished_at_ms": now_ms}
+    ended = {"state": state, "result": result, "finished_at_ms": now_ms}
+    ended |= dict.fromkeys(("content", "upload", "promise"))
     if not updated_count(query.values(**ended)):
+        raise _AlreadyEnded
+
+
+def record_progress(task_id: int, progress: Mapping[str, Any]) -> None:
+    """What has been done, in the transaction that did it. Raises if another worker has ended the task."""
+    query = update(ImportTask).where(ImportTask.id == task_id, ImportTask.state == ImportTaskState.PENDING)
+    if not updated_count(query.values(progress=dict(progress), attempts=0)):
         raise _AlreadyEnded

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from portal.accounts.account_management import erased_message
+from portal.accounts.account_permissions import may_act_on, role_of
 from portal.accounts.rules.account_csv import read_attributes
 from portal.accounts.rules.attribute_values import AttributeDefinition, CheckedValue
 from portal.accounts.tables import attributes
@@ -104,7 +105,7 @@ def import_text(
     task_id: int | None = None,
 ) -> AttributeImportPlan:
     """Raises as `import_attributes` does. `before_commit` belongs to the same transaction."""
-    plan = _plan(text)
+    plan = _plan(text, actor)
     rows = [
         {"account_id": change.account_id, "attribute_id": change.attribute.id, **vars(change.value)}
         for change in plan.changes
@@ -121,9 +122,9 @@ def import_text(
     return plan
 
 
-def check_text(text: str) -> dict[str, Any]:
+def check_text(text: str, actor: Actor, _task_id: int, _now_ms: int) -> dict[str, Any]:
     """What an import would do, as `admin/attributes/import_one.html` shows it. Raises as `import_attributes` does."""
-    plan = _plan(text)
+    plan = _plan(text, actor)
     counts = {name: getattr(plan, name) for name in ("accounts", "new", "changed", "unchanged")}
     return {**counts, "changes": [_shown(change) for change in plan.changes[:_CHANGES_SHOWN]]}
 
@@ -133,11 +134,11 @@ def _shown(change: ValueChange) -> dict[str, Any]:
     return {"row": change.row_number, **names, "before": change.before, "after": change.value.value}
 
 
-def _plan(text: str) -> AttributeImportPlan:
+def _plan(text: str, actor: Actor) -> AttributeImportPlan:
     declared = {attribute.key: attribute for attribute in all_attributes()}
     result = _read(text, [attribute.definition for attribute in declared.values()])
     accounts = find_by_external_ids([row.external_id for row in result.rows])
-    if errors := [*result.errors, *_unknown_accounts(result.rows, accounts), *_duplicates(result.rows)]:
+    if errors := [*result.errors, *_unknown_accounts(result.rows, accounts, actor), *_duplicates(result.rows)]:
         raise ImportRejected(errors, result.stopped_at_row)
     keys = {key for row in result.rows for key in row.values}
     stored = values_of([accounts[row.external_id].id for row in result.rows], keys)
@@ -178,17 +179,20 @@ def _report_progress(done: int, total: int) -> None:
     job_reports.report_progress(settings().redis_url, done, total, "rows")
 
 
-def _unknown_accounts(rows: Sequence[_ValuesRow], accounts: dict[str, AccountRef]) -> list[RowError]:
+def _unknown_accounts(rows: Sequence[_ValuesRow], accounts: dict[str, AccountRef], actor: Actor) -> list[RowError]:
+    actor_role = role_of(actor.account_id)
     return [
         RowError(row.row_number, KEY_COLUMN, problem)
         for row in rows
-        if (problem := _account_problem(row.external_id, accounts.get(row.external_id)))
+        if (problem := _account_problem(row.external_id, accounts.get(row.external_id), actor_role))
     ]
 
 
-def _account_problem(external_id: str, account: AccountRef | None) -> str:
+def _account_problem(external_id: str, account: AccountRef | None, actor_role: str) -> str:
     if account is None:
         return _("No account has the number %(account)s.", account=external_id)
+    if not may_act_on(actor_role, account.role):
+        return _("Only a system administrator can act on the account of a system administrator.")
     return erased_message(account.external_id) if account.is_erased else ""
 
 

@@ -8,9 +8,10 @@ from sqlalchemy import update
 
 from portal.accounts.account_attributes import set_attributes
 from portal.accounts.account_editing import edit_account
-from portal.accounts.account_management import EDITABLE_FIELDS, NewAccount, create_account, set_timezone
+from portal.accounts.account_management import NewAccount, create_account, set_timezone
 from portal.accounts.account_permissions import NotPermitted
 from portal.accounts.password_invitation import invitation_token
+from portal.accounts.rules.account_fields import EDITABLE_FIELDS
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import phones_of
 from portal.consent import account_phones, invitations, manual_consent

@@ -9,6 +9,7 @@ ADMIN_PAGES = [
     "/Admin",
     "/Admin/Accounts",
     "/Admin/Accounts/New",
+    "/Admin/Accounts/Import",
     "/Admin/Accounts/1/Edit",
     "/Admin/Accounts/1/Deactivate",
     "/Admin/Accounts/1/Merge",

@@ -27,6 +27,7 @@ ADMIN = [
     "/Admin/Accounts?q=nobody+at+all",
     "/Admin/Accounts/1",
     "/Admin/Accounts/New",
+    "/Admin/Accounts/Import",
     "/Admin/Accounts/1/Edit",
     "/Admin/Accounts/1/Deactivate",
     "/Admin/Accounts/1/Merge",

@@ -59,30 +59,45 @@ def read_account_csv(
     """A column may have the key of one of the `attributes`. Raises `CsvError` if the header is wrong."""
     columns = (*ACCOUNT_COLUMNS, *(attribute.key for attribute in attributes))
     present = [attribute for attribute in attributes if csv_input.has_column(text, attribute.key)]
-    result = csv_input.read_table(text, columns, REQUIRED_COLUMNS, _row_reader(region, now_ms, present), progress)
+    result = csv_input.read_table(text, columns, REQUIRED_COLUMNS, row_reader(region, now_ms, present), progress)
     errors = sorted([*result.errors, *_find_duplicates(result.rows)], key=lambda error: error.row)
     return replace(result, errors=errors)
 
 
-def _row_reader(region: str, now_ms: int, attributes: Sequence[AttributeDefinition]) -> Callable[[CsvRow], AccountRow]:
+def row_reader(
+    region: str,
+    now_ms: int,
+    attributes: Sequence[AttributeDefinition],
+    required: Sequence[str] = REQUIRED_COLUMNS,
+    with_defaults: bool = True,
+) -> Callable[[CsvRow], AccountRow]:
+    """Without `with_defaults`, a blank role or time zone stays blank."""
+
     def read(cells: CsvRow) -> AccountRow:
         text = {column: _CLEANERS.get(column, text_input.clean_code)(cells[column]) for column in ACCOUNT_COLUMNS}
         phone = parse_phone_cell(cells, "phone", text["phone"], region) if text["phone"] else ""
         opted_in = _parse_opt_in(cells, text, now_ms)
-        _check_row(cells, text)
-        return AccountRow(
+        _check_row(cells, text, required)
+        row = AccountRow(
             cells.row_number,
             **{column: text[column] for column in REQUIRED_COLUMNS},
-            role=text["role"] or "user",
-            timezone=text["timezone"] or (likely_time_zone(phone) if phone else None) or "UTC",
+            role=text["role"],
+            timezone=text["timezone"],
             phone=phone,
             opted_in_at_ms=opted_in.at_ms if opted_in else None,
             consent_source=text["sms_consent_source"],
             opted_in_day=opted_in.day if opted_in else "",
             attributes=read_attributes(cells, attributes, region) if attributes else {},
         )
+        return complete_row(row) if with_defaults else row
 
     return read
+
+
+def complete_row(row: AccountRow) -> AccountRow:
+    """With the role and the time zone of a new account, where the file has none."""
+    zone = row.timezone or (likely_time_zone(row.phone) if row.phone else None) or "UTC"
+    return replace(row, role=row.role or ROLES[0], timezone=zone)
 
 
 def read_attributes(cells: CsvRow, attributes: Sequence[AttributeDefinition], region: str) -> dict[str, CheckedValue]:
@@ -100,8 +115,8 @@ def read_attributes(cells: CsvRow, attributes: Sequence[AttributeDefinition], re
 _CLEANERS = dict.fromkeys(("name", "account_type", "sms_consent_source"), text_input.clean_line)
 
 
-def _check_row(cells: CsvRow, text: Mapping[str, str]) -> None:
-    for column in REQUIRED_COLUMNS:
+def _check_row(cells: CsvRow, text: Mapping[str, str], required: Sequence[str]) -> None:
+    for column in required:
         if not text[column]:
             cells.add_error(column, _("This cell is empty."))
     for column in ACCOUNT_COLUMNS:

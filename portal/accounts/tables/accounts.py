@@ -116,14 +116,17 @@ class AccountRef:
     id: int
     external_id: str
     is_erased: bool = False
+    role: str = "user"
 
 
 def find_by_external_ids(external_ids: Sequence[str]) -> dict[str, AccountRef]:
     """The existing accounts by the given account numbers, regardless of case."""
     folded = {external_id: fold_case(external_id) for external_id in external_ids}
-    query = select(Account.external_id_folded, Account.id, Account.external_id, Account.erased_at_ms)
+    query = select(Account.external_id_folded, Account.id, Account.external_id, Account.erased_at_ms, Account.role)
     rows = db.session.execute(query.where(in_list(Account.external_id_folded, list(folded.values()))))
-    accounts = {row.external_id_folded: AccountRef(row.id, row.external_id, bool(row.erased_at_ms)) for row in rows}
+    accounts = {
+        row.external_id_folded: AccountRef(row.id, row.external_id, bool(row.erased_at_ms), row.role) for row in rows
+    }
     return {external_id: accounts[key] for external_id, key in folded.items() if key in accounts}
 
 

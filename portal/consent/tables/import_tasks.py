@@ -15,6 +15,7 @@ class ImportTaskKind(StrEnum):
     OPT_OUTS = "import_opt_outs"
     OPT_INS = "import_opt_ins"
     ATTRIBUTES = "import_attributes"
+    ACCOUNTS = "import_accounts"
 
 
 class ImportTaskState(StrEnum):
@@ -34,7 +35,8 @@ class ImportTaskState(StrEnum):
 class ImportTask(Base):
     """`upload` is a file until it is checked, `content` its text until the task is done or refused.
 
-    `preview` is what the check found, `result` how the task ended, for people.
+    `preview` is what the check found, `result` how the task ended, for people. `options` were chosen with the file.
+    `promise` is what the check found for each row, `progress` what has been done, of imports that are done in parts.
     """
 
     __tablename__ = "import_task"
@@ -46,6 +48,9 @@ class ImportTask(Base):
     upload: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     file_name: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     preview: Mapped[Any] = mapped_column(Json, default=dict, server_default="{}")
+    promise: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    options: Mapped[Any] = mapped_column(Json, default=dict, server_default="{}")
+    progress: Mapped[Any] = mapped_column(Json, default=dict, server_default="{}")
     state: Mapped[str] = mapped_column(Text, default=ImportTaskState.PENDING)
     attempts: Mapped[int] = mapped_column(default=0)
     result: Mapped[str] = mapped_column(Text, default="")

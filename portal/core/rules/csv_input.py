@@ -143,7 +143,7 @@ def read_table(
     """Read the rows below a header; `read_row` adds the errors of a row to it. Raises `CsvError`."""
     records = open_records(text, columns)
     row, cells = next(records, (1, []))
-    names = _read_header(row, cells, columns, required)
+    names = read_header(row, cells, columns, required)
     return _read_rows((make_row(row, cells, names) for row, cells in records), read_row, progress)
 
 
@@ -285,7 +285,7 @@ def too_many_rows() -> CsvError:
     )
 
 
-def _read_header(row: int, cells: Sequence[str], columns: Sequence[str], required: Sequence[str]) -> list[str]:
+def read_header(row: int, cells: Sequence[str], columns: Sequence[str], required: Sequence[str]) -> list[str]:
     """The column names; a column without a name is allowed while its cells are empty."""
     names = _normalise_names(cells)
     named = [name for name in names if name]

@@ -5,8 +5,9 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.accounts.account_editing import edit_account
-from portal.accounts.account_management import EDITABLE_FIELDS, NewAccount, create_account
+from portal.accounts.account_management import NewAccount, create_account
 from portal.accounts.account_permissions import require_permission
+from portal.accounts.rules.account_fields import EDITABLE_FIELDS
 from portal.accounts.tables.accounts import Account, account_types
 from portal.accounts.tables.attributes import all_attributes, values_of
 from portal.core.clock import now_ms

@@ -6,8 +6,8 @@ from typing import Any, Self
 from flask import request
 from wtforms import HiddenField, SelectField, StringField
 
-from portal.accounts.account_management import EDITABLE_FIELDS
 from portal.accounts.rules.account_csv import ROLES
+from portal.accounts.rules.account_fields import EDITABLE_FIELDS
 from portal.accounts.tables.attributes import all_attributes
 from portal.core.errors import InvalidInput
 from portal.core.translation import N_, lazy_gettext

@@ -12,6 +12,12 @@ from portal.monitoring.current_work import WaitingWork
 from portal.sends.tables.recipient_files import RecipientFile
 from portal.web.layout import is_sms_visible
 
+_IMPORT_PAGES = {
+    ImportTaskKind.ATTRIBUTES.value: "admin_attribute_import.show",
+    ImportTaskKind.ACCOUNTS.value: "admin_account_import.show",
+}
+"""Those that are not about consent."""
+
 
 @dataclass(frozen=True)
 class WaitingItem:
@@ -34,9 +40,8 @@ def waiting_items(waiting: WaitingWork, drafts: int) -> Iterator[WaitingItem]:
     for file in waiting.files:
         yield WaitingItem(_file_label(file), url_for("admin_recipient_files.show", file_id=file.id))
     for task in waiting.imports:
-        is_about_attributes = task.kind == ImportTaskKind.ATTRIBUTES
-        if is_about_attributes or is_sms_visible():
-            endpoint = "admin_attribute_import.show" if is_about_attributes else "admin_imports.show"
+        endpoint = _IMPORT_PAGES.get(task.kind, "admin_imports.show")
+        if task.kind in _IMPORT_PAGES or is_sms_visible():
             yield WaitingItem(_import_label(task), url_for(endpoint, task_id=task.id))
     if drafts:
         label = ngettext("%(num)s draft of a template", "%(num)s drafts of templates", drafts)
