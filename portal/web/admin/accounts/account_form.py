@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from flask import request
 from wtforms import HiddenField, SelectField, StringField
 
 from portal.accounts.rules.account_csv import ROLES
@@ -56,12 +55,12 @@ class AccountForm(ValuesForm):
 
     @property
     def fields(self) -> dict[str, str]:
-        return {name: self[name].data for name in EDITABLE_FIELDS if name in request.form}
+        return {name: self[name].data for name in EDITABLE_FIELDS if self[name].raw_data}
 
     @property
     def values(self) -> dict[str, str]:
         """Of attributes, by key."""
-        return {key: text for key, text in self.typed.items() if f"value_{key}" in request.form}
+        return {key: text for key, text in self.typed.items() if self[f"value_{key}"].raw_data}
 
     @property
     def all_base(self) -> dict[str, str]:

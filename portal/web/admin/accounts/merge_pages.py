@@ -1,9 +1,11 @@
 """Administration → accounts → merge: choose the other account, see what moves, confirm."""
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from typing import Any
+
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
-from wtforms import HiddenField
+from wtforms import Field, HiddenField
 
 from portal.accounts.account_permissions import require_permission
 from portal.accounts.tables.account_search import find_others
@@ -22,11 +24,20 @@ pages = Blueprint("account_merging", __name__, url_prefix="/Admin/Accounts/<id:a
 _MAX_FOUND = 20
 
 
+class ChoicesField(Field):  # type: ignore[misc]
+    """Which side is kept, by the name of each choice of the plan."""
+
+    def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
+        super().process(formdata, data, extra_filters)
+        self.data = {name: side for name, side in (formdata or {}).items() if side in (STAYING, LEAVING)}
+
+
 class MergeForm(PortalForm):
     """`with_id` is the account that is merged into the one of the page; `fingerprint` is that of the plan shown."""
 
-    with_id = HiddenField()
+    with_id = HiddenField(filters=[parse_id])
     fingerprint = HiddenField()
+    chosen = ChoicesField()
 
 
 @pages.get("")
@@ -46,9 +57,9 @@ def choose(account_id: int) -> ResponseReturnValue:
 @allow("admin")
 def merge(account_id: int) -> ResponseReturnValue:
     form = MergeForm()
-    leaving_id = parse_id(form.with_id.data) or abort(404)
+    leaving_id = form.with_id.data or abort(404)
     try:
-        merge_accounts(account_id, leaving_id, dict(request.form), form.fingerprint.data, current_actor(True), now_ms())
+        merge_accounts(account_id, leaving_id, form.chosen.data, form.fingerprint.data, current_actor(True), now_ms())
     except ActionRefused as error:
         return _preview(account_id, leaving_id, error.message)
     flash(_("The accounts are merged. This one stays."), "info")
@@ -66,6 +77,6 @@ def _preview(account_id: int, leaving_id: int, problem: str = "") -> ResponseRet
         flash(error.message, "error")
         return redirect(url_for(".choose", account_id=_account(account_id).id), 303)
     sides = {STAYING: plan.staying, LEAVING: plan.leaving}
-    chosen = {name: value for name, value in request.form.items() if name in plan.choices}
-    page = render_template("admin/accounts/merge.html", plan=plan, sides=sides, problem=problem, chosen=chosen)
+    values = {"plan": plan, "sides": sides, "problem": problem, "chosen": MergeForm().chosen.data}
+    page = render_template("admin/accounts/merge.html", **values)
     return page, 422 if problem else 200
