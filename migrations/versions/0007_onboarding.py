@@ -15,9 +15,11 @@ def upgrade() -> None:
     _add_alert_passing()
     _add_account_states()
     _add_import_progress()
+    _speed_up_audiences()
 
 
 def downgrade() -> None:
+    _slow_down_audiences()
     _drop_import_progress()
     _drop_account_states()
     op.drop_column("alert", "passed_at_ms")
@@ -55,3 +57,18 @@ def _drop_import_progress() -> None:
     op.execute("DELETE FROM import_task WHERE kind = 'import_accounts'")
     for name in ("progress", "options", "promise"):
         op.drop_column("import_task", name)
+
+
+def _speed_up_audiences() -> None:
+    """Phones without texts in order of their accounts. PostgreSQL counts the values of each attribute apart."""
+    without_texts = dict.fromkeys(("sqlite_where", "postgresql_where"), sa.text("receives_sms = 0"))
+    op.create_index("ix_phone_number_disabled", "phone_number", ["account_id", "number"], **without_texts)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("CREATE STATISTICS st_attribute_value (mcv) ON attribute_id, comparable FROM attribute_value")
+        op.execute("ANALYZE attribute_value")
+
+
+def _slow_down_audiences() -> None:
+    op.drop_index("ix_phone_number_disabled", "phone_number")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP STATISTICS st_attribute_value")

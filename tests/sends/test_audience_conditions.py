@@ -100,8 +100,8 @@ def chosen(audience: dict[str, Any]) -> set[int]:
     return set(db.session.scalars(in_audience(select(Account.id), resolve_audience(audience, NOW_MS))))
 
 
-def assert_counted_and_paged(audience: Mapping[str, Any], expected: list[int]) -> None:
-    """Neither the count nor a page asks about one account after the other."""
+def assert_counted_paged_and_read(audience: Mapping[str, Any], expected: list[int]) -> None:
+    """Neither the count nor a page asks about one account after the other, but the fan-out does."""
     assert count_recipients(audience) == len(expected), audience
     middle = expected[len(expected) // 2] if expected else 0
     pages = {
@@ -111,6 +111,8 @@ def assert_counted_and_paged(audience: Mapping[str, Any], expected: list[int]) -
     }
     for keyset, ids in pages.items():
         assert [account.id for account in people_page(audience, len(expected), keyset).rows] == ids, audience
+    following = [recipient.id for recipient in recipients_after(audience, middle, len(expected) + 1)]
+    assert following == [id for id in expected if id > middle], audience
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -130,7 +132,7 @@ def test_sql_of_random_conditions_equals_their_meaning(seed: int) -> None:
             and join(is_true(condition, person) for condition in conditions)
         }
         assert chosen(audience) == expected, audience
-        assert_counted_and_paged(resolve_audience(audience, NOW_MS), sorted(expected))
+        assert_counted_paged_and_read(resolve_audience(audience, NOW_MS), sorted(expected))
         db.session.rollback()  # PostgreSQL ends a transaction that takes longer than the portal ever needs
         sizes.add(len(expected))
     assert len(sizes) > 20, "the conditions hardly differ"
@@ -143,6 +145,7 @@ def test_every_sms_state_is_the_decision_about_texts() -> None:
         expected = {person.id for person in people if person.active and person.sms_state == state}
         assert expected, f"nobody is in the state {state}"
         assert chosen(audience) == expected, state
+        assert_counted_paged_and_read(resolve_audience(audience | {"staff": True}, NOW_MS), sorted(expected))
 
 
 def test_counts_by_routing_agree_with_the_audience() -> None:

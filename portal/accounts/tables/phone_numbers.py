@@ -47,6 +47,7 @@ class PhoneNumber(Base):
             **_where("receives_sms = 1"),
         ),
         Index("ix_phone_number_enabled", "account_id", "number", **_where("receives_sms = 1")),
+        Index("ix_phone_number_disabled", "account_id", "number", **_where("receives_sms = 0")),
         STRICT,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, Select, except_, func, intersect, not_, select, text, union
 
+from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
 from portal.sends.tables.condition_queries import AccountCondition, read_conditions
 from portal.sends.tables.sms_state_conditions import AccountIds
@@ -56,6 +57,9 @@ def _meeting_all(accounts: Select[Any], conditions: Sequence[AccountCondition]) 
     with_sets = [condition for condition in conditions if condition.sets]
     accounts = accounts.where(*(_own_columns(condition) for condition in conditions if not condition.sets))
     wanted = [condition.sets for condition in with_sets if not condition.negated]
+    few = [sets for sets in wanted if all(ids.few for ids in sets)]
+    accounts = accounts.where(*(Account.id.in_(_union(sets)) for sets in few))
+    wanted = [sets for sets in wanted if sets not in few]
     removed = [ids for condition in with_sets if condition.negated for ids in condition.sets]
     removed += [other for sets in wanted if len(sets) == 1 for other in sets[0].without]
     kept = intersect(*map(_union, wanted), accounts) if wanted else accounts

@@ -38,7 +38,7 @@ def matches_conditions(audience: Mapping[str, Any], one_by_one: bool) -> ColumnE
     the latter takes long for many accounts, but little for the next few. PostgreSQL chooses by itself.
     """
     contains = _contains_account if one_by_one or not is_sqlite() else _contains_id
-    clauses = [_clause(condition, contains) for condition in read_conditions(audience)]
+    clauses = [_clause(condition, contains) for condition in read_conditions(audience, one_by_one)]
     if not clauses:
         return false()
     return and_(*clauses) if audience["match"] == "all" else or_(*clauses)
@@ -56,13 +56,13 @@ class AccountCondition:
     columns: ColumnElement[bool] = field(default_factory=false)
 
 
-def read_conditions(audience: Mapping[str, Any]) -> list[AccountCondition]:
+def read_conditions(audience: Mapping[str, Any], one_by_one: bool = False) -> list[AccountCondition]:
     """None, if one of them cannot be understood."""
     fields = condition_fields()
     today = rules.parse_day(str(audience.get("as_of", "")))
     if today is None or rules.conditions_problem(audience, fields):
         return []
-    return [_read_condition(row, fields[row["field"]], today) for row in audience["conditions"]]
+    return [_read_condition(row, fields[row["field"]], today, one_by_one) for row in audience["conditions"]]
 
 
 def is_sqlite() -> bool:
@@ -83,23 +83,25 @@ def _clause(condition: AccountCondition, contains: _Contains) -> ColumnElement[b
     return not_(is_true) if condition.negated else is_true
 
 
-def _read_condition(condition: Mapping[str, Any], asked: ConditionField, today: date) -> AccountCondition:
+def _read_condition(
+    condition: Mapping[str, Any], asked: ConditionField, today: date, one_by_one: bool
+) -> AccountCondition:
     """“Is not” is also true without a value."""
     operator, values = rules.OPERATORS_BY_VALUE[condition["operator"]], rules.condition_values(condition)
     negated = operator in (Operator.IS_NOT, Operator.NOT_SET)
     if asked.kind == FieldKind.COLUMN:
         return AccountCondition(negated, columns=getattr(Account, asked.name).in_(values))
     if asked.kind == FieldKind.SMS_STATE:
-        return _with_sms_states(values, negated)
+        return _with_sms_states(values, negated, one_by_one)
     if asked.kind == FieldKind.SEND:
         return AccountCondition(negated, (_not_reached_by(int(values[0])),))
     return AccountCondition(negated, (_with_value(asked, operator, values, today),))
 
 
-def _with_sms_states(states: list[str], negated: bool) -> AccountCondition:
+def _with_sms_states(states: list[str], negated: bool, one_by_one: bool) -> AccountCondition:
     if states == [Reason.NO_NUMBER]:
         return AccountCondition(not negated, (accounts_with_number(),))
-    return AccountCondition(negated, tuple(map(accounts_in_sms_state, states)))
+    return AccountCondition(negated, tuple(accounts_in_sms_state(state, one_by_one) for state in states))
 
 
 def _with_value(field: ConditionField, operator: Operator, values: list[str], today: date) -> AccountIds:
