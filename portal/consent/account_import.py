@@ -11,7 +11,7 @@ from portal.accounts.account_management import account_values, erased_message, e
 from portal.accounts.rules import account_csv
 from portal.accounts.rules.account_csv import AccountRow
 from portal.accounts.tables import attributes
-from portal.accounts.tables.accounts import Account, AccountRef, find_by_external_ids
+from portal.accounts.tables.accounts import Account, AccountRef, find_by_external_ids, insert_account_rows
 from portal.accounts.tables.attributes import AttributeValue
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, recipients_by_number
 from portal.consent import recording
@@ -122,12 +122,13 @@ def insert_accounts(
     actor: Actor = SHELL_ACTOR,
 ) -> None:
     """Accounts that do not exist, with their numbers, opt-ins and attributes. Inside a transaction."""
-    db.session.execute(insert(Account), [account_values(row, now_ms) for row in rows])
-    query = select(Account.external_id, Account.id).where(Account.external_id.in_([row.external_id for row in rows]))
+    insert_account_rows([account_values(row, now_ms) for row in rows])
+    is_new = in_list(Account.external_id, [row.external_id for row in rows])
+    query = select(Account.external_id, Account.id).where(is_new)
     ids = {external_id: account_id for external_id, account_id in db.session.execute(query)}
     phones = [_phone_values(row, ids[row.external_id], recipients, now_ms) for row in rows if row.phone]
     if phones:
-        db.session.execute(insert(PhoneNumber), phones)
+        db.session.connection().execute(insert(PhoneNumber), phones)
     attributes.insert_values([(ids[row.external_id], row.attributes) for row in rows if row.attributes], attribute_ids)
     opted_in = [row for row in rows if row.opted_in_at_ms is not None]
     events = (_event_values(row, ids[row.external_id], recipients, now_ms) for row in opted_in)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from flask_security import RoleMixin, UserMixin
-from sqlalchemy import Index, Text, case, event, func, or_, select, text
+from sqlalchemy import Index, Text, case, event, func, insert, or_, select, text
 from sqlalchemy.orm import Mapped, attributes, mapped_column
 
 from portal.accounts.rules.account_csv import ROLES
@@ -87,6 +87,18 @@ def _refresh_folded_columns(_mapper: object, _connection: object, account: Accou
     if any(attributes.get_history(account, name).has_changes() for name in _SEARCHED_COLUMNS):
         account.external_id_folded, account.email_folded = fold_case(account.external_id), fold_case(account.email)
         account.search_folded = build_search_text(account.name, account.email, account.external_id)
+
+
+def insert_account_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """For many accounts at once, which takes less than half the time of `insert(Account)`. None of them may exist."""
+    db.session.connection().execute(insert(Account), list(map(_with_defaults, rows)))
+
+
+def _with_defaults(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Computing them here, and not as defaults of the columns, is what saves the time."""
+    name, email, external_id = (row[column] for column in _SEARCHED_COLUMNS)
+    folded = {"external_id_folded": fold_case(external_id), "email_folded": fold_case(email)}
+    return {**row, **folded, "search_folded": build_search_text(name, email, external_id), "active": True}
 
 
 def find_by_external_id(external_id: str) -> Account | None:

@@ -27,6 +27,8 @@ def fold_case(text: str) -> str:
 def fold_for_search(text: str) -> str:
     """Remove case, accents and invisible characters: Östlund and OSTLUND are equal."""
     letters = text_input.clean_code(text).translate(_LOOKALIKES)
+    if letters.isascii():
+        return letters.lower()
     letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", letters).casefold())
     plain = "".join(letter for letter in letters if not _is_accent(letter))
     return unicodedata.normalize("NFC", plain.translate(_LOOKALIKES))

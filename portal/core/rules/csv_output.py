@@ -32,4 +32,4 @@ def escape_formulas(value: object) -> str:
 
 def unescape_formulas(cell: str) -> str:
     """The inverse of `escape_formulas`, so that an export can be imported unchanged."""
-    return _ESCAPED_FORMULA.sub(r"\1", cell)
+    return _ESCAPED_FORMULA.sub(r"\1", cell) if "'" in cell else cell

@@ -21,6 +21,11 @@ _MAX_ZONES_PER_AREA = 4
 """As the United Kingdom and its islands have. A number with more zones, such as a toll-free one, has no area."""
 _PHONE_LABEL = re.compile(r"\A(?:tel|phone|mobile|cell)[.:]+ *(?=[+(0-9])", re.IGNORECASE)
 """A prefix on business cards and in links."""
+_NANP_TEXT = re.compile(r"(?:\+?1[ .-]?)?\(?([2-9][0-9]{2})\)?[ .-]?([2-9][0-9]{2})[ .-]?([0-9]{4})")
+"""How nearly everybody in North America writes a number, with or without the country code."""
+_NANP_REGIONS = ("US", "CA")
+_UNEVEN_AREAS = ("246", "876")
+"""Barbados and Jamaica, where only some numbers of an exchange are in a known range."""
 _NANP_E164 = re.compile(r"\+1[2-9][0-9]{9}")
 _NANP = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}\Z")
 _VANITY = re.compile(r"[^A-Za-z]*[0-9].*[A-Za-z]{3}")
@@ -94,6 +99,24 @@ def _parse_verified(typed: str, region: str) -> str:
     text = _PHONE_LABEL.sub("", text_input.clean_code(typed))
     if not text:
         raise PhoneError(_("Enter a phone number."))
+    return _listed_nanp_number(text, region) or _parse_listed(text, region)
+
+
+def _listed_nanp_number(text: str, region: str) -> str:
+    """What `_parse_listed` returns, in a fraction of its time; empty if it has to look."""
+    written = _NANP_TEXT.fullmatch(text)
+    if written is None or written[1] in _UNEVEN_AREAS or (region not in _NANP_REGIONS and text[0] != "+"):
+        return ""
+    return f"+1{written[1]}{written[2]}{written[3]}" if _is_listed_exchange(written[1] + written[2]) else ""
+
+
+@lru_cache(maxsize=20_000)
+def _is_listed_exchange(digits: str) -> bool:
+    """Elsewhere in North America, the last four digits do not decide whether a number is in a known range."""
+    return phonenumbers.is_valid_number(phonenumbers.PhoneNumber(country_code=1, national_number=int(f"{digits}2345")))
+
+
+def _parse_listed(text: str, region: str) -> str:
     number = _parse(text, region)
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     if number.extension:
