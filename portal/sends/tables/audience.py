@@ -1,6 +1,7 @@
 """The recipients of an audience."""
 
 from collections.abc import Mapping, Sequence
+from itertools import starmap
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, false, func, not_, select
@@ -26,8 +27,8 @@ _LATER_KINDS = ("conditions", "recipient_file", "round_of", "schedule_run", "res
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:
     """The next recipients by id."""
     query = in_audience(select(*RECIPIENT_COLUMNS), audience, one_by_one=True).where(Account.id > after_id)
-    rows = db.session.connection().execute(query.order_by(Account.id).limit(limit))
-    return [Recipient(*row) for row in rows]
+    rows = db.session.connection().execute(query.order_by(Account.id).limit(limit)).all()
+    return list(starmap(Recipient, rows))
 
 
 def count_recipients(audience: Mapping[str, Any]) -> int:
