@@ -5,6 +5,7 @@ Everything but the words is read from `ix_communication_account`, so that only t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.orm import load_only
@@ -45,7 +46,7 @@ def history_page(
 def _ids_with_words(query: Select[int], words: Sequence[str], before: int | None, limit: int) -> list[int]:
     """Letters are compared here, because each database folds others, and SQLite only those of English."""
     ids: list[int] = []
-    columns = [Communication.id, *([Communication.subject, Communication.body] if words else [])]
+    columns: list[Any] = [Communication.id, *([Communication.subject, Communication.body] if words else [])]
     while len(ids) < limit:
         page = query if before is None else query.where(Communication.id < before)
         rows = db.session.execute(page.with_only_columns(*columns).limit(limit)).all()
