@@ -16,9 +16,11 @@ def upgrade() -> None:
     _add_account_states()
     _add_import_progress()
     _speed_up_audiences()
+    _add_read_mark()
 
 
 def downgrade() -> None:
+    op.drop_column("communication", "is_only_marked_read")
     _slow_down_audiences()
     _drop_import_progress()
     _drop_account_states()
@@ -72,3 +74,7 @@ def _slow_down_audiences() -> None:
     op.drop_index("ix_phone_number_disabled", "phone_number")
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP STATISTICS st_attribute_value")
+
+
+def _add_read_mark() -> None:
+    op.add_column("communication", sa.Column("is_only_marked_read", sa.Integer(), nullable=False, server_default="0"))

@@ -211,6 +211,7 @@ def _create(
         token=new_link_token(),
         created_at_ms=now_ms,
         read_at_ms=None if draft.account_id else now_ms,
+        is_only_marked_read=not draft.account_id,
         deliveries=[_text_delivery(message, plan.routing, text, now_ms)],
     )
     if draft.account_id:

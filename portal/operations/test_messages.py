@@ -107,6 +107,7 @@ def send_test_text(
         token=new_link_token(),
         created_at_ms=now_ms,
         read_at_ms=now_ms,
+        is_only_marked_read=True,
     )
     with transaction() as session:
         session.add(communication)

@@ -44,7 +44,7 @@ def _record(item: Communication, event: ConsentEvent | None) -> dict[str, Any]:
             "kind": item.kind,
             "recipient": _recipient(item.account),
             "created_at": format_utc(item.created_at_ms),
-            "read_in_portal_at": _time(item.read_at_ms),
+            "read_in_portal_at": _time(item.opened_at_ms),
         },
         "content": _content(item),
         "wording": _wording(item),

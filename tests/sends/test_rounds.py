@@ -239,6 +239,8 @@ def test_people_who_have_not_opened_it_are_asked_after_some_days(send_id: int) -
     with transaction() as session:
         opened = select(Account.id).where(Account.external_id.in_(["P-0", "P-3"]))
         session.execute(update(Communication).where(Communication.account_id.in_(opened)).values(read_at_ms=1_000))
+        marked = update(Communication).where(Communication.account_id.not_in(opened))
+        session.execute(marked.values(read_at_ms=1_000, is_only_marked_read=True))
     send = db.session.get_one(Send, send_id)
     before_ms = send.begins_at_ms + UNOPENED_AFTER_DAYS * DAY_MS - 1
     assert [row.outcome for row in next_rounds(send, before_ms)] == ["unreached"]
@@ -247,7 +249,9 @@ def test_people_who_have_not_opened_it_are_asked_after_some_days(send_id: int) -
     round_id = start(send_id, RoundOutcome.UNOPENED)
     with transaction() as session:
         session.execute(
-            update(Communication).where(Communication.read_at_ms.is_(None)).values(read_at_ms=now_ms() + 60_000)
+            update(Communication)
+            .where(Communication.opened_at_ms.is_(None))
+            .values(read_at_ms=now_ms() + 60_000, is_only_marked_read=False)
         )
     assert recipients(round_id) == ["P-1", "P-2", "P-4", "P-6", "P-7"]
 

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, select, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, case, select, text
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
@@ -55,7 +55,10 @@ class Communication(Base):
     token: Mapped[str] = mapped_column(Text, unique=True)
     created_at_ms: Mapped[int] = mapped_column(Millis)
     read_at_ms: Mapped[int | None] = mapped_column(Millis)
+    is_only_marked_read: Mapped[bool] = mapped_column(Flag, default=False, server_default="0")
+    """The person marked it as read, with all others, and has not opened it."""
     body_deleted_at_ms: Mapped[int | None] = mapped_column(Millis)
+    opened_at_ms: Mapped[int | None] = column_property(case((is_only_marked_read == False, read_at_ms)))  # noqa: E712
 
     account: Mapped[Account] = relationship()
     send: Mapped["Send | None"] = relationship()

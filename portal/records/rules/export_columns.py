@@ -40,7 +40,7 @@ def _values(row: Any, zone: ZoneInfo, is_masked: bool) -> Mapping[str, Any]:
         "account_number": row.account_number,
         "name": row.account_name,
         "subject": row.subject,
-        "read_at": _time(row.read_at_ms, zone),
+        "read_at": _time(row.opened_at_ms, zone),
         "email_address": _address(row.email_address, is_masked),
         "email_status": _label(row.email_state),
         "email_reason": _reason(row.email_reason),

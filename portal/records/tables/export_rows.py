@@ -28,7 +28,7 @@ class ExportRow(NamedTuple):
     account_number: str
     account_name: str
     subject: str
-    read_at_ms: int | None
+    opened_at_ms: int | None
     email_address: str | None
     email_state: str | None
     email_reason: str | None
@@ -60,7 +60,7 @@ def rows_below(search: SearchQuery, with_sms: bool, below_id: int, limit: int) -
             Account.external_id,
             Account.name,
             Communication.subject,
-            Communication.read_at_ms,
+            Communication.opened_at_ms,
             *(_EMAIL.address, _EMAIL.state, _EMAIL.reason, _EMAIL.state_changed_at_ms),
             *(_TEXT.address, _TEXT.state, _TEXT.reason, _TEXT.state_changed_at_ms, _TEXT.due_at_ms, _TEXT.segments),
         )

@@ -89,9 +89,9 @@ def unread_ids(account_id: int, through_id: int, limit: int, with_sms: bool) -> 
 
 
 def mark_all_read(ids: Sequence[int], now_ms: int) -> None:
-    """Inside a transaction."""
+    """Inside a transaction. Nobody has opened them by that."""
     query = update(Communication).where(Communication.id.in_(ids), Communication.read_at_ms.is_(None))
-    updated_count(query.values(read_at_ms=now_ms))
+    updated_count(query.values(read_at_ms=now_ms, is_only_marked_read=True))
 
 
 def _own(account_id: int, with_sms: bool) -> Select[int]:

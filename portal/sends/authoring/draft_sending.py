@@ -81,6 +81,7 @@ def _create(
         token=token,
         created_at_ms=now_ms,
         read_at_ms=now_ms,
+        is_only_marked_read=True,
         deliveries=[urgent_delivery("email", author.email, now_ms), _text_delivery(subject, decision, token, now_ms)],
     )
     with transaction() as session:

@@ -85,9 +85,9 @@ def _with_outcome(query: Select[Any], send_ids: _Ids, outcome: str, until_ms: in
     """Narrow a query of communications to those of the sends with this outcome."""
     if outcome == RoundOutcome.UNREACHED:
         return _unreached(query, send_ids, until_ms)
-    is_unread = or_(Communication.read_at_ms.is_(None), Communication.read_at_ms > until_ms)
+    is_unopened = or_(Communication.opened_at_ms.is_(None), Communication.opened_at_ms > until_ms)
     unsent = select(Delivery.id).where(Delivery.communication_id == Communication.id, Delivery.state.in_(UNSENT))
-    return query.where(Communication.send_id.in_(send_ids), is_unread, ~unsent.exists())
+    return query.where(Communication.send_id.in_(send_ids), is_unopened, ~unsent.exists())
 
 
 def _unreached(query: Select[Any], send_ids: _Ids, until_ms: int) -> Select[Any]:

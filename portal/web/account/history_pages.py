@@ -92,7 +92,7 @@ def show(communication_id: int) -> str:
 def _mark_read_on_visit(communication: Communication) -> None:
     """Ignore prefetching, which browsers announce in a header."""
     is_prefetch = "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", ""))
-    if request.method == "GET" and communication.read_at_ms is None and not is_prefetch:
+    if request.method == "GET" and communication.opened_at_ms is None and not is_prefetch:
         mark_read(communication.id, current_user.id, now_ms())
 
 

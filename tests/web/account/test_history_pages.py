@@ -23,7 +23,9 @@ def history(web_app: Flask, sms_enabled: None, sent_communications: dict[str, in
     with app_transaction(web_app):
         notice = db.session.get_one(Communication, sent_communications["P-1"])
         old_ms = notice.created_at_ms - 2 * _YEAR_MS
-        older = Communication(account_id=notice.account_id, kind="notification", subject="Fee 100% due", body="Pay.")
+        older = Communication(
+            account_id=notice.account_id, kind="notification", subject="Fee 100% due", body="Pay José."
+        )
         older.token, older.created_at_ms, older.read_at_ms = "older", old_ms, old_ms
         db.session.add(older)
         db.session.flush()
@@ -45,6 +47,7 @@ def subjects(client: WebClient, **query: str) -> list[bool]:
         ({"q": "100%"}, [False, True]),
         ({"q": "0_%"}, [False, False]),
         ({"q": "pay"}, [False, True]),
+        ({"q": "JOSE"}, [False, True]),
         ({"show": "unread"}, [True, False]),
         ({"template": "1"}, [True, False]),
         ({"template": "99"}, [False, False]),
@@ -76,6 +79,20 @@ def test_all_are_read_up_to_the_newest_that_was_shown(
     with web_app.app_context():
         unread = select(func.count()).where(Communication.read_at_ms.is_(None))
         assert db.session.scalar(unread) == 5, "other people’s messages are as they were"
+
+
+def test_message_counts_as_opened_only_once_its_page_is_shown(
+    web_app: Flask, number_owner: WebClient, history: dict[str, int]
+) -> None:
+    def opened() -> list[bool]:
+        with web_app.app_context():
+            query = select(Communication.opened_at_ms.is_not(None)).where(Communication.read_at_ms.is_not(None))
+            return [bool(is_opened) for is_opened in db.session.scalars(query.order_by(Communication.id))]
+
+    number_owner.post(f"{PAGE}/read", through=str(history["older"]))
+    assert opened() == [False, True]
+    assert number_owner.get(f"{PAGE}/{history['notice']}").status_code == 200
+    assert opened() == [True, True]
 
 
 @pytest.mark.parametrize(
