@@ -119,9 +119,8 @@ def _is_in_order(listed: Sequence[ProviderMessage]) -> bool:
 
 def _stored_messages(listed: Sequence[ProviderMessage]) -> dict[str, InboundMessage]:
     """Map the ids of listed texts that are stored to them, in their order in time."""
-    ids = {message.provider_id for message in listed}
-    messages = inbound_messages.messages_from(listed[0].from_number)
-    return {message.provider_id: message for message in messages if message.provider_id in ids}
+    messages = inbound_messages.messages_with([message.provider_id for message in listed])
+    return {message.provider_id: message for message in messages}
 
 
 def _webhook_ms(message: InboundMessage | None) -> int | None:

@@ -60,6 +60,7 @@ def erase_account(account_id: int, confirmation: str, actor: Actor, now_ms: int)
         account_erasure.cancel_waiting(account_id, now_ms)
         account_erasure.empty_communications(account_id, now_ms)
         account_erasure.empty_inbound(numbers, now_ms)
+        account_erasure.remove_from_lists(account)
         account_erasure.empty_audit_entries(account)
         account_erasure.empty_account(account, now_ms)
         subject, kept = f"account {account.external_id}", {"kept_events": report.consent_events}
@@ -78,6 +79,8 @@ def _problem(account: Account, confirmation: str, actor: Actor, is_fan_out_runni
         return _("A send is being prepared. Try again when its messages are prepared, in a minute or so.")
     if account_erasure.has_message_in_flight(account.id):
         return _("A message to this account is being sent, or its outcome is not known yet. Try again when it is.")
+    if account_erasure.has_text_to_order(account_erasure.numbers_of(account.id)):
+        return _("The order of the last texts from this person is being checked with Twilio. Try again in a minute.")
     return ""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Index, Select, Text, func, select, text, update
+from sqlalchemy import ColumnElement, Index, Select, Text, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.consent.rules.consent_state import MessageSource
@@ -73,7 +73,16 @@ def has_category_since(from_number: str, category: str, since_ms: int) -> bool:
 
 def messages_from(from_number: str) -> list[InboundMessage]:
     """Oldest first."""
-    query = select(InboundMessage).where(InboundMessage.from_number == from_number)
+    return _in_order(InboundMessage.from_number == from_number)
+
+
+def messages_with(provider_ids: Sequence[str]) -> list[InboundMessage]:
+    """Oldest first, also those whose number an erasure has removed."""
+    return _in_order(in_list(InboundMessage.provider_id, provider_ids))
+
+
+def _in_order(condition: ColumnElement[bool]) -> list[InboundMessage]:
+    query = select(InboundMessage).where(condition)
     in_order = query.order_by(InboundMessage.order_at_ms, InboundMessage.order_rank, InboundMessage.id)
     return list(db.session.scalars(in_order))
 

@@ -1,9 +1,11 @@
 """Remove what is known of a person, and leave that something was sent (ADR 46)."""
 
+import json
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, Text, delete, func, or_, select, type_coerce, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.accounts.tables.accounts import Account
@@ -22,7 +24,10 @@ from portal.messages.tables.communications import Attempt, Communication, Delive
 from portal.records.rules.retention_kinds import EXPIRING_KINDS
 from portal.records.tables.saved_searches import SavedSearch
 from portal.records.tables.search_index import SearchSubject
+from portal.schedules.tables.schedules import Schedule
 from portal.sends.tables.recipient_files import RecipientRow
+from portal.sends.tables.saved_audiences import SavedAudience
+from portal.sends.tables.sends import Send
 
 ERASED_NAME, ERASED_SUBJECT = "Erased account", "(erased)"
 _IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
@@ -47,6 +52,12 @@ def numbers_of(account_id: int) -> list[str]:
     earlier = select(ConsentEvent.number).where(ConsentEvent.account_id == account_id)
     others = select(PhoneNumber.number).where(PhoneNumber.account_id != account_id)
     return sorted(set(db.session.scalars(own.union(earlier))) - set(db.session.scalars(others)))
+
+
+def has_text_to_order(numbers: list[str]) -> bool:
+    """Whether Twilio is still to be asked which of two texts came first, which takes the number."""
+    of_numbers = (in_list(InboundMessage.from_number, numbers), InboundMessage.order_confirmed == False)  # noqa: E712
+    return db.session.scalar(select(InboundMessage.id).where(*of_numbers).limit(1)) is not None
 
 
 def stopped_numbers(numbers: list[str]) -> list[str]:
@@ -79,15 +90,28 @@ _EMPTY_ATTEMPT: dict[str, Any] = {"destination": "", "detail": "", "provider_res
 
 
 def empty_inbound(numbers: list[str], now_ms: int) -> None:
-    """The words of texts that are not in the ledger."""
-    in_ledger = select(ConsentEvent.message_sid).where(in_list(ConsentEvent.number, numbers))
-    texts = select(InboundMessage.id).where(
-        in_list(InboundMessage.from_number, numbers), InboundMessage.provider_id.not_in(in_ledger)
-    )
-    ids = list(db.session.scalars(texts))
+    """The ledger has the words and the number of those that are evidence. Their order in time stays."""
+    ids = list(db.session.scalars(select(InboundMessage.id).where(in_list(InboundMessage.from_number, numbers))))
     _execute(delete(ReplyNote).where(in_list(ReplyNote.message_id, ids)))
-    emptied = {"body": "", "raw": {"deleted_at_ms": now_ms}, "needs_review": False}
+    emptied = {"from_number": "", "body": "", "raw": {"deleted_at_ms": now_ms}, "needs_review": False}
     _execute(update(InboundMessage).where(in_list(InboundMessage.id, ids)).values(**emptied))
+
+
+def remove_from_lists(account: Account) -> None:
+    """Lists of accounts that somebody typed or uploaded. Who got a send is told by its communications."""
+    lists = {SavedAudience: "definition", Schedule: "audience", Send: "audience"}
+    for table, name in lists.items():
+        # As the list is stored; others that contain the same characters are left by the comparison below.
+        quoted = type_coerce(getattr(table, name), Text).contains(json.dumps(account.external_id, ensure_ascii=False))
+        for row in db.session.scalars(select(table).where(quoted)):
+            setattr(row, name, _without(getattr(row, name), account.external_id))
+    is_of_account = or_(RecipientRow.account_id == account.id, RecipientRow.external_id == account.external_id)
+    _execute(update(RecipientRow).where(is_of_account).values(external_id="", data={}))
+
+
+def _without(audience: Mapping[str, Any], external_id: str) -> dict[str, Any]:
+    listed = audience.get("external_ids", [])
+    return {**audience, "external_ids": [other for other in listed if other != external_id]} if listed else {**audience}
 
 
 def empty_audit_entries(account: Account) -> None:
@@ -99,7 +123,6 @@ def empty_account(account: Account, now_ms: int) -> None:
     """The address cannot exist (RFC 2606), and is nobody else's, so that nobody signs in with it."""
     for table in (AttributeValue, KnownAddress, SavedSearch):
         _execute(delete(table).where(table.account_id == account.id))
-    _execute(update(RecipientRow).where(RecipientRow.account_id == account.id).values(data={}))
     account.name, account.email = ERASED_NAME, f"erased-{account.id}@erased.invalid"
     account.timezone, account.role, account.active, account.password = "UTC", "user", False, None
     account.fs_uniquifier, account.erased_at_ms = secrets.token_hex(16), now_ms
