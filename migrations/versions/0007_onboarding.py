@@ -17,10 +17,12 @@ def upgrade() -> None:
     _add_import_progress()
     _speed_up_audiences()
     _add_read_mark()
+    _create_earlier_total()
 
 
 def downgrade() -> None:
     op.drop_column("communication", "is_only_marked_read")
+    op.drop_table("earlier_total")
     _slow_down_audiences()
     _drop_import_progress()
     _drop_account_states()
@@ -78,3 +80,15 @@ def _slow_down_audiences() -> None:
 
 def _add_read_mark() -> None:
     op.add_column("communication", sa.Column("is_only_marked_read", sa.Integer(), nullable=False, server_default="0"))
+
+
+def _create_earlier_total() -> None:
+    op.create_table(
+        "earlier_total",
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("count", _BIGINT, nullable=False),
+        sa.Column("until_hour", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("channel", "state", name=op.f("pk_earlier_total")),
+        sqlite_strict=True,
+    )

@@ -44,6 +44,7 @@ def run_local_maintenance(clock: Callable[[], int] = now_ms) -> None:
         lambda: recipient_file_retention.delete_old_values(clock),
         lambda: background_imports.delete_old_uploads(clock()),
         total_maintenance.fold_totals,
+        lambda: total_maintenance.count_earlier_totals(clock()),
     )
 
 

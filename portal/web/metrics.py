@@ -7,8 +7,10 @@ from prometheus_client.registry import Collector
 
 from portal.core.audit_log import count_by_action
 from portal.delivery import mail_server_status
+from portal.messages.rules.lane_labels import CHANNELS
 from portal.messages.rules.report_conflicts import ReportConflict
-from portal.messages.tables.delivery_counts import oldest_waiting_ms, total_counts
+from portal.messages.tables.delivery_counts import channel_state_counts
+from portal.messages.tables.unsent_messages import next_due_ms
 from portal.operations import health, webhook_rejections
 
 
@@ -30,16 +32,16 @@ class PortalCollector(Collector):
 
     def _delivery_counts(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily("portal_deliveries", "Deliveries by channel and state.", labels=["channel", "state"])
-        for channel, state, count in total_counts():
+        for (channel, state), count in channel_state_counts().items():
             family.add_metric([channel, state], count)
         return family
 
     def _oldest_waiting(self) -> GaugeMetricFamily:
-        description = "Age of the oldest delivery that is due and has not left."
+        description = "How long the delivery that waits longest has been due."
         family = GaugeMetricFamily("portal_oldest_waiting_seconds", description, labels=["channel"])
-        oldest_ms = oldest_waiting_ms(self._now_ms)
-        for channel in ("email", "sms"):
-            family.add_metric([channel], (self._now_ms - oldest_ms.get(channel, self._now_ms)) / 1000)
+        for channel in CHANNELS:
+            due_ms = next_due_ms(channel)
+            family.add_metric([channel], 0 if due_ms is None else max(0, self._now_ms - due_ms) / 1000)
         return family
 
     def _conflicting_reports(self) -> GaugeMetricFamily:

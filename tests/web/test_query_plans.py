@@ -3,19 +3,13 @@
 The queries are collected while a page is made, so that a new one is checked by itself.
 """
 
-import json
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
 
 from benchmarks.searching import many_communications, page_times
 from portal import create_app
@@ -24,6 +18,7 @@ from portal.core.extensions import db
 from tests.conftest import portal_environ
 from tests.support import scenario
 from tests.support.databases.engine_selection import ENGINES
+from tests.support.databases.query_cost import Query, collected_queries, cost_of
 from tests.support.web_client import PUBLIC_URL, WebClient, signed_in_client
 
 ROWS = 50_000
@@ -49,16 +44,9 @@ PAGES = (
     "/SysAdmin/AuditLog",
     "/Admin/Accounts",
     "/Admin/Accounts?q=person17",
-    "/Admin/Sends",
-    "/SysAdmin/Queues",
+    "/Admin/Sends/4",
     "/MyAccount/CommunicationsHistory",
 )
-
-
-@dataclass(frozen=True)
-class Query:
-    statement: str
-    parameters: Any
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -95,10 +83,11 @@ def sysadmin(large_app: Flask) -> WebClient:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_no_query_of_a_page_reads_every_row(large_app: Flask, sysadmin: WebClient, path: str) -> None:
-    queries = collect_queries(sysadmin, path)
+    with collected_queries() as queries:
+        assert sysadmin.get(path).status_code == 200
     assert queries
     with large_app.app_context():
-        costs = {query.statement: cost_of(query) for query in queries}
+        costs = {query.statement: cost_of(query) for query in queries.values()}
     bound = MAX_STEPS if large_app.config["PORTAL"].database_url.startswith("sqlite") else MAX_ROWS
     scans = {statement: cost for statement, cost in costs.items() if cost > bound}
     assert scans == {}, path
@@ -108,64 +97,3 @@ def test_query_that_reads_every_row_is_found(large_app: Flask) -> None:
     with large_app.app_context():
         cost = cost_of(Query("SELECT count(*) FROM communication WHERE read_at_ms > 7", ()))
         assert cost > (MAX_STEPS if db.engine.name == "sqlite" else MAX_ROWS)
-
-
-def collect_queries(client: WebClient, path: str) -> list[Query]:
-    """The different queries that the page makes."""
-    queries: dict[str, Query] = {}
-
-    def note(_connection: Connection, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
-        if statement.lstrip().upper().startswith(("SELECT", "WITH")):
-            queries.setdefault(f"{statement} {parameters}", Query(statement, parameters))
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        assert client.get(path).status_code == 200
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-    return list(queries.values())
-
-
-def cost_of(query: Query) -> int:
-    with db.engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        return _steps(driver, query) if db.engine.name == "sqlite" else _rows_read(driver, query)
-
-
-def _steps(driver: sqlite3.Connection, query: Query) -> int:
-    """Counted by the hundred."""
-    hundreds = 0
-
-    def count() -> None:
-        nonlocal hundreds
-        hundreds += 1
-
-    driver.set_progress_handler(count, 100)
-    try:
-        driver.execute(query.statement, query.parameters).fetchall()
-    finally:
-        driver.set_progress_handler(None, 0)
-    return hundreds * 100
-
-
-def _rows_read(driver: Any, query: Query) -> int:
-    with driver.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query.statement}", query.parameters)
-        (plan,) = cursor.fetchone()
-    driver.rollback()
-    plans = json.loads(plan) if isinstance(plan, str) else plan
-    return sum(_rows_of(node) for node in _nodes(plans[0]["Plan"]))
-
-
-def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", []):
-        yield from _nodes(child)
-
-
-def _rows_of(node: dict[str, Any]) -> int:
-    """Of a node that reads a table; each of its loops reads this many."""
-    if "Relation Name" not in node:
-        return 0
-    removed = sum(node.get(name, 0) for name in ("Rows Removed by Filter", "Rows Removed by Index Recheck"))
-    return int((node["Actual Rows"] + removed) * node["Actual Loops"])

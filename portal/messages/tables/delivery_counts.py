@@ -1,7 +1,7 @@
 """Delivery counts by channel, state and send, and what is waiting."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import ColumnElement, Select, func, select
 
@@ -11,7 +11,7 @@ from portal.core.extensions import db
 from portal.core.rules.delivery_status import STATES, WAITING, DeliveryState
 from portal.core.rules.routing import TextKind
 from portal.messages.tables.communications import Communication, Delivery
-from portal.messages.tables.delivery_totals import Total, totals
+from portal.messages.tables.delivery_totals import Total, all_time_counts, totals
 
 _ZONE_SAMPLE_SIZE = 20_000
 """A sample this large finds every time zone with more than a handful of recipients in 100,000."""
@@ -41,6 +41,13 @@ def state_counts(send_ids: Sequence[int]) -> dict[int, dict[str, Counter[str]]]:
     for (send_id, channel, state), total in totals(("send_id", "channel", "state"), send_ids=send_ids).items():
         counts[send_id][channel][state] = total.count
     return counts
+
+
+def channel_state_counts(send_ids: Collection[int] = ()) -> dict[tuple[str, str], int]:
+    """Channel and state to count, over these sends or, without any, of all time."""
+    if not send_ids:
+        return all_time_counts()
+    return {(key[0], key[1]): total.count for key, total in totals(("channel", "state"), send_ids=send_ids).items()}
 
 
 def _by_channel() -> dict[str, Counter[str]]:
@@ -124,18 +131,3 @@ def count_waiting(channel: str) -> int:
     """Ready or deferred messages, test texts excluded: those keep the mode they were requested in."""
     waiting = totals(("kind",), channel=channel, states=[DeliveryState.READY, DeliveryState.DEFERRED])
     return sum(total.count for (kind,), total in waiting.items() if kind != TextKind.TEST)
-
-
-def total_counts() -> list[tuple[str, str, int]]:
-    """Channel, state and count over all deliveries, those that are deleted included."""
-    return [(*key, total.count) for key, total in totals(("channel", "state")).items()]
-
-
-def oldest_waiting_ms(now_ms: int) -> dict[str, int]:
-    """Channel to creation time of its oldest due message."""
-    query = (
-        select(Delivery.channel, func.min(Delivery.created_at_ms))
-        .where(Delivery.state == DeliveryState.READY, Delivery.due_at_ms <= now_ms)
-        .group_by(Delivery.channel)
-    )
-    return dict(db.session.execute(query).all())

@@ -5,10 +5,11 @@ Each is one statement, so that it sees the deliveries and their totals at the sa
 
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import delete, select, text
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import OPEN
+from portal.messages.tables.delivery_totals import EarlierTotal
 
 _KEY = "send_id, channel, hour, lane, kind, state, reason"
 _FOLD_LIMIT = 5_000
@@ -49,6 +50,11 @@ _REPAIR_SQL = f"""
     INSERT INTO delivery_total AS total ({_KEY}, shard, count, segments)
     SELECT {_KEY}, 0, count, segments FROM ({DIFFERENCES_SQL}) differences WHERE true {_ADD_UP}
 """  # noqa: S608  constants
+_COUNT_EARLIER_SQL = """
+    INSERT INTO earlier_total (channel, state, count, until_hour)
+    SELECT channel, state, sum(count), :hour FROM delivery_total WHERE hour < :hour GROUP BY channel, state
+    ON CONFLICT (channel, state) DO UPDATE SET count = excluded.count, until_hour = excluded.until_hour
+"""
 _NO_TIME_LIMIT_SQL = """
     SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('statement_timeout', 'transaction_timeout')
 """
@@ -77,6 +83,21 @@ def delete_zeros() -> None:
     db.session.execute(text(_DELETE_ZEROS_SQL.format(states=states)))
 
 
+def are_counted_until(hour: int) -> bool:
+    return db.session.scalar(select(EarlierTotal.channel).where(EarlierTotal.until_hour >= hour).limit(1)) is not None
+
+
+def count_earlier(hour: int) -> None:
+    """Everything created before the hour. Two schedulers may do it at once."""
+    forget_earlier()
+    db.session.execute(text(_COUNT_EARLIER_SQL), {"hour": hour})
+
+
+def forget_earlier() -> None:
+    """Until it is counted again, everything counts as later."""
+    db.session.execute(delete(EarlierTotal))
+
+
 def differences_from_recount() -> list[TotalDifference]:
     """Reads every delivery, which takes seconds for a million."""
     _lift_time_limit()
@@ -91,6 +112,7 @@ def add_differences() -> None:
     """Deliveries may change meanwhile: what is added is only what was missing when the statement began."""
     _lift_time_limit()
     db.session.execute(text(_REPAIR_SQL))
+    forget_earlier()
 
 
 def _lift_time_limit() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Index, Text, func, select
+from sqlalchemy import Index, Text, func, select, union_all
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.column_types import STRICT, BigIntKey
@@ -45,6 +45,22 @@ class DeliveryTotal(Base):
     deleted_segments: Mapped[int] = mapped_column(BigIntKey, server_default="0")
 
 
+class EarlierTotal(Base):
+    """How many deliveries there are that were created before `until_hour`, which is the same in all rows.
+
+    The scheduler counts them anew each hour. States of older messages hardly change, so what all time says may be an
+    hour late about those.
+    """
+
+    __tablename__ = "earlier_total"
+    __table_args__ = (STRICT,)
+
+    channel: Mapped[str] = mapped_column(Text, primary_key=True)
+    state: Mapped[str] = mapped_column(Text, primary_key=True)
+    count: Mapped[int] = mapped_column(BigIntKey)
+    until_hour: Mapped[int]
+
+
 @dataclass(frozen=True)
 class Total:
     count: int
@@ -75,3 +91,17 @@ def totals(
     if states is not None:
         query = query.where(DeliveryTotal.state.in_(states))
     return {tuple(key): Total(int(number), int(size)) for number, size, *key in db.session.execute(query)}
+
+
+def all_time_counts() -> dict[tuple[str, str], int]:
+    """Channel and state to count over all deliveries, those that are deleted included, however many sends there were.
+
+    One statement, since the hour at which the two parts meet may move in between.
+    """
+    until_hour = select(func.coalesce(func.max(EarlierTotal.until_hour), 0)).scalar_subquery()
+    earlier = select(EarlierTotal.channel, EarlierTotal.state, EarlierTotal.count)
+    later = select(DeliveryTotal.channel, DeliveryTotal.state, DeliveryTotal.count)
+    rows = union_all(earlier, later.where(DeliveryTotal.hour >= until_hour)).subquery()
+    count = func.sum(rows.c.count)
+    query = select(rows.c.channel, rows.c.state, count).group_by(rows.c.channel, rows.c.state).having(count != 0)
+    return {(channel, state): int(number) for channel, state, number in db.session.execute(query)}

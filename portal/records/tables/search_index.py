@@ -104,8 +104,11 @@ def _subjects_in_order(word: str, position: int | None, descending: bool, limit:
 
 
 def send_subjects_containing(word: str, limit: int) -> list[tuple[int, str]]:
-    """Send id and subject. There are about as many subjects of sends as there are sends."""
-    query = select(SearchSubject.send_id, SearchSubject.subject).where(SearchSubject.send_id.is_not(None))
+    """Send id and subject. There are about as many subjects of sends as there are sends.
+
+    SQLite reads those alone with `> 0`, not with `IS NOT NULL`.
+    """
+    query = select(SearchSubject.send_id, SearchSubject.subject).where(SearchSubject.send_id > 0)
     rows = db.session.execute(query.where(SearchSubject.folded.contains(word, autoescape=True)).limit(limit))
     return [(send_id or 0, subject) for send_id, subject in rows]
 

@@ -6,7 +6,8 @@ digits in a phone number. A shorter one is the beginning of a name, or a whole a
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
@@ -18,6 +19,7 @@ from portal.records.tables.search_index import (
     MIN_LETTERS,
     SearchSubject,
     ids_containing,
+    is_sqlite,
     send_subjects_containing,
     starts_with,
 )
@@ -45,20 +47,24 @@ class WordMatches:
 
 
 def recipient_condition(word: str) -> ColumnElement[bool]:
-    return Communication.account_id.in_(select(Account.id).where(_account_condition(word)))
+    return _exists(Account.id, Account.id == Communication.account_id, _account_condition(word))
 
 
 def word_condition(word: str) -> ColumnElement[bool]:
     """The recipient or the subject has the word."""
-    account = exists().where(Account.id == Communication.account_id, _account_condition(word))
+    account = recipient_condition(word)
     if len(word) < MIN_LETTERS:
         return account
     has_word = SearchSubject.folded.contains(word, autoescape=True)
-    own = exists().where(SearchSubject.communication_id == Communication.id, has_word)
-    of_send = exists().where(
-        SearchSubject.send_id == Communication.send_id, SearchSubject.subject == Communication.subject, has_word
-    )
-    return or_(account, own, of_send)
+    own = _exists(SearchSubject.id, SearchSubject.communication_id == Communication.id, has_word)
+    is_of_send = (SearchSubject.send_id == Communication.send_id, SearchSubject.subject == Communication.subject)
+    return or_(account, own, _exists(SearchSubject.id, *is_of_send, has_word))
+
+
+def _exists(column: InstrumentedAttribute[int], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Looked up for each row. Without OFFSET, PostgreSQL would read the whole table into a hash table for a few."""
+    query = select(column).where(*conditions).correlate_except(column.class_)
+    return (query if is_sqlite() else query.offset(0)).exists()
 
 
 def _account_condition(word: str) -> ColumnElement[bool]:
@@ -67,7 +73,8 @@ def _account_condition(word: str) -> ColumnElement[bool]:
     in_text, digits = Account.search_folded.contains(word, autoescape=True), digits_of(word)
     if len(digits) < MIN_LETTERS:
         return in_text
-    return or_(in_text, exists().where(PhoneNumber.account_id == Account.id, PhoneNumber.number.contains(digits)))
+    has_digits = (PhoneNumber.account_id == Account.id, PhoneNumber.number.contains(digits))
+    return or_(in_text, _exists(PhoneNumber.id, *has_digits))
 
 
 def few_recipients(word: str) -> WordMatches | None:

@@ -20,7 +20,7 @@ from portal.core.rules.delivery_status import GROUPS, STATES, StateGroup
 from portal.core.translation import N_, lazy_gettext
 from portal.core.translation import gettext as _
 from portal.messages.tables.communications import Communication
-from portal.messages.tables.delivery_totals import totals
+from portal.messages.tables.delivery_counts import channel_state_counts
 from portal.records import search_saving
 from portal.records.rules import search_line
 from portal.records.rules.search_line import InvalidSearch, SearchQuery, Viewer
@@ -159,8 +159,8 @@ def _status_counts(query: SearchQuery | None) -> Mapping[str, int]:
     if query is None or not replace(query, groups=(), channels=(), send_ids=()).is_empty:
         return {}
     channels, counts = query.channels or tuple(_channels()), Counter(dict.fromkeys(GROUPS, 0))
-    for (channel, state), total in totals(("channel", "state"), send_ids=query.send_ids or None).items():
-        counts[STATES[state].group] += total.count if channel in channels else 0
+    for (channel, state), count in channel_state_counts(query.send_ids).items():
+        counts[STATES[state].group] += count if channel in channels else 0
     return counts
 
 
