@@ -22,6 +22,7 @@ from portal.core.rules import text_input
 from portal.core.rules.email_address import address_problem
 from portal.core.rules.time_zones import timezone_problem
 from portal.core.transaction import transaction
+from portal.core.translation import LANGUAGES
 from portal.core.translation import gettext as _
 
 
@@ -127,7 +128,7 @@ def _validation_errors(new: NewAccount) -> dict[str, str]:
 
 
 def field_problem(name: str, text: str) -> str | None:
-    """What is wrong with the new value of a field in `EDITABLE_FIELDS`."""
+    """What is wrong with the new value of a field in `EDITABLE_FIELDS`, or of the language."""
     match name:
         case "name":
             return length_problem(text) if text else _("Enter a name.")
@@ -135,6 +136,8 @@ def field_problem(name: str, text: str) -> str | None:
             return address_problem(text) or smtputf8_check.smtputf8_problem([text])
         case "account_type":
             return length_problem(text) if text else _("Enter an account type, such as Practitioner.")
+        case "language":
+            return None if text in LANGUAGES else _("Choose one of the languages in the list.")
         case "role":
             return None if text in ROLES else _("The role must be one of %(roles)s.", roles=", ".join(ROLES))
     return timezone_problem(text)

@@ -20,6 +20,8 @@ class Language:
 
 
 ENGLISH = Language("en", NullTranslations())
+LANGUAGES = {"en": "English"}
+"""What people can choose, each by its own name."""
 _current: ContextVar[Language] = ContextVar("language", default=ENGLISH)
 
 

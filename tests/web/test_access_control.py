@@ -4,7 +4,7 @@ from flask import Flask
 from portal.web import access
 from tests.support.web_client import WebClient
 
-OWN_PAGES = ["/MyAccount/PhoneNumbers", "/MyAccount/CommunicationsHistory", "/MyAccount/TimeZone"]
+OWN_PAGES = ["/MyAccount/PhoneNumbers", "/MyAccount/CommunicationsHistory", "/MyAccount/TimeZone", "/MyAccount/Profile"]
 ADMIN_PAGES = [
     "/Admin",
     "/Admin/Accounts",

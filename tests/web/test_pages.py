@@ -19,6 +19,7 @@ OWN = [
     "/MyAccount/CommunicationsHistory/print",
     "/MyAccount/CommunicationsHistory/1",
     "/MyAccount/PersonalData",
+    "/MyAccount/Profile",
 ]
 ADMIN = [
     "/Admin",
@@ -28,6 +29,7 @@ ADMIN = [
     "/Admin/Accounts/1",
     "/Admin/Accounts/New",
     "/Admin/Accounts/Import",
+    "/Admin/Accounts/Import/2",
     "/Admin/Accounts/1/Edit",
     "/Admin/Accounts/1/Deactivate",
     "/Admin/Accounts/1/Merge",

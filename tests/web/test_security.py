@@ -19,7 +19,7 @@ from portal.content import message_templates
 from portal.content.rules.merge_fields import MergeError, check_template
 from portal.core import logging_setup
 from portal.core.extensions import db
-from portal.web.account import sign_in_pages
+from portal.web.account import account_emails
 from tests.support.web_client import PUBLIC_URL, WebClient
 
 
@@ -91,7 +91,7 @@ def test_repeated_reset_requests_send_one_email(
     visitor: WebClient, owner_has_password: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mails: list[object] = []
-    monkeypatch.setattr(sign_in_pages, "send_mail", lambda *mail: mails.append(mail))
+    monkeypatch.setattr(account_emails, "send_mail", lambda *mail: mails.append(mail))
     responses = [visitor.post("/ForgotPassword", email="P-1") for _ in range(3)]
     assert all("have sent a link" in response.text for response in responses)
     for response in responses:

@@ -81,8 +81,12 @@ def test_account_emails_have_no_words_that_bypass_gettext(pseudo_app: Flask) -> 
         "body_html": "Καλημέρα",
         "body_text": "Καλημέρα",
         "look": EmailLook("#01588a"),
+        "days": 7,
+        "address": "e***@example.org",
+        "is_done": True,
     }
-    names = ("security/email/reset_instructions", "security/email/reset_notice", "email/notification")
+    folder = PORTAL / "templates" / "security" / "email"
+    names = ("email/notification", *sorted(f"security/email/{path.stem}" for path in folder.glob("*.html")))
     with pseudo_app.app_context(), use_language(PSEUDO):
         for name in names:
             for accounts in ([account], [account, account]):

@@ -1,4 +1,4 @@
-"""Data that fills pages: a template with a draft, two versions and tags; a checked import of attributes."""
+"""Data that fills pages: a template with a draft, two versions and tags; checked imports of attributes and accounts."""
 
 from dataclasses import replace
 from typing import Any
@@ -52,5 +52,22 @@ def add_attribute_import() -> None:
     columns = {"kind": ImportTaskKind.ATTRIBUTES, "state": ImportTaskState.CHECKED, "file_name": "αρχείο"}
     with transaction() as session:
         task = ImportTask(**columns, preview=counts | {"changes": changes}, content="", ip="", user_agent="")
+        task.created_at_ms = NOW_MS
+        session.add(task)
+
+
+def add_account_import() -> None:
+    """Checked, with rows of each kind."""
+    change = {"row": 2, "account": "P-1", "field": "name", "before": "Ελένη", "after": "Μαρία"}
+    added = change | {"row": 3, "field": "phone", "before": "", "after": "+12025550155"}
+    preview = {
+        **{"new": 30, "changed": 40, "unchanged": 3, "errors": 2, "more_errors": 7, "warnings": ["Ελέγξτε"]},
+        "changes": [change, added],
+        "created": [{"row": 4, "account": "N-1", "name": "Νέος", "email": "n@example.org"}],
+        "row_errors": [{"row": 5, "column": "C, email", "message": "Λάθος"}],
+    }
+    columns = {"kind": ImportTaskKind.ACCOUNTS, "state": ImportTaskState.CHECKED, "file_name": "αρχείο"}
+    with transaction() as session:
+        task = ImportTask(**columns, preview=preview, content="", ip="", user_agent="")
         task.created_at_ms = NOW_MS
         session.add(task)

@@ -17,6 +17,7 @@ PAGES_FOR_BOTH = (
     "/Admin/Schedules/2",
     "/Admin/Consent?q=olive",
     "/Admin/Accounts?status=deactivated",
+    "/Admin/Accounts/Import/2",
     "/Admin/Accounts/1/Merge?q=1",
     "/Admin/Accounts/1/Merge?with=2",
     "/Admin/Audiences/people?audience=%7B%22saved_audience%22%3A1%7D",

@@ -13,7 +13,7 @@ from portal.core.audit_log import AuditEntry
 from portal.core.extensions import db
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.settings.organisation_changes import save_logo, save_profile
-from portal.web.account import sign_in_pages
+from portal.web.account import account_emails, sign_in_pages
 from tests.support.logo_images import png
 from tests.support.web_client import NOW_MS, PASSWORD, WebClient
 
@@ -29,7 +29,7 @@ def accounts_have_passwords(web_app: Flask) -> None:
 @pytest.fixture
 def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
     emails: list[OutgoingEmail] = []
-    monkeypatch.setattr(sign_in_pages, "send_mail", lambda _url, _from, mail: emails.append(mail))
+    monkeypatch.setattr(account_emails, "send_mail", lambda _url, _from, mail: emails.append(mail))
     return emails
 
 

@@ -12,7 +12,7 @@ from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.settings.setting_changes import set_setting
-from portal.web.account import sign_in_pages
+from portal.web.account import account_emails
 from tests.support.web_client import PASSWORD, PUBLIC_URL, WebClient
 
 WRONG = "The email, account number or password is incorrect."
@@ -32,7 +32,7 @@ def accounts_have_passwords(web_app: Flask) -> None:
 @pytest.fixture
 def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
     emails: list[OutgoingEmail] = []
-    monkeypatch.setattr(sign_in_pages, "send_mail", lambda _url, _from, mail: emails.append(mail))
+    monkeypatch.setattr(account_emails, "send_mail", lambda _url, _from, mail: emails.append(mail))
     return emails
 
 
@@ -133,7 +133,7 @@ def test_password_email_ignores_the_email_override(
 
 def test_reset_email_is_sent_after_the_response(visitor: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
     sent_at: list[float] = []
-    monkeypatch.setattr(sign_in_pages, "send_mail", lambda *_: sent_at.append(time.monotonic()))
+    monkeypatch.setattr(account_emails, "send_mail", lambda *_: sent_at.append(time.monotonic()))
     response = visitor.post("/ForgotPassword", email="P-1")
     answered_at = time.monotonic()
     response.close()

@@ -20,7 +20,7 @@ from portal.core.config import load_settings
 from portal.core.errors import Busy
 from portal.core.extensions import db, security
 from portal.gateways.rules.email_message import OutgoingEmail
-from portal.web.account import sign_in_form, sign_in_pages
+from portal.web.account import account_emails, sign_in_form, sign_in_pages
 from tests.support.web_client import NOW_MS, PASSWORD, WebClient
 
 LIMIT = throttle_policy.FREE_ATTEMPTS["name"] + 1
@@ -148,7 +148,7 @@ def test_reset_requests_per_address_are_limited(web_app: Flask, visitor: WebClie
 
 def test_all_spellings_of_a_name_get_one_reset_email(visitor: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
     mails: list[OutgoingEmail] = []
-    monkeypatch.setattr(sign_in_pages, "send_mail", lambda _url, _from, mail: mails.append(mail))
+    monkeypatch.setattr(account_emails, "send_mail", lambda _url, _from, mail: mails.append(mail))
     for name in ("P-1", "owner@example.org", "OWNER@example.org", "p-1\x00"):
         visitor.post("/ForgotPassword", email=name).close()
     assert [mail.to for mail in mails] == ["owner@example.org"]
