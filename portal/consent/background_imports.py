@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import case, delete, update
+from sqlalchemy import case, delete, select, update
 
 from portal.consent.account_import import ImportRejected
 from portal.consent.opt_in_import import import_opt_ins
@@ -27,7 +27,7 @@ from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
-from portal.core.rules.csv_input import CsvError
+from portal.core.rules.csv_input import CsvError, DecodedFile
 from portal.core.rules.spreadsheets.spreadsheet_rows import decode_spreadsheet
 from portal.core.rules.text_input import clean_line
 from portal.core.statements import updated_count
@@ -73,7 +73,7 @@ class _AlreadyEnded(Exception):
 class _Attempt:
     task_id: int
     steps: ImportSteps
-    upload: bytes | None
+    is_upload: bool
     content: str
     actor: Actor
 
@@ -116,7 +116,7 @@ def run_task(task_id: int, clock: Callable[[], int]) -> None:
         return
     with suppress(_AlreadyEnded):
         try:
-            _import(attempt, clock) if attempt.upload is None else _check(attempt, clock())
+            _check(attempt, clock()) if attempt.is_upload else _import(attempt, clock)
         except ActionRefused as error:
             rows = error.row_errors[:_MAX_ERRORS_KEPT] if isinstance(error, ImportRejected) else []
             with transaction():
@@ -136,7 +136,7 @@ def _import(attempt: _Attempt, clock: Callable[[], int]) -> None:
 
 def _check(attempt: _Attempt, now_ms: int) -> None:
     """A failure later on is one of the import, which has attempts of its own."""
-    file = decode_spreadsheet(attempt.upload or b"", lambda row, rows: _report_progress(row, rows, "rows"))
+    file = _decode_upload(attempt.task_id)
     preview = attempt.steps.check(file.text, attempt.actor, attempt.task_id, now_ms)
     promise, warnings = preview.pop("promise", None), [*file.warnings, *preview.pop("warnings", ())]
     columns = {"content": file.text, "upload": None, "promise": promise, "attempts": 0}
@@ -144,6 +144,13 @@ def _check(attempt: _Attempt, now_ms: int) -> None:
     query = update(ImportTask).where(ImportTask.id == attempt.task_id, ImportTask.state == ImportTaskState.CHECKING)
     with transaction():
         updated_count(query.values(state=ImportTaskState.CHECKED, **columns))
+
+
+def _decode_upload(task_id: int) -> DecodedFile:
+    """The upload is read here, so that it is forgotten as soon as there is its text."""
+    upload = db.session.scalar(select(ImportTask.upload).where(ImportTask.id == task_id)) or b""
+    db.session.rollback()
+    return decode_spreadsheet(upload, lambda row, rows: _report_progress(row, rows, "rows"))
 
 
 def _report_progress(done: int, total: int, unit: str) -> None:
@@ -201,7 +208,8 @@ def _begin_attempt(task_id: int, now_ms: int) -> _Attempt | None:
             return None
         task.attempts, task.started_at_ms = task.attempts + 1, now_ms
         actor = Actor(task.created_by_id, task.ip, task.user_agent)
-        return _Attempt(task_id, IMPORTS[task.kind], task.upload, task.content or "", actor)
+        is_upload = task.state == ImportTaskState.CHECKING
+        return _Attempt(task_id, IMPORTS[task.kind], is_upload, "" if is_upload else task.content or "", actor)
 
 
 def _end_task(task_id: int, state: ImportTaskState, result: str, now_ms: int) -> None:

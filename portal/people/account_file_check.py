@@ -28,6 +28,8 @@ from portal.people.account_rows import (
 )
 from portal.people.rules.account_changes import ImportRules, RowOutcome, pack_promise, row_problems
 
+_ROWS = 2**24
+"""More than any file has."""
 _CHANGES_SHOWN, _NEW_SHOWN, _ERRORS_SHOWN = 50, 20, 100
 
 
@@ -45,7 +47,8 @@ class AccountCheck:
     promise: bytearray = field(default_factory=bytearray)
     ignored_opt_ins: int = 0
     first_rows: dict[str, int] = field(default_factory=dict)
-    newest_opt_ins: dict[str, tuple[int, int]] = field(default_factory=dict)
+    newest_opt_ins: dict[int, int] = field(default_factory=dict)
+    """By the digits of the number: the time, and in the lowest bits the row. A file may have 200,000 of them."""
     older_opt_ins: list[int] = field(default_factory=list)
 
     def add(self, chunk: Sequence[ReadRow]) -> None:
@@ -98,9 +101,10 @@ class AccountCheck:
 
     def _add_opt_in(self, row: AccountRow, at_ms: int) -> None:
         """Of several opt-ins of a number, the newest decides who gets its texts; of equal ones, the first."""
-        best_ms, best_row = self.newest_opt_ins.get(row.phone, (-1, 0))
+        phone = int(row.phone[1:])
+        best_ms, best_row = divmod(self.newest_opt_ins.get(phone, 0), _ROWS)
         if at_ms > best_ms:
-            self.newest_opt_ins[row.phone] = (at_ms, row.row_number)
+            self.newest_opt_ins[phone] = at_ms * _ROWS + row.row_number
             self.older_opt_ins += [best_row] if best_row else []
         else:
             self.older_opt_ins.append(row.row_number)

@@ -26,7 +26,7 @@ from portal.core.transaction import transaction
 from portal.core.translation import ngettext
 from portal.people.account_file_check import check_text
 from portal.people.account_rows import ReadRow, chunks, import_rules, open_accounts, report_rows, row_outcomes
-from portal.people.rules.account_changes import ImportRules, RowOutcome, row_problems, unpack_promise
+from portal.people.rules.account_changes import ImportRules, Promise, RowOutcome, row_problems
 from portal.people.tables.known_accounts import write_changes
 
 KIND = ImportTaskKind.ACCOUNTS
@@ -81,9 +81,11 @@ def import_text(
     attribute_ids = {attribute.key: attribute.id for attribute in declared}
     file, total = open_accounts(text, declared, now_ms), text.count("\n")
     rules, task = import_rules(task_id, actor, file.keys), db.session.get_one(ImportTask, task_id)
-    promise, progress = unpack_promise(task.promise or b""), ImportProgress.of(task.progress or {})
+    promise, progress = Promise(task.promise or b""), ImportProgress.of(task.progress or {})
     older_opt_ins = frozenset((task.preview or {}).get("older_opt_ins", ()))
-    rows = (read for read in file.rows if read[0].row_number > progress.through and read[0].row_number in promise)
+    rows = (
+        read for read in file.rows if read[0].row_number > progress.through and promise.digest_of(read[0].row_number)
+    )
     for chunk in chunks(rows):
         with transaction():
             _import_chunk(chunk, promise, rules, progress, attribute_ids, older_opt_ins, actor, now_ms)
@@ -99,7 +101,7 @@ def import_text(
 
 def _import_chunk(
     chunk: Sequence[ReadRow],
-    promise: dict[int, bytes],
+    promise: Promise,
     rules: ImportRules,
     progress: ImportProgress,
     attribute_ids: dict[str, int],
@@ -123,8 +125,8 @@ def _import_chunk(
     progress.through = chunk[-1][0].row_number
 
 
-def _is_as_promised(outcome: RowOutcome, promise: dict[int, bytes], rules: ImportRules) -> bool:
-    is_same = promise[outcome.row.row_number] == outcome.digest
+def _is_as_promised(outcome: RowOutcome, promise: Promise, rules: ImportRules) -> bool:
+    is_same = promise.digest_of(outcome.row.row_number) == outcome.digest
     return is_same and next(row_problems(outcome.row, outcome.known, rules), None) is None
 
 

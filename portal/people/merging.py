@@ -69,7 +69,8 @@ class MergePlan:
     @property
     def choices(self) -> list[str]:
         """The names of what a person must choose."""
-        return [move.choice for move in (*self.numbers, *self.attributes) if move.choice]
+        names = [*(move.choice for move in self.numbers), *(move.choice for move in self.attributes)]
+        return [name for name in names if name]
 
     @property
     def fingerprint(self) -> str:

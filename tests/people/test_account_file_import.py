@@ -49,7 +49,7 @@ def run(task_id: int) -> ImportTask:
 
 
 def confirm(task: ImportTask) -> ImportTask:
-    background_imports.confirm_upload(task.id, task.created_by_id)
+    background_imports.confirm_upload(task.id, 3)
     return run(task.id)
 
 
@@ -131,7 +131,7 @@ def test_interrupted_import_goes_on_where_it_ended(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(account_rows, "_CHUNK_SIZE", 2)
     rows = [f"N-{index},New {index},n{index}@example.org,Provider" for index in range(6)]
     task_id = check(*rows, header="external_id,name,email,account_type").id
-    background_imports.confirm_upload(task_id, None)
+    background_imports.confirm_upload(task_id, 3)
     original, calls = account_file_import._import_chunk, []
 
     def die_in_the_second(*arguments: Any) -> None:

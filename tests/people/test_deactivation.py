@@ -122,7 +122,7 @@ def test_reactivated_account_gets_the_next_send_but_nothing_of_the_time_before()
     assert outcomes()["email", "p1@example.org"] == "ready"
 
 
-def test_audit_log_says_who_deactivated_whom() -> None:
+def test_audit_log_names_who_deactivated_an_account() -> None:
     deactivate_account(2, 1, NOW_MS)
     reactivate_account(2, 1, NOW_MS)
     entries = entries_about("account P-1", ["account_deactivated", "account_reactivated"])

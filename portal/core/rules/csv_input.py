@@ -27,6 +27,7 @@ MAX_ROW_ERRORS = 1_000
 _DELIMITERS = (",", ";", "\t", "|")
 _SEP_LINE = re.compile(r'\s*"?sep=([^\r\n"])"?[,;\t| ]*(?:\r\n|\n|\r|\Z)', re.IGNORECASE)
 _VALUE_SEPARATOR = re.compile(r"[\"']*[,;|\t][\"' ]*")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _DOUBLED_LINE_END = re.compile(r"\r\r\n")
 MAX_HEADER_LINES, _MAX_HEADER_SIZE = 100, 1_000_000
 _MAX_COLUMNS = 1_000
@@ -263,9 +264,9 @@ def parse_records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, l
         ) from error
 
 
-def _open_lines(text: str) -> io.TextIOWrapper:
-    """The lines with their ends. `StringIO` would take four bytes for each character, of a file of 20 MB 80."""
-    return io.TextIOWrapper(io.BytesIO(text.encode("utf-8", "surrogatepass")), "utf-8", "surrogatepass", newline="")
+def _open_lines(text: str) -> Iterator[str]:
+    """The lines with their ends, without a copy of the text: `StringIO` would take four bytes for each character."""
+    return (match[0] for match in _LINE.finditer(text))
 
 
 def _check_row_count(text: str, delimiter: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -120,6 +121,21 @@ def pack_promise(outcomes: Iterable[RowOutcome]) -> bytes:
     return b"".join(_PROMISE.pack(outcome.row.row_number, outcome.digest) for outcome in outcomes)
 
 
-def unpack_promise(packed: bytes) -> dict[int, bytes]:
-    """The digest of each row that can be imported, by its number."""
-    return {row: digest for row, digest in _PROMISE.iter_unpack(packed)}
+class Promise:
+    """The digest of each row that can be imported, in order of their numbers, as `pack_promise` has written them."""
+
+    def __init__(self, packed: bytes) -> None:
+        self._packed = packed
+
+    def digest_of(self, row_number: int) -> bytes | None:
+        index = bisect_left(range(len(self._packed) // _PROMISE.size), row_number, key=self._row_at)
+        if index * _PROMISE.size >= len(self._packed) or self._row_at(index) != row_number:
+            return None
+        return self._at(index)[1]
+
+    def _row_at(self, index: int) -> int:
+        return self._at(index)[0]
+
+    def _at(self, index: int) -> tuple[int, bytes]:
+        row, digest = _PROMISE.unpack_from(self._packed, index * _PROMISE.size)
+        return row, digest

@@ -88,7 +88,7 @@ def _field_row(outcome: RowOutcome) -> dict[str, Any] | None:
 def _update_fields(rows: list[dict[str, Any]]) -> None:
     if rows:
         table: Any = Account.__table__
-        values = {name: bindparam(name) for name in rows[0] if name != "b_id"}
+        values: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "b_id"}
         db.session.connection().execute(update(table).where(table.c.id == bindparam("b_id")).values(values), rows)
 
 
