@@ -24,6 +24,7 @@ import phonenumbers
 
 from portal.core import production_checks
 from portal.core.rules import email_address, smtp_url
+from portal.core.rules.time_zones import is_timezone
 
 TWILIO_API_URL = "https://api.twilio.com"
 _UNIX_SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes on Linux, 104 on macOS
@@ -59,6 +60,12 @@ def _mail_from(name: str, text: str) -> str:
     except email_address.EmailAddressError as error:
         message = f"{name} cannot be used: {error} Write it like Example Office <notices@example.org>."
         raise ConfigError(message) from error
+    return text
+
+
+def _time_zone(name: str, text: str) -> str:
+    if not is_timezone(text):
+        raise ConfigError(f"{name} must be a time zone such as America/New_York, not {text!r}.")
     return text
 
 
@@ -117,12 +124,18 @@ class Settings:
     encryption_keys: tuple[bytes, ...] = field(repr=False)
     sms_countries: tuple[str, ...]
     """Where invitations may be sent, as ISO 3166 codes; by default the organisation's own region."""
-    public_url: str = _variable("PORTAL_PUBLIC_URL", "http://127.0.0.1:8000", _http_url)
+    public_url: str
+    from_environment: frozenset[str]
+    """The variables that are set: they take precedence over what is saved in the browser (ADR 50)."""
+    local_url: str = _variable("PORTAL_LOCAL_URL", "http://127.0.0.1:8000", _http_url)
+    """Where `portal up` listens on this machine."""
     twilio_api_url: str = _variable("PORTAL_TWILIO_API_URL", TWILIO_API_URL, _http_url)
     smtp_url: str = _variable("PORTAL_SMTP_URL", "smtp://127.0.0.1:25", _smtp_url, is_secret=True)
     mail_from: str = _variable("PORTAL_MAIL_FROM", "Notifications <notifications@localhost.localdomain>", _mail_from)
     log_format: str = _variable("PORTAL_LOG_FORMAT", "text", _log_format)
     region: str = _variable("PORTAL_REGION", "US", lambda _name, text: text.upper())
+    time_zone: str = _variable("PORTAL_TIME_ZONE", "UTC", _time_zone)
+    """That of new accounts."""
     organisation: str = _variable("PORTAL_ORGANISATION", "Notification portal", lambda _name, text: text)
     invitations_per_day: int = _variable("PORTAL_INVITATIONS_PER_DAY", "500", _integer)
     quiet_hours: tuple[time, time] | None = _variable("PORTAL_QUIET_HOURS", "off", _quiet_hours)
@@ -153,10 +166,18 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         secret_key=_key(env, "PORTAL_SECRET_KEY", instance, may_generate),
         encryption_keys=_encryption_keys(_key(env, "PORTAL_ENCRYPTION_KEY", instance, may_generate)),
         sms_countries=_countries(env),
+        public_url=_public_url(env),
+        from_environment=frozenset(name for name, text in env.items() if name.startswith("PORTAL_") and text),
         **{variable.name: variable.metadata["read"](env) for variable in fields(Settings) if variable.metadata},
     )
     _check_sms_timing(settings)
     return settings
+
+
+def _public_url(env: Mapping[str, str]) -> str:
+    """Without one, the portal is only known on this machine."""
+    name = "PORTAL_PUBLIC_URL" if env.get("PORTAL_PUBLIC_URL") else "PORTAL_LOCAL_URL"
+    return _http_url(name, env.get(name) or "http://127.0.0.1:8000")
 
 
 def is_production(env: Mapping[str, str]) -> bool:

@@ -20,6 +20,7 @@ from portal.messages.rules.lane_labels import override_opted_out_message
 from portal.messages.rules.message_modes import waiting_notice
 from portal.messages.tables import delivery_counts, unsent_messages
 from portal.settings.app_settings import configuration, forget_signing_tokens, is_simulated
+from portal.settings.installation import check_not_fixed, forget_settings
 from portal.settings.rules import encryption
 from portal.settings.rules.app_config import DEFINITIONS
 from portal.settings.rules.configuration import Configuration, check_expiry, goes_live_at_ms
@@ -70,8 +71,10 @@ def change_setting(change: SettingUpdate, text: str | Callable[[Configuration], 
     """Return when messages of the setting's channel go live because of the change; None if they do not.
 
     `text` may be a function of the stored settings, which are locked meanwhile. A changed gateway resumes paused
-    sending numbers. Raises `SettingError`, `LiveConfirmationRequired`.
+    sending numbers. Raises `SettingError`, also if an environment variable takes precedence, and
+    `LiveConfirmationRequired`.
     """
+    check_not_fixed(change.name)
     _check_override_address(change, text)
     with transaction():
         lock_settings()
@@ -86,6 +89,7 @@ def change_setting(change: SettingUpdate, text: str | Callable[[Configuration], 
         _store(after, change)
         waiting_channels = [channel for channel in ("sms", "email") if unsent_messages.next_due_ms(channel) is not None]
     forget_signing_tokens()
+    forget_settings()
     for channel in waiting_channels:
         queue.enqueue(settings().redis_url, f"drain_{channel}")
     return live_ms

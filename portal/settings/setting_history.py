@@ -26,8 +26,8 @@ def latest_entries(now_ms: int) -> dict[str, SettingChange]:
 
 
 def settings_in_force(at_ms: int, channel: str) -> list[SettingChange]:
-    """For each setting of the channel, the change that gave it the value it had then. Numbers, such as a price, are not
-    among them: they change nothing about a message.
+    """For each setting of the channel, the change that gave it the value it had then. Numbers, such as a price, and
+    what concerns the installation are not among them: they change nothing about a message.
     """
     return [
         switch_expiry(entry.name, entry.expires_at_ms)
@@ -40,4 +40,4 @@ def settings_in_force(at_ms: int, channel: str) -> list[SettingChange]:
 
 def _concerns(name: str, channel: str) -> bool:
     definition = DEFINITIONS[name]
-    return definition.channel == channel and not definition.is_number
+    return definition.channel == channel and not (definition.is_number or definition.is_of_installation)

@@ -40,7 +40,6 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
-        "SESSION_COOKIE_SECURE": settings.secure_cookies,
         # A CSRF token is valid as long as its session, because a page may stay open all day.
         "WTF_CSRF_TIME_LIMIT": None,
         # `public_url` checks the origin: this would compare the Referer with the Host that a proxy sends.

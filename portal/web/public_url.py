@@ -5,6 +5,7 @@ scheme, and callers may send anything. So neither decides where a redirect leads
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from werkzeug.exceptions import BadRequest
 
 from portal.core.context import settings
 from portal.core.production_checks import is_loopback
+from portal.settings.installation import settings_last_read
 from portal.web.request_input import is_webhook_request
 
 Origin = tuple[str, str, int]
@@ -30,24 +32,29 @@ class CrossOriginRequest(BadRequest):
 class PublicUrlMiddleware:
     """Makes every request look as if it had come to the public URL."""
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], public_url: str) -> None:
-        scheme, host, port = _parse_origin(public_url) or ("http", "localhost", 80)
-        bracketed = f"[{host}]" if ":" in host else host
-        self._app, self._scheme = app, scheme
-        self._host = bracketed if port == _PORTS[scheme] else f"{bracketed}:{port}"
+    def __init__(self, app: Callable[..., Iterable[bytes]], public_url: Callable[[], str]) -> None:
+        self._app, self._public_url = app, public_url
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        scheme, host = _scheme_and_host(self._public_url())
         environ |= {
             _ORIGINAL_HOST_KEY: environ.get("HTTP_HOST", ""),
-            "HTTP_HOST": self._host,
-            "wsgi.url_scheme": self._scheme,
+            "HTTP_HOST": host,
+            "wsgi.url_scheme": scheme,
             "SCRIPT_NAME": "",
         }
         return self._app(environ, start_response)
 
 
+@lru_cache(maxsize=4)
+def _scheme_and_host(public_url: str) -> tuple[str, str]:
+    scheme, host, port = _parse_origin(public_url) or ("http", "localhost", 80)
+    bracketed = f"[{host}]" if ":" in host else host
+    return scheme, bracketed if port == _PORTS[scheme] else f"{bracketed}:{port}"
+
+
 def init_app(app: Flask) -> None:
-    app.wsgi_app = PublicUrlMiddleware(app.wsgi_app, app.config["PORTAL"].public_url)  # type: ignore[method-assign]
+    app.wsgi_app = PublicUrlMiddleware(app.wsgi_app, lambda: settings_last_read(app).public_url)  # type: ignore[method-assign]
     app.before_request(_check_origin)
 
 
@@ -57,9 +64,20 @@ def original_netloc() -> str:
 
 
 def is_own_origin(address: str) -> bool:
-    """Whether a URL or an origin belongs to the portal; False for `null` and invalid URLs."""
-    own, other = _parse_origin(settings().public_url), _parse_origin(address)
-    if own is None or other is None:
+    """Whether a URL or an origin belongs to the portal; False for `null` and invalid URLs.
+
+    Where `portal up` listens belongs to it too, so that a public address that leads nowhere can be corrected there.
+    """
+    own_addresses = [settings().public_url]
+    if "PORTAL_LOCAL_URL" in settings().from_environment:
+        own_addresses.append(settings().local_url)
+    other = _parse_origin(address)
+    return other is not None and any(_is_same_origin(_parse_origin(own), other) for own in own_addresses)
+
+
+def _is_same_origin(own: Origin | None, other: Origin) -> bool:
+    """The names of this machine are the same."""
+    if own is None:
         return False
     return own == other or (is_loopback(own[1]) and is_loopback(other[1]) and own[::2] == other[::2])
 

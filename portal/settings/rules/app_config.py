@@ -9,6 +9,14 @@ from portal.core.rules.routing import Mode, Switches
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, SenderSettings
+from portal.settings.rules.installation_settings import (
+    EMAIL_SERVER,
+    INSTALLATION_KINDS,
+    PUBLIC_URL,
+    REGION,
+    TIME_ZONE,
+    installation_error,
+)
 from portal.settings.rules.retention_settings import RETENTION_SETTINGS
 from portal.settings.rules.send_settings import (
     APPROVAL,
@@ -25,7 +33,8 @@ from portal.settings.rules.webhook_setting import WEBHOOK
 
 @dataclass(frozen=True)
 class SettingDefinition:
-    """`kind` is flag, gateway, phone_number, email_address, authentication, sender, webhook, or that of a number.
+    """`kind` is flag, gateway, phone_number, email_address, authentication, sender, webhook, or that of a number or of
+    an installation.
 
     `label` and `help` are to be translated. A setting that `can_expire` can turn itself off at a set time.
     """
@@ -38,7 +47,7 @@ class SettingDefinition:
 
     @property
     def is_json(self) -> bool:
-        return self.kind in ("authentication", "sender", "webhook")
+        return self.kind in ("authentication", "sender", "webhook", "mail_server")
 
     @property
     def is_number(self) -> bool:
@@ -47,7 +56,12 @@ class SettingDefinition:
     @property
     def is_secret(self) -> bool:
         """Encrypted at rest and displayed masked."""
-        return self.kind in ("authentication", "webhook")
+        return self.kind in ("authentication", "webhook", "mail_server")
+
+    @property
+    def is_of_installation(self) -> bool:
+        """Whether an environment variable may take precedence over it."""
+        return self.kind in INSTALLATION_KINDS
 
     @property
     def channel(self) -> str:
@@ -57,7 +71,8 @@ class SettingDefinition:
     @property
     def can_go_live(self) -> bool:
         """Whether some value of it could make messages reach people."""
-        is_switch_or_gateway = self.kind not in ("phone_number", "email_address", "webhook", *NUMBER_KINDS)
+        others = ("phone_number", "email_address", "webhook", *INSTALLATION_KINDS, *NUMBER_KINDS)
+        is_switch_or_gateway = self.kind not in others
         return is_switch_or_gateway and not self.name.startswith("Test")
 
 
@@ -178,6 +193,18 @@ GROUPS: dict[str, tuple[SettingDefinition, ...]] = {
             WEBHOOK, "webhook", N_("Webhook for alerts"), N_("Also sends each alert to an address of yours, signed.")
         ),
     ),
+    N_("Installation"): (
+        SettingDefinition(
+            PUBLIC_URL, "public_url", N_("Public address"), N_("Links and webhooks begin with it: https:// and a name.")
+        ),
+        SettingDefinition(
+            REGION, "region", N_("Region"), N_("The country of phone numbers typed without a country code.")
+        ),
+        SettingDefinition(TIME_ZONE, "time_zone", N_("Time zone"), N_("That of new accounts.")),
+        SettingDefinition(
+            EMAIL_SERVER, "mail_server", N_("Mail server"), N_("The server that sends the emails, and their sender.")
+        ),
+    ),
 }
 """The settings as pages group them."""
 DEFINITIONS = {definition.name: definition for group in GROUPS.values() for definition in group}
@@ -223,6 +250,8 @@ def text_error(definition: SettingDefinition, text: str, providers: Collection[s
         return "" if _is_valid_number(kind, text) else number_rule(name, kind)
     if kind == "gateway":
         return "" if text in providers else _gateway_error(name, text, providers)
+    if definition.is_of_installation:
+        return installation_error(kind, text)
     if kind == "email_address":
         problem = address_problem(text)
         return f"{name}: {problem}" if problem else ""

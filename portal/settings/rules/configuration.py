@@ -14,9 +14,11 @@ from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 from portal.messages.rules.message_modes import EmailRoute
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig, text_error
+from portal.settings.rules.installation_settings import MAIL_SERVER_SCHEMA, parse_installation_value
 from portal.settings.rules.send_settings import parse_number
 from portal.settings.rules.webhook_setting import WEBHOOK_SCHEMA
 
+_OWN_SCHEMAS = {"webhook": WEBHOOK_SCHEMA, "mail_server": MAIL_SERVER_SCHEMA}
 _MAX_DURATION_MS = 366 * 86_400_000
 
 
@@ -49,8 +51,8 @@ class Configuration:
 
     def schema(self, name: str) -> SettingSchema | None:
         """The schema of a JSON setting, for the selected provider if it is about texts; None for other settings."""
-        if DEFINITIONS[name].kind == "webhook":
-            return WEBHOOK_SCHEMA
+        if own := _OWN_SCHEMAS.get(DEFINITIONS[name].kind):
+            return own
         if (provider := self.provider_schemas.get(self.provider)) is None:
             return None
         schemas = {"authentication": provider.credentials_schema, "sender": provider.sender_schema}
@@ -74,6 +76,8 @@ class Configuration:
             raise SettingError.for_key(name, error)
         if definition.is_number:
             return parse_number(definition.kind, text)
+        if definition.is_of_installation:
+            return parse_installation_value(definition.kind, text)
         return text.lower() == "true" if definition.kind == "flag" else text
 
     def is_usable(self, name: str) -> bool:

@@ -11,6 +11,7 @@ from portal.core.audit_log import EVERYTHING, AuditFilter
 from portal.core.column_types import STRICT, BigIntKey, Millis
 from portal.core.extensions import Base, db
 from portal.core.translation import gettext as _
+from portal.settings.rules.installation_settings import VARIABLES
 
 
 class AppSetting(Base):
@@ -70,6 +71,11 @@ def stored_settings(*names: str) -> dict[str, Row[str, str, int, int | None]]:
 def _settings_query(names: tuple[str, ...]) -> Select[str, str, int, int | None]:
     query = select(AppSetting.name, AppSetting.value, AppSetting.changed_at_ms, AppSetting.expires_at_ms)
     return query.where(AppSetting.name.in_(names)) if names else query
+
+
+@cache
+def installation_query() -> Select[str, str]:
+    return select(AppSetting.name, AppSetting.value).where(AppSetting.name.in_(VARIABLES))
 
 
 def replace_ciphertext(name: str, ciphertext: str) -> None:

@@ -35,6 +35,7 @@ from portal.accounts.tables.accounts import Account, Role
 from portal.content.content_blocks import render_block
 from portal.content.rules.content_block_checks import SIGN_IN_NOTICE
 from portal.core.clock import now_ms
+from portal.core.context import settings
 from portal.core.extensions import db, security
 from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
@@ -155,6 +156,10 @@ class _BrowserSessions(SecureCookieSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         return None if is_webhook_request() else super().open_session(app, request)
+
+    def get_cookie_secure(self, _app: Flask) -> bool:
+        """Only over TLS once the public address has it."""
+        return settings().secure_cookies
 
 
 def init_app(app: Flask) -> None:

@@ -65,7 +65,8 @@ def test_every_setting_has_a_definition() -> None:
     retention = tuple(f"Retention{kind}Days" for kind in ("Bodies", "Events", "Deliveries", "Inbound", "Audit"))
     alerts = ("AlertFailurePercent", "AlertSegmentsPerDay", "AlertWebhook")
     email = ("EnableEmailOverride", "EmailOverrideAddress")
-    assert tuple(DEFINITIONS) == (*NAMES, *email, *sends, *retention, *alerts)
+    installation = ("PublicUrl", "Region", "TimeZone", "EmailServer")
+    assert tuple(DEFINITIONS) == (*NAMES, *email, *sends, *retention, *alerts, *installation)
 
 
 def test_webhook_keeps_its_secret_when_only_its_address_changes() -> None:

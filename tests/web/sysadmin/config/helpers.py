@@ -8,12 +8,13 @@ from flask import Flask
 from portal.core.rules.routing import Mode
 from portal.settings import app_settings
 from portal.settings.rules.app_config import DEFINITIONS
+from portal.settings.rules.installation_settings import VARIABLES
 from portal.settings.rules.retention_settings import RETENTION_SETTINGS
 from tests.support.web_client import WebClient
 
 INDEX = "/SysAdmin/AppConfig"
-NAMES = [name for name in DEFINITIONS if name not in RETENTION_SETTINGS.values()]
-"""The settings that have a page here: those of retention have a page of their own."""
+NAMES = [name for name in DEFINITIONS if name not in (*RETENTION_SETTINGS.values(), *VARIABLES)]
+"""The settings that have a page here: those of retention and of the installation have pages of their own."""
 PAGES = [INDEX, *(f"{INDEX}/{name}" for name in NAMES)]
 SID = "AC" + "0123456789abcdef" * 2
 CANARY = "canary-4f1d-0000-zq9x"
