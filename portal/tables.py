@@ -7,9 +7,10 @@ from portal.content.tables import content_versions, saved_drafts, templates
 from portal.core import audit_log, coordination, organisation
 from portal.delivery.tables import mail_server
 from portal.messages.tables import communications, delivery_totals, lane_state
-from portal.monitoring.tables import alerts, statistic_cache
+from portal.monitoring.tables import alerts, check_verdicts, statistic_cache
 from portal.operations.tables import rejected_webhooks
 from portal.records.tables import communication_exports, expired_records, proofs, saved_searches, search_index
 from portal.schedules.tables import runs, schedules
 from portal.sends.tables import recipient_files, resends, saved_audiences, schedule_recipients, sends
 from portal.settings.tables import sending_numbers, setting_values, signing_keys
+from portal.setup.tables import setup_state

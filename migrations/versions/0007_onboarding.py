@@ -18,15 +18,19 @@ def upgrade() -> None:
     _speed_up_audiences()
     _add_read_mark()
     _create_earlier_total()
+    _create_setup()
+    _create_check_verdicts()
 
 
 def downgrade() -> None:
-    op.drop_column("communication", "is_only_marked_read")
-    op.drop_table("earlier_total")
-    _slow_down_audiences()
+    op.drop_table("check_verdict")
+    op.drop_table("setup_state")
     _drop_import_progress()
     _drop_account_states()
     op.drop_column("alert", "passed_at_ms")
+    op.drop_column("communication", "is_only_marked_read")
+    op.drop_table("earlier_total")
+    _slow_down_audiences()
 
 
 def _add_alert_passing() -> None:
@@ -90,5 +94,33 @@ def _create_earlier_total() -> None:
         sa.Column("count", _BIGINT, nullable=False),
         sa.Column("until_hour", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("channel", "state", name=op.f("pk_earlier_total")),
+        sqlite_strict=True,
+    )
+
+
+def _create_setup() -> None:
+    """A portal that somebody administers already is set up."""
+    op.create_table(
+        "setup_state",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("at_ms", _BIGINT, nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_setup_state")),
+        sqlite_strict=True,
+    )
+    op.execute(
+        "INSERT INTO setup_state (name, value, at_ms)"
+        " SELECT 'closed', '', min(created_at_ms) FROM account WHERE role = 'sysadmin' HAVING count(*) > 0"
+    )
+
+
+def _create_check_verdicts() -> None:
+    op.create_table(
+        "check_verdict",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=False),
+        sa.Column("checked_at_ms", _BIGINT, nullable=False),
+        sa.Column("worse_since_ms", _BIGINT, nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_check_verdict")),
         sqlite_strict=True,
     )

@@ -1,7 +1,7 @@
 """Create an account and change its time zone or passwords."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -38,11 +38,16 @@ class NewAccount:
 
 
 def create_account(
-    new: NewAccount, now_ms: int, actor_id: int | None = None, attributes: Mapping[str, str] = MappingProxyType({})
+    new: NewAccount,
+    now_ms: int,
+    actor_id: int | None = None,
+    attributes: Mapping[str, str] = MappingProxyType({}),
+    check: Callable[[], None] = lambda: None,
 ) -> int:
     """Return the new account's id. Raises `InvalidInput`, keyed by the fields of `NewAccount`.
 
-    Of `attributes`, by key, the errors begin with `value_`.
+    Of `attributes`, by key, the errors begin with `value_`. `check` runs in the same transaction; nothing is created
+    if it raises.
     """
     new = _normalise(new)
     errors = _validation_errors(new)
@@ -58,6 +63,7 @@ def create_account(
     account = Account(**account_values(new, now_ms), password=password_hash)
     try:
         with transaction() as session:
+            check()
             session.add(account)
             session.flush()
             store_attributes(account, values, actor_id, now_ms)

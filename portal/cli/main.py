@@ -26,6 +26,7 @@ _COMMANDS = {
     "keys": "key_commands:group",
     "schedules": "schedule_commands:group",
     "sends": "send_commands:group",
+    "setup": "setup_commands:group",
     "templates": "template_commands:group",
     "verify": "verify_command:verify",
 }
@@ -53,19 +54,22 @@ def portal() -> None:
 @click.option(
     "--demo", is_flag=True, help="Add demo data, simulated phones and a mailbox. Nothing leaves this machine."
 )
+@click.option("--simulator", is_flag=True, help="Like --demo, but without data: set the portal up to try it.")
 @click.option("--port", type=int, default=8000, show_default=True)
 @click.option("--simulator-port", type=int, help="By default, --port plus 1.")
 @click.option("--smtp-port", type=int, help="By default, --port plus 2.")
-def up(demo: bool, port: int, simulator_port: int | None, smtp_port: int | None) -> None:
-    """Start everything on this machine. Ctrl-C stops it and keeps the data."""
+def up(demo: bool, simulator: bool, port: int, simulator_port: int | None, smtp_port: int | None) -> None:
+    """Start everything on this machine. Ctrl-C stops it and keeps the data.
+
+    Until there is a system administrator, it prints a link that makes one.
+    """
     from portal.cli import preload
-    from portal.processes.up import run_up
+    from portal.processes.up import Ports, run_up
 
     # the system libraries of macOS do not survive a fork without exec
     prepare = preload.prepare if sys.platform == "linux" else None
-    sys.exit(
-        run_up(os.environ, port=port, demo=demo, simulator_port=simulator_port, smtp_port=smtp_port, prepare=prepare)
-    )
+    ports = Ports(port, simulator_port or port + 1, smtp_port or port + 2)
+    sys.exit(run_up(os.environ, ports, demo=demo, simulator=simulator, prepare=prepare))
 
 
 @portal.command()

@@ -17,6 +17,7 @@ from portal.core.extensions import db
 from portal.demo import demo_attributes, demo_schedule, past_sends
 from portal.sends.tables.sends import Send
 from portal.settings import setting_changes
+from portal.setup import checklist
 
 PASSWORD = "maple-lantern-river"  # noqa: S105  printed on the screen: these accounts exist nowhere else
 _FOLDER = Path(__file__).parent
@@ -56,6 +57,7 @@ def load_demo(now_ms: int) -> list[str]:
         )
     if find_by_external_id(_LAST_ACCOUNT_ID) is None:
         _load_missing(now_ms)
+        checklist.close(now_ms)
     return [
         f"Administrator  admin@example.org           {PASSWORD}",
         f"Sysadmin       sysadmin@example.org        {PASSWORD}",

@@ -20,8 +20,20 @@ from portal.processes.supervisor import ShutdownRequested, Supervisor
 
 QUEUES = ("sms", "email", "work")
 _VALKEY_READY_SECONDS = 60.0  # reading a long append-only file takes a while
+_SIMULATED_TWILIO = (
+    "Twilio        account AC00000000000000000000000000000001, auth token simulator-live-token",
+    "              number +12025550100",
+)
+"""What to enter for the simulator; a test compares it with the simulator."""
 _READY_SECONDS = 120.0
 """On a busy or slow machine, the first start may take a minute."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    web: int
+    simulator: int
+    smtp: int
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,7 @@ class LaunchPlan:
     instance: Path
     port: int
     demo: bool
+    with_simulator: bool
     simulator_port: int
     smtp_port: int
     environment: Mapping[str, str]
@@ -49,17 +62,16 @@ class LaunchPlan:
 
 def run_up(
     environ: Mapping[str, str],
+    ports: Ports,
     *,
-    port: int,
     demo: bool,
-    simulator_port: int | None = None,
-    smtp_port: int | None = None,
+    simulator: bool = False,
     portal: Sequence[str] = (sys.executable, "-m", "portal"),
     prepare: Callable[..., Callable[[], object]] | None = None,
     grace_seconds: float = 45.0,
 ) -> int:
     """Run until stopped. Returns 0 after a requested stop, or 1 with a sentence on stderr if it cannot run."""
-    plan = _build_plan(environ, port, demo, simulator_port or port + 1, smtp_port or port + 2, portal, prepare)
+    plan = _build_plan(environ, ports, demo, simulator, portal, prepare)
     console = Console(sys.stdout)
     try:
         lock = _preflight(plan, console)
@@ -78,19 +90,20 @@ def run_up(
 
 def _build_plan(
     env: Mapping[str, str],
-    port: int,
+    ports: Ports,
     demo: bool,
-    simulator_port: int,
-    smtp_port: int,
+    simulator: bool,
     portal: Sequence[str],
     prepare: Callable[..., Callable[[], object]] | None,
 ) -> LaunchPlan:
+    """The mail server of the demo is fixed. Without demo data, it is set in the browser, as everything else is."""
     instance = instance_folder(env)
-    defaults = {} if is_production(env) else {"PORTAL_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    defaults = {} if is_production(env) else {"PORTAL_LOCAL_URL": f"http://127.0.0.1:{ports.web}"}
+    if demo or simulator:
+        defaults["PORTAL_TWILIO_API_URL"] = f"http://127.0.0.1:{ports.simulator}"
     if demo:
         defaults |= {
-            "PORTAL_TWILIO_API_URL": f"http://127.0.0.1:{simulator_port}",
-            "PORTAL_SMTP_URL": f"smtp://127.0.0.1:{smtp_port}",
+            "PORTAL_SMTP_URL": f"smtp://127.0.0.1:{ports.smtp}",
             "PORTAL_ORGANISATION": "Northfield Board",
             "PORTAL_MAIL_FROM": "Northfield Board <notifications@example.org>",
         }
@@ -98,7 +111,9 @@ def _build_plan(
     # Children would buffer their output to pipes, and RQ reads cron strings in local time.
     fixed = {"PORTAL_INSTANCE": str(instance), "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
     environment = defaults | configured | fixed
-    return LaunchPlan(instance, port, demo, simulator_port, smtp_port, environment, portal, prepare)
+    return LaunchPlan(
+        instance, ports.web, demo, demo or simulator, ports.simulator, ports.smtp, environment, portal, prepare
+    )
 
 
 def _preflight(plan: LaunchPlan, console: Console) -> int:
@@ -106,13 +121,15 @@ def _preflight(plan: LaunchPlan, console: Console) -> int:
     preflight.check_machine()
     if plan.demo and is_production(plan.environment):
         raise StartupError("--demo loads fictional people, but PORTAL_ENV is production. Remove one of them.")
+    if plan.with_simulator and is_production(plan.environment):
+        raise StartupError("--simulator replaces Twilio, but PORTAL_ENV is production. Remove one of them.")
     preflight.check_instance(plan.instance)
     settings = load_settings(plan.environment)
     sqlite_host_lock.ensure_single_host(settings.database_url)
     lock = preflight.lock_instance(plan.instance, console.print_line_raw)
     try:
         ports = [Port(plan.port, "--port")]
-        if plan.demo:
+        if plan.with_simulator:
             ports += [Port(plan.simulator_port, "--simulator-port"), Port(plan.smtp_port, "--smtp-port")]
         preflight.check_ports(*ports)
         if not plan.uses_embedded_valkey:
@@ -134,7 +151,7 @@ def _check_redis(url: str) -> None:
 def _run(plan: LaunchPlan, supervisor: Supervisor) -> None:
     if plan.uses_embedded_valkey:
         _start_valkey(plan, supervisor)
-    if plan.demo:
+    if plan.with_simulator:
         supervisor.start(_simulator_program(plan))
     _run_setup_step(supervisor, plan.program("db upgrade", "db", "upgrade"), "The database could not be upgraded")
     sign_ins: list[str] = []
@@ -148,6 +165,9 @@ def _run(plan: LaunchPlan, supervisor: Supervisor) -> None:
             f"The portal did not answer at http://127.0.0.1:{plan.port}/healthz within {_READY_SECONDS:g} seconds: "
             "see the output above."
         )
+    if not plan.demo:
+        link = plan.program("setup link", "setup", "link")
+        sign_ins = _run_setup_step(supervisor, link, "The link to begin could not be made", capture_output=True)
     for line in _startup_message(plan, sign_ins):
         supervisor.console.print_line_raw(line)
     supervisor.run()
@@ -184,14 +204,14 @@ def _programs_to_run(plan: LaunchPlan) -> list[Program]:
 
 
 def _simulator_program(plan: LaunchPlan) -> Program:
-    inbound = f"{plan.environment['PORTAL_PUBLIC_URL'].rstrip('/')}/webhooks/twilio/inbound"
+    inbound = f"{_address(plan)}/webhooks/twilio/inbound"
     ports = ("--port", str(plan.simulator_port), "--smtp-port", str(plan.smtp_port))
     data = str(plan.instance / "simulator.sqlite")
     return plan.program("simulator", "simulator", *ports, "--data", data, "--inbound-url", inbound)
 
 
 def _is_ready(plan: LaunchPlan) -> bool:
-    return _is_healthy(plan.port) and (not plan.demo or preflight.is_listening(plan.simulator_port))
+    return _is_healthy(plan.port) and (not plan.with_simulator or preflight.is_listening(plan.simulator_port))
 
 
 def _is_healthy(port: int) -> bool:
@@ -203,15 +223,20 @@ def _is_healthy(port: int) -> bool:
             return False
 
 
-def _startup_message(plan: LaunchPlan, sign_ins: Sequence[str]) -> list[str]:
-    lines = ["", f"  The portal    {plan.environment['PORTAL_PUBLIC_URL']}"]
-    if plan.demo:
+def _startup_message(plan: LaunchPlan, more: Sequence[str]) -> list[str]:
+    """`more` are the demo's accounts, or the link to begin with."""
+    lines = ["", f"  The portal    {_address(plan)}"]
+    if plan.with_simulator:
         lines.append(f"  Handsets      http://127.0.0.1:{plan.simulator_port}/handsets")
         lines.append(f"  Mailbox       http://127.0.0.1:{plan.simulator_port}/mailbox")
-    else:
-        lines += ["", "  Create the first account: portal accounts create --email you@example.org --role sysadmin"]
-    lines += ["", *(f"  {line}" for line in sign_ins)] if sign_ins else []
+    if plan.with_simulator and not plan.demo:
+        lines += [f"  Mail server   127.0.0.1, port {plan.smtp_port}", *map("  {}".format, _SIMULATED_TWILIO)]
+    lines += ["", *(f"  {line}" for line in more)] if more else []
     return [*lines, "", f"  Press Ctrl-C to stop. Your data stays in {_relative_path(plan.instance)}", ""]
+
+
+def _address(plan: LaunchPlan) -> str:
+    return (plan.environment.get("PORTAL_PUBLIC_URL") or plan.environment["PORTAL_LOCAL_URL"]).rstrip("/")
 
 
 def _relative_path(folder: Path) -> str:

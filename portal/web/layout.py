@@ -20,6 +20,7 @@ from portal.sends.tables.sends import count_sends_to_approve
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
 from portal.settings.rules.configuration import Configuration
+from portal.setup.checklist import is_open as is_setup_open
 from portal.web.access import allow, has_role
 from portal.web.banners.banner import Banner
 from portal.web.banners.mode_banners import mode_banners
@@ -141,6 +142,8 @@ def _template_context() -> dict[str, Any]:
 def _staff_pages() -> list[tuple[str, list[MenuPage]]]:
     """The groups of the sidebar that this person may see, with the page that the request belongs to marked."""
     groups = [(heading, pages) for (heading, role), pages in _STAFF_PAGES.items() if has_role(role)]
+    if has_role("sysadmin") and is_setup_open():
+        groups.insert(0, (N_("Start"), {N_("Finish setting up"): "setup_checklist.page"}))
     current = _current_endpoint([endpoint for _heading, pages in groups for endpoint in pages.values()])
     return [(_(heading), _menu_pages(pages, current)) for heading, pages in groups]
 

@@ -114,6 +114,8 @@ def main(arguments: list[str]) -> None:
             fake_upgrade()
         case ["demo", "load"]:
             load_demo()
+        case ["setup", "link"]:
+            print("http://127.0.0.1/Setup/once")
         case [kind, name]:
             MISBEHAVIOURS[kind](name)
         case [name]:

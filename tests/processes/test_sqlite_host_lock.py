@@ -15,7 +15,7 @@ import pytest
 from portal.cli.main import portal
 from portal.processes import StartupError, sqlite_host_lock
 from portal.processes.sqlite_host_lock import Host
-from portal.processes.up import run_up
+from portal.processes.up import Ports, run_up
 from tests.support import servers
 from tests.support.commands.fork_server_client import ForkServerClient
 
@@ -105,7 +105,7 @@ def test_commands_on_a_second_host_are_refused(
         portal.main(["config", "show"])
     assert exit_info.value.code == 1
     assert_refused(capsys.readouterr().err, instance_folder)
-    assert run_up({"PORTAL_INSTANCE": str(instance_folder)}, port=servers.free_port(), demo=False) == 1
+    assert run_up({"PORTAL_INSTANCE": str(instance_folder)}, Ports(servers.free_port(), 0, 0), demo=False) == 1
     assert_refused(capsys.readouterr().err, instance_folder)
 
 

@@ -16,13 +16,13 @@ from tests.processes.conftest import FreePorts, ProcessSandbox, WaitFor
 FAKE_PROGRAMS = str(Path(__file__).with_name("fake_commands.py"))
 UP = f"""
 import os, sys
-from portal.processes.up import run_up
+from portal.processes.up import Ports, run_up
 
 port, simulator, smtp = map(int, sys.argv[1:4])
 env = {{k: v for k, v in os.environ.items() if not k.startswith("PORTAL_") or k in ("PORTAL_INSTANCE", *sys.argv[5:])}}
 sys.exit(
     run_up(
-        env, port=port, demo=sys.argv[4] == "demo", simulator_port=simulator, smtp_port=smtp,
+        env, Ports(port, simulator, smtp), demo=sys.argv[4] == "demo", simulator=sys.argv[4] == "simulator",
         portal=(sys.executable, "-u", {FAKE_PROGRAMS!r}), grace_seconds=3,
     )
 )
@@ -97,7 +97,7 @@ def test_demo_starts_everything_and_prints_the_urls(
     environment = (process_sandbox.folder / "web.env").read_text().splitlines()
     assert f"PORTAL_TWILIO_API_URL=http://127.0.0.1:{simulator}" in environment
     assert f"PORTAL_SMTP_URL=smtp://127.0.0.1:{smtp}" in environment
-    assert f"PORTAL_PUBLIC_URL=http://127.0.0.1:{port}" in environment
+    assert f"PORTAL_LOCAL_URL=http://127.0.0.1:{port}" in environment
     assert f"PORTAL_INSTANCE={instance}" in environment
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
@@ -111,6 +111,7 @@ def test_without_demo_there_is_no_simulator(
     eventually(banner_is_shown(process_sandbox), "the banner")
     assert process_sandbox.pids("simulator") == process_sandbox.pids("demo") == []
     assert "Handsets" not in process_sandbox.output()
+    assert "  http://127.0.0.1/Setup/once\n" in process_sandbox.output()
     assert "PORTAL_TWILIO_API_URL" not in (process_sandbox.folder / "web.env").read_text()
 
 

@@ -46,6 +46,10 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "schedule_run_missed": (N_("Schedule runs missed"), N_("Schedule %(subject)s missed a run")),
     "schedule_run_empty": (N_("Schedule runs for nobody"), N_("A run of schedule %(subject)s had no recipients")),
     "schedule_run_failed": (N_("Schedule runs failed"), N_("A run of schedule %(subject)s could not be sent")),
+    "first_sysadmin_created": (
+        N_("First system administrators created"),
+        N_("Created %(subject)s, the first system administrator, by the link of the start"),
+    ),
     "alert_tested": (N_("Test alerts"), N_("Sent a test alert")),
     "job_retried": (N_("Jobs started again"), N_("Started job %(subject)s again")),
     "lane_paused": (N_("Lanes paused"), N_("Paused the lane of %(subject)s")),

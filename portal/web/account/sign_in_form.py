@@ -57,7 +57,7 @@ def sign_in() -> ResponseReturnValue:
     if not account_ids:
         form.form_errors.append(_(_WRONG_CREDENTIALS))
         return _page(form)
-    return _start_session(account_ids[0], target) if len(account_ids) == 1 else _offer_accounts(account_ids, target)
+    return start_session(account_ids[0], target) if len(account_ids) == 1 else _offer_accounts(account_ids, target)
 
 
 def choose_account() -> ResponseReturnValue:
@@ -73,7 +73,7 @@ def choose_account() -> ResponseReturnValue:
     chosen = next((account for account in offered if account.id == account_id), None)
     if chosen is None:
         return render_template("security/choose_account.html", accounts=offered, error=_("Choose an account.")), 422
-    return _start_session(chosen.id, safe_redirect_target(session.pop(_CHOICE_SESSION_KEY)["next"]))
+    return start_session(chosen.id, safe_redirect_target(session.pop(_CHOICE_SESSION_KEY)["next"]))
 
 
 def _authenticate(form: SignInForm) -> tuple[int, ...]:
@@ -104,7 +104,7 @@ def _offered_accounts() -> list[Account]:
     return [account for account in db.session.scalars(query) if account.active]
 
 
-def _start_session(account_id: int, target: str) -> ResponseReturnValue:
+def start_session(account_id: int, target: str) -> ResponseReturnValue:
     account = db.session.get_one(Account, account_id)
     session.pop(_CHOICE_SESSION_KEY, None)
     login_user(account, remember=False, authn_via=["password"])

@@ -10,6 +10,7 @@ from portal.core.translation import gettext as _
 from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.settings import app_settings, organisation_changes, setting_changes, setting_history, token_rotation
 from portal.settings.rules.app_config import DEFINITIONS, GROUPS
+from portal.settings.rules.installation_settings import EMAIL_SERVER, VARIABLES
 from portal.settings.rules.retention_settings import RETENTION_SETTINGS
 from portal.settings.setting_changes import SettingUpdate
 from portal.settings.tables.setting_values import SettingChange, history_entries
@@ -47,6 +48,8 @@ def edit(name: str) -> ResponseReturnValue:
         return redirect(url_for("sysadmin_organisation.page"))
     if name in RETENTION_SETTINGS.values():
         return redirect(url_for("sysadmin_retention.page"))  # which shows first what a change deletes
+    if name in VARIABLES:
+        return redirect(url_for("setup_email.page" if name == EMAIL_SERVER else "setup_organisation.page"))
     return _editor(setting_form(app_settings.configuration(), _known_setting_or_404(name), now_ms()))
 
 

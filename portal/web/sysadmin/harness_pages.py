@@ -11,6 +11,7 @@ from portal.operations import diagnostics
 from portal.operations.diagnostics import DiagnosticsReport
 from portal.operations.rules.checks import group_checks, summarize_checks
 from portal.operations.twilio_snapshot import webhook_urls
+from portal.setup import twilio_connection
 from portal.web.access import allow
 from portal.web.request_input import is_htmx_request
 
@@ -42,7 +43,7 @@ def run_diagnostics() -> ResponseReturnValue:
 def set_webhooks() -> ResponseReturnValue:
     message, error = "", ""
     try:
-        message = diagnostics.set_webhooks()
+        message = twilio_connection.set_webhooks(now_ms())
     except ActionRefused as refusal:
         error = refusal.message
     return _render_report(diagnostics.run_diagnostics(now_ms), message, error)

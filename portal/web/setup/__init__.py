@@ -1,0 +1,1 @@
+"""Pages that put a new portal into service."""
