@@ -19,6 +19,7 @@ from portal.core.rules.process_kinds import SCHEDULER
 from portal.delivery import maintenance
 from portal.monitoring.alert_checks import check_alerts
 from portal.monitoring.alert_notices import send_due_notices
+from portal.monitoring.hourly_checks import check_hourly
 from portal.monitoring.statistics import renew_statistics
 from portal.processes import is_process_running
 from portal.records import search_indexing
@@ -116,6 +117,7 @@ def _start_monitoring() -> None:
 
 def _monitor() -> None:
     steps: tuple[Callable[[], None], ...] = (
+        lambda: check_hourly(now_ms),
         lambda: check_alerts(now_ms()),
         lambda: send_due_notices(now_ms),
         lambda: renew_statistics(now_ms()),

@@ -8,9 +8,11 @@ from portal.messages.tables import lane_state
 from portal.messages.tables.delivery_totals import HOUR_MS, totals
 from portal.monitoring.failure_rates import recent_failure_rates
 from portal.monitoring.rules.alert_kinds import BUDGET_STEPS, AlertKind, Condition, is_step_used
-from portal.monitoring.tables import lane_activity
+from portal.monitoring.tables import check_verdicts, lane_activity
 from portal.monitoring.tables.daily_counts import BILLED_STATES
 from portal.operations import health
+from portal.operations.rules import checks
+from portal.operations.rules.mail_server_checks import MAIL_SERVER
 from portal.sends.provider_availability import missing_process_kinds
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
@@ -18,6 +20,9 @@ from portal.settings.rules.send_settings import AlertLimits
 from portal.settings.tables import sending_numbers
 
 _STUCK_AFTER_MS = 600_000
+_WATCHED_CHECKS = {
+    spec.name for spec in (checks.QUEUE, checks.WORKER_HEARTBEATS, checks.SCHEDULER_HEARTBEAT, checks.LANES)
+}
 _WORKERS = {"sms": "worker:sms", "email": "worker:email"}
 
 
@@ -30,6 +35,7 @@ def current_conditions(now_ms: int, known: frozenset[Condition] = frozenset()) -
         *_stuck_lanes(gateway, {condition.kind for condition in outages}, now_ms),
         *_failure_rates(limits, known, now_ms),
         *_used_budget(limits, known, now_ms),
+        *_worse_checks({condition.kind for condition in outages}),
     ]
 
 
@@ -79,6 +85,14 @@ def _failure_rates(limits: AlertLimits, known: frozenset[Condition], now_ms: int
         condition = Condition(AlertKind.FAILURE_RATE, channel)
         if rate.exceeds(limits.failure_percent, condition in known):
             yield condition
+
+
+def _worse_checks(outages: set[AlertKind]) -> Iterator[Condition]:
+    """Of the hourly diagnostics, unless an alert of its own tells the same sooner."""
+    told = {*_WATCHED_CHECKS, *([MAIL_SERVER.name] if AlertKind.MAIL_SERVER_AWAY in outages else [])}
+    for name in check_verdicts.worse_checks():
+        if name not in told:
+            yield Condition(AlertKind.CHECK_FAILING, name)
 
 
 def _used_budget(limits: AlertLimits, known: frozenset[Condition], now_ms: int) -> Iterator[Condition]:

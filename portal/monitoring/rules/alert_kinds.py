@@ -30,12 +30,13 @@ class AlertKind(StrEnum):
     PROVIDER_AWAY = "provider_away"
     MAIL_SERVER_AWAY = "mail_server_away"
     QUEUE_AWAY = "queue_away"
+    CHECK_FAILING = "check_failing"
     TEST = "test"
 
     @property
     def confirm_ms(self) -> int:
-        """For how long it must last. A count does not come and go."""
-        return 0 if self in (AlertKind.FAILURE_RATE, AlertKind.SEGMENT_BUDGET) else _CONFIRM_MS
+        """For how long it must last. A count, or what is looked at once an hour, does not come and go."""
+        return 0 if self in (AlertKind.FAILURE_RATE, AlertKind.SEGMENT_BUDGET, AlertKind.CHECK_FAILING) else _CONFIRM_MS
 
     @property
     def quiet_ms(self) -> int:
@@ -123,6 +124,11 @@ _TEXTS = {
         N_("Sending continues more slowly: workers poll the database."),
         N_("Open Queues for the cause, and start Redis again."),
     ),
+    AlertKind.CHECK_FAILING: (
+        N_("A check fails: %(check)s"),
+        N_("The portal runs the diagnostics once an hour. This check had passed, and now it fails."),
+        N_("Run the diagnostics in the test harness. They say why, and how to fix it."),
+    ),
     AlertKind.TEST: (
         N_("Test alert"),
         N_("A system administrator asked for it. Nothing is wrong."),
@@ -148,7 +154,7 @@ def _title(kind: AlertKind, title: str, subject: str) -> str:
         return _("%(percent)s%% of the segments a day are used", percent=subject)
     if kind is AlertKind.PROCESS_MISSING:
         return _process_title(subject)
-    return _(title, lane=_(LANE_LABELS_BY_KEY.get(subject, "")), provider=subject)
+    return _(title, lane=_(LANE_LABELS_BY_KEY.get(subject, "")), provider=subject, check=_(subject) if subject else "")
 
 
 def _process_title(subject: str) -> str:

@@ -29,6 +29,7 @@ _PAGES: dict[str, str] = {
     AlertKind.FAILURE_RATE: "admin_dashboard.page",
     AlertKind.SEGMENT_BUDGET: "admin_sends.listing",
     AlertKind.PROVIDER_AWAY: "sysadmin_harness.page",
+    AlertKind.CHECK_FAILING: "sysadmin_harness.page",
 }
 """Where to look first; Queues for all others."""
 
