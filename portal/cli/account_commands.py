@@ -18,6 +18,7 @@ from portal.cli.app_context import IDENTIFIER, exit_with_error, read_file, with_
 from portal.consent import account_import
 from portal.consent.account_import import ImportRejected, ImportResult
 from portal.core.clock import now_ms
+from portal.core.context import settings
 
 _MAX_LISTED = 50
 
@@ -33,20 +34,26 @@ def group() -> None:
 @click.option("--external-id", type=IDENTIFIER, help="Account number. By default, a new one is generated.")
 @click.option("--account-type", "--type", "account_type", default="Staff", show_default=True)
 @click.option("--role", type=click.Choice(ROLES), default="user", show_default=True)
-@click.option("--timezone", "zone", default="UTC", show_default=True, help="For example America/New_York.")
+@click.option("--timezone", "zone", help="For example America/New_York. By default, that of the organization.")
 @click.option(
     "--password", help="If omitted, you are asked for it on a terminal. The person can also set one by email."
 )
 @with_app_context
 def create(
-    email: str, name: str | None, external_id: str | None, account_type: str, role: str, zone: str, password: str | None
+    email: str,
+    name: str | None,
+    external_id: str | None,
+    account_type: str,
+    role: str,
+    zone: str | None,
+    password: str | None,
 ) -> None:
     """Create an account and print its account number."""
     if password is None and sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     external_id = external_id or f"A-{token_hex(4)}"
-    account = NewAccount(external_id, name or email.partition("@")[0], email, account_type, role, zone, password)
-    account_management.create_account(account, now_ms())
+    person = (external_id, name or email.partition("@")[0], email, account_type, role)
+    account_management.create_account(NewAccount(*person, zone or settings().time_zone, password), now_ms())
     click.echo(external_id)
 
 

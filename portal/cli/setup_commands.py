@@ -1,6 +1,5 @@
 """`portal setup`: put a new portal into service."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -9,8 +8,10 @@ import click
 from portal.accounts.tables.accounts import find_by_external_id
 from portal.cli.app_context import IDENTIFIER, exit_with_error, read_file, with_app_context
 from portal.core.clock import now_ms
+from portal.core.rules.setting_schema import parse_json_object
 from portal.operations import test_messages
 from portal.settings import organisation_changes
+from portal.settings.rules.installation_settings import EMAIL_SERVER
 from portal.setup import checklist, email_proof, first_sysadmin, twilio_connection
 from portal.setup.email_proof import EmailTest
 from portal.setup.organisation_step import OrganisationInput, save_organisation
@@ -68,7 +69,7 @@ def email(external_id: str, server: str | None) -> None:
     if account is None:
         exit_with_error(f"There is no account {external_id}.")
     text = sys.stdin.read() if server == "-" else server
-    values = json.loads(text) if text else None
+    values = parse_json_object(EMAIL_SERVER, text) if text else None
     click.echo(email_proof.test_email(EmailTest(account.id, values, "cli"), now_ms()))
 
 

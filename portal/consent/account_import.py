@@ -74,6 +74,7 @@ def import_accounts(
         now_ms,
         lambda row: progress("Checking", min(row, total), total),
         [attribute.definition for attribute in declared],
+        settings().time_zone,
     )
     rows = result.rows
     if errors := [*result.errors, *_existing_account_errors(rows), *_undeliverable_email_errors(rows)]:

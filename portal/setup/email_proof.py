@@ -146,7 +146,8 @@ def _compose(account: Account, code: str, target: Settings) -> OutgoingEmail:
         _("This is the test email of %(organization)s.", organization=name),
         _("It has arrived. To say so, follow the link, or enter the code %(code)s in the portal.", code=code),
     ]
-    paragraphs = [*map(escape, lines), f'<a href="{escape(link)}">{escape(_("Confirm that it arrived"))}</a>']
+    button = '<a href="{}">{}</a>'.format(escape(link), escape(_("Confirm that it arrived")))
+    paragraphs = [*map(escape, lines), button]
     return OutgoingEmail(
         to=account.email,
         recipient_name=account.name,

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from portal.core.config import redis_socket
+from simulator.settings import SimulatorSettings
 from tests.processes.conftest import FreePorts, ProcessSandbox, WaitFor
 
 FAKE_PROGRAMS = str(Path(__file__).with_name("fake_commands.py"))
@@ -113,6 +114,20 @@ def test_without_demo_there_is_no_simulator(
     assert "Handsets" not in process_sandbox.output()
     assert "  http://127.0.0.1/Setup/once\n" in process_sandbox.output()
     assert "PORTAL_TWILIO_API_URL" not in (process_sandbox.folder / "web.env").read_text()
+
+
+def test_simulator_without_demo_data_is_set_up_in_the_browser(
+    start_up: StartUp, process_sandbox: ProcessSandbox, eventually: WaitFor, ports: list[int]
+) -> None:
+    start_up("simulator")
+    eventually(banner_is_shown(process_sandbox), "the banner")
+    assert process_sandbox.pids("demo") == []
+    environment = (process_sandbox.folder / "web.env").read_text()
+    assert f"PORTAL_TWILIO_API_URL=http://127.0.0.1:{ports[1]}" in environment
+    assert "PORTAL_SMTP_URL" not in environment
+    told = SimulatorSettings()
+    for text in (f"port {ports[2]}", told.live.account_sid, told.live.auth_token, *told.from_numbers, "/Setup/once"):
+        assert text in process_sandbox.output()
 
 
 def test_configured_variables_are_kept(start_up: StartUp, process_sandbox: ProcessSandbox, eventually: WaitFor) -> None:

@@ -11,6 +11,7 @@ from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.setting_error import SettingError
 from portal.settings import installation
+from portal.settings.rules.installation_settings import VARIABLES
 from portal.settings.setting_changes import set_setting
 from portal.settings.tables.setting_values import stored_settings
 from tests.support import scenario
@@ -61,7 +62,7 @@ def test_variable_takes_precedence_and_saving_says_so(app: Flask) -> None:
     names = frozenset({"PORTAL_PUBLIC_URL", "PORTAL_REGION", "PORTAL_SMTP_URL", "PORTAL_TIME_ZONE"})
     base = app.config["PORTAL"] = replace(app.config["PORTAL"], from_environment=names)
     assert settings() == base
-    for name, variable in installation.VARIABLES.items():
+    for name, variable in VARIABLES.items():
         with pytest.raises(SettingError, match=variable):
             set_setting(name, SAVED[name], None, scenario.now_ms())
 

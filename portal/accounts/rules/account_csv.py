@@ -55,11 +55,13 @@ def read_account_csv(
     now_ms: int,
     progress: Callable[[int], None] = lambda _row: None,
     attributes: Sequence[AttributeDefinition] = (),
+    default_zone: str = "UTC",
 ) -> CsvResult[AccountRow]:
     """A column may have the key of one of the `attributes`. Raises `CsvError` if the header is wrong."""
     columns = (*ACCOUNT_COLUMNS, *(attribute.key for attribute in attributes))
     present = [attribute for attribute in attributes if csv_input.has_column(text, attribute.key)]
-    result = csv_input.read_table(text, columns, REQUIRED_COLUMNS, row_reader(region, now_ms, present), progress)
+    read_row = row_reader(region, now_ms, present, default_zone=default_zone)
+    result = csv_input.read_table(text, columns, REQUIRED_COLUMNS, read_row, progress)
     errors = sorted([*result.errors, *_find_duplicates(result.rows)], key=lambda error: error.row)
     return replace(result, errors=errors)
 
@@ -70,6 +72,7 @@ def row_reader(
     attributes: Sequence[AttributeDefinition],
     required: Sequence[str] = REQUIRED_COLUMNS,
     with_defaults: bool = True,
+    default_zone: str = "UTC",
 ) -> Callable[[CsvRow], AccountRow]:
     """Without `with_defaults`, a blank role or time zone stays blank."""
 
@@ -89,14 +92,14 @@ def row_reader(
             opted_in_day=opted_in.day if opted_in else "",
             attributes=read_attributes(cells, attributes, region) if attributes else {},
         )
-        return complete_row(row) if with_defaults else row
+        return complete_row(row, default_zone) if with_defaults else row
 
     return read
 
 
-def complete_row(row: AccountRow) -> AccountRow:
+def complete_row(row: AccountRow, default_zone: str = "UTC") -> AccountRow:
     """With the role and the time zone of a new account, where the file has none."""
-    zone = row.timezone or (likely_time_zone(row.phone) if row.phone else None) or "UTC"
+    zone = row.timezone or (likely_time_zone(row.phone) if row.phone else None) or default_zone
     return replace(row, role=row.role or ROLES[0], timezone=zone)
 
 

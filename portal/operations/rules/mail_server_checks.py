@@ -16,22 +16,22 @@ _PLACEHOLDER_HOST = "localhost.localdomain"
 _STEP_FAILURES = {
     "connect": (
         N_("It is not reachable (%(message)s), so no email is sent."),
-        N_("Start it, or correct PORTAL_SMTP_URL."),
+        N_("Start it, or correct EmailServer or PORTAL_SMTP_URL."),
     ),
     "encrypt": (
         N_("TLS could not be negotiated (%(message)s), so no email is sent."),
         N_(
-            "Enable STARTTLS on the server, or use smtps:// in PORTAL_SMTP_URL. The certificate must be for that host, "
-            "from an authority that this machine trusts or that ?ca=FILE names."
+            "Enable STARTTLS on the server, or use TLS in EmailServer or PORTAL_SMTP_URL. The certificate must be for "
+            "that host, from an authority that this machine trusts or that ?ca=FILE names."
         ),
     ),
     "login": (
         N_("The server refused our sign-in (%(message)s)."),
-        N_("Correct the user and password in PORTAL_SMTP_URL."),
+        N_("Correct the user and password in EmailServer or PORTAL_SMTP_URL."),
     ),
     "sender": (
         N_("The server refused our address (%(message)s)."),
-        N_("Correct PORTAL_MAIL_FROM, or let the server accept it."),
+        N_("Correct the sender in EmailServer or PORTAL_MAIL_FROM, or let the server accept it."),
     ),
 }
 """The reason and the fix if a step fails, in the order of `MAIL_CHECKS`."""
@@ -73,7 +73,7 @@ def _check_encryption(probe: SmtpProbe) -> CheckResult:
         return MAIL_ENCRYPTION.ok(_("The connection is encrypted."))
     if probe.is_local:
         return MAIL_ENCRYPTION.ok(_("None, and none is needed: the server is on this machine."))
-    fix = _("Enable STARTTLS on the server, or use smtps:// in PORTAL_SMTP_URL.")
+    fix = _("Enable STARTTLS on the server, or use TLS in EmailServer or PORTAL_SMTP_URL.")
     if probe.has_login:
         reason = _("The server offers no STARTTLS: the password and every email would travel in the clear.")
         return MAIL_ENCRYPTION.failing(reason, fix)
@@ -86,7 +86,7 @@ def _check_login(probe: SmtpProbe) -> CheckResult:
     if probe.offers_login:
         return SMTP_LOGIN.warning(
             _("The server offers a sign-in, and none is configured: it may refuse to relay our email."),
-            _("If it does, add a user and password to PORTAL_SMTP_URL."),
+            _("If it does, add a user and password to EmailServer or PORTAL_SMTP_URL."),
         )
     return SMTP_LOGIN.ok(_("None is configured, and the server asks for none."))
 
@@ -94,7 +94,7 @@ def _check_login(probe: SmtpProbe) -> CheckResult:
 def _check_sender(host: str) -> CheckResult:
     if host == _PLACEHOLDER_HOST:
         return MAIL_SENDER.warning(
-            _("PORTAL_MAIL_FROM is not set: most servers refuse email from a placeholder address."),
-            _("Set it to an address of the organization."),
+            _("No sender is set: most servers refuse email from a placeholder address."),
+            _("Set one of the organization in EmailServer or PORTAL_MAIL_FROM."),
         )
     return MAIL_SENDER.ok(_("The server accepts email from our address."))

@@ -10,7 +10,7 @@ from portal.operations.rules.checks import CheckResult, CheckSpec
 
 PUBLIC_URL_CHECK = CheckSpec("Twilio", N_("Public address"))
 ROUND_TRIP = CheckSpec("Portal", N_("Signature round trip"))
-_SET_PUBLIC_URL = N_("Set PORTAL_PUBLIC_URL to the https:// address that people and Twilio use.")
+_SET_PUBLIC_URL = N_("Set PublicUrl or PORTAL_PUBLIC_URL to the https:// address that people and Twilio use.")
 _TRY_FROM_OUTSIDE = N_(
     "If your network keeps this machine from calling its own public address, the check proves nothing: "
     "try the address from outside."
@@ -36,7 +36,7 @@ def check_public_url(url: str, simulated: bool) -> CheckResult:
     if "_" in host:
         return PUBLIC_URL_CHECK.failing(
             _("Twilio refuses a host name with an underscore, such as %(host)s, so no text would be sent.", host=host),
-            _("Give the portal a host name without one, and set PORTAL_PUBLIC_URL to it."),
+            _("Give the portal a host name without one, and set PublicUrl or PORTAL_PUBLIC_URL to it."),
         )
     if simulated:
         return PUBLIC_URL_CHECK.ok(_("%(url)s, which the simulator can call.", url=label))
@@ -71,7 +71,10 @@ def check_round_trip(result: RoundTripResult, url: str) -> CheckResult:
         answered = _("A signed call was accepted, but a forged one was answered %(status)s.", status=status)
         return ROUND_TRIP.failing(
             answered if status else _("A signed call was accepted, but a forged one was not answered at all."),
-            _("%(url)s does not lead to the portal: correct the proxy, or PORTAL_PUBLIC_URL.", url=display_url(url)),
+            _(
+                "%(url)s does not lead to the portal: correct the proxy, PublicUrl or PORTAL_PUBLIC_URL.",
+                url=display_url(url),
+            ),
         )
     return ROUND_TRIP.failing(*_explain_status(result.status, result.location, url))
 
@@ -82,7 +85,7 @@ def _explain_no_response(error: str, url: str) -> tuple[str, str]:
         "name": (_("There is no host %(host)s.", host=host), _("Add it to the DNS, or correct PORTAL_PUBLIC_URL.")),
         "connection": (
             _("Nothing is listening at %(url)s.", url=label),
-            _("Start the proxy, or correct PORTAL_PUBLIC_URL. %(otherwise)s", otherwise=outside),
+            _("Start the proxy, or correct PublicUrl or PORTAL_PUBLIC_URL. %(otherwise)s", otherwise=outside),
         ),
         "certificate": (
             _("The certificate of %(host)s is not trusted, so Twilio does not call it.", host=host),
@@ -112,7 +115,7 @@ def _explain_status(status: int, location: str, url: str) -> tuple[str, str]:
         return (
             _("The call arrived, but its signature was refused."),
             _(
-                "Every process needs the same PORTAL_PUBLIC_URL and encryption key, the AuthToken must be the "
+                "Every process needs the same public address and encryption key, the AuthToken must be the "
                 "account’s, and the proxy must pass on the path and query unchanged."
             ),
         )

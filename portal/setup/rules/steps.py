@@ -6,7 +6,7 @@ from portal.core.translation import N_
 
 
 @dataclass(frozen=True)
-class Step:
+class SetupStep:
     """`why`, `action` and `confirmation` are to be translated. A step with a `confirmation` is done once somebody
     presses that button: the portal cannot know it by itself.
     """
@@ -22,58 +22,58 @@ class Step:
 class StepState:
     """`detail` is translated: what is set, or what is missing."""
 
-    step: Step
+    step: SetupStep
     is_done: bool
     detail: str = ""
 
 
 STEPS = (
-    Step(
+    SetupStep(
         "organization",
         N_("Organization"),
         N_("People must recognize who writes to them, and the links in messages must lead here."),
         N_("Set up the organization"),
     ),
-    Step(
+    SetupStep(
         "email",
         N_("Email"),
         N_("Every notification goes out by email, and so do the links that set a password."),
         N_("Set up the mail server"),
     ),
-    Step(
+    SetupStep(
         "twilio",
         N_("Twilio"),
         N_("Twilio carries the texts, and tells the portal what people reply."),
         N_("Connect Twilio"),
     ),
-    Step(
+    SetupStep(
         "test_text",
         N_("Test text"),
         N_("One text to your own phone proves that the whole way works, before anybody else is texted."),
         N_("Send a test text"),
     ),
-    Step(
+    SetupStep(
         "wording",
         N_("Consent wording"),
         N_("Carriers and courts ask what people agreed to: the wording must name you and what you send."),
         N_("Read the content blocks"),
         N_("The wording is right"),
     ),
-    Step("people", N_("People"), N_("Notifications go to accounts."), N_("Import accounts")),
-    Step(
+    SetupStep("people", N_("People"), N_("Notifications go to accounts."), N_("Import accounts")),
+    SetupStep(
         "opt_outs",
         N_("Opt-outs"),
         N_("Whoever has told you STOP before, elsewhere, must not be texted from here either."),
         N_("Import opt-outs"),
         N_("There are no earlier opt-outs"),
     ),
-    Step(
+    SetupStep(
         "quiet_hours",
         N_("Quiet hours"),
         N_("Many states forbid texts at night. Texts that can wait then wait until the morning."),
         N_("See what is set"),
     ),
-    Step(
+    SetupStep(
         "live",
         N_("Going live"),
         N_("Until text messages are on, people get emails only."),
