@@ -5,10 +5,12 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.core.clock import now_ms
+from portal.core.context import environment_settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.translation import gettext as _
 from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.settings import app_settings, organisation_changes, setting_changes, setting_history, token_rotation
+from portal.settings.installation import is_fixed
 from portal.settings.rules.app_config import DEFINITIONS, GROUPS
 from portal.settings.rules.installation_settings import EMAIL_SERVER, VARIABLES
 from portal.settings.rules.retention_settings import RETENTION_SETTINGS
@@ -34,6 +36,7 @@ def listing() -> str:
         at_ms=at_ms,
         gateway=config.gateway(at_ms),
         groups=GROUPS,
+        fixed_by={name: variable for name, variable in VARIABLES.items() if is_fixed(name, environment_settings())},
         latest_changes=setting_history.latest_entries(at_ms),
         is_simulated=app_settings.is_simulated(config),
         live_from_ms=config.live_from_ms("sms", at_ms),

@@ -120,6 +120,19 @@ def test_saved_organization_is_in_force(unfixed: Flask, sysadmin: WebClient) -> 
         assert f'value="{value}"' in page
 
 
+def test_secret_that_was_not_saved_must_be_entered_again(unfixed: Flask, sysadmin: WebClient) -> None:
+    fields = {"Host": "127.0.0.1", "Port": "1", "User": "u", "Password": "mail-secret", "From": "a@example.org"}
+    response = sysadmin.post(f"{CHECKLIST}/Email", **fields)
+    assert response.status_code == 422
+    assert "nothing listens there" in response.text
+    assert "Enter it again" in response.text
+    assert "mail-secret" not in response.text
+
+
+def test_settings_name_the_variable_that_takes_precedence(sysadmin: WebClient) -> None:
+    assert "PORTAL_PUBLIC_URL" in sysadmin.get("/SysAdmin/AppConfig").text
+
+
 def test_variable_is_shown_in_place_of_its_field(sysadmin: WebClient) -> None:
     page = sysadmin.get(f"{CHECKLIST}/Organization").text
     assert "PORTAL_PUBLIC_URL" in page
