@@ -13,7 +13,10 @@ from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.setup import checklist, first_sysadmin
+from portal.setup.tables import setup_state
+from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction
+from tests.support.pages.pseudo_locale import untranslated_words, use_pseudo_locale
 from tests.support.web_client import WebClient
 
 CHECKLIST = "/SysAdmin/Setup"
@@ -44,6 +47,26 @@ def test_link_creates_the_account_and_signs_in(visitor: WebClient, link: str) ->
     assert visitor.post(link, **person).location == CHECKLIST
     assert visitor.get(CHECKLIST).status_code == 200
     assert visitor.get(link).location == CHECKLIST
+
+
+def test_words_of_the_first_page_and_of_a_test_email_underway_are_translated(
+    web_app: Flask, visitor: WebClient, link: str, sysadmin: WebClient
+) -> None:
+    """The walk through all pages sees neither."""
+    with app_transaction(web_app):
+        db.session.execute(update(Account).where(Account.external_id == "S-1").values(name="Ελένη"))
+        setup_state.remember("email code", now_ms() + 60_000)
+    web_app.config["PORTAL"] = replace(web_app.config["PORTAL"], organisation="Σύλλογος")
+    use_pseudo_locale(web_app)
+    first_page = visitor.get(link).text
+    assert find_page_problems(first_page) == []
+    assert untranslated_words(first_page) == []
+    with app_transaction(web_app):
+        db.session.execute(update(Account).where(Account.external_id == "S-1").values(role="sysadmin"))
+    email_page = sysadmin.get(f"{CHECKLIST}/Email?code=123456").text
+    assert 'value="123456"' in email_page
+    assert find_page_problems(email_page) == []
+    assert untranslated_words(email_page) == []
 
 
 def test_unusable_link_says_how_to_get_a_new_one(visitor: WebClient, link: str) -> None:
