@@ -9,11 +9,13 @@ from typing import Any, cast
 
 from sqlalchemy import (
     ARRAY,
+    BinaryExpression,
     BindParameter,
     ColumnElement,
     CursorResult,
     Table,
     Update,
+    and_,
     any_,
     bindparam,
     column,
@@ -50,17 +52,23 @@ def bulk_insert(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], un
         insert_tuples(table, names, list(map(itemgetter(*names), rows)), unique)
 
 
+def insert_rows(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]]) -> None:
+    """`bulk_insert`, but a row that exists is an error."""
+    bulk_insert(table, rows, ())
+
+
 def insert_tuples(
     table: type[DeclarativeBase], columns: Sequence[str], rows: Sequence[tuple[Any, ...]], unique: Sequence[str]
 ) -> None:
     """`bulk_insert` for rows that are tuples already. They hold no members of enums, which drivers convert singly.
+    Without `unique`, a row that exists is an error.
 
     Many rows go into each statement, because a trigger costs a statement more than it costs a row.
     """
     if not rows:
         return
     start = f"INSERT INTO {table.__tablename__} ({', '.join(columns)})"
-    end = f"ON CONFLICT ({', '.join(unique)}) DO NOTHING"
+    end = f"ON CONFLICT ({', '.join(unique)}) DO NOTHING" if unique else ""
     if db.session.get_bind().dialect.name == "sqlite":
         _insert_values(start, end, rows)
     else:
@@ -138,19 +146,26 @@ def updated_count_at_once(query: Update, rows: Sequence[dict[str, Any]], key: st
         return updated_count_many(query, rows)
     first = {row[key]: row for row in reversed(rows)}
     arrays = {name: [row[name] for row in first.values()] for name in rows[0]}
-    return cast(CursorResult[Any], db.session.connection().execute(_from_arrays(query, tuple(arrays)), arrays)).rowcount
+    return cast(
+        CursorResult[Any], db.session.connection().execute(_from_arrays(query, tuple(arrays), key), arrays)
+    ).rowcount
 
 
 @lru_cache(maxsize=64)
-def _from_arrays(query: Update, names: tuple[str, ...]) -> Update:
-    """The update with a column of arrays in place of each of its parameters with these names."""
+def _from_arrays(query: Update, names: tuple[str, ...], key: str) -> Update:
+    """The update with a column of arrays in place of each of its parameters with these names.
+
+    It also names the keys as a list: joined with the arrays alone, PostgreSQL may read the whole table.
+    """
     dialect: Any = postgresql.dialect()  # type: ignore[no-untyped-call]
     types = {name: bind.type for name, bind in query.compile(dialect=dialect).binds.items()}
-    arrays = (bindparam(name, type_=ARRAY(types[name])) for name in names)
+    arrays = {name: bindparam(name, type_=ARRAY(types[name])) for name in names}
     columns = (column(name, types[name]) for name in names)
-    given = func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
+    given = func.unnest(*arrays.values()).table_valued(*columns, name="given").render_derived()
 
     def replaced(element: Any, **_: Any) -> Any:
+        if isinstance(element, BinaryExpression) and getattr(element.right, "key", None) == key:
+            return and_(element.left == given.c[key], element.left == any_(arrays[key]))
         is_given = isinstance(element, BindParameter) and element.key in names
         return given.c[element.key] if is_given else None
 

@@ -169,8 +169,9 @@ def test_urgent_text_is_sent_within_a_second_and_a_slot(app: Flask, simulator: s
     finally:
         stop.set()
         worker.join()
-    later = [phone for phone, at_ms in _arrival_order(simulator) if at_ms > created_ms]
-    assert later.index(scenario.phone_number(0)) <= rate + 1, "only texts of one second and one slot precede it"
+    urgent = scenario.phone_number(0)  # on a busy machine it may arrive before the clock is read
+    later = [phone for phone, at_ms in _arrival_order(simulator) if at_ms > created_ms or phone == urgent]
+    assert later.index(urgent) <= rate + 1, "only texts of one second and one slot precede it"
 
 
 def test_urgent_sends_precede_all_bulk_texts() -> None:

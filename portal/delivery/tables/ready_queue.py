@@ -1,10 +1,10 @@
 """Ready messages, and what a worker needs to know about each before it is sent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import BindParameter, ColumnElement, Integer, Select, and_, bindparam, func, literal, select
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender_bucket_of
@@ -20,6 +20,18 @@ from portal.sends.tables.sends import Send, target_state
 _PREFERRED_SENDER = func.coalesce(Communication.requested_sender, PhoneState.preferred_sender)
 """The sending number to use; null if the phone’s bucket decides."""
 _CURRENT_PHONE = and_(PhoneNumber.number == Delivery.address, PhoneNumber.account_id == Communication.account_id)
+
+
+_AnySelect = Select[*tuple[Any, ...]]
+_LIMIT: BindParameter[int] = bindparam("limit", type_=Integer)
+
+
+def _of_lane(query: _AnySelect, limit: ColumnElement[int]) -> _AnySelect:
+    """The first due rows of a lane, in queue order."""
+    is_due = READY, Delivery.lane == bindparam("lane"), Delivery.due_at_ms <= bindparam("until_ms")
+    return query.where(*is_due).order_by(Delivery.queue_position, Delivery.id).limit(limit)
+
+
 _TEXT_QUERY = (
     select(
         Delivery.id,
@@ -48,6 +60,24 @@ _TEXT_QUERY = (
     .where(Delivery.channel == "sms")
 )
 """Texts with the input of the routing decision."""
+_EMAIL_QUERY = (
+    select(Delivery.id, Delivery.address, Delivery.lane, Delivery.queue_position)
+    .add_columns(Send.state, Send.paused_at_ms, Account.active)
+    .join(Communication, Communication.id == Delivery.communication_id)
+    .join(Account, Account.id == Communication.account_id)
+    .outerjoin(Send, Send.id == Delivery.send_id)
+    .where(Delivery.channel == "email")
+)
+_EMAILS_OF_LANE, _TEXTS_OF_LANE = (
+    _of_lane(query, _LIMIT).with_for_update(skip_locked=True, of=Delivery) for query in (_EMAIL_QUERY, _TEXT_QUERY)
+)
+_CANDIDATES = (
+    select(Delivery.id, Delivery.address, _PREFERRED_SENDER, Delivery.lane, Delivery.queue_position)
+    .join(Communication, Communication.id == Delivery.communication_id)
+    .outerjoin(PhoneState, PhoneState.number == Delivery.address)
+    .where(Delivery.channel == "sms")
+)
+_CANDIDATES_OF_LANE = _of_lane(_CANDIDATES, _LIMIT)
 _IS_TEST = and_(Delivery.lane == Lane.URGENT, Communication.kind == TextKind.TEST)
 
 
@@ -111,42 +141,38 @@ def waiting_texts(
     until_ms: int, limit: int, lanes: Sequence[int] = LANES, only_tests: bool = False, ids: Sequence[int] | None = None
 ) -> list[WaitingText]:
     """In order of lane and queue position; locked, and rows locked by others skipped. If `ids` is given, only those."""
-    query = (
-        _TEXT_QUERY.where(READY, Delivery.lane.in_(lanes), Delivery.due_at_ms <= until_ms)
-        .order_by(Delivery.lane, Delivery.queue_position, Delivery.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=Delivery)
-    )
-    if only_tests:
-        query = query.where(_IS_TEST)
+    query = _TEXTS_OF_LANE.where(_IS_TEST) if only_tests else _TEXTS_OF_LANE
     if ids is not None:
         query = query.where(Delivery.id.in_(ids))
-    return [_to_waiting_text(row) for row in db.session.execute(query)]
+    return [_to_waiting_text(row) for row in _lane_by_lane(query, until_ms, limit, lanes)]
+
+
+def _lane_by_lane(query: _AnySelect, until_ms: int, limit: int, lanes: Sequence[int]) -> Iterator[Any]:
+    """The first rows of all lanes, in the order of an index, which ends after `limit` of them.
+
+    Asked for several lanes at once, PostgreSQL may read and sort everything that waits, in every claim.
+    """
+    for lane in lanes:
+        rows = db.session.execute(query, {"lane": lane, "until_ms": until_ms, "limit": limit}).all() if limit else []
+        limit -= len(rows)
+        yield from rows
 
 
 def next_candidates(
     until_ms: int, lanes: Sequence[int], only_tests: bool, excluded: ExcludedSenders, scan_limit: int | None = None
 ) -> list[Candidate]:
     """Without locking. With `scan_limit`, search only that many texts: nearly all of them may be excluded."""
-    order = (Delivery.lane, Delivery.queue_position, Delivery.id)
-    ready = (Delivery.channel == "sms", READY, Delivery.lane.in_(lanes), Delivery.due_at_ms <= until_ms)
-    query = (
-        select(Delivery.id, Delivery.address, _PREFERRED_SENDER, Delivery.lane, Delivery.queue_position)
-        .join(Communication, Communication.id == Delivery.communication_id)
-        .outerjoin(PhoneState, PhoneState.number == Delivery.address)
-        .where(*ready)
-        .order_by(*order)
-        .limit(SCAN_LIMIT)
-    )
+    query = _CANDIDATES_OF_LANE
     if scan_limit is not None:
-        query = query.where(Delivery.id.in_(select(Delivery.id).where(*ready).order_by(*order).limit(scan_limit)))
+        scanned = _of_lane(select(Delivery.id).where(Delivery.channel == "sms"), literal(scan_limit))
+        query = query.where(Delivery.id.in_(scanned))
     if only_tests:
         query = query.where(_IS_TEST)
     if excluded.all_texts:
         query = query.where(~_comes_from(excluded.assignment, excluded.all_texts))
     if excluded.all_but_tests:
         query = query.where(_IS_TEST | ~_comes_from(excluded.assignment, excluded.all_but_tests))
-    return [Candidate(*row) for row in db.session.execute(query)]
+    return [Candidate(*row) for row in _lane_by_lane(query, until_ms, SCAN_LIMIT, lanes)]
 
 
 def _comes_from(assignment: SenderAssignment, keys: Sequence[str]) -> ColumnElement[bool]:
@@ -178,15 +204,14 @@ def _to_waiting_text(row: Any) -> WaitingText:
 
 def waiting_emails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> list[WaitingEmail]:
     """Like `waiting_texts`."""
-    columns = (Delivery.id, Delivery.address, Delivery.lane, Delivery.queue_position)
-    query = (
-        select(*columns, Send.state, Send.paused_at_ms, Account.active)
-        .join(Communication, Communication.id == Delivery.communication_id)
-        .join(Account, Account.id == Communication.account_id)
-        .outerjoin(Send, Send.id == Delivery.send_id)
-        .where(Delivery.channel == "email", READY, Delivery.lane.in_(lanes), Delivery.due_at_ms <= until_ms)
-        .order_by(Delivery.lane, Delivery.queue_position, Delivery.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=Delivery)
-    )
-    return [WaitingEmail(*row[:4], target_state(*row[4:6]), bool(row[6])) for row in db.session.execute(query)]
+    return [
+        WaitingEmail(
+            row.id,
+            row.address,
+            row.lane,
+            row.queue_position,
+            target_state(row.state, row.paused_at_ms),
+            bool(row.active),
+        )
+        for row in _lane_by_lane(_EMAILS_OF_LANE, until_ms, limit, lanes)
+    ]

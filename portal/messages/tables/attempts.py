@@ -1,16 +1,17 @@
 """Attempts: a row for each call to a provider, written before it (docs/reliability.md#attempt-before-the-call)."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import BindParameter, Table, Update, bindparam, func, insert, select, update
+from sqlalchemy import BindParameter, Table, Text, Update, bindparam, func, select, update
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.routing import Mode
-from portal.core.statements import in_list, updated_count, updated_count_many
+from portal.core.statements import in_list, insert_rows, updated_count, updated_count_at_once, updated_count_many
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Rejected, Unknown
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables import transitions
@@ -18,6 +19,7 @@ from portal.messages.tables.communications import Attempt, Delivery
 
 _DELIVERY = cast(Table, Delivery.__table__)
 _ATTEMPT = cast(Table, Attempt.__table__)
+_NO_OUTCOME = {"outcome": AttemptOutcome.PENDING.value, "error_code": "", "detail": ""}
 FailedOutcome = Rejected | NotSent | Unknown | AccountFault
 
 
@@ -59,8 +61,8 @@ def duplicates_in_flight(phones: Sequence[str], account_sid: str) -> set[tuple[s
 def start_attempts(attempts: Sequence[NewAttempt], now_ms: int) -> None:
     """Insert the attempts and lease their deliveries, before anything is sent."""
     if attempts:
-        rows = [dict(vars(attempt)) for attempt in attempts]
-        db.session.connection().execute(insert(_ATTEMPT), rows)
+        rows = [vars(attempt) | _NO_OUTCOME | {"mode": str(attempt.mode)} for attempt in attempts]
+        insert_rows(Attempt, rows)
         transitions.claim(rows, now_ms)
 
 
@@ -112,7 +114,7 @@ def accept_many(accepted: Sequence[tuple[NewAttempt, Accepted]], to: str, now_ms
         }
         for attempt, outcome in accepted
     ]
-    return _execute_guarded(*_FINISH, parameters)
+    return _execute_guarded(*_FINISH, parameters, partial(updated_count_at_once, key="b_attempt"))
 
 
 def confirm_accepted(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
@@ -123,7 +125,7 @@ def confirm_accepted(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
     parameters = [
         {"b_attempt": attempt_id, "b_provider": provider_id, "b_now": now_ms} for attempt_id, provider_id in pairs
     ]
-    return _execute_guarded(*_CONFIRM, parameters)
+    return _execute_guarded(*_CONFIRM, parameters, updated_count_many)
 
 
 def record_charges(charges: Sequence[Charge]) -> None:
@@ -159,7 +161,7 @@ def release_claims(attempts: Sequence[NewAttempt], now_ms: int, delay_ms: int = 
 
 def _finish_statements() -> tuple[Update, Update]:
     """Store the provider's answer, guarded by the delivery carrying the same message, and without the guard."""
-    provider_id: BindParameter[str] = bindparam("b_provider")
+    provider_id: BindParameter[str] = bindparam("b_provider", type_=Text)
     finished = (
         update(_ATTEMPT)
         .where(_ATTEMPT.c.id == bindparam("b_attempt"))
@@ -167,11 +169,9 @@ def _finish_statements() -> tuple[Update, Update]:
         .values(provider_id=func.coalesce(_ATTEMPT.c.provider_id, provider_id))
         .values(http_status=bindparam("b_status"), provider_response=bindparam("b_response"))
     )
-    sent_as = select(_DELIVERY.c.id).where(
-        _DELIVERY.c.id == _ATTEMPT.c.delivery_id, _DELIVERY.c.provider_id == provider_id
-    )
+    sent_as = select(_DELIVERY.c.provider_id).where(_DELIVERY.c.id == _ATTEMPT.c.delivery_id).correlate(_ATTEMPT)
     same_message = func.coalesce(_ATTEMPT.c.provider_id, provider_id) == provider_id
-    return finished.where(same_message, sent_as.correlate(_ATTEMPT).exists()), finished
+    return finished.where(same_message, sent_as.scalar_subquery() == provider_id), finished
 
 
 def _confirm_statements() -> tuple[Update, Update]:
@@ -198,9 +198,14 @@ _FINISH, _CONFIRM = _finish_statements(), _confirm_statements()
 """Built once: at hundreds of receipts a second, building them would be a good part of the work."""
 
 
-def _execute_guarded(guarded: Update, unguarded: Update, rows: Sequence[dict[str, Any]]) -> bool:
+def _execute_guarded(
+    guarded: Update,
+    unguarded: Update,
+    rows: Sequence[dict[str, Any]],
+    updated_count: Callable[[Update, Sequence[dict[str, Any]]], int],
+) -> bool:
     """Return whether the guarded statement changed all rows; otherwise also execute the unguarded one."""
-    is_complete = updated_count_many(guarded, rows) == len(rows)
+    is_complete = updated_count(guarded, rows) == len(rows)
     if not is_complete:
-        updated_count_many(unguarded, rows)
+        updated_count(unguarded, rows)
     return is_complete

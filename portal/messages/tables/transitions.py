@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, Update, bindparam, func, or_, select, update
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Table, Update, any_, bindparam, func, or_, select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
@@ -26,8 +26,16 @@ _DELIVERY = cast(Table, Delivery.__table__)
 def lock_deliveries(delivery_ids: Iterable[int]) -> None:
     """Lock rows in order of id, so that workers never deadlock. SQLite has a single writer anyway."""
     if db.session.get_bind().dialect.name != "sqlite":
-        ids = sorted(set(delivery_ids))
-        db.session.execute(select(Delivery.id).where(Delivery.id.in_(ids)).order_by(Delivery.id).with_for_update())
+        db.session.connection().execute(_LOCK, {"ids": list(set(delivery_ids))})
+
+
+_LOCK = (
+    select(_DELIVERY.c.id)
+    .where(_DELIVERY.c.id == any_(bindparam("ids", type_=ARRAY(BigInteger))))
+    .order_by(_DELIVERY.c.id)
+    .with_for_update()
+)
+"""For PostgreSQL, with one parameter: a list of many would have to be planned anew for each length."""
 
 
 def delivery_states(delivery_ids: Iterable[int]) -> dict[int, str]:

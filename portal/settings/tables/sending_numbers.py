@@ -1,6 +1,6 @@
 """The state of each sending number: its next free slot, pauses, outages and rate limits."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import ColumnElement, Text, Update, bindparam, or_, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
@@ -37,13 +37,11 @@ class SendingNumber(Base):
     """Recipients whose accepted text failed for no known cause since one was delivered."""
 
 
-_HAS_FAILURES = (
-    SendingNumber.number.in_(bindparam("numbers", expanding=True)),
-    SendingNumber.unrecognized_failures != "",
-)
+_IS_NAMED = SendingNumber.number.in_(bindparam("numbers", expanding=True))
+_LOCK_BY_KEY = select(SendingNumber).where(_IS_NAMED).order_by(SendingNumber.number).with_for_update()
 _CLEAR_FAILURES = (
     update(SendingNumber)
-    .where(*_HAS_FAILURES)
+    .where(_IS_NAMED, SendingNumber.unrecognized_failures != "")
     .values(unrecognized_failures="")
     .execution_options(synchronize_session=False)
 )
@@ -123,11 +121,18 @@ def lock_senders_by_key(numbers: Iterable[str]) -> dict[str, SendingNumber]:
 
     All are locked in one query and in one order, which prevents deadlocks.
     """
-    keys = sorted(set(numbers))
-    rows = [{"number": number, "next_free_at_us": 0, "paused_reason": ""} for number in keys]
-    insert_missing(SendingNumber, rows, ["number"])
-    query = select(SendingNumber).where(SendingNumber.number.in_(keys)).order_by(SendingNumber.number).with_for_update()
-    return {row.number: row for row in db.session.scalars(query)}
+    keys = set(numbers)
+    locked = _lock_existing(keys)
+    if missing := sorted(keys - locked.keys()):
+        rows = [{"number": number, "next_free_at_us": 0, "paused_reason": ""} for number in missing]
+        insert_missing(SendingNumber, rows, ["number"])
+        locked = _lock_existing(keys)
+    return locked
+
+
+def _lock_existing(numbers: Collection[str]) -> dict[str, SendingNumber]:
+    rows = db.session.scalars(_LOCK_BY_KEY, {"numbers": list(numbers)}) if numbers else ()
+    return {row.number: row for row in rows}
 
 
 def lock_all_senders() -> None:
