@@ -12,9 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from portal.accounts import passwords, smtputf8_check
 from portal.accounts.account_attributes import check_attributes, store_attributes
 from portal.accounts.account_permissions import require_permission, role_problem
-from portal.accounts.rules.account_csv import ROLES, AccountRow, length_problem
+from portal.accounts.rules.account_csv import AccountRow, length_problem
 from portal.accounts.rules.account_fields import EDITABLE_FIELDS
 from portal.accounts.rules.attribute_values import CheckedValue
+from portal.accounts.rules.roles import ROLES
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.core import audit_log
 from portal.core.errors import InvalidInput

@@ -1,6 +1,6 @@
 """Who may act on whose account: only a system administrator on that of one (docs/adr/accounts/0051)."""
 
-from portal.accounts.rules.account_csv import ROLES
+from portal.accounts.rules.roles import ROLES
 from portal.accounts.tables.accounts import Account
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db

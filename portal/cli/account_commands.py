@@ -11,7 +11,7 @@ import click
 from portal.accounts import account_management
 from portal.accounts.account_attributes import set_attributes
 from portal.accounts.account_management import NewAccount
-from portal.accounts.rules.account_csv import ROLES
+from portal.accounts.rules.roles import ROLES
 from portal.accounts.tables.accounts import find_by_external_id
 from portal.accounts.tables.attributes import values_of
 from portal.cli.app_context import IDENTIFIER, exit_with_error, read_file, with_app_context

@@ -8,7 +8,7 @@ from flask import Flask, Response, abort, current_app, redirect, request, url_fo
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.accounts.rules.account_csv import ROLES
+from portal.accounts.rules.roles import ROLES
 from portal.web.public_url import is_own_origin
 from portal.web.request_input import is_htmx_request, safe_redirect_target
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from portal.accounts.rules.account_fields import ACCOUNT_COLUMNS, REQUIRED_COLUMNS
 from portal.accounts.rules.attribute_values import AttributeDefinition, AttributeValueError, CheckedValue
 from portal.accounts.rules.phone_cells import parse_phone_cell
+from portal.accounts.rules.roles import ROLES
 from portal.core.rules import csv_input, text_input
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.csv_input import CsvError, CsvResult, CsvRow, DecodedFile, RowError
@@ -16,8 +17,6 @@ from portal.core.rules.time_format import ParsedTime, TimeFormatError, parse_tim
 from portal.core.rules.time_zones import timezone_or_utc, timezone_problem
 from portal.core.translation import gettext as _
 
-ROLES = ("user", "admin", "sysadmin")
-"""In ascending order: each role may do everything that the roles before it may."""
 _MAX_CELL_LENGTH = 200
 
 

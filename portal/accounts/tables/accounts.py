@@ -9,7 +9,7 @@ from flask_security import RoleMixin, UserMixin
 from sqlalchemy import Index, Text, case, event, func, insert, or_, select, text
 from sqlalchemy.orm import Mapped, attributes, mapped_column
 
-from portal.accounts.rules.account_csv import ROLES
+from portal.accounts.rules.roles import ROLES
 from portal.accounts.rules.sign_in_names import normalise_sign_in_name
 from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
 from portal.core.extensions import Base, db

@@ -6,8 +6,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from portal.accounts.rules.account_csv import ROLES, AccountRow
+from portal.accounts.rules.account_csv import AccountRow
 from portal.accounts.rules.account_fields import EDITABLE_FIELDS, REQUIRED_COLUMNS
+from portal.accounts.rules.roles import ROLES
 from portal.core.rules.csv_input import RowError
 from portal.core.translation import gettext as _
 

@@ -5,8 +5,8 @@ from typing import Any, Self
 
 from wtforms import HiddenField, SelectField, StringField
 
-from portal.accounts.rules.account_csv import ROLES
 from portal.accounts.rules.account_fields import EDITABLE_FIELDS
+from portal.accounts.rules.roles import ROLES
 from portal.accounts.tables.attributes import all_attributes
 from portal.core.errors import InvalidInput
 from portal.core.translation import N_, lazy_gettext
