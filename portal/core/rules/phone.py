@@ -24,7 +24,7 @@ _PHONE_LABEL = re.compile(r"\A(?:tel|phone|mobile|cell)[.:]+ *(?=[+(0-9])", re.I
 _NANP_TEXT = re.compile(r"(?:\+?1[ .-]?)?\(?([2-9][0-9]{2})\)?[ .-]?([2-9][0-9]{2})[ .-]?([0-9]{4})")
 """How nearly everybody in North America writes a number, with or without the country code."""
 _NANP_REGIONS = ("US", "CA")
-_UNEVEN_AREAS = ("246", "876")
+UNEVEN_AREAS = ("246", "876")
 """Barbados and Jamaica, where only some numbers of an exchange are in a known range."""
 _NANP_E164 = re.compile(r"\+1[2-9][0-9]{9}")
 _NANP = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}\Z")
@@ -105,7 +105,7 @@ def _parse_verified(typed: str, region: str) -> str:
 def _listed_nanp_number(text: str, region: str) -> str:
     """What `_parse_listed` returns, in a fraction of its time; empty if it has to look."""
     written = _NANP_TEXT.fullmatch(text)
-    if written is None or written[1] in _UNEVEN_AREAS or (region not in _NANP_REGIONS and text[0] != "+"):
+    if written is None or written[1] in UNEVEN_AREAS or (region not in _NANP_REGIONS and text[0] != "+"):
         return ""
     return f"+1{written[1]}{written[2]}{written[3]}" if _is_listed_exchange(written[1] + written[2]) else ""
 
