@@ -11,8 +11,9 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import structlog
 from flask import Flask
@@ -84,14 +85,17 @@ def environment_variables(simulator_url: str) -> dict[str, str]:
         "PORTAL_TWILIO_API_URL": simulator_url,
         "PORTAL_SMTP_URL": f"smtp://127.0.0.1:{int(simulator_url.rpartition(':')[2]) + 1}",
         "PORTAL_PUBLIC_URL": PUBLIC_URL,
-        "PORTAL_QUIET_HOURS": _inactive_quiet_hours(),
+        **_inactive_limits(),
     }
 
 
-def _inactive_quiet_hours() -> str:
-    """Quiet hours that apply to nobody now, so that the check itself is measured as in production."""
-    hour = (datetime.now(UTC).hour + 12) % 24
-    return f"{hour:02}:00-{hour:02}:01"
+def _inactive_limits() -> dict[str, str]:
+    """Limits that hold back nobody now, so that the checks themselves are measured as in production.
+
+    Every recipient has an area code of California.
+    """
+    hour = (datetime.now(ZoneInfo("America/Los_Angeles")).hour + 12) % 24
+    return {"PORTAL_QUIET_HOURS": f"{hour:02}:00-{hour:02}:01", "PORTAL_FREQUENCY_CAP": "100"}
 
 
 def configure(rate: float) -> None:
@@ -135,7 +139,7 @@ def serve_app(instance: Path) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = {**os.environ, "PORTAL_INSTANCE": str(instance), "PORTAL_PUBLIC_URL": PUBLIC_URL}
-    env["PORTAL_QUIET_HOURS"] = _inactive_quiet_hours()
+    env |= _inactive_limits()
     command = [sys.executable, "-m", "portal", "web", "--port", str(port), "--processes", "1"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
     try:

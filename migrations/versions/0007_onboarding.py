@@ -20,9 +20,11 @@ def upgrade() -> None:
     _create_earlier_total()
     _create_setup()
     _create_check_verdicts()
+    _create_frequency_index()
 
 
 def downgrade() -> None:
+    _drop_frequency_index()
     op.drop_table("check_verdict")
     op.drop_table("setup_state")
     _drop_import_progress()
@@ -124,3 +126,11 @@ def _create_check_verdicts() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_check_verdict")),
         sqlite_strict=True,
     )
+
+
+def _create_frequency_index() -> None:
+    op.create_index("ix_attempt_destination", "attempt", ["destination", "slot_at_ms"])
+
+
+def _drop_frequency_index() -> None:
+    op.drop_index("ix_attempt_destination", "attempt")

@@ -21,7 +21,8 @@ from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
-from portal.core.rules import quiet_hours, routing, text_input
+from portal.core.rules import routing, text_input
+from portal.core.rules.limits import quiet_hours
 from portal.core.rules.phone import is_e164
 from portal.core.rules.routing import Mode, RecipientPhone, RoutingDecision, TextKind
 from portal.core.transaction import transaction
@@ -96,12 +97,14 @@ def plan_answer(message: InboundMessage, author_id: int, now_ms: int, account_id
     """Quiet hours are those of the account chosen or suggested, else of the author."""
     phones = [phone for phone in phones_with(message.from_number) if phone.account.active]
     accounts = tuple(AnswerAccount(phone.account, _has_consented(phone.account_id, message)) for phone in phones)
-    switches = app_settings.resolve_current_gateway(now_ms).switches
+    gateway = app_settings.resolve_current_gateway(now_ms)
+    switches = gateway.switches
     plan = AnswerPlan(RoutingDecision(False), switches.mode, accounts)
     chosen_id = plan.suggested_id if account_id is None else account_id
     zone = db.session.get_one(Account, chosen_id if chosen_id in plan.account_ids else author_id).timezone
     is_subject = quiet_hours.is_subject_to_quiet_hours(TextKind.ANSWER, True, switches.mode)
-    quiet_until_ms = quiet_hours_lookup(now_ms)(zone) if is_subject else None
+    ends_ms = quiet_hours_lookup(gateway.limits.quiet_hours, now_ms)
+    quiet_until_ms = ends_ms(message.from_number, zone) if is_subject else None
     recipient = _recipient(message.from_number)
     decision = routing.route_text(switches, True, [recipient], quiet_until_ms, now_ms + _VALID_MS)
     return replace(plan, routing=decision)

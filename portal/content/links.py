@@ -48,6 +48,11 @@ def communication_url(token: str) -> str:
     return f"{settings().public_url}/c/{token}"
 
 
+def history_url() -> str:
+    """Everything that the account was told, in as few characters as a text needs."""
+    return f"{settings().public_url}/h"
+
+
 def logo_url(digest: str) -> str:
     """The logo as emails refer to it."""
     return f"{settings().public_url}/organization/logo/{digest}"

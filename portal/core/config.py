@@ -14,7 +14,6 @@ import ssl
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ import phonenumbers
 
 from portal.core import production_checks
 from portal.core.rules import email_address, smtp_url
+from portal.core.rules.limits.frequency_cap import MAX_CAP, parse_frequency_cap
+from portal.core.rules.limits.quiet_hours import OFF, parse_quiet_hours
 from portal.core.rules.time_zones import is_timezone
 
 TWILIO_API_URL = "https://api.twilio.com"
@@ -85,17 +86,20 @@ def _seconds(name: str, text: str) -> float:
     return value
 
 
-def _quiet_hours(name: str, text: str) -> tuple[time, time] | None:
-    text = text.strip()
-    if text.lower() == "off":
-        return None
+def _quiet_hours(name: str, text: str) -> str:
     try:
-        begin, end = (time.fromisoformat(part.strip().zfill(2)) for part in text.split("-") if part.strip())
+        parse_quiet_hours(text or OFF)
     except ValueError as error:
-        raise ConfigError(f"{name} must be two times such as 21:00-08:00, or off, not {text!r}.") from error
-    if begin == end or begin.tzinfo or end.tzinfo:
-        raise ConfigError(f"{name} must be two different times of day, not {text!r}.")
-    return begin, end
+        raise ConfigError(f"{name} must be two different times such as 20:00-08:00, or off, not {text!r}.") from error
+    return text
+
+
+def _frequency_cap(name: str, text: str) -> str:
+    try:
+        parse_frequency_cap(text or OFF)
+    except ValueError as error:
+        raise ConfigError(f"{name} must be a number of texts from 1 to {MAX_CAP}, or off, not {text!r}.") from error
+    return text
 
 
 def _integer(name: str, text: str, minimum: int = 1) -> int:
@@ -138,8 +142,10 @@ class Settings:
     """That of new accounts."""
     organisation: str = _variable("PORTAL_ORGANISATION", "Notification portal", lambda _name, text: text)
     invitations_per_day: int = _variable("PORTAL_INVITATIONS_PER_DAY", "500", _integer)
-    quiet_hours: tuple[time, time] | None = _variable("PORTAL_QUIET_HOURS", "off", _quiet_hours)
-    """Local begin and end of quiet hours; None if there are none."""
+    quiet_hours: str = _variable("PORTAL_QUIET_HOURS", "", _quiet_hours)
+    """Two local times, or off; if empty, the setting in the database counts. So it is with the next."""
+    frequency_cap: str = _variable("PORTAL_FREQUENCY_CAP", "", _frequency_cap)
+    """The most texts to one phone number in 24 hours, or off."""
     trusted_proxies: int = _variable("PORTAL_TRUSTED_PROXIES", "0", partial(_integer, minimum=0))
     """Proxies in front of the web process: the count of X-Forwarded-For addresses that are trusted."""
     sms_timeout_seconds: float = _variable("PORTAL_SMS_TIMEOUT", "15", _seconds)

@@ -1,15 +1,21 @@
 """What a claim does not send, and why: a policy takes the waiting texts and returns those that may still be sent."""
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from portal.accounts.tables.phone_numbers import is_stopped
-from portal.core.rules import quiet_hours, routing
+from portal.content.links import history_url
+from portal.core.rules import routing
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.lanes import Lane
+from portal.core.rules.limits import quiet_hours
+from portal.core.rules.limits.frequency_cap import is_subject_to_cap
 from portal.core.rules.routing import Mode, Reason, TextKind
+from portal.delivery.rules.more_texts import TextCounts, with_more_texts
 from portal.delivery.tables.ready_queue import WaitingEmail, WaitingText
-from portal.messages.tables import attempts, transitions, unsent_messages
+from portal.messages.tables import attempts, lane_state, text_frequency, transitions, unsent_messages
 from portal.sends.deferred_texts import quiet_hours_lookup
 from portal.settings.rules.app_config import SendRoute
 
@@ -36,38 +42,88 @@ def skip_deactivated(waiting: Sequence[WaitingEmail], now_ms: int) -> list[Waiti
     return [email for email in waiting if email.is_account_active]
 
 
-def defer_for_quiet_hours(waiting: Sequence[WaitingText], mode: Mode, now_ms: int) -> list[WaitingText]:
-    """Defer texts in quiet hours, with a batch of the same time zone. Answers, which have no send, stay ready."""
-    ends_ms = quiet_hours_lookup(now_ms)
-    deferred = [
-        text
+def defer_for_quiet_hours(waiting: Sequence[WaitingText], route: SendRoute, now_ms: int) -> list[WaitingText]:
+    """Defer texts in quiet hours, with the next of the lane. Answers, which have no send, stay ready."""
+    ends_ms = quiet_hours_lookup(route.limits.quiet_hours, now_ms)
+    quiet = {
+        text.delivery_id: (text.kind, until_ms)
         for text in waiting
-        if quiet_hours.is_subject_to_quiet_hours(text.kind, text.lane == Lane.URGENT, mode)
-        and ends_ms(text.timezone) is not None
-    ]
-    for zone in {text.timezone for text in deferred}:
-        until_ms = ends_ms(zone) or now_ms
-        transitions.defer(zone, until_ms, _DEFER_BATCH_SIZE, now_ms)
-        answers = [text.delivery_id for text in deferred if (text.kind, text.timezone) == (TextKind.ANSWER, zone)]
-        unsent_messages.postpone(answers, until_ms, reason=Reason.QUIET_HOURS)
-    deferred_ids = {text.delivery_id for text in deferred}
-    return [text for text in waiting if text.delivery_id not in deferred_ids]
+        if quiet_hours.is_subject_to_quiet_hours(text.kind, text.lane == Lane.URGENT, route.mode)
+        and (until_ms := ends_ms(text.recipient.phone, text.timezone)) is not None
+    }
+    answers: dict[int, list[int]] = defaultdict(list)
+    texts: dict[int, list[int]] = defaultdict(list)
+    for delivery_id, (kind, until_ms) in quiet.items():
+        (answers if kind == TextKind.ANSWER else texts)[until_ms].append(delivery_id)
+    for delivery_id, phone, timezone in transitions.next_bulk_texts(_DEFER_BATCH_SIZE, now_ms) if texts else ():
+        if delivery_id not in quiet and (until_ms := ends_ms(phone, timezone)) is not None:
+            texts[until_ms].append(delivery_id)
+    for until_ms, ids in texts.items():
+        transitions.defer(ids, until_ms, now_ms)
+    for until_ms, ids in answers.items():
+        unsent_messages.postpone(ids, until_ms, reason=Reason.QUIET_HOURS)
+    return [text for text in waiting if text.delivery_id not in quiet]
 
 
-def skip_blocked(waiting: Sequence[WaitingText], mode: Mode, now_ms: int) -> list[WaitingText]:
-    """Decide again at the moment of sending: a STOP since the fan-out wins."""
-    blocked = {text.delivery_id: _block_reason(text, mode, now_ms) for text in waiting}
-    for delivery_id, reason in blocked.items():
+def skip_blocked(waiting: Sequence[WaitingText], route: SendRoute, now_ms: int) -> list[WaitingText]:
+    """Decide again at the moment of sending: a STOP since the fan-out wins, and nobody gets more texts than the cap."""
+    capped = _phones_with_cap(waiting, route)
+    counts = TextCounts(route.limits.frequency_cap, text_frequency.recent_texts(capped.values(), now_ms))
+    sendable, last, blocked = list[WaitingText](), list[WaitingText](), dict[int, Reason]()
+    for text in waiting:
+        is_capped, phone = text.delivery_id in capped, text.recipient.phone
+        reason = _block_reason(text, route.mode, now_ms, is_capped and counts.is_full(phone))
         if reason is not None:
-            transitions.skip(delivery_id, reason, now_ms)
-    return [text for text in waiting if blocked[text.delivery_id] is None]
+            blocked[text.delivery_id] = reason
+            continue
+        sendable.append(text)
+        if is_capped:
+            counts.add(phone)
+            last += [text] if counts.is_full(phone) else []
+    sendable = _name_the_rest(sendable, last, blocked, now_ms) if last else sendable
+    for delivery_id, reason in blocked.items():
+        transitions.skip(delivery_id, reason, now_ms)
+    return sendable
 
 
-def _block_reason(text: WaitingText, mode: Mode, now_ms: int) -> Reason | None:
+def _phones_with_cap(waiting: Sequence[WaitingText], route: SendRoute) -> dict[int, str]:
+    """Delivery id to phone number of the texts that the cap is about, which no other claim can decide meanwhile."""
+    if route.limits.frequency_cap is None:
+        return {}
+    phones = {
+        text.delivery_id: text.recipient.phone
+        for text in waiting
+        if is_subject_to_cap(text.kind, text.lane == Lane.URGENT, route.mode)
+    }
+    if phones:
+        lane_state.lock_lane("sms", Lane.BULK)
+    return phones
+
+
+def _name_the_rest(
+    sendable: Sequence[WaitingText], last: Sequence[WaitingText], blocked: Mapping[int, Reason], now_ms: int
+) -> list[WaitingText]:
+    """The last text that a number may get says how many more wait, unless it says so already or was tried before."""
+    decided = {text.delivery_id for text in sendable}
+    decided |= {delivery_id for delivery_id, reason in blocked.items() if reason is not Reason.FREQUENCY_CAP}
+    waiting = text_frequency.waiting_texts_to([text.recipient.phone for text in last], now_ms)
+    more = Counter(phone for phone, delivery_id in waiting if delivery_id not in decided)
+    named = {text.delivery_id: text for text in last if not text.attempt_count and history_url() not in text.body}
+    for delivery_id, text in named.items():
+        if count := more[text.recipient.phone]:
+            fitted = with_more_texts(text.body, count, history_url())
+            unsent_messages.change_text(delivery_id, fitted.text, fitted.size.segments)
+            named[delivery_id] = replace(text, body=fitted.text, segments=fitted.size.segments)
+    return [named.get(text.delivery_id, text) for text in sendable]
+
+
+def _block_reason(text: WaitingText, mode: Mode, now_ms: int, is_beyond_cap: bool) -> Reason | None:
     if routing.crosses_test_mode(text.requested_mode, mode):
         return Reason.MODE_CHANGED
     is_expired = routing.is_expired(text.sms_expires_at_ms, now_ms)
-    return routing.send_block_reason(text.kind, text.recipient, text.is_on_account, is_expired, text.is_account_active)
+    return routing.send_block_reason(
+        text.kind, text.recipient, text.is_on_account, is_expired, is_beyond_cap, text.is_account_active
+    )
 
 
 def postpone_duplicates(waiting: Sequence[WaitingText], route: SendRoute, now_ms: int) -> list[WaitingText]:

@@ -215,4 +215,4 @@ def _is_same_text(ours: str, listed: str) -> bool:
 
 def _token(body: str) -> str:
     """Empty for a text without a link."""
-    return body.rpartition("/c/")[2] if "/c/" in body else ""
+    return body.rpartition("/c/")[2].partition(" ")[0] if "/c/" in body else ""

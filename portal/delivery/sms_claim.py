@@ -43,8 +43,8 @@ def _claim(
     now_ms = pool.now_us // 1000
     batch = pool.read_batch(capacity, only_tests or pool.all_senders_paused)
     texts = claim_policies.apply_send_states(batch.texts, now_ms)
-    texts = claim_policies.defer_for_quiet_hours(texts, route.mode, now_ms)
-    texts = claim_policies.skip_blocked(texts, route.mode, now_ms)
+    texts = claim_policies.defer_for_quiet_hours(texts, route, now_ms)
+    texts = claim_policies.skip_blocked(texts, route, now_ms)
     texts = claim_policies.postpone_duplicates(texts, route, now_ms)
     read_us = clock()
     slots = pool.assign_slots(texts, read_us, lead_time_us)

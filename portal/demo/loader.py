@@ -16,7 +16,8 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.demo import demo_attributes, demo_schedule, past_sends
 from portal.sends.tables.sends import Send
-from portal.settings import setting_changes
+from portal.settings import app_settings, setting_changes
+from portal.settings.rules.text_limits import QUIET_HOURS
 from portal.setup import checklist
 
 PASSWORD = "maple-lantern-river"  # noqa: S105  printed on the screen: these accounts exist nowhere else
@@ -44,9 +45,10 @@ _SETTINGS = {
     "SmsGatewaySettings": {"FromNumber": "+12025550100", "NumberType": "long_code"},
     "TestSmsGatewayAuthentication": {"AccountSid": f"AC{2:032}", "AuthToken": "simulator-test-token"},
     "TestSmsGatewaySettings": {"FromNumber": "+15005550006"},
+    QUIET_HOURS: "off",
     "EnableSmsNotifications": "true",
 }
-"""Credentials of the simulator, which open nothing else."""
+"""Credentials of the simulator, which open nothing else. Whoever tries the demo at night should see texts arrive."""
 
 
 def load_demo(now_ms: int) -> list[str]:
@@ -69,7 +71,8 @@ def load_demo(now_ms: int) -> list[str]:
 def _load_missing(now_ms: int) -> None:
     """Skip what exists, so that an interrupted load is continued."""
     created_at_ms = now_ms - _HISTORY_DAYS * 86_400_000
-    for name, value in _SETTINGS.items():
+    fixed_names = app_settings.configuration().fixed_values
+    for name, value in ((name, value) for name, value in _SETTINGS.items() if name not in fixed_names):
         setting_changes.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, created_at_ms)
     if find_by_external_id(_FIRST_ACCOUNT_ID) is None:
         account_import.import_accounts((_FOLDER / "accounts.csv").read_bytes(), created_at_ms)

@@ -14,8 +14,8 @@ from portal.content.links import communication_url, new_link_token
 from portal.content.rendering import render_message
 from portal.content.tables.templates import Template, TemplateVersion
 from portal.core.extensions import Base, db
-from portal.core.rules import quiet_hours
 from portal.core.rules.delivery_status import DeliveryState
+from portal.core.rules.limits import quiet_hours
 from portal.core.rules.routing import RoutingDecision, Switches
 from portal.core.transaction import transaction
 from portal.messages.rules import sms_segments

@@ -21,7 +21,6 @@ from portal.operations.rules.mail_server_checks import EMAIL_OVERRIDE, MAIL_CHEC
 from portal.operations.rules.public_url_checks import ROUND_TRIP, check_round_trip
 from portal.operations.rules.rejection_reasons import check_signatures
 from portal.sends import provider_availability
-from portal.sends.deferred_texts import configured_quiet_hours
 from portal.settings import app_settings
 from portal.settings.tables import sending_numbers
 
@@ -59,7 +58,8 @@ def _mode_check() -> CheckResult:
 
 
 def _quiet_hours_check() -> CheckResult:
-    return checks.check_quiet_hours(str(configured_quiet_hours() or ""), _is_simulated())
+    hours = app_settings.current_text_limits().quiet_hours
+    return checks.check_quiet_hours(str(hours or ""), _is_simulated())
 
 
 def _is_simulated() -> bool:

@@ -1,12 +1,11 @@
-"""Quiet hours: the current setting, and releasing texts when quiet hours end."""
+"""Quiet hours: where they apply now, and releasing texts when they end."""
 
 from collections.abc import Callable
 
-from portal.core.context import settings
+from portal.accounts.rules.recipient_places import area_of, place_of
 from portal.core.extensions import db
-from portal.core.rules import quiet_hours
 from portal.core.rules.delivery_status import DeliveryState
-from portal.core.rules.quiet_hours import QuietHours, QuietHoursLookup
+from portal.core.rules.limits.quiet_hours import QuietHours, QuietHoursLookup, no_quiet_hours
 from portal.core.rules.routing import Mode
 from portal.core.transaction import transaction
 from portal.sends.send_control import requeue_deliveries
@@ -16,15 +15,12 @@ from portal.sends.tables.state_sync import ANY_TIME_MS
 from portal.settings import app_settings
 
 
-def quiet_hours_lookup(now_ms: int) -> QuietHoursLookup:
-    """Maps a time zone to the end of its current quiet hours, or None."""
-    hours = configured_quiet_hours()
-    return hours.lookup_at(now_ms) if hours else quiet_hours.no_quiet_hours
-
-
-def configured_quiet_hours() -> QuietHours | None:
-    times = settings().quiet_hours
-    return QuietHours(*times) if times else None
+def quiet_hours_lookup(hours: QuietHours | None, now_ms: int) -> QuietHoursLookup:
+    """For the place where the recipient is, as number and account tell it."""
+    if hours is None:
+        return no_quiet_hours
+    ends_ms = hours.lookup_at(now_ms)
+    return lambda phone, timezone: ends_ms(place_of(area_of(phone), timezone))
 
 
 def release_deferred(clock: Callable[[], int], should_stop: Callable[[], bool] = lambda: False) -> None:
@@ -37,9 +33,8 @@ def release_deferred(clock: Callable[[], int], should_stop: Callable[[], bool] =
 
 
 def _quiet_hours_apply(now_ms: int) -> bool:
-    if settings().quiet_hours is None:
-        return False
-    return app_settings.resolve_current_gateway(now_ms).switches.mode in (Mode.LIVE, Mode.OFF)
+    gateway = app_settings.resolve_current_gateway(now_ms)
+    return gateway.limits.quiet_hours is not None and gateway.switches.mode in (Mode.LIVE, Mode.OFF)
 
 
 def _release_batch(send_id: int, now_ms: int, due_ms: int) -> bool:

@@ -7,11 +7,10 @@ from functools import lru_cache
 from portal.content.tables.templates import TemplateVersion
 from portal.core.rules.delivery_status import WAITING, DeliveryState
 from portal.core.rules.lanes import Lane
-from portal.core.rules.quiet_hours import QuietHours
+from portal.core.rules.limits.quiet_hours import Place, QuietHours
 from portal.core.rules.routing import Mode
 from portal.gateways.rules.provider_codes import ProviderCode, explain_error_code
-from portal.messages.tables import delivery_counts, lane_state
-from portal.sends.deferred_texts import configured_quiet_hours
+from portal.messages.tables import delivery_counts, lane_state, text_frequency
 from portal.sends.provider_availability import is_provider_down, missing_process_kinds
 from portal.sends.rules.completion_forecast import (
     EMPTY_BACKLOG,
@@ -163,10 +162,12 @@ class Traffic:
 def current_traffic(now_ms: int) -> Traffic:
     gateway = app_settings.resolve_current_gateway(now_ms)
     sender_keys = gateway.sender.sender_assignment.sender_keys if gateway.sender else ()
-    hours = configured_quiet_hours() if gateway.switches.mode is Mode.LIVE else None
+    hours = gateway.limits.quiet_hours if gateway.switches.mode is Mode.LIVE else None
     sends = {send.id: send for send in active_sends()}
     states = delivery_counts.text_states(list(sends))
     backlogs = {send.id: _backlog(send, states.get(send.id, {}), hours, now_ms) for send in sends.values()}
+    if gateway.switches.mode is Mode.LIVE and gateway.limits.frequency_cap:
+        _remove_capped(backlogs, gateway.limits.frequency_cap, now_ms)
     return Traffic(
         gateway=gateway,
         senders=[row for key in sender_keys if (row := find_sender(key)) is not None],
@@ -193,7 +194,7 @@ def _busiest_sender_share(gateway: GatewayConfig, backlogs: Mapping[int, Backlog
 
 
 def _backlog(send: Send, states: Mapping[str, int], hours: QuietHours | None, now_ms: int) -> Backlog:
-    """The texts of a send that are waiting, paused or not created yet; their time zones only for quiet hours."""
+    """The texts of a send that are waiting, paused or not created yet; their places only for quiet hours."""
     waiting = sum(states.get(state, 0) for state in WAITING)
     if send.state in FANNING_OUT_STATES:
         created = sum(count for state, count in states.items() if state != DeliveryState.SKIPPED)
@@ -201,17 +202,37 @@ def _backlog(send: Send, states: Mapping[str, int], hours: QuietHours | None, no
     if not waiting:
         return EMPTY_BACKLOG
     segments = waiting * delivery_counts.average_segments(send.id)
-    zones = _time_zones(send.id, delivery_counts.sampling_interval(waiting), now_ms) if hours else {}
-    return Backlog(waiting, segments, zones, states.get(DeliveryState.DEFERRED, 0))
+    places = _places(send.id, delivery_counts.sampling_interval(waiting), now_ms) if hours else {}
+    return Backlog(waiting, segments, places, states.get(DeliveryState.DEFERRED, 0))
 
 
-def _time_zones(send_id: int, interval: int, now_ms: int) -> Mapping[str, int]:
+def _remove_capped(backlogs: dict[int, Backlog], cap: int, now_ms: int) -> None:
+    """Texts beyond the cap take no time. Of large backlogs, the shares are the same for half a minute."""
+    waiting = sum(backlog.texts for backlog in backlogs.values())
+    interval = delivery_counts.sampling_interval(waiting)
+    send_ids = tuple(send_id for send_id, backlog in backlogs.items() if backlog.texts)
+    if not send_ids:
+        return
+    if interval == 1:
+        capped = text_frequency.beyond_cap(send_ids, cap, interval, now_ms)
+    else:
+        capped = _sampled_capped(send_ids, cap, interval, now_ms // _SAMPLE_VALIDITY_MS)
+    for send_id, count in capped.items():
+        backlogs[send_id] = backlogs[send_id].without(count)
+
+
+@lru_cache(maxsize=8)
+def _sampled_capped(send_ids: tuple[int, ...], cap: int, interval: int, period: int) -> dict[int, int]:
+    return text_frequency.beyond_cap(send_ids, cap, interval, period * _SAMPLE_VALIDITY_MS)
+
+
+def _places(send_id: int, interval: int, now_ms: int) -> Mapping[Place, int]:
     """Where the recipients of waiting texts are. Of a large send, the shares are the same for half a minute."""
     if interval == 1:
-        return delivery_counts.waiting_time_zones([send_id]).get(send_id, {})
-    return _sampled_time_zones(send_id, interval, now_ms // _SAMPLE_VALIDITY_MS)
+        return delivery_counts.waiting_places([send_id]).get(send_id, {})
+    return _sampled_places(send_id, interval, now_ms // _SAMPLE_VALIDITY_MS)
 
 
 @lru_cache(maxsize=32)
-def _sampled_time_zones(send_id: int, interval: int, _period: int) -> Mapping[str, int]:
-    return delivery_counts.waiting_time_zones([send_id], interval).get(send_id, {})
+def _sampled_places(send_id: int, interval: int, _period: int) -> Mapping[Place, int]:
+    return delivery_counts.waiting_places([send_id], interval).get(send_id, {})

@@ -31,6 +31,7 @@ from portal.sends.tables import recipient_files
 from portal.sends.tables.sends import Send, find_by_request_key
 from portal.sends.unfilled_messages import UnfilledMessages
 from portal.settings import app_settings
+from portal.settings.rules.text_limits import TextLimits
 
 _Data = Mapping[str, str]
 
@@ -40,6 +41,7 @@ class SendPlan:
     """What a send would do now, as exact counts except for `segments` if `segments_are_exact` is false.
 
     `reasons` counts the recipients without a text by reason, most frequent first. `forecast` is None without texts.
+    The first texts that wait for the end of quiet hours leave at `deferred_until_ms`.
     `without_message` counts those who get nothing, `missing_values` by attribute, `unfilled` for other values.
     `sample` is empty if that is everybody.
     """
@@ -54,6 +56,8 @@ class SendPlan:
     missing_values: Mapping[str, int]
     unfilled: UnfilledMessages
     forecast: Forecast | None
+    deferred_until_ms: int | None
+    limits: TextLimits
     sample_recipient: str
     sample: TemplatePreview
     price_per_segment: Decimal | None
@@ -93,6 +97,8 @@ def plan_version(version: TemplateVersion, audience: Audience, data: _Data, now_
         missing_values=counts.missing_values,
         unfilled=counts.unfilled,
         forecast=current_traffic(now_ms).forecast_new_send(version, estimate.backlog),
+        deferred_until_ms=counts.deferred_until_ms,
+        limits=app_settings.current_text_limits(),
         sample_recipient=estimate.example.name if estimate.example else "",
         sample=_sample_message(version, audience, data, estimate),
         price_per_segment=send_settings.price_per_segment,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
 
+from portal.accounts.rules.recipient_places import area_of, place_of
 from portal.accounts.tables import phone_numbers
 from portal.accounts.tables.accounts import Account, Recipient
 from portal.accounts.tables.attributes import with_attributes
@@ -15,8 +16,10 @@ from portal.content.rendering import render_message
 from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import TemplateVersion
-from portal.core.rules import quiet_hours, routing
-from portal.core.rules.quiet_hours import QuietHoursLookup
+from portal.core.rules import routing
+from portal.core.rules.limits import quiet_hours
+from portal.core.rules.limits.frequency_cap import is_subject_to_cap
+from portal.core.rules.limits.quiet_hours import Place, QuietHoursLookup
 from portal.core.rules.routing import Reason, RecipientPhone, RoutingDecision, Switches, TextKind
 from portal.sends.deferred_texts import quiet_hours_lookup
 from portal.sends.rules.completion_forecast import EMPTY_BACKLOG, Backlog
@@ -35,7 +38,8 @@ SEGMENT_SAMPLE_SIZE = 300
 class AudienceCounts:
     """Exact counts. `reasons` counts recipients without a text by reason, most frequent first.
 
-    `sms_enabled_count` have a number for texts. `zones` counts those who get a text, `deferred` after quiet hours.
+    `sms_enabled_count` have a number for texts. `places` counts those who get a text, `deferred` after quiet hours: the
+    first of them at `deferred_until_ms`.
     `without_message` get neither email nor text and are in no other count. `missing_values` counts them by the key of
     each attribute that the template needs and for which they have no value, `unfilled` those who have all values.
     `reached` is the audience without them.
@@ -45,8 +49,9 @@ class AudienceCounts:
     texts: int
     reasons: list[tuple[Reason, int]]
     sms_enabled_count: int
-    zones: Mapping[str, int]
+    places: Mapping[Place, int]
     deferred: int
+    deferred_until_ms: int | None
     without_message: int
     missing_values: Mapping[str, int]
     unfilled: UnfilledMessages
@@ -76,18 +81,30 @@ class RoutingQuery:
     sms_enabled: bool
     quiet_hours_end: QuietHoursLookup
     sms_expires_at_ms: int | None
+    now_ms: int = 0
+    frequency_cap: int | None = None
 
-    def decide(self, phones: Sequence[RecipientPhone], timezone: str) -> RoutingDecision:
-        quiet_until_ms = self.quiet_hours_end(timezone)
-        return routing.route_text(self.switches, self.sms_enabled, phones, quiet_until_ms, self.sms_expires_at_ms)
+    def decide(
+        self, phones: Sequence[RecipientPhone], timezone: str, capped_until_ms: int | None = None
+    ) -> RoutingDecision:
+        """`capped_until_ms`: until then the phone number gets no more texts. Only the claim decides that for good."""
+        chosen = routing.choose_phone(phones)
+        quiet_until_ms = self.quiet_hours_end(chosen.phone, timezone) if chosen else None
+        is_beyond_cap = capped_until_ms is not None and capped_until_ms > (quiet_until_ms or self.now_ms)
+        return routing.route_text(
+            self.switches, self.sms_enabled, phones, quiet_until_ms, self.sms_expires_at_ms, is_beyond_cap
+        )
 
 
 def routing_query(version: TemplateVersion, created_at_ms: int, now_ms: int) -> RoutingQuery:
     """For a send created at `created_at_ms`."""
-    switches = app_settings.resolve_current_gateway().switches
+    gateway = app_settings.resolve_current_gateway()
+    switches = gateway.switches
     has_quiet_hours = quiet_hours.is_subject_to_quiet_hours(TextKind.NOTIFICATION, version.urgent, switches.mode)
-    lookup = quiet_hours_lookup(now_ms) if has_quiet_hours else quiet_hours.no_quiet_hours
-    return RoutingQuery(switches, version.sms_enabled, lookup, sms_expires_at_ms(version, created_at_ms))
+    lookup = quiet_hours_lookup(gateway.limits.quiet_hours if has_quiet_hours else None, now_ms)
+    is_capped = is_subject_to_cap(TextKind.NOTIFICATION, version.urgent, switches.mode)
+    cap = gateway.limits.frequency_cap if is_capped else None
+    return RoutingQuery(switches, version.sms_enabled, lookup, sms_expires_at_ms(version, created_at_ms), now_ms, cap)
 
 
 def decide_recipients(
@@ -105,24 +122,26 @@ def count_audience(
     complete = _with_values(version, audience)
     unfilled = find_unfilled(version, complete, data)
     reached = _without(complete, unfilled)
-    emails = sms_enabled = deferred = 0
-    zones, reasons = Counter[str](), Counter[Reason]()
-    for group in audience_estimate.routing_groups(reached):
-        decision = query.decide(group.phones, group.timezone)
-        emails += group.count
-        sms_enabled += group.count if any(phone.receives_sms for phone in group.phones) else 0
-        deferred += group.count if decision.deferred_until_ms else 0
+    emails = sms_enabled = 0
+    places, reasons, deferred = Counter[Place](), Counter[Reason](), Counter[int]()
+    for group, count in audience_estimate.routing_groups(reached, query.frequency_cap, now_ms):
+        decision = query.decide(group.phones, group.timezone, group.capped_until_ms)
+        emails += count
+        sms_enabled += count if any(phone.receives_sms for phone in group.phones) else 0
+        if decision.deferred_until_ms:
+            deferred[decision.deferred_until_ms] += count
         if decision.will_send:
-            zones[group.timezone] += group.count
+            places[place_of(area_of(decision.phone), group.timezone)] += count
         elif decision.reason:
-            reasons[decision.reason] += group.count
+            reasons[decision.reason] += count
     return AudienceCounts(
         emails=emails,
-        texts=zones.total(),
+        texts=places.total(),
         reasons=reasons.most_common(),
         sms_enabled_count=sms_enabled,
-        zones=dict(zones),
-        deferred=deferred,
+        places=dict(places),
+        deferred=deferred.total(),
+        deferred_until_ms=min(deferred, default=None),
         without_message=_count_without_values(audience, missing) + unfilled.people,
         missing_values=missing,
         unfilled=unfilled,
@@ -172,9 +191,12 @@ def people_behind(
         failing = {**audience, "with_combination": unfilled.combination}
         return audiences.recipients_after(failing, after_id, limit) if unfilled.combination else []
     audience = _without(audience, unfilled)
-    query, groups = routing_query(version, now_ms, now_ms), audience_estimate.routing_groups(audience)
-    chosen = [group for group in groups if _is_counted(query.decide(group.phones, group.timezone), count)]
-    return audience_estimate.recipients_in_groups(audience, chosen, after_id, limit)
+    query = routing_query(version, now_ms, now_ms)
+
+    def is_chosen(group: audience_estimate.RoutingGroup) -> bool:
+        return _is_counted(query.decide(group.phones, group.timezone, group.capped_until_ms), count)
+
+    return audience_estimate.recipients_in_groups(audience, is_chosen, after_id, limit, query.frequency_cap, now_ms)
 
 
 def _is_counted(decision: RoutingDecision, count: str) -> bool:
@@ -200,7 +222,7 @@ def estimate_segments(
     if not sizes:
         return _empty_estimate(version, audience, data, is_exact=False)
     average = sum(size for _, size in sizes) / len(sizes)
-    backlog = Backlog(counts.texts, counts.texts * average, counts.zones, counts.deferred)
+    backlog = Backlog(counts.texts, counts.texts * average, counts.places, counts.deferred)
     return SizeEstimate(backlog, is_same or len(texted) >= counts.texts, sizes[0][0], True)
 
 

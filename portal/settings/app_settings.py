@@ -31,6 +31,7 @@ from portal.settings.rules.send_settings import (
     alert_limits,
     send_settings,
 )
+from portal.settings.rules.text_limits import FREQUENCY_CAP, QUIET_HOURS, TextLimits
 from portal.settings.tables.setting_values import stored_settings
 
 _TOKEN_CACHE_KEY, _TOKEN_CACHE_SECONDS = "recent signing tokens", 0.25
@@ -52,7 +53,12 @@ def configuration(*names: str) -> Configuration:
         except DecryptionError as error:
             read_errors[name] = str(error)
     expiries = {name: row.expires_at_ms for name, row in stored.items() if row.expires_at_ms is not None}
-    return Configuration(registry.provider_schemas(), values, expiries, read_errors)
+    return Configuration(registry.provider_schemas(), values, expiries, read_errors, _fixed_values())
+
+
+def _fixed_values() -> dict[str, str]:
+    fixed = {QUIET_HOURS: settings().quiet_hours, FREQUENCY_CAP: settings().frequency_cap}
+    return {name: text for name, text in fixed.items() if text}
 
 
 def resolve_current_gateway(at_ms: int | None = None) -> GatewayConfig:
@@ -71,6 +77,11 @@ def email_route(at_ms: int) -> EmailRoute:
 def current_send_settings() -> SendSettings:
     """The price of a segment, the time to undo a send, and from how many recipients a send needs approval."""
     return send_settings(configuration(PRICE, UNDO, APPROVAL).values)
+
+
+def current_text_limits() -> TextLimits:
+    """Quiet hours and the frequency cap."""
+    return configuration(QUIET_HOURS, FREQUENCY_CAP).limits
 
 
 def current_retention_days() -> dict[str, int]:

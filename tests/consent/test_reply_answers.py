@@ -265,10 +265,12 @@ def test_answer_that_waited_for_a_day_is_not_sent(admin_id: int, simulator: serv
 
 class TestQuietHours:
     @pytest.fixture(autouse=True)
-    def quiet_hours_now(self, app: Flask) -> None:
-        """It is night in UTC from an hour ago until an hour from now."""
+    def quiet_hours_now(self, app: Flask, admin_id: int) -> None:
+        """It is night where the administrator is, from an hour ago until an hour from now."""
+        db.session.get_one(Account, admin_id).timezone = "Africa/Abidjan"
+        db.session.commit()
         now = datetime.now(UTC)
-        hours = ((now - timedelta(hours=1)).time(), (now + timedelta(hours=1)).time())
+        hours = f"{(now - timedelta(hours=1)).time()}-{(now + timedelta(hours=1)).time()}"
         app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours=hours)
 
     def test_answer_waits_for_their_end(self, admin_id: int, simulator: servers.SimulatorClient) -> None:
@@ -370,9 +372,10 @@ def recorded_executions() -> Iterator[list[tuple[str, Any]]]:
 
 def test_answer_uses_the_zone_of_its_account(app: Flask, admin_id: int, owner_id: int) -> None:
     now = datetime.now(UTC)
-    hours = ((now - timedelta(hours=1)).time(), (now + timedelta(hours=1)).time())
+    hours = f"{(now - timedelta(hours=1)).time()}-{(now + timedelta(hours=1)).time()}"
     app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours=hours)
     db.session.get_one(Account, owner_id).timezone = "Etc/GMT-12"
+    db.session.get_one(Account, admin_id).timezone = "Africa/Abidjan"
     db.session.commit()
     message = db.session.get_one(InboundMessage, ask())
     assert plan_answer(message, admin_id, scenario.now_ms()).routing.deferred_until_ms is None

@@ -6,26 +6,32 @@ from pathlib import Path
 import pytest
 
 from portal.core.config import ConfigError, load_settings
+from portal.core.rules.limits.quiet_hours import QuietHours, parse_quiet_hours
 from portal.core.rules.smtp_url import SmtpServer, parse_smtp_url
 
 
-def quiet_hours(tmp_path: Path, text: str) -> tuple[time, time] | None:
-    return load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_QUIET_HOURS": text}).quiet_hours
+def quiet_hours(tmp_path: Path, text: str) -> QuietHours | None:
+    return parse_quiet_hours(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_QUIET_HOURS": text}).quiet_hours)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", None),
         ("off", None),
         (" OFF ", None),
-        ("21-8", (time(21), time(8))),
-        ("21:00-08:00", (time(21), time(8))),
-        (" 20:30 - 09:15 ", (time(20, 30), time(9, 15))),
+        ("21-8", QuietHours(time(21), time(8))),
+        ("21:00-08:00", QuietHours(time(21), time(8))),
+        (" 20:30 - 09:15 ", QuietHours(time(20, 30), time(9, 15))),
     ],
 )
-def test_quiet_hours_are_two_times_or_none(tmp_path: Path, text: str, expected: tuple[time, time] | None) -> None:
+def test_quiet_hours_are_two_times_or_none(tmp_path: Path, text: str, expected: QuietHours | None) -> None:
     assert quiet_hours(tmp_path, text) == expected
+
+
+@pytest.mark.parametrize("text", ["0", "101", "-1", "3.5", "three", "٣", " "])
+def test_invalid_frequency_cap_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="PORTAL_FREQUENCY_CAP must be a number of texts from 1 to 100, or off"):
+        load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_FREQUENCY_CAP": text})
 
 
 @pytest.mark.parametrize(

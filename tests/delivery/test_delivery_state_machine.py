@@ -231,7 +231,8 @@ class DeliveryStateMachine(soak_testing.CountedStateMachine):
     @rule()
     def quiet_hours_begin(self) -> None:
         with transaction():
-            transitions.defer("UTC", self.clock() + DAY_MS // 3, 10, self.clock())
+            ids = [delivery_id for delivery_id, *_place in transitions.next_bulk_texts(10, self.clock())]
+            transitions.defer(ids, self.clock() + DAY_MS // 3, self.clock())
 
     @rule()
     def quiet_hours_end(self) -> None:

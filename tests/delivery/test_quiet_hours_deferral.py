@@ -28,8 +28,8 @@ from tests.support.lane_driver import LaneDriver
 pytestmark = pytest.mark.usefixtures("app")
 
 HOUR_MS = 3_600_000
-AWAKE = "Etc/GMT-12"
-"""Twelve hours from UTC, so it is day there whenever these tests run at night in UTC."""
+ASLEEP, AWAKE = "Africa/Abidjan", "Etc/GMT-12"
+"""In UTC, and twelve hours from it, so it is day there whenever these tests run at night in UTC."""
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def default_settings(settings: Settings) -> Settings:
 def app(app: Flask) -> Flask:
     """It is night in UTC from an hour ago until an hour from now."""
     now = datetime.now(UTC)
-    hours = ((now - timedelta(hours=1)).time(), (now + timedelta(hours=1)).time())
+    hours = f"{(now - timedelta(hours=1)).time()}-{(now + timedelta(hours=1)).time()}"
     app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours=hours)
     return app
 
@@ -57,7 +57,8 @@ def send_to(asleep: int, awake: int = 0) -> int:
     """Create a send; `asleep` of its recipients are in quiet hours, `awake` are not."""
     lane_driver.create_many_accounts(asleep + awake, "N")
     ids = list(db.session.scalars(select(Account.id).where(Account.account_type == "N").order_by(Account.id)))
-    db.session.execute(update(Account).where(Account.id.in_(ids[asleep:])).values(timezone=AWAKE))
+    for zone, some in ((ASLEEP, ids[:asleep]), (AWAKE, ids[asleep:])):
+        db.session.execute(update(Account).where(Account.id.in_(some)).values(timezone=zone))
     db.session.commit()
     return scenario.create_expanded_send(audience={"account_type": "N"})
 
@@ -92,7 +93,7 @@ def test_text_is_deferred_during_quiet_hours(simulator: servers.SimulatorClient)
 
 @pytest.mark.usefixtures("simulator")
 def test_claim_defers_texts_once_quiet_hours_begin() -> None:
-    lane_driver.create_many_accounts(700, "N")
+    lane_driver.create_many_accounts(700, "N", timezone=ASLEEP)
     send_id = send_creation.create_send("renewal", {"account_type": "N"}, {}, None, now_ms())
     fan_out.fan_out_send(send_id, lambda: scenario.now_ms() - 2 * HOUR_MS)
     assert scenario.count_states("sms") == {"ready": 700}, "it was day two hours ago"
@@ -105,7 +106,7 @@ def test_claim_defers_texts_once_quiet_hours_begin() -> None:
 @pytest.mark.parametrize("urgent", [True, False])
 def test_urgent_texts_ignore_quiet_hours(urgent: bool) -> None:
     scenario.add_template("alarm", urgent=urgent)
-    lane_driver.create_many_accounts(2, "N")
+    lane_driver.create_many_accounts(2, "N", timezone=ASLEEP)
     scenario.create_expanded_send("alarm", {"account_type": "N"})
     lane = LaneDriver()
     lane.run_until_sent(2)
@@ -119,7 +120,7 @@ def test_urgent_texts_ignore_quiet_hours(urgent: bool) -> None:
 def test_simulated_and_redirected_texts_ignore_quiet_hours(changes: dict[str, Any]) -> None:
     send_to(asleep=2)
     scenario.configure_gateway(**changes)
-    lane_driver.create_many_accounts(1, "O")
+    lane_driver.create_many_accounts(1, "O", timezone=ASLEEP)
     scenario.create_expanded_send(audience={"account_type": "O"})
     assert scenario.count_states("sms") == {"deferred": 2, "ready": 1}
     release_deferred_at(scenario.now_ms())
@@ -167,7 +168,7 @@ def test_deferred_send_can_be_paused_resumed_and_cancelled() -> None:
 
 
 def test_texts_created_during_a_pause_are_paused() -> None:
-    lane_driver.create_many_accounts(2, "N")
+    lane_driver.create_many_accounts(2, "N", timezone=ASLEEP)
     send_id = send_creation.create_send("renewal", {"account_type": "N"}, {}, None, now_ms())
     send_control.pause_send(send_id, None, now_ms())
     fan_out.fan_out_send(send_id, now_ms)
@@ -178,7 +179,7 @@ def test_texts_created_during_a_pause_are_paused() -> None:
 def test_released_texts_alternate_with_a_new_send() -> None:
     large = send_to(asleep=200)
     lane = LaneDriver(now_us=after_quiet_hours_ms() * 1000)
-    lane_driver.create_many_accounts(20, "D")
+    lane_driver.create_many_accounts(20, "D", timezone=ASLEEP)
     ids = list(db.session.scalars(select(Account.id).where(Account.account_type == "D")))
     db.session.execute(update(Account).where(Account.id.in_(ids)).values(timezone=AWAKE))
     db.session.commit()
@@ -198,7 +199,7 @@ def test_send_with_a_deferred_text_is_not_done() -> None:
 
 
 def test_forecast_counts_deferred_texts() -> None:
-    lane_driver.create_many_accounts(10, "N")
+    lane_driver.create_many_accounts(10, "N", timezone=ASLEEP)
     plan = send_creation.plan_send("renewal", {"account_type": "N"}, {}, now_ms())
     assert plan.texts == 10
     assert plan.reasons == []

@@ -78,9 +78,10 @@ def test_expired_text_is_not_retried() -> None:
 
 def test_text_that_expires_during_quiet_hours_is_skipped(app: Flask) -> None:
     now = datetime.now(UTC)
-    hours = ((now - timedelta(hours=1)).time(), (now + timedelta(hours=2)).time())
+    hours = f"{(now - timedelta(hours=1)).time()}-{(now + timedelta(hours=2)).time()}"
     app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours=hours)
-    send_to(2)
+    lane_driver.create_many_accounts(2, "U", timezone="Africa/Abidjan")
+    scenario.create_expanded_send("soon", {"account_type": "U"})
     assert scenario.count_states("sms") == {"skipped": 2}
     assert {row.reason for row in scenario.deliveries("sms")} == {"expired"}
     plan = send_creation.plan_send("soon", {"account_type": "U"}, {}, now_ms())

@@ -23,7 +23,7 @@ def test_a_clock_jump_of_an_hour_and_back_loses_no_text(environment: FaultEnviro
     """All processes share the clock. Texts deferred while it was ahead do not wait out the hour."""
     clock = environment.folder / "clock"
     skewed_clock.set_clock_offset(clock, 0)
-    _restart_with_clock(environment, clock)
+    restart_with_clock(environment, clock)
     audience = environment.sends.create_recipients(300 if LONG_RUN else 50)
     send = environment.sends.create(audience)
     for count, offset in ((15, HOUR), (30, 0.0)) if LONG_RUN else ((8, HOUR), (20, 0.0)):
@@ -41,8 +41,8 @@ def test_send_across_the_end_of_daylight_saving_completes(environment: FaultEnvi
     clock = environment.folder / "autumn"
     change = _next_clock_change()
     skewed_clock.set_clock_offset(clock, change - HOUR - time.time())
-    _restart_with_clock(environment, clock)
-    _clear_stored_times(environment)
+    restart_with_clock(environment, clock)
+    clear_stored_times(environment)
     environment.configure(rate=10 if LONG_RUN else 8)
     send, audience = environment.sends.prepare(100 if LONG_RUN else 40)
     environment.start_process("sms", FAULTS_CLOCK=str(clock))
@@ -61,10 +61,10 @@ def test_send_across_the_end_of_daylight_saving_completes(environment: FaultEnvi
     environment.supervisor.stop_for_good(
         *[process for name in _SKEWED_PROCESSES for process in environment.supervisor.with_name(name)]
     )
-    _clear_stored_times(environment)
+    clear_stored_times(environment)
 
 
-def _clear_stored_times(environment: FaultEnvironment) -> None:
+def clear_stored_times(environment: FaultEnvironment) -> None:
     """Delete stored times: with the clock months apart, the portal would detect a restored database."""
     environment.valkey.run_redis_command("FLUSHALL")
     environment.database.execute(
@@ -84,11 +84,11 @@ def _utc_offset(at: datetime) -> timedelta:
     return at.astimezone(_NEW_YORK).utcoffset() or timedelta()
 
 
-def _restart_with_clock(environment: FaultEnvironment, clock: Path) -> None:
+def restart_with_clock(environment: FaultEnvironment, clock: Path, **env_vars: str) -> None:
     """Replace the processes by ones that use this clock."""
     for name in _SKEWED_PROCESSES:
         environment.supervisor.stop_for_good(*environment.supervisor.with_name(name), signum=signal.SIGKILL)
-        environment.start_process(name, FAULTS_CLOCK=str(clock))
+        environment.start_process(name, FAULTS_CLOCK=str(clock), **env_vars)
 
 
 @on_engines("postgresql")

@@ -278,13 +278,13 @@ def test_ended_send_has_no_forecast() -> None:
     assert progress.send_report(send_id, now_ms()).forecast is None
 
 
-def test_sampled_time_zones_are_proportional() -> None:
+def test_sampled_places_are_proportional() -> None:
     send_id = send_to(600)
     west = select(Account.id).where(Account.id % 4 == 0)
     with transaction() as session:
         session.execute(update(Account).where(Account.id.in_(west)).values(timezone="America/Los_Angeles"))
-    all_zones = delivery_counts.waiting_time_zones([send_id])[send_id]
-    sampled_zones = delivery_counts.waiting_time_zones([send_id], delivery_counts.sampling_interval(120_000))[send_id]
+    all_zones = delivery_counts.waiting_places([send_id])[send_id]
+    sampled_zones = delivery_counts.waiting_places([send_id], delivery_counts.sampling_interval(120_000))[send_id]
     assert sum(sampled_zones.values()) == pytest.approx(600 / 7, abs=2)
     for zone, count in all_zones.items():
         assert sampled_zones[zone] / sum(sampled_zones.values()) == pytest.approx(count / 600, abs=0.03)

@@ -33,7 +33,7 @@ from tests.support import lane_driver, scenario
 pytestmark = pytest.mark.usefixtures("app")
 ACCOUNTS = 2_000
 ALL: dict[str, Any] = {"all": True}
-ZONES = ("UTC", "Etc/GMT-12", "Etc/GMT+6", "America/New_York", "Asia/Kolkata")
+ZONES = ("UTC", "Africa/Abidjan", "Etc/GMT-12", "Etc/GMT+6", "America/New_York", "Asia/Kolkata")
 _REASONS = [reason for reason in Reason if reason != Reason.QUIET_HOURS]
 MODES: dict[str, dict[str, str]] = {
     "live": {},
@@ -48,7 +48,7 @@ MODES: dict[str, dict[str, str]] = {
 def app(app: Flask) -> Flask:
     """It is night in UTC from an hour ago until three hours from now."""
     now = datetime.now(UTC)
-    hours = ((now - timedelta(hours=1)).time(), (now + timedelta(hours=3)).time())
+    hours = f"{(now - timedelta(hours=1)).time()}-{(now + timedelta(hours=3)).time()}"
     app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours=hours)
     return app
 

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import time
 from typing import Any
 
 import pytest
@@ -20,12 +21,15 @@ from portal.consent.rules.consent_state import EventKind
 from portal.core.config import TWILIO_API_URL, Settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
+from portal.core.rules.limits.quiet_hours import QuietHours
 from portal.core.rules.routing import Mode
 from portal.core.rules.setting_error import SettingError
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Attempt
 from portal.settings import app_settings, setting_history, token_rotation
+from portal.settings.app_settings import configuration, current_text_limits
 from portal.settings.key_rotation import rotate_keys
+from portal.settings.rules.text_limits import TextLimits
 from portal.settings.setting_changes import (
     LiveConfirmationRequired,
     SettingUpdate,
@@ -42,6 +46,12 @@ NOW, HOUR = 1_790_000_000_000, 3_600_000
 NEW_KEY = b"n" * 32
 CREDENTIALS = {"AccountSid": "AC" + "0" * 32, "AuthToken": "canary-token-of-before"}
 TEST, OVERRIDE, AUTHENTICATION = "EnableSmsTestMode", "EnableSmsOverrideNumber", "SmsGatewayAuthentication"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """No environment variable fixes a setting."""
+    return replace(settings, quiet_hours="", frequency_cap="")
 
 
 @pytest.fixture
@@ -453,3 +463,17 @@ def _environment(settings: Settings) -> dict[str, str]:
         "PORTAL_ENCRYPTION_KEY": base64.b64encode(settings.encryption_keys[0]).decode(),
         "PORTAL_TWILIO_API_URL": settings.twilio_api_url,
     }
+
+
+def test_limits_protect_people_unless_they_are_changed(app: Flask) -> None:
+    """By default, by a setting, and by an environment variable, which wins and cannot be changed here."""
+    assert current_text_limits() == TextLimits(QuietHours(time(20), time(8)), 3)
+    set_setting("SmsQuietHours", "21-9", None, NOW)
+    set_setting("SmsFrequencyCap", "OFF", None, NOW)
+    assert current_text_limits() == TextLimits(QuietHours(time(21), time(9)), None)
+    assert configuration().values["SmsQuietHours"] == "21:00-09:00"
+    set_setting("SmsQuietHours", "", None, NOW)
+    app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours="off", frequency_cap="5")
+    assert current_text_limits() == TextLimits(None, 5)
+    with pytest.raises(SettingError, match="fixed by the environment variable PORTAL_FREQUENCY_CAP"):
+        set_setting("SmsFrequencyCap", "3", None, NOW)

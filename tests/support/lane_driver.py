@@ -75,14 +75,14 @@ def send_ids_by_delivery(delivery_ids: list[int]) -> dict[int, int | None]:
     return {delivery_id: send_id for delivery_id, send_id in rows}
 
 
-def create_many_accounts(total: int, prefix: str = "C", sms_every: int = 1) -> list[str]:
+def create_many_accounts(total: int, prefix: str = "C", sms_every: int = 1, timezone: str = "UTC") -> list[str]:
     """Insert accounts in bulk, without the import; return their ids. Every `sms_every`-th receives texts."""
     ids = [f"{prefix}-{index}" for index in range(total)]
     db.session.rollback()
     common = {
         "account_type": prefix,
         "role": "user",
-        "timezone": "UTC",
+        "timezone": timezone,
         "active": True,
         "created_at_ms": scenario.now_ms(),
     }

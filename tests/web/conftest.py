@@ -88,6 +88,8 @@ def _create_app_in(folder: Path) -> Flask:
         "PORTAL_PUBLIC_URL": PUBLIC_URL,
         "PORTAL_REDIS_URL": f"unix://{folder}/nobody.sock",
         "PORTAL_ORGANISATION": "Board of Examples",
+        "PORTAL_QUIET_HOURS": "off",
+        "PORTAL_FREQUENCY_CAP": "off",
     }
     app = create_app(load_settings(environ))
     fail_on_missing_attributes(app)

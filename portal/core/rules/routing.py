@@ -24,6 +24,8 @@ class Reason(StrEnum):
     NOT_CONFIGURED = "not_configured"
     QUIET_HOURS = "quiet_hours"
     """The text is deferred, because it is night for the recipient."""
+    FREQUENCY_CAP = "frequency_cap"
+    """The phone number has had as many texts in 24 hours as one may get."""
     EXPIRED = "expired"
     DUPLICATE_WELCOME = "duplicate_welcome"
     """The account was welcomed on this phone number a short while ago, or several times within a day."""
@@ -47,6 +49,7 @@ _REASON_LABELS = {
     Reason.UNREACHABLE: N_("The phone number cannot receive texts"),
     Reason.NOT_CONFIGURED: N_("The SMS gateway is not set up"),
     Reason.QUIET_HOURS: N_("Waiting for the end of quiet hours"),
+    Reason.FREQUENCY_CAP: N_("The phone number has had as many texts within 24 hours as it may get"),
     Reason.EXPIRED: N_("The text expired before it could be sent"),
     Reason.DUPLICATE_WELCOME: N_("The same welcome was sent a short while ago"),
     Reason.ACCOUNT_DEACTIVATED: N_("The account is deactivated"),
@@ -135,10 +138,12 @@ def route_text(
     phones: Sequence[RecipientPhone],
     quiet_hours_end_ms: int | None = None,
     sms_expires_at_ms: int | None = None,
+    is_beyond_cap: bool = False,
 ) -> RoutingDecision:
-    """Decide in this order: feature, template, person, phone number, hour (docs/consent-rules.md#one-decision).
+    """Decide in this order: feature, template, person, phone number, hour, cap (docs/consent-rules.md#one-decision).
 
     `quiet_hours_end_ms` is given if quiet hours apply to this text now, `sms_expires_at_ms` if it expires.
+    `is_beyond_cap`: by then the phone number will have had as many texts as it may get.
     """
     if not switches.feature_on:
         return RoutingDecision(False, Reason.FEATURE_OFF)
@@ -146,7 +151,7 @@ def route_text(
         return RoutingDecision(False, Reason.TEMPLATE_EMAIL_ONLY)
     if not phones:
         return RoutingDecision(False, Reason.NO_NUMBER)
-    chosen = _choose_phone(phones)
+    chosen = choose_phone(phones)
     if chosen is None:
         return RoutingDecision(False, _no_recipient_reason(phones))
     blocked = block_reason(chosen)
@@ -154,10 +159,12 @@ def route_text(
         return RoutingDecision(False, blocked, chosen.phone)
     if not switches.configured:
         return RoutingDecision(False, Reason.NOT_CONFIGURED, chosen.phone)
-    return _schedule(switches.override_number or chosen.phone, chosen, quiet_hours_end_ms, sms_expires_at_ms)
+    decision = _schedule(switches.override_number or chosen.phone, chosen, quiet_hours_end_ms, sms_expires_at_ms)
+    is_capped = decision.will_send and is_beyond_cap
+    return RoutingDecision(False, Reason.FREQUENCY_CAP, chosen.phone) if is_capped else decision
 
 
-def _choose_phone(phones: Sequence[RecipientPhone]) -> RecipientPhone | None:
+def choose_phone(phones: Sequence[RecipientPhone]) -> RecipientPhone | None:
     """The first enabled phone that is not blocked, else the first enabled one, whose block reason is reported."""
     first_enabled = None
     for phone in phones:
@@ -186,12 +193,18 @@ def block_reason(phone: RecipientPhone) -> Reason | None:
 
 
 def send_block_reason(
-    kind: str, phone: RecipientPhone, on_account: bool = True, too_late: bool = False, is_active: bool = True
+    kind: str,
+    phone: RecipientPhone,
+    on_account: bool = True,
+    too_late: bool = False,
+    is_beyond_cap: bool = False,
+    is_active: bool = True,
 ) -> Reason | None:
     """The final check before sending, for every kind of text: a STOP in the meantime wins.
 
-    `on_account`: the phone number is still on the account, which `is_active`. A test text may go to any number that has
-    not opted out, and an answer to any that can get texts as well.
+    `on_account`: the phone number is still on the account, which `is_active`. `is_beyond_cap` is known for
+    notifications only. A test text may go to any number that has not opted out, and an answer to any that can get texts
+    as well.
     """
     if not is_active:
         return Reason.ACCOUNT_DEACTIVATED
@@ -201,7 +214,9 @@ def send_block_reason(
         return Reason.NO_NUMBER
     if kind not in (TextKind.INVITATION, TextKind.ANSWER) and not phone.receives_sms:
         return block_reason(phone) or Reason.NOT_OPTED_IN
-    return block_reason(phone) or (Reason.EXPIRED if too_late else None)
+    if too_late or is_beyond_cap:
+        return block_reason(phone) or (Reason.EXPIRED if too_late else Reason.FREQUENCY_CAP)
+    return block_reason(phone)
 
 
 def crosses_test_mode(requested_mode: str | None, mode: Mode) -> bool:

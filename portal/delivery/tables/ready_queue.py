@@ -47,6 +47,7 @@ _TEXT_QUERY = (
         Delivery.lane,
         Delivery.queue_position,
         Delivery.sms_expires_at_ms,
+        Delivery.attempt_count,
         Account.timezone,
         Account.active,
         Send.paused_at_ms,
@@ -99,6 +100,7 @@ class WaitingText:
     timezone: str
     sms_expires_at_ms: int | None
     requested_mode: str | None
+    attempt_count: int
     preferred_sender: str | None
     """The sending number this handset texted START to, or the one a test text was requested for."""
 
@@ -198,6 +200,7 @@ def _to_waiting_text(row: Any) -> WaitingText:
         timezone=row.timezone,
         sms_expires_at_ms=row.sms_expires_at_ms,
         requested_mode=row.requested_mode,
+        attempt_count=row.attempt_count,
         preferred_sender=row.preferred_sender,
     )
 

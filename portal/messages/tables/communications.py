@@ -147,6 +147,7 @@ class Attempt(Base):
         Index("ix_attempt_delivery", "delivery_id"),
         Index("ix_attempt_provider_id", "provider_id"),
         Index("ix_attempt_slot", "slot_at_ms"),
+        Index("ix_attempt_destination", "destination", "slot_at_ms"),
         STRICT,
     )
 

@@ -3,12 +3,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, func, select
 
+from portal.accounts.rules.recipient_places import AREA_DIGITS, place_of
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender_bucket_of
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import STATES, WAITING, DeliveryState
+from portal.core.rules.limits.quiet_hours import Place
 from portal.core.rules.routing import TextKind
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.tables.delivery_totals import Total, all_time_counts, totals
@@ -59,13 +61,6 @@ def text_states(send_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     return {send_id: dict(channels["sms"]) for send_id, channels in state_counts(send_ids).items()}
 
 
-def _nested_counts(query: Select[int | None, str, int]) -> dict[int, dict[str, int]]:
-    counts: dict[int, dict[str, int]] = defaultdict(dict)
-    for send_id, key, count in db.session.execute(query):
-        counts[send_id or 0][key] = count
-    return counts
-
-
 def sampling_interval(waiting: int) -> int:
     """Sample every how many rows: an odd number, because emails and texts alternate."""
     return waiting // _ZONE_SAMPLE_SIZE | 1
@@ -76,16 +71,20 @@ def _sampled_waiting(send_ids: Sequence[int], interval: int) -> tuple[ColumnElem
     return (*waiting, Delivery.id % interval == 0) if interval > 1 else waiting
 
 
-def waiting_time_zones(send_ids: Sequence[int], interval: int = 1) -> dict[int, dict[str, int]]:
-    """Send id to time zone to number of sampled waiting texts (see `sampling_interval`)."""
+def waiting_places(send_ids: Sequence[int], interval: int = 1) -> dict[int, Counter[Place]]:
+    """Send id to place to number of sampled waiting texts (see `sampling_interval`)."""
+    area = func.substr(Delivery.address, 2, AREA_DIGITS)
     query = (
-        select(Delivery.send_id, Account.timezone, func.count())
+        select(Delivery.send_id, area, Account.timezone, func.count())
         .join(Communication, Communication.id == Delivery.communication_id)
         .join(Account, Account.id == Communication.account_id)
         .where(*_sampled_waiting(send_ids, interval))
-        .group_by(Delivery.send_id, Account.timezone)
+        .group_by(Delivery.send_id, area, Account.timezone)
     )
-    return _nested_counts(query)
+    counts: dict[int, Counter[Place]] = defaultdict(Counter)
+    for send_id, digits, timezone, count in db.session.execute(query):
+        counts[send_id or 0][place_of(digits, timezone)] += count
+    return counts
 
 
 def senders_of_waiting(send_ids: Sequence[int], interval: int) -> list[tuple[str, str | None, int]]:

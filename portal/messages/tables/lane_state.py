@@ -46,6 +46,12 @@ def advance_lanes(channel: str, taken: Iterable[tuple[int, int]], latest: Mappin
         updated_count(query.where(LaneState.queue_position < position).values(queue_position=position))
 
 
+def lock_lane(channel: str, lane: int) -> None:
+    """Until the end of the transaction, no other claim decides about messages of the lane."""
+    query = select(LaneState.lane).where(LaneState.channel == channel, LaneState.lane == lane)
+    db.session.execute(query.with_for_update())
+
+
 def set_paused(channel: str, lane: int, at_ms: int | None, by_id: int | None) -> bool:
     """Pause or resume a lane; False if it already was. Inside a transaction."""
     would_change = LaneState.paused_at_ms.is_(None) if at_ms is not None else LaneState.paused_at_ms.is_not(None)

@@ -112,19 +112,24 @@ def follow_send(
     return updated_count(statement.where(Delivery.id.in_(delivery_ids)).values(**changes))
 
 
-def defer(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
-    """Move a time zone’s next bulk texts to the end of its quiet hours, so that claims need not skip them again."""
+def next_bulk_texts(limit: int, now_ms: int) -> list[tuple[int, str, str]]:
+    """Delivery id, phone number and account's time zone of the next notifications that are due in the bulk lane."""
     due = (
-        select(Delivery.id)
+        select(Delivery.id, Delivery.address, Account.timezone)
         .join(Communication, Communication.id == Delivery.communication_id)
         .join(Account, Account.id == Communication.account_id)
         .where(Delivery.channel == "sms", READY, Delivery.lane == Lane.BULK, Delivery.due_at_ms <= now_ms)
-        .where(Account.timezone == zone, Communication.kind == TextKind.NOTIFICATION)
+        .where(Communication.kind == TextKind.NOTIFICATION)
         .order_by(Delivery.queue_position, Delivery.id)
         .limit(limit)
-        .with_for_update(skip_locked=True, of=Delivery)
     )
-    ids = list(db.session.scalars(due))
+    return [(row.id, row.address, row.timezone) for row in db.session.execute(due)]
+
+
+def defer(delivery_ids: Sequence[int], until_ms: int, now_ms: int) -> None:
+    """Move texts to the end of quiet hours, so that claims need not skip them again."""
+    free = select(Delivery.id).where(Delivery.id.in_(delivery_ids)).order_by(Delivery.id)
+    ids = list(db.session.scalars(free.with_for_update(skip_locked=True)))
     statement = _move(DeliveryEvent.DEFER, DeliveryState.DEFERRED, now_ms).where(Delivery.id.in_(ids))
     updated_count(statement.values(reason=Reason.QUIET_HOURS, due_at_ms=until_ms))
 

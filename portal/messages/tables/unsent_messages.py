@@ -36,6 +36,12 @@ def postpone(delivery_ids: Sequence[int], until_ms: int, **changes: Any) -> None
     updated_count(query.values(due_at_ms=until_ms, **changes))
 
 
+def change_text(delivery_id: int, body: str, segments: int) -> None:
+    """Before its first attempt: what an attempt sends stays as it was."""
+    query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state == DeliveryState.READY)
+    updated_count(query.values(body=body, segments=segments))
+
+
 def retry_emails_now(now_ms: int) -> None:
     """Retry waiting emails at once when the mail server is back. Inside a transaction."""
     waiting = (Delivery.channel == "email", READY, Delivery.lane.in_(LANES))

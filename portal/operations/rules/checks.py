@@ -160,7 +160,8 @@ def check_quiet_hours(hours: str, simulated: bool) -> CheckResult:
     if simulated:
         return QUIET_HOURS_CHECK.ok(_("None are set, and no texts reach real phones."))
     return QUIET_HOURS_CHECK.warning(
-        _("None are set: texts are sent all night."), _("Set PORTAL_QUIET_HOURS=21:00-08:00.")
+        _("They are off: texts are sent all night."),
+        _("Set SmsQuietHours to 20:00-08:00, or unset PORTAL_QUIET_HOURS."),
     )
 
 

@@ -13,7 +13,7 @@ from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
-from portal.core.rules.quiet_hours import no_quiet_hours
+from portal.core.rules.limits.quiet_hours import no_quiet_hours
 from portal.core.rules.routing import RoutingDecision, TextKind
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _

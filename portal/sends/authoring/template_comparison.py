@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from portal.accounts.tables.accounts import Recipient
 from portal.content.message_templates import TemplateDraft, sample_link
-from portal.core.rules.quiet_hours import no_quiet_hours
+from portal.core.rules.limits.quiet_hours import no_quiet_hours
 from portal.messages.rules.sms_segments import fit_one_segment
 from portal.sends.authoring.template_preview import rendered_subjects
 from portal.sends.send_preview import RoutingQuery, decide_recipients

@@ -4,11 +4,11 @@ Texts are modelled as a fluid: between quiet-hours boundaries and completions th
 """
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import inf
 
-from portal.core.rules.quiet_hours import QuietHours
+from portal.core.rules.limits.quiet_hours import Place, QuietHours
 from portal.core.translation import N_
 
 LATE_AFTER_MS = 36_000_000
@@ -40,15 +40,21 @@ class BlockReason(StrEnum):
 
 @dataclass(frozen=True)
 class Backlog:
-    """Texts that have not left yet. `zones` has their proportions by time zone, if known; `deferred` are included."""
+    """Texts that have not left yet. `places` has their proportions by place, if known; `deferred` are included."""
 
     texts: int
     segments: float
-    zones: Mapping[str, int] = field(default_factory=dict)
+    places: Mapping[Place, int] = field(default_factory=dict)
     deferred: int = 0
+
+    def without(self, count: int) -> "Backlog":
+        """Fewer texts of the same kind."""
+        share = max(0.0, 1 - count / self.texts)
+        return replace(self, texts=max(0, self.texts - count), segments=self.segments * share)
 
 
 EMPTY_BACKLOG = Backlog(0, 0)
+ANYWHERE = Place(("UTC",))
 
 
 def interleaved_segments(backlog: Backlog, others: Sequence[Backlog]) -> float:
@@ -76,7 +82,7 @@ def estimate_completion(
     for _ in range(_MAX_INTERVALS):
         if own.remaining() < _EPSILON:
             break
-        quiet, boundary_after_ms = _quiet_zones(drains, hours, begins_ms + elapsed_ms)
+        quiet, boundary_after_ms = _quiet_places(drains, hours, begins_ms + elapsed_ms)
         active = [item for item in drains if item.remaining(quiet) > _EPSILON]
         texts_per_ms = rate / 1000 / sum(item.segments_per_text for item in active) if active else 0.0
         interval_ms = min([boundary_after_ms, *(item.remaining(quiet) / texts_per_ms for item in active)])
@@ -90,29 +96,29 @@ def estimate_completion(
 
 
 class _Drain:
-    """The unsent texts of one send by the recipients' time zone."""
+    """The unsent texts of one send by the recipients' place."""
 
     def __init__(self, backlog: Backlog) -> None:
-        zones = backlog.zones or {"": 1}
-        self.texts = {zone: backlog.texts * count / sum(zones.values()) for zone, count in zones.items()}
+        places = backlog.places or {ANYWHERE: 1}
+        self.texts = {place: backlog.texts * count / sum(places.values()) for place, count in places.items()}
         self.segments_per_text = backlog.segments / backlog.texts
 
-    def remaining(self, quiet_zones: Set[str] = frozenset()) -> float:
-        return sum(count for zone, count in self.texts.items() if zone not in quiet_zones)
+    def remaining(self, quiet_places: Set[Place] = frozenset()) -> float:
+        return sum(count for place, count in self.texts.items() if place not in quiet_places)
 
-    def send(self, count: float, quiet_zones: Set[str]) -> None:
-        """From the zones without quiet hours, in proportion."""
-        left = max(0.0, 1 - count / self.remaining(quiet_zones))
-        for zone in self.texts.keys() - quiet_zones:
-            self.texts[zone] *= left
+    def send(self, count: float, quiet_places: Set[Place]) -> None:
+        """From the places without quiet hours, in proportion."""
+        left = max(0.0, 1 - count / self.remaining(quiet_places))
+        for place in self.texts.keys() - quiet_places:
+            self.texts[place] *= left
 
 
-def _quiet_zones(drains: list[_Drain], hours: QuietHours | None, now_ms: float) -> tuple[Set[str], float]:
-    """The zones in quiet hours, and the milliseconds until that set changes."""
+def _quiet_places(drains: list[_Drain], hours: QuietHours | None, now_ms: float) -> tuple[Set[Place], float]:
+    """The places in quiet hours, and the milliseconds until that set changes."""
     if hours is None:
         return frozenset(), inf
     now = round(now_ms)
-    zones = {zone for item in drains for zone, count in item.texts.items() if count > _EPSILON}
-    ends = {zone: end_ms for zone in zones if (end_ms := hours.ends_ms(now, zone)) is not None}
-    begins = [hours.begins_ms(now, zone) for zone in zones - ends.keys()]
+    places = {place for item in drains for place, count in item.texts.items() if count > _EPSILON}
+    ends = {place: end_ms for place in places if (end_ms := hours.ends_ms(now, place)) is not None}
+    begins = [hours.begins_ms(now, place) for place in places - ends.keys()]
     return ends.keys(), max(1.0, min([*ends.values(), *begins], default=inf) - now_ms)

@@ -1,25 +1,30 @@
 """Count and sample an audience in the database, so that 100,000 recipients need not be loaded."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import Any
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, case, exists, false, func, not_, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, Subquery, case, exists, func, not_, null, select
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import aliased
 
+from portal.accounts.rules.recipient_places import AREA_DIGITS
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.content.rules.analysis.merge_risks import RiskyFields
 from portal.core.extensions import db
 from portal.core.rules.routing import RecipientPhone
+from portal.core.statements import in_list
+from portal.messages.tables.text_frequency import capped_numbers
 from portal.sends.tables.audience import count_recipients, in_audience
 from portal.sends.tables.value_combinations import value_columns
 
 _LARGE = 20
 """An audience of more than this many samples is sampled without sorting it."""
 _FACTOR, _PRIME = 7_919, 1_000_003
+_AREA_FACTOR = 10**AREA_DIGITS
 
 
 class PhoneStatus(IntEnum):
@@ -35,35 +40,41 @@ class PhoneStatus(IntEnum):
     NOT_ENABLED_ELSEWHERE = 6
 
 
-_PHONES: dict[int, tuple[RecipientPhone, ...]] = {
-    PhoneStatus.NO_NUMBER: (),
-    PhoneStatus.USABLE: (RecipientPhone("", True),),
-    PhoneStatus.STOPPED: (RecipientPhone("", True, is_opted_out=True),),
-    PhoneStatus.UNREACHABLE: (RecipientPhone("", True, is_unreachable=True),),
-    PhoneStatus.NOT_ENABLED: (RecipientPhone("", False),),
-    PhoneStatus.NOT_ENABLED_STOPPED: (RecipientPhone("", False, is_opted_out=True),),
-    PhoneStatus.NOT_ENABLED_ELSEWHERE: (RecipientPhone("", False, receives_sms_elsewhere=True),),
-}
+def _phones(status: int, area: int) -> tuple[RecipientPhone, ...]:
+    """They stand for the phone numbers of each recipient with this status."""
+    chosen = f"+{area}" if area else ""
+    return {
+        PhoneStatus.NO_NUMBER: (),
+        PhoneStatus.USABLE: (RecipientPhone(chosen, True),),
+        PhoneStatus.STOPPED: (RecipientPhone("", True, is_opted_out=True),),
+        PhoneStatus.UNREACHABLE: (RecipientPhone("", True, is_unreachable=True),),
+        PhoneStatus.NOT_ENABLED: (RecipientPhone("", False),),
+        PhoneStatus.NOT_ENABLED_STOPPED: (RecipientPhone("", False, is_opted_out=True),),
+        PhoneStatus.NOT_ENABLED_ELSEWHERE: (RecipientPhone("", False, receives_sms_elsewhere=True),),
+    }[PhoneStatus(status)]
 
 
-@dataclass(frozen=True)
-class RoutingGroup:
-    """Recipients for whom `core.rules.routing.route_text` decides the same."""
+class RoutingGroup(NamedTuple):
+    """Recipients for whom `core.rules.routing.route_text` decides the same.
 
-    count: int
+    `area` has the first digits of the number that gets their texts, 0 for none. It gets none until `capped_until_ms`.
+    """
+
     timezone: str
+    area: int
     status: int
+    capped_until_ms: int | None
 
     @property
     def phones(self) -> tuple[RecipientPhone, ...]:
-        """Stands for the phone numbers of each of them."""
-        return _PHONES[self.status]
+        return _phones(self.status, self.area)
 
 
-def routing_groups(audience: Mapping[str, Any]) -> list[RoutingGroup]:
-    recipients = _recipient_statuses(audience).subquery()
-    columns = recipients.c.timezone, recipients.c.status
-    return [RoutingGroup(*row) for row in db.session.execute(select(func.count(), *columns).group_by(*columns))]
+def routing_groups(audience: Mapping[str, Any], cap: int | None, now_ms: int) -> list[tuple[RoutingGroup, int]]:
+    """Each group with its number of people."""
+    columns = _group_columns(_recipients(audience, cap, now_ms).subquery())
+    rows = db.session.execute(select(*columns, func.count()).group_by(*columns))
+    return [(RoutingGroup(*row[:-1]), row[-1]) for row in rows]
 
 
 def value_combinations(
@@ -80,45 +91,72 @@ def value_combinations(
 
 
 def recipients_in_groups(
-    audience: Mapping[str, Any], groups: Sequence[RoutingGroup], after_id: int, limit: int
+    audience: Mapping[str, Any],
+    is_chosen: Callable[[RoutingGroup], bool],
+    after_id: int,
+    limit: int,
+    cap: int | None,
+    now_ms: int,
 ) -> list[Recipient]:
-    """The next recipients of these groups by id."""
-    recipients = _recipient_statuses(audience).where(Account.id > after_id).subquery()
-    rows = select(recipients.c.id).where(_is_in_groups(recipients, groups))
-    next_ids = rows.order_by(recipients.c.id).limit(limit).subquery()
-    query = select(*RECIPIENT_COLUMNS).join(next_ids, next_ids.c.id == Account.id).order_by(Account.id)
-    return [Recipient(*row) for row in db.session.execute(query)]
+    """The next recipients by id of the groups that are chosen."""
+    recipients = _recipients(audience, cap, now_ms, after_id).subquery()
+    query = select(recipients.c.id, *_group_columns(recipients)).order_by(recipients.c.id)
+    is_chosen = lru_cache(maxsize=None)(is_chosen)
+    ids = islice((row[0] for row in db.session.execute(query) if is_chosen(RoutingGroup(*row[1:]))), limit)
+    people = select(*RECIPIENT_COLUMNS).where(in_list(Account.id, list(ids))).order_by(Account.id)
+    return [Recipient(*row) for row in db.session.execute(people)]
 
 
-def _is_in_groups(recipients: Any, groups: Sequence[RoutingGroup]) -> ColumnElement[bool]:
-    zones = defaultdict(list)
-    for group in groups:
-        zones[group.status].append(group.timezone)
-    in_zones = [(recipients.c.status == status) & recipients.c.timezone.in_(names) for status, names in zones.items()]
-    return or_(false(), *in_zones)
+def _group_columns(recipients: Subquery) -> tuple[ColumnElement[Any], ...]:
+    return tuple(recipients.c[name] for name in RoutingGroup._fields)
+
+
+def _recipients(audience: Mapping[str, Any], cap: int | None, now_ms: int, after_id: int = 0) -> Select[Any]:
+    """The id of each recipient and the columns of `RoutingGroup`."""
+    people = _recipient_statuses(audience).where(Account.id > after_id).subquery()
+    area = func.coalesce(people.c.usable % _AREA_FACTOR, 0).label("area")
+    columns = (people.c.id, people.c.timezone, area, people.c.status)
+    if cap is None:
+        return select(*columns, null().label("capped_until_ms"))
+    capped = capped_numbers(cap, now_ms)
+    return (
+        select(*columns, capped.c.until_ms.label("capped_until_ms"))
+        .select_from(people)
+        .outerjoin(PhoneNumber, PhoneNumber.id == people.c.usable // _AREA_FACTOR)
+        .outerjoin(capped, capped.c.number == PhoneNumber.number)
+    )
 
 
 def _recipient_statuses(audience: Mapping[str, Any]) -> Any:
-    """The id, time zone and `PhoneStatus` of each recipient, in one pass over accounts and their phone numbers."""
-    statement = select(Account.id, Account.timezone, _phone_status().label("status")).select_from(Account)
+    """The id, time zone, `PhoneStatus` and usable number of each recipient, in one pass over accounts and numbers."""
+    columns = (Account.id, Account.timezone, _phone_status().label("status"), _first_usable().label("usable"))
     return (
-        in_audience(statement, audience)
+        in_audience(select(*columns).select_from(Account), audience)
         .outerjoin(PhoneNumber, PhoneNumber.account_id == Account.id)
         .outerjoin(PhoneState, PhoneState.number == PhoneNumber.number)
         .group_by(Account.id, Account.timezone)
     )
 
 
+def _first_usable() -> ColumnElement[int]:
+    """The id of the number that gets the texts, with the first digits of the number behind it."""
+    area = sql_cast(func.substr(PhoneNumber.number, 2, AREA_DIGITS), BigInteger)
+    return func.min(case((_is_usable(), PhoneNumber.id * _AREA_FACTOR + area)))
+
+
+def _is_usable() -> ColumnElement[bool]:
+    return _is_sms_enabled(PhoneNumber) & PhoneState.stopped_at_ms.is_(None) & PhoneState.unreachable_at_ms.is_(None)
+
+
 def _phone_status() -> ColumnElement[int]:
     """As `route_text` chooses: the first enabled number that can get texts, or else the first enabled one."""
     is_enabled = _is_sms_enabled(PhoneNumber)
-    is_stopped, is_unreachable = PhoneState.stopped_at_ms.is_not(None), PhoneState.unreachable_at_ms.is_not(None)
-    is_usable = is_enabled & not_(is_stopped) & not_(is_unreachable)
+    is_stopped = PhoneState.stopped_at_ms.is_not(None)
     # the lowest id of an enabled number, with a last bit that says whether it is stopped
     first_enabled = func.min(case((is_enabled & is_stopped, PhoneNumber.id * 2 + 1), (is_enabled, PhoneNumber.id * 2)))
     return case(
         (func.count(PhoneNumber.id) == 0, PhoneStatus.NO_NUMBER),
-        (_any(is_usable), PhoneStatus.USABLE),
+        (_any(_is_usable()), PhoneStatus.USABLE),
         (first_enabled % 2 == 1, PhoneStatus.STOPPED),
         (first_enabled % 2 == 0, PhoneStatus.UNREACHABLE),
         (_any(is_stopped), PhoneStatus.NOT_ENABLED_STOPPED),

@@ -1,6 +1,6 @@
 """The AppConfig settings by their exact names: what each is, and the gateway that they describe together."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from portal.core.rules.email_address import address_problem
@@ -28,13 +28,23 @@ from portal.settings.rules.send_settings import (
     number_rule,
     parse_number,
 )
+from portal.settings.rules.text_limits import (
+    FREQUENCY_CAP,
+    LIMIT_DEFAULTS,
+    LIMIT_KINDS,
+    LIMIT_VARIABLES,
+    QUIET_HOURS,
+    TextLimits,
+    limit_rule,
+    parse_limit,
+)
 from portal.settings.rules.webhook_setting import WEBHOOK
 
 
 @dataclass(frozen=True)
 class SettingDefinition:
-    """`kind` is flag, gateway, phone_number, email_address, authentication, sender, webhook, or that of a number or of
-    an installation.
+    """`kind` is flag, gateway, phone_number, email_address, authentication, sender, webhook, or that of a number, of a
+    limit or of an installation.
 
     `label` and `help` are to be translated. A setting that `can_expire` can turn itself off at a set time.
     """
@@ -54,6 +64,21 @@ class SettingDefinition:
         return self.kind in NUMBER_KINDS
 
     @property
+    def is_limit(self) -> bool:
+        """It protects people from texts at night, or from too many."""
+        return self.kind in LIMIT_KINDS
+
+    @property
+    def default(self) -> str:
+        """What counts if a limit is not set."""
+        return LIMIT_DEFAULTS.get(self.name, "")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that counts instead of a limit."""
+        return LIMIT_VARIABLES.get(self.name, "")
+
+    @property
     def is_secret(self) -> bool:
         """Encrypted at rest and displayed masked."""
         return self.kind in ("authentication", "webhook", "mail_server")
@@ -71,7 +96,7 @@ class SettingDefinition:
     @property
     def can_go_live(self) -> bool:
         """Whether some value of it could make messages reach people."""
-        others = ("phone_number", "email_address", "webhook", *INSTALLATION_KINDS, *NUMBER_KINDS)
+        others = ("phone_number", "email_address", "webhook", *INSTALLATION_KINDS, *NUMBER_KINDS, *LIMIT_KINDS)
         is_switch_or_gateway = self.kind not in others
         return is_switch_or_gateway and not self.name.startswith("Test")
 
@@ -149,6 +174,20 @@ GROUPS: dict[str, tuple[SettingDefinition, ...]] = {
             N_("Gets every email while the email override is on."),
         ),
     ),
+    N_("Limits for texts"): (
+        SettingDefinition(
+            QUIET_HOURS,
+            "quiet_hours",
+            N_("Quiet hours"),
+            N_("Between these times, where the recipient is, no text is sent that can wait: 20:00 to 08:00 if empty."),
+        ),
+        SettingDefinition(
+            FREQUENCY_CAP,
+            "cap",
+            N_("Texts in 24 hours"),
+            N_("A phone number gets at most so many texts that are not urgent: 3 if empty. Emails have no limit."),
+        ),
+    ),
     N_("Sends"): (
         SettingDefinition(
             PRICE,
@@ -216,6 +255,7 @@ class SendRoute:
     credentials: Credentials
     sender: SenderSettings
     override_number: str | None
+    limits: TextLimits
 
 
 @dataclass(frozen=True)
@@ -225,6 +265,7 @@ class GatewayConfig:
     switches: Switches
     credentials: Credentials | None
     sender: SenderSettings | None
+    limits: TextLimits
 
     @property
     def send_route(self) -> SendRoute | None:
@@ -232,7 +273,7 @@ class GatewayConfig:
         switches = self.switches
         if self.credentials is None or self.sender is None or not (switches.feature_on and switches.configured):
             return None
-        return SendRoute(switches.mode, self.credentials, self.sender, switches.override_number)
+        return SendRoute(switches.mode, self.credentials, self.sender, switches.override_number, self.limits)
 
     @property
     def test_message_route(self) -> SendRoute | None:
@@ -247,7 +288,9 @@ def text_error(definition: SettingDefinition, text: str, providers: Collection[s
         is_valid = text.lower() in ("true", "false")
         return "" if is_valid else _("%(name)s must be true or false, not %(input)s.", name=name, input=_quoted(text))
     if definition.is_number:
-        return "" if _is_valid_number(kind, text) else number_rule(name, kind)
+        return "" if _is_valid(parse_number, kind, text) else number_rule(name, kind)
+    if definition.is_limit:
+        return "" if _is_valid(parse_limit, kind, text) else limit_rule(name, kind)
     if kind == "gateway":
         return "" if text in providers else _gateway_error(name, text, providers)
     if definition.is_of_installation:
@@ -260,9 +303,9 @@ def text_error(definition: SettingDefinition, text: str, providers: Collection[s
     return "" if is_possible_phone(text) else _("%(name)s has too few or too many digits for its country.", name=name)
 
 
-def _is_valid_number(kind: str, text: str) -> bool:
+def _is_valid(parse: Callable[[str, str], object], kind: str, text: str) -> bool:
     try:
-        parse_number(kind, text)
+        parse(kind, text)
     except ValueError:
         return False
     return True

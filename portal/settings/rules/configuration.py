@@ -16,6 +16,7 @@ from portal.messages.rules.message_modes import EmailRoute
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig, text_error
 from portal.settings.rules.installation_settings import MAIL_SERVER_SCHEMA, parse_installation_value
 from portal.settings.rules.send_settings import parse_number
+from portal.settings.rules.text_limits import TextLimits, parse_limit, text_limits
 from portal.settings.rules.webhook_setting import WEBHOOK_SCHEMA
 
 _OWN_SCHEMAS = {"webhook": WEBHOOK_SCHEMA, "mail_server": MAIL_SERVER_SCHEMA}
@@ -26,13 +27,14 @@ _MAX_DURATION_MS = 366 * 86_400_000
 class Configuration:
     """The stored values, when switches expire (milliseconds since 1970), and why unreadable values cannot be read.
 
-    The first of the `provider_schemas` is the default.
+    The first of the `provider_schemas` is the default. `fixed_values` are environment variables, which count instead.
     """
 
     provider_schemas: Mapping[str, ProviderSchema]
     values: Mapping[str, Any] = field(default_factory=dict)
     expires_at_ms_by_name: Mapping[str, int] = field(default_factory=dict)
     read_errors: Mapping[str, str] = field(default_factory=dict)
+    fixed_values: Mapping[str, str] = field(default_factory=dict)
 
     def values_at(self, at_ms: int) -> dict[str, Any]:
         """The values at a given time: an expired switch is off."""
@@ -78,6 +80,8 @@ class Configuration:
             return parse_number(definition.kind, text)
         if definition.is_of_installation:
             return parse_installation_value(definition.kind, text)
+        if definition.is_limit:
+            return parse_limit(definition.kind, text)
         return text.lower() == "true" if definition.kind == "flag" else text
 
     def is_usable(self, name: str) -> bool:
@@ -112,7 +116,11 @@ class Configuration:
             override_number=override_number,
             configured=credentials is not None and sender is not None and bool(override_number or not override_on),
         )
-        return GatewayConfig(switches, credentials, sender)
+        return GatewayConfig(switches, credentials, sender, self.limits)
+
+    @property
+    def limits(self) -> TextLimits:
+        return text_limits({**self.values, **self.fixed_values})
 
     def email_route(self, at_ms: int) -> EmailRoute:
         """An invalid override address counts as none, so that emails wait."""

@@ -21,6 +21,7 @@ _WHY: dict[str, tuple[str, str]] = {
     Reason.UNREACHABLE: (N_("Your phone number could not receive texts."), _NUMBERS),
     Reason.NOT_CONFIGURED: (N_("Texts could not be sent at that time."), ""),
     Reason.ACCOUNT_DEACTIVATED: (N_("Your account was deactivated at that time."), ""),
+    Reason.FREQUENCY_CAP: (N_("Your phone had as many texts within 24 hours as it gets at most."), ""),
     Reason.EXPIRED: (N_("The text could not be sent in time."), ""),
     Reason.DUPLICATE_WELCOME: (N_("The same text was sent a short while before."), ""),
 }

@@ -1,4 +1,4 @@
-"""The start page redirects by role, and the short link in a text redirects to its communication."""
+"""The start page redirects by role, and the short links in a text redirect to its communication and to the history."""
 
 from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -16,6 +16,12 @@ pages = Blueprint("home", __name__)
 @allow("user")
 def start_page() -> ResponseReturnValue:
     return redirect(url_for(DASHBOARD if has_role("admin") else "my_history.listing"))
+
+
+@pages.get("/h")
+@allow("user")
+def short_history_link() -> ResponseReturnValue:
+    return redirect(url_for("my_history.listing"))
 
 
 @pages.get("/c/<token>")

@@ -8,13 +8,13 @@ from wtforms import StringField
 from portal.accounts.account_management import set_timezone
 from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
-from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.rules import text_input
 from portal.core.rules.time_zones import timezone_choices, timezone_or_utc
 from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
+from portal.settings import app_settings
 from portal.web.access import allow
 from portal.web.base_form import PortalForm
 from portal.web.layout import is_sms_visible
@@ -58,6 +58,6 @@ def _page(account: Account, back_url: str, own: bool) -> ResponseReturnValue:
         back_url=back_url,
         local_time=local_time(now_ms(), timezone_or_utc(account.timezone)),
         cities=timezone_choices(),
-        quiet_hours=settings().quiet_hours if is_sms_visible() else None,
+        quiet_hours=app_settings.current_text_limits().quiet_hours if is_sms_visible() else None,
     )
     return page, 422 if form.errors else 200

@@ -22,7 +22,10 @@ _EMPTY = TemplateDraft(key="", name="", subject="", body="")
 def _priorities() -> dict[str, str]:
     urgent = _("Urgent: sent before everything that is waiting")
     if is_sms_visible():
-        urgent = _("Urgent: sent before everything that is waiting, and during quiet hours")
+        urgent = _(
+            "Urgent: sent before everything that is waiting, also during quiet hours and beyond the limit of texts in "
+            "24 hours. For what cannot wait, never for advertising."
+        )
     return {"normal": _("Normal"), "urgent": urgent}
 
 

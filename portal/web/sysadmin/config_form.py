@@ -15,6 +15,7 @@ from portal.core.translation import gettext as _
 from portal.messages.rules.message_modes import CHANNEL_LABELS, waiting_notice
 from portal.settings.rules.app_config import DEFINITIONS, SettingDefinition
 from portal.settings.rules.configuration import Configuration
+from portal.settings.rules.text_limits import FREQUENCY_CAP, QUIET_HOURS
 from portal.settings.setting_changes import LiveConfirmationRequired, live_instruction
 from portal.web.base_form import PortalForm, words
 from portal.web.sysadmin.setting_fields import ListField, key_field, value_field
@@ -27,6 +28,18 @@ _EXPIRY_CHOICES = {
     "4": lazy_gettext("In 4 hours"),
     "24": lazy_gettext("In 24 hours"),
     "at": lazy_gettext("At this time:"),
+}
+LIMIT_WARNINGS = {
+    QUIET_HOURS: N_(
+        "Federal law (47 CFR 64.1200) allows telephone solicitations from 8:00 to 21:00 where the person is; Florida, "
+        "Maryland, Oklahoma, Oregon and Washington end them at 20:00, and Texas begins at noon on Sundays. Courts do "
+        "not agree whether these rules cover texts, and people sue for $500 to $1,500 a text. Shorter quiet hours are "
+        "your decision."
+    ),
+    FREQUENCY_CAP: N_(
+        "Oregon allows three telephone solicitations in 24 hours, and people who get too many texts reply STOP. A "
+        "higher limit is your decision."
+    ),
 }
 _EDITED_ELSEWHERE = "PreviousAuthToken"
 _CONFLICT_MESSAGE = N_(

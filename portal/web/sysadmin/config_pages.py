@@ -19,7 +19,7 @@ from portal.settings.tables.setting_values import SettingChange, history_entries
 from portal.web.access import allow
 from portal.web.paging import Page, paginate
 from portal.web.request_input import query_id
-from portal.web.sysadmin.config_form import SettingForm, TokenForm, setting_form
+from portal.web.sysadmin.config_form import LIMIT_WARNINGS, SettingForm, TokenForm, setting_form
 from portal.web.time_display import current_time_zone, describe_time
 
 pages = Blueprint("sysadmin_config", __name__, url_prefix="/SysAdmin/AppConfig")
@@ -130,6 +130,7 @@ def _editor(form: SettingForm, token_form: TokenForm | None = None) -> ResponseR
         at_ms=at_ms,
         stored=form.schema.masked_values(config.json_object(name)) if form.schema else {},
         hint=_hint(form),
+        limit_warning=_(LIMIT_WARNINGS[name]) if form.definition.is_limit else "",
         time_zone=current_time_zone(),
         is_simulated=is_simulated,
         channel=CHANNEL_LABELS[channel],

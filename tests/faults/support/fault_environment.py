@@ -103,6 +103,8 @@ class FaultEnvironment:
             "PORTAL_SMS_LEASE": str(LEASE_SECONDS),
             "PORTAL_SMS_SETTLE": str(SETTLE_SECONDS),
             "PORTAL_MAINTENANCE_INTERVAL": str(MAINTENANCE_SECONDS),
+            "PORTAL_QUIET_HOURS": "off",
+            "PORTAL_FREQUENCY_CAP": "off",
             "TZ": "America/New_York",
         }
 
@@ -162,10 +164,10 @@ class FaultEnvironment:
             self._current_settings[name] = text
             self.run_portal_command("config", "set", name, text if isinstance(value, dict) else str(value).lower())
 
-    def add_template(self, key: str, subject: str, body: str) -> None:
+    def add_template(self, key: str, subject: str, body: str, *flags: str) -> None:
         body_file = self.folder / f"{key}.md"
         body_file.write_text(body)
-        options = ("--name", key, "--subject", subject, "--body-file", str(body_file), "--sms")
+        options = ("--name", key, "--subject", subject, "--body-file", str(body_file), "--sms", *flags)
         self.run_portal_command("templates", "create", key, *options)
 
     # Commands and processes

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.core.rules.quiet_hours import QuietHours
+from portal.core.rules.limits.quiet_hours import Place, QuietHours
 from portal.sends.rules.completion_forecast import Backlog, estimate_completion
 
 QUIET_HOURS = QuietHours(time(21), time(8))
@@ -22,7 +22,7 @@ def at(text: str) -> int:
 
 def backlog(texts: dict[str, int], segments_per_text: float = 1.0) -> Backlog:
     count = sum(texts.values())
-    return Backlog(count, count * segments_per_text, texts)
+    return Backlog(count, count * segments_per_text, {Place((zone,)): number for zone, number in texts.items()})
 
 
 def simulate_one_by_one(backlogs: list[dict[str, int]], begins_ms: int) -> int:
@@ -31,7 +31,7 @@ def simulate_one_by_one(backlogs: list[dict[str, int]], begins_ms: int) -> int:
     unsent = [dict(backlog) for backlog in backlogs]
     while sum(unsent[0].values()):
         zones = [
-            {zone for zone, count in backlog.items() if count and QUIET_HOURS.ends_ms(now_ms, zone) is None}
+            {zone for zone, count in backlog.items() if count and QUIET_HOURS.ends_ms(now_ms, Place((zone,))) is None}
             for backlog in unsent
         ]
         if any(zones):
@@ -91,6 +91,6 @@ def test_deadline_before_the_start_leaves_everything() -> None:
 
 
 def test_sends_take_turns_without_quiet_hours() -> None:
-    mine, other = backlog({"UTC": 100}), backlog({"": 300}, 2.0)
+    mine, other = backlog({"UTC": 100}), backlog({"UTC": 300}, 2.0)
     last_text_at_ms, _ = estimate_completion(mine, [other], 10.0, 0)
     assert last_text_at_ms + 100 == pytest.approx(30_000)

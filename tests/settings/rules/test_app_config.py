@@ -66,7 +66,8 @@ def test_every_setting_has_a_definition() -> None:
     alerts = ("AlertFailurePercent", "AlertSegmentsPerDay", "AlertWebhook")
     email = ("EnableEmailOverride", "EmailOverrideAddress")
     installation = ("PublicUrl", "Region", "TimeZone", "EmailServer")
-    assert tuple(DEFINITIONS) == (*NAMES, *email, *sends, *retention, *alerts, *installation)
+    limits = ("SmsQuietHours", "SmsFrequencyCap")
+    assert tuple(DEFINITIONS) == (*NAMES, *email, *limits, *sends, *retention, *alerts, *installation)
 
 
 def test_webhook_keeps_its_secret_when_only_its_address_changes() -> None:

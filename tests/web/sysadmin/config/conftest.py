@@ -1,11 +1,19 @@
 """Fixtures for the tests of the AppConfig pages."""
 
+from dataclasses import replace
+
 import pytest
 from flask import Flask
 
 from portal.core.clock import now_ms
 from portal.settings import setting_changes
 from tests.support.invalid_inputs import VALID_VALUES
+
+
+@pytest.fixture(autouse=True)
+def unfixed_limits(web_app: Flask) -> None:
+    """No environment variable fixes a setting."""
+    web_app.config["PORTAL"] = replace(web_app.config["PORTAL"], quiet_hours="", frequency_cap="")
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""When and how often a person may be texted: quiet hours and the frequency cap."""
