@@ -472,6 +472,10 @@ def test_limits_protect_people_unless_they_are_changed(app: Flask) -> None:
     set_setting("SmsFrequencyCap", "OFF", None, NOW)
     assert current_text_limits() == TextLimits(QuietHours(time(21), time(9)), None)
     assert configuration().values["SmsQuietHours"] == "21:00-09:00"
+    for unreadable in (True, "dusk", {"begin": 9}):
+        assert configuration().with_value("SmsQuietHours", unreadable).limits.quiet_hours == QuietHours(
+            time(20), time(8)
+        )
     set_setting("SmsQuietHours", "", None, NOW)
     app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours="off", frequency_cap="5")
     assert current_text_limits() == TextLimits(None, 5)

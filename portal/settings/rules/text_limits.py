@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from portal.core.rules.limits.frequency_cap import DEFAULT_FREQUENCY_CAP, MAX_CAP, parse_frequency_cap
 from portal.core.rules.limits.quiet_hours import DEFAULT_QUIET_HOURS, OFF, QuietHours, parse_quiet_hours
@@ -22,6 +22,7 @@ _RULES = {
     "cap": N_("%(name)s must be a number of texts from 1 to %(limit)s, or off, or empty for %(default)s."),
 }
 LIMIT_KINDS = frozenset(_RULES)
+_Limit = TypeVar("_Limit")
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,17 @@ class TextLimits:
 
 
 def text_limits(values: Mapping[str, Any]) -> TextLimits:
-    """Stored values win over the defaults."""
-    texts = {name: str(values.get(name) or default) for name, default in LIMIT_DEFAULTS.items()}
-    return TextLimits(parse_quiet_hours(texts[QUIET_HOURS]), parse_frequency_cap(texts[FREQUENCY_CAP]))
+    """Stored values win over the defaults, which count as well for a value that another hand or release has written."""
+    return TextLimits(
+        _limit(parse_quiet_hours, values, QUIET_HOURS), _limit(parse_frequency_cap, values, FREQUENCY_CAP)
+    )
+
+
+def _limit(parse: Callable[[str], _Limit | None], values: Mapping[str, Any], name: str) -> _Limit | None:
+    try:
+        return parse(str(values.get(name) or LIMIT_DEFAULTS[name]))
+    except ValueError:
+        return parse(LIMIT_DEFAULTS[name])
 
 
 def parse_limit(kind: str, text: str) -> str | None:

@@ -136,7 +136,9 @@ def _editor(form: SettingForm, token_form: TokenForm | None = None) -> ResponseR
         channel=CHANNEL_LABELS[channel],
         needs_confirmation=not is_simulated and config.could_go_live(name, at_ms),
         waiting_message=setting_changes.waiting_message(name) if config.could_go_live(name, at_ms) else "",
-        goes_live_on_expiry=not is_simulated and config.with_value(name, True, at_ms).is_live(channel, at_ms),
+        goes_live_on_expiry=form.definition.can_expire
+        and not is_simulated
+        and config.with_value(name, True, at_ms).is_live(channel, at_ms),
         page=_history(at_ms, name),
     )
     return page, 422 if form.errors or token_form.errors else 200

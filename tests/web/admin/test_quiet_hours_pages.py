@@ -1,6 +1,9 @@
-"""Pages show quiet hours and the expiry of texts."""
+"""Pages show quiet hours, the frequency cap and the expiry of texts."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
@@ -10,7 +13,7 @@ from portal.content.tables.templates import Template, TemplateVersion
 from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
 from tests.support.html_checks import find_page_problems
-from tests.support.page_queries import app_transaction
+from tests.support.page_queries import app_transaction, visible_text
 from tests.support.web_client import WebClient
 
 
@@ -83,3 +86,71 @@ def test_new_version_with_texts_off_keeps_its_expiry_hours(
     with web_app.app_context():
         version = db.session.get_one(Template, 1).versions[0]
         assert (version.number, version.sms_expiry_hours) == (2, 12)
+
+
+CONFIRM = {"template": "notice", "audience_type": "all", "include_staff": "yes"}
+
+
+def set_limits(app: Flask, quiet_hours: str, frequency_cap: str) -> None:
+    app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours=quiet_hours, frequency_cap=frequency_cap)
+
+
+def test_confirmation_says_until_when_texts_wait(
+    admin: WebClient, web_app: Flask, sms_enabled: None, sent_communications: dict[str, int]
+) -> None:
+    now = datetime.now(ZoneInfo("America/New_York"))
+    set_limits(web_app, f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}", "off")
+    page = admin.post("/Admin/Sends/confirm", **CONFIRM).text
+    words = visible_text(page)
+    assert "Texts that wait for the end of quiet hours: 1" in words
+    assert "The first of them leave" in words
+    assert "There is no limit of texts in 24 hours." in words
+    assert "Quiet hours are off" not in words
+    assert find_page_problems(page) == []
+
+
+def test_confirmation_says_who_is_beyond_the_cap(
+    admin: WebClient, web_app: Flask, sms_enabled: None, ready_text_id: int
+) -> None:
+    set_limits(web_app, "off", "1")
+    page = admin.post("/Admin/Sends/confirm", **CONFIRM).text
+    words = visible_text(page)
+    assert "The phone number has had as many texts within 24 hours as it may get: 1" in words
+    assert "At most 1 text in 24 hours. They read the rest by email and in their history." in words
+    assert re.search(r'name="people" value="frequency_cap"', page)
+    assert find_page_problems(page) == []
+
+
+def test_urgent_switch_says_what_it_exempts(admin: WebClient, sms_enabled: None) -> None:
+    page = visible_text(admin.get("/Admin/Automations/Templates/new").text)
+    assert "also during quiet hours and beyond the limit of texts in 24 hours" in page
+
+
+def test_short_link_of_a_text_opens_the_history(number_owner: WebClient, visitor: WebClient) -> None:
+    assert number_owner.get("/h").location == "/MyAccount/CommunicationsHistory"
+    assert visitor.get("/h").location == "/SignIn?next=/h"
+
+
+@pytest.mark.parametrize("name", ["SmsQuietHours", "SmsFrequencyCap"])
+def test_page_of_a_limit_warns_of_the_law(sysadmin: WebClient, admin: WebClient, web_app: Flask, name: str) -> None:
+    fixed = visible_text(sysadmin.get(f"/SysAdmin/AppConfig/{name}").text)
+    assert "off Fixed by the environment variable PORTAL_" in fixed
+    set_limits(web_app, "", "")
+    page = sysadmin.get(f"/SysAdmin/AppConfig/{name}").text
+    assert find_page_problems(page) == []
+    words = visible_text(page)
+    assert "This protects people, and you." in words
+    assert "is your decision." in words or "are your decision." in words
+    assert "Default" in words
+    assert admin.get(f"/SysAdmin/AppConfig/{name}").status_code == 404
+
+
+def test_change_of_a_limit_is_in_the_audit_log(sysadmin: WebClient, web_app: Flask) -> None:
+    set_limits(web_app, "", "")
+    form = {"csrf_token": sysadmin.csrf_token(), "input_format": "fields", "value": "22-7"}
+    assert sysadmin.post("/SysAdmin/AppConfig/SmsQuietHours", **form).status_code == 303
+    log = visible_text(sysadmin.get("/SysAdmin/AuditLog").text)
+    assert "SmsQuietHours" in log
+    assert "22:00-07:00" in log
+    invalid = sysadmin.post("/SysAdmin/AppConfig/SmsQuietHours", **form | {"value": "9pm"})
+    assert invalid.status_code == 422
