@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from portal.accounts.rules.area_codes import AREA_CODES_BY_STATE
@@ -23,7 +24,7 @@ _NOTICES = 5
 def test_texts_of_all_states_leave_by_day_around_a_change_of_clocks(environment: FaultEnvironment) -> None:
     sunday = _next_change_of_clocks(month=11 if environment.engine == "sqlite" else 3)
     clock = environment.folder / f"night-{sunday:%m}"
-    skewed_clock.set_clock_offset(clock, (sunday - timedelta(hours=3)).timestamp() - time.time())
+    _set_clock(clock, sunday, 7, 10)
     restart_with_clock(environment, clock, **_DEFAULTS)
     clear_stored_times(environment)
     environment.add_template("alarm", "Alarm for {{ name }}", "Dear {{ name }}.", "--urgent")
@@ -33,13 +34,19 @@ def test_texts_of_all_states_leave_by_day_around_a_change_of_clocks(environment:
     environment.wait(lambda: _states(environment, alarm) == {"delivered": 51}, "the urgent texts, at night")
     environment.wait(lambda: all(_states(environment, send) == {"deferred": 51} for send in notices), "the fan-out")
     for hour in range(11, 19):
-        at = datetime(sunday.year, sunday.month, sunday.day, hour, tzinfo=UTC) + timedelta(seconds=5)
-        skewed_clock.set_clock_offset(clock, at.timestamp() - time.time())
-        environment.wait(partial(_nothing_due, environment, at), f"the texts of {hour} o’clock")
+        at = _set_clock(clock, sunday, hour)
+        environment.wait(partial(_nothing_due, environment, at), f"the texts of {hour}:00 UTC")
     environment.wait(partial(_nothing_due, environment, at + timedelta(days=1)), "the last texts")
     _check_times(environment, alarm)
     restart_with_clock(environment, clock)
     clear_stored_times(environment)
+
+
+def _set_clock(clock: Path, day: datetime, hour: int, minute: int = 0) -> datetime:
+    """To the hour and minute in UTC. At 7:10 it is night in Hawaii too."""
+    at = datetime(day.year, day.month, day.day, hour, minute, 5, tzinfo=UTC)
+    skewed_clock.set_clock_offset(clock, at.timestamp() - time.time())
+    return at
 
 
 def _next_change_of_clocks(month: int) -> datetime:

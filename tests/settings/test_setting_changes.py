@@ -49,9 +49,9 @@ TEST, OVERRIDE, AUTHENTICATION = "EnableSmsTestMode", "EnableSmsOverrideNumber",
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
+def unfixed_limits(app: Flask) -> None:
     """No environment variable fixes a setting."""
-    return replace(settings, quiet_hours="", frequency_cap="")
+    app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours="", frequency_cap="")
 
 
 @pytest.fixture
@@ -134,6 +134,7 @@ def test_history_is_append_only(statement: str) -> None:
 
 
 @pytest.mark.one_engine
+@pytest.mark.usefixtures("unfixed_limits")
 @pytest.mark.parametrize("name", INVALID_VALUES)
 def test_invalid_input_changes_nothing(name: str) -> None:
     set_setting(name, VALID_VALUES[name], None, NOW)
@@ -465,6 +466,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
+@pytest.mark.usefixtures("unfixed_limits")
 def test_limits_protect_people_unless_they_are_changed(app: Flask) -> None:
     """By default, by a setting, and by an environment variable, which wins and cannot be changed here."""
     assert current_text_limits() == TextLimits(QuietHours(time(20), time(8)), 3)
