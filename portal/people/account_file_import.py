@@ -20,6 +20,7 @@ from portal.consent.tables import ledger
 from portal.consent.tables.import_tasks import ImportTask, ImportTaskKind
 from portal.core.actor import Actor
 from portal.core.audit_log import record_audit_entry
+from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.statements import refresh_statistics
 from portal.core.transaction import transaction
@@ -115,7 +116,7 @@ def _import_chunk(
     outcomes = row_outcomes([row for cells, row in chunk if not cells.errors], rules, with_lock=True)
     kept = [outcome for outcome in outcomes if _is_as_promised(outcome, promise, rules)]
     kept_rows = {outcome.row.row_number for outcome in kept}
-    new = [complete_row(outcome.row) for outcome in kept if outcome.known is None]
+    new = [complete_row(outcome.row, settings().time_zone) for outcome in kept if outcome.known is None]
     if new:
         recipients = recipient_rows([row for row in new if row.row_number not in older_opt_ins])
         insert_accounts(new, recipients, attribute_ids, now_ms, actor)
