@@ -18,8 +18,8 @@ _ADDRESSES: dict[str, tuple[str, dict[str, Any]]] = {
     "twilio": ("setup_twilio.page", {}),
     "test_text": ("sysadmin_harness.page", {"_anchor": "test-texts"}),
     "wording": ("admin_content.listing", {}),
-    "people": ("admin_accounts.listing", {}),
-    "opt_outs": ("admin_consent.listing", {}),
+    "people": ("admin_account_import.form", {}),
+    "opt_outs": ("admin_imports.opt_outs_page", {}),
     "quiet_hours": ("sysadmin_harness.page", {"_anchor": "doctor"}),
     "live": ("sysadmin_config.edit", {"name": "EnableSmsNotifications"}),
 }
