@@ -122,7 +122,7 @@ def _block_reason(text: WaitingText, mode: Mode, now_ms: int, is_beyond_cap: boo
         return Reason.MODE_CHANGED
     is_expired = routing.is_expired(text.sms_expires_at_ms, now_ms)
     return routing.send_block_reason(
-        text.kind, text.recipient, text.is_on_account, is_expired, is_beyond_cap, text.is_account_active
+        text.kind, text.recipient, text.is_on_account, is_expired, text.is_account_active, is_beyond_cap
     )
 
 

@@ -12,7 +12,6 @@ from portal.core.translation import gettext as _
 from portal.core.translation import join_words
 from portal.messages.rules.message_modes import mask_email_address
 from portal.operations import test_messages, twilio_snapshot
-from portal.sends.deferred_texts import configured_quiet_hours
 from portal.settings import app_settings
 from portal.settings.rules.installation_settings import TIME_ZONE, VARIABLES
 from portal.setup import email_proof, twilio_connection
@@ -102,7 +101,7 @@ def _check_opt_outs(_now_ms: int) -> tuple[bool, str]:
 
 
 def _check_quiet_hours(_now_ms: int) -> tuple[bool, str]:
-    hours = configured_quiet_hours()
+    hours = app_settings.configuration().limits.quiet_hours
     return bool(hours), _("In force: %(hours)s.", hours=str(hours)) if hours else _("Off.")
 
 

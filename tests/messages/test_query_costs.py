@@ -63,7 +63,8 @@ def large_app(app: Flask) -> Flask:
 
 
 def test_queries_read_few_rows_of_many(large_app: Flask) -> None:
-    unit, too_costly = _STEPS_PER_ROW if db.engine.name == "sqlite" else 1, {}
+    unit = _STEPS_PER_ROW if db.engine.name == "sqlite" else 1
+    too_costly: dict[str, int] = {}
     for name, (run, rows) in _QUERIES.items():
         with collected_queries() as queries:
             run()

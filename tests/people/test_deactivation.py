@@ -17,7 +17,7 @@ from portal.core.extensions import db
 from portal.core.rules.routing import Reason
 from portal.core.transaction import transaction
 from portal.messages.tables import transitions
-from portal.messages.tables.communications import Delivery
+from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.timeline import describe_state
 from portal.people.deactivation import deactivate_account, reactivate_account
 from portal.sends import fan_out, send_control, send_creation
@@ -67,9 +67,12 @@ def pause(send_id: int) -> None:
     send_control.pause_send(send_id, None, NOW_MS)
 
 
-def defer(_send_id: int) -> None:
-    with transaction():
-        transitions.defer("UTC", NOW_MS + 3_600_000, 100, scenario.now_ms())
+def defer(send_id: int) -> None:
+    with transaction() as session:
+        texts = (
+            select(Delivery.id).join(Communication).where(Communication.send_id == send_id, Delivery.channel == "sms")
+        )
+        transitions.defer(session.scalars(texts).all(), NOW_MS + 3_600_000, scenario.now_ms())
 
 
 @pytest.mark.parametrize("hold_back", [pause, defer])

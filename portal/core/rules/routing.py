@@ -197,8 +197,8 @@ def send_block_reason(
     phone: RecipientPhone,
     on_account: bool = True,
     too_late: bool = False,
-    is_beyond_cap: bool = False,
     is_active: bool = True,
+    is_beyond_cap: bool = False,
 ) -> Reason | None:
     """The final check before sending, for every kind of text: a STOP in the meantime wins.
 

@@ -96,7 +96,7 @@ class SettingDefinition:
     @property
     def can_go_live(self) -> bool:
         """Whether some value of it could make messages reach people."""
-        others = ("phone_number", "email_address", "webhook", *INSTALLATION_KINDS, *NUMBER_KINDS, *LIMIT_KINDS)
+        others = ("phone_number", "email_address", "webhook", *INSTALLATION_KINDS, *LIMIT_KINDS, *NUMBER_KINDS)
         is_switch_or_gateway = self.kind not in others
         return is_switch_or_gateway and not self.name.startswith("Test")
 
