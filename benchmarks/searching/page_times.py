@@ -5,6 +5,7 @@ Measured is the CPU time of the web process and of PostgreSQL's process for it, 
 """
 
 import contextlib
+import gc
 import os
 import tempfile
 import time
@@ -87,6 +88,8 @@ def run() -> list[str]:
         measured = {
             (engine, size): Measured(open_database(folder, engine, size, stack)) for engine in ENGINES for size in SIZES
         }
+        gc.collect()
+        gc.freeze()  # as `portal up` does before it forks (portal/cli/preload.py)
         for turn in range(_WARM_UP + REPEATS):
             for one in measured.values():
                 _measure(one, turn >= _WARM_UP)
@@ -94,32 +97,46 @@ def run() -> list[str]:
 
 
 def _measure(measured: Measured, is_counted: bool) -> None:
-    client, backend_id = _signed_in(measured.app)
+    client = _signed_in(measured.app)
     for name, path in PATHS.items():
-        page_ms = _cpu_ms(backend_id, lambda path=path: _request(client, path))  # type: ignore[misc]
+        page_ms = _cpu_ms(measured.app, lambda path=path: _request(client, path))  # type: ignore[misc]
         if is_counted:
             measured.pages_ms.setdefault(name, []).append(page_ms)
-    with measured.app.app_context():
-        for name in _WORDS:
-            line = parse_qs(urlsplit(PATHS[name]).query)["q"][0]
-            search_ms = _cpu_ms(backend_id, lambda line=line: _search(line))  # type: ignore[misc]
-            if is_counted:
-                measured.searches_ms.setdefault(name, []).append(search_ms)
-        db.session.remove()
+    for name in _WORDS:
+        line = parse_qs(urlsplit(PATHS[name]).query)["q"][0]
+        search_ms = _cpu_ms(measured.app, lambda line=line: _search(measured.app, line))  # type: ignore[misc]
+        if is_counted:
+            measured.searches_ms.setdefault(name, []).append(search_ms)
 
 
-def _cpu_ms(backend_id: int, work: Callable[[], None]) -> float:
-    before = _cpu_ns(backend_id)
-    work()
-    return (_cpu_ns(backend_id) - before) / 1_000_000
+def _cpu_ms(app: Flask, work: Callable[[], None]) -> float:
+    """Of this process, and of PostgreSQL's for its one session. Again, if the session was replaced meanwhile."""
+    while True:
+        backend_id = _backend_id(app)
+        before = _cpu_ns(backend_id)
+        work()
+        after = _cpu_ns(backend_id)
+        if _backend_id(app) == backend_id:
+            return (after - before) / 1_000_000
 
 
 def _cpu_ns(backend_id: int) -> int:
-    """Of this process, and of PostgreSQL's if there is one. Linux alone tells the time of another process."""
+    """Linux alone tells the time of another process."""
     schedule = Path(f"/proc/{backend_id}/schedstat")
-    if backend_id and not schedule.exists():
+    try:
+        return time.process_time_ns() + (int(schedule.read_text().split()[0]) if backend_id else 0)
+    except FileNotFoundError:
         return time.perf_counter_ns()
-    return time.process_time_ns() + (int(schedule.read_text().split()[0]) if backend_id else 0)
+
+
+def _backend_id(app: Flask) -> int:
+    """The process of the session; 0 on SQLite."""
+    with app.app_context():
+        if db.engine.name != "postgresql":
+            return 0
+        backend_id = db.session.scalar(text("SELECT pg_backend_pid()"))
+        db.session.remove()
+    return backend_id or 0
 
 
 def _request(client: FlaskClient, path: str) -> None:
@@ -128,24 +145,22 @@ def _request(client: FlaskClient, path: str) -> None:
         raise RuntimeError(f"{path} answered {response.status_code}")
 
 
-def _search(line: str) -> None:
-    query = parse_search_line(line, Viewer("UTC", "US", now_ms()))
-    search_page(query, newest_first(Communication.id, _PAGE_SIZE), with_sms=True)
-    db.session.rollback()
+def _search(app: Flask, line: str) -> None:
+    with app.app_context():
+        query = parse_search_line(line, Viewer("UTC", "US", now_ms()))
+        search_page(query, newest_first(Communication.id, _PAGE_SIZE), with_sms=True)
+        db.session.remove()
 
 
-def _signed_in(app: Flask) -> tuple[FlaskClient, int]:
-    """With the process id of the one database session that PostgreSQL has for this app; 0 on SQLite."""
+def _signed_in(app: Flask) -> FlaskClient:
     client = app.test_client()
     with app.app_context():
         query = select(Account.fs_uniquifier).where(Account.external_id == many_communications.ADMIN_NUMBER)
         uniquifier = db.session.scalars(query).one()
-        is_postgresql = db.engine.name == "postgresql"
-        backend_id = db.session.scalar(text("SELECT pg_backend_pid()")) if is_postgresql else 0
         db.session.remove()
     with client.session_transaction(base_url=PUBLIC_URL) as session:
         session.update({"_user_id": uniquifier, "_fresh": True})
-    return client, backend_id or 0
+    return client
 
 
 def _lines(measured: dict[tuple[str, int], Measured]) -> list[str]:
