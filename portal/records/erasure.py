@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from portal.accounts.account_permissions import require_permission
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import AttributeValue
 from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
@@ -52,6 +53,7 @@ def erase_account(account_id: int, confirmation: str, actor: Actor, now_ms: int)
     with transaction() as session:
         ledger.lock_ledger()
         account = session.get_one(Account, account_id, with_for_update=True)
+        require_permission(actor.account_id, account)
         if problem := _problem(account, confirmation, actor, is_fan_out_running):
             raise InvalidInput({"confirmation": problem})
         report = preview_erasure(account_id)

@@ -35,6 +35,7 @@ def personal_data(account: Account, now_ms: int) -> dict[str, Any]:
             "account_type": account.account_type,
             "role": account.role,
             "time_zone": account.timezone,
+            "language": account.language,
             "created_at": format_utc(account.created_at_ms),
         },
         "attributes": _attributes(account.id),

@@ -20,6 +20,8 @@ from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.people import deactivation
+from portal.people.merging import plan_merge
+from portal.records import erasure
 from tests.support import scenario
 
 NOW_MS = scenario.now_ms()
@@ -84,6 +86,9 @@ ACTIONS: list[Callable[[int, int], object]] = [
     lambda by, target: account_phones.remove_number(phone_id(target), target, actor(by), NOW_MS),
     invite,
     move_texts,
+    lambda by, target: erasure.erase_account(target, f"P-{target - 1}", actor(by), NOW_MS),
+    lambda by, target: plan_merge(target, 6, by),
+    lambda by, target: plan_merge(6, target, by),
 ]
 
 

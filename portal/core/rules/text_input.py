@@ -17,6 +17,7 @@ _STYLES, _VARIANTS = "\ufe0e\ufe0f", "\u180b-\u180d\u180f\ufe00-\ufe0d\U000e0100
 """Variation selectors: of emoji or text style, and of other forms of a Han, Mongolian or Myanmar letter."""
 _TAGS = "\U000e0020-\U000e007f"
 _IN_CONTEXT = f"{_JOINERS}{_STYLES}{_VARIANTS}{_TAGS}"
+_ASCII_CONTROL = regex.compile(r"[\x00-\x08\v\f\x0e-\x1f\x7f]")
 _SPACE, _SURROGATE = regex.compile(f"[{_SPACES}]"), regex.compile("[\ud800-\udfff]")
 _INVISIBLE_RUN = regex.compile(
     rf"(?V1)[[\p{{Cc}}\p{{Default_Ignorable_Code_Point}}\p{{Noncharacter_Code_Point}}\ufff9-\ufffc\U0001d159]"
@@ -56,7 +57,9 @@ def clean_lines(text: str, joiners: bool = True) -> str:
 
 
 def clean_csv(text: str) -> str:
-    """A CSV: its line ends and tabs are kept; unusual line ends become spaces."""
+    """A CSV: its line ends and tabs are kept; unusual line ends become spaces. A large file is not copied in vain."""
+    if text.isascii() and not _ASCII_CONTROL.search(text):
+        return text
     return _clean(text, "", "\t", joiners=True)
 
 

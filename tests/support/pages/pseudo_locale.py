@@ -30,6 +30,7 @@ _ALLOWED = re.compile(
     r"|\{\{.*?\}\}|\{%.*?%\}"  # merge fields
     r"|\b[A-Z]\w+/[A-Z]\w+(?:/\w+)?\b|\b(?:New_York|EST|EDT|UTC)\b|\b[\d-]{10}T[\d:.]+Z"  # time zones, times in UTC
     r"|\b[A-Z]{1,2}-\d+\b"  # accounts
+    r"|\bEnglish\b"  # languages, each by its own name
     r"|\b(?:notice|exam)(?=⟧)"  # the keys of templates, in a message
     r"|\b(?:AC|SK|SM|MG|PN)[0-9a-fx…]*\b|••••\w*"  # Twilio's identifiers, and masked secrets
     r"|\bPORTAL_\w+|\b(?:[A-Z][a-z]+){2,}\b|\b(?:true|false|Url|Secret)\b"  # settings, their keys, values
