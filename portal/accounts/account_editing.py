@@ -7,7 +7,7 @@ from portal.accounts.account_attributes import attribute_conflicts, changed_mess
 from portal.accounts.account_management import clean_field, collect_attribute_errors, field_problem
 from portal.accounts.account_permissions import HIGHEST_ROLE, require_permission, role_problem
 from portal.accounts.rules.account_fields import EDITABLE_FIELDS
-from portal.accounts.tables.accounts import Account, lock_active_accounts
+from portal.accounts.tables.accounts import Account, lock_accounts, lock_active_accounts
 from portal.core.audit_log import record_audit_entry
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
@@ -32,8 +32,8 @@ def edit_account(
     values = collect_attribute_errors(errors, attributes, base_values)
     if errors:
         raise InvalidInput(errors)
-    with transaction() as session:
-        account = session.get_one(Account, account_id, with_for_update=True)
+    with transaction():
+        (account,) = lock_accounts(account_id)
         require_permission(actor_id, account)
         conflicts = attribute_conflicts(account_id, values, base_values)
         errors = {f"value_{key}": problem for key, problem in conflicts.items()}

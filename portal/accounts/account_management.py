@@ -146,7 +146,7 @@ def field_problem(name: str, text: str) -> str | None:
         case "language":
             return None if text in LANGUAGES else _("Choose one of the languages in the list.")
         case "role":
-            return None if text in ROLES else _("The role must be one of %(roles)s.", roles=", ".join(ROLES))
+            return None if text in ROLES else _("Choose one of the roles in the list.")
     return timezone_problem(text)
 
 

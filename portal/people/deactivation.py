@@ -3,7 +3,7 @@
 import secrets
 
 from portal.accounts.account_permissions import HIGHEST_ROLE, require_permission
-from portal.accounts.tables.accounts import Account, lock_active_accounts
+from portal.accounts.tables.accounts import Account, lock_accounts, lock_active_accounts
 from portal.core.audit_log import record_audit_entry
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
@@ -15,8 +15,8 @@ from portal.messages.tables import transitions
 
 def deactivate_account(account_id: int, actor_id: int | None, now_ms: int) -> int:
     """Return how many waiting messages it ended. Raises `ActionRefused`."""
-    with transaction() as session:
-        account = session.get_one(Account, account_id, with_for_update=True)
+    with transaction():
+        (account,) = lock_accounts(account_id)
         require_permission(actor_id, account)
         require_can_go(account, actor_id)
         ended = end_account(account, now_ms)

@@ -7,7 +7,7 @@ from typing import Any
 
 from portal.accounts.account_attributes import check_attributes, store_attributes
 from portal.accounts.account_permissions import require_permission
-from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.accounts import Account, lock_accounts
 from portal.accounts.tables.attributes import all_attributes, values_of
 from portal.accounts.tables.phone_numbers import PhoneNumber, phone_state, phones_of
 from portal.consent.account_phones import MAX_NUMBERS_PER_ACCOUNT
@@ -133,10 +133,9 @@ def merge_accounts(
     move as well; of a send that both got, the one that leaves gets nothing any more.
     """
     is_fan_out_running = bool(unfinished_send_ids(now_ms))
-    with transaction() as session:
+    with transaction():
         ledger.lock_ledger()
-        for account_id in sorted((staying_id, leaving_id)):
-            session.get(Account, account_id, with_for_update=True)
+        lock_accounts(staying_id, leaving_id)
         plan = plan_merge(staying_id, leaving_id, actor.account_id)
         _check(plan, chosen, fingerprint, actor, is_fan_out_running)
         detail = _move(plan, chosen, actor, now_ms)

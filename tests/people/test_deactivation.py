@@ -1,6 +1,7 @@
 """A deactivated account gets nothing, whenever it was deactivated, and every count says so."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
@@ -151,3 +152,23 @@ def test_the_only_system_administrator_stays() -> None:
     with pytest.raises(ActionRefused, match="cannot deactivate your own account"):
         deactivate_account(2, 2, NOW_MS)
     assert db.session.get_one(Account, 2).active
+
+
+def test_two_system_administrators_cannot_remove_each_other(app: Flask) -> None:
+    with transaction() as session:
+        session.execute(update(Account).where(Account.id.in_([1, 2])).values(role="sysadmin"))
+
+    def remove(account_id: int, actor_id: int) -> str:
+        with app.app_context():
+            try:
+                deactivate_account(account_id, actor_id, NOW_MS)
+            except ActionRefused as error:
+                return type(error).__name__
+            finally:
+                db.session.remove()
+        return "done"
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(remove, [1, 2], [2, 1]))
+    assert outcomes.count("done") == 1
+    assert len([account for account in (1, 2) if db.session.get_one(Account, account).active]) == 1

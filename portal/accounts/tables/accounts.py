@@ -188,6 +188,19 @@ def lock_active_accounts(role: str) -> set[int]:
     return set(db.session.scalars(query.order_by(Account.id).with_for_update()))
 
 
+def lock_accounts(*account_ids: int) -> list[Account]:
+    """In order of the given ids, without those that do not exist. Inside a transaction.
+
+    If one is a system administrator, all of those are locked first: two who remove each other would else deadlock.
+    """
+    of_ids = Account.id.in_(account_ids)
+    if db.session.scalar(select(Account.id).where(of_ids, Account.role == ROLES[-1]).limit(1)):
+        lock_active_accounts(ROLES[-1])
+    locked = select(Account).where(of_ids).order_by(Account.id).with_for_update()
+    found = {account.id: account for account in db.session.scalars(locked.execution_options(populate_existing=True))}
+    return [found[account_id] for account_id in account_ids if account_id in found]
+
+
 def account_types() -> list[str]:
     return list(db.session.scalars(select(Account.account_type).distinct().order_by(Account.account_type)))
 

@@ -11,6 +11,7 @@ from portal.accounts.rules.account_fields import EDITABLE_FIELDS
 from portal.accounts.tables.accounts import Account, account_types
 from portal.accounts.tables.attributes import all_attributes, values_of
 from portal.core.clock import now_ms
+from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.time_zones import timezone_choices
@@ -24,7 +25,7 @@ pages = Blueprint("account_editing", __name__, url_prefix="/Admin/Accounts")
 @pages.get("/New")
 @allow("admin")
 def new() -> ResponseReturnValue:
-    return _page(account_form({"timezone": current_user.timezone}))
+    return _page(account_form({"timezone": settings().time_zone}))
 
 
 @pages.post("/New")
