@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.core.translation import gettext as _
+from portal.settings.rules.text_limits import QUIET_HOURS
 from portal.setup import checklist
 from portal.web.access import allow
 
@@ -20,7 +21,7 @@ _ADDRESSES: dict[str, tuple[str, dict[str, Any]]] = {
     "wording": ("admin_content.listing", {}),
     "people": ("admin_account_import.form", {}),
     "opt_outs": ("admin_imports.opt_outs_page", {}),
-    "quiet_hours": ("sysadmin_harness.page", {"_anchor": "doctor"}),
+    "quiet_hours": ("sysadmin_config.edit", {"name": QUIET_HOURS}),
     "live": ("sysadmin_config.edit", {"name": "EnableSmsNotifications"}),
 }
 """Endpoint and arguments of the page on which each step is done."""
