@@ -127,11 +127,8 @@ def _goes_live_at_ms(before: Configuration, after: Configuration, change: Settin
 
 def _validated_update(before: Configuration, change: SettingUpdate, text: str) -> Configuration:
     if change.name in before.fixed_values:
-        message = _(
-            "%(name)s is fixed by the environment variable %(variable)s. Change it there, or unset it first.",
-            name=change.name,
-            variable=LIMIT_VARIABLES[change.name],
-        )
+        variable = LIMIT_VARIABLES[change.name]
+        message = _("The environment variable %(variable)s sets this. Change it there.", variable=variable)
         raise SettingError.for_key(change.name, message)
     value = before.parse(change.name, text)
     check_expiry(change.name, value, change.expires_at_ms, change.now_ms)

@@ -481,5 +481,5 @@ def test_limits_protect_people_unless_they_are_changed(app: Flask) -> None:
     set_setting("SmsQuietHours", "", None, NOW)
     app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours="off", frequency_cap="5")
     assert current_text_limits() == TextLimits(None, 5)
-    with pytest.raises(SettingError, match="fixed by the environment variable PORTAL_FREQUENCY_CAP"):
+    with pytest.raises(SettingError, match="The environment variable PORTAL_FREQUENCY_CAP sets this"):
         set_setting("SmsFrequencyCap", "3", None, NOW)

@@ -134,7 +134,7 @@ def test_short_link_of_a_text_opens_the_history(number_owner: WebClient, visitor
 @pytest.mark.parametrize("name", ["SmsQuietHours", "SmsFrequencyCap"])
 def test_page_of_a_limit_warns_of_the_law(sysadmin: WebClient, admin: WebClient, web_app: Flask, name: str) -> None:
     fixed = visible_text(sysadmin.get(f"/SysAdmin/AppConfig/{name}").text)
-    assert "off Fixed by the environment variable PORTAL_" in fixed
+    assert "off Set by PORTAL_" in fixed
     set_limits(web_app, "", "")
     page = sysadmin.get(f"/SysAdmin/AppConfig/{name}").text
     assert find_page_problems(page) == []
