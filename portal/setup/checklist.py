@@ -101,7 +101,7 @@ def _check_opt_outs(_now_ms: int) -> tuple[bool, str]:
 
 
 def _check_quiet_hours(_now_ms: int) -> tuple[bool, str]:
-    hours = app_settings.configuration().limits.quiet_hours
+    hours = app_settings.current_text_limits().quiet_hours
     return bool(hours), _("In force: %(hours)s.", hours=str(hours)) if hours else _("Off.")
 
 

@@ -25,9 +25,8 @@ CONNECTION = TwilioInput("AC00000000000000000000000000000001", "simulator-live-t
 
 @pytest.fixture(autouse=True)
 def sysadmin(app: Flask, simulator: servers.SimulatorClient) -> int:
-    app.config["PORTAL"] = replace(
-        app.config["PORTAL"], from_environment=frozenset(), public_url="http://127.0.0.1:8000"
-    )
+    values = {"from_environment": frozenset[str](), "public_url": "http://127.0.0.1:8000", "quiet_hours": ""}
+    app.config["PORTAL"] = replace(app.config["PORTAL"], **values)
     return create_account(NewAccount("S-1", "Sasha", "s@example.org", "Staff", "sysadmin"), NOW_MS)
 
 
@@ -37,13 +36,13 @@ def done() -> set[str]:
 
 
 def test_each_step_ticks_by_what_is_so(app: Flask, sysadmin: int) -> None:
-    assert done() == set()
+    assert done() == {"quiet_hours"}
     save_organisation(OrganisationInput("Harbor Board", time_zone="America/New_York"), sysadmin, NOW_MS)
-    assert done() == {"organization"}
+    assert done() == {"organization", "quiet_hours"}
     twilio_connection.connect(CONNECTION, None, NOW_MS, "cli")
     assert "twilio" not in done()
     twilio_connection.set_webhooks(NOW_MS)
-    assert done() == {"organization", "twilio"}
+    assert done() == {"organization", "twilio", "quiet_hours"}
     text_id = test_messages.send_test_text("+12025550144", "Is it there?", sysadmin, NOW_MS)
     (delivery,) = db.session.get_one(Communication, text_id).deliveries
     delivery.state = "delivered"
@@ -52,7 +51,12 @@ def test_each_step_ticks_by_what_is_so(app: Flask, sysadmin: int) -> None:
     checklist.confirm_step("opt_outs", NOW_MS)
     scenario.create_accounts(1)
     set_setting("EnableSmsNotifications", "true", None, NOW_MS)
-    assert done() == {"organization", "twilio", "test_text", "wording", "opt_outs", "people", "live"}
+    assert done() == {"organization", "twilio", "test_text", "wording", "opt_outs", "people", "quiet_hours", "live"}
+
+
+def test_quiet_hours_that_are_off_are_to_do() -> None:
+    set_setting("SmsQuietHours", "off", None, NOW_MS)
+    assert "quiet_hours" not in done()
 
 
 def test_webhooks_count_only_for_the_number_they_were_set_for() -> None:
