@@ -91,6 +91,7 @@ def test_claims_skip_what_a_fan_out_made_meanwhile(simulator: servers.SimulatorC
     scenario.run_sms_worker()
     scenario.run_email_worker()
     assert {text["to"] for text in simulator.accepted_texts()} == {scenario.phone_number(n) for n in (0, 2)}
+    assert sorted(mail["to"][0] for mail in simulator.received_emails()) == ["p0@example.org", "p2@example.org"]
     found = outcomes()
     assert found["sms", scenario.phone_number(1)] == found["email", "p1@example.org"] == "skipped account_deactivated"
     assert found["email", "p0@example.org"] == "handed_off"

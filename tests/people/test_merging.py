@@ -127,6 +127,8 @@ def test_person_chooses_whose_consent_is_kept_for_a_number_of_both(
 
 
 def test_request_for_texts_moves_with_the_number() -> None:
+    """Without a request, a START would leave it open which of the two accounts it means."""
+    account_phones.add_number(OTHER, SHARED, "", LATER_MS - 3_000)
     phone_id = account_phones.add_number(GONE, SHARED, "", LATER_MS - 2_000)
     fingerprint = invitations.opt_in_prompt(SHARED).fingerprint
     invitations.invite(phone_id, ACTOR, fingerprint, LATER_MS - 1_000)
