@@ -3,9 +3,10 @@
 Counted are the texts of bulk sends that reached the provider, or may have.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Subquery, case, func, literal, select, union_all
+from sqlalchemy import ColumnElement, case, func, literal, select, union_all
 from sqlalchemy.orm import aliased
 
 from portal.core.extensions import db
@@ -20,8 +21,8 @@ from portal.messages.tables.communications import Attempt, Communication, Delive
 UNKNOWN_TIME_MS = 2**53
 """When a text that waits will have left long enough ago: too far ahead for any text to wait for it."""
 _COUNTED = (AttemptOutcome.PENDING, AttemptOutcome.ACCEPTED, AttemptOutcome.UNKNOWN)
-_STEP_MS = 900_000
-"""Predictions are to a quarter of an hour, so that recipients form groups."""
+_STEP_MS = 3_600_000
+"""Predictions are to the hour, so that recipients form groups."""
 
 
 def recent_texts(phones: Collection[str], now_ms: int) -> dict[str, int]:
@@ -50,8 +51,11 @@ def waiting_texts_to(phones: Sequence[str], now_ms: int) -> list[tuple[str, int]
     return [(phone, delivery_id) for phone, delivery_id in db.session.execute(query)] if phones else []
 
 
-def capped_numbers(cap: int, now_ms: int) -> Subquery:
-    """`number` and `until_ms` of each number that gets no more texts until then, those that wait for it included."""
+def capped_numbers(cap: int, now_ms: int) -> dict[int, list[str]]:
+    """The numbers that get no more texts until some hour, by its milliseconds; texts that wait for them are included.
+
+    Not a subquery: no database looks up a hundred thousand people in one that has no index.
+    """
     sent = (
         select(Attempt.destination.label("number"), func.max(Attempt.slot_at_ms).label("slot_ms"))
         .join(Delivery, Delivery.id == Attempt.delivery_id)
@@ -66,8 +70,10 @@ def capped_numbers(cap: int, now_ms: int) -> Subquery:
     texts = union_all(sent, waiting).subquery()
     rank = func.row_number().over(partition_by=texts.c.number, order_by=texts.c.slot_ms.desc()).label("rank")
     ranked = select(texts.c.number, texts.c.slot_ms, rank).subquery()
-    until_ms = (ranked.c.slot_ms + CAP_WINDOW_MS + _STEP_MS) // _STEP_MS * _STEP_MS
-    return select(ranked.c.number, until_ms.label("until_ms")).where(ranked.c.rank == cap).subquery()
+    numbers: dict[int, list[str]] = defaultdict(list)
+    for number, slot_ms in db.session.execute(select(ranked.c.number, ranked.c.slot_ms).where(ranked.c.rank == cap)):
+        numbers[-(-(slot_ms + CAP_WINDOW_MS) // _STEP_MS) * _STEP_MS].append(number)
+    return numbers
 
 
 def beyond_cap(send_ids: Collection[int], cap: int, interval: int, now_ms: int) -> dict[int, int]:

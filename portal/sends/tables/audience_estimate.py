@@ -116,15 +116,12 @@ def _recipients(audience: Mapping[str, Any], cap: int | None, now_ms: int, after
     people = _recipient_statuses(audience).where(Account.id > after_id).subquery()
     area = func.coalesce(people.c.usable % _AREA_FACTOR, 0).label("area")
     columns = (people.c.id, people.c.timezone, area, people.c.status)
-    if cap is None:
+    capped = capped_numbers(cap, now_ms) if cap else {}
+    if not capped:
         return select(*columns, null().label("capped_until_ms"))
-    capped = capped_numbers(cap, now_ms)
-    return (
-        select(*columns, capped.c.until_ms.label("capped_until_ms"))
-        .select_from(people)
-        .outerjoin(PhoneNumber, PhoneNumber.id == people.c.usable // _AREA_FACTOR)
-        .outerjoin(capped, capped.c.number == PhoneNumber.number)
-    )
+    until_ms = case(*((in_list(PhoneNumber.number, numbers), hour_ms) for hour_ms, numbers in capped.items()))
+    with_number = select(*columns, until_ms.label("capped_until_ms")).select_from(people)
+    return with_number.outerjoin(PhoneNumber, PhoneNumber.id == people.c.usable // _AREA_FACTOR)
 
 
 def _recipient_statuses(audience: Mapping[str, Any]) -> Any:
