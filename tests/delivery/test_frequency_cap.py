@@ -12,12 +12,13 @@ from sqlalchemy import func, select, update
 from portal.core.extensions import db
 from portal.core.rules.routing import Reason
 from portal.core.statements import refresh_statistics
+from portal.delivery import reconciliation
 from portal.delivery.sms_claim import record_and_claim
 from portal.messages.rules.sms_segments import measure_sms
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.sends import send_creation
 from portal.sends.tables.sends import Send
-from tests.support import lane_driver, scenario
+from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -173,3 +174,20 @@ def test_plan_predicts_who_is_beyond_the_cap() -> None:
     scenario.create_expanded_send(audience=everybody)
     deliver(6)
     assert skipped_reasons() == {Reason.FREQUENCY_CAP: 1}
+
+
+@pytest.mark.one_engine
+def test_text_that_names_the_rest_is_found_at_the_provider(simulator: servers.SimulatorClient) -> None:
+    """No answer came for any of three, and none is sent twice: the link identifies a text whose words were changed."""
+    create_sends(5)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 3}])
+    scenario.run_sms_worker()
+    db.session.remove()
+    reconciliation.reconcile_unknown_texts(scenario.now_ms)
+    db.session.remove()
+    scenario.run_sms_worker(clock_ahead_ms=60_000)
+    bodies = [text["body"] for text in simulator.accepted_texts()]
+    assert len(bodies) == len(set(bodies)) == 3
+    assert sum("2 more in your history" in body for body in bodies) == 1
+    assert skipped_reasons() == {Reason.FREQUENCY_CAP: 2}
+    assert "unknown" not in scenario.count_states("sms")
