@@ -75,14 +75,14 @@ def estimate_completion(
     `others` are the sends that take turns with this one.
     """
     drains = [_Drain(item) for item in (backlog, *others) if item.texts]
-    own = drains[0]
+    own, clock = drains[0], _PlaceClock(hours)
     elapsed_ms = 0.0  # relative to the start, because floats are too coarse for milliseconds since 1970
     expires_after_ms = inf if expires_at_ms is None else expires_at_ms - begins_ms
     expired = own.remaining() if expires_after_ms < 0 else 0.0
     for _ in range(_MAX_INTERVALS):
         if own.remaining() < _EPSILON:
             break
-        quiet, boundary_after_ms = _quiet_places(drains, hours, begins_ms + elapsed_ms)
+        quiet, boundary_after_ms = clock.quiet_places(drains, begins_ms + elapsed_ms)
         active = [item for item in drains if item.remaining(quiet) > _EPSILON]
         texts_per_ms = rate / 1000 / sum(item.segments_per_text for item in active) if active else 0.0
         interval_ms = min([boundary_after_ms, *(item.remaining(quiet) / texts_per_ms for item in active)])
@@ -113,12 +113,27 @@ class _Drain:
             self.texts[place] *= left
 
 
-def _quiet_places(drains: list[_Drain], hours: QuietHours | None, now_ms: float) -> tuple[Set[Place], float]:
-    """The places in quiet hours, and the milliseconds until that set changes."""
-    if hours is None:
-        return frozenset(), inf
-    now = round(now_ms)
-    places = {place for item in drains for place, count in item.texts.items() if count > _EPSILON}
-    ends = {place: end_ms for place in places if (end_ms := hours.ends_ms(now, place)) is not None}
-    begins = [hours.begins_ms(now, place) for place in places - ends.keys()]
-    return ends.keys(), max(1.0, min([*ends.values(), *begins], default=inf) - now_ms)
+class _PlaceClock:
+    """Which places are in quiet hours. Each place is asked again only when that changes: there may be hundreds."""
+
+    def __init__(self, hours: QuietHours | None) -> None:
+        self._hours = hours
+        self._known: dict[Place, tuple[bool, int]] = {}
+
+    def quiet_places(self, drains: list[_Drain], now_ms: float) -> tuple[Set[Place], float]:
+        """The places in quiet hours, and the milliseconds until that set changes."""
+        if self._hours is None:
+            return frozenset(), inf
+        places = {place for item in drains for place, count in item.texts.items() if count > _EPSILON}
+        states = {place: self._state(self._hours, place, round(now_ms)) for place in places}
+        next_change_ms = min((until_ms for _is_quiet, until_ms in states.values()), default=inf)
+        return {place for place, (is_quiet, _until_ms) in states.items() if is_quiet}, max(1.0, next_change_ms - now_ms)
+
+    def _state(self, hours: QuietHours, place: Place, now_ms: int) -> tuple[bool, int]:
+        """Whether it is quiet there, and until when that stays so."""
+        known = self._known.get(place)
+        if known is None or known[1] <= now_ms:
+            ends_ms = hours.ends_ms(now_ms, place)
+            known = (True, ends_ms) if ends_ms is not None else (False, hours.begins_ms(now_ms, place))
+            self._known[place] = known
+        return known
