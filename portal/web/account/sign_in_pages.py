@@ -166,7 +166,8 @@ def init_app(app: Flask) -> None:
     app.session_interface = _BrowserSessions()
     security.init_app(app, SQLAlchemyUserDatastore(db, Account, Role))
     # Flask-Principal would find out in every request who calls, for decorators of Flask-Security that we do not use.
-    app.before_request_funcs[None].remove(security.principal._on_before_request)
+    hooks = app.before_request_funcs[None]
+    hooks[:] = [hook for hook in hooks if not isinstance(getattr(hook, "__self__", None), type(security.principal))]
     security.pwd_context = LimitedPasswordContext(security.pwd_context)
     security.hashing_context = LimitedPasswordContext(security.hashing_context)
     app.view_functions |= {
