@@ -26,6 +26,8 @@ from portal.settings.rules.app_config import GatewayConfig
 from portal.settings.tables.sending_numbers import SendingNumber, find_sender
 
 _SAMPLE_VALIDITY_MS = 30_000
+_MAX_READ_EACH_TIME = 2_000
+"""Pages ask every few seconds; to read more waiting texts for each answer would cost more than the answer is worth."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def _backlog(send: Send, states: Mapping[str, int], hours: QuietHours | None, no
     if not waiting:
         return EMPTY_BACKLOG
     segments = waiting * delivery_counts.average_segments(send.id)
-    places = _places(send.id, delivery_counts.sampling_interval(waiting), now_ms) if hours else {}
+    places = _places(send.id, waiting, now_ms) if hours else {}
     return Backlog(waiting, segments, places, states.get(DeliveryState.DEFERRED, 0))
 
 
@@ -213,7 +215,7 @@ def _remove_capped(backlogs: dict[int, Backlog], cap: int, now_ms: int) -> None:
     send_ids = tuple(send_id for send_id, backlog in backlogs.items() if backlog.texts)
     if not send_ids:
         return
-    if interval == 1:
+    if waiting <= _MAX_READ_EACH_TIME:
         capped = text_frequency.beyond_cap(send_ids, cap, interval, now_ms)
     else:
         capped = _sampled_capped(send_ids, cap, interval, now_ms // _SAMPLE_VALIDITY_MS)
@@ -226,9 +228,10 @@ def _sampled_capped(send_ids: tuple[int, ...], cap: int, interval: int, period: 
     return text_frequency.beyond_cap(send_ids, cap, interval, period * _SAMPLE_VALIDITY_MS)
 
 
-def _places(send_id: int, interval: int, now_ms: int) -> Mapping[Place, int]:
+def _places(send_id: int, waiting: int, now_ms: int) -> Mapping[Place, int]:
     """Where the recipients of waiting texts are. Of a large send, the shares are the same for half a minute."""
-    if interval == 1:
+    interval = delivery_counts.sampling_interval(waiting)
+    if waiting <= _MAX_READ_EACH_TIME:
         return delivery_counts.waiting_places([send_id]).get(send_id, {})
     return _sampled_places(send_id, interval, now_ms // _SAMPLE_VALIDITY_MS)
 
