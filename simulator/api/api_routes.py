@@ -3,7 +3,9 @@
 from aiohttp import web
 
 from simulator.api.account import fetch_account, fetch_phone_number, list_phone_numbers, update_phone_number
+from simulator.api.consents import create_consents
 from simulator.api.create_message import create_message
+from simulator.api.deactivations import download, fetch_deactivations
 from simulator.api.list_messages import list_messages
 from simulator.api.manage_message import delete_message, fetch_message, update_message
 from simulator.api.messaging_services import fetch_service, list_campaigns, list_verifications, update_service
@@ -34,6 +36,8 @@ _ROUTES: list[tuple[str, str, str, ApiHandler]] = [
     ("POST", "/v1/Services/{sid}", "service", update_service),
     ("GET", "/v1/Services/{sid}/Compliance/Usa2p", "registration", list_campaigns),
     ("GET", "/v1/Tollfree/Verifications", "registration", list_verifications),
+    ("POST", "/v1/Consents/Bulk", "consents", create_consents),
+    ("GET", "/v1/Deactivations", "deactivations", fetch_deactivations),
     ("*", "/v1/{rest:.*}", "unknown", _not_found),
     ("*", f"{_ACCOUNT}{{rest:.*}}", "unknown", _not_found),
 ]
@@ -42,3 +46,4 @@ _ROUTES: list[tuple[str, str, str, ApiHandler]] = [
 def add_routes(app: web.Application) -> None:
     for method, path, kind, handler in _ROUTES:
         app.router.add_route(method, path, api_handler(kind, handler))
+    app.router.add_get("/files/deactivations/{day}.txt", download)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from simulator.control.deactivation_controls import set_deactivations
 from simulator.control.emails import list_emails
 from simulator.control.fault_controls import clear_faults, set_faults, show_faults
 from simulator.control.input import BadRequest
@@ -16,6 +17,7 @@ _ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "faults", show_faults),
     ("PUT", "faults", set_faults),
     ("DELETE", "faults", clear_faults),
+    ("PUT", "deactivations", set_deactivations),
     ("GET", "log", show_log),
     ("GET", "messages", list_messages),
     ("GET", "mail", list_emails),

@@ -2,7 +2,7 @@
 
 API_RULE_KINDS = (
     "429", "500_before", "500_after", "timeout_before", "timeout_after", "reset_before", "reset_after", "html_200",
-    "half_json", "401", "reject",
+    "half_json", "401", "reject", "expired_link", "half_file",
 )  # fmt: skip
 SMTP_RULE_KINDS = (
     "refuse_connect", "421", "451_rcpt", "550_rcpt", "550_relay", "slow", "hang_after_data", "drop_after_data",
@@ -19,7 +19,8 @@ SMTP_STAGES = {
 """The kinds of SMTP rules that can apply at each stage of a connection."""
 SMTP_EXTENSIONS = ("SIZE", "8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES", "STARTTLS", "AUTH")
 CALL_KINDS = (
-    "create", "fetch", "list", "update", "delete", "account", "numbers", "number", "service", "registration", "any",
+    "create", "fetch", "list", "update", "delete", "account", "numbers", "number", "service", "registration",
+    "consents", "consent", "deactivations", "file", "any",
 )  # fmt: skip
 FINAL_OUTCOMES = ("delivered", "undelivered", "failed", "none")
 ACCOUNT_STATUSES = ("active", "suspended", "closed")

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-_TABLES = ("message", "request_log", "opt_out", "webhook_config", "email")
+_TABLES = ("message", "request_log", "opt_out", "webhook_config", "email", "deactivated")
 _SCHEMA_VERSION = 1
 _SCHEMA = f"""
 PRAGMA journal_mode=WAL;
@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS request_log (id INTEGER PRIMARY KEY, row TEXT NOT NUL
 CREATE TABLE IF NOT EXISTS opt_out (sending_number TEXT, handset TEXT, PRIMARY KEY (sending_number, handset)) STRICT;
 CREATE TABLE IF NOT EXISTS webhook_config (owner TEXT, name TEXT, value TEXT, PRIMARY KEY (owner, name)) STRICT;
 CREATE TABLE IF NOT EXISTS email (id INTEGER PRIMARY KEY, row TEXT NOT NULL, raw BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS deactivated (day TEXT PRIMARY KEY, numbers TEXT NOT NULL) STRICT;
 """
 
 

@@ -25,6 +25,7 @@ class Store:
         self.emails: list[Email] = []
         self.opt_outs: set[tuple[str, str]] = set()  # (sending number, handset)
         self.webhook_config: dict[tuple[str, str], str] = {}  # by (phone number or service sid, field)
+        self.deactivated: dict[str, list[str]] = {}  # numbers by day
         self._etag_prefix = secrets.token_hex(4)  # because the change counter starts at 0 again after a restart
         self._changes = 0
 
@@ -36,6 +37,8 @@ class Store:
         self.opt_outs = set(self._database.execute("SELECT sending_number, handset FROM opt_out"))
         config = self._database.execute("SELECT owner, name, value FROM webhook_config")
         self.webhook_config = {(owner, name): value for owner, name, value in config}
+        days = self._database.execute("SELECT day, numbers FROM deactivated")
+        self.deactivated = {day: json.loads(numbers) for day, numbers in days}
 
     def close(self) -> None:
         self._database.close()
@@ -105,6 +108,12 @@ class Store:
     def set_webhook_config(self, owner: str, name: str, value: str) -> None:
         self.webhook_config[owner, name] = value
         self._database.execute("INSERT OR REPLACE INTO webhook_config VALUES (?, ?, ?)", owner, name, value)
+
+    # Deactivated numbers
+
+    def set_deactivated(self, day: str, numbers: list[str]) -> None:
+        self.deactivated[day] = numbers
+        self._database.execute("INSERT OR REPLACE INTO deactivated VALUES (?, ?)", day, json.dumps(numbers))
 
     # Email
 
