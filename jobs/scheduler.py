@@ -12,6 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import shutdown
 from jobs.app import app
+from portal.carriers.consent_reporting import report_consent
+from portal.carriers.deactivation_reading import read_deactivations
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
@@ -26,6 +28,7 @@ from portal.records import search_indexing
 from portal.records.record_maintenance import run_record_maintenance
 
 _POLLER_NAME, _MONITOR_NAME = "twilio-poller", "monitor"
+_REPORTER_NAME, _READER_NAME = "consent-reporter", "deactivation-reader"
 _MONITORING_SECONDS = 60.0
 _next_monitoring = 0.0
 """By the monotonic clock."""
@@ -57,6 +60,8 @@ def _run_once(name: str, interval: float) -> None:
                 maintenance.run_local_maintenance()
                 run_record_maintenance()
                 _start_thread(_POLLER_NAME, _poll_twilio)
+                _start_thread(_REPORTER_NAME, _report_consent)
+                _start_thread(_READER_NAME, _read_deactivations)
                 _start_monitoring()
                 search_indexing.index_new(now_ms)
         except Exception:
@@ -108,6 +113,14 @@ def _poll_twilio() -> None:
         maintenance.poll_twilio()
 
 
+def _report_consent() -> None:
+    _run_step(lambda: report_consent(now_ms, shutdown.wait_for_shutdown, shutdown.is_shutdown_requested))
+
+
+def _read_deactivations() -> None:
+    _run_step(lambda: read_deactivations(now_ms, shutdown.is_shutdown_requested))
+
+
 def _start_monitoring() -> None:
     global _next_monitoring
     if time.monotonic() >= _next_monitoring:
@@ -123,13 +136,17 @@ def _monitor() -> None:
         lambda: renew_statistics(now_ms()),
     )
     for step in steps:
-        with app().app_context():
-            try:
-                step()
-            except Exception:
-                _log.exception("monitoring step failed; will retry")
-            finally:
-                db.session.remove()
+        _run_step(step)
+
+
+def _run_step(step: Callable[[], None]) -> None:
+    with app().app_context():
+        try:
+            step()
+        except Exception:
+            _log.exception("scheduled step failed; will retry")
+        finally:
+            db.session.remove()
 
 
 def _release_leadership(name: str) -> None:

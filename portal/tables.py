@@ -2,7 +2,8 @@
 """Importing this module registers every table with SQLAlchemy."""
 
 from portal.accounts.tables import accounts, attributes, known_addresses, phone_numbers, throttle_counters
-from portal.consent.tables import import_tasks, inbound_messages, ledger, reply_notes
+from portal.carriers.tables import deactivation_days
+from portal.consent.tables import consent_reports, import_tasks, inbound_messages, ledger, reply_notes
 from portal.content.tables import content_versions, saved_drafts, templates
 from portal.core import audit_log, coordination, organisation
 from portal.delivery.tables import mail_server

@@ -21,9 +21,13 @@ def upgrade() -> None:
     _create_setup()
     _create_check_verdicts()
     _create_frequency_index()
+    _create_consent_reports()
+    _create_deactivation_days()
 
 
 def downgrade() -> None:
+    op.drop_table("deactivation_day")
+    op.drop_table("consent_report")
     _drop_frequency_index()
     op.drop_table("check_verdict")
     op.drop_table("setup_state")
@@ -134,3 +138,38 @@ def _create_frequency_index() -> None:
 
 def _drop_frequency_index() -> None:
     op.drop_index("ix_attempt_destination", "attempt")
+
+
+def _create_consent_reports() -> None:
+    """Earlier events are not reported: whether Twilio knows of them is not known."""
+    op.create_table(
+        "consent_report",
+        sa.Column("event_id", _BIGINT, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("next_try_at_ms", _BIGINT, nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.Column("ended_at_ms", _BIGINT, nullable=True),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["event_id"], ["consent_event.id"], name=op.f("fk_consent_report_event_id")),
+        sa.PrimaryKeyConstraint("event_id", name=op.f("pk_consent_report")),
+        sqlite_strict=True,
+    )
+    is_waiting = dict.fromkeys(("sqlite_where", "postgresql_where"), sa.text("state = 'waiting'"))
+    op.create_index("ix_consent_report_waiting", "consent_report", ["next_try_at_ms", "event_id"], **is_waiting)
+    op.create_index("ix_consent_report_state", "consent_report", ["state", "event_id"])
+
+
+def _create_deactivation_days() -> None:
+    op.create_table(
+        "deactivation_day",
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("read_at_ms", _BIGINT, nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("next_try_at_ms", _BIGINT, nullable=False),
+        sa.Column("listed", sa.Integer(), nullable=False),
+        sa.Column("found", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_deactivation_day")),
+        sqlite_strict=True,
+    )

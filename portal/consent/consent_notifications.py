@@ -29,6 +29,7 @@ from portal.messages.tables.communications import Communication, Delivery, text_
 from portal.settings import app_settings
 
 DISPLACED, DECISION_PENDING, ASSIGNED, NUMBER_CHECK = "displaced", "decision_pending", "texts_assigned", "number_check"
+NUMBER_DEACTIVATED = "number_deactivated"
 _TEXTS = {
     TextKind.INVITATION: (N_("Invitation to get texts at %(phone)s"), INVITATION_TEXT, INVITATION_MOVE_NOTICE),
     TextKind.WELCOME: (N_("Texts are on for %(phone)s"), WELCOME_TEXT, WELCOME_MOVE_NOTICE),
@@ -67,6 +68,15 @@ _EMAILS = {
             "We could not deliver a text to %(phone)s: the number cannot receive texts, or is no longer in use. "
             "No more texts go there until you have checked it. You still get every notification by email.\n\n"
             "Please confirm or change the number on your [phone numbers page](%(url)s)."
+        ),
+    ),
+    NUMBER_DEACTIVATED: (
+        N_("Is %(phone)s still your phone number?"),
+        N_(
+            "Your carrier reports that %(phone)s is no longer in service, so it may soon be somebody else’s. "
+            "No texts go there any more. You still get every notification by email.\n\n"
+            "If it is still your number, confirm it on your [phone numbers page](%(url)s), and then text START from "
+            "that phone to get texts again. If not, remove it there and add your new number."
         ),
     ),
 }

@@ -85,6 +85,12 @@ def _describe_state(
         if start_is_ambiguous:
             detail += " " + _("An administrator would then decide which account gets the texts.")
         return Label(_("Opted out"), "off"), state.stopped_at_ms, state.stopped_by_event_id, detail
+    if state.is_deactivated:
+        detail = _(
+            "The carrier reports that this number is no longer in service. It gets no texts until somebody who has it "
+            "on their account confirms it, and its phone then texts START."
+        )
+        return Label(_("No longer in service"), "bad"), state.unreachable_at_ms, None, detail
     if state.unreachable_at_ms is not None:
         detail = _("This number gets no texts until somebody who has it on their account confirms it.")
         return Label(_("Cannot receive texts"), "bad"), state.unreachable_at_ms, None, detail

@@ -49,6 +49,11 @@ _UNREACHABLE_TEXT = N_(
     "A text could not be delivered. Check the number: confirm it if it is right, or remove it and add another."
 )
 
+_DEACTIVATED_TEXT = N_(
+    "Your carrier reports that this number is no longer in service. If it is still yours, confirm it, and then text "
+    "START from that phone. If not, remove it and add your new number."
+)
+
 
 def number_status(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin: bool = False) -> NumberStatus:
     """`sending_number` is the number to text START to, formatted for people.
@@ -66,6 +71,9 @@ def number_status(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin
     if stopped_ms is not None and (may_see_answers or _is_reply_to_invitation(stopped_ms, invitation)):
         day = event_day(state.stopped_by_event_id, stopped_ms)
         return replace(_stopped_status(phone, stopped_ms, sending_number, now_ms), since_day=day)
+    if state.is_deactivated:
+        label = _("No longer in service")
+        return NumberStatus(label, "bad", state.unreachable_at_ms, _(_DEACTIVATED_TEXT), "confirm")
     if state.unreachable_at_ms is not None:
         return NumberStatus(_("Cannot receive texts"), "bad", state.unreachable_at_ms, _(_UNREACHABLE_TEXT), "confirm")
     if is_recipient:

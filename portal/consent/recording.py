@@ -27,7 +27,7 @@ from portal.consent.rules.consent_state import (
 from portal.consent.tables import inbound_messages, ledger
 from portal.core.coordination import RESTORED, sync_cursor
 from portal.core.extensions import db
-from portal.core.rules.routing import TextKind
+from portal.core.rules.routing import DEACTIVATED_CODE, TextKind
 from portal.core.statements import upsert_many
 from portal.messages.tables.communications import Attempt, Delivery
 
@@ -154,6 +154,12 @@ def recipient_for_start(number: str, at_ms: int, cannot_clear_stop: bool = False
     accounts, events = ledger.accounts_with_number_at(number, at_ms), ledger.events_of(number)
     state = state_after(events, EventKind.START, at_ms, account_ids=accounts, cannot_clear_stop=cannot_clear_stop)
     return state.recipient_id if state.enabled_by_event_id == HYPOTHETICAL_ID else None
+
+
+def is_deactivated(number: str) -> bool:
+    """As far as is known now: a START may have come after the deactivation."""
+    state = db.session.get(PhoneState, number, populate_existing=True)
+    return state is not None and state.unreachable_code == DEACTIVATED_CODE
 
 
 def consent_state_of(number: str) -> ConsentState:

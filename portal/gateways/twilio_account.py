@@ -28,7 +28,7 @@ class TwilioAccount:
 
     def __init__(self, api_url: str, credentials: Credentials) -> None:
         self._client = TwilioTransport(*_TIMEOUT).open_client(api_url, credentials)
-        self._client.messaging.base_url = messaging_url(api_url)
+        self._client.messaging.base_url = host_url(api_url, "messaging")
 
     def account(self) -> TwilioAccountInfo:
         response = self._client.api.account.fetch_with_http_info()
@@ -91,11 +91,11 @@ def _quote_segment(sid: str) -> str:
     return quote(sid, safe="")
 
 
-def messaging_url(api_url: str) -> str:
-    """Twilio has a separate host for services and registration; a simulator has one for everything."""
+def host_url(api_url: str, name: str) -> str:
+    """Twilio has separate hosts: messaging for services and registration, accounts for consent. A simulator has one."""
     host = urlsplit(api_url).netloc
     if host.startswith("api.") and host.endswith(".twilio.com"):
-        return api_url.replace("//api.", "//messaging.", 1)
+        return api_url.replace("//api.", f"//{name}.", 1)
     return api_url
 
 

@@ -58,14 +58,14 @@ class TwilioTransport(HttpClient):  # type: ignore[misc]
         except HTTPError as error:
             raise RequestFailed(TwilioApiError(_describe_lost_request(error, host))) from error
         if not (is_success(response) and parse_object(response)):
-            raise RequestFailed(_to_api_error(response, host))
+            raise RequestFailed(to_api_error(response, host))
         return Response(response.status, response.data.decode(), response.headers)
 
     def send(
         self, method: str, url: str, auth: tuple[str, str], form: Any = None, headers: Mapping[str, str] = _HEADERS
     ) -> urllib3.BaseHTTPResponse:
         """Send one request, never again and never elsewhere. Raises urllib3's `HTTPError` if there is no response."""
-        body, all_headers = urlencode(form) if form else None, {**headers, **_sign_in(*auth)}
+        body, all_headers = urlencode(form, doseq=True) if form else None, {**headers, **_sign_in(*auth)}
         return self._pool.urlopen(method, url, body=body, headers=all_headers, retries=False, redirect=False)
 
 
@@ -104,7 +104,7 @@ def _describe_lost_request(error: HTTPError, host: str) -> str:
     return f"{host} could not be reached ({type(error).__name__})."
 
 
-def _to_api_error(response: urllib3.BaseHTTPResponse, host: str) -> TwilioApiError:
+def to_api_error(response: urllib3.BaseHTTPResponse, host: str) -> TwilioApiError:
     """Without Twilio's message, which may quote phone numbers."""
     code = str(parse_object(response).get("code") or "")
     message = f"Twilio answered {response.status}" + (f", code {code}." if code else ".")

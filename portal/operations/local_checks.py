@@ -5,6 +5,8 @@ from alembic.script import ScriptDirectory
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
+from portal.carriers.consent_reporting import twilio_credentials
+from portal.carriers.tables import deactivation_days
 from portal.core.clock import now_ms
 from portal.core.config import ConfigError
 from portal.core.context import settings
@@ -15,7 +17,14 @@ from portal.gateways import queue, round_trip, smtp_probe
 from portal.gateways.smtp import sender_domain
 from portal.operations import health, webhook_rejections
 from portal.operations.check_runner import CheckTask, Clock
+from portal.operations.queue_overview import consent_reporting
 from portal.operations.rules import checks, mail_server_checks
+from portal.operations.rules.carrier_checks import (
+    CONSENT_REPORTS,
+    DEACTIVATIONS,
+    check_consent_reports,
+    check_deactivations,
+)
 from portal.operations.rules.checks import CheckResult
 from portal.operations.rules.mail_server_checks import EMAIL_OVERRIDE, MAIL_CHECKS, MAIL_SERVER
 from portal.operations.rules.public_url_checks import ROUND_TRIP, check_round_trip
@@ -41,6 +50,8 @@ def local_check_tasks(clock: Clock) -> list[CheckTask]:
             (checks.WORKER_HEARTBEATS, checks.SCHEDULER_HEARTBEAT),
             lambda: checks.check_heartbeats(provider_availability.missing_process_kinds(clock())),
         ),
+        CheckTask((CONSENT_REPORTS,), lambda: [_consent_reports_check(clock())]),
+        CheckTask((DEACTIVATIONS,), lambda: [_deactivations_check(clock())]),
         CheckTask((ROUND_TRIP,), lambda: [_signature_check(clock)]),
         CheckTask(MAIL_CHECKS, _mail_server_checks),
     ]
@@ -50,6 +61,18 @@ def _lanes_check() -> CheckResult:
     paused = [(sender.number, sender.paused_reason) for sender in sending_numbers.paused_senders()]
     limited = [(sender.number, sender.limit_code) for sender in sending_numbers.rate_limited_senders(now_ms())]
     return checks.check_lanes(paused, limited)
+
+
+def _consent_reports_check(now_ms: int) -> CheckResult:
+    state = consent_reporting()
+    return check_consent_reports(state.is_on, state.since_ms, state.errors, state.refused, now_ms)
+
+
+def _deactivations_check(now_ms: int) -> CheckResult:
+    failed = [row for row in deactivation_days.known_days().values() if row.error]
+    error = max(failed, key=lambda row: row.day).error if failed else ""
+    is_set_up = twilio_credentials() is not None
+    return check_deactivations(deactivation_days.last_read_day(), error, is_set_up, now_ms)
 
 
 def _mode_check() -> CheckResult:

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from portal.accounts.tables.accounts import Account
+from portal.consent.tables import consent_reports
+from portal.consent.tables.consent_reports import ReportState
 from portal.core.context import settings
 from portal.core.coordination import heartbeats
 from portal.core.extensions import db
@@ -30,6 +32,7 @@ from portal.settings.tables.sending_numbers import SendingNumber
 
 _RATE_WINDOW_MS = 10_000
 _MAX_UNRESOLVED = 50
+_MAX_ERRORS = 5
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,17 @@ class ProcessStatus:
 
 
 @dataclass(frozen=True)
+class ConsentReporting:
+    """What Twilio is yet to be told, since when the oldest waits, and what went wrong, the commonest first."""
+
+    is_on: bool
+    waiting: int
+    since_ms: int | None
+    refused: int
+    errors: dict[str, int]
+
+
+@dataclass(frozen=True)
 class QueueOverview:
     lanes: tuple[LaneStatus, ...]
     senders: tuple[SenderStatus, ...]
@@ -96,6 +110,7 @@ class QueueOverview:
     unresolved: tuple[UnresolvedText, ...]
     processes: tuple[ProcessStatus, ...]
     mail_server: MailServer
+    consent: ConsentReporting
     queue_error: ErrorExplanation | None
     jobs: dict[str, JobReports]
     now_ms: int
@@ -127,9 +142,21 @@ def load_queue_overview(now_ms: int) -> QueueOverview:
         unresolved=tuple(list_unresolved_texts(_MAX_UNRESOLVED)),
         processes=_process_statuses(now_ms),
         mail_server=mail_server_status.mail_server_status(),
+        consent=consent_reporting(),
         queue_error=health.queue_problem(),  # late, because it may take two seconds to time out
         jobs={name: list_jobs(settings().redis_url, name) for name in QUEUES},
         now_ms=now_ms,
+    )
+
+
+def consent_reporting() -> ConsentReporting:
+    counts = consent_reports.counts_by_state()
+    return ConsentReporting(
+        is_on=consent_reports.is_reporting(),
+        waiting=counts.get(ReportState.WAITING, 0),
+        since_ms=consent_reports.waiting_since_ms(),
+        refused=counts.get(ReportState.REFUSED, 0),
+        errors=consent_reports.errors_of((ReportState.WAITING, ReportState.REFUSED), _MAX_ERRORS),
     )
 
 

@@ -24,7 +24,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column, relatio
 from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
 from portal.core.extensions import Base, db
-from portal.core.rules.routing import RecipientPhone
+from portal.core.rules.routing import DEACTIVATED_CODE, RecipientPhone
 from portal.core.rules.sender_assignment import BUCKET_DIGITS
 from portal.core.statements import in_list
 
@@ -148,19 +148,26 @@ def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[RecipientP
     """Each account's phone numbers, the one that receives texts first."""
     own = PhoneNumber.account_id, PhoneNumber.number, type_coerce(PhoneNumber.receives_sms, Integer)
     query = (
-        select(*own, PhoneState.stopped_at_ms, PhoneState.unreachable_at_ms)
+        select(*own, PhoneState.stopped_at_ms, PhoneState.unreachable_at_ms, PhoneState.unreachable_code)
         .outerjoin(PhoneState, PhoneState.number == PhoneNumber.number)
         .where(in_list(PhoneNumber.account_id, account_ids))
         .order_by(PhoneNumber.receives_sms.desc(), PhoneNumber.id)
     )
     rows = db.session.connection().execute(query).all()
-    assigned = _numbers_receiving_texts({number for _, number, receives_sms, _, _ in rows if not receives_sms})
+    assigned = _numbers_receiving_texts({number for _, number, receives_sms, *_ in rows if not receives_sms})
     phones: dict[int, list[RecipientPhone]] = defaultdict(list)
-    for account_id, number, flag, stopped_at_ms, unreachable_at_ms in rows:
+    for account_id, number, flag, stopped_at_ms, unreachable_at_ms, code in rows:
         receives_sms = bool(flag)
         elsewhere = not receives_sms and number in assigned
         phones[account_id].append(
-            RecipientPhone(number, receives_sms, elsewhere, stopped_at_ms is not None, unreachable_at_ms is not None)
+            RecipientPhone(
+                number,
+                receives_sms,
+                elsewhere,
+                stopped_at_ms is not None,
+                unreachable_at_ms is not None,
+                code == DEACTIVATED_CODE,
+            )
         )
     return phones
 

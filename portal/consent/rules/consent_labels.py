@@ -6,6 +6,7 @@ from typing import Any
 
 from portal.consent.rules.consent_state import ConsentState, EventKind, EventSource, MessageSource
 from portal.content.rules.content_block_checks import BLOCKS
+from portal.core.rules.routing import DEACTIVATED_CODE
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_codes import explain_error_code
@@ -104,13 +105,19 @@ def event_notes(detail: Mapping[str, Any]) -> list[str]:
             "How the person asked: %(channel)s.",
             channel=_(OPT_OUT_CHANNELS.get(channel, channel)).lower() if channel else "",
         ),
-        "error_code": _("%(meaning)s (code %(code)s)", meaning=explain_error_code(code, "").sentence, code=code),
+        "error_code": _code_note(code),
         "day": _("Only the day is known."),
         "row": _("Row %(row)s of the file.", row=detail.get("row")),
         "reply": _("The reply’s MessageSid is %(sid)s.", sid=detail.get("reply")),
         "received_sms": _("This ended texts to that account at this number."),
     }
     return [sentence for name, sentence in notes.items() if detail.get(name) and sentence]
+
+
+def _code_note(code: str) -> str:
+    if code == DEACTIVATED_CODE:
+        return _("The carrier reports that the number is no longer in service.")
+    return _("%(meaning)s (code %(code)s)", meaning=explain_error_code(code, "").sentence, code=code)
 
 
 def describe_effect(before: ConsentState, after: ConsentState) -> str:

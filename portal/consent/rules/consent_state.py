@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from portal.core.rules.routing import DEACTIVATED_CODE
+
 REQUEST_VALID_MS = 30 * 86_400_000
 """A START answers a request (an invitation, or a request while stopped) of the last 30 days."""
 TWILIO_UNSUBSCRIBED_CODE = "21610"
@@ -109,6 +111,11 @@ class ConsentState:
     def receives_texts(self) -> bool:
         return self.recipient_id is not None and self.stopped_at_ms is None
 
+    @property
+    def is_deactivated(self) -> bool:
+        """The number may have a new owner, so nothing but START from the phone turns its texts on again."""
+        return self.unreachable_code == DEACTIVATED_CODE
+
 
 def derive_state(events: Iterable[LedgerEvent]) -> ConsentState:
     """Apply all events in order of time; events of the same moment in order of rank, then of writing."""
@@ -192,8 +199,9 @@ def _start(state: ConsentState, event: LedgerEvent) -> ConsentState:
     recipient_id = _recipient_of_start(state, event)
     reopened = replace(_reachable(state), stopped_at_ms=None, stopped_by_event_id=None, requests={})
     if recipient_id is None:
-        return replace(_without_doubtful_recipient(reopened), unassigned_start_id=event.id)
-    if recipient_id == state.recipient_id and state.stopped_at_ms is None:
+        end_texts = _displaced if state.is_deactivated else _without_doubtful_recipient
+        return replace(end_texts(reopened), unassigned_start_id=event.id)
+    if recipient_id == state.recipient_id and state.stopped_at_ms is None and not state.is_deactivated:
         return replace(reopened, unassigned_start_id=None)
     return _assign(reopened, recipient_id, event)
 
@@ -201,13 +209,16 @@ def _start(state: ConsentState, event: LedgerEvent) -> ConsentState:
 def _recipient_of_start(state: ConsentState, event: LedgerEvent) -> int | None:
     """The newest requester, else the last recipient, else the only account (docs/consent-rules.md#whom-start-means).
 
-    Without a request nobody gets the texts if another account got the number since: it may have a new owner.
+    Without a request nobody gets the texts if another account got the number since, or if the carrier has deactivated
+    it and no account has confirmed it: it may have a new owner.
     """
     requests = {
         account: at for account, at in open_requests(state, event.at_ms).items() if account in event.account_ids
     }
     if requests:
         return max(requests, key=lambda account: (requests[account], account))
+    if state.is_deactivated:
+        return None
     if state.last_recipient_id is not None:
         account, since_ms = state.last_recipient_id, state.last_recipient_since_ms
     elif len(event.account_ids) == 1:
@@ -228,6 +239,10 @@ def _without_doubtful_recipient(state: ConsentState) -> ConsentState:
     last_id, since_ms = state.last_recipient_id, state.last_recipient_since_ms
     if state.recipient_id is None or not _may_have_new_owner(state, last_id, since_ms):
         return state
+    return _displaced(state)
+
+
+def _displaced(state: ConsentState) -> ConsentState:
     return replace(_without_recipient(state), displaced_id=state.recipient_id)
 
 
@@ -283,11 +298,21 @@ def _remove(state: ConsentState, event: LedgerEvent) -> ConsentState:
 
 
 def _unreachable(state: ConsentState, event: LedgerEvent) -> ConsentState:
+    """A number that is deactivated stays so, whatever becomes of a text to it. Its requests were the old owner's."""
+    if state.is_deactivated:
+        return state
+    if event.error_code == DEACTIVATED_CODE:
+        state = replace(state, requests={})
     return replace(state, unreachable_at_ms=event.at_ms, unreachable_code=event.error_code)
 
 
 def _confirm_number(state: ConsentState, _event: LedgerEvent) -> ConsentState:
-    """An unreachable number may have a new owner: if another account got it, the texts wait for START."""
+    """An unreachable number may have a new owner: if another account got it, the texts wait for START.
+
+    Those of a deactivated number always do.
+    """
+    if state.is_deactivated:
+        return _without_recipient(_reachable(state))
     return _reachable(state) if state.unreachable_at_ms is None else _without_doubtful_recipient(_reachable(state))
 
 

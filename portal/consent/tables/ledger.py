@@ -11,6 +11,7 @@ from portal.accounts.tables.accounts import ids_with_merged
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.consent.rules import hash_chain
 from portal.consent.rules.consent_state import EventKind, LedgerEvent
+from portal.consent.tables import consent_reports
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
@@ -119,6 +120,7 @@ def append(*events: dict[str, Any]) -> int:
         db.session.connection().execute(insert(ConsentEvent), rows)
         head.last_id, head.digest = last_id, last_digest
         db.session.flush()
+        consent_reports.add_reports(rows)
     return last_id
 
 

@@ -21,6 +21,8 @@ class Reason(StrEnum):
     STOPPED = "stopped"
     OTHER_ACCOUNT_RECEIVES = "other_account_receives"
     UNREACHABLE = "unreachable"
+    NUMBER_DEACTIVATED = "number_deactivated"
+    """The carrier has ended its service; it may have a new owner (docs/consent-rules.md#deactivated-numbers)."""
     NOT_CONFIGURED = "not_configured"
     QUIET_HOURS = "quiet_hours"
     """The text is deferred, because it is night for the recipient."""
@@ -47,6 +49,7 @@ _REASON_LABELS = {
     Reason.STOPPED: N_("The phone number is opted out; only START from that phone turns texts on again"),
     Reason.OTHER_ACCOUNT_RECEIVES: N_("Texts to this phone number go to another account"),
     Reason.UNREACHABLE: N_("The phone number cannot receive texts"),
+    Reason.NUMBER_DEACTIVATED: N_("The carrier reports that the phone number is no longer in service"),
     Reason.NOT_CONFIGURED: N_("The SMS gateway is not set up"),
     Reason.QUIET_HOURS: N_("Waiting for the end of quiet hours"),
     Reason.FREQUENCY_CAP: N_("The phone number has had as many texts within 24 hours as it may get"),
@@ -57,6 +60,8 @@ _REASON_LABELS = {
 }
 
 
+DEACTIVATED_CODE = "deactivated"
+"""In place of an error code of an unreachable number (docs/twilio.md#deactivated-numbers)."""
 MAX_VALIDITY_SECONDS = 14_400
 """Four hours: a notification that arrives later is confusing. Twilio's own limit is ten hours."""
 MIN_VALIDITY_MS = 10_000
@@ -99,6 +104,7 @@ class RecipientPhone(NamedTuple):
     receives_sms_elsewhere: bool = False
     is_opted_out: bool = False
     is_unreachable: bool = False
+    is_deactivated: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,6 +195,8 @@ def block_reason(phone: RecipientPhone) -> Reason | None:
     """Why a phone that is enabled for texts gets none."""
     if phone.is_opted_out:
         return Reason.STOPPED
+    if phone.is_deactivated:
+        return Reason.NUMBER_DEACTIVATED
     return Reason.UNREACHABLE if phone.is_unreachable else None
 
 

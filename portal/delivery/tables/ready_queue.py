@@ -11,7 +11,7 @@ from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.lanes import Lane
-from portal.core.rules.routing import RecipientPhone, TextKind
+from portal.core.rules.routing import DEACTIVATED_CODE, RecipientPhone, TextKind
 from portal.core.rules.sender_assignment import SenderAssignment
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.tables.unsent_messages import LANES, READY
@@ -41,6 +41,7 @@ _TEXT_QUERY = (
         PhoneNumber.receives_sms,
         PhoneState.stopped_at_ms,
         PhoneState.unreachable_at_ms,
+        PhoneState.unreachable_code,
         _PREFERRED_SENDER.label("preferred_sender"),
         Communication.kind,
         Communication.requested_mode,
@@ -190,7 +191,14 @@ def _to_waiting_text(row: Any) -> WaitingText:
         delivery_id=row.id,
         body=row.body,
         segments=row.segments,
-        recipient=RecipientPhone(row.address, bool(row.receives_sms), False, is_opted_out, is_unreachable),
+        recipient=RecipientPhone(
+            row.address,
+            bool(row.receives_sms),
+            False,
+            is_opted_out,
+            is_unreachable,
+            row.unreachable_code == DEACTIVATED_CODE,
+        ),
         kind=row.kind,
         is_on_account=row.receives_sms is not None,
         is_account_active=bool(row.active),

@@ -51,6 +51,10 @@ _ACTIONS: dict[str, tuple[str, str]] = {
         N_("Created %(subject)s, the first system administrator, by the link of the start"),
     ),
     "alert_tested": (N_("Test alerts"), N_("Sent a test alert")),
+    "consent_reports_retried": (
+        N_("Consent reports tried again"),
+        N_("Had Twilio told again what it had refused"),
+    ),
     "job_retried": (N_("Jobs started again"), N_("Started job %(subject)s again")),
     "lane_paused": (N_("Lanes paused"), N_("Paused the lane of %(subject)s")),
     "lane_resumed": (N_("Lanes resumed"), N_("Resumed the lane of %(subject)s")),

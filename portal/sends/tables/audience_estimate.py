@@ -15,7 +15,7 @@ from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipien
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.content.rules.analysis.merge_risks import RiskyFields
 from portal.core.extensions import db
-from portal.core.rules.routing import RecipientPhone
+from portal.core.rules.routing import DEACTIVATED_CODE, RecipientPhone
 from portal.core.statements import in_list
 from portal.messages.tables.text_frequency import capped_numbers
 from portal.sends.tables.audience import count_recipients, in_audience
@@ -38,6 +38,7 @@ class PhoneStatus(IntEnum):
     NOT_ENABLED = 4
     NOT_ENABLED_STOPPED = 5
     NOT_ENABLED_ELSEWHERE = 6
+    DEACTIVATED = 7
 
 
 def _phones(status: int, area: int) -> tuple[RecipientPhone, ...]:
@@ -48,6 +49,7 @@ def _phones(status: int, area: int) -> tuple[RecipientPhone, ...]:
         PhoneStatus.USABLE: (RecipientPhone(chosen, True),),
         PhoneStatus.STOPPED: (RecipientPhone("", True, is_opted_out=True),),
         PhoneStatus.UNREACHABLE: (RecipientPhone("", True, is_unreachable=True),),
+        PhoneStatus.DEACTIVATED: (RecipientPhone("", True, is_unreachable=True, is_deactivated=True),),
         PhoneStatus.NOT_ENABLED: (RecipientPhone("", False),),
         PhoneStatus.NOT_ENABLED_STOPPED: (RecipientPhone("", False, is_opted_out=True),),
         PhoneStatus.NOT_ENABLED_ELSEWHERE: (RecipientPhone("", False, receives_sms_elsewhere=True),),
@@ -148,14 +150,16 @@ def _is_usable() -> ColumnElement[bool]:
 def _phone_status() -> ColumnElement[int]:
     """As `route_text` chooses: the first enabled number that can get texts, or else the first enabled one."""
     is_enabled = _is_sms_enabled(PhoneNumber)
-    is_stopped = PhoneState.stopped_at_ms.is_not(None)
-    # the lowest id of an enabled number, with a last bit that says whether it is stopped
-    first_enabled = func.min(case((is_enabled & is_stopped, PhoneNumber.id * 2 + 1), (is_enabled, PhoneNumber.id * 2)))
+    is_stopped, is_deactivated = PhoneState.stopped_at_ms.is_not(None), PhoneState.unreachable_code == DEACTIVATED_CODE
+    # the lowest id of an enabled number, with two last bits that say whether it is stopped or deactivated
+    blocked = case((is_stopped, 1), (is_deactivated, 2), else_=0)
+    first_enabled = func.min(case((is_enabled, PhoneNumber.id * 4 + blocked)))
     return case(
         (func.count(PhoneNumber.id) == 0, PhoneStatus.NO_NUMBER),
         (_any(_is_usable()), PhoneStatus.USABLE),
-        (first_enabled % 2 == 1, PhoneStatus.STOPPED),
-        (first_enabled % 2 == 0, PhoneStatus.UNREACHABLE),
+        (first_enabled % 4 == 1, PhoneStatus.STOPPED),
+        (first_enabled % 4 == 2, PhoneStatus.DEACTIVATED),
+        (first_enabled % 4 == 0, PhoneStatus.UNREACHABLE),
         (_any(is_stopped), PhoneStatus.NOT_ENABLED_STOPPED),
         (_any(not_(is_enabled) & _is_enabled_elsewhere()), PhoneStatus.NOT_ENABLED_ELSEWHERE),
         else_=PhoneStatus.NOT_ENABLED,

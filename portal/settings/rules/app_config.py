@@ -40,6 +40,8 @@ from portal.settings.rules.text_limits import (
 )
 from portal.settings.rules.webhook_setting import WEBHOOK
 
+REPORT_CONSENT = "ReportConsentToTwilio"
+
 
 @dataclass(frozen=True)
 class SettingDefinition:
@@ -98,7 +100,7 @@ class SettingDefinition:
         """Whether some value of it could make messages reach people."""
         others = ("phone_number", "email_address", "webhook", *INSTALLATION_KINDS, *LIMIT_KINDS, *NUMBER_KINDS)
         is_switch_or_gateway = self.kind not in others
-        return is_switch_or_gateway and not self.name.startswith("Test")
+        return is_switch_or_gateway and self.name != REPORT_CONSENT and not self.name.startswith("Test")
 
 
 def _days(kind: str, label: str, help: str) -> SettingDefinition:
@@ -121,6 +123,15 @@ GROUPS: dict[str, tuple[SettingDefinition, ...]] = {
         ),
         SettingDefinition(
             "SmsGatewaySettings", "sender", N_("Sender"), N_("The number that texts come from, and its rate.")
+        ),
+        SettingDefinition(
+            REPORT_CONSENT,
+            "flag",
+            N_("Report consent to Twilio"),
+            N_(
+                "Tells Twilio of every opt-out and every START, for the sending numbers or the messaging service "
+                "above. Needs Twilio’s Consent Management API, which Twilio turns on for an account."
+            ),
         ),
     ),
     N_("Override"): (

@@ -19,6 +19,10 @@ _WHY: dict[str, tuple[str, str]] = {
     Reason.STOPPED: (N_("Your phone had replied STOP. To get texts again, text START from that phone."), ""),
     Reason.OTHER_ACCOUNT_RECEIVES: (N_("Texts to your phone number go to another account."), _NUMBERS),
     Reason.UNREACHABLE: (N_("Your phone number could not receive texts."), _NUMBERS),
+    Reason.NUMBER_DEACTIVATED: (
+        N_("Your phone number was no longer in service, as its carrier reported."),
+        _NUMBERS,
+    ),
     Reason.NOT_CONFIGURED: (N_("Texts could not be sent at that time."), ""),
     Reason.ACCOUNT_DEACTIVATED: (N_("Your account was deactivated at that time."), ""),
     Reason.FREQUENCY_CAP: (N_("Your phone had as many texts within 24 hours as it gets at most."), ""),

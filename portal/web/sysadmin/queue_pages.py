@@ -6,6 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
+from portal.carriers.consent_reporting import try_refused_again
 from portal.core.clock import now_ms
 from portal.core.translation import gettext as _
 from portal.delivery import mail_server_status
@@ -98,6 +99,13 @@ def resume_sending() -> ResponseReturnValue:
 def retry_email() -> ResponseReturnValue:
     message = _("One email is being tried now. If the server accepts it, the others follow.")
     return _run_and_redirect(lambda: mail_server_status.retry_mail_server_now(now_ms()), message, "mail")
+
+
+@pages.post("/consent/try")
+@allow("sysadmin")
+def retry_consent() -> ResponseReturnValue:
+    message = _("Twilio is told again within a minute.")
+    return _run_and_redirect(lambda: try_refused_again(current_user.id, now_ms()), message, "consent")
 
 
 def _run_and_redirect(control: Callable[[], None], message: str, section: str | None = None) -> ResponseReturnValue:

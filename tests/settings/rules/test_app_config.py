@@ -23,6 +23,7 @@ NAMES = (
     "SmsGatewayType",
     "SmsGatewayAuthentication",
     "SmsGatewaySettings",
+    "ReportConsentToTwilio",
     "EnableSmsOverrideNumber",
     "SmsOverrideNumber",
     "EnableSmsTestMode",

@@ -5,6 +5,9 @@ import re
 import pytest
 from flask import Flask
 
+from portal.consent import recording
+from portal.consent.rules.consent_state import EventKind, EventSource
+from portal.consent.tables.consent_reports import ReportState, end_reports
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.delivery import maintenance
@@ -13,6 +16,7 @@ from portal.messages.tables.lane_state import all_lanes
 from portal.sends.fan_out import fan_out_send
 from portal.sends.send_creation import create_send
 from portal.settings.tables.sending_numbers import SendingNumber
+from tests.support import settings_cache
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import (
     AUDIT_LOG_PATH,
@@ -32,6 +36,7 @@ POSTS = (
     f"{QUEUES_PATH}/sends/1/pause",
     f"{QUEUES_PATH}/senders/resume",
     f"{QUEUES_PATH}/mail/try",
+    f"{QUEUES_PATH}/consent/try",
 )
 
 
@@ -214,3 +219,15 @@ def test_pause_of_all_lanes_is_one_line_of_the_banner(sysadmin: WebClient, ready
     banner = sysadmin.get("/Admin/Mode").text
     assert "Everything is paused" not in banner
     assert banner.count("Lane paused") >= 3
+
+
+def test_what_twilio_refused_to_learn_can_be_tried_again(web_app: Flask, sysadmin: WebClient) -> None:
+    reason = "Twilio does not accept the phone number."
+    with web_app.app_context():
+        settings_cache.apply_settings({"ReportConsentToTwilio": "true"})
+    with app_transaction(web_app):
+        event_id = recording.record("+12025550177", EventKind.STOP, EventSource.MANUAL, NOW_MS, NOW_MS)
+        end_reports([event_id], ReportState.REFUSED, NOW_MS, reason)
+    assert reason in visible_text(sysadmin.get(QUEUES_PATH).text)
+    sysadmin.post(f"{QUEUES_PATH}/consent/try")
+    assert reason not in visible_text(sysadmin.get(QUEUES_PATH).text)

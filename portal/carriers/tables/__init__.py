@@ -1,0 +1,1 @@
+"""Queries for changes to accounts."""
