@@ -16,6 +16,7 @@ from portal.consent.tables import ledger
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.content.links import new_link_token
 from portal.content.rules.markdown_literals import mark_literal
+from portal.content.text_content import link_problem
 from portal.core.actor import Actor
 from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
@@ -24,7 +25,7 @@ from portal.core.extensions import db
 from portal.core.rules import routing, text_input
 from portal.core.rules.limits import quiet_hours
 from portal.core.rules.phone import is_e164
-from portal.core.rules.routing import Mode, RecipientPhone, RoutingDecision, TextKind
+from portal.core.rules.routing import DEACTIVATED_CODE, Mode, RecipientPhone, RoutingDecision, TextKind
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.gateways import queue
@@ -153,7 +154,8 @@ def _recipient(number: str) -> RecipientPhone:
     state = phone_state(number)
     is_opted_out = state is not None and state.stopped_at_ms is not None
     is_unreachable = state is not None and state.unreachable_at_ms is not None
-    return RecipientPhone(number, True, False, is_opted_out, is_unreachable)
+    is_deactivated = state is not None and state.unreachable_code == DEACTIVATED_CODE
+    return RecipientPhone(number, True, False, is_opted_out, is_unreachable, is_deactivated)
 
 
 def _is_repeated(message: InboundMessage, draft: AnswerDraft, author_id: int) -> bool:
@@ -192,6 +194,8 @@ def _errors(plan: AnswerPlan, draft: AnswerDraft) -> dict[str, str]:
         errors["body"] = _(
             "Keep the answer to %(limit)s characters; this has %(count)s.", limit=MAX_ANSWER_LENGTH, count=len(text)
         )
+    if problem := link_problem(text):
+        errors["body"] = problem
     if draft.account_id not in [NO_ACCOUNT, *plan.account_ids]:
         errors["account"] = _("Choose whose question this is.")
     elif draft.account_id == NO_ACCOUNT and not plan.routing.will_send:

@@ -16,6 +16,7 @@ from portal.content.rules.markdown_literals import unmark_literals
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables import content_versions
 from portal.content.tables.content_versions import ContentVersion
+from portal.content.text_content import link_problem
 from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
@@ -166,7 +167,7 @@ def _text_problem(block: ContentBlock, text: str) -> str | None:
         rendered = _fill_in(block, text, _example_values())
     except MergeError as error:
         return str(error)
-    return _size_problem(rendered) if block.kind == "sms" else None
+    return link_problem(rendered) or _size_problem(rendered) if block.kind == "sms" else None
 
 
 def _first_code_point(text: str, categories: Collection[str], allowed: str) -> str | None:

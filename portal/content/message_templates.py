@@ -24,6 +24,7 @@ from portal.content.tables.templates import (
     find_template,
     find_template_version,
 )
+from portal.content.text_content import link_problem
 from portal.core.audit_log import record_audit_entry
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
@@ -329,7 +330,7 @@ def _errors(draft: TemplateDraft) -> dict[str, str]:
     declared = _declared_attributes()
     problems = {
         "name": _length_problem("name", draft.name),
-        "subject": _length_problem("subject", draft.subject) or _source_problem(draft.subject, declared),
+        "subject": _length_problem("subject", draft.subject) or _subject_problem(draft, declared),
         "body": _length_problem("body", draft.body) or _source_problem(draft.body, declared),
         "tags": tags_problem(draft.tags),
     }
@@ -353,6 +354,11 @@ def too_long_problem(name: str, text: str) -> str | None:
     if len(text) <= _LIMITS[name]:
         return None
     return _("Use %(limit)s characters or fewer. You have used %(length)s.", limit=_LIMITS[name], length=len(text))
+
+
+def _subject_problem(draft: TemplateDraft, declared: tuple[AttributeDefinition, ...]) -> str | None:
+    """The subject is the text."""
+    return _source_problem(draft.subject, declared) or (link_problem(draft.subject) if draft.sms_enabled else None)
 
 
 def _source_problem(source: str, declared: tuple[AttributeDefinition, ...]) -> str | None:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from portal.accounts.tables.phone_numbers import is_stopped
 from portal.content.links import new_link_token
 from portal.content.rules.markdown_literals import mark_literal
+from portal.content.text_content import link_problem
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, invalid_input
 from portal.core.extensions import db
@@ -190,6 +191,8 @@ def _validate(number_input: str, body: str, sender: str, confirmed_number: str) 
     if not text or len(text) > _MAX_BODY_LENGTH:
         rule = N_("Enter 1 to %(limit)s characters. This text has %(length)s.")
         errors["body"] = _(rule, limit=_MAX_BODY_LENGTH, length=len(text))
+    elif problem := link_problem(text):
+        errors["body"] = problem
     if sender and sender not in available_senders():
         errors["sender"] = _("The settings changed, and this number no longer sends texts. Choose another.")
     if not errors and is_stopped(phone_number):
