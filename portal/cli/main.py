@@ -24,6 +24,7 @@ _COMMANDS = {
     "demo": "demo_commands:group",
     "doctor": "doctor_commands:doctor",
     "keys": "key_commands:group",
+    "registration": "registration_commands:group",
     "schedules": "schedule_commands:group",
     "sends": "send_commands:group",
     "setup": "setup_commands:group",

@@ -11,9 +11,10 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.content.message_templates import VersionConflict, version_change
 from portal.content.rules import content_block_checks, merge_fields
-from portal.content.rules.content_block_checks import BLOCK_FIELDS, BLOCKS, ContentBlock, WordingIssue
+from portal.content.rules.content_block_checks import BLOCK_FIELDS, BLOCKS, ContentBlock
 from portal.content.rules.markdown_literals import unmark_literals
 from portal.content.rules.merge_fields import MergeError
+from portal.content.rules.wording_points import WordingIssue
 from portal.content.tables import content_versions
 from portal.content.tables.content_versions import ContentVersion
 from portal.content.text_content import link_problem
@@ -38,6 +39,7 @@ _JOINER = "\u200d"
 """Emoji and some scripts need it."""
 _NUMBER_FALLBACKS = {"sending_number": "our number", "phone_number": "your number"}
 """In the language of the wording, which is not the reader's."""
+_NO_CONTACT = "our office"
 _log = structlog.get_logger(__name__)
 
 
@@ -106,6 +108,12 @@ def preview_block(key: str, text: str) -> BlockPreview:
     changes = transliterate(merge_fields.render_text(shortened, values)).replacements
     size, costs = sms_segments.measure_sms(rendered), encoding_cost(rendered)
     return BlockPreview(rendered, size, costs, issues, error, changes)
+
+
+def current_wording_issues(key: str) -> tuple[WordingIssue, ...]:
+    """What the wording in use lacks."""
+    rendered = render_block(key)
+    return content_block_checks.find_wording_issues(key, rendered.markdown, current_organisation().name)
 
 
 def save_block(
@@ -204,7 +212,8 @@ def _field_values(phone_number: str) -> dict[str, str]:
         name: phone.format_phone(number, configuration.region) or _NUMBER_FALLBACKS[name]
         for name, number in numbers.items()
     }
-    return {"organisation": current_organisation().name, "portal_url": configuration.public_url, **displayed}
+    shared = {"organisation": current_organisation().name, "portal_url": configuration.public_url}
+    return {**shared, "support_contact": app_settings.business().support_contact or _NO_CONTACT, **displayed}
 
 
 def _example_values() -> dict[str, str]:

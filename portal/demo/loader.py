@@ -47,6 +47,27 @@ _SETTINGS = {
     "TestSmsGatewaySettings": {"FromNumber": "+15005550006"},
     QUIET_HOURS: "off",
     "EnableSmsNotifications": "true",
+    "Business": {
+        "LegalName": "Example Licensing Office",
+        "Type": "GOVERNMENT",
+        "Industry": "GOVERNMENT",
+        "RegistrationNumber": "12-3456789",
+        "RegistrationAuthority": "EIN",
+        "RegistrationCountry": "US",
+        "Street": "100 Example Street",
+        "City": "Salem",
+        "Region": "OR",
+        "PostalCode": "97301",
+        "Country": "US",
+        "Website": "https://www.example.org",
+        "ContactFirstName": "Sasha",
+        "ContactLastName": "Lund",
+        "ContactTitle": "Director",
+        "ContactEmail": "sasha.lund@example.org",
+        "ContactPhone": "+15035550100",
+        "SupportEmail": "help@example.org",
+        "Purpose": "License holders get notices about renewals, exams, audits and decisions that concern them.",
+    },
 }
 """Credentials of the simulator, which open nothing else. Whoever tries the demo at night should see texts arrive."""
 

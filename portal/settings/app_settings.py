@@ -17,6 +17,8 @@ from portal.gateways import registry
 from portal.gateways.rules.provider_schema import Credentials
 from portal.messages.rules.message_modes import EmailRoute
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig
+from portal.settings.rules.business_setting import BUSINESS, Business
+from portal.settings.rules.business_setting import business as read_business
 from portal.settings.rules.configuration import Configuration
 from portal.settings.rules.encryption import DecryptionError, decrypt_secret
 from portal.settings.rules.retention_settings import RETENTION_SETTINGS, retention_days
@@ -91,6 +93,10 @@ def current_retention_days() -> dict[str, int]:
 
 def current_alert_limits() -> AlertLimits:
     return alert_limits(configuration(FAILURE_PERCENT, SEGMENTS_PER_DAY).values)
+
+
+def business() -> Business:
+    return read_business(configuration(BUSINESS).json_object(BUSINESS))
 
 
 def live_gateway() -> GatewayConfig:

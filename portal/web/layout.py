@@ -19,6 +19,7 @@ from portal.messages.tables import communication_history
 from portal.sends.tables.sends import count_sends_to_approve
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
+from portal.settings.rules.business_setting import BUSINESS
 from portal.settings.rules.configuration import Configuration
 from portal.setup.checklist import is_open as is_setup_open
 from portal.web.access import allow, has_role
@@ -54,6 +55,7 @@ _STAFF_PAGES = {
         N_("Alerts"): "sysadmin_alerts.page",
         N_("Audit log"): "sysadmin_audit.page",
         N_("Retention"): "sysadmin_retention.page",
+        N_("Registration"): "sysadmin_registration.page",
         N_("Signing key"): "sysadmin_signing_key.page",
     },
 }
@@ -105,6 +107,11 @@ def is_sms_visible() -> bool:
     return current_gateway().switches.feature_on
 
 
+def has_public_pages() -> bool:
+    """Whether every page links to the public pages about texts: once texts are on, or are being registered."""
+    return is_sms_visible() or bool(current_configuration().json_object(BUSINESS))
+
+
 def banners() -> list[Banner]:
     """The mode in force, then everything that is paused or down, with the reason."""
     configuration, gateway = current_configuration(), current_gateway()
@@ -132,6 +139,7 @@ def _template_context() -> dict[str, Any]:
         "sends_to_approve_count": count_sends_to_approve,
         "unread_count": lambda: communication_history.unread_count(current_user.id, is_sms_visible()),
         "is_sms_visible": is_sms_visible,
+        "has_public_pages": has_public_pages,
         "describe_outcome": describe_outcome,
         "email_route": current_email_route,
         "has_role": has_role,

@@ -308,6 +308,7 @@ def test_preview_of_a_long_text_shows_its_beginning() -> None:
 
 def test_every_default_passes_with_default_settings() -> None:
     scenario.configure_gateway()
+    setting_changes.set_setting("Business", '{"SupportEmail": "help@example.org"}', None, 0)
     for key, block in BLOCKS.items():
         preview = content_blocks.preview_block(key, block.default)
         assert (preview.error, preview.wording_issues) == (None, ())

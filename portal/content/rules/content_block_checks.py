@@ -1,12 +1,12 @@
 """The content blocks, and the points a messaging reviewer expects in each (docs/consent-rules.md#wording)."""
 
-import re
 from dataclasses import dataclass
 
-from portal.content.rules import content_block_defaults, markdown
+from portal.content.rules import content_block_defaults, markdown, public_page_defaults
+from portal.content.rules.markdown_literals import unmark_literals
+from portal.content.rules.wording_points import WordingIssue, missing_points
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
-from portal.messages.rules import sms_segments
 
 OPT_IN_PROMPT = "opt-in-prompt"
 WELCOME_TEXT = "opt-in-text"
@@ -15,6 +15,9 @@ STOP_HELP_INFO = "stop-help-information"
 STOP_REPLY = "stop-answer"
 HELP_REPLY = "help-answer"
 SIGN_IN_NOTICE = "sign-in-notice"
+TERMS, PRIVACY, OPT_IN_PAGE = "sms-terms", "sms-privacy", "sms-opt-in"
+PUBLIC_PAGES = (TERMS, PRIVACY, OPT_IN_PAGE)
+"""Shown to everybody, signed in or not, and whether texts are on or off."""
 
 INVITATION_MOVE_NOTICE = "START ends the texts to another account at this number."
 WELCOME_MOVE_NOTICE = "Texts to another account at this number have ended."
@@ -25,6 +28,7 @@ BLOCK_FIELDS: dict[str, str] = {
     "portal_url": N_("Portal address"),
     "sending_number": N_("Sending number"),
     "phone_number": N_("Recipient’s phone number"),
+    "support_contact": N_("Support contact"),
 }
 """The only merge fields that a block may use."""
 
@@ -52,79 +56,6 @@ class ContentBlock:
         return self.key != SIGN_IN_NOTICE
 
 
-@dataclass(frozen=True)
-class WordingIssue:
-    """What is missing and why it matters. Advice only: the block can still be saved."""
-
-    point: str
-    message: str
-    reason: str
-
-
-_ISSUES = {
-    "sender": WordingIssue(
-        N_("who sends"),
-        N_("It does not say who is sending."),
-        N_("People mistake a text without a name for fraud, and reviewers look for the sender and the program."),
-    ),
-    "purpose": WordingIssue(
-        N_("purpose"),
-        N_("It does not say what the texts are about."),
-        N_("Twilio rejects an opt-in message that does not state its purpose (30544)."),
-    ),
-    "frequency": WordingIssue(
-        N_("frequency"),
-        N_("It does not say how often texts are sent."),
-        N_("Twilio rejects an opt-in message without it (30545). “Message frequency varies” is enough."),
-    ),
-    "rates": WordingIssue(
-        N_("data rates may apply"),
-        N_("It does not say that message and data rates may apply."),
-        N_("Reviewers require this sentence in the message itself, not only in the terms (30569)."),
-    ),
-    "help": WordingIssue(
-        N_("HELP"),
-        N_("It does not say how to get help."),
-        N_("Twilio rejects an opt-in message without it (30570). “Reply HELP for help” is enough."),
-    ),
-    "stop": WordingIssue(
-        N_("STOP"),
-        N_("It does not say how to stop the texts."),
-        N_("Consent is valid only if people know how to withdraw it. “Reply STOP to end” is enough."),
-    ),
-    "start": WordingIssue(
-        N_("START"),
-        N_("It does not say that replying START gives consent."),
-        N_("Texts begin only after the phone replies START, so people must be told to do it."),
-    ),
-    "contact": WordingIssue(
-        N_("contact"),
-        N_("It does not say where to get help."),
-        N_("The reply to HELP must name the organization and how to reach it: a web address, an email or a number."),
-    ),
-    "ended": WordingIssue(
-        N_("confirmation"),
-        N_("It does not say that the texts have ended."),
-        N_("The only reply allowed after STOP confirms the opt-out and says nothing else."),
-    ),
-}
-
-_REPLY_WITH = r"\b(?:reply|text|send)(?:ing)?(?:\s+with)?[\s“\"'‘]+"
-_NOT_NONSTOP = r"(?<!\bNON[ \-‐‑–])"
-"""“NON-STOP texts” does not explain how to stop them."""
-_PATTERNS = {
-    "purpose": r"\b(?:notif\w+|notices?|remind\w*|alerts?|updates?|news|renewals?|deadlines?|regarding"
-    r"|about (?:your|the|an?)|(?:tell|let|inform) you)\b",
-    "frequency": r"\bfreq|\b(?:daily|weekly|monthly|yearly|once a|up to \d+|at most \d+|no more than \d+)"
-    r"|\b(?:msgs?|messages?|texts?)\s?(?:/|per\b|an?\b|each\b|every\b)\s?(?:day|week|mo|year)",
-    "rates": r"\bdata\b.{0,12}\brates?\b.{0,20}\bappl(?:y|ies)\b",
-    "help": rf"(?-i:\bHELP\b)|{_REPLY_WITH}help\b",
-    "stop": rf"(?-i:{_NOT_NONSTOP}\bSTOP\b)|{_REPLY_WITH}stop\b",
-    "start": rf"(?-i:\bSTART\b)|{_REPLY_WITH}start\b",
-    "contact": r"https?://|\bwww\.|\S@\S+\.\w|\+?\d[\d\s().-]{6,}\d|\b[\w-]+\.(?:org|com|net|gov|edu)\b",
-    "ended": r"\bno (?:more|further)\b|\b(?:not|never) (?:get|receive|be sent)|\b(?:un|de)subscribed|\bopted out"
-    r"|\b(?:stopped|ended)\b",
-}
 _ALL_SIX = ("sender", "purpose", "frequency", "rates", "help", "stop")
 
 _ALL_BLOCKS = (
@@ -190,6 +121,42 @@ _ALL_BLOCKS = (
         N_("Shown to everybody on the sign-in page. If it is empty, nothing is shown."),
         content_block_defaults.SIGN_IN_NOTICE,
     ),
+    ContentBlock(
+        TERMS,
+        N_("Public pages"),
+        N_("SMS Terms"),
+        "page",
+        N_("The public page /sms/terms. Carriers read it before they let a number send."),
+        public_page_defaults.TERMS,
+        (
+            *("sender", "channel", "program", "content", "start", "frequency", "rates", "stop", "bold_stop"),
+            *("help", "bold_help", "support", "complaint", "carriers", "privacy_link"),
+        ),
+    ),
+    ContentBlock(
+        PRIVACY,
+        N_("Public pages"),
+        N_("SMS Privacy Policy"),
+        "page",
+        N_("The public page /sms/privacy. Carriers read it before they let a number send."),
+        public_page_defaults.PRIVACY,
+        (
+            *("sender", "channel", "collected", "no_sharing", "consent_not_shared", "stop", "bold_stop"),
+            *("support", "complaint", "terms_link"),
+        ),
+    ),
+    ContentBlock(
+        OPT_IN_PAGE,
+        N_("Public pages"),
+        N_("SMS Opt-in Page"),
+        "page",
+        N_("The public page /sms/opt-in, above the form with which people ask for texts."),
+        public_page_defaults.OPT_IN,
+        (
+            *("sender", "channel", "content", "start", "frequency", "rates", "stop", "bold_stop", "help", "bold_help"),
+            *("optional", "terms_link", "privacy_link"),
+        ),
+    ),
 )
 BLOCKS: dict[str, ContentBlock] = {block.key: block for block in _ALL_BLOCKS}
 
@@ -197,14 +164,5 @@ BLOCKS: dict[str, ContentBlock] = {block.key: block for block in _ALL_BLOCKS}
 def find_wording_issues(key: str, text: str, organisation: str) -> tuple[WordingIssue, ...]:
     """The required points that are missing in a text whose fields are filled in."""
     block = BLOCKS[key]
-    plain = sms_segments.normalize_text(markdown.to_text(text) if block.kind == "page" else text)
-    name = sms_segments.normalize_text(organisation)
-    return tuple(_ISSUES[point] for point in block.required_points if not _mentions(point, plain, name))
-
-
-def _mentions(point: str, text: str, organisation: str) -> bool:
-    """The name alone states no purpose, even if the organisation is called “Alerts and Renewals”."""
-    if point == "sender":
-        return organisation.casefold() in text.casefold()
-    without_name = re.sub(re.escape(organisation), " ", text, flags=re.IGNORECASE) if organisation else text
-    return re.search(_PATTERNS[point], without_name, re.IGNORECASE) is not None
+    plain = markdown.to_text(text) if block.kind == "page" else text
+    return missing_points(block.required_points, plain, unmark_literals(text), organisation)

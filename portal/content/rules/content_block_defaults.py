@@ -15,7 +15,8 @@ text messages at this number. Nothing more is sent until you do.
 - **Help:** reply HELP to any of our texts.
 - **Stopping:** reply STOP to any of them, at any time.
 
-Texts are optional: your account works the same without them.\
+Texts are optional: your account works the same without them. Read the [terms]({{ portal_url }}/sms/terms) and the
+[privacy policy]({{ portal_url }}/sms/privacy).\
 """
 
 WELCOME_TEXT = """\

@@ -54,6 +54,8 @@ class SettingField:
     required_with: str = ""
     live_only: bool = False
     """Not used in test mode."""
+    empty_choice: str = N_("Not set")
+    """What a choice is if none is made."""
 
     @property
     def is_secret(self) -> bool:

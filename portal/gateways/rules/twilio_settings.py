@@ -183,7 +183,8 @@ _SENDER_FIELDS = (
                  check_value=_check_additional_numbers, live_only=True),
     SettingField("MessagingServiceSid", N_("Messaging service SID"), N_("Optional: MG and 32 digits."),
                  check_value=_sid_check("MG")),
-    SettingField("NumberType", N_("Type of number"), "", "choice", _NUMBER_TYPES),
+    SettingField("NumberType", N_("Type of number"), "", "choice", _NUMBER_TYPES,
+                 empty_choice=N_("Automatic: toll-free, short code or long code, depending on the number")),
     SettingField("SegmentsPerSecond", N_("Segments per second"), _RATE_HELP, "number", check_value=_check_rate),
     SettingField("TwilioAnswers", N_("Keywords that Twilio replies to"), "", "choice_list", _AUTO_REPLY_KEYWORDS),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from portal.core.rules.routing import Mode, Switches
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, SenderSettings
+from portal.settings.rules.business_setting import BUSINESS
 from portal.settings.rules.installation_settings import (
     EMAIL_SERVER,
     INSTALLATION_KINDS,
@@ -45,8 +46,8 @@ REPORT_CONSENT = "ReportConsentToTwilio"
 
 @dataclass(frozen=True)
 class SettingDefinition:
-    """`kind` is flag, gateway, phone_number, email_address, authentication, sender, webhook, or that of a number, of a
-    limit or of an installation.
+    """`kind` is flag, gateway, phone_number, email_address, authentication, sender, webhook, business, or that of a
+    number, of a limit or of an installation.
 
     `label` and `help` are to be translated. A setting that `can_expire` can turn itself off at a set time.
     """
@@ -59,7 +60,7 @@ class SettingDefinition:
 
     @property
     def is_json(self) -> bool:
-        return self.kind in ("authentication", "sender", "webhook", "mail_server")
+        return self.kind in ("authentication", "sender", "webhook", "mail_server", "business")
 
     @property
     def is_number(self) -> bool:
@@ -98,7 +99,8 @@ class SettingDefinition:
     @property
     def can_go_live(self) -> bool:
         """Whether some value of it could make messages reach people."""
-        others = ("phone_number", "email_address", "webhook", *INSTALLATION_KINDS, *LIMIT_KINDS, *NUMBER_KINDS)
+        plain = ("phone_number", "email_address", "webhook", "business")
+        others = (*plain, *INSTALLATION_KINDS, *LIMIT_KINDS, *NUMBER_KINDS)
         is_switch_or_gateway = self.kind not in others
         return is_switch_or_gateway and self.name != REPORT_CONSENT and not self.name.startswith("Test")
 
@@ -253,6 +255,14 @@ GROUPS: dict[str, tuple[SettingDefinition, ...]] = {
         SettingDefinition(TIME_ZONE, "time_zone", N_("Time zone"), N_("That of new accounts.")),
         SettingDefinition(
             EMAIL_SERVER, "mail_server", N_("Mail server"), N_("The server that sends the emails, and their sender.")
+        ),
+    ),
+    N_("Registration"): (
+        SettingDefinition(
+            BUSINESS,
+            "business",
+            N_("Business"),
+            N_("Your organization as you register it with carriers, and the support contact of the public pages."),
         ),
     ),
 }

@@ -14,12 +14,13 @@ from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 from portal.messages.rules.message_modes import EmailRoute
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig, text_error
+from portal.settings.rules.business_setting import BUSINESS_SCHEMA
 from portal.settings.rules.installation_settings import MAIL_SERVER_SCHEMA, parse_installation_value
 from portal.settings.rules.send_settings import parse_number
 from portal.settings.rules.text_limits import TextLimits, parse_limit, text_limits
 from portal.settings.rules.webhook_setting import WEBHOOK_SCHEMA
 
-_OWN_SCHEMAS = {"webhook": WEBHOOK_SCHEMA, "mail_server": MAIL_SERVER_SCHEMA}
+_OWN_SCHEMAS = {"webhook": WEBHOOK_SCHEMA, "mail_server": MAIL_SERVER_SCHEMA, "business": BUSINESS_SCHEMA}
 _MAX_DURATION_MS = 366 * 86_400_000
 
 

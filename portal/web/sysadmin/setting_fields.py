@@ -49,8 +49,7 @@ def key_field(key: SettingField) -> Any:
     """A list has one item per line."""
     label, help = _(key.label), _(key.help)
     if key.kind == "choice":
-        automatic = _("Automatic: toll-free, short code or long code, depending on the number")
-        choices = {"": automatic} | {choice: _(name) for choice, name in key.choices.items()}
+        choices = {"": _(key.empty_choice)} | {choice: _(name) for choice, name in key.choices.items()}
         return SelectField(label, choices=choices, filters=[clean_code], validate_choice=False)
     if key.kind == "choice_list":
         return ListField(label)

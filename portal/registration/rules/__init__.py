@@ -1,0 +1,1 @@
+"""What the fields of a registration must be. No database, no network."""

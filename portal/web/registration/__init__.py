@@ -1,0 +1,1 @@
+"""The public pages about texts, and the pack for the registration with carriers."""

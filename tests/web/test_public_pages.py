@@ -1,0 +1,67 @@
+"""The public pages about texts, and the registration pack in the browser."""
+
+import json
+
+import pytest
+from flask import Flask
+
+from portal.settings import setting_changes
+from tests.support.html_checks import find_page_problems
+from tests.support.web_client import NOW_MS, PUBLIC_URL, WebClient
+
+PACK = "/SysAdmin/Registration"
+
+
+@pytest.fixture
+def business(web_app: Flask) -> None:
+    with web_app.app_context():
+        setting_changes.set_setting("Business", json.dumps({"SupportEmail": "help@example.org"}), None, NOW_MS)
+
+
+def test_everybody_reads_the_public_pages_while_texts_are_off(visitor: WebClient, business: None) -> None:
+    for name in ("terms", "privacy", "opt-in"):
+        response = visitor.get(f"/sms/{name}")
+        assert (response.status_code, find_page_problems(response.text)) == (200, []), name
+        assert "help@example.org" in response.text or name == "opt-in"
+        assert "<strong>STOP</strong>" in response.text
+    assert visitor.get("/sms/nothing").status_code == 404
+
+
+def test_consent_on_the_opt_in_page_is_not_ticked(visitor: WebClient, business: None) -> None:
+    page = visitor.get("/sms/opt-in").text
+    assert '<input type="checkbox" required>' in page
+    assert "checked" not in page
+    assert "Nothing more is sent until you do." in page
+    assert "now come by text" in page, "the confirmation text"
+
+
+def test_public_pages_are_linked_once_texts_are_registered(visitor: WebClient, business: None) -> None:
+    page = visitor.get("/SignIn").text
+    assert 'href="/sms/terms"' in page
+    assert 'href="/sms/privacy"' in page
+
+
+def test_portal_without_texts_has_no_links_to_the_public_pages(visitor: WebClient) -> None:
+    assert "/sms/terms" not in visitor.get("/SignIn").text
+
+
+def test_pack_names_what_is_missing_and_where_to_set_it(sysadmin: WebClient, admin: WebClient, business: None) -> None:
+    page = sysadmin.get(PACK)
+    assert (page.status_code, find_page_problems(page.text)) == (200, [])
+    assert 'href="/SysAdmin/AppConfig/Business"' in page.text
+    assert "It is missing." in page.text
+    assert find_page_problems(sysadmin.get(f"{PACK}/print").text) == []
+    values = json.loads(sysadmin.get(f"{PACK}/registration.json").text)
+    assert values["campaign"]["privacy_policy_url"] == f"{PUBLIC_URL}/sms/privacy"
+    assert admin.get(PACK).status_code == 404
+
+
+def test_business_is_entered_like_any_setting(sysadmin: WebClient) -> None:
+    address = "/SysAdmin/AppConfig/Business"
+    assert find_page_problems(sysadmin.get(address).text) == []
+    refused = sysadmin.post(address, LegalName="Harbor Board", Website="http://example.org")
+    assert refused.status_code == 422
+    assert "must begin with https://" in refused.text
+    assert "Harbor Board" in refused.text
+    assert sysadmin.post(address, LegalName="Harbor Board", Type="GOVERNMENT").status_code == 303
+    assert "Harbor Board" in sysadmin.get(PACK).text
