@@ -48,7 +48,7 @@ _SETTINGS = {
     QUIET_HOURS: "off",
     "EnableSmsNotifications": "true",
     "Business": {
-        "LegalName": "Example Licensing Office",
+        "LegalName": "Northfield Board",
         "Type": "GOVERNMENT",
         "Industry": "GOVERNMENT",
         "RegistrationNumber": "12-3456789",

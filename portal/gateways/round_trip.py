@@ -4,8 +4,9 @@ import secrets
 
 import requests
 from twilio.request_validator import RequestValidator
-from urllib3.exceptions import HTTPError, NameResolutionError
+from urllib3.exceptions import HTTPError
 
+from portal.gateways.public_page import connection_problem
 from portal.gateways.rules.webhook_round_trip import CHECK_WEBHOOK_PATH, RoundTripResult
 
 _TIMEOUT = (3.0, 4.0)
@@ -25,7 +26,7 @@ def probe_webhook(public_url: str, token: str) -> RoundTripResult:
     except requests.Timeout:
         return RoundTripResult(error="time-out")
     except requests.ConnectionError as error:
-        return RoundTripResult(error="name" if _is_unknown_name(error) else "connection")
+        return RoundTripResult(error=connection_problem(error))
     except (requests.RequestException, HTTPError, ValueError):
         return RoundTripResult(error="answer")
 
@@ -36,8 +37,3 @@ def _post(url: str, token: str) -> requests.Response:
     with requests.Session() as session:
         session.trust_env = False
         return session.post(url, data=form, headers=headers, timeout=_TIMEOUT, allow_redirects=False)
-
-
-def _is_unknown_name(error: requests.ConnectionError) -> bool:
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return isinstance(reason, NameResolutionError)

@@ -11,6 +11,7 @@ from urllib3 import HTTPHeaderDict
 from portal.gateways.rules.provider_schema import Credentials
 from portal.gateways.rules.twilio_resources import (
     MessagingService,
+    RegistrationState,
     TwilioAccountInfo,
     TwilioNumber,
     WebhookConfig,
@@ -50,14 +51,15 @@ class TwilioAccount:
         webhooks = WebhookConfig(sid, inbound_url, method, service.status_callback or "")
         return MessagingService(webhooks, bool(service.use_inbound_webhook_on_number))
 
-    def campaign_states(self, service_sid: str) -> list[str]:
+    def campaigns(self, service_sid: str) -> list[RegistrationState]:
         with well_formed():
-            return [item.campaign_status or "" for item in self._service(service_sid).us_app_to_person.page()]
+            items = self._service(service_sid).us_app_to_person.page()
+            return [RegistrationState(item.campaign_status or "", _error_codes(item.errors)) for item in items]
 
-    def toll_free_states(self, number_sid: str) -> list[str]:
+    def toll_free_verifications(self, number_sid: str) -> list[RegistrationState]:
         with well_formed():
-            verifications = self._client.messaging.v1.tollfree_verifications
-            return [item.status or "" for item in verifications.page(tollfree_phone_number_sid=number_sid)]
+            items = self._client.messaging.v1.tollfree_verifications.page(tollfree_phone_number_sid=number_sid)
+            return [RegistrationState(item.status or "", _error_codes(item.rejection_reasons)) for item in items]
 
     def set_number_webhooks(self, sid: str, number: str, inbound_url: str, status_url: str) -> None:
         """Point the number's webhooks to us; a short code has no status callback."""
@@ -84,6 +86,11 @@ class TwilioAccount:
 
     def _service(self, sid: str) -> Any:
         return self._client.messaging.v1.services(_quote_segment(sid))
+
+
+def _error_codes(errors: Any) -> tuple[str, ...]:
+    """Twilio spells the key in two ways, and a resource without errors may have null."""
+    return tuple(str(error.get("error_code") or error.get("code") or "") for error in errors or ())
 
 
 def _quote_segment(sid: str) -> str:

@@ -1,4 +1,6 @@
-"""The checks of the portal itself: modes, database, queue, processes, webhook signatures and the mail server."""
+"""The checks of the portal itself: modes, database, queue, processes, webhooks, public pages and the mail server."""
+
+from http import HTTPStatus
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -7,18 +9,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.carriers.consent_reporting import twilio_credentials
 from portal.carriers.tables import deactivation_days
+from portal.content.rules.content_block_checks import PUBLIC_PAGES
 from portal.core.clock import now_ms
 from portal.core.config import ConfigError
 from portal.core.context import settings
 from portal.core.extensions import db, missing_timeouts
+from portal.core.organisation import current_organisation
 from portal.core.rules.connection_errors import explain_database_error
 from portal.core.translation import gettext as _
-from portal.gateways import queue, round_trip, smtp_probe
+from portal.gateways import public_page, queue, round_trip, smtp_probe
+from portal.gateways.rules.fetched_page import FetchedPage
 from portal.gateways.smtp import sender_domain
 from portal.operations import health, webhook_rejections
 from portal.operations.check_runner import CheckTask, Clock
 from portal.operations.queue_overview import consent_reporting
-from portal.operations.rules import checks, mail_server_checks
+from portal.operations.rules import checks, mail_server_checks, public_page_checks
 from portal.operations.rules.carrier_checks import (
     CONSENT_REPORTS,
     DEACTIVATIONS,
@@ -27,6 +32,7 @@ from portal.operations.rules.carrier_checks import (
 )
 from portal.operations.rules.checks import CheckResult
 from portal.operations.rules.mail_server_checks import EMAIL_OVERRIDE, MAIL_CHECKS, MAIL_SERVER
+from portal.operations.rules.public_page_checks import PUBLIC_PAGES_CHECK
 from portal.operations.rules.public_url_checks import ROUND_TRIP, check_round_trip
 from portal.operations.rules.rejection_reasons import check_signatures
 from portal.sends import provider_availability
@@ -53,6 +59,7 @@ def local_check_tasks(clock: Clock) -> list[CheckTask]:
         CheckTask((CONSENT_REPORTS,), lambda: [_consent_reports_check(clock())]),
         CheckTask((DEACTIVATIONS,), lambda: [_deactivations_check(clock())]),
         CheckTask((ROUND_TRIP,), lambda: [_signature_check(clock)]),
+        CheckTask((PUBLIC_PAGES_CHECK,), lambda: [_public_pages_check()]),
         CheckTask(MAIL_CHECKS, _mail_server_checks),
     ]
 
@@ -117,6 +124,19 @@ def _round_trip_check() -> CheckResult:
     if not tokens:
         return ROUND_TRIP.unknown(_("Nothing can be signed without an AuthToken."), _("Set SmsGatewayAuthentication."))
     return check_round_trip(round_trip.probe_webhook(public_url, tokens[0]), public_url)
+
+
+def _public_pages_check() -> CheckResult:
+    """One after the other: the first that cannot be opened says why none can."""
+    base, organisation = settings().public_url, current_organisation().name
+    db.session.rollback()  # no transaction stays open during the calls
+    fetched: dict[str, tuple[str, FetchedPage]] = {}
+    for key in PUBLIC_PAGES:
+        url = f"{base}/{key.replace('-', '/', 1)}"
+        fetched[key] = url, public_page.fetch_page(url)
+        if fetched[key][1].status != HTTPStatus.OK:
+            break
+    return public_page_checks.check_public_pages(fetched, organisation)
 
 
 def _mail_server_checks() -> list[CheckResult]:

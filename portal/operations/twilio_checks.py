@@ -136,9 +136,9 @@ def _registration_check(snapshot: SenderSnapshot, account: TwilioAccount) -> Che
     service_sid = snapshot.sender.messaging_service_sid
     if snapshot.actual_type == "toll_free" and isinstance(snapshot.own_number, tuple):
         number_sid = snapshot.own_number[0].sid
-        return webhook_checks.check_toll_free(call_or_error(lambda: account.toll_free_states(number_sid)))
+        return webhook_checks.check_toll_free(call_or_error(lambda: account.toll_free_verifications(number_sid)))
     if service_sid and snapshot.actual_type != "short_code":
-        return webhook_checks.check_campaign(call_or_error(lambda: account.campaign_states(service_sid)))
+        return webhook_checks.check_campaign(call_or_error(lambda: account.campaigns(service_sid)))
     return webhook_checks.check_unregistered_number(snapshot.sender.from_number, snapshot.actual_type)
 
 

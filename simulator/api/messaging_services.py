@@ -4,7 +4,7 @@ from aiohttp import web
 
 from simulator.api.request import ApiRequest
 from simulator.api.validation import check_url, is_service_sid
-from simulator.error_codes import ApiError
+from simulator.error_codes import ApiError, error_message
 
 _CONFIG_FIELDS = {
     "InboundRequestUrl": "inbound_request_url",
@@ -30,14 +30,19 @@ async def update_service(request: ApiRequest) -> web.Response:
 
 async def list_campaigns(request: ApiRequest) -> web.Response:
     sid, status = _requested_sid(request), request.state.faults.account.campaign
-    campaigns = [{"messaging_service_sid": sid, "campaign_status": status}] if status else []
+    code = request.state.faults.account.rejection_code
+    errors = [{"error_code": code, "fields": [], "description": error_message(code)}] if code else []
+    campaigns = [{"messaging_service_sid": sid, "campaign_status": status, "errors": errors}] if status else []
     return web.json_response({"compliance": campaigns, "meta": {"key": "compliance", "next_page_url": None}})
 
 
 async def list_verifications(request: ApiRequest) -> web.Response:
     status = request.state.faults.account.toll_free
     number_sid = request.web.query.get("TollfreePhoneNumberSid")
-    verifications = [{"tollfree_phone_number_sid": number_sid, "status": status}] if status else []
+    code = request.state.faults.account.rejection_code
+    reasons = [{"code": code, "reason": error_message(code)}] if code else []
+    verification = {"tollfree_phone_number_sid": number_sid, "status": status, "rejection_reasons": reasons}
+    verifications = [verification] if status else []
     return web.json_response({"verifications": verifications, "meta": {"key": "verifications", "next_page_url": None}})
 
 

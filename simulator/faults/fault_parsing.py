@@ -92,4 +92,5 @@ def _account(data: Fields) -> AccountFaults:
         number_type=fields.one_of_or_null(data, "number_type", kinds.NUMBER_TYPES, AccountFaults.number_type),
         campaign=fields.one_of_or_null(data, "campaign", kinds.CAMPAIGN_STATUSES, AccountFaults.campaign),
         toll_free=fields.one_of_or_null(data, "toll_free", kinds.VERIFICATION_STATUSES, AccountFaults.toll_free),
+        rejection_code=fields.whole_number(data, "rejection_code", None),
     )

@@ -58,6 +58,7 @@ class AccountFaults:
     number_type: str | None = "local"  # None = the API does not return a type
     campaign: str | None = "VERIFIED"  # of its messaging services; None = not registered
     toll_free: str | None = "TWILIO_APPROVED"  # verification of its toll-free numbers; None = not submitted
+    rejection_code: int | None = None  # why a campaign or verification was rejected
 
 
 @dataclass(kw_only=True)

@@ -30,7 +30,7 @@ ADMIN_PAGES = [
     "/Admin/Communications",
     "/Admin/Mode",
 ]
-PUBLIC_PAGES = ["/SignIn", "/ForgotPassword", "/healthz"]
+PUBLIC_PAGES = ["/SignIn", "/ForgotPassword", "/healthz", "/sms/terms"]
 
 
 def test_anonymous_visitor_is_sent_to_sign_in_and_back(visitor: WebClient) -> None:

@@ -5,7 +5,13 @@ import json
 import pytest
 from flask import Flask
 
+from portal.content import content_blocks
+from portal.content.rules.content_block_checks import BLOCKS, PUBLIC_PAGES
+from portal.gateways.rules.fetched_page import FetchedPage
+from portal.operations.rules.checks import CheckResult
+from portal.operations.rules.public_page_checks import check_public_pages
 from portal.settings import setting_changes
+from tests.content.rules.test_public_page_wording import SENTENCES, without_sentence
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import NOW_MS, PUBLIC_URL, WebClient
 
@@ -25,6 +31,28 @@ def test_everybody_reads_the_public_pages_while_texts_are_off(visitor: WebClient
         assert "help@example.org" in response.text or name == "opt-in"
         assert "<strong>STOP</strong>" in response.text
     assert visitor.get("/sms/nothing").status_code == 404
+
+
+def _check_as_reviewer(visitor: WebClient) -> CheckResult:
+    names = {key: f"/{key.replace('-', '/', 1)}" for key in PUBLIC_PAGES}
+    pages = {key: (PUBLIC_URL + path, FetchedPage(200, visitor.get(path).text)) for key, path in names.items()}
+    return check_public_pages(pages, visitor.client.application.config["PORTAL"].organisation)
+
+
+def test_diagnostics_find_every_sentence_on_the_pages(visitor: WebClient, business: None) -> None:
+    result = _check_as_reviewer(visitor)
+    assert (result.verdict, result.fix) == ("ok", ""), result.reason
+
+
+def test_diagnostics_name_each_sentence_that_was_removed(web_app: Flask, visitor: WebClient, business: None) -> None:
+    for key, sentences in SENTENCES.items():
+        for number, (part, missing) in enumerate(sentences.items()):
+            with web_app.app_context():
+                content_blocks.save_block(key, without_sentence(key, part), None, NOW_MS + number)
+            reason = _check_as_reviewer(visitor).reason
+            assert all(point in reason for point in missing.split(", ")), (key, part, reason)
+        with web_app.app_context():
+            content_blocks.save_block(key, BLOCKS[key].default, None, NOW_MS + 100)
 
 
 def test_consent_on_the_opt_in_page_is_not_ticked(visitor: WebClient, business: None) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
+from portal.gateways.rules.registration_codes import REJECTION_RANGES, REJECTIONS
 
 
 class RetryPolicy(Enum):
@@ -185,7 +186,7 @@ _TABLE: tuple[tuple[str, ProviderCode], ...] = (
     ("30003", _permanent(N_("The phone is off, out of range or cannot receive texts."),
                          N_("This is often temporary. If it happens again, ask the person to check the number on their "
                             "account."), ResendAdvice.ONCE)),
-    ("21214 30014 30485 63003 63024 63036",
+    ("21214 30014 63003 63024 63036",
      _permanent(N_("The phone cannot be reached."), _ASK_RECIPIENT, ResendAdvice.ONCE)),
     ("30004", _permanent(N_("The message was blocked by the phone or the carrier."), _ASK_RECIPIENT)),
     ("21216 63014 63032 63033", _permanent(N_("The message was blocked by the phone or by Twilio."), _ASK_RECIPIENT)),
@@ -219,12 +220,14 @@ _TABLE: tuple[tuple[str, ProviderCode], ...] = (
                          N_("It may still arrive, so another one may be a duplicate."), ResendAdvice.LATER)),
 )  # fmt: skip
 """Codes and what each of them means, from Twilio's own list (May 2023) and those added since."""
-CODES = {code: replace(entry, code=code) for codes, entry in _TABLE for code in codes.split()}
+_REJECTED = tuple((codes, _permanent(sentence, fix, ResendAdvice.AFTER_FIX)) for codes, sentence, fix in REJECTIONS)
+CODES = {code: replace(entry, code=code) for codes, entry in (*_TABLE, *_REJECTED) for code in codes.split()}
 _RANGES = (
     (range(20_000, 20_400), _ACCOUNT),
     (range(20_430, 20_500), _ACCOUNT),
     (range(21_470, 21_481), _INACTIVE),
     (range(21_700, 21_729), _SERVICE),
+    *((codes, _permanent(sentence, fix, ResendAdvice.AFTER_FIX)) for codes, sentence, fix in REJECTION_RANGES),
 )
 """The entries for new codes in ranges where all known codes have the same meaning."""
 _MAX_CODE_DIGITS = 6

@@ -65,6 +65,14 @@ class MessagingService:
     use_inbound_webhook_on_number: bool
 
 
+@dataclass(frozen=True)
+class RegistrationState:
+    """A campaign or verification: its status as Twilio spells it, and why it was rejected."""
+
+    status: str
+    error_codes: tuple[str, ...] = ()
+
+
 def is_short_code(number: str) -> bool:
     return bool(_SHORT_CODE.match(number))
 

@@ -61,7 +61,7 @@ def is_public_host(host: str) -> bool:
 
 def check_round_trip(result: RoundTripResult, url: str) -> CheckResult:
     if result.status is None:
-        return ROUND_TRIP.failing(*_explain_no_response(result.error, url))
+        return ROUND_TRIP.failing(*explain_no_response(result.error, url))
     if result.status == 204 and result.forged_status == 403:
         return ROUND_TRIP.ok(
             _("The portal accepted a signed call through the public address and refused a forged one.")
@@ -79,7 +79,7 @@ def check_round_trip(result: RoundTripResult, url: str) -> CheckResult:
     return ROUND_TRIP.failing(*_explain_status(result.status, result.location, url))
 
 
-def _explain_no_response(error: str, url: str) -> tuple[str, str]:
+def explain_no_response(error: str, url: str) -> tuple[str, str]:
     host, label, outside = urlsplit(url).hostname or url, display_url(url), _(_TRY_FROM_OUTSIDE)
     explanations = {
         "name": (_("There is no host %(host)s.", host=host), _("Add it to the DNS, or correct PORTAL_PUBLIC_URL.")),

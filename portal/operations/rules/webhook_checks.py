@@ -5,9 +5,10 @@ from urllib.parse import urldefrag
 
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
-from portal.gateways.rules.twilio_resources import TwilioApiError, WebhookConfig
+from portal.gateways.rules.provider_codes import explain_error_code
+from portal.gateways.rules.twilio_resources import RegistrationState, TwilioApiError, WebhookConfig
 from portal.operations.rules.account_checks import describe_api_error
-from portal.operations.rules.checks import CheckResult, CheckSpec
+from portal.operations.rules.checks import CheckResult, CheckSpec, with_code
 from portal.operations.rules.public_url_checks import display_url
 
 INBOUND = CheckSpec("Twilio", N_("Inbound address"))
@@ -56,8 +57,8 @@ def check_status_url(config: WebhookConfig | TwilioApiError, our_url: str) -> Ch
     )
 
 
-def check_toll_free(states: Sequence[str] | TwilioApiError) -> CheckResult:
-    """`states` of the number's verifications, as Twilio spells them."""
+def check_toll_free(states: Sequence[RegistrationState] | TwilioApiError) -> CheckResult:
+    """`states` of the number's verifications."""
     rejected = _("The verification of the toll-free number was rejected, so texts are rejected too (code 30032).")
     never = _("The verification of the toll-free number was never requested, so texts are rejected (code 30032).")
     return _check_registration(
@@ -68,7 +69,7 @@ def check_toll_free(states: Sequence[str] | TwilioApiError) -> CheckResult:
     )
 
 
-def check_campaign(states: Sequence[str] | TwilioApiError) -> CheckResult:
+def check_campaign(states: Sequence[RegistrationState] | TwilioApiError) -> CheckResult:
     """`states` of the messaging service's 10DLC campaigns."""
     failed = _("Its 10DLC campaign failed, so US carriers reject texts (code 30034).")
     none = _("The messaging service has no 10DLC campaign, so US carriers reject texts (code 30034).")
@@ -81,17 +82,23 @@ def check_campaign(states: Sequence[str] | TwilioApiError) -> CheckResult:
 
 
 def _check_registration(
-    states: Sequence[str] | TwilioApiError, verified: CheckResult, pending: str, missing: str
+    states: Sequence[RegistrationState] | TwilioApiError, verified: CheckResult, pending: str, missing: str
 ) -> CheckResult:
     """`pending` and `missing` are the reasons if it is under review, or failed or missing."""
     if isinstance(states, TwilioApiError):
         reason = _("It cannot be checked from here. %(problem)s", problem=describe_api_error(states))
         return REGISTRATION.unknown(reason, _(_CONSOLE_FIX))
-    if _VERIFIED.intersection(states):
+    statuses = {state.status for state in states}
+    if _VERIFIED & statuses:
         return verified
-    if _PENDING.intersection(states):
+    if _PENDING & statuses:
         return REGISTRATION.warning(pending, _("Wait for the review, and send no urgent texts until then."))
-    return REGISTRATION.failing(missing, _("Register it. %(fix)s", fix=_(_CONSOLE_FIX)))
+    codes = [explain_error_code(code) for state in states for code in state.error_codes if code]
+    if not codes:
+        return REGISTRATION.failing(missing, _("Register it. %(fix)s", fix=_(_CONSOLE_FIX)))
+    reasons = [with_code(code) for code in codes]
+    fixes = dict.fromkeys([*(code.fix for code in codes), _("See the registration pack under System, Registration.")])
+    return REGISTRATION.failing(" ".join([missing, *reasons]), " ".join(filter(None, fixes)))
 
 
 def check_unregistered_number(number: str, actual_type: str) -> CheckResult:

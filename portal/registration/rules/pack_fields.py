@@ -15,6 +15,8 @@ from portal.core.translation import gettext as _
 Value = str | bool | tuple[str, ...]
 _FREE_MAIL = frozenset({"gmail.com", "outlook.com", "hotmail.com", "yahoo.com", "icloud.com", "aol.com", "proton.me"})
 _VOLUMES = (10, 100, 1_000, 10_000, 100_000, 250_000, 500_000, 750_000, 1_000_000, 5_000_000)
+_SHORT = 20
+"""Characters of a keyword, of which several stand on one line."""
 _LEAST_VOLUME = 1_000
 """What a new portal asks for."""
 
@@ -58,7 +60,10 @@ class PackField:
         """To display it."""
         if isinstance(self.value, bool):
             return (_("Yes") if self.value else _("No"),)
-        return (self.value,) if isinstance(self.value, str) else self.value
+        if isinstance(self.value, str):
+            return (self.value,)
+        is_short = all(len(item) <= _SHORT for item in self.value)
+        return (", ".join(self.value),) if is_short else self.value
 
 
 @dataclass(frozen=True)

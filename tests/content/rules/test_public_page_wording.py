@@ -67,7 +67,7 @@ def _missing(key: str, source: str, values: dict[str, str] = VALUES) -> str:
     return ", ".join(sorted((issue.point for issue in issues), key=str.casefold))
 
 
-def _without_sentence(key: str, part: str) -> str:
+def without_sentence(key: str, part: str) -> str:
     paragraphs = BLOCKS[key].default.replace("\n- ", "\n\n- ").split("\n\n")
     left = [paragraph for paragraph in paragraphs if part not in paragraph]
     assert len(left) == len(paragraphs) - 1
@@ -81,7 +81,7 @@ def test_shipped_page_has_every_sentence(key: str) -> None:
 
 @pytest.mark.parametrize(("key", "part", "missing"), CASES)
 def test_sentence_that_is_left_out_is_named(key: str, part: str, missing: str) -> None:
-    assert _missing(key, _without_sentence(key, part)) == ", ".join(sorted(missing.split(", "), key=str.casefold))
+    assert _missing(key, without_sentence(key, part)) == ", ".join(sorted(missing.split(", "), key=str.casefold))
 
 
 @pytest.mark.parametrize("key", PUBLIC_PAGES)

@@ -9,6 +9,7 @@ from portal.core.rules.routing import Switches
 from portal.gateways.rules.provider_schema import SenderSettings
 from portal.gateways.rules.smtp_probe_result import SmtpProbe
 from portal.gateways.rules.twilio_resources import (
+    RegistrationState,
     TwilioAccountInfo,
     TwilioApiError,
     TwilioNumber,
@@ -410,7 +411,7 @@ def test_unreadable_addresses_are_unknown() -> None:
     ],
 )
 def test_toll_free_number_must_be_verified(states: list[str] | TwilioApiError, verdict: str, message: str) -> None:
-    assert_result(webhook_checks.check_toll_free(states), verdict, message)
+    assert_result(webhook_checks.check_toll_free(registrations(states)), verdict, message)
 
 
 @pytest.mark.parametrize(
@@ -424,7 +425,18 @@ def test_toll_free_number_must_be_verified(states: list[str] | TwilioApiError, v
     ],
 )
 def test_messaging_service_needs_a_campaign(states: list[str] | TwilioApiError, verdict: str, message: str) -> None:
-    assert_result(webhook_checks.check_campaign(states), verdict, message)
+    assert_result(webhook_checks.check_campaign(registrations(states)), verdict, message)
+
+
+def registrations(states: list[str] | TwilioApiError) -> list[RegistrationState] | TwilioApiError:
+    return states if isinstance(states, TwilioApiError) else [RegistrationState(status) for status in states]
+
+
+def test_rejection_is_explained_with_its_remedies() -> None:
+    result = webhook_checks.check_campaign([RegistrationState("FAILED", ("30882", "30986"))])
+    assert_result(result, "failing", "the privacy policy let others use the numbers, or are missing. (code 30882)")
+    assert "The campaign was rejected. (code 30986)" in result.reason
+    assert "Correct the public page under Content blocks" in result.fix
 
 
 @pytest.mark.parametrize(

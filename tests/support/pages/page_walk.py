@@ -23,6 +23,10 @@ PAGES_FOR_BOTH = (
     "/Admin/Audiences/people?audience=%7B%22saved_audience%22%3A1%7D",
     "/Admin/Audiences/people?audience=%7B%22saved_audience%22%3A99%7D",
     "/nowhere",
+    "/sms/terms",
+    "/sms/privacy",
+    "/sms/opt-in",
+    "/SysAdmin/AppConfig/Business",
     *PAGES_OF_SENDS,
 )
 VALUES = {
