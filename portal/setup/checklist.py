@@ -9,9 +9,10 @@ from portal.core.organisation import current_organisation
 from portal.core.rules.delivery_status import STATES, StateGroup
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
-from portal.core.translation import join_words
+from portal.core.translation import join_words, ngettext
 from portal.messages.rules.message_modes import mask_email_address
 from portal.operations import test_messages, twilio_snapshot
+from portal.registration import pack
 from portal.settings import app_settings
 from portal.settings.rules.installation_settings import TIME_ZONE, VARIABLES
 from portal.setup import email_proof, twilio_connection
@@ -89,6 +90,13 @@ def _check_wording(_now_ms: int) -> tuple[bool, str]:
     return _is_confirmed("wording"), ""
 
 
+def _check_registration(now_ms: int) -> tuple[bool, str]:
+    missing = len(pack.build_pack(now_ms).missing) + sum(map(len, pack.wording_gaps().values()))
+    if missing:
+        return False, ngettext("%(num)s point is missing.", "%(num)s points are missing.", missing)
+    return True, _("No field is missing, and the public pages are complete.")
+
+
 def _check_people(_now_ms: int) -> tuple[bool, str]:
     if setup_state.has_account("user"):
         return True, ""
@@ -122,6 +130,7 @@ _CHECKS: dict[str, Callable[[int], tuple[bool, str]]] = {
     "twilio": _check_twilio,
     "test_text": _check_test_text,
     "wording": _check_wording,
+    "registration": _check_registration,
     "people": _check_people,
     "opt_outs": _check_opt_outs,
     "quiet_hours": _check_quiet_hours,

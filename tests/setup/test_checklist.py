@@ -1,6 +1,7 @@
 """The checklist ticks what is so, whoever did it and wherever."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -52,6 +53,11 @@ def test_each_step_ticks_by_what_is_so(app: Flask, sysadmin: int) -> None:
     scenario.create_accounts(1)
     set_setting("EnableSmsNotifications", "true", None, NOW_MS)
     assert done() == {"organization", "twilio", "test_text", "wording", "opt_outs", "people", "quiet_hours", "live"}
+
+
+def test_registration_counts_what_is_missing() -> None:
+    details = {state.step.key: state.detail for state in checklist.step_states(NOW_MS)}
+    assert re.fullmatch(r"\d+ points are missing\.", details["registration"])
 
 
 def test_quiet_hours_that_are_off_are_to_do() -> None:

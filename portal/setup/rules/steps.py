@@ -59,6 +59,12 @@ STEPS = (
         N_("Read the content blocks"),
         N_("The wording is right"),
     ),
+    SetupStep(
+        "registration",
+        N_("Registration"),
+        N_("Carriers let a number send once they know who you are, and have read your public pages."),
+        N_("See what carriers ask"),
+    ),
     SetupStep("people", N_("People"), N_("Notifications go to accounts."), N_("Import accounts")),
     SetupStep(
         "opt_outs",

@@ -19,6 +19,7 @@ _ADDRESSES: dict[str, tuple[str, dict[str, Any]]] = {
     "twilio": ("setup_twilio.page", {}),
     "test_text": ("sysadmin_harness.page", {"_anchor": "test-texts"}),
     "wording": ("admin_content.listing", {}),
+    "registration": ("sysadmin_registration.page", {}),
     "people": ("admin_account_import.form", {}),
     "opt_outs": ("admin_imports.opt_outs_page", {}),
     "quiet_hours": ("sysadmin_config.edit", {"name": QUIET_HOURS}),
