@@ -70,7 +70,7 @@ TOLL_FREE = (
     Rule("BusinessContactLastName", N_("Last name of the contact"), _BUSINESS),
     Rule("BusinessContactEmail", N_("Email of the contact"), _BUSINESS, is_own_email=True),
     Rule("BusinessContactPhone", N_("Phone number of the contact"), _BUSINESS),
-    Rule("NotificationEmail", N_("Email of the contact"), _BUSINESS, is_own_email=True),
+    Rule("NotificationEmail", N_("Email for the decision"), _BUSINESS, is_own_email=True),
     Rule("UseCaseCategories", N_("Use case"), _PORTAL),
     Rule("UseCaseSummary", N_("Description"), _BUSINESS, 40, 500),
     Rule("ProductionMessageSample", N_("Sample text"), Source.TEMPLATES, 20, 1_000, 1, ("sender",)),
