@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from portal.content.rules import content_block_defaults, markdown, public_page_defaults
+from portal.content.rules import content_block_defaults, markdown
 from portal.content.rules.markdown_literals import unmark_literals
 from portal.content.rules.wording_points import WordingIssue, missing_points
 from portal.core.translation import N_
@@ -127,7 +127,7 @@ _ALL_BLOCKS = (
         N_("SMS Terms"),
         "page",
         N_("The public page /sms/terms. Carriers read it before they let a number send."),
-        public_page_defaults.TERMS,
+        content_block_defaults.PUBLIC_TERMS,
         (
             *("sender", "channel", "program", "content", "start", "frequency", "rates", "stop", "bold_stop"),
             *("help", "bold_help", "support", "complaint", "carriers", "privacy_link"),
@@ -139,7 +139,7 @@ _ALL_BLOCKS = (
         N_("SMS Privacy Policy"),
         "page",
         N_("The public page /sms/privacy. Carriers read it before they let a number send."),
-        public_page_defaults.PRIVACY,
+        content_block_defaults.PUBLIC_PRIVACY,
         (
             *("sender", "channel", "collected", "no_sharing", "consent_not_shared", "stop", "bold_stop"),
             *("support", "complaint", "terms_link"),
@@ -151,7 +151,7 @@ _ALL_BLOCKS = (
         N_("SMS Opt-in Page"),
         "page",
         N_("The public page /sms/opt-in, above the form with which people ask for texts."),
-        public_page_defaults.OPT_IN,
+        content_block_defaults.PUBLIC_OPT_IN,
         (
             *("sender", "channel", "content", "start", "frequency", "rates", "stop", "bold_stop", "help", "bold_help"),
             *("optional", "terms_link", "privacy_link"),

@@ -26,7 +26,6 @@ PAGES_FOR_BOTH = (
     "/sms/terms",
     "/sms/privacy",
     "/sms/opt-in",
-    "/SysAdmin/AppConfig/Business",
     *PAGES_OF_SENDS,
 )
 VALUES = {
