@@ -9,6 +9,7 @@ from flask import Flask
 from portal.core.config import Settings
 from portal.gateways import round_trip, smtp_probe, twilio_account
 from portal.operations import check_runner
+from portal.settings.setting_changes import set_setting
 from tests.operations.diagnostics.helpers import PROCESS_KINDS, record_heartbeats, set_webhook_config
 from tests.support import scenario, servers
 from tests.support.fakes import stub_servers
@@ -34,6 +35,7 @@ def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
 def healthy_portal(app: Flask, settings: Settings, simulator: servers.SimulatorClient) -> Iterator[Flask]:
     """The webhook addresses are set, every process has a heartbeat, and the public address is served."""
     scenario.configure_gateway(rate=1)
+    set_setting("Business", '{"SupportEmail": "help@example.org"}', None, scenario.now_ms())
     set_webhook_config(simulator, SmsUrl=f"{settings.public_url}/webhooks/twilio/inbound")
     record_heartbeats(PROCESS_KINDS)
     with stub_servers.serve_app(app, int(settings.public_url.rpartition(":")[2])):
