@@ -13,9 +13,9 @@ from portal.accounts.tables.attributes import all_attributes
 from portal.content.links import communication_url
 from portal.content.rules import markdown, merge_fields
 from portal.content.rules.analysis.merge_risks import RiskyFields
+from portal.content.rules.analysis.typography import direction_problem
 from portal.content.rules.merge_fields import CheckedTemplate, MergeError
 from portal.content.rules.template_tags import parse_tags, tags_problem
-from portal.content.rules.typography import direction_problem
 from portal.content.tables.saved_drafts import SavedDraft, draft_saved_at_ms
 from portal.content.tables.templates import (
     Template,

@@ -1,6 +1,6 @@
 import pytest
 
-from portal.content.rules.typography import (
+from portal.content.rules.analysis.typography import (
     HiddenCharacter,
     direction_problem,
     has_curly_quotes,

@@ -1,1 +1,1 @@
-"""What a parsed template needs of values, and what they can make of it."""
+"""What a template needs of values, what they can make of it, and which characters mislead."""

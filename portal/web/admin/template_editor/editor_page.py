@@ -14,9 +14,9 @@ from portal.content.message_templates import (
     edit_conflict_message,
     sample_link,
 )
+from portal.content.rules.analysis.typography import HiddenCharacter, has_curly_quotes, hidden_characters
 from portal.content.rules.merge_comparison import COMPARISON_HELP
 from portal.content.rules.merge_filters import FILTER_HELP
-from portal.content.rules.typography import HiddenCharacter, has_curly_quotes, hidden_characters
 from portal.content.tables.saved_drafts import find_draft
 from portal.content.tables.templates import Template
 from portal.core.errors import ActionRefused, InvalidInput

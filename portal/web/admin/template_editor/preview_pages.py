@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from portal.content.email_rendering import email_look
 from portal.content.message_templates import sample_link
-from portal.content.rules.typography import straighten_quotes
+from portal.content.rules.analysis.typography import straighten_quotes
 from portal.content.template_drafts import latest_content
 from portal.sends.authoring.template_preview import preview_for
 from portal.sends.tables.past_recipients import find_recipient
