@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from flask import Blueprint, Flask
@@ -62,10 +63,19 @@ def init_app(app: Flask) -> None:
     error_pages.init_app(app)
     template_filters.init_app(app)
     layout.init_app(app)
-    blueprints = [value for module in _MODULES for value in vars(module).values() if isinstance(value, Blueprint)]
-    for blueprint in dict.fromkeys(blueprints):
+    register_pages(app)
+
+
+def register_pages(app: Flask) -> None:
+    for blueprint in _blueprints():
         app.register_blueprint(blueprint)
     access.require_access_rules(app)
+
+
+@cache
+def _blueprints() -> tuple[Blueprint, ...]:
+    values = (value for module in _MODULES for value in vars(module).values() if isinstance(value, Blueprint))
+    return tuple(dict.fromkeys(values))
 
 
 def _trust_proxies(app: Flask) -> None:

@@ -1,11 +1,12 @@
-"""Caches across the apps of a test run: compiled routes, templates and SQL statements.
+"""Caches across the apps of a test run: compiled routes, templates and SQL statements; and pages on demand.
 
-Nearly every test creates its own app and engine; without the caches these take a third of its time.
+Nearly every test creates its own app and engine; otherwise these take a third of its time.
 """
 
 import contextlib
 import gc
 from collections.abc import Callable, Hashable, Iterator
+from threading import RLock
 from types import CodeType
 from typing import Any
 
@@ -15,6 +16,8 @@ from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from sqlalchemy.engine import Engine
 from werkzeug.routing import Rule
+
+from portal import web
 
 
 def freeze_garbage_collector() -> None:
@@ -27,11 +30,38 @@ def freeze_garbage_collector() -> None:
 @contextlib.contextmanager
 def cached_app_setup() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(web, "register_pages", _PagesOnDemand.wait_for_use)
         patch.setattr(Rule, "compile", _cached_route_compilation(Rule.compile))
         patch.setitem(Flask.jinja_options, "bytecode_cache", _TemplateBytecodeCache())
         statements = _StatementCache()
         patch.setattr(Engine, "_compiled_cache", property(lambda _: statements, lambda *_: None), raising=False)
         yield
+
+
+class _PagesOnDemand(Flask):
+    """Registers the pages when something first asks for a route; most tests of packages never do."""
+
+    _LOCK = RLock()
+    _register = staticmethod(web.register_pages)
+    _OF_ROUTES = frozenset({"url_map", "view_functions", "test_client", "wsgi_app"})
+
+    @classmethod
+    def wait_for_use(cls, app: Flask) -> None:
+        app.__class__ = cls
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _PagesOnDemand._OF_ROUTES:
+            _PagesOnDemand._register_once(self)
+        return object.__getattribute__(self, name)
+
+    @staticmethod
+    def _register_once(app: Flask) -> None:
+        """Other threads wait for the one that registers, which asks for routes itself."""
+        with _PagesOnDemand._LOCK:
+            if "pages_asked_for" not in app.extensions:
+                app.extensions["pages_asked_for"] = True
+                _PagesOnDemand._register(app)
+                app.__class__ = Flask
 
 
 def _cached_route_compilation(compile_route: Callable[[Rule], None]) -> Callable[[Rule], None]:
