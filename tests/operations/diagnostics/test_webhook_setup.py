@@ -151,4 +151,4 @@ def test_process_with_another_public_address_refuses_signature(healthy_portal: F
         db.session.remove()
         db.engine.dispose()
     assert "signature was refused" in check.reason
-    assert "PORTAL_PUBLIC_URL" in check.fix
+    assert "the same public address" in check.fix
