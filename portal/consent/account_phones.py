@@ -1,4 +1,4 @@
-"""Add, label, confirm and remove the phone numbers of an account."""
+"""Add, label, confirm, stop and remove the phone numbers of an account."""
 
 from sqlalchemy.exc import IntegrityError
 
@@ -17,6 +17,7 @@ from portal.core.rules import text_input
 from portal.core.rules.phone import PhoneError, format_phone, mask_phone, to_e164
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
+from portal.gateways import queue
 
 _MAX_LABEL_LENGTH = 40
 MAX_NUMBERS_PER_ACCOUNT = 10
@@ -81,6 +82,24 @@ def confirm_number(number_id: int, account_id: int, actor: Actor, now_ms: int) -
         columns = {"account_id": account_id, **actor.ledger_columns}
         recording.record(row.number, EventKind.CONFIRMED, EventSource.PORTAL, now_ms, now_ms, **columns)
         audit_admin_change("number_confirmed", row, actor, now_ms)
+
+
+def stop_texts(number_id: int, account_id: int, actor: Actor, now_ms: int) -> None:
+    """Stop the number's texts for every account, as STOP from it does (docs/consent-rules.md#stop-in-the-portal).
+
+    Only the account that gets the texts can, since anybody can add a stranger's number. A second click changes nothing.
+    Raises `ActionRefused`.
+    """
+    with transaction():
+        ledger.lock_ledger()
+        row = _require_own_phone(number_id, account_id, actor)
+        state = recording.consent_state_of(row.number)
+        if state.recipient_id != account_id:
+            raise ActionRefused(_("This account gets no texts at this number."))
+        if state.stopped_at_ms is None:
+            columns = {"account_id": account_id, **actor.ledger_columns}
+            recording.record(row.number, EventKind.STOP, EventSource.PORTAL, now_ms, now_ms, **columns)
+    queue.enqueue(settings().redis_url, "drain_sms")
 
 
 def audit_admin_change(action: str, row: PhoneNumber, actor: Actor, now_ms: int) -> None:

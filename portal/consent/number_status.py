@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.consent.recording import consent_state_of, recipient_for_start
+from portal.consent.rules.consent_labels import event_label
 from portal.consent.rules.consent_state import REQUEST_VALID_MS, ConsentState, EventKind, open_requests
 from portal.consent.tables.ledger import ConsentEvent, consented_numbers, event_day
 from portal.core.context import settings
@@ -28,17 +29,20 @@ class NumberStatus:
     """`detail` says what happens next.
 
     While `pending`, a change is expected soon; while `is_live`, STOP or START from the phone changes it at any time.
+    `last_event` says what led to it. `awaits_start`: START from the phone gives the texts to this account.
     """
 
     label: str
     tone: str
     since_ms: int | None = None
     detail: str = ""
-    action: Literal["invite", "request_start", "confirm", ""] = ""
+    action: Literal["invite", "request_start", "confirm", "stop", ""] = ""
     pending: bool = False
     since_day: str = ""
     """Set if only the day is known."""
     is_live: bool = False
+    last_event: str = ""
+    awaits_start: bool = False
 
 
 _UNDECIDED_TEXT = N_(
@@ -70,15 +74,18 @@ def number_status(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin
         return _requested_status(phone, request_ms, sending_number, now_ms)
     if stopped_ms is not None and (may_see_answers or _is_reply_to_invitation(stopped_ms, invitation)):
         day = event_day(state.stopped_by_event_id, stopped_ms)
-        return replace(_stopped_status(phone, stopped_ms, sending_number, now_ms), since_day=day)
+        status = _stopped_status(phone, stopped_ms, sending_number, now_ms)
+        return replace(status, since_day=day, last_event=_event_text(state.stopped_by_event_id))
     if state.is_deactivated:
         label = _("No longer in service")
         return NumberStatus(label, "bad", state.unreachable_at_ms, _(_DEACTIVATED_TEXT), "confirm")
     if state.unreachable_at_ms is not None:
         return NumberStatus(_("Cannot receive texts"), "bad", state.unreachable_at_ms, _(_UNREACHABLE_TEXT), "confirm")
     if is_recipient:
-        day = event_day(state.enabled_by_event_id, state.receiving_since_ms)
-        return NumberStatus(_("Enabled for texts"), "ok", state.receiving_since_ms, since_day=day, is_live=True)
+        event_id = state.enabled_by_event_id
+        day, event = event_day(event_id, state.receiving_since_ms), _event_text(event_id)
+        enabled = NumberStatus(_("Enabled for texts"), "ok", state.receiving_since_ms, "", "stop", since_day=day)
+        return replace(enabled, is_live=True, last_event=event)
     if request_ms is not None:
         return _invited_status(phone, invitation, request_ms, sending_number, now_ms)
     return _uninvited_status(state if may_see_answers else ConsentState())
@@ -98,7 +105,7 @@ def _stopped_status(phone: PhoneNumber, stopped_ms: int, sending_number: str, no
         "Only a text with the word START from that phone to %(number)s turns texts on again.", number=sending_number
     )
     if recipient_for_start(phone.number, now_ms) == phone.account_id:
-        return NumberStatus(label, "off", stopped_ms, detail, is_live=True)
+        return NumberStatus(label, "off", stopped_ms, detail, is_live=True, awaits_start=True)
     advice = _("START counts for the account that asked for texts last, so ask for them here first.")
     return NumberStatus(label, "off", stopped_ms, f"{detail} {advice}", "request_start", is_live=True)
 
@@ -110,7 +117,8 @@ def _requested_status(phone: PhoneNumber, request_ms: int, sending_number: str, 
         number=sending_number,
     )
     pending = now_ms - request_ms < POLLING_WINDOW_MS
-    return NumberStatus(_("Requested, waiting for START"), "wait", request_ms, detail, pending=pending)
+    label = _("Requested, waiting for START")
+    return NumberStatus(label, "wait", request_ms, detail, pending=pending, awaits_start=True)
 
 
 def _invited_status(
@@ -133,7 +141,15 @@ def _invited_status(
         phone=display,
         number=sending_number,
     )
-    return NumberStatus(_("Invitation sent, waiting for START"), "wait", invited_ms, detail, "invite", pending)
+    label = _("Invitation sent, waiting for START")
+    return NumberStatus(label, "wait", invited_ms, detail, "invite", pending, awaits_start=True)
+
+
+def _event_text(event_id: int | None) -> str:
+    """What the person, or somebody for them, did; not what a move or a merge of accounts brought about."""
+    event = db.session.get(ConsentEvent, event_id) if event_id else None
+    shown = (EventKind.STOP, EventKind.START, EventKind.OPT_IN)
+    return event_label(event.kind, event.source).text if event and event.kind in shown else ""
 
 
 def _display_phone(phone: PhoneNumber) -> str:

@@ -107,7 +107,7 @@ def test_opt_in_works_without_javascript(
     page.get_by_role("button", name="Send the invitation").click()
     expect(page.get_by_text("The invitation is on its way to (202) 555-0112.")).to_be_visible()
     servers.wait_for(lambda: texts_to(running_portal, handset), "the invitation to reach the handset")
-    page.get_by_role("link", name="Refresh").click()
+    page.get_by_role("link", name="Check again").click()
     servers.wait_for(lambda: page.reload() and page.get_by_text("waiting for START").count(), "the page to say so")
     reply_from_handset(running_portal, handset, "START")
     page.goto(f"{running_portal.url}{PHONE_NUMBERS_PATH}")

@@ -37,6 +37,7 @@ EVENT_LABELS: dict[str, Label] = {
 _STOP_LABELS: dict[str, str] = {
     EventSource.HANDSET: N_("STOP from the phone"),
     EventSource.TWILIO: N_("STOP reported by Twilio"),
+    EventSource.PORTAL: N_("Texts stopped on a page of the portal"),
     EventSource.MANUAL: N_("Opted out by an administrator"),
     EventSource.REPLY: N_("Opted out by an administrator after reading a reply"),
     EventSource.IMPORT: N_("Opted out, from a file"),

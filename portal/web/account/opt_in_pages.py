@@ -17,7 +17,7 @@ from portal.core.translation import gettext as _
 from portal.web.account import phone_number_form
 from portal.web.account.phone_number_form import InvitationForm, NumberContext, display_phone
 from portal.web.layout import is_sms_visible
-from portal.web.request_input import is_htmx_request, query_text
+from portal.web.request_input import is_htmx_request, parse_id, query_text
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class InvitationPrompt:
 def render_number(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
     """A page, or for htmx the status fragment: 204 if it is still the one that the client has seen."""
     if is_htmx_request():
-        return _render_poll(number_context, number_id, query_text("seen"))
+        return _render_poll(number_context, number_id, query_text("seen"), parse_id(query_text("until")))
     row = phone_number_form.find_row(number_context, number_id)
     if row is None:
         abort(404)
@@ -131,19 +131,24 @@ def _render_invited(number_context: NumberContext, number_id: int, number: str) 
     return redirect(number_context.list_url, 303)
 
 
-def _render_poll(number_context: NumberContext, number_id: int, seen: str) -> ResponseReturnValue:
+def _render_poll(number_context: NumberContext, number_id: int, seen: str, until_ms: int | None) -> ResponseReturnValue:
     """Compare the stored state first: an open page asks every few seconds, and mostly nothing has changed."""
+    if until_ms is not None and now_ms() > until_ms:
+        return _render_status(number_context, number_id, polls=False)
     phone = phone_number_form.find_phone(number_context, number_id)
     if phone is not None and phone_number_form.live_fingerprint(phone) == seen:
         return "", 204
     return _render_status(number_context, number_id, seen)
 
 
-def _render_status(number_context: NumberContext, number_id: int, seen: str = "") -> ResponseReturnValue:
+def _render_status(
+    number_context: NumberContext, number_id: int, seen: str = "", polls: bool = True
+) -> ResponseReturnValue:
     """A removed number gives the same fragment for everybody, which also ends the polling."""
     row = phone_number_form.find_row(number_context, number_id)
     if row is None:
         return render_template("numbers/_gone.html", number_id=number_id), 404
     if row.fingerprint == seen:
         return "", 204
-    return render_template("numbers/_state.html", number_context=number_context, row=row), {"Vary": "HX-Request"}
+    page = render_template("numbers/_state.html", number_context=number_context, row=row, has_stopped_polling=not polls)
+    return page, {"Vary": "HX-Request"}

@@ -22,14 +22,17 @@ from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.rules.phone import format_phone
 from portal.core.translation import lazy_gettext
-from portal.settings.live_gateway import sending_number_label
+from portal.settings.live_gateway import live_sender, sender_for, sending_number_label
 from portal.web.access import has_role
+from portal.web.account.start_link import StartLink
 from portal.web.base_form import PhoneForm, PortalForm
 from portal.web.current_actor import current_actor
 from portal.web.layout import is_sms_visible
 from portal.web.polling import LIVE_INTERVAL_SECONDS, poll_interval_seconds
 
 _HOUR_MS = 3_600_000
+_MAX_POLLING_MS = _HOUR_MS
+"""An open page that nothing has changed stops asking after this time, and offers a link instead."""
 
 
 class NewNumberForm(PhoneForm):
@@ -80,7 +83,10 @@ class NumberContext:
 
 @dataclass(frozen=True)
 class PhoneNumberRow:
-    """`status` is None while texts are off. The page polls every `poll_seconds`."""
+    """`status` is None while texts are off. The page polls every `poll_seconds` until `poll_until_ms`, then no more.
+
+    `start_link` is given where START from the phone helps, and a number to text it to is known.
+    """
 
     phone: PhoneNumber
     label_form: NumberLabelForm
@@ -88,6 +94,8 @@ class PhoneNumberRow:
     other_phones: list[PhoneNumber]
     is_over_an_hour_old: bool = False
     poll_seconds: int | None = None
+    poll_until_ms: int = 0
+    start_link: StartLink | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -164,8 +172,14 @@ def _build_rows(phones: list[PhoneNumber], label_forms: Mapping[int, NumberLabel
         others = other_phones_with(phone.number, phone.account_id) if is_admin else []
         status = number_status(phone, sending_number_label(phone.number), now, is_admin) if is_sms_visible() else None
         label_form = label_forms.get(phone.id) or NumberLabelForm(formdata=None, label=phone.label)
-        rows.append(PhoneNumberRow(phone, label_form, status, others, *_poll_schedule(status, now)))
+        schedule = (*_poll_schedule(status, now), now + _MAX_POLLING_MS)
+        rows.append(PhoneNumberRow(phone, label_form, status, others, *schedule, _start_link(phone, status)))
     return rows
+
+
+def _start_link(phone: PhoneNumber, status: NumberStatus | None) -> StartLink | None:
+    number = sender_for(phone.number, live_sender()) if status and status.awaits_start else ""
+    return StartLink(number) if number else None
 
 
 def _poll_schedule(status: NumberStatus | None, now: int) -> tuple[bool, int | None]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, abort, flash, redirect, render_template
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
@@ -12,7 +12,7 @@ from portal.consent import account_phones
 from portal.consent.recording import consent_state_of
 from portal.consent.rules.consent_state import open_requests
 from portal.core.clock import now_ms
-from portal.core.errors import InvalidInput
+from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.translation import gettext as _
 from portal.web.access import allow
 from portal.web.account import opt_in_pages
@@ -21,8 +21,11 @@ from portal.web.account.phone_number_form import (
     NumberContext,
     NumberLabelForm,
     PhoneNumberForms,
+    PhoneNumberRow,
     build_forms,
+    display_phone,
     find_phone,
+    find_row,
 )
 from portal.web.layout import is_sms_visible
 
@@ -120,6 +123,37 @@ def _phone_or_404(number_context: NumberContext, number_id: int) -> PhoneNumber:
 def _redirect(number_context: NumberContext, message: str) -> ResponseReturnValue:
     flash(message, "info")
     return redirect(number_context.list_url, 303)
+
+
+@pages.get("/<id:number_id>/StopTexts")
+@allow("user")
+def confirm_stop(number_id: int) -> ResponseReturnValue:
+    row = _live_row_or_404(number_id)
+    if row.status is None or row.status.action != "stop":
+        return redirect(url_for(".listing"), 303)
+    return render_template("numbers/stop.html", number_context=_own_context(), phone=row.phone)
+
+
+@pages.post("/<id:number_id>/StopTexts")
+@allow("user")
+def stop_texts(number_id: int) -> ResponseReturnValue:
+    """Only for people's own numbers: administrators record an opt-out with the person's words."""
+    row, context = _live_row_or_404(number_id), _own_context()
+    try:
+        account_phones.stop_texts(number_id, context.account.id, context.actor, now_ms())
+    except ActionRefused as error:
+        flash(error.message, "error")
+        return redirect(context.list_url, 303)
+    number = display_phone(row.phone.number)
+    return _redirect(
+        context, _("Texts to %(number)s are stopped. Only START from that phone turns them on again.", number=number)
+    )
+
+
+def _live_row_or_404(number_id: int) -> PhoneNumberRow:
+    """Nobody has these pages while texts are off (docs/consent-rules.md#feature-switch)."""
+    row = find_row(_own_context(), number_id) if is_sms_visible() else None
+    return row or abort(404)
 
 
 add_number_views(pages, "user", "", _own_context)

@@ -16,7 +16,7 @@ _WHY: dict[str, tuple[str, str]] = {
     Reason.TEMPLATE_EMAIL_ONLY: (N_("This notification goes by email only."), ""),
     Reason.NO_NUMBER: (N_("Your account had no phone number for texts."), N_("Add a phone number")),
     Reason.NOT_OPTED_IN: (N_("No phone number of yours was enabled for texts."), N_("Turn on texts")),
-    Reason.STOPPED: (N_("Your phone had replied STOP. To get texts again, text START from that phone."), ""),
+    Reason.STOPPED: (N_("Texts to your phone were stopped. To get them again, text START from that phone."), ""),
     Reason.OTHER_ACCOUNT_RECEIVES: (N_("Texts to your phone number go to another account."), _NUMBERS),
     Reason.UNREACHABLE: (N_("Your phone number could not receive texts."), _NUMBERS),
     Reason.NUMBER_DEACTIVATED: (

@@ -105,7 +105,10 @@ def test_message_counts_as_opened_only_once_its_page_is_shown(
         ),
         ({"state": "skipped", "reason": Reason.TEMPLATE_EMAIL_ONLY.value}, "This notification goes by email only."),
         ({"state": "undelivered"}, "The text did not arrive at your phone. Check your phone numbers"),
-        ({"state": "opted_out"}, "Your phone had replied STOP. To get texts again, text START from that phone."),
+        (
+            {"state": "opted_out"},
+            "Texts to your phone were stopped. To get them again, text START from that phone.",
+        ),
         ({"state": "canceled"}, "The text was canceled before it was sent."),
         ({"state": "simulated"}, "By email. No text was sent."),
     ],

@@ -102,7 +102,7 @@ def test_history_shows_phone_events_to_former_recipients_only(
     if removed:
         other_user.post(f"{LIST}/{added}/remove")
     assert "No phone number of yours was enabled for texts." in other_user.get(pages["P-2"]).text
-    assert ("had replied STOP" in number_owner.get(pages["P-1"]).text) == stopped
+    assert ("phone were stopped" in number_owner.get(pages["P-1"]).text) == stopped
 
 
 def sms_statuses_in_history(app: Flask) -> dict[str, str]:
