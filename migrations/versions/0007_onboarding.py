@@ -23,9 +23,11 @@ def upgrade() -> None:
     _create_frequency_index()
     _create_consent_reports()
     _create_deactivation_days()
+    _create_topics()
 
 
 def downgrade() -> None:
+    _drop_topics()
     op.drop_table("deactivation_day")
     op.drop_table("consent_report")
     _drop_frequency_index()
@@ -173,3 +175,36 @@ def _create_deactivation_days() -> None:
         sa.PrimaryKeyConstraint("day", name=op.f("pk_deactivation_day")),
         sqlite_strict=True,
     )
+
+
+def _create_topics() -> None:
+    op.create_table(
+        "topic",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.Column("created_by_id", _BIGINT, nullable=True),
+        sa.ForeignKeyConstraint(["created_by_id"], ["account.id"], name=op.f("fk_topic_created_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_topic")),
+        sa.UniqueConstraint("name", name=op.f("uq_topic_name")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "topic_opt_out",
+        sa.Column("account_id", _BIGINT, nullable=False),
+        sa.Column("topic_id", _BIGINT, nullable=False),
+        sa.Column("switched_off_at_ms", _BIGINT, nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_topic_opt_out_account_id")),
+        sa.ForeignKeyConstraint(["topic_id"], ["topic.id"], name=op.f("fk_topic_opt_out_topic_id")),
+        sa.PrimaryKeyConstraint("account_id", "topic_id", name=op.f("pk_topic_opt_out")),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_topic_opt_out_topic", "topic_opt_out", ["topic_id", "account_id"])
+    op.add_column("template", sa.Column("topic_id", _BIGINT, nullable=True))
+
+
+def _drop_topics() -> None:
+    op.drop_column("template", "topic_id")
+    op.drop_table("topic_opt_out")
+    op.drop_table("topic")

@@ -66,7 +66,7 @@ def defer_for_quiet_hours(waiting: Sequence[WaitingText], route: SendRoute, now_
 
 
 def skip_blocked(waiting: Sequence[WaitingText], route: SendRoute, now_ms: int) -> list[WaitingText]:
-    """Decide again at the moment of sending: a STOP since the fan-out wins, and nobody gets more texts than the cap."""
+    """Decide again at the moment of sending: a STOP or a switched-off topic since the fan-out wins; so does the cap."""
     capped = _phones_with_cap(waiting, route)
     counts = TextCounts(route.limits.frequency_cap, text_frequency.recent_texts(capped.values(), now_ms))
     sendable, last, blocked = list[WaitingText](), list[WaitingText](), dict[int, Reason]()
@@ -121,9 +121,8 @@ def _block_reason(text: WaitingText, mode: Mode, now_ms: int, is_beyond_cap: boo
     if routing.crosses_test_mode(text.requested_mode, mode):
         return Reason.MODE_CHANGED
     is_expired = routing.is_expired(text.sms_expires_at_ms, now_ms)
-    return routing.send_block_reason(
-        text.kind, text.recipient, text.is_on_account, is_expired, text.is_account_active, is_beyond_cap
-    )
+    facts = text.is_on_account, is_expired, text.is_account_active, is_beyond_cap, text.is_topic_off
+    return routing.send_block_reason(text.kind, text.recipient, *facts)
 
 
 def postpone_duplicates(waiting: Sequence[WaitingText], route: SendRoute, now_ms: int) -> list[WaitingText]:

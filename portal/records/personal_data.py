@@ -13,6 +13,7 @@ from portal.consent.rules.consent_labels import event_label
 from portal.consent.tables import inbound_messages, ledger, ledger_search
 from portal.consent.tables.ledger_search import LedgerFilter
 from portal.content.rules import markdown
+from portal.content.tables.topics import names_of_topics_off
 from portal.core import audit_log
 from portal.core.rules.delivery_status import STATES, displayed_state
 from portal.core.rules.time_format import format_utc
@@ -43,6 +44,7 @@ def personal_data(account: Account, now_ms: int) -> dict[str, Any]:
             {"number": phone.number, "label": phone.label, "added_at": format_utc(phone.created_at_ms)}
             for phone in phones_of(account.id)
         ],
+        "topics_without_texts": names_of_topics_off(account.id),
         "consent": list(_consent(account.id)),
         "communications": [_communication(item) for item in _communications(account.id)],
         "texts_from_you": list(_texts_from(account.id)),

@@ -15,6 +15,7 @@ from portal.content.message_templates import attribute_fields, required_attribut
 from portal.content.rendering import render_message
 from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
+from portal.content.tables import topics
 from portal.content.tables.templates import TemplateVersion
 from portal.core.rules import routing
 from portal.core.rules.limits import quiet_hours
@@ -83,17 +84,22 @@ class RoutingQuery:
     sms_expires_at_ms: int | None
     now_ms: int = 0
     frequency_cap: int | None = None
+    topic_id: int | None = None
+    """The topic that accounts may have switched off; None for an urgent template too."""
 
     def decide(
-        self, phones: Sequence[RecipientPhone], timezone: str, capped_until_ms: int | None = None
+        self,
+        phones: Sequence[RecipientPhone],
+        timezone: str,
+        capped_until_ms: int | None = None,
+        is_topic_off: bool = False,
     ) -> RoutingDecision:
         """`capped_until_ms`: until then the phone number gets no more texts. Only the claim decides that for good."""
         chosen = routing.choose_phone(phones)
         quiet_until_ms = self.quiet_hours_end(chosen.phone, timezone) if chosen else None
         is_beyond_cap = capped_until_ms is not None and capped_until_ms > (quiet_until_ms or self.now_ms)
-        return routing.route_text(
-            self.switches, self.sms_enabled, phones, quiet_until_ms, self.sms_expires_at_ms, is_beyond_cap
-        )
+        limits = quiet_until_ms, self.sms_expires_at_ms, is_beyond_cap, is_topic_off
+        return routing.route_text(self.switches, self.sms_enabled, phones, *limits)
 
 
 def routing_query(version: TemplateVersion, created_at_ms: int, now_ms: int) -> RoutingQuery:
@@ -104,15 +110,20 @@ def routing_query(version: TemplateVersion, created_at_ms: int, now_ms: int) -> 
     lookup = quiet_hours_lookup(gateway.limits.quiet_hours if has_quiet_hours else None, now_ms)
     is_capped = is_subject_to_cap(TextKind.NOTIFICATION, version.urgent, switches.mode)
     cap = gateway.limits.frequency_cap if is_capped else None
-    return RoutingQuery(switches, version.sms_enabled, lookup, sms_expires_at_ms(version, created_at_ms), now_ms, cap)
+    topic_id = None if version.urgent else version.template.topic_id
+    expires_at_ms = sms_expires_at_ms(version, created_at_ms)
+    return RoutingQuery(switches, version.sms_enabled, lookup, expires_at_ms, now_ms, cap, topic_id)
 
 
 def decide_recipients(
     recipients: Sequence[RecipientLike], query: RoutingQuery
 ) -> Iterator[tuple[RecipientLike, RoutingDecision]]:
-    phones = phone_numbers.numbers_for_routing([recipient.id for recipient in recipients])
+    ids = [recipient.id for recipient in recipients]
+    phones = phone_numbers.numbers_for_routing(ids)
+    topic_off = topics.accounts_without_topic(query.topic_id, ids) if query.topic_id else ()
     for recipient in recipients:
-        yield recipient, query.decide(phones.get(recipient.id, []), recipient.timezone)
+        is_off = recipient.id in topic_off
+        yield recipient, query.decide(phones.get(recipient.id, []), recipient.timezone, is_topic_off=is_off)
 
 
 def count_audience(
@@ -124,8 +135,8 @@ def count_audience(
     reached = _without(complete, unfilled)
     emails = sms_enabled = 0
     places, reasons, deferred = Counter[Place](), Counter[Reason](), Counter[int]()
-    for group, count in audience_estimate.routing_groups(reached, query.frequency_cap, now_ms):
-        decision = query.decide(group.phones, group.timezone, group.capped_until_ms)
+    for group, count in audience_estimate.routing_groups(reached, query.frequency_cap, now_ms, query.topic_id):
+        decision = query.decide(group.phones, group.timezone, group.capped_until_ms, bool(group.is_topic_off))
         emails += count
         sms_enabled += count if any(phone.receives_sms for phone in group.phones) else 0
         if decision.deferred_until_ms:
@@ -194,9 +205,11 @@ def people_behind(
     query = routing_query(version, now_ms, now_ms)
 
     def is_chosen(group: audience_estimate.RoutingGroup) -> bool:
-        return _is_counted(query.decide(group.phones, group.timezone, group.capped_until_ms), count)
+        decision = query.decide(group.phones, group.timezone, group.capped_until_ms, bool(group.is_topic_off))
+        return _is_counted(decision, count)
 
-    return audience_estimate.recipients_in_groups(audience, is_chosen, after_id, limit, query.frequency_cap, now_ms)
+    limits = query.frequency_cap, now_ms, query.topic_id
+    return audience_estimate.recipients_in_groups(audience, is_chosen, after_id, limit, *limits)
 
 
 def _is_counted(decision: RoutingDecision, count: str) -> bool:

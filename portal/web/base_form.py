@@ -9,7 +9,7 @@ from typing import Any, Self
 from flask import request
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import CombinedMultiDict, MultiDict
-from wtforms import FileField, PasswordField, SelectField, StringField, TelField
+from wtforms import Field, FileField, PasswordField, SelectField, StringField, TelField
 
 from portal.core.context import settings
 from portal.core.errors import InvalidInput, NumberUnconfirmed
@@ -17,6 +17,7 @@ from portal.core.rules import text_input
 from portal.core.rules.phone import example_phone
 from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
+from portal.web.request_input import parse_id
 
 
 def words(labels: Mapping[Any, Any]) -> Callable[[], dict[str, str]]:
@@ -56,6 +57,13 @@ class PortalForm(FlaskForm):  # type: ignore[misc]
         for name, message in error.errors.items():
             self[name].errors = [message]
         return self
+
+
+class IdsField(Field):  # type: ignore[misc]
+    """Check boxes; the data are the ids that are checked. Anything else is ignored."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = [id for text in valuelist if (id := parse_id(text))]
 
 
 class PhoneForm(PortalForm):

@@ -39,6 +39,7 @@ _STAFF_PAGES = {
         N_("Schedules"): "admin_schedules.listing",
         N_("Audiences"): "admin_audiences.listing",
         N_("Templates"): "admin_templates.listing",
+        N_("Topics"): "admin_topics.listing",
         N_("Content blocks"): "admin_content.listing",
         N_("Communications"): "admin_communications.listing",
         N_("Replies"): "admin_replies.listing",

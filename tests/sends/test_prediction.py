@@ -18,8 +18,10 @@ from portal.accounts.rules.attribute_values import AttributeDefinition, Attribut
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import AttributeValue
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
+from portal.content import topic_management
 from portal.content.message_templates import required_attributes
 from portal.content.tables.templates import TemplateVersion, find_template, find_template_version
+from portal.content.tables.topics import TopicOptOut
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.rules.routing import Reason
@@ -151,6 +153,28 @@ def test_prediction_for_a_template_and_a_type_comes_true(changes: dict[str, Any]
     create_accounts()
     scenario.add_template("changed", **changes)
     assert_prediction_comes_true("changed", {"account_type": "N"})
+
+
+@pytest.mark.parametrize("changes", [{}, {"urgent": True}], ids=("plain", "urgent"))
+def test_prediction_for_a_topic_that_people_switched_off_comes_true(changes: dict[str, Any]) -> None:
+    """A third has; of them, only those who could get a text have this for the reason."""
+    scenario.configure_gateway()
+    create_accounts()
+    scenario.add_template("about", **changes)
+    topic_id = add_topic("about")
+    account_ids = db.session.scalars(select(Account.id).order_by(Account.id)).all()
+    rows = [{"account_id": each, "topic_id": topic_id, "switched_off_at_ms": 1} for each in account_ids[::3]]
+    db.session.execute(insert(TopicOptOut), rows)
+    db.session.commit()
+    assert_prediction_comes_true("about", ALL)
+    outcomes = Counter(predicted_outcomes(current_version("about"), ALL, now_ms()).values())
+    assert (outcomes[Reason.TOPIC_OFF] > 100) == (not changes)
+
+
+def add_topic(template_key: str) -> int:
+    template = find_template(template_key)
+    assert template
+    return topic_management.add_topic("Exams", "When your exam is.", [template.id], None, now_ms())
 
 
 @pytest.mark.parametrize("mode", ["live", "off"])

@@ -32,7 +32,7 @@ from portal.settings import setting_changes
 from tests.support import scenario, settings_cache
 from tests.support.databases.remembered_data import remembered
 from tests.support.page_queries import app_transaction
-from tests.support.pages.page_data import add_account_import, add_attribute_import, add_export
+from tests.support.pages.page_data import add_account_import, add_attribute_import, add_export, add_topic_for_pages
 from tests.support.schedules.schedule_scenario import add_schedules_for_pages
 from tests.support.spreadsheets.recipient_file_scenario import add_exam_template, upload_checked
 from tests.support.template_checks import fail_on_missing_attributes
@@ -196,6 +196,7 @@ def _send_to_everybody() -> dict[str, int]:
     create_template(draft, None, NOW_MS)
     send_id = create_send("notice", {"all": True}, {}, None, NOW_MS)
     fan_out_send(send_id, lambda: NOW_MS)
+    add_topic_for_pages()
     add_schedules_for_pages("notice", now_ms())
     add_export(now_ms())
     add_attribute_import()

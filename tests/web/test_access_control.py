@@ -16,6 +16,8 @@ ADMIN_PAGES = [
     "/Admin/Attributes",
     "/Admin/Attributes/new",
     "/Admin/Attributes/import",
+    "/Admin/Topics",
+    "/Admin/Topics/new",
     "/Admin/Automations/Templates",
     "/Admin/Automations/Templates/new",
     "/Admin/Sends",

@@ -14,6 +14,7 @@ from tests.support.web_client import PUBLIC_URL, WebClient
 
 OWN = [
     "/MyAccount/PhoneNumbers",
+    "/MyAccount/PhoneNumbers/1/StopTexts",
     "/MyAccount/CommunicationsHistory",
     "/MyAccount/CommunicationsHistory?q=nothing+like+it",
     "/MyAccount/CommunicationsHistory/print",
@@ -41,6 +42,9 @@ ADMIN = [
     "/Admin/Attributes/import/1",
     "/Admin/Attributes/1",
     "/Admin/Attributes/1/remove",
+    "/Admin/Topics",
+    "/Admin/Topics/new",
+    "/Admin/Topics/1",
     "/Admin/Automations/Templates",
     "/Admin/Automations/Templates/new",
     "/Admin/Automations/Templates/1",

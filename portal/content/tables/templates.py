@@ -14,7 +14,8 @@ from portal.core.keyset import SortColumns, order_by
 class Template(Base):
     """`tags` are the words by which people find it. An archived one is not offered for new sends.
 
-    Administrators cannot read what was sent from a `sensitive` one, which therefore stays so.
+    Administrators cannot read what was sent from a `sensitive` one, which therefore stays so. Its topic counts for all
+    versions, also for texts that wait.
     """
 
     __tablename__ = "template"
@@ -28,6 +29,7 @@ class Template(Base):
     tags: Mapped[Any] = mapped_column(Json, default=list, server_default="[]")
     archived_at_ms: Mapped[int | None] = mapped_column(Millis)
     sensitive: Mapped[bool] = mapped_column(Flag, default=False, server_default="0")
+    topic_id: Mapped[int | None] = mapped_column(BigIntKey)
 
     versions: Mapped[list["TemplateVersion"]] = relationship(
         back_populates="template", order_by="TemplateVersion.number.desc()"

@@ -23,6 +23,8 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"
     NUMBER_DEACTIVATED = "number_deactivated"
     """The carrier has ended its service; it may have a new owner (docs/consent-rules.md#deactivated-numbers)."""
+    TOPIC_OFF = "topic_off"
+    """The account has switched off texts about the template's topic."""
     NOT_CONFIGURED = "not_configured"
     QUIET_HOURS = "quiet_hours"
     """The text is deferred, because it is night for the recipient."""
@@ -50,6 +52,7 @@ _REASON_LABELS = {
     Reason.OTHER_ACCOUNT_RECEIVES: N_("Texts to this phone number go to another account"),
     Reason.UNREACHABLE: N_("The phone number cannot receive texts"),
     Reason.NUMBER_DEACTIVATED: N_("The carrier reports that the phone number is no longer in service"),
+    Reason.TOPIC_OFF: N_("Texts about this topic are switched off for the account"),
     Reason.NOT_CONFIGURED: N_("The SMS gateway is not set up"),
     Reason.QUIET_HOURS: N_("Waiting for the end of quiet hours"),
     Reason.FREQUENCY_CAP: N_("The phone number has had as many texts within 24 hours as it may get"),
@@ -145,11 +148,13 @@ def route_text(
     quiet_hours_end_ms: int | None = None,
     sms_expires_at_ms: int | None = None,
     is_beyond_cap: bool = False,
+    is_topic_off: bool = False,
 ) -> RoutingDecision:
-    """Decide in this order: feature, template, person, phone number, hour, cap (docs/consent-rules.md#one-decision).
+    """Decide in the order of docs/consent-rules.md#one-decision: feature, template, person, number, topic, hour, cap.
 
     `quiet_hours_end_ms` is given if quiet hours apply to this text now, `sms_expires_at_ms` if it expires.
-    `is_beyond_cap`: by then the phone number will have had as many texts as it may get.
+    `is_beyond_cap`: by then the phone number will have had as many texts as it may get. `is_topic_off`: the account has
+    switched off texts about the topic of this template, which is not urgent.
     """
     if not switches.feature_on:
         return RoutingDecision(False, Reason.FEATURE_OFF)
@@ -163,6 +168,8 @@ def route_text(
     blocked = block_reason(chosen)
     if blocked is not None:
         return RoutingDecision(False, blocked, chosen.phone)
+    if is_topic_off:
+        return RoutingDecision(False, Reason.TOPIC_OFF, chosen.phone)
     if not switches.configured:
         return RoutingDecision(False, Reason.NOT_CONFIGURED, chosen.phone)
     decision = _schedule(switches.override_number or chosen.phone, chosen, quiet_hours_end_ms, sms_expires_at_ms)
@@ -207,12 +214,13 @@ def send_block_reason(
     too_late: bool = False,
     is_active: bool = True,
     is_beyond_cap: bool = False,
+    is_topic_off: bool = False,
 ) -> Reason | None:
     """The final check before sending, for every kind of text: a STOP in the meantime wins.
 
-    `on_account`: the phone number is still on the account, which `is_active`. `is_beyond_cap` is known for
-    notifications only. A test text may go to any number that has not opted out, and an answer to any that can get texts
-    as well.
+    `on_account`: the phone number is still on the account, which `is_active`. `is_beyond_cap` and
+    `is_topic_off` are known for notifications only. A test text may go to any number that has not opted out, and an
+    answer to any that can get texts as well.
     """
     if not is_active:
         return Reason.ACCOUNT_DEACTIVATED
@@ -222,9 +230,11 @@ def send_block_reason(
         return Reason.NO_NUMBER
     if kind not in (TextKind.INVITATION, TextKind.ANSWER) and not phone.receives_sms:
         return block_reason(phone) or Reason.NOT_OPTED_IN
-    if too_late or is_beyond_cap:
-        return block_reason(phone) or (Reason.EXPIRED if too_late else Reason.FREQUENCY_CAP)
-    return block_reason(phone)
+    if blocked := block_reason(phone):
+        return blocked
+    if is_topic_off:
+        return Reason.TOPIC_OFF
+    return Reason.EXPIRED if too_late else Reason.FREQUENCY_CAP if is_beyond_cap else None
 
 
 def crosses_test_mode(requested_mode: str | None, mode: Mode) -> bool:

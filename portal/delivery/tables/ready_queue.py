@@ -8,6 +8,8 @@ from sqlalchemy import BindParameter, ColumnElement, Integer, Select, and_, bind
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender_bucket_of
+from portal.content.tables.templates import Template, TemplateVersion
+from portal.content.tables.topics import TopicOptOut
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.lanes import Lane
@@ -32,6 +34,15 @@ def _of_lane(query: _AnySelect, limit: ColumnElement[int]) -> _AnySelect:
     return query.where(*is_due).order_by(Delivery.queue_position, Delivery.id).limit(limit)
 
 
+_IS_TOPIC_OFF = (
+    select(literal(1))
+    .select_from(TemplateVersion)
+    .join(Template, Template.id == TemplateVersion.template_id)
+    .join(TopicOptOut, TopicOptOut.topic_id == Template.topic_id)
+    .where(TemplateVersion.id == Send.template_version_id, TopicOptOut.account_id == Communication.account_id)
+    .correlate(Send, Communication)
+    .exists()
+)
 _TEXT_QUERY = (
     select(
         Delivery.id,
@@ -53,6 +64,7 @@ _TEXT_QUERY = (
         Account.active,
         Send.paused_at_ms,
         Send.state.label("send_state"),
+        _IS_TOPIC_OFF.label("is_topic_off"),
     )
     .join(Communication, Communication.id == Delivery.communication_id)
     .join(Account, Account.id == Communication.account_id)
@@ -102,6 +114,8 @@ class WaitingText:
     sms_expires_at_ms: int | None
     requested_mode: str | None
     attempt_count: int
+    is_topic_off: bool
+    """The account has switched off texts about the template's topic, and the text is not urgent."""
     preferred_sender: str | None
     """The sending number this handset texted START to, or the one a test text was requested for."""
 
@@ -209,6 +223,7 @@ def _to_waiting_text(row: Any) -> WaitingText:
         sms_expires_at_ms=row.sms_expires_at_ms,
         requested_mode=row.requested_mode,
         attempt_count=row.attempt_count,
+        is_topic_off=bool(row.is_topic_off) and row.lane != Lane.URGENT,
         preferred_sender=row.preferred_sender,
     )
 

@@ -6,6 +6,7 @@ from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from portal.accounts.tables.accounts import Account
+from portal.content.tables.topics import TopicOptOut
 from portal.core.extensions import db
 from portal.core.statements import updated_count
 from portal.messages.tables.communications import Communication
@@ -19,6 +20,7 @@ _KEYS: dict[Any, tuple[str, ...]] = {
     ResendRecipient: ("resend_id", "source_send_id"),
     RecipientRow: ("file_id",),
     SavedSearch: ("name_folded",),
+    TopicOptOut: ("topic_id",),
 }
 """With the account, these identify a row."""
 

@@ -15,6 +15,7 @@ from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
 from portal.consent.tables.reply_notes import ReplyNote
+from portal.content.tables.topics import TopicOptOut
 from portal.core.audit_log import AuditEntry
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import WAITING, DeliveryState
@@ -121,7 +122,7 @@ def empty_audit_entries(account: Account) -> None:
 
 def empty_account(account: Account, now_ms: int) -> None:
     """The address cannot exist (RFC 2606), and is nobody else's, so that nobody signs in with it."""
-    for table in (AttributeValue, KnownAddress, SavedSearch):
+    for table in (AttributeValue, KnownAddress, SavedSearch, TopicOptOut):
         _execute(delete(table).where(table.account_id == account.id))
     account.name, account.email = ERASED_NAME, f"erased-{account.id}@erased.invalid"
     account.timezone, account.role, account.active, account.password = "UTC", "user", False, None

@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Subquery, case, exists, func, not_, null, select
+from sqlalchemy import BigInteger, ColumnElement, Select, Subquery, case, exists, func, literal, not_, null, select
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import aliased
 
@@ -14,6 +14,7 @@ from portal.accounts.rules.recipient_places import AREA_DIGITS
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.content.rules.analysis.merge_risks import RiskyFields
+from portal.content.tables.topics import TopicOptOut
 from portal.core.extensions import db
 from portal.core.rules.routing import DEACTIVATED_CODE, RecipientPhone
 from portal.core.statements import in_list
@@ -60,21 +61,25 @@ class RoutingGroup(NamedTuple):
     """Recipients for whom `core.rules.routing.route_text` decides the same.
 
     `area` has the first digits of the number that gets their texts, 0 for none. It gets none until `capped_until_ms`.
+    `is_topic_off` is 1 if they have switched off the topic.
     """
 
     timezone: str
     area: int
     status: int
     capped_until_ms: int | None
+    is_topic_off: int
 
     @property
     def phones(self) -> tuple[RecipientPhone, ...]:
         return _phones(self.status, self.area)
 
 
-def routing_groups(audience: Mapping[str, Any], cap: int | None, now_ms: int) -> list[tuple[RoutingGroup, int]]:
+def routing_groups(
+    audience: Mapping[str, Any], cap: int | None, now_ms: int, topic_id: int | None = None
+) -> list[tuple[RoutingGroup, int]]:
     """Each group with its number of people."""
-    columns = _group_columns(_recipients(audience, cap, now_ms).subquery())
+    columns = _group_columns(_recipients(audience, cap, now_ms, topic_id).subquery())
     rows = db.session.execute(select(*columns, func.count()).group_by(*columns))
     return [(RoutingGroup(*row[:-1]), row[-1]) for row in rows]
 
@@ -99,9 +104,10 @@ def recipients_in_groups(
     limit: int,
     cap: int | None,
     now_ms: int,
+    topic_id: int | None = None,
 ) -> list[Recipient]:
     """The next recipients by id of the groups that are chosen."""
-    recipients = _recipients(audience, cap, now_ms, after_id).subquery()
+    recipients = _recipients(audience, cap, now_ms, topic_id, after_id).subquery()
     query = select(recipients.c.id, *_group_columns(recipients)).order_by(recipients.c.id)
     is_chosen = lru_cache(maxsize=None)(is_chosen)
     ids = islice((row[0] for row in db.session.execute(query) if is_chosen(RoutingGroup(*row[1:]))), limit)
@@ -113,17 +119,24 @@ def _group_columns(recipients: Subquery) -> tuple[ColumnElement[Any], ...]:
     return tuple(recipients.c[name] for name in RoutingGroup._fields)
 
 
-def _recipients(audience: Mapping[str, Any], cap: int | None, now_ms: int, after_id: int = 0) -> Select[Any]:
+def _recipients(
+    audience: Mapping[str, Any], cap: int | None, now_ms: int, topic_id: int | None, after_id: int = 0
+) -> Select[Any]:
     """The id of each recipient and the columns of `RoutingGroup`."""
     people = _recipient_statuses(audience).where(Account.id > after_id).subquery()
     area = func.coalesce(people.c.usable % _AREA_FACTOR, 0).label("area")
     columns = (people.c.id, people.c.timezone, area, people.c.status)
-    capped = capped_numbers(cap, now_ms) if cap else {}
-    if not capped:
-        return select(*columns, null().label("capped_until_ms"))
-    until_ms = case(*((in_list(PhoneNumber.number, numbers), hour_ms) for hour_ms, numbers in capped.items()))
-    with_number = select(*columns, until_ms.label("capped_until_ms")).select_from(people)
-    return with_number.outerjoin(PhoneNumber, PhoneNumber.id == people.c.usable // _AREA_FACTOR)
+    query = select(*columns).select_from(people)
+    until_ms: ColumnElement[Any] = null()
+    if capped := capped_numbers(cap, now_ms) if cap else {}:
+        query = query.outerjoin(PhoneNumber, PhoneNumber.id == people.c.usable // _AREA_FACTOR)
+        until_ms = case(*((in_list(PhoneNumber.number, numbers), hour_ms) for hour_ms, numbers in capped.items()))
+    is_topic_off: ColumnElement[int] = literal(0)
+    if topic_id is not None:
+        is_off = (TopicOptOut.account_id == people.c.id) & (TopicOptOut.topic_id == topic_id)
+        query = query.outerjoin(TopicOptOut, is_off)
+        is_topic_off = case((TopicOptOut.account_id.is_not(None), 1), else_=0)
+    return query.add_columns(until_ms.label("capped_until_ms"), is_topic_off.label("is_topic_off"))
 
 
 def _recipient_statuses(audience: Mapping[str, Any]) -> Any:

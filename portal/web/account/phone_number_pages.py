@@ -11,6 +11,8 @@ from portal.accounts.tables.phone_numbers import PhoneNumber, other_phones_with
 from portal.consent import account_phones
 from portal.consent.recording import consent_state_of
 from portal.consent.rules.consent_state import open_requests
+from portal.content import topic_management
+from portal.content.tables.topics import topics_in_use, topics_off
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.translation import gettext as _
@@ -27,7 +29,16 @@ from portal.web.account.phone_number_form import (
     find_phone,
     find_row,
 )
+from portal.web.base_form import IdsField, PortalForm
 from portal.web.layout import is_sms_visible
+
+
+class TopicChoiceForm(PortalForm):
+    """`shown` are the topics on the page, `wanted` those among them that the person wants texts about."""
+
+    shown = IdsField(default=list)
+    wanted = IdsField(default=list)
+
 
 pages = Blueprint("my_numbers", __name__, url_prefix="/MyAccount/PhoneNumbers")
 
@@ -112,7 +123,13 @@ def _own_context(_account_id: int | None = None) -> NumberContext:
 
 
 def _render(forms: PhoneNumberForms) -> ResponseReturnValue:
-    return render_template("my_account/phone_numbers.html", forms=forms), 422 if forms.has_errors else 200
+    page = render_template(
+        "my_account/phone_numbers.html",
+        forms=forms,
+        topics=topics_in_use() if is_sms_visible() else [],
+        topics_off=topics_off(current_user.id),
+    )
+    return page, 422 if forms.has_errors else 200
 
 
 def _phone_or_404(number_context: NumberContext, number_id: int) -> PhoneNumber:
@@ -148,6 +165,14 @@ def stop_texts(number_id: int) -> ResponseReturnValue:
     return _redirect(
         context, _("Texts to %(number)s are stopped. Only START from that phone turns them on again.", number=number)
     )
+
+
+@pages.post("/Topics")
+@allow("user")
+def choose_topics() -> ResponseReturnValue:
+    form, context = TopicChoiceForm(), _own_context()
+    topic_management.choose_topics(current_user.id, form.shown.data, form.wanted.data, context.actor, now_ms())
+    return _redirect(context, _("Your choice of topics is saved. It counts from the next text on."))
 
 
 def _live_row_or_404(number_id: int) -> PhoneNumberRow:

@@ -23,6 +23,7 @@ _WHY: dict[str, tuple[str, str]] = {
         N_("Your phone number was no longer in service, as its carrier reported."),
         _NUMBERS,
     ),
+    Reason.TOPIC_OFF: (N_("You had switched off texts about this topic."), N_("Choose what we text you about")),
     Reason.NOT_CONFIGURED: (N_("Texts could not be sent at that time."), ""),
     Reason.ACCOUNT_DEACTIVATED: (N_("Your account was deactivated at that time."), ""),
     Reason.FREQUENCY_CAP: (N_("Your phone had as many texts within 24 hours as it gets at most."), ""),

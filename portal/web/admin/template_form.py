@@ -23,8 +23,8 @@ def _priorities() -> dict[str, str]:
     urgent = _("Urgent: sent before everything that is waiting")
     if is_sms_visible():
         urgent = _(
-            "Urgent: sent before everything that is waiting, also during quiet hours and beyond the limit of texts in "
-            "24 hours. For what cannot wait, never for advertising."
+            "Urgent: sent before everything that is waiting, also during quiet hours, beyond the limit of texts in "
+            "24 hours, and to people who switched off the topic. For what cannot wait, never for advertising."
         )
     return {"normal": _("Normal"), "urgent": urgent}
 

@@ -159,3 +159,15 @@ def test_answer_needs_no_consent_but_a_phone_that_gets_texts(on_account: bool) -
     assert send_block_reason(TextKind.ANSWER, stranger, on_account, too_late=True) is Reason.EXPIRED
     unreachable = RecipientPhone("+12025550100", receives_sms=False, is_unreachable=True)
     assert send_block_reason(TextKind.ANSWER, unreachable, on_account) is Reason.UNREACHABLE
+
+
+@pytest.mark.parametrize("is_opted_out", [False, True])
+@pytest.mark.parametrize("is_beyond_cap", [False, True])
+def test_topic_that_was_switched_off_only_narrows(is_opted_out: bool, is_beyond_cap: bool) -> None:
+    phone = OWN._replace(is_opted_out=is_opted_out)
+    expected = Reason.STOPPED if is_opted_out else Reason.TOPIC_OFF
+    decision = route_text(ON, True, [phone], is_beyond_cap=is_beyond_cap, is_topic_off=True)
+    assert decision == (False, expected, OWN.phone, "", None)
+    kind, late = TextKind.NOTIFICATION, {"too_late": True, "is_beyond_cap": is_beyond_cap}
+    assert send_block_reason(kind, phone, **late, is_topic_off=True) is expected
+    assert send_block_reason(TextKind.TEST, OWN, is_topic_off=True) is None

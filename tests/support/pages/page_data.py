@@ -11,6 +11,7 @@ from portal.content.message_templates import draft_of, save_template
 from portal.content.tables.saved_drafts import SavedDraft
 from portal.content.tables.templates import Template, find_template_version
 from portal.content.template_drafts import save_draft
+from portal.content.topic_management import add_topic
 from portal.core.audit_log import AuditEntry
 from portal.core.extensions import db
 from portal.core.transaction import transaction
@@ -31,6 +32,13 @@ def add_export(now_ms: int) -> None:
     export_id = create_export("", True, "csv", "Ερώτηση 7", "UTC", 5, now_ms)
     run_export(export_id, lambda: now_ms)
     db.session.execute(delete(AuditEntry).where(AuditEntry.action == "communications_exported"))
+    db.session.commit()
+
+
+def add_topic_for_pages() -> None:
+    """Of the only template. The audit log is left as it was."""
+    add_topic("Εξετάσεις", "Πότε είναι η εξέταση.", [1], None, NOW_MS)
+    db.session.execute(delete(AuditEntry).where(AuditEntry.action == "topic_added"))
     db.session.commit()
 
 

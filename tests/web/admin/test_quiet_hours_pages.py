@@ -123,7 +123,7 @@ def test_confirmation_says_who_is_beyond_the_cap(
 
 def test_urgent_switch_says_what_it_exempts(admin: WebClient, sms_enabled: None) -> None:
     page = visible_text(admin.get("/Admin/Automations/Templates/new").text)
-    assert "also during quiet hours and beyond the limit of texts in 24 hours" in page
+    assert "also during quiet hours, beyond the limit of texts in 24 hours" in page
 
 
 def test_short_link_of_a_text_opens_the_history(number_owner: WebClient, visitor: WebClient) -> None:

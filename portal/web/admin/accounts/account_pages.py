@@ -10,6 +10,7 @@ from portal.accounts.rules.attribute_values import AttributeKind
 from portal.accounts.tables.account_search import BY_NAME, count_results, search_accounts
 from portal.accounts.tables.accounts import Account, account_types, merged_accounts
 from portal.accounts.tables.attributes import Attribute, all_attributes, values_of
+from portal.content.tables.topics import names_of_topics_off
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.translation import N_
@@ -87,6 +88,7 @@ def _profile(forms: PhoneNumberForms) -> ResponseReturnValue:
         can_be_reactivated=not reactivation_problem(account),
         forms=forms,
         attributes=_attributes(account),
+        topics_off=names_of_topics_off(account.id) if is_sms_visible() else [],
         recent=recent,
         channels=channels,
         failed_email=_last_failed_email(account),
