@@ -1,6 +1,7 @@
 """Enabling texts in a real browser: the opt-in dialog by mouse, by keyboard and without JavaScript."""
 
 import json
+import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -113,6 +114,30 @@ def test_opt_in_works_without_javascript(
     page.goto(f"{running_portal.url}{PHONE_NUMBERS_PATH}")
     expect(page.get_by_text("Enabled for texts")).to_be_visible()
     servers.wait_for(lambda: len(texts_to(running_portal, handset)) == 2, "the welcome text")
+
+
+def test_an_open_page_follows_stop_and_start(
+    running_portal: RunningPortal, open_signed_in_window: OpenSignedInWindow
+) -> None:
+    page = open_signed_in_window("V-2013")
+    handset = "+1" + re.sub(r"\D", "", page.locator(".phone").first.inner_text())
+    page.get_by_role("button", name="Enable texts").click()
+    opt_in_dialog(page).get_by_role("button", name="Send the invitation").click()
+    expect(page.get_by_role("button", name="Text START")).to_have_attribute(
+        "href", re.compile(r"^sms:\+1\d{10}\?&body=START$")
+    )
+    reply_from_handset(running_portal, handset, "START")
+    page.get_by_role("button", name="Stop texts…").click()
+    check_page(page)
+    page.get_by_role("button", name="Stop texts").click()
+    expect(page.get_by_text("Last change: Texts stopped on a page of the portal")).to_be_visible()
+    page.get_by_text("From another device").click()
+    expect(page.get_by_role("img", name="Code that opens a text with the word START")).to_be_visible()
+    check_page(page)
+    for word, status in (("START", "Enabled for texts"), ("STOP", "Texts stopped")):
+        reply_from_handset(running_portal, handset, word)
+        expect(page.get_by_text(status)).to_be_visible(timeout=15_000)
+        expect(page.get_by_text(f"Last change: {word} from the phone")).to_be_visible()
 
 
 def test_the_dialog_works_by_keyboard_and_shows_errors(

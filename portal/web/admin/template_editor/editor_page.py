@@ -19,6 +19,7 @@ from portal.content.rules.merge_comparison import COMPARISON_HELP
 from portal.content.rules.merge_filters import FILTER_HELP
 from portal.content.tables.saved_drafts import find_draft
 from portal.content.tables.templates import Template
+from portal.content.tables.topics import Topic
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.translation import gettext as _
@@ -120,6 +121,7 @@ def editor_page(
         "admin/templates/editor.html",
         template=template,
         form=form,
+        topic=db.session.get(Topic, template.topic_id) if template and template.topic_id else None,
         saved_draft=find_draft(template.id) if template else None,
         is_unsaved=is_unsaved or bool(form.errors or affected),
         affected=affected or {},
