@@ -38,7 +38,7 @@ function startPolling(region) {
     try {
       const response = await fetch(region.dataset.live, { cache: "no-cache" });
       const html = response.ok ? await response.text() : current;
-      if (current !== null && html !== current) replace(region, html);
+      if (html !== current) replace(region, html); // at first too: something may have come since the page was made
       current = html;
       region.removeAttribute("data-connection-error");
     } catch {

@@ -83,7 +83,7 @@ def test_database_rejects_replacing_an_event(execute_raw: Execute) -> None:
         with refused:
             execute_raw(f"{other} ON CONFLICT (id) DO UPDATE SET text = 'START'")
         with refused:
-            execute_raw("TRUNCATE consent_event")
+            execute_raw("TRUNCATE consent_event CASCADE")
     assert verify_chain().is_valid
 
 

@@ -160,6 +160,9 @@ def test_the_dialog_works_by_keyboard_and_shows_errors(
     elsewhere.get_by_role("button", name="Send the invitation").click()
     expect(elsewhere.get_by_text("is on its way").first).to_be_visible()
     page.bring_to_front()
+    for name in ("terms", "privacy policy"):
+        page.keyboard.press("Tab")
+        expect(opt_in_dialog(page).get_by_role("link", name=name)).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     refusal = opt_in_dialog(page).get_by_role("alert")
