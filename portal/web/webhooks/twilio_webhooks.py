@@ -85,12 +85,17 @@ def _verified_form(endpoint: str) -> dict[str, str]:
         if endpoint != _CHECK:
             _record_rejection(endpoint, call)
         abort(403)
-    return request.form.to_dict()
+    return _first_values(call)
 
 
 def _record_rejection(endpoint: str, call: WebhookCall) -> None:
     headers = {name: request.headers.get(name, "") for name in PROXY_URL_HEADERS} | {"Host": original_netloc()}
-    record_rejection(endpoint, call, {**request.args, **request.form.to_dict()}, headers, now_ms())
+    record_rejection(endpoint, call, {**request.args, **_first_values(call)}, headers, now_ms())
+
+
+def _first_values(call: WebhookCall) -> dict[str, str]:
+    """Twilio names each field once."""
+    return {name: values[0] for name, values in call.fields.items()}
 
 
 def _webhook_call() -> WebhookCall:
