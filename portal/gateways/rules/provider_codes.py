@@ -60,7 +60,7 @@ class ProviderCode:
     cooldown: Cooldown | None = None
     """A limit is reached: the sending number pauses, and texts that were not accepted wait."""
     is_documented: bool = True
-    """If False, the fault may be the recipient's, the text's or ours."""
+    """If False, as for codes of registrations, the fault of a text may be the recipient's, the text's or ours."""
     code: str = ""
 
     @property
@@ -93,6 +93,11 @@ def _sender_fault(
     sentence: str, fix: str, advice: ResendAdvice = ResendAdvice.ON_RESUME, account_fault: bool = False
 ) -> ProviderCode:
     return ProviderCode(sentence, fix, advice, RetryPolicy.PAUSE, is_account_fault=account_fault)
+
+
+def _rejection(sentence: str, fix: str) -> ProviderCode:
+    """Of a registration. Nobody says what it means for a text, so none is given up for it."""
+    return ProviderCode(sentence, fix, ResendAdvice.AFTER_FIX, is_documented=False)
 
 
 _account_fault = partial(_sender_fault, account_fault=True)
@@ -220,14 +225,14 @@ _TABLE: tuple[tuple[str, ProviderCode], ...] = (
                          N_("It may still arrive, so another one may be a duplicate."), ResendAdvice.LATER)),
 )  # fmt: skip
 """Codes and what each of them means, from Twilio's own list (May 2023) and those added since."""
-_REJECTED = tuple((codes, _permanent(sentence, fix, ResendAdvice.AFTER_FIX)) for codes, sentence, fix in REJECTIONS)
-CODES = {code: replace(entry, code=code) for codes, entry in (*_TABLE, *_REJECTED) for code in codes.split()}
+_REJECTED = tuple((codes, _rejection(sentence, fix)) for codes, sentence, fix in REJECTIONS)
+CODES = {code: replace(entry, code=code) for codes, entry in (*_REJECTED, *_TABLE) for code in codes.split()}
 _RANGES = (
     (range(20_000, 20_400), _ACCOUNT),
     (range(20_430, 20_500), _ACCOUNT),
     (range(21_470, 21_481), _INACTIVE),
     (range(21_700, 21_729), _SERVICE),
-    *((codes, _permanent(sentence, fix, ResendAdvice.AFTER_FIX)) for codes, sentence, fix in REJECTION_RANGES),
+    *((codes, _rejection(sentence, fix)) for codes, sentence, fix in REJECTION_RANGES),
 )
 """The entries for new codes in ranges where all known codes have the same meaning."""
 _MAX_CODE_DIGITS = 6

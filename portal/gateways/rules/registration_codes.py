@@ -89,7 +89,6 @@ REJECTIONS: tuple[tuple[str, str, str], ...] = (
      N_("Check it on the website, then submit the registration again.")),
     ("30501 30826", N_("Political campaigns need a token of Campaign Verify."), N_("Get one, then submit it again.")),
     # the process
-    ("21727", N_("Something is missing in the registration of the campaign."), _PACK),
     ("30447 30879", N_("The number is not yet at Twilio."), N_("Wait until it is ported, then submit it again.")),
     ("30481", N_("The verification was canceled on request."), N_("Submit a new one if you need it.")),
     ("30880", N_("No reason was given."), _ASK_TWILIO),

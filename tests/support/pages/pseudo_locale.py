@@ -33,7 +33,8 @@ _ALLOWED = re.compile(
     r"|\bEnglish\b"  # languages, each by its own name
     r"|\b(?:notice|exam)(?=⟧)"  # the keys of templates, in a message
     r"|\b(?:AC|SK|SM|MG|PN)[0-9a-fx…]*\b|••••\w*"  # Twilio's identifiers, and masked secrets
-    r"|\bPORTAL_\w+|\b(?:[A-Z][a-z]+){2,}\b|\b(?:true|false|Url|Secret)\b"  # settings, their keys, values
+    r"|\bLegalName(?:, \w+)+"  # the keys of a business
+    r"|\bPORTAL_\w+|\b(?:[A-Z][a-z]+){2,}\b|\b(?:true|false|Url|Secret|Business)\b"  # settings, their keys, values
     r"|\b[a-z]+_[a-z]\w*(?:, ?[a-z_]+)*"  # keys, columns of files
     r"|\b(?:Twilio|Redis|RQ|SQLite|PostgreSQL|Valkey|Markdown|Liquid|SMTP|HTTPS?|JSON|CSV|GSM-7|UCS-2|STOP|START|HELP)\b"
 )

@@ -136,6 +136,13 @@ def confirm_number(app: Flask, admin: WebClient) -> None:
     admin.post(f"{P1}/numbers/1/confirm")
 
 
+def change_region(_app: Flask, admin: WebClient) -> None:
+    hidden = re.findall(r'type="hidden" name="(base_\w+)" value="([^"]*)"', admin.get(f"{P1}/Edit").text)
+    shown = {name.removeprefix("base_"): html.unescape(value) for name, value in hidden}
+    base = {f"base_{name}": value for name, value in shown.items()}
+    admin.post(f"{P1}/Edit", **base, **shown | {"value_region": "South"})
+
+
 def import_accounts_file(app: Flask) -> None:
     row = "P-9,Nora New,nora@example.org,Practitioner,user,UTC,+12025550177,2026-01-01,Form"
     with app.app_context():
@@ -229,12 +236,12 @@ ACTIONS: list[tuple[Act, str, str]] = [
     (
         import_file(STOPS, f"{OWNERS}\n{OTHER}"),
         "Imported opt-outs from a file opted out: 1, already opted out: 1",
-        f"{LEDGER}/Import/2",
+        f"{LEDGER}/Import/3",
     ),
     (
         import_file(OPT_INS, f"external_id,phone,opted_in_at,evidence\nP-2,{NEW},2026-01-01,The secret word."),
         "Imported opt-ins from a file in force: 1, kept as evidence only: 0",
-        f"{LEDGER}/Import/2",
+        f"{LEDGER}/Import/3",
     ),
     (
         lambda _app, admin: admin.get(f"{LEDGER}/Evidence/csv", query_string={"number": OWNERS}),
@@ -258,7 +265,7 @@ ACTIONS: list[tuple[Act, str, str]] = [
     ),
     (post("/Admin/Attributes/4/remove", values="1"), "Removed attribute note accounts: 1", ""),
     (
-        post(f"{P1}/Attributes", value_region="South", base_region="North"),
+        change_region,
         "Changed an attribute of account P-1 attribute Region, from North, to South",
         P1,
     ),

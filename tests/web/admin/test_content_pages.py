@@ -51,8 +51,8 @@ def test_list_shows_purpose_version_and_author_by_group(admin: WebClient, sms_en
     assert "The welcome text, sent immediately after START." in page
     assert "Version 1" in page
     assert "by Name of A-1" in page
-    assert page.count("Missing: ") == 6
-    assert page.count("Complete") == 5
+    assert page.count("Missing: ") == 9
+    assert page.count("Complete") == 6
 
 
 @pytest.mark.parametrize("path", ["", f"/{OPT_IN_PROMPT}", f"/{OPT_IN_PROMPT}/versions/0"])
