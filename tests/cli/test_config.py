@@ -14,6 +14,7 @@ NAMES = (
     "SmsGatewayType",
     "SmsGatewayAuthentication",
     "SmsGatewaySettings",
+    "ReportConsentToTwilio",
     "EnableSmsOverrideNumber",
     "SmsOverrideNumber",
     "EnableSmsTestMode",
@@ -21,6 +22,8 @@ NAMES = (
     "TestSmsGatewaySettings",
     "EnableEmailOverride",
     "EmailOverrideAddress",
+    "SmsQuietHours",
+    "SmsFrequencyCap",
     "SmsPricePerSegment",
     "SendUndoSeconds",
     "SendApprovalRecipients",
@@ -32,6 +35,11 @@ NAMES = (
     "AlertFailurePercent",
     "AlertSegmentsPerDay",
     "AlertWebhook",
+    "PublicUrl",
+    "Region",
+    "TimeZone",
+    "EmailServer",
+    "Business",
 )
 
 

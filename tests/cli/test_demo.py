@@ -18,7 +18,7 @@ def test_demo_is_loaded_once_and_prints_sign_ins(shell: PortalShell) -> None:
     assert {table: _count(shell, table) for table in counts} == counts
     assert counts["account"] == 40
     shell.variables["PORTAL_TWILIO_API_URL"] = "http://127.0.0.1:1"
-    assert shell.output_of("registration", "check") == "Nothing is missing.\n"
+    assert shell.output_of("registration", "check") == "Nothing is missing."
 
 
 def test_interrupted_demo_load_is_completed(shell: PortalShell) -> None:
