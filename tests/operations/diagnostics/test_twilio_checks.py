@@ -35,7 +35,7 @@ def test_healthy_portal_has_no_failing_check(
     simulator: servers.SimulatorClient,
 ) -> None:
     checks = run_checks_by_name()
-    assert problems(checks) == {"Mode": "warning", "Registration": "unknown"}
+    assert problems(checks) == {"Mode": "warning", "Registration": "unknown", "Deactivated numbers": "unknown"}
     assert "simulator" in checks["Mode"].reason
     assert "names none" in checks["Registration"].reason
     assert simulator.accepted_texts() == []
@@ -47,7 +47,7 @@ def test_healthy_portal_has_no_failing_check(
 def test_diagnostics_run_while_texts_are_off() -> None:
     scenario.configure_gateway(rate=1, EnableSmsNotifications="false")
     checks = run_checks_by_name()
-    assert problems(checks) == {"Mode": "warning", "Registration": "unknown"}
+    assert problems(checks) == {"Mode": "warning", "Registration": "unknown", "Deactivated numbers": "unknown"}
     assert "switched off" in checks["Mode"].reason
 
 
