@@ -176,10 +176,11 @@ def test_start_after_stop_restores_the_last_recipient(history: list[LedgerEvent]
 
 
 @DETERMINISTIC
-@given(HISTORIES, ACCOUNTS, st.booleans(), st.booleans())
+@given(HISTORIES, ACCOUNTS, ACCOUNTS, st.booleans(), st.booleans())
 def test_start_after_reassignment_needs_review(
-    history: list[LedgerEvent], other: int, stops: bool, stays: bool
+    later: list[LedgerEvent], owner: int, other: int, stops: bool, stays: bool
 ) -> None:
+    history = [event_after_history(EventKind.START, account_ids={owner}, at_ms=-1), *later]
     before = derive_state(history)
     assume(before.last_recipient_id not in (None, other))
     since = [
