@@ -98,9 +98,10 @@ def test_claims_skip_what_a_fan_out_made_meanwhile(simulator: servers.SimulatorC
 
 
 def test_welcome_is_not_sent_to_a_deactivated_account() -> None:
-    deactivate_account(2, None, NOW_MS)
-    receive_text("STOP", scenario.phone_number(1), NOW_MS + 1)
-    receive_text("START", scenario.phone_number(1), NOW_MS + 600_000)
+    at_ms = scenario.now_ms()
+    deactivate_account(2, None, at_ms)
+    receive_text("STOP", scenario.phone_number(1), at_ms + 1)
+    receive_text("START", scenario.phone_number(1), at_ms + 600_000)
     assert outcomes() == {("sms", scenario.phone_number(1)): "skipped account_deactivated"}
 
 
