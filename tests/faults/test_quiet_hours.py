@@ -1,17 +1,21 @@
 """The night on which clocks go back, in all states: each text leaves at a permitted minute, and none is lost."""
 
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from portal.accounts.rules.area_codes import AREA_CODES_BY_STATE
 from portal.accounts.rules.recipient_places import area_of, place_of
 from tests.faults.support import skewed_clock
-from tests.faults.support.engine_marks import on_engines
 from tests.faults.support.fault_environment import FaultEnvironment
 from tests.faults.test_clocks_and_schedulers import clear_stored_times, restart_with_clock
+from tests.support.commands.fork_server_client import ForkServerClient
 
 _CSV_HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
 _NEW_YORK = ZoneInfo("America/New_York")
@@ -20,19 +24,18 @@ _PHONES = [f"+1{codes.split()[0]}555{index:04d}" for index, codes in enumerate(A
 _NOTICES = 5
 
 
-@on_engines("sqlite")
+@pytest.fixture
+def environment() -> Iterator[FaultEnvironment]:
+    """Of its own: what is sent a year ahead would disturb the scenarios that follow."""
+    with closing(ForkServerClient()) as forker, closing(FaultEnvironment("sqlite", forker, "7")) as environment:
+        environment.restore_initial_state()
+        yield environment
+
+
 def test_texts_of_all_states_leave_by_day_around_a_change_of_clocks(environment: FaultEnvironment) -> None:
     sunday = _next_change_of_clocks()
     clock = environment.folder / f"night-{sunday:%m}"
     _set_clock(clock, sunday, 7, 10)
-    try:
-        _send_at_night(environment, clock, sunday)
-    finally:  # others use the environment too
-        restart_with_clock(environment, clock)
-        clear_stored_times(environment)
-
-
-def _send_at_night(environment: FaultEnvironment, clock: Path, sunday: datetime) -> None:
     restart_with_clock(environment, clock, **_DEFAULTS)
     clear_stored_times(environment)
     environment.add_template("alarm", "Alarm for {{ name }}", "Dear {{ name }}.", "--urgent")
