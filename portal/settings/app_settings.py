@@ -16,6 +16,7 @@ from portal.core.rules.routing import Switches
 from portal.gateways import registry
 from portal.gateways.rules.provider_schema import Credentials
 from portal.messages.rules.message_modes import EmailRoute
+from portal.settings.installation import fixed_limits
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig
 from portal.settings.rules.business_setting import BUSINESS, Business
 from portal.settings.rules.business_setting import business as read_business
@@ -55,12 +56,7 @@ def configuration(*names: str) -> Configuration:
         except DecryptionError as error:
             read_errors[name] = str(error)
     expiries = {name: row.expires_at_ms for name, row in stored.items() if row.expires_at_ms is not None}
-    return Configuration(registry.provider_schemas(), values, expiries, read_errors, _fixed_values())
-
-
-def _fixed_values() -> dict[str, str]:
-    fixed = {QUIET_HOURS: settings().quiet_hours, FREQUENCY_CAP: settings().frequency_cap}
-    return {name: text for name, text in fixed.items() if text}
+    return Configuration(registry.provider_schemas(), values, expiries, read_errors, fixed_limits(settings()))
 
 
 def resolve_current_gateway(at_ms: int | None = None) -> GatewayConfig:

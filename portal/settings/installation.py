@@ -24,6 +24,7 @@ from portal.settings.rules.installation_settings import (
     VARIABLES,
     smtp_url,
 )
+from portal.settings.rules.text_limits import FREQUENCY_CAP, LIMIT_VARIABLES, QUIET_HOURS
 from portal.settings.tables.setting_values import installation_query
 
 _READ_SECONDS, _RETRY_SECONDS = 1.0, 5.0
@@ -103,13 +104,20 @@ def completed(base: Settings, stored: dict[str, Any]) -> Settings:
 
 def is_fixed(name: str, base: Settings) -> bool:
     """Whether an environment variable takes precedence over the setting."""
-    return VARIABLES.get(name, "") in base.from_environment
+    return VARIABLES.get(name, "") in base.from_environment or name in fixed_limits(base)
+
+
+def fixed_limits(base: Settings) -> dict[str, str]:
+    """The limits that environment variables set."""
+    limits = {QUIET_HOURS: base.quiet_hours, FREQUENCY_CAP: base.frequency_cap}
+    return {name: text for name, text in limits.items() if text}
 
 
 def check_not_fixed(name: str) -> None:
     """Raises `SettingError` if saving the setting would have no effect."""
     if is_fixed(name, environment_settings()):
-        message = _("The environment variable %(variable)s sets this. Change it there.", variable=VARIABLES[name])
+        variable = {**VARIABLES, **LIMIT_VARIABLES}[name]
+        message = _("The environment variable %(variable)s sets this. Change it there.", variable=variable)
         raise SettingError.for_key(name, message)
 
 

@@ -25,7 +25,6 @@ from portal.settings.rules import encryption
 from portal.settings.rules.app_config import DEFINITIONS
 from portal.settings.rules.configuration import Configuration, check_expiry, goes_live_at_ms
 from portal.settings.rules.setting_conflicts import check_conflicts
-from portal.settings.rules.text_limits import LIMIT_VARIABLES
 from portal.settings.tables.sending_numbers import resume_senders
 from portal.settings.tables.setting_values import AppSetting, SettingChange, lock_settings, switch_expiry
 
@@ -126,10 +125,6 @@ def _goes_live_at_ms(before: Configuration, after: Configuration, change: Settin
 
 
 def _validated_update(before: Configuration, change: SettingUpdate, text: str) -> Configuration:
-    if change.name in before.fixed_values:
-        variable = LIMIT_VARIABLES[change.name]
-        message = _("The environment variable %(variable)s sets this. Change it there.", variable=variable)
-        raise SettingError.for_key(change.name, message)
     value = before.parse(change.name, text)
     check_expiry(change.name, value, change.expires_at_ms, change.now_ms)
     after = before.with_value(change.name, value, change.expires_at_ms)
