@@ -63,7 +63,7 @@ def _drop_account_states() -> None:
 
 def _add_import_progress() -> None:
     """Imports that go on where they were interrupted, and do what their preview has said."""
-    op.add_column("import_task", sa.Column("promise", sa.LargeBinary(), nullable=True))
+    op.add_column("import_task", sa.Column("previewed_rows", sa.LargeBinary(), nullable=True))
     for name in ("options", "progress"):
         op.add_column("import_task", sa.Column(name, sa.Text(), nullable=False, server_default="{}"))
 
@@ -71,7 +71,7 @@ def _add_import_progress() -> None:
 def _drop_import_progress() -> None:
     """Previous releases do not know imports of accounts."""
     op.execute("DELETE FROM import_task WHERE kind = 'import_accounts'")
-    for name in ("progress", "options", "promise"):
+    for name in ("progress", "options", "previewed_rows"):
         op.drop_column("import_task", name)
 
 

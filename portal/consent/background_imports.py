@@ -51,7 +51,7 @@ class ImportSteps:
     """What a worker does with one kind of file.
 
     `check` gets the text, who uploaded it, the task and the time, and returns what is to be shown before somebody
-    confirms it; bytes in its `promise` are kept for `run`. It raises what `run` would.
+    confirms it; bytes in its `previewed_rows` are kept for `run`. It raises what `run` would.
     """
 
     run: Callable[..., Any]
@@ -138,8 +138,8 @@ def _check(attempt: _Attempt, now_ms: int) -> None:
     """A failure later on is one of the import, which has attempts of its own."""
     file = _decode_upload(attempt.task_id)
     preview = attempt.steps.check(file.text, attempt.actor, attempt.task_id, now_ms)
-    promise, warnings = preview.pop("promise", None), [*file.warnings, *preview.pop("warnings", ())]
-    columns = {"content": file.text, "upload": None, "promise": promise, "attempts": 0}
+    previewed_rows, warnings = preview.pop("previewed_rows", None), [*file.warnings, *preview.pop("warnings", ())]
+    columns = {"content": file.text, "upload": None, "previewed_rows": previewed_rows, "attempts": 0}
     columns["preview"] = {**preview, "warnings": warnings}
     query = update(ImportTask).where(ImportTask.id == attempt.task_id, ImportTask.state == ImportTaskState.CHECKING)
     with transaction():
@@ -216,7 +216,7 @@ def _end_task(task_id: int, state: ImportTaskState, result: str, now_ms: int) ->
     """Inside a transaction."""
     query = update(ImportTask).where(ImportTask.id == task_id, ImportTask.state.in_(_OPEN))
     ended = {"state": state, "result": result, "finished_at_ms": now_ms}
-    ended |= dict.fromkeys(("content", "upload", "promise"))
+    ended |= dict.fromkeys(("content", "upload", "previewed_rows"))
     if not updated_count(query.values(**ended)):
         raise _AlreadyEnded
 

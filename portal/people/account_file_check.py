@@ -26,7 +26,7 @@ from portal.people.account_rows import (
     report_rows,
     row_outcomes,
 )
-from portal.people.rules.account_changes import ImportRules, RowOutcome, pack_promise, row_problems
+from portal.people.rules.account_changes import ImportRules, RowOutcome, pack_previewed_rows, row_problems
 
 _ROWS = 2**24
 """More than any file has."""
@@ -44,7 +44,7 @@ class AccountCheck:
     created: list[dict[str, Any]] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    promise: bytearray = field(default_factory=bytearray)
+    previewed_rows: bytearray = field(default_factory=bytearray)
     ignored_opt_ins: int = 0
     first_rows: dict[str, int] = field(default_factory=dict)
     newest_opt_ins: dict[int, int] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class AccountCheck:
                 kept.append(outcome)
         for errors in bad:
             self._add_errors(errors)
-        self.promise += pack_promise(kept)
+        self.previewed_rows += pack_previewed_rows(kept)
         for outcome in kept:
             self._add_outcome(outcome)
         for cells, _row in chunk:
@@ -134,7 +134,7 @@ class AccountCheck:
             "more_errors": len(self.errors) - len(errors),
             "older_opt_ins": self.older_opt_ins,
             "warnings": warnings,
-            "promise": bytes(self.promise),
+            "previewed_rows": bytes(self.previewed_rows),
         }
 
 

@@ -27,7 +27,7 @@ from portal.core.transaction import transaction
 from portal.core.translation import ngettext
 from portal.people.account_file_check import check_text
 from portal.people.account_rows import ReadRow, chunks, import_rules, open_accounts, report_rows, row_outcomes
-from portal.people.rules.account_changes import ImportRules, Promise, RowOutcome, row_problems
+from portal.people.rules.account_changes import ImportRules, PreviewedRows, RowOutcome, row_problems
 from portal.people.tables.known_accounts import write_changes
 
 KIND = ImportTaskKind.ACCOUNTS
@@ -82,14 +82,13 @@ def import_text(
     attribute_ids = {attribute.key: attribute.id for attribute in declared}
     file, total = open_accounts(text, declared, now_ms), text.count("\n")
     rules, task = import_rules(task_id, actor, file.keys), db.session.get_one(ImportTask, task_id)
-    promise, progress = Promise(task.promise or b""), ImportProgress.of(task.progress or {})
+    previewed_rows, progress = PreviewedRows(task.previewed_rows or b""), ImportProgress.of(task.progress or {})
     older_opt_ins = frozenset((task.preview or {}).get("older_opt_ins", ()))
-    rows = (
-        read for read in file.rows if read[0].row_number > progress.through and promise.digest_of(read[0].row_number)
-    )
+    remaining = (row for row in file.rows if row[0].row_number > progress.through)
+    rows = (row for row in remaining if previewed_rows.digest_of(row[0].row_number))
     for chunk in chunks(rows):
         with transaction():
-            _import_chunk(chunk, promise, rules, progress, attribute_ids, older_opt_ins, actor, now_ms)
+            _import_chunk(chunk, previewed_rows, rules, progress, attribute_ids, older_opt_ins, actor, now_ms)
             background_imports.record_progress(task_id, asdict(progress))
         report_rows(progress.through, total)
     with transaction():
@@ -102,7 +101,7 @@ def import_text(
 
 def _import_chunk(
     chunk: Sequence[ReadRow],
-    promise: Promise,
+    previewed_rows: PreviewedRows,
     rules: ImportRules,
     progress: ImportProgress,
     attribute_ids: dict[str, int],
@@ -114,7 +113,7 @@ def _import_chunk(
     if any(row.phone for _cells, row in chunk):
         ledger.lock_ledger()
     outcomes = row_outcomes([row for cells, row in chunk if not cells.errors], rules, with_lock=True)
-    kept = [outcome for outcome in outcomes if _is_as_promised(outcome, promise, rules)]
+    kept = [outcome for outcome in outcomes if _is_as_previewed(outcome, previewed_rows, rules)]
     kept_rows = {outcome.row.row_number for outcome in kept}
     new = [complete_row(outcome.row, settings().time_zone) for outcome in kept if outcome.known is None]
     if new:
@@ -126,8 +125,8 @@ def _import_chunk(
     progress.through = chunk[-1][0].row_number
 
 
-def _is_as_promised(outcome: RowOutcome, promise: Promise, rules: ImportRules) -> bool:
-    is_same = promise.digest_of(outcome.row.row_number) == outcome.digest
+def _is_as_previewed(outcome: RowOutcome, previewed_rows: PreviewedRows, rules: ImportRules) -> bool:
+    is_same = previewed_rows.digest_of(outcome.row.row_number) == outcome.digest
     return is_same and next(row_problems(outcome.row, outcome.known, rules), None) is None
 
 

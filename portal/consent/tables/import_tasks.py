@@ -36,7 +36,8 @@ class ImportTask(Base):
     """`upload` is a file until it is checked, `content` its text until the task is done or refused.
 
     `preview` is what the check found, `result` how the task ended, for people. `options` were chosen with the file.
-    `promise` is what the check found for each row, `progress` what has been done, of imports that are done in parts.
+    Of imports that are done in parts, `previewed_rows` is what the check found for each row, and `progress` what has
+    been done.
     """
 
     __tablename__ = "import_task"
@@ -48,7 +49,7 @@ class ImportTask(Base):
     upload: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     file_name: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     preview: Mapped[Any] = mapped_column(Json, default=dict, server_default="{}")
-    promise: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    previewed_rows: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     options: Mapped[Any] = mapped_column(Json, default=dict, server_default="{}")
     progress: Mapped[Any] = mapped_column(Json, default=dict, server_default="{}")
     state: Mapped[str] = mapped_column(Text, default=ImportTaskState.PENDING)

@@ -14,7 +14,7 @@ from portal.core.translation import gettext as _
 
 PHONE = "phone"
 _SYSADMIN = ROLES[-1]
-_PROMISE = struct.Struct(">I8s")
+_PREVIEWED_ROW = struct.Struct(">I8s")
 _MAX_NUMBERS = 10
 
 
@@ -118,19 +118,19 @@ def _known_problems(row: AccountRow, known: KnownAccount, rules: ImportRules) ->
         yield PHONE, _("An account can have %(limit)s phone numbers at most. Remove one first.", limit=_MAX_NUMBERS)
 
 
-def pack_promise(outcomes: Iterable[RowOutcome]) -> bytes:
-    return b"".join(_PROMISE.pack(outcome.row.row_number, outcome.digest) for outcome in outcomes)
+def pack_previewed_rows(outcomes: Iterable[RowOutcome]) -> bytes:
+    return b"".join(_PREVIEWED_ROW.pack(outcome.row.row_number, outcome.digest) for outcome in outcomes)
 
 
-class Promise:
-    """The digest of each row that can be imported, in order of their numbers, as `pack_promise` has written them."""
+class PreviewedRows:
+    """The digest of each row that can be imported, in order of their numbers, as `pack_previewed_rows` wrote them."""
 
     def __init__(self, packed: bytes) -> None:
         self._packed = packed
 
     def digest_of(self, row_number: int) -> bytes | None:
-        index = bisect_left(range(len(self._packed) // _PROMISE.size), row_number, key=self._row_at)
-        if index * _PROMISE.size >= len(self._packed) or self._row_at(index) != row_number:
+        index = bisect_left(range(len(self._packed) // _PREVIEWED_ROW.size), row_number, key=self._row_at)
+        if index * _PREVIEWED_ROW.size >= len(self._packed) or self._row_at(index) != row_number:
             return None
         return self._at(index)[1]
 
@@ -138,5 +138,5 @@ class Promise:
         return self._at(index)[0]
 
     def _at(self, index: int) -> tuple[int, bytes]:
-        row, digest = _PROMISE.unpack_from(self._packed, index * _PROMISE.size)
+        row, digest = _PREVIEWED_ROW.unpack_from(self._packed, index * _PREVIEWED_ROW.size)
         return row, digest
