@@ -15,8 +15,8 @@ _PAUSE_SECONDS = 0.02
 _TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
 
-def add_admin() -> None:
-    create_account(NewAccount("BENCH-ADMIN", "Administrator", _EMAIL, "Staff", "admin", "UTC", _PASSWORD), now_ms())
+def add_admin(role: str = "admin") -> None:
+    create_account(NewAccount("BENCH-ADMIN", "Administrator", _EMAIL, "Staff", role, "UTC", _PASSWORD), now_ms())
 
 
 def sign_in(url: str) -> requests.Session:
