@@ -1,7 +1,7 @@
 """50 browsers that watch a send of 100,000 texts: CPU of the web process for each poll, and the pace of the send."""
 
 import contextlib
-import re
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ def _send_watched(instance: Path, simulator: str, url: str) -> Turn:
 def _browsers(url: str) -> Iterator[list[float]]:
     """The milliseconds of each poll, complete at the end."""
     session, stop, polls_ms = pages.sign_in(url), threading.Event(), list[float]()
-    session.mount(url, HTTPAdapter(pool_maxsize=BROWSERS))
+    session.mount(url, HTTPAdapter(pool_maxsize=BROWSERS, max_retries=1))  # as browsers do when a connection was closed
 
     def watch(number: int) -> None:
         path = PATHS[number % len(PATHS)]
@@ -95,17 +95,14 @@ def _browsers(url: str) -> Iterator[list[float]]:
 
 
 def _web_cpu_ms(url: str) -> float:
-    """Of the processes that serve this address; Linux alone tells it."""
-    port, total = url.rpartition(":")[2], 0
+    """Of the processes that serve this address, with all their threads. Linux alone tells it."""
+    address, ticks = url.removeprefix("http://").encode(), 0
     for folder in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if folder.name.isdecimal() and re.search(rb"web\0--port\0%s\0" % port.encode(), _read(folder / "cmdline")):
-                total += int(_read(folder / "schedstat").split()[0])
-    return total / 1_000_000
-
-
-def _read(path: Path) -> bytes:
-    return path.read_bytes()
+            if folder.name.isdecimal() and address in (folder / "cmdline").read_bytes().split(b"\0"):
+                user, system = (folder / "stat").read_text().rpartition(")")[2].split()[11:13]
+                ticks += int(user) + int(system)
+    return 1_000 * ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _lines(alone: list[Turn], watched: list[Turn]) -> list[str]:

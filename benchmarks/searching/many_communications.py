@@ -82,6 +82,8 @@ def add_communications(total: int) -> None:
         _execute(statement, values)
     for send in range(1, sends + 1):
         _add_send(send, values["accounts"])
+    for send in range(sends + 1, _MANY_SENDS + 1):  # the list of sends is equally long at every size
+        _execute(_SEND, {"send": send, "accounts": 0, "at_ms": _FIRST_MS + send * _DAY_MS})
     _execute(_UNKNOWN, {})
     if db.engine.name == "postgresql":
         for table in _SEQUENCES:
