@@ -150,9 +150,11 @@ def load_queue_overview(now_ms: int) -> QueueOverview:
 
 
 def consent_reporting() -> ConsentReporting:
-    counts = consent_reports.counts_by_state()
+    counts, is_on = consent_reports.counts_by_state(), consent_reports.is_reporting()
+    if not counts:
+        return ConsentReporting(is_on, waiting=0, since_ms=None, refused=0, errors={})
     return ConsentReporting(
-        is_on=consent_reports.is_reporting(),
+        is_on=is_on,
         waiting=counts.get(ReportState.WAITING, 0),
         since_ms=consent_reports.waiting_since_ms(),
         refused=counts.get(ReportState.REFUSED, 0),
