@@ -13,6 +13,7 @@ import secrets
 import ssl
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ import phonenumbers
 from portal.core import production_checks
 from portal.core.rules import email_address, smtp_url
 from portal.core.rules.limits.frequency_cap import MAX_CAP, parse_frequency_cap
-from portal.core.rules.limits.quiet_hours import OFF, parse_quiet_hours
+from portal.core.rules.limits.quiet_hours import parse_quiet_hours
 from portal.core.rules.time_zones import is_timezone
 
 TWILIO_API_URL = "https://api.twilio.com"
@@ -64,16 +65,22 @@ def _mail_from(name: str, text: str) -> str:
     return text
 
 
-def _time_zone(name: str, text: str) -> str:
-    if not is_timezone(text):
-        raise ConfigError(f"{name} must be a time zone such as America/New_York, not {text!r}.")
-    return text
+def _checked(parse: Callable[[str], object], rule: str) -> Callable[[str, str], str]:
+    """Empty text, or what `parse` accepts: for other text it returns False or raises `ValueError`."""
+
+    def check(name: str, text: str) -> str:
+        with suppress(ValueError):
+            if not text or parse(text) is not False:
+                return text
+        raise ConfigError(f"{name} must be {rule}, not {text!r}.")
+
+    return check
 
 
-def _log_format(name: str, text: str) -> str:
-    if text not in ("text", "json"):
-        raise ConfigError(f"{name} must be one of text, json, not {text!r}.")
-    return text
+_log_format = _checked(("text", "json").__contains__, "one of text, json")
+_time_zone = _checked(is_timezone, "a time zone such as America/New_York")
+_quiet_hours = _checked(parse_quiet_hours, "two different times such as 20:00-08:00, or off")
+_frequency_cap = _checked(parse_frequency_cap, f"a number of texts from 1 to {MAX_CAP}, or off")
 
 
 def _seconds(name: str, text: str) -> float:
@@ -84,22 +91,6 @@ def _seconds(name: str, text: str) -> float:
     if not 0 < value < 86_400:
         raise ConfigError(f"{name} must be more than 0 and less than 86,400 seconds.")
     return value
-
-
-def _quiet_hours(name: str, text: str) -> str:
-    try:
-        parse_quiet_hours(text or OFF)
-    except ValueError as error:
-        raise ConfigError(f"{name} must be two different times such as 20:00-08:00, or off, not {text!r}.") from error
-    return text
-
-
-def _frequency_cap(name: str, text: str) -> str:
-    try:
-        parse_frequency_cap(text or OFF)
-    except ValueError as error:
-        raise ConfigError(f"{name} must be a number of texts from 1 to {MAX_CAP}, or off, not {text!r}.") from error
-    return text
 
 
 def _integer(name: str, text: str, minimum: int = 1) -> int:
