@@ -10,7 +10,7 @@ from portal.cli.app_context import IDENTIFIER, exit_with_error, with_app_context
 from portal.core.clock import now_ms
 from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.settings import app_settings, setting_changes, setting_history
-from portal.settings.rules.app_config import DEFINITIONS
+from portal.settings.rules.app_config import DEFINITIONS, find_definition
 from portal.settings.setting_changes import SettingUpdate
 from portal.settings.tables.setting_values import history_entries
 
@@ -30,7 +30,7 @@ def show(name: str | None) -> None:
     """Show all settings, or one. Only the last four characters of a secret are shown."""
     display_values, expiries = app_settings.display_values(), app_settings.configuration().expires_at_ms_by_name
     if name is not None:
-        click.echo(display_values[_require_setting(name)])
+        click.echo(display_values[find_definition(name).name])
         _print_derived_values(name)
         return
     for key, value in display_values.items():
@@ -65,7 +65,7 @@ def set_value(name: str, value: str, duration: str | None) -> None:
 @with_app_context
 def history(name: str | None, limit: int) -> None:
     """List changes, newest first. Each has its time, author, setting, and old and new value ("changed" for secrets)."""
-    name = _require_setting(name) if name is not None else ""
+    name = find_definition(name).name if name is not None else ""
     entries = [*setting_history.expired_switches(now_ms(), name), *history_entries(limit, (name,) if name else ())]
     for entry in sorted(entries, key=lambda entry: -entry.at_ms)[:limit]:
         until = f" until {_iso(entry.expires_at_ms)}" if entry.expires_at_ms else ""
@@ -77,12 +77,6 @@ def _print_derived_values(name: str) -> None:
     """Print the values of omitted keys to stderr, so that the output on stdout can be set again."""
     for key, value in app_settings.configuration().derived_values(name).items():
         click.echo(f"  {key}: {value}", err=True)
-
-
-def _require_setting(name: str) -> str:
-    if name not in DEFINITIONS:
-        exit_with_error(f"There is no setting {name!r}. The settings are: {', '.join(DEFINITIONS)}.")
-    return name
 
 
 def _duration_ms(text: str) -> int:

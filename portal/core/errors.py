@@ -10,11 +10,11 @@ class ActionRefused(Exception):
 
 
 class InvalidInput(ActionRefused):
-    """`errors` has a sentence for each invalid field."""
+    """`errors` has a sentence for each invalid field, `errors_by_key` for each key of one that is JSON."""
 
     def __init__(self, errors: dict[str, str]) -> None:
         super().__init__(" ".join(errors.values()))
-        self.errors = errors
+        self.errors = self.errors_by_key = errors
 
 
 class NumberUnconfirmed(InvalidInput):

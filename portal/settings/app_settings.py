@@ -1,6 +1,5 @@
 """Read the AppConfig settings, all together or only those that are needed."""
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,12 +15,12 @@ from portal.core.rules.routing import Switches
 from portal.gateways import registry
 from portal.gateways.rules.provider_schema import Credentials
 from portal.messages.rules.message_modes import EmailRoute
-from portal.settings.installation import fixed_limits
+from portal.settings.installation import fixed_values
 from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig
 from portal.settings.rules.business_setting import BUSINESS, Business
 from portal.settings.rules.business_setting import business as read_business
 from portal.settings.rules.configuration import Configuration
-from portal.settings.rules.encryption import DecryptionError, decrypt_secret
+from portal.settings.rules.encryption import DecryptionError
 from portal.settings.rules.retention_settings import RETENTION_SETTINGS, retention_days
 from portal.settings.rules.send_settings import (
     APPROVAL,
@@ -51,12 +50,11 @@ def configuration(*names: str) -> Configuration:
     read_errors: dict[str, str] = {}
     for name, row in stored.items():
         try:
-            is_secret, keys = DEFINITIONS[name].is_secret, settings().encryption_keys
-            values[name] = json.loads(decrypt_secret(row.value, name, keys) if is_secret else row.value)
+            values[name] = DEFINITIONS[name].read_stored(row.value, settings().encryption_keys)
         except DecryptionError as error:
             read_errors[name] = str(error)
     expiries = {name: row.expires_at_ms for name, row in stored.items() if row.expires_at_ms is not None}
-    return Configuration(registry.provider_schemas(), values, expiries, read_errors, fixed_limits(settings()))
+    return Configuration(registry.provider_schemas(), values, expiries, read_errors, fixed_values(settings()))
 
 
 def resolve_current_gateway(at_ms: int | None = None) -> GatewayConfig:

@@ -1,6 +1,5 @@
 """Complete the settings of the environment with those saved in the browser (ADR 50)."""
 
-import json
 import time
 from dataclasses import replace
 from typing import Any
@@ -14,17 +13,10 @@ from portal.core.context import COMPLETION_KEY, environment_settings
 from portal.core.extensions import db
 from portal.core.rules.setting_error import SettingError
 from portal.core.translation import gettext as _
-from portal.settings.rules.encryption import DecryptionError, decrypt_secret
-from portal.settings.rules.installation_settings import (
-    EMAIL_SERVER,
-    MAIL_FROM_VARIABLE,
-    PUBLIC_URL,
-    REGION,
-    TIME_ZONE,
-    VARIABLES,
-    smtp_url,
-)
-from portal.settings.rules.text_limits import FREQUENCY_CAP, LIMIT_VARIABLES, QUIET_HOURS
+from portal.settings.rules.app_config import DEFINITIONS, VARIABLES
+from portal.settings.rules.encryption import DecryptionError
+from portal.settings.rules.installation_settings import EMAIL_SERVER, FIELDS, MAIL_FROM_VARIABLE, REGION, smtp_url
+from portal.settings.rules.text_limits import FREQUENCY_CAP, QUIET_HOURS
 from portal.settings.tables.setting_values import installation_query
 
 _READ_SECONDS, _RETRY_SECONDS = 1.0, 5.0
@@ -85,16 +77,11 @@ def forget_settings() -> None:
 
 def completed(base: Settings, stored: dict[str, Any]) -> Settings:
     """What is stored counts where no variable is set."""
-    values = {name: value for name, value in stored.items() if value and not is_fixed(name, base)}
-    changes: dict[str, Any] = {}
-    if PUBLIC_URL in values:
-        changes["public_url"] = values[PUBLIC_URL]
-    if TIME_ZONE in values:
-        changes["time_zone"] = values[TIME_ZONE]
-    if REGION in values:
-        changes["region"] = values[REGION]
-        if "PORTAL_SMS_COUNTRIES" not in base.from_environment:
-            changes["sms_countries"] = (values[REGION],)
+    fixed = fixed_values(base)
+    values = {name: value for name, value in stored.items() if value and name not in fixed}
+    changes: dict[str, Any] = {field: values[name] for field, name in FIELDS.items() if name in values}
+    if REGION in values and "PORTAL_SMS_COUNTRIES" not in base.from_environment:
+        changes["sms_countries"] = (values[REGION],)
     if EMAIL_SERVER in values:
         changes["smtp_url"] = smtp_url(values[EMAIL_SERVER])
         if MAIL_FROM_VARIABLE not in base.from_environment:
@@ -102,29 +89,30 @@ def completed(base: Settings, stored: dict[str, Any]) -> Settings:
     return replace(base, **changes) if changes else base
 
 
-def is_fixed(name: str, base: Settings) -> bool:
-    """Whether an environment variable takes precedence over the setting."""
-    return VARIABLES.get(name, "") in base.from_environment or name in fixed_limits(base)
-
-
-def fixed_limits(base: Settings) -> dict[str, str]:
-    """The limits that environment variables set."""
+def fixed_values(base: Settings) -> dict[str, str]:
+    """The settings that environment variables take precedence over: the text of a limit, "" for others."""
     limits = {QUIET_HOURS: base.quiet_hours, FREQUENCY_CAP: base.frequency_cap}
-    return {name: text for name, text in limits.items() if text}
+    fixed = {name: "" for name, variable in VARIABLES.items() if variable in base.from_environment}
+    return fixed | {name: text for name, text in limits.items() if text}
+
+
+def is_fixed(name: str) -> bool:
+    """Whether an environment variable takes precedence over the setting."""
+    return name in fixed_values(environment_settings())
 
 
 def check_not_fixed(name: str) -> None:
     """Raises `SettingError` if saving the setting would have no effect."""
-    if is_fixed(name, environment_settings()):
-        variable = {**VARIABLES, **LIMIT_VARIABLES}[name]
-        message = _("The environment variable %(variable)s sets this. Change it there.", variable=variable)
+    if is_fixed(name):
+        values = {"variable": DEFINITIONS[name].variable}
+        message = _("The environment variable %(variable)s sets this. Change it there.", **values)
         raise SettingError.for_key(name, message)
 
 
 def _parse(name: str, text: str, base: Settings) -> Any:
     """None for what cannot be read: the settings page says why."""
     try:
-        return json.loads(decrypt_secret(text, name, base.encryption_keys) if name == EMAIL_SERVER else text)
+        return DEFINITIONS[name].read_stored(text, base.encryption_keys)
     except DecryptionError:
         _log.error("setting is unreadable", setting=name)
         return None

@@ -1,7 +1,7 @@
 """The expiries of switches in their history. They are derived, because nothing runs when a switch expires."""
 
 from portal.settings.app_settings import configuration
-from portal.settings.rules.app_config import DEFINITIONS
+from portal.settings.rules.app_config import DEFINITIONS, VARIABLES
 from portal.settings.tables.setting_values import (
     SettingChange,
     entries_in_force,
@@ -39,5 +39,4 @@ def settings_in_force(at_ms: int, channel: str) -> list[SettingChange]:
 
 
 def _concerns(name: str, channel: str) -> bool:
-    definition = DEFINITIONS[name]
-    return definition.channel == channel and not (definition.is_number or definition.is_of_installation)
+    return DEFINITIONS[name].channel == channel and not DEFINITIONS[name].is_number and name not in VARIABLES

@@ -1,6 +1,5 @@
 """The portal’s signing key: an Ed25519 key of its own, made when it is first needed."""
 
-import os
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,7 +9,8 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.statements import insert_if_missing
 from portal.core.transaction import transaction
-from portal.settings.rules.encryption import DecryptionError, decrypt_secret, encrypt_secret, is_encrypted_with
+from portal.settings.rules.encryption import DecryptionError, decrypt_secret, is_encrypted_with
+from portal.settings.setting_changes import encrypt_setting
 from portal.settings.tables.signing_keys import SigningKeyRow, replace_private_key, stored_signing_key
 
 _NAME = "Signing key"
@@ -58,8 +58,7 @@ def _make_key(now_ms: int) -> None:
 
 
 def _encrypt(private: Ed25519PrivateKey) -> str:
-    newest = settings().encryption_keys[0]
-    return encrypt_secret(private.private_bytes_raw().hex(), _NAME, newest, os.urandom(12))
+    return encrypt_setting(_NAME, private.private_bytes_raw().hex())
 
 
 def _decrypt(row: SigningKeyRow) -> Ed25519PrivateKey:

@@ -14,7 +14,8 @@ from portal.messages.rules.message_modes import mask_email_address
 from portal.operations import test_messages, twilio_snapshot
 from portal.registration import pack
 from portal.settings import app_settings
-from portal.settings.rules.installation_settings import TIME_ZONE, VARIABLES
+from portal.settings.installation import is_fixed
+from portal.settings.rules.installation_settings import TIME_ZONE
 from portal.setup import email_proof, twilio_connection
 from portal.setup.rules.steps import STEPS, STEPS_BY_KEY, StepState
 from portal.setup.tables import setup_state
@@ -58,7 +59,7 @@ def _is_confirmed(key: str) -> bool:
 def _check_organization(_now_ms: int) -> tuple[bool, str]:
     environment, address = settings().from_environment, twilio_snapshot.check_our_public_url()
     is_named = bool(current_organisation().saved_name) or "PORTAL_ORGANISATION" in environment
-    has_zone = VARIABLES[TIME_ZONE] in environment or bool(app_settings.configuration(TIME_ZONE).values.get(TIME_ZONE))
+    has_zone = is_fixed(TIME_ZONE) or bool(app_settings.configuration(TIME_ZONE).values.get(TIME_ZONE))
     missing = [
         *([] if is_named else [_("the name")]),
         *([] if has_zone else [_("the time zone")]),

@@ -13,7 +13,7 @@ from typing import Any
 
 from portal.accounts.tables.accounts import Account
 from portal.core.config import Settings
-from portal.core.context import environment_settings, settings
+from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.organisation import current_organisation
@@ -97,7 +97,7 @@ def is_code_expected(now_ms: int) -> bool:
 
 def is_server_fixed() -> bool:
     """Whether an environment variable names the mail server."""
-    return is_fixed(EMAIL_SERVER, environment_settings())
+    return is_fixed(EMAIL_SERVER)
 
 
 def _target(test: EmailTest) -> Settings:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from portal.accounts.tables.accounts import Account
-from portal.core.context import environment_settings, settings
+from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.organisation import current_organisation
@@ -13,7 +13,7 @@ from portal.core.translation import gettext as _
 from portal.settings import organisation_changes
 from portal.settings.app_settings import configuration
 from portal.settings.installation import is_fixed
-from portal.settings.rules.installation_settings import PUBLIC_URL, REGION, TIME_ZONE, VARIABLES
+from portal.settings.rules.installation_settings import FIELDS, TIME_ZONE
 from portal.settings.setting_changes import SettingUpdate, change_setting
 
 _UNSET_ZONE = "UTC"
@@ -31,24 +31,27 @@ class OrganisationInput:
 
 def save_organisation(entered: OrganisationInput, actor_id: int | None, now_ms: int, source: str = "page") -> None:
     """Save what differs from what is in force. Raises `InvalidInput`, keyed by the fields, with nothing saved."""
-    texts = {PUBLIC_URL: entered.public_url, REGION: entered.region, TIME_ZONE: entered.time_zone}
-    changes = {name: clean_code(text) for name, text in texts.items() if text is not None and not _is_fixed(name)}
+    texts = {field: getattr(entered, field) for field, name in FIELDS.items() if not is_fixed(name)}
+    changes = {field: clean_code(text) for field, text in texts.items() if text is not None}
     if errors := _errors(entered, changes):
         raise InvalidInput(errors)
     if entered.name is not None and entered.name != current_organisation().saved_name:
         organisation_changes.save_profile(entered.name, current_organisation().accent_color, None, actor_id, now_ms)
-    current = {PUBLIC_URL: settings().public_url, REGION: settings().region, TIME_ZONE: settings().time_zone}
-    stored = configuration(*VARIABLES).values
-    for name, text in changes.items():
-        if text != current[name] or (name == TIME_ZONE and name not in stored):
-            change_setting(SettingUpdate(name, actor_id, now_ms, source), text)
+    current, stored = values_in_force(), configuration(TIME_ZONE).values
+    for field, text in changes.items():
+        if text != current[field] or (FIELDS[field] == TIME_ZONE and TIME_ZONE not in stored):
+            change_setting(SettingUpdate(FIELDS[field], actor_id, now_ms, source), text)
     if actor_id is not None and entered.time_zone:
         _set_own_zone(actor_id, entered.time_zone)
 
 
+def values_in_force() -> dict[str, str]:
+    return {field: getattr(settings(), field) for field in FIELDS}
+
+
 def _errors(entered: OrganisationInput, changes: dict[str, str]) -> dict[str, str]:
     errors: dict[str, str] = {}
-    config = configuration(*VARIABLES)
+    config = configuration()
     if entered.name is not None and not entered.name.strip():
         errors["name"] = _("Enter the name by which people know you.")
     elif entered.name is not None and len(entered.name) > organisation_changes.MAX_NAME_LENGTH:
@@ -57,21 +60,14 @@ def _errors(entered: OrganisationInput, changes: dict[str, str]) -> dict[str, st
             limit=organisation_changes.MAX_NAME_LENGTH,
             used=len(entered.name),
         )
-    for name, text in changes.items():
+    for field, text in changes.items():
         try:
-            config.parse(name, text)
+            config.parse(FIELDS[field], text)
         except InvalidInput as error:
-            errors[_FIELDS[name]] = error.message
-    if TIME_ZONE in changes and not changes[TIME_ZONE]:
+            errors[field] = error.message
+    if changes.get("time_zone") == "":
         errors["time_zone"] = _("Choose the time zone of your office.")
     return errors
-
-
-_FIELDS = {PUBLIC_URL: "public_url", REGION: "region", TIME_ZONE: "time_zone"}
-
-
-def _is_fixed(name: str) -> bool:
-    return is_fixed(name, environment_settings())
 
 
 def _set_own_zone(account_id: int, zone: str) -> None:

@@ -52,10 +52,10 @@ class PortalForm(FlaskForm):  # type: ignore[misc]
     def error_messages(self) -> dict[str, str]:
         return {name: messages[0] for name, messages in self.errors.items()}
 
-    def with_errors(self, error: InvalidInput) -> Self:
-        """This form, with what an action refused as the errors of its fields."""
-        for name, message in error.errors.items():
-            self[name].errors = [message]
+    def with_errors(self, error: InvalidInput, otherwise: str = "") -> Self:
+        """This form, with what an action refused as the errors of its fields, or of the field `otherwise`."""
+        for name, message in (error.errors_by_key if otherwise else error.errors).items():
+            self[name if name in self else otherwise].errors = [message]
         return self
 
 
@@ -80,6 +80,6 @@ class PhoneForm(PortalForm):
             example=example_phone(settings().region),
         )
 
-    def with_errors(self, error: InvalidInput) -> Self:
+    def with_errors(self, error: InvalidInput, otherwise: str = "") -> Self:
         self.number_to_confirm = error.phone_number if isinstance(error, NumberUnconfirmed) else ""
-        return super().with_errors(error)
+        return super().with_errors(error, otherwise)

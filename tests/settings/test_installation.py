@@ -11,7 +11,7 @@ from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.setting_error import SettingError
 from portal.settings import installation
-from portal.settings.rules.installation_settings import VARIABLES
+from portal.settings.rules.app_config import VARIABLES
 from portal.settings.setting_changes import set_setting
 from portal.settings.tables.setting_values import stored_settings
 from tests.support import scenario

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import phonenumbers
+
 from portal.core.rules.email_address import address_problem
 from portal.core.rules.phone import is_e164, is_possible_phone
 from portal.core.rules.setting_error import key_label
 from portal.core.rules.setting_schema import SettingField, SettingSchema
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
-from portal.settings.rules.installation_settings import region_error
 
 BUSINESS = "Business"
 _EIN, _ZIP_CODE = re.compile(r"\d{2}-?\d{7}"), re.compile(r"\d{5}(-\d{4})?")
@@ -72,8 +73,9 @@ def _check_phone(key: str, value: Any) -> str:
 
 
 def _check_country(key: str, value: Any) -> str:
-    problem = region_error(value) if value == value.upper() else "lower case"
-    return _("%(key)s must be the two capital letters of a country, such as US.", key=key) if problem else ""
+    if value in phonenumbers.SUPPORTED_REGIONS:
+        return ""
+    return _("%(key)s must be the two capital letters of a country, such as US.", key=key)
 
 
 def _check_website(key: str, value: Any) -> str:

@@ -13,14 +13,10 @@ from portal.core.rules.text_input import clean_code, clean_lines
 from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 from portal.messages.rules.message_modes import EmailRoute
-from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig, text_error
-from portal.settings.rules.business_setting import BUSINESS_SCHEMA
-from portal.settings.rules.installation_settings import MAIL_SERVER_SCHEMA, parse_installation_value
-from portal.settings.rules.send_settings import parse_number
-from portal.settings.rules.text_limits import TextLimits, parse_limit, text_limits
-from portal.settings.rules.webhook_setting import WEBHOOK_SCHEMA
+from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig, find_definition
+from portal.settings.rules.setting_kinds import KINDS, gateway_kind
+from portal.settings.rules.text_limits import TextLimits, text_limits
 
-_OWN_SCHEMAS = {"webhook": WEBHOOK_SCHEMA, "mail_server": MAIL_SERVER_SCHEMA, "business": BUSINESS_SCHEMA}
 _MAX_DURATION_MS = 366 * 86_400_000
 
 
@@ -54,36 +50,23 @@ class Configuration:
 
     def schema(self, name: str) -> SettingSchema | None:
         """The schema of a JSON setting, for the selected provider if it is about texts; None for other settings."""
-        if own := _OWN_SCHEMAS.get(DEFINITIONS[name].kind):
-            return own
-        if (provider := self.provider_schemas.get(self.provider)) is None:
-            return None
-        schemas = {"authentication": provider.credentials_schema, "sender": provider.sender_schema}
-        return schemas.get(DEFINITIONS[name].kind)
+        kind, provider = DEFINITIONS[name].kind, self.provider_schemas.get(self.provider)
+        if KINDS[kind].schema or provider is None:
+            return KINDS[kind].schema
+        return {"authentication": provider.credentials_schema, "sender": provider.sender_schema}.get(kind)
 
     def parse(self, name: str, text: str) -> Any:
         """Parse the text of one setting. Raises `SettingError`."""
-        if name not in DEFINITIONS:
-            names = {"name": repr(name[:40]), "names": ", ".join(DEFINITIONS)}
-            message = _("There is no setting %(name)s. The settings are: %(names)s.", **names)
-            raise SettingError.for_key(name, message)
-        definition, schema = DEFINITIONS[name], self.schema(name)
+        definition, schema = find_definition(name), self.schema(name)
         if schema is not None:
             return schema.parse(name, clean_lines(text).strip(), self.json_object(name))
         if definition.is_json:
             values = {"name": name, "providers": ", ".join(self.provider_schemas)}
             message = _("The format of %(name)s depends on SmsGatewayType: set that to %(providers)s first.", **values)
             raise SettingError.for_key(name, message)
-        text = clean_code(text)
-        if error := text_error(definition, text, self.provider_schemas):
-            raise SettingError.for_key(name, error)
-        if definition.is_number:
-            return parse_number(definition.kind, text)
-        if definition.is_of_installation:
-            return parse_installation_value(definition.kind, text)
-        if definition.is_limit:
-            return parse_limit(definition.kind, text)
-        return text.lower() == "true" if definition.kind == "flag" else text
+        is_gateway = definition.kind == "gateway"
+        kind = gateway_kind(self.provider_schemas) if is_gateway else KINDS[definition.kind]
+        return kind.read(name, clean_code(text))
 
     def is_usable(self, name: str) -> bool:
         """False for a value that was written for another provider, or directly into the database."""

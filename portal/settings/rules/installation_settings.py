@@ -12,32 +12,25 @@ from portal.core.rules.email_address import EmailAddressError, parse_mailbox
 from portal.core.rules.setting_error import key_label
 from portal.core.rules.setting_schema import SettingField, SettingSchema
 from portal.core.rules.smtp_url import SmtpUrlError, parse_smtp_url
-from portal.core.rules.time_zones import timezone_problem
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 
 PUBLIC_URL, REGION, TIME_ZONE, EMAIL_SERVER = "PublicUrl", "Region", "TimeZone", "EmailServer"
-VARIABLES = {
-    PUBLIC_URL: "PORTAL_PUBLIC_URL",
-    REGION: "PORTAL_REGION",
-    TIME_ZONE: "PORTAL_TIME_ZONE",
-    EMAIL_SERVER: "PORTAL_SMTP_URL",
-}
-"""The environment variable that takes precedence over each setting."""
+FIELDS = {"public_url": PUBLIC_URL, "region": REGION, "time_zone": TIME_ZONE}
+"""The settings by their names in `core.config.Settings` and in forms."""
 MAIL_FROM_VARIABLE = "PORTAL_MAIL_FROM"
-INSTALLATION_KINDS = ("public_url", "region", "time_zone", "mail_server")
 _MAX_PORT = 65_535
 _HOST = re.compile(r"[^\s/@?#:\[\]]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _STARTTLS, _TLS, _NONE = "starttls", "tls", "none"
-SECURITY_CHOICES = {
+_SECURITY_CHOICES = {
     _STARTTLS: N_("STARTTLS, always; usual with port 587"),
     _TLS: N_("TLS from the start; usual with port 465"),
     _NONE: N_("None; only without a password, or on this machine"),
 }
 
 
-def public_url_error(text: str) -> str:
-    """HTTPS, or HTTP to this machine; a host and perhaps a port, and nothing else."""
+def parse_public_url(text: str) -> str:
+    """HTTPS, or HTTP to this machine; a host and perhaps a port, and nothing else. Raises `ValueError`."""
     try:
         parts = urlsplit(text)
         _port = parts.port
@@ -45,35 +38,26 @@ def public_url_error(text: str) -> str:
         parts = urlsplit("")
     is_bare = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
     if parts.scheme not in ("http", "https") or not parts.hostname or not is_bare or not text.isprintable():
-        return _("The public address must be a full address without a path, such as https://portal.example.org.")
-    if any(map(str.isspace, text)) or "\\" in text:
-        return _("The public address must not contain spaces or backslashes.")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        return _(
-            "The public address must begin with https://, because over http:// passwords travel in the clear. "
-            "Put a proxy with TLS in front of the portal first, and keep the present address until then."
+        raise ValueError(
+            N_("The public address must be a full address without a path, such as https://portal.example.org.")
         )
-    return ""
+    if any(map(str.isspace, text)) or "\\" in text:
+        raise ValueError(N_("The public address must not contain spaces or backslashes."))
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError(
+            N_(
+                "The public address must begin with https://, because over http:// passwords travel in the clear. "
+                "Put a proxy with TLS in front of the portal first, and keep the present address until then."
+            )
+        )
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
-def region_error(text: str) -> str:
-    if text.upper() in phonenumbers.SUPPORTED_REGIONS:
-        return ""
-    return _("The region must be the two letters of a country, such as US.")
-
-
-def installation_error(kind: str, text: str) -> str:
-    """A sentence about the invalid text of a setting of one of these kinds; "" if it is valid. Empty is the default."""
-    checks = {"public_url": public_url_error, "region": region_error, "time_zone": timezone_problem}
-    return (checks[kind](text) or "") if text else ""
-
-
-def parse_installation_value(kind: str, text: str) -> str | None:
-    """The stored value of valid text."""
-    if kind == "public_url" and text:
-        parts = urlsplit(text)
-        return f"{parts.scheme}://{parts.netloc.lower()}"
-    return (text.upper() if kind == "region" else text) or None
+def parse_region(text: str) -> str:
+    """Raises `ValueError`."""
+    if text.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(N_("The region must be the two letters of a country, such as US."))
+    return text.upper()
 
 
 def smtp_url(value: Mapping[str, Any]) -> str:
@@ -141,7 +125,14 @@ MAIL_SERVER_SCHEMA = SettingSchema(
     fields=(
         SettingField("Host", N_("Mail server"), N_("Such as smtp.example.org."), check_value=_check_host),
         SettingField("Port", N_("Port"), N_("Empty for the usual one."), "number", check_value=_check_port),
-        SettingField("Security", N_("Encryption"), "", "choice", SECURITY_CHOICES),
+        SettingField(
+            "Security",
+            N_("Encryption"),
+            "",
+            "choice",
+            _SECURITY_CHOICES,
+            empty_choice=N_("Encrypted if the server offers it"),
+        ),
         SettingField("User", N_("User"), N_("Leave it empty if the server asks for none.")),
         SettingField("Password", N_("Password"), "", "secret", required_with="User"),
         SettingField(

@@ -11,7 +11,7 @@ from portal.core.audit_log import EVERYTHING, AuditFilter
 from portal.core.column_types import STRICT, BigIntKey, Millis
 from portal.core.extensions import Base, db
 from portal.core.translation import gettext as _
-from portal.settings.rules.installation_settings import VARIABLES
+from portal.settings.rules.app_config import VARIABLES
 
 
 class AppSetting(Base):

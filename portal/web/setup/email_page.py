@@ -5,46 +5,31 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
-from wtforms import PasswordField, SelectField, StringField
+from wtforms import StringField
 
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
-from portal.core.rules.setting_error import SettingError
-from portal.core.rules.text_input import clean_code
 from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
 from portal.gateways.smtp import parse_url
 from portal.settings.app_settings import configuration
-from portal.settings.rules.installation_settings import (
-    EMAIL_SERVER,
-    MAIL_FROM_VARIABLE,
-    MAIL_SERVER_SCHEMA,
-    SECURITY_CHOICES,
-)
+from portal.settings.rules.installation_settings import EMAIL_SERVER, MAIL_FROM_VARIABLE, MAIL_SERVER_SCHEMA
 from portal.setup import email_proof
 from portal.setup.email_proof import EmailTest
 from portal.web.access import allow
 from portal.web.base_form import PortalForm
 from portal.web.request_input import query_text
+from portal.web.sysadmin.setting_fields import key_field
 
 pages = Blueprint("setup_email", __name__, url_prefix="/SysAdmin/Setup/Email")
 
 
-def _security_choices() -> dict[str, str]:
-    own = {key: _(label) for key, label in SECURITY_CHOICES.items()}
-    return {"": _("Encrypted if the server offers it"), **own}
-
-
-class EmailServerForm(PortalForm):
-    """Named as the keys of the setting."""
-
-    Host = StringField(lazy_gettext("Mail server"), filters=[clean_code])
-    Port = StringField(lazy_gettext("Port"), filters=[clean_code])
-    Security = SelectField(lazy_gettext("Encryption"), choices=_security_choices, validate_choice=False)
-    User = StringField(lazy_gettext("User"), filters=[clean_code])
-    Password = PasswordField(lazy_gettext("Password"), filters=[lambda text: clean_code(text or "")])
-    From = StringField(lazy_gettext("Sender"))
+def _server_form(**options: Any) -> PortalForm:
+    """A field for each key of the setting."""
+    fields = {key.name: key_field(key) for key in MAIL_SERVER_SCHEMA.fields}
+    form: PortalForm = type("EmailServerForm", (PortalForm,), fields)(**options)
+    return form
 
 
 class CodeForm(PortalForm):
@@ -55,23 +40,20 @@ class CodeForm(PortalForm):
 @allow("sysadmin")
 def page() -> ResponseReturnValue:
     stored = configuration(EMAIL_SERVER).json_object(EMAIL_SERVER)
-    data = {key: str(stored.get(key, "")) for key in ("Host", "Port", "Security", "User", "From")}
+    data = {key.name: str(stored.get(key.name, "")) for key in MAIL_SERVER_SCHEMA.fields if not key.is_secret}
     code_form = CodeForm(formdata=None, data={"code": query_text("code")})
-    return _render(EmailServerForm(formdata=None, data=data), code_form)
+    return _render(_server_form(formdata=None, data=data), code_form)
 
 
 @pages.post("")
 @allow("sysadmin")
 def save() -> ResponseReturnValue:
     """Save the mail server, and send the test email through it."""
-    form = EmailServerForm()
+    form = _server_form()
     try:
         address = email_proof.test_email(EmailTest(current_user.id, _entered(form)), now_ms())
     except InvalidInput as error:
-        errors = error.errors_by_key if isinstance(error, SettingError) else error.errors
-        for key, message in errors.items():
-            form[key if key in form else "Host"].errors = [message]
-        return _render(form, CodeForm(formdata=None))
+        return _render(form.with_errors(error, otherwise="Host"), CodeForm(formdata=None))
     flash(_("The mail server accepted a test email to %(address)s.", address=address), "info")
     return redirect(url_for(".page"), 303)
 
@@ -83,12 +65,12 @@ def confirm() -> ResponseReturnValue:
     try:
         email_proof.confirm_arrival(form.code.data, now_ms())
     except InvalidInput as error:
-        return _render(EmailServerForm(formdata=None), form.with_errors(error))
+        return _render(_server_form(formdata=None), form.with_errors(error))
     flash(_("Emails arrive."), "info")
     return redirect(url_for("setup_checklist.page"), 303)
 
 
-def _entered(form: EmailServerForm) -> dict[str, Any] | None:
+def _entered(form: PortalForm) -> dict[str, Any] | None:
     """None if an environment variable names the mail server."""
     if email_proof.is_server_fixed():
         return None
@@ -102,7 +84,7 @@ def _is_sender_fixed() -> bool:
     return MAIL_FROM_VARIABLE in settings().from_environment
 
 
-def _render(form: EmailServerForm, code_form: CodeForm) -> ResponseReturnValue:
+def _render(form: PortalForm, code_form: CodeForm) -> ResponseReturnValue:
     server, errors = parse_url(settings().smtp_url), {**form.error_messages, **code_form.error_messages}
     page = render_template(
         "setup/email.html",

@@ -6,7 +6,6 @@ from flask_security import current_user
 from wtforms import StringField
 
 from portal.core.clock import now_ms
-from portal.core.context import environment_settings, settings
 from portal.core.errors import InvalidInput
 from portal.core.rules import text_input
 from portal.core.rules.time_zones import timezone_choices
@@ -15,14 +14,14 @@ from portal.core.translation import lazy_gettext
 from portal.settings.app_settings import configuration
 from portal.settings.installation import is_fixed
 from portal.settings.organisation_changes import MAX_NAME_LENGTH
-from portal.settings.rules.installation_settings import PUBLIC_URL, REGION, TIME_ZONE, VARIABLES
-from portal.setup.organisation_step import OrganisationInput, save_organisation
+from portal.settings.rules.app_config import VARIABLES
+from portal.settings.rules.installation_settings import FIELDS, TIME_ZONE
+from portal.setup.organisation_step import OrganisationInput, save_organisation, values_in_force
 from portal.web.access import allow
 from portal.web.base_form import PortalForm
 from portal.web.organisation_files import page_organisation
 
 pages = Blueprint("setup_organisation", __name__, url_prefix="/SysAdmin/Setup/Organization")
-_SETTINGS = {"public_url": PUBLIC_URL, "region": REGION, "time_zone": TIME_ZONE}
 
 
 class OrganisationForm(PortalForm):
@@ -35,16 +34,17 @@ class OrganisationForm(PortalForm):
 @pages.get("")
 @allow("sysadmin")
 def page() -> ResponseReturnValue:
-    zone = settings().time_zone if TIME_ZONE in _known() else ""
-    data = {"public_url": settings().public_url, "region": settings().region, "time_zone": zone}
-    return _render(OrganisationForm(formdata=None, data={"name": page_organisation().saved_name, **data}))
+    data = {"name": page_organisation().saved_name, **values_in_force()}
+    if not (is_fixed(TIME_ZONE) or configuration(TIME_ZONE).values.get(TIME_ZONE)):
+        data["time_zone"] = ""
+    return _render(OrganisationForm(formdata=None, data=data))
 
 
 @pages.post("")
 @allow("sysadmin")
 def save() -> ResponseReturnValue:
     form = OrganisationForm()
-    fields = {field: form[field].data for field, name in _SETTINGS.items() if not _is_fixed(name)}
+    fields = {field: form[field].data for field, name in FIELDS.items() if not is_fixed(name)}
     try:
         save_organisation(OrganisationInput(form.name.data, **fields), current_user.id, now_ms())
     except InvalidInput as error:
@@ -53,24 +53,13 @@ def save() -> ResponseReturnValue:
     return redirect(url_for("setup_checklist.page"), 303)
 
 
-def _known() -> set[str]:
-    """The settings that have a value of their own."""
-    stored = configuration(*VARIABLES).values
-    return {name for name in VARIABLES if stored.get(name) or _is_fixed(name)}
-
-
-def _is_fixed(name: str) -> bool:
-    return is_fixed(name, environment_settings())
-
-
 def _render(form: OrganisationForm) -> ResponseReturnValue:
-    fixed = {field: VARIABLES[name] for field, name in _SETTINGS.items() if _is_fixed(name)}
-    in_force = {"public_url": settings().public_url, "region": settings().region, "time_zone": settings().time_zone}
+    fixed = {field: VARIABLES[name] for field, name in FIELDS.items() if is_fixed(name)}
     page = render_template(
         "setup/organization.html",
         form=form,
         fixed=fixed,
-        in_force=in_force,
+        in_force=values_in_force(),
         cities=timezone_choices(),
         max_length=MAX_NAME_LENGTH,
     )

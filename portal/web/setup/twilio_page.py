@@ -7,7 +7,6 @@ from wtforms import PasswordField, SelectField, StringField
 
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
-from portal.core.rules.setting_error import SettingError
 from portal.core.rules.text_input import clean_code
 from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
@@ -33,7 +32,7 @@ class TwilioForm(PortalForm):
     """Named as the keys of the settings."""
 
     AccountSid = StringField(lazy_gettext("Account SID"), filters=[clean_code])
-    AuthToken = PasswordField(lazy_gettext("Auth token"), filters=[lambda text: clean_code(text or "")])
+    AuthToken = PasswordField(lazy_gettext("Auth token"), filters=[clean_code])
     FromNumber = StringField(lazy_gettext("Number"), filters=[clean_code])
     NumberType = SelectField(lazy_gettext("Type of number"), choices=_type_choices, validate_choice=False)
 
@@ -59,10 +58,7 @@ def save() -> ResponseReturnValue:
             form, _("Texts would go live with this. Turn off text messages first, or confirm it in Settings.")
         )
     except InvalidInput as error:
-        errors = error.errors_by_key if isinstance(error, SettingError) else error.errors
-        for key, message in errors.items():
-            form[key if key in form else "AccountSid"].errors = [message]
-        return _render(form)
+        return _render(form.with_errors(error, otherwise="AccountSid"))
     flash(_("Twilio accepts the account, and the number is on it."), "info")
     return redirect(url_for(".page"), 303)
 

@@ -15,7 +15,6 @@ from portal.core.translation import gettext as _
 from portal.messages.rules.message_modes import CHANNEL_LABELS, waiting_notice
 from portal.settings.rules.app_config import DEFINITIONS, SettingDefinition
 from portal.settings.rules.configuration import Configuration
-from portal.settings.rules.text_limits import FREQUENCY_CAP, QUIET_HOURS
 from portal.settings.setting_changes import LiveConfirmationRequired, live_instruction
 from portal.web.base_form import PortalForm, words
 from portal.web.sysadmin.setting_fields import ListField, key_field, value_field
@@ -28,18 +27,6 @@ _EXPIRY_CHOICES = {
     "4": lazy_gettext("In 4 hours"),
     "24": lazy_gettext("In 24 hours"),
     "at": lazy_gettext("At this time:"),
-}
-LIMIT_WARNINGS = {
-    QUIET_HOURS: N_(
-        "Federal law (47 CFR 64.1200) allows telephone solicitations from 8:00 to 21:00 where the person is; Florida, "
-        "Maryland, Oklahoma, Oregon and Washington end them at 20:00, and Texas begins at noon on Sundays. Courts do "
-        "not agree whether these rules cover texts, and people sue for $500 to $1,500 a text. Shorter quiet hours are "
-        "your decision."
-    ),
-    FREQUENCY_CAP: N_(
-        "Oregon allows three telephone solicitations in 24 hours, and people who get too many texts reply STOP. A "
-        "higher limit is your decision."
-    ),
 }
 _EDITED_ELSEWHERE = "PreviousAuthToken"
 _CONFLICT_MESSAGE = N_(
@@ -123,11 +110,9 @@ class SettingForm(PortalForm):
 
     def reject(self, error: InvalidInput, config: Configuration, now_ms: int) -> None:
         """Show the input again with its errors, without secrets, which must be entered again."""
-        errors = error.errors
+        errors = error.errors if self.is_json_input else error.errors_by_key
         if isinstance(error, LiveConfirmationRequired):
             errors = {"confirmation": _live_confirmation_message(error, now_ms)}
-        elif isinstance(error, SettingError) and not self.is_json_input:
-            errors = error.errors_by_key
         if "original_value" in errors:
             self.original_value.data = _original_value(config, self.definition.name)
         self.secrets_to_retype.data = sorted(self._entered_secrets() | self._secrets_to_retype())

@@ -5,21 +5,19 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.core.clock import now_ms
-from portal.core.context import environment_settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.translation import gettext as _
 from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.settings import app_settings, organisation_changes, setting_changes, setting_history, token_rotation
-from portal.settings.installation import is_fixed
-from portal.settings.rules.app_config import DEFINITIONS, GROUPS
-from portal.settings.rules.installation_settings import EMAIL_SERVER, VARIABLES
+from portal.settings.rules.app_config import DEFINITIONS, GROUPS, VARIABLES
+from portal.settings.rules.installation_settings import EMAIL_SERVER
 from portal.settings.rules.retention_settings import RETENTION_SETTINGS
 from portal.settings.setting_changes import SettingUpdate
 from portal.settings.tables.setting_values import SettingChange, history_entries
 from portal.web.access import allow
 from portal.web.paging import Page, paginate
 from portal.web.request_input import query_id
-from portal.web.sysadmin.config_form import LIMIT_WARNINGS, SettingForm, TokenForm, setting_form
+from portal.web.sysadmin.config_form import SettingForm, TokenForm, setting_form
 from portal.web.time_display import current_time_zone, describe_time
 
 pages = Blueprint("sysadmin_config", __name__, url_prefix="/SysAdmin/AppConfig")
@@ -36,7 +34,6 @@ def listing() -> str:
         at_ms=at_ms,
         gateway=config.gateway(at_ms),
         groups=GROUPS,
-        fixed_by={name: variable for name, variable in VARIABLES.items() if is_fixed(name, environment_settings())},
         latest_changes=setting_history.latest_entries(at_ms),
         is_simulated=app_settings.is_simulated(config),
         live_from_ms=config.live_from_ms("sms", at_ms),
@@ -130,7 +127,6 @@ def _editor(form: SettingForm, token_form: TokenForm | None = None) -> ResponseR
         at_ms=at_ms,
         stored=form.schema.masked_values(config.json_object(name)) if form.schema else {},
         hint=_hint(form),
-        limit_warning=_(LIMIT_WARNINGS[name]) if form.definition.is_limit else "",
         time_zone=current_time_zone(),
         is_simulated=is_simulated,
         channel=CHANNEL_LABELS[channel],

@@ -7,18 +7,9 @@ from wtforms import EmailField, Field, PasswordField, RadioField, SelectField, S
 
 from portal.core.rules.setting_schema import SettingField
 from portal.core.rules.text_input import clean_code, clean_lines
-from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.settings.rules.app_config import SettingDefinition
-from portal.settings.rules.text_limits import FREQUENCY_CAP, QUIET_HOURS
-
-_LIMIT_HINTS = {
-    QUIET_HOURS: N_(
-        "Two times, such as 20:00-08:00, or off. Leave empty for the default. Unless it is off, Sundays in Texas begin "
-        "at noon."
-    ),
-    FREQUENCY_CAP: N_("A number of texts, such as 3, or off. Leave empty for the default."),
-}
+from portal.settings.rules.setting_kinds import KINDS
 
 
 class ListField(Field):  # type: ignore[misc]
@@ -39,10 +30,8 @@ def value_field(definition: SettingDefinition, providers: Collection[str]) -> An
     if kind == "phone_number":
         hint = _("A plus, the country code and the number, such as %(example)s.", example="+12025550100")
         return TelField(_("Phone number"), description=hint)
-    if definition.is_limit:
-        return StringField(label, description=_(_LIMIT_HINTS[definition.name]))
-    keyboard = {"inputmode": "decimal" if kind == "price" else "numeric"} if definition.is_number else {}
-    return StringField(label, description=_(definition.help), render_kw=keyboard)
+    keyboard = {"inputmode": KINDS[kind].keyboard} if definition.is_number else {}
+    return StringField(label, description=_(definition.hint or definition.help), render_kw=keyboard)
 
 
 def key_field(key: SettingField) -> Any:

@@ -7,8 +7,7 @@ from flask import Flask
 
 from portal.core.rules.routing import Mode
 from portal.settings import app_settings
-from portal.settings.rules.app_config import DEFINITIONS
-from portal.settings.rules.installation_settings import VARIABLES
+from portal.settings.rules.app_config import DEFINITIONS, VARIABLES
 from portal.settings.rules.retention_settings import RETENTION_SETTINGS
 from tests.support.web_client import WebClient
 
