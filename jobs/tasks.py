@@ -6,9 +6,13 @@ from jobs import shutdown
 from jobs.app import app
 from portal.consent import background_imports
 from portal.core.clock import now_ms
+from portal.core.coordination import pending_work_ids
 from portal.delivery import email_worker, sms_worker
 from portal.records import exports, proof_of_notice, retention
-from portal.sends import fan_out, recipient_file_check, recipient_uploads, send_control
+from portal.records.tables.communication_exports import CommunicationExport
+from portal.records.tables.proofs import Proof
+from portal.sends import fan_out, recipient_file_check, send_control
+from portal.sends.tables.recipient_files import RecipientFile
 
 
 def drain_sms() -> None:
@@ -64,8 +68,8 @@ def run_pending(queue: str) -> None:
 def _run_pending_work() -> None:
     with app().app_context():
         send_ids, task_ids = fan_out.unfinished_send_ids(now_ms()), background_imports.unfinished_task_ids()
-        file_ids, export_ids = recipient_uploads.unfinished_file_ids(), exports.unfinished_export_ids()
-        proof_ids = proof_of_notice.unfinished_proof_ids()
+        file_ids, export_ids = pending_work_ids(RecipientFile), pending_work_ids(CommunicationExport)
+        proof_ids = pending_work_ids(Proof)
         is_retention_due = retention.is_run_due(now_ms())
     for send_id in send_ids:
         fan_out_send(send_id)

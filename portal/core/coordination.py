@@ -70,6 +70,10 @@ def sync_cursor(name: str) -> int | None:
     return cursor.at_ms if cursor else None
 
 
+class RunTakenOver(Exception):
+    """The work has ended, or another worker has begun a run."""
+
+
 WorkRow = TypeVar("WorkRow")
 """A table of long work, with `state`, `problem`, `attempts`, `run_number` and `finished_at_ms`."""
 MAX_ATTEMPTS = 5
@@ -89,6 +93,20 @@ def begin_run(table: type[WorkRow], row_id: int, now_ms: int, gave_up: str) -> W
         return None
     row.attempts, row.run_number = row.attempts + 1, row.run_number + 1
     return row  # type: ignore[no-any-return]
+
+
+def update_run(table: type[Any], row_id: int, run_number: int, **columns: Any) -> None:
+    """Write what a run has come to. Raises `RunTakenOver`. Inside a transaction."""
+    is_current = (table.id == row_id, table.state == "pending", table.run_number == run_number)
+    if not updated_count(update(table).where(*is_current).values(**columns)):
+        raise RunTakenOver
+
+
+def pending_work_ids(table: type[Any]) -> list[int]:
+    """Oldest first. Ends the transaction."""
+    ids = list(db.session.scalars(select(table.id).where(table.state == "pending").order_by(table.id)))
+    db.session.rollback()
+    return ids
 
 
 def heartbeats(kind: str, since_ms: int) -> list[Heartbeat]:

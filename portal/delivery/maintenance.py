@@ -8,7 +8,7 @@ from portal.consent import background_imports
 from portal.consent.inbound_sync import fetch_missed_inbound, resolve_uncertain_order
 from portal.core.clock import now_ms
 from portal.core.context import settings
-from portal.core.coordination import Heartbeat, Lease, acquire_lease, lease_holder, release_lease
+from portal.core.coordination import Heartbeat, Lease, acquire_lease, lease_holder, pending_work_ids, release_lease
 from portal.core.extensions import db
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
@@ -25,6 +25,7 @@ from portal.sends import deferred_texts, recipient_file_retention, recipient_upl
 from portal.sends.fan_out import unfinished_send_ids
 from portal.sends.send_control import apply_all_pending
 from portal.sends.tables import sends
+from portal.sends.tables.recipient_files import RecipientFile
 
 _LEASE = "scheduler"
 _log = structlog.get_logger(__name__)
@@ -86,7 +87,7 @@ def enqueue_waiting(at_ms: int) -> None:
     enqueue_started_sends(at_ms)
     for task_id in background_imports.unfinished_task_ids():
         queue.enqueue(redis_url, background_imports.JOB, task_id)
-    for file_id in recipient_uploads.unfinished_file_ids():
+    for file_id in pending_work_ids(RecipientFile):
         queue.enqueue(redis_url, recipient_uploads.JOB, file_id)
     for channel, due_ms in due_times.items():
         if due_ms is not None and due_ms <= at_ms:

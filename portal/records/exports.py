@@ -12,7 +12,7 @@ from typing import Any
 
 from portal.core import audit_log
 from portal.core.context import settings
-from portal.core.coordination import begin_run
+from portal.core.coordination import RunTakenOver, begin_run, update_run
 from portal.core.database_retry import giving_up_on_full_disk
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
@@ -33,7 +33,7 @@ from portal.records.rules.search_line import (
     without_language,
 )
 from portal.records.tables import communication_exports, export_rows
-from portal.records.tables.communication_exports import CommunicationExport, ExportState
+from portal.records.tables.communication_exports import CommunicationExport, ExportPart, ExportState
 
 JOB = "export_communications"
 KEPT_MS = 86_400_000
@@ -44,10 +44,6 @@ _BATCH_SIZE = 1_000
 _GAVE_UP = N_("The export was tried five times and never finished. Nothing of it is kept.")
 _TOO_MANY_ROWS = N_("A workbook holds 1,048,575 rows and a heading. Export as CSV, or filter the list further.")
 _DISK_FULL = N_("The disk of the database is full. Nothing of the export is kept. Make room, then try again.")
-
-
-class _ExportTakenOver(Exception):
-    """The export has ended, or another worker has begun a run."""
 
 
 @dataclass
@@ -129,25 +125,19 @@ def run_export(
     run = _begin_run(export_id, clock())
     if run is None:
         return
-    with suppress(_ExportTakenOver), giving_up_on_full_disk(lambda: _fail(run, _DISK_FULL, clock())):
+    with suppress(RunTakenOver), giving_up_on_full_disk(lambda: _fail(run, _DISK_FULL, clock())):
         while _write_part(run):
             if run.row_count > FORMATS[run.file_format].max_rows:
                 _fail(run, _TOO_MANY_ROWS, clock())
                 return
             if should_stop() or clock() >= ends_ms:
                 return
-        _end(run, state=ExportState.DONE, finished_at_ms=clock(), expires_at_ms=clock() + KEPT_MS)
+        _update(run, state=ExportState.DONE, finished_at_ms=clock(), expires_at_ms=clock() + KEPT_MS)
 
 
 def _fail(run: _ExportRun, problem: str, now_ms: int) -> None:
-    _end(run, state=ExportState.FAILED, problem=problem, finished_at_ms=now_ms)
+    _update(run, state=ExportState.FAILED, problem=problem, finished_at_ms=now_ms)
     _delete_parts()
-
-
-def unfinished_export_ids() -> list[int]:
-    export_ids = communication_exports.pending_export_ids()
-    db.session.rollback()
-    return export_ids
 
 
 def remove_export(export_id: int, actor_id: int, now_ms: int) -> None:
@@ -233,17 +223,15 @@ def _write_part(run: _ExportRun) -> bool:
     run.next_id, run.part_count = rows[-1].id, run.part_count + 1
     run.row_count, run.byte_count = run.row_count + len(rows), run.byte_count + len(content)
     progress = {"next_id": run.next_id, "row_count": run.row_count, "byte_count": run.byte_count}
-    part = zlib.compress(content)
-    with transaction():
-        if not communication_exports.advance(run.export_id, run.number, run.part_count, part, **progress):
-            raise _ExportTakenOver
+    part = ExportPart(export_id=run.export_id, number=run.part_count, content=zlib.compress(content))
+    _update(run, part, part_count=run.part_count, attempts=0, **progress)
     return len(rows) == _BATCH_SIZE
 
 
-def _end(run: _ExportRun, **columns: Any) -> None:
-    with transaction():
-        if not communication_exports.end(run.export_id, run.number, **columns):
-            raise _ExportTakenOver
+def _update(run: _ExportRun, *parts: ExportPart, **columns: Any) -> None:
+    with transaction() as session:
+        update_run(CommunicationExport, run.export_id, run.number, **columns)
+        session.add_all(parts)
 
 
 def _delete_parts() -> None:

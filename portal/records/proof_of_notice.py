@@ -12,7 +12,7 @@ from typing import Any
 
 from portal.core import audit_log
 from portal.core.context import settings
-from portal.core.coordination import begin_run
+from portal.core.coordination import RunTakenOver, begin_run, update_run
 from portal.core.database_retry import giving_up_on_full_disk
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
@@ -26,7 +26,7 @@ from portal.records.proof_records import ledger_head, proof_records
 from portal.records.rules import proof_file
 from portal.records.rules.proof_file import Chain
 from portal.records.tables import proofs
-from portal.records.tables.proofs import Proof, ProofState
+from portal.records.tables.proofs import Proof, ProofPart, ProofState
 from portal.sends.tables.sends import FANNING_OUT_STATES, Send
 from portal.settings.signing import signing_key
 
@@ -36,10 +36,6 @@ _BATCH_SIZE = 500
 _PARTS_DELETED_AT_ONCE = 20
 _GAVE_UP = N_("The proof was tried five times and never finished.")
 _DISK_FULL = N_("The disk of the database is full. Make room, then try again.")
-
-
-class _ProofTakenOver(Exception):
-    """The proof has ended, or another worker has begun a run."""
 
 
 @dataclass
@@ -100,7 +96,7 @@ def write_proof(
     if run is None:
         return
     total = _recipients(run.send_id)
-    with suppress(_ProofTakenOver), giving_up_on_full_disk(lambda: _fail(run, clock())):
+    with suppress(RunTakenOver), giving_up_on_full_disk(lambda: _fail(run, clock())):
         while _write_part(run, clock()):
             job_reports.report_progress(settings().redis_url, max(run.chain.number - 1, 0), total, "recipients")
             if should_stop() or clock() >= ends_ms:
@@ -110,13 +106,8 @@ def write_proof(
 def _fail(run: _ProofRun, now_ms: int) -> None:
     """What is written stays, and a new try continues behind it."""
     with transaction():
-        proofs.end(run.proof_id, run.number, state=ProofState.FAILED, problem=_DISK_FULL, finished_at_ms=now_ms)
-
-
-def unfinished_proof_ids() -> list[int]:
-    proof_ids = proofs.pending_proof_ids()
-    db.session.rollback()
-    return proof_ids
+        failed = {"state": ProofState.FAILED, "problem": _DISK_FULL, "finished_at_ms": now_ms}
+        update_run(Proof, run.proof_id, run.number, **failed)
 
 
 def retry_proof(proof_id: int, actor_id: int, now_ms: int) -> None:
@@ -209,8 +200,8 @@ def _store(run: _ProofRun, content: bytes, chain: Chain, last_account_id: int, e
     run.part_count, run.byte_count = run.part_count + 1, run.byte_count + len(content)
     run.chain, run.after_account_id = chain, last_account_id
     progress = {"line_count": chain.number, "last_digest": chain.digest, "after_account_id": last_account_id}
-    part = zlib.compress(content)
-    with transaction():
-        values = {**progress, "byte_count": run.byte_count, **end}
-        if not proofs.advance(run.proof_id, run.number, run.part_count, part, **values):
-            raise _ProofTakenOver
+    counts = {"part_count": run.part_count, "byte_count": run.byte_count, "attempts": 0}
+    part = ProofPart(proof_id=run.proof_id, number=run.part_count, content=zlib.compress(content))
+    with transaction() as session:
+        update_run(Proof, run.proof_id, run.number, **progress, **counts, **end)
+        session.add(part)

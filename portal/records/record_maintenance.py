@@ -6,9 +6,11 @@ import structlog
 
 from portal.core.clock import now_ms
 from portal.core.context import settings
+from portal.core.coordination import pending_work_ids
 from portal.core.extensions import db
 from portal.gateways import queue
 from portal.records import exports, proof_of_notice, retention
+from portal.records.tables.communication_exports import CommunicationExport
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +33,7 @@ def run_record_maintenance(clock: Callable[[], int] = now_ms) -> None:
 
 def enqueue_unfinished(at_ms: int) -> None:
     """Enqueue from the database, since the queue may have lost everything."""
-    for export_id in exports.unfinished_export_ids():
+    for export_id in pending_work_ids(CommunicationExport):
         queue.enqueue(settings().redis_url, exports.JOB, export_id)
     if retention.is_run_due(at_ms):
         queue.enqueue(settings().redis_url, retention.JOB)

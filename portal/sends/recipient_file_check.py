@@ -17,7 +17,7 @@ from portal.content.message_templates import attribute_fields, data_fields, requ
 from portal.content.rules.merge_fields import MergeError, has_only_plain_fields
 from portal.content.tables.templates import TemplateVersion
 from portal.core.context import settings
-from portal.core.coordination import begin_run
+from portal.core.coordination import RunTakenOver, begin_run, update_run
 from portal.core.database_retry import giving_up_on_full_disk
 from portal.core.extensions import db
 from portal.core.rules.case_folding import fold_case
@@ -37,10 +37,6 @@ from portal.sends.tables.recipient_files import RecipientFile, RecipientFileStat
 _BATCH_SIZE = 1_000
 _GAVE_UP = N_("The check was tried five times and never finished. Nothing was sent.")
 _DISK_FULL = N_("The disk of the database is full. Nothing was sent. Make room, then try again.")
-
-
-class _TakenOver(Exception):
-    """The check has ended, or another worker has begun a run."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ def check_file(
     run = _begin_run(file_id, clock())
     if run is None:
         return
-    with suppress(_TakenOver), giving_up_on_full_disk(lambda: _fail(run, clock())):
+    with suppress(RunTakenOver), giving_up_on_full_disk(lambda: _fail(run, clock())):
         try:
             columns = _check_rows(run, _requirements_of(file_id), _Limit(clock, should_stop, seconds))
             if columns is not None:
@@ -124,7 +120,7 @@ def _fail(run: _Run, now_ms: int) -> None:
     """The upload stays, so that the check can be tried again."""
     with transaction():
         failed = {"state": RecipientFileState.FAILED, "problem": _DISK_FULL, "finished_at_ms": now_ms}
-        recipient_files.end_check(run.file_id, run.number, **failed)
+        update_run(RecipientFile, run.file_id, run.number, **failed)
 
 
 def _requirements_of(file_id: int) -> _Requirements:
@@ -224,17 +220,16 @@ def _write_batch(run: _Run, batch: Sequence[_CheckedRow]) -> None:
         for error in row.problems
     ]
     good, through = sum(not row.problems for row in batch), batch[-1].cells.row_number
+    counts = {"good_rows": RecipientFile.good_rows + good, "bad_rows": RecipientFile.bad_rows + len(batch) - good}
     with transaction():
-        if not recipient_files.advance_check(run.file_id, run.number, through, good, len(batch) - good):
-            raise _TakenOver
+        update_run(RecipientFile, run.file_id, run.number, checked_through=through, attempts=0, **counts)
         bulk_insert(RecipientRow, rows, ["file_id", "row_number"])
         bulk_insert(RecipientRowError, errors, ["file_id", "row_number", "column_label"])
 
 
 def _end(run: _Run, now_ms: int, **columns: Any) -> None:
     with transaction():
-        if not recipient_files.end_check(run.file_id, run.number, content=None, finished_at_ms=now_ms, **columns):
-            raise _TakenOver
+        update_run(RecipientFile, run.file_id, run.number, content=None, finished_at_ms=now_ms, **columns)
         if columns["state"] == RecipientFileState.REFUSED:
             recipient_files.delete_rows(run.file_id)
         refresh_statistics(RecipientRow)

@@ -9,7 +9,6 @@ from portal.content.tables.templates import TemplateVersion
 from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
-from portal.core.extensions import db
 from portal.core.rules.csv_input import CsvError
 from portal.core.rules.text_input import clean_line
 from portal.core.statements import updated_count
@@ -17,7 +16,6 @@ from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.sends import send_values
-from portal.sends.tables import recipient_files
 from portal.sends.tables.recipient_files import RecipientFile, RecipientFileState
 
 JOB = "check_recipient_file"
@@ -52,12 +50,6 @@ def upload_file(
         audit_log.record_audit_entry("recipient_file_uploaded", f"file {file_id}", author_id, now_ms, **detail)
     queue.enqueue(settings().redis_url, JOB, file_id)
     return file_id
-
-
-def unfinished_file_ids() -> list[int]:
-    file_ids = recipient_files.pending_file_ids()
-    db.session.rollback()
-    return file_ids
 
 
 def retry_check(file_id: int, actor_id: int, now_ms: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from portal.core.coordination import pending_work_ids
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.messages.tables.communications import Communication
@@ -58,9 +59,9 @@ def test_file_of_a_send_is_valid_and_has_everybody(send_id: int) -> None:
 def test_worker_that_dies_costs_no_line(send_id: int) -> None:
     proof_id = proof_of_notice.create_proof(send_id, 1, "Robin", scenario.now_ms())
     proof_of_notice.write_proof(proof_id, scenario.now_ms, should_stop=lambda: True)
-    assert proof_of_notice.unfinished_proof_ids() == [proof_id]
+    assert pending_work_ids(Proof) == [proof_id]
     proof_of_notice.write_proof(proof_id, scenario.now_ms)
-    assert proof_of_notice.unfinished_proof_ids() == []
+    assert pending_work_ids(Proof) == []
     assert proof_file.verify(io.BytesIO(content_of(proof_id))).records == 3
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from portal.accounts.tables.accounts import Account
 from portal.content.tables.templates import TemplateVersion
 from portal.core.audit_log import entries_about
+from portal.core.coordination import pending_work_ids
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
@@ -20,7 +21,7 @@ from portal.delivery import maintenance
 from portal.gateways import queue
 from portal.sends import recipient_file_check, recipient_uploads
 from portal.sends.tables import recipient_files
-from portal.sends.tables.recipient_files import RecipientFileState
+from portal.sends.tables.recipient_files import RecipientFile, RecipientFileState
 from tests.support import scenario
 from tests.support.spreadsheets.recipient_file_scenario import add_exam_template, check, stored, upload, upload_checked
 from tests.support.spreadsheets.workbooks import workbook_of
@@ -220,7 +221,7 @@ def test_file_that_always_breaks_is_given_up_until_somebody_retries(monkeypatch:
             with pytest.raises(ZeroDivisionError):
                 check(file_id)
         assert check(file_id).state == RecipientFileState.FAILED
-    assert recipient_uploads.unfinished_file_ids() == []
+    assert pending_work_ids(RecipientFile) == []
     actor_id = db.session.scalars(select(Account.id)).first() or 0
     recipient_uploads.retry_check(file_id, actor_id, scenario.now_ms())
     assert [entry.action for entry in entries_about(f"recipient file {file_id}", ["job_retried"])] == ["job_retried"]

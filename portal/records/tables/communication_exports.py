@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, Text, Update, delete, select, update
+from sqlalchemy import ForeignKey, Index, LargeBinary, Text, delete, select, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
@@ -79,34 +78,11 @@ class ExportPart(Base):
     content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-def pending_export_ids() -> list[int]:
-    query = select(CommunicationExport.id).where(CommunicationExport.state == ExportState.PENDING)
-    return list(db.session.scalars(query.order_by(CommunicationExport.id)))
-
-
 def recent_exports(limit: int) -> list[CommunicationExport]:
     """Newest first."""
     query = select(CommunicationExport).options(joinedload(CommunicationExport.created_by))
     exports: Slice[CommunicationExport] = newest_first(CommunicationExport.id, limit).fetch(query)
     return exports.rows
-
-
-def advance(export_id: int, run_number: int, number: int, content: bytes, **columns: Any) -> bool:
-    """Add the part with this number. False if the export has ended, or another worker has begun a run."""
-    if not updated_count(_current_run(export_id, run_number).values(part_count=number, attempts=0, **columns)):
-        return False
-    db.session.add(ExportPart(export_id=export_id, number=number, content=content))
-    return True
-
-
-def end(export_id: int, run_number: int, **columns: Any) -> bool:
-    """False as in `advance`."""
-    return updated_count(_current_run(export_id, run_number).values(**columns)) > 0
-
-
-def _current_run(export_id: int, run_number: int) -> Update:
-    is_current = (CommunicationExport.state == ExportState.PENDING, CommunicationExport.run_number == run_number)
-    return update(CommunicationExport).where(CommunicationExport.id == export_id, *is_current)
 
 
 def parts(export_id: int, count: int) -> Iterator[bytes]:

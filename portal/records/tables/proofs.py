@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, Text, Update, delete, select, update
+from sqlalchemy import ForeignKey, Index, LargeBinary, Text, delete, select
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, selectinload
 
 from portal.accounts.tables.accounts import Account
 from portal.content.tables.templates import TemplateVersion
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
-from portal.core.statements import updated_count
 from portal.messages.tables.communications import Communication, Delivery
 from portal.records.tables.stored_parts import read_parts
 from portal.sends.tables.sends import Send
@@ -63,30 +62,8 @@ class ProofPart(Base):
     content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-def pending_proof_ids() -> list[int]:
-    return list(db.session.scalars(select(Proof.id).where(Proof.state == ProofState.PENDING).order_by(Proof.id)))
-
-
 def latest_proof(send_id: int) -> Proof | None:
     return db.session.scalar(select(Proof).where(Proof.send_id == send_id).order_by(Proof.id.desc()).limit(1))
-
-
-def advance(proof_id: int, run_number: int, number: int, content: bytes, **columns: Any) -> bool:
-    """Add the part with this number. False if the proof has ended, or another worker has begun a run."""
-    if not updated_count(_current_run(proof_id, run_number).values(part_count=number, attempts=0, **columns)):
-        return False
-    db.session.add(ProofPart(proof_id=proof_id, number=number, content=content))
-    return True
-
-
-def end(proof_id: int, run_number: int, **columns: Any) -> bool:
-    """False as in `advance`."""
-    return updated_count(_current_run(proof_id, run_number).values(**columns)) > 0
-
-
-def _current_run(proof_id: int, run_number: int) -> Update:
-    is_current = (Proof.state == ProofState.PENDING, Proof.run_number == run_number)
-    return update(Proof).where(Proof.id == proof_id, *is_current)
 
 
 def parts(proof_id: int, count: int) -> Iterator[bytes]:

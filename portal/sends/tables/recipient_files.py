@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, Text, Update, delete, func, or_, select, update
+from sqlalchemy import ForeignKey, Index, LargeBinary, Text, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient
@@ -95,11 +95,6 @@ class RecipientRowError(Base):
     row_number: Mapped[int] = mapped_column(primary_key=True)
     column_label: Mapped[str] = mapped_column(Text, primary_key=True)
     message: Mapped[str] = mapped_column(Text)
-
-
-def pending_file_ids() -> list[int]:
-    query = select(RecipientFile.id).where(RecipientFile.state == RecipientFileState.PENDING)
-    return list(db.session.scalars(query.order_by(RecipientFile.id)))
 
 
 def files_page(keyset: Keyset) -> Slice[RecipientFile]:
@@ -223,20 +218,3 @@ def clear_rows(file_id: int) -> bool:
 def mark_cleared(file_id: int, now_ms: int) -> None:
     query = update(RecipientFile).where(RecipientFile.id == file_id)
     updated_count(query.values(values_deleted_at_ms=now_ms, content=None, data={}))
-
-
-def advance_check(file_id: int, run_number: int, through: int, good: int, bad: int) -> bool:
-    """Record that the rows up to `through` are checked. False if the check has ended, or another worker has begun."""
-    counts = {"good_rows": RecipientFile.good_rows + good, "bad_rows": RecipientFile.bad_rows + bad}
-    query = _current_run(file_id, run_number).values(checked_through=through, attempts=0, **counts)
-    return updated_count(query) > 0
-
-
-def end_check(file_id: int, run_number: int, **columns: Any) -> bool:
-    """False as in `advance_check`."""
-    return updated_count(_current_run(file_id, run_number).values(**columns)) > 0
-
-
-def _current_run(file_id: int, run_number: int) -> Update:
-    is_current = (RecipientFile.state == RecipientFileState.PENDING, RecipientFile.run_number == run_number)
-    return update(RecipientFile).where(RecipientFile.id == file_id, *is_current)
