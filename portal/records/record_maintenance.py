@@ -11,7 +11,9 @@ from portal.core.extensions import db
 from portal.gateways import queue
 from portal.records import exports, proof_of_notice, retention
 from portal.records.tables.communication_exports import CommunicationExport
+from portal.records.tables.proofs import Proof
 
+_WORK = {exports.JOB: CommunicationExport, proof_of_notice.JOB: Proof}
 _log = structlog.get_logger(__name__)
 
 
@@ -33,7 +35,8 @@ def run_record_maintenance(clock: Callable[[], int] = now_ms) -> None:
 
 def enqueue_unfinished(at_ms: int) -> None:
     """Enqueue from the database, since the queue may have lost everything."""
-    for export_id in pending_work_ids(CommunicationExport):
-        queue.enqueue(settings().redis_url, exports.JOB, export_id)
+    for job, table in _WORK.items():
+        for work_id in pending_work_ids(table):
+            queue.enqueue(settings().redis_url, job, work_id)
     if retention.is_run_due(at_ms):
         queue.enqueue(settings().redis_url, retention.JOB)

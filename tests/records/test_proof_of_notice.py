@@ -7,14 +7,17 @@ import zlib
 from typing import Any
 
 import pytest
+from redis import Redis
 from sqlalchemy import func, select
 
 from portal.core.coordination import pending_work_ids
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
+from portal.gateways import queue
 from portal.messages.tables.communications import Communication
 from portal.records import proof_of_notice
 from portal.records.proof_records import ledger_head
+from portal.records.record_maintenance import enqueue_unfinished
 from portal.records.rules import proof_file
 from portal.records.rules.proof_file import fingerprint
 from portal.records.tables.proofs import Proof, ProofPart, ProofState
@@ -63,6 +66,14 @@ def test_worker_that_dies_costs_no_line(send_id: int) -> None:
     proof_of_notice.write_proof(proof_id, scenario.now_ms)
     assert pending_work_ids(Proof) == []
     assert proof_file.verify(io.BytesIO(content_of(proof_id))).records == 3
+
+
+def test_scheduler_finds_a_proof_that_is_not_finished(send_id: int, redis_url: str) -> None:
+    proof_id = proof_of_notice.create_proof(send_id, 1, "Robin", scenario.now_ms())
+    with Redis.from_url(redis_url) as connection:
+        connection.flushdb()
+        enqueue_unfinished(scenario.now_ms())
+        assert queue.job_id(proof_of_notice.JOB, proof_id) in queue.open_queue("work", connection).job_ids
 
 
 def test_worker_that_comes_second_stops_the_first(send_id: int) -> None:
