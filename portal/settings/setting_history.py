@@ -2,12 +2,7 @@
 
 from portal.settings.app_settings import configuration
 from portal.settings.rules.app_config import DEFINITIONS, VARIABLES
-from portal.settings.tables.setting_values import (
-    SettingChange,
-    entries_in_force,
-    latest_history_entries,
-    switch_expiry,
-)
+from portal.settings.tables.setting_values import SettingChange, entries_in_force, switch_expiry
 
 
 def expired_switches(now_ms: int, name: str = "") -> list[SettingChange]:
@@ -22,7 +17,7 @@ def expired_switches(now_ms: int, name: str = "") -> list[SettingChange]:
 
 def latest_entries(now_ms: int) -> dict[str, SettingChange]:
     """The newest entry of each setting that has one."""
-    return latest_history_entries() | {entry.name: entry for entry in expired_switches(now_ms)}
+    return {entry.name: entry for entry in (*entries_in_force(), *expired_switches(now_ms))}
 
 
 def settings_in_force(at_ms: int, channel: str) -> list[SettingChange]:

@@ -121,26 +121,15 @@ def _check_security(name: str, value: Mapping[str, Any]) -> dict[str, str]:
     return {}
 
 
-MAIL_SERVER_SCHEMA = SettingSchema(
-    fields=(
-        SettingField("Host", N_("Mail server"), N_("Such as smtp.example.org."), check_value=_check_host),
-        SettingField("Port", N_("Port"), N_("Empty for the usual one."), "number", check_value=_check_port),
-        SettingField(
-            "Security",
-            N_("Encryption"),
-            "",
-            "choice",
-            _SECURITY_CHOICES,
-            empty_choice=N_("Encrypted if the server offers it"),
-        ),
-        SettingField("User", N_("User"), N_("Leave it empty if the server asks for none.")),
-        SettingField("Password", N_("Password"), "", "secret", required_with="User"),
-        SettingField(
-            "From",
-            N_("Sender"),
-            N_("Who the emails come from, such as Example Office <notices@example.org>."),
-            check_value=_check_sender,
-        ),
-    ),
-    cross_field_rules=_check_mail_server,
-)
+_FIELDS = (
+    SettingField("Host", N_("Mail server"), N_("Such as smtp.example.org."), check_value=_check_host),
+    SettingField("Port", N_("Port"), N_("Empty for the usual one."), "number", check_value=_check_port),
+    SettingField("Security", N_("Encryption"), "", "choice", _SECURITY_CHOICES,
+                 empty_choice=N_("Encrypted if the server offers it")),
+    SettingField("User", N_("User"), N_("Leave it empty if the server asks for none.")),
+    SettingField("Password", N_("Password"), "", "secret", required_with="User"),
+    SettingField("From", N_("Sender"),
+                 N_("Who the emails come from, such as Example Office <notices@example.org>."),
+                 check_value=_check_sender),
+)  # fmt: skip
+MAIL_SERVER_SCHEMA = SettingSchema(_FIELDS, _check_mail_server)

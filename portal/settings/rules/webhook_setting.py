@@ -56,22 +56,10 @@ def _missing_keys(name: str, value: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-WEBHOOK_SCHEMA = SettingSchema(
-    fields=(
-        SettingField(
-            "Url",
-            N_("Address"),
-            N_("Such as https://example.org/alerts. Leave it empty for no webhook."),
-            check_value=_url_error,
-        ),
-        SettingField(
-            "Secret",
-            N_("Secret"),
-            N_("At least 16 characters, which your server uses to check the signature."),
-            kind="secret",
-            check_value=_secret_error,
-            required_with="Url",
-        ),
-    ),
-    cross_field_rules=_missing_keys,
-)
+_FIELDS = (
+    SettingField("Url", N_("Address"), N_("Such as https://example.org/alerts. Leave it empty for no webhook."),
+                 check_value=_url_error),
+    SettingField("Secret", N_("Secret"), N_("At least 16 characters, which your server uses to check the signature."),
+                 "secret", check_value=_secret_error, required_with="Url"),
+)  # fmt: skip
+WEBHOOK_SCHEMA = SettingSchema(_FIELDS, _missing_keys)

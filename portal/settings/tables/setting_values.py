@@ -102,16 +102,11 @@ def history_entries(
     return list(db.session.scalars(query.limit(limit)))
 
 
-def latest_history_entries() -> dict[str, SettingChange]:
-    """The newest change of each setting that has one."""
+def entries_in_force(at_ms: int | None = None) -> list[SettingChange]:
+    """For each setting that had been changed by then, or ever, its last change before that time, by name."""
     newest = select(func.max(SettingChange.id)).group_by(SettingChange.name)
-    query = select(SettingChange).options(joinedload(SettingChange.author)).where(SettingChange.id.in_(newest))
-    return {row.name: row for row in db.session.scalars(query)}
-
-
-def entries_in_force(at_ms: int) -> list[SettingChange]:
-    """For each setting that had been changed by then, its last change before that time, by name."""
-    newest = select(func.max(SettingChange.id)).where(SettingChange.at_ms <= at_ms).group_by(SettingChange.name)
+    if at_ms is not None:
+        newest = newest.where(SettingChange.at_ms <= at_ms)
     query = select(SettingChange).options(joinedload(SettingChange.author)).where(SettingChange.id.in_(newest))
     return list(db.session.scalars(query.order_by(SettingChange.name)))
 
