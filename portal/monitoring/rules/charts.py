@@ -78,7 +78,6 @@ class Bar:
 
     name: ChartLabel
     value: ChartLabel
-    full_name: str
     y: float
     share: float
 
@@ -180,4 +179,4 @@ def _bar(index: int, name: str, value: float, text: str, longest: float) -> Bar:
     y = index * _ROW_HEIGHT
     short = name if len(name) <= _MAX_NAME_LENGTH else f"{name[: _MAX_NAME_LENGTH - 1].rstrip()}…"
     share = round(max(value / longest * 100, 0.5 if value else 0), 2)
-    return Bar(ChartLabel(0, y + 13, short), ChartLabel(100, y + 13, text, "end"), name, y + _BAR_TOP, share)
+    return Bar(ChartLabel(0, y + 13, short), ChartLabel(100, y + 13, text, "end"), y + _BAR_TOP, share)

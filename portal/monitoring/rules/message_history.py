@@ -8,7 +8,6 @@ from portal.core.rules.delivery_status import STATES, StateGroup
 from portal.monitoring.rules.alert_kinds import END_SHARE
 from portal.monitoring.rules.day_hours import DayHours
 
-UNDER_WAY = (StateGroup.WAITING, StateGroup.SENDING, StateGroup.ACCEPTED)
 _CONCLUDED = (StateGroup.DELIVERED, StateGroup.NO_RECEIPT, StateGroup.FAILED)
 MIN_CONCLUDED = 20
 """A share of fewer messages says nothing: one of two failed is no outage."""

@@ -74,7 +74,7 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert [bar.share for bar in bar_chart([("None", 0, "0")]).bars] == [0]
 
 
-def test_a_long_name_is_shortened_and_kept_in_full() -> None:
+def test_a_long_name_is_shortened_in_the_chart_only() -> None:
     name = "A name that is far too long for a phone"
-    (bar,) = bar_chart([(name, 1, "1")]).bars
-    assert (bar.full_name, bar.name.text) == (name, "A name that is far too lo…")
+    chart = bar_chart([(name, 1, "1")])
+    assert (chart.summary, chart.bars[0].name.text) == (f"{name}: 1.", "A name that is far too lo…")
