@@ -67,20 +67,17 @@ def run_pending(queue: str) -> None:
 
 def _run_pending_work() -> None:
     with app().app_context():
-        send_ids, task_ids = fan_out.unfinished_send_ids(now_ms()), background_imports.unfinished_task_ids()
-        file_ids, export_ids = pending_work_ids(RecipientFile), pending_work_ids(CommunicationExport)
-        proof_ids = pending_work_ids(Proof)
+        pending: dict[Callable[[int], None], list[int]] = {
+            fan_out_send: fan_out.unfinished_send_ids(now_ms()),
+            run_import_task: background_imports.unfinished_task_ids(),
+            check_recipient_file: pending_work_ids(RecipientFile),
+            export_communications: pending_work_ids(CommunicationExport),
+            write_proof: pending_work_ids(Proof),
+        }
         is_retention_due = retention.is_run_due(now_ms())
-    for send_id in send_ids:
-        fan_out_send(send_id)
-    for task_id in task_ids:
-        run_import_task(task_id)
-    for file_id in file_ids:
-        check_recipient_file(file_id)
-    for export_id in export_ids:
-        export_communications(export_id)
-    for proof_id in proof_ids:
-        write_proof(proof_id)
+    for task, work_ids in pending.items():
+        for work_id in work_ids:
+            task(work_id)
     if is_retention_due:
         delete_expired()
 
