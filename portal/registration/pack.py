@@ -68,10 +68,6 @@ def wording_gaps() -> dict[str, tuple[WordingIssue, ...]]:
     return {key: issues for key, issues in gaps.items() if issues}
 
 
-def public_pages_are_complete() -> bool:
-    return not wording_gaps()
-
-
 def _section(key: str, title: str, rules: tuple[Rule, ...], values: dict[str, Value]) -> PackSection:
     name, address = current_organisation().name, twilio_snapshot.check_our_public_url()
     problem = "" if address.verdict == "ok" else address.reason

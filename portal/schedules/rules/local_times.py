@@ -16,14 +16,6 @@ def local_instant_ms(day: date, at: time, zone_name: str) -> int:
     return round(instant.timestamp() * 1000)
 
 
-def local_days(at: time, zone_name: str, after_ms: int, until_ms: int) -> list[date]:
-    """The days on which the time of day comes after `after_ms` and not after `until_ms`, oldest first."""
-    first, last = (local_day(moment_ms, zone_name) for moment_ms in (after_ms, until_ms))
-    # a skipped time may come on the next day
-    days = [first + timedelta(days=number) for number in range(-1, (last - first).days + 1)]
-    return [day for day in days if after_ms < local_instant_ms(day, at, zone_name) <= until_ms]
-
-
 def local_day(at_ms: int, zone_name: str) -> date:
     return datetime.fromtimestamp(at_ms / 1000, timezone_or_utc(zone_name)).date()
 

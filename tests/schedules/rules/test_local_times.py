@@ -1,14 +1,13 @@
 """Times of day in zones whose clocks change."""
 
 from datetime import UTC, date, datetime, time
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.schedules.rules.local_times import local_days, local_instant_ms
+from portal.schedules.rules.local_times import local_instant_ms
 
 ZONES = (
     "America/New_York",
@@ -53,16 +52,6 @@ def test_a_time_is_the_first_at_which_the_clock_shows_it(zone: str, day: date, a
     assert shown[1] >= wanted
     assert not any(_shown(instant_ms - minutes * 60_000, zone) == wanted for minutes in range(1, 181))
     assert shown[1] == wanted or shown[0] < wanted  # else the clock skipped over it at this very moment
-
-
-@given(st.sampled_from(ZONES), _days, _times, st.lists(st.integers(1, 100), min_size=1, max_size=8))
-def test_each_day_comes_once_however_time_is_cut(zone: str, day: date, at: time, hours: list[int]) -> None:
-    start_ms = local_instant_ms(day, time(12), "UTC")
-    cuts = [start_ms + sum(hours[:count]) * 3_600_000 for count in range(len(hours) + 1)]
-    days = [found for begin, end in pairwise(cuts) for found in local_days(at, zone, begin, end)]
-    assert days == local_days(at, zone, cuts[0], cuts[-1])
-    assert days == sorted(set(days))
-    assert abs(len(days) - (cuts[-1] - cuts[0]) / 86_400_000) < 2
 
 
 def _shown(at_ms: int, zone: str) -> datetime:
