@@ -15,7 +15,13 @@ from portal.core.rules.setting_error import SettingError
 from portal.core.translation import gettext as _
 from portal.settings.rules.app_config import DEFINITIONS, VARIABLES
 from portal.settings.rules.encryption import DecryptionError
-from portal.settings.rules.installation_settings import EMAIL_SERVER, FIELDS, MAIL_FROM_VARIABLE, REGION, smtp_url
+from portal.settings.rules.installation_settings import (
+    EMAIL_SERVER,
+    INSTALLATION_FIELDS,
+    MAIL_FROM_VARIABLE,
+    REGION,
+    smtp_url,
+)
 from portal.settings.rules.text_limits import FREQUENCY_CAP, QUIET_HOURS
 from portal.settings.tables.setting_values import installation_query
 
@@ -79,7 +85,7 @@ def completed(base: Settings, stored: dict[str, Any]) -> Settings:
     """What is stored counts where no variable is set."""
     fixed = fixed_values(base)
     values = {name: value for name, value in stored.items() if value and name not in fixed}
-    changes: dict[str, Any] = {field: values[name] for field, name in FIELDS.items() if name in values}
+    changes: dict[str, Any] = {field: values[name] for name, field in INSTALLATION_FIELDS.items() if name in values}
     if REGION in values and "PORTAL_SMS_COUNTRIES" not in base.from_environment:
         changes["sms_countries"] = (values[REGION],)
     if EMAIL_SERVER in values:

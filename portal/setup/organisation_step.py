@@ -13,7 +13,7 @@ from portal.core.translation import gettext as _
 from portal.settings import organisation_changes
 from portal.settings.app_settings import configuration
 from portal.settings.installation import is_fixed
-from portal.settings.rules.installation_settings import FIELDS, TIME_ZONE
+from portal.settings.rules.installation_settings import INSTALLATION_FIELDS, TIME_ZONE
 from portal.settings.setting_changes import SettingUpdate, change_setting
 
 _UNSET_ZONE = "UTC"
@@ -31,22 +31,19 @@ class OrganisationInput:
 
 def save_organisation(entered: OrganisationInput, actor_id: int | None, now_ms: int, source: str = "page") -> None:
     """Save what differs from what is in force. Raises `InvalidInput`, keyed by the fields, with nothing saved."""
-    texts = {field: getattr(entered, field) for field, name in FIELDS.items() if not is_fixed(name)}
-    changes = {field: clean_code(text) for field, text in texts.items() if text is not None}
+    texts = {name: getattr(entered, field) for name, field in INSTALLATION_FIELDS.items()}
+    changes = {name: clean_code(text) for name, text in texts.items() if text is not None and not is_fixed(name)}
     if errors := _errors(entered, changes):
         raise InvalidInput(errors)
     if entered.name is not None and entered.name != current_organisation().saved_name:
         organisation_changes.save_profile(entered.name, current_organisation().accent_color, None, actor_id, now_ms)
-    current, stored = values_in_force(), configuration(TIME_ZONE).values
-    for field, text in changes.items():
-        if text != current[field] or (FIELDS[field] == TIME_ZONE and TIME_ZONE not in stored):
-            change_setting(SettingUpdate(FIELDS[field], actor_id, now_ms, source), text)
+    current = {name: getattr(settings(), field) for name, field in INSTALLATION_FIELDS.items()}
+    stored = configuration(TIME_ZONE).values
+    for name, text in changes.items():
+        if text != current[name] or (name == TIME_ZONE and name not in stored):
+            change_setting(SettingUpdate(name, actor_id, now_ms, source), text)
     if actor_id is not None and entered.time_zone:
         _set_own_zone(actor_id, entered.time_zone)
-
-
-def values_in_force() -> dict[str, str]:
-    return {field: getattr(settings(), field) for field in FIELDS}
 
 
 def _errors(entered: OrganisationInput, changes: dict[str, str]) -> dict[str, str]:
@@ -60,12 +57,12 @@ def _errors(entered: OrganisationInput, changes: dict[str, str]) -> dict[str, st
             limit=organisation_changes.MAX_NAME_LENGTH,
             used=len(entered.name),
         )
-    for field, text in changes.items():
+    for name, text in changes.items():
         try:
-            config.parse(FIELDS[field], text)
+            config.parse(name, text)
         except InvalidInput as error:
-            errors[field] = error.message
-    if changes.get("time_zone") == "":
+            errors[INSTALLATION_FIELDS[name]] = error.message
+    if TIME_ZONE in changes and not changes[TIME_ZONE]:
         errors["time_zone"] = _("Choose the time zone of your office.")
     return errors
 

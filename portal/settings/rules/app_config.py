@@ -145,7 +145,8 @@ GROUPS: dict[str, tuple[SettingDefinition, ...]] = {
         SettingDefinition(FAILURE_PERCENT, "percent", N_("Limit for messages not delivered"),
             N_("An alert starts if more than this many percent were not delivered in 24 hours: 5 if empty.")),
         SettingDefinition(SEGMENTS_PER_DAY, "segments", N_("Segments a day"),
-            N_("An alert starts when 80% of this budget is used, and one at 100%. If empty, there is no budget.")),
+            N_("An alert starts when 80 percent of this budget is used, and one at 100 percent. If empty, there is no "
+               "budget.")),
         SettingDefinition(WEBHOOK, "webhook", N_("Webhook for alerts"),
             N_("Also sends each alert to an address of yours, signed.")),
     ),

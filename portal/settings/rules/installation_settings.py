@@ -16,8 +16,8 @@ from portal.core.translation import N_
 from portal.core.translation import gettext as _
 
 PUBLIC_URL, REGION, TIME_ZONE, EMAIL_SERVER = "PublicUrl", "Region", "TimeZone", "EmailServer"
-FIELDS = {"public_url": PUBLIC_URL, "region": REGION, "time_zone": TIME_ZONE}
-"""The settings by their names in `core.config.Settings` and in forms."""
+INSTALLATION_FIELDS = {PUBLIC_URL: "public_url", REGION: "region", TIME_ZONE: "time_zone"}
+"""The names of the settings in `core.config.Settings` and in forms."""
 MAIL_FROM_VARIABLE = "PORTAL_MAIL_FROM"
 _MAX_PORT = 65_535
 _HOST = re.compile(r"[^\s/@?#:\[\]]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")

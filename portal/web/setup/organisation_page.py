@@ -6,6 +6,7 @@ from flask_security import current_user
 from wtforms import StringField
 
 from portal.core.clock import now_ms
+from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.rules import text_input
 from portal.core.rules.time_zones import timezone_choices
@@ -15,8 +16,8 @@ from portal.settings.app_settings import configuration
 from portal.settings.installation import is_fixed
 from portal.settings.organisation_changes import MAX_NAME_LENGTH
 from portal.settings.rules.app_config import VARIABLES
-from portal.settings.rules.installation_settings import FIELDS, TIME_ZONE
-from portal.setup.organisation_step import OrganisationInput, save_organisation, values_in_force
+from portal.settings.rules.installation_settings import INSTALLATION_FIELDS, TIME_ZONE
+from portal.setup.organisation_step import OrganisationInput, save_organisation
 from portal.web.access import allow
 from portal.web.base_form import PortalForm
 from portal.web.organisation_files import page_organisation
@@ -34,7 +35,7 @@ class OrganisationForm(PortalForm):
 @pages.get("")
 @allow("sysadmin")
 def page() -> ResponseReturnValue:
-    data = {"name": page_organisation().saved_name, **values_in_force()}
+    data = {"name": page_organisation().saved_name, **_in_force()}
     if not (is_fixed(TIME_ZONE) or configuration(TIME_ZONE).values.get(TIME_ZONE)):
         data["time_zone"] = ""
     return _render(OrganisationForm(formdata=None, data=data))
@@ -44,7 +45,7 @@ def page() -> ResponseReturnValue:
 @allow("sysadmin")
 def save() -> ResponseReturnValue:
     form = OrganisationForm()
-    fields = {field: form[field].data for field, name in FIELDS.items() if not is_fixed(name)}
+    fields = {field: form[field].data for name, field in INSTALLATION_FIELDS.items() if not is_fixed(name)}
     try:
         save_organisation(OrganisationInput(form.name.data, **fields), current_user.id, now_ms())
     except InvalidInput as error:
@@ -53,13 +54,17 @@ def save() -> ResponseReturnValue:
     return redirect(url_for("setup_checklist.page"), 303)
 
 
+def _in_force() -> dict[str, str]:
+    return {field: getattr(settings(), field) for field in INSTALLATION_FIELDS.values()}
+
+
 def _render(form: OrganisationForm) -> ResponseReturnValue:
-    fixed = {field: VARIABLES[name] for field, name in FIELDS.items() if is_fixed(name)}
+    fixed = {field: VARIABLES[name] for name, field in INSTALLATION_FIELDS.items() if is_fixed(name)}
     page = render_template(
         "setup/organization.html",
         form=form,
         fixed=fixed,
-        in_force=values_in_force(),
+        in_force=_in_force(),
         cities=timezone_choices(),
         max_length=MAX_NAME_LENGTH,
     )
