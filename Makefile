@@ -32,7 +32,7 @@ soak: dev ## Run random sequences of events for MINUTES=30, checked at every ste
 bench: dev ## Measure speed and pacing, 20 minutes (ARGS="pacing urgent" runs those only, and writes nothing)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-screenshots: dev ## Take the pictures in docs/pictures again, after the pages that they show have changed
+screenshots: dev ## Take the pictures in docs/guide/pictures again, after the pages that they show have changed
 	@$(BIN)/python -m tests.support.commands.screenshots
 
 lint: dev ## Check style and formatting

@@ -24,6 +24,7 @@ from portal.web import (
     template_filters,
 )
 from portal.web.account import sign_in_pages
+from portal.web.help import help_links
 
 _MAX_REQUEST_BYTES = 1024 * 1024
 _MODULES = [import_string(name) for name in find_modules(__name__, recursive=True)]
@@ -63,6 +64,7 @@ def init_app(app: Flask) -> None:
     error_pages.init_app(app)
     template_filters.init_app(app)
     layout.init_app(app)
+    help_links.init_app(app)
     register_pages(app)
 
 

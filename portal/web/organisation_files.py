@@ -24,7 +24,7 @@ def logo(digest: str) -> Response:
     row = find_logo(digest) if _DIGEST.fullmatch(digest) else None
     if row is None:
         abort(404)
-    return _cached_forever(Response(row.content, mimetype=row.media_type))
+    return cached_forever(Response(row.content, mimetype=row.media_type))
 
 
 @files.get("/accent-<color>-<digest>.css")
@@ -34,7 +34,7 @@ def stylesheet(color: str, digest: str) -> Response:
     css = _accent_css(f"#{color}") if _COLOR.fullmatch(color) else ""
     if not css or digest != _short_digest(css):
         abort(404)
-    return _cached_forever(Response(css, mimetype="text/css"))
+    return cached_forever(Response(css, mimetype="text/css"))
 
 
 def page_organisation() -> Organisation:
@@ -67,7 +67,7 @@ def _short_digest(css: str) -> str:
     return hashlib.sha256(css.encode()).hexdigest()[:8]
 
 
-def _cached_forever(response: Response) -> Response:
+def cached_forever(response: Response) -> Response:
     response.cache_control.public = response.cache_control.immutable = True
     response.cache_control.max_age = _YEAR_SECONDS
     return response

@@ -40,7 +40,7 @@ def test_pictures_are_small_files() -> None:
 
 
 def test_documents_show_every_picture() -> None:
-    documents = [ROOT / "README.md", *ROOT.glob("docs/*.md")]
+    documents = [ROOT / "README.md", *ROOT.glob("docs/guide/*.md")]
     shown = {Path(name).name for path in documents for name in re.findall(r"pictures/([\w-]+\.webp)", path.read_text())}
     assert shown == {picture.file.name for picture in PICTURES} == {path.name for path in FOLDER.glob("*.webp")}
 

@@ -37,9 +37,7 @@ def read_logo(content: bytes) -> LogoImage:
         raise LogoError(too_large_message())
     media_type = _media_type(content)
     try:
-        width, height = {"image/png": _png_size, "image/jpeg": _jpeg_size, "image/webp": _webp_size}[media_type](
-            content
-        )
+        width, height = {"image/png": _png_size, "image/jpeg": _jpeg_size, "image/webp": webp_size}[media_type](content)
     except (struct.error, IndexError) as error:
         raise LogoError(_(_DAMAGED)) from error
     if not width or not height:
@@ -98,7 +96,7 @@ def _jpeg_size(content: bytes) -> tuple[int, int]:
         offset += 1 if marker == 0xFF else 2 + length
 
 
-def _webp_size(content: bytes) -> tuple[int, int]:
+def webp_size(content: bytes) -> tuple[int, int]:
     """The three kinds of WebP: lossy, lossless and extended (RFC 9649)."""
     kind = content[12:16]
     if kind == b"VP8 ":

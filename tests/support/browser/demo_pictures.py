@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, select
 from portal import create_app
 from portal.accounts.password_hashing import LimitedPasswordContext
 from portal.accounts.tables.accounts import find_by_external_id
+from portal.consent import inbound_processing
 from portal.core.config import load_settings
 from portal.core.extensions import db, security
 from portal.core.rules.delivery_status import DeliveryState
@@ -29,10 +30,17 @@ from tests.support import servers
 from tests.support.browser.served_pages import serve_pages
 from tests.support.web_client import FAST_ARGON2, PUBLIC_URL, signed_in_client
 
-FOLDER = servers.ROOT / "docs" / "pictures"
+FOLDER = servers.ROOT / "docs" / "guide" / "pictures"
 NOW_MS = 1_796_659_140_000
 """Monday, December 7, 2026, 10:59 in New York, where the administrator of the demo is."""
-_ADMIN, _RECIPIENT = "STAFF-1", "P-1002"
+_ADMIN, _SYSADMIN, _RECIPIENT = "STAFF-1", "STAFF-2", "P-1002"
+_QUESTION = {
+    "MessageSid": f"SM{7:032}",
+    "From": "+12025550102",
+    "To": "+12025550100",
+    "Body": "Can I upload the certificates from my phone?",
+}
+"""A text that somebody must answer."""
 _NAVIGATION_TIMEOUT_MS = 120_000
 """For machines on which a browser is slow to start."""
 
@@ -57,6 +65,17 @@ PICTURES = (
     Picture("send", _ADMIN, "/Admin/Sends/{send}", 1280, 540),
     Picture("history", _ADMIN, "/Admin/Communications/{undelivered}", 1280, 600),
     Picture("phone", _RECIPIENT, "/MyAccount/CommunicationsHistory/{message}", 390, 720),
+    Picture("history-list", _RECIPIENT, "/MyAccount/CommunicationsHistory", 390, 640),
+    Picture("numbers", _RECIPIENT, "/MyAccount/PhoneNumbers", 390, 520),
+    Picture("new-send", _ADMIN, "/Admin/Sends/new?template=audit-selected", 1280, 760),
+    Picture("schedule", _ADMIN, "/Admin/Schedules/1", 1280, 720),
+    Picture("dashboard", _ADMIN, "/Admin", 1280, 820),
+    Picture("replies", _ADMIN, "/Admin/Consent/Replies", 1280, 480),
+    Picture("account", _ADMIN, "/Admin/Accounts/{account}", 1280, 760),
+    Picture("setup", _SYSADMIN, "/SysAdmin/Setup", 1280, 760),
+    Picture("registration", _SYSADMIN, "/SysAdmin/Registration", 1280, 640),
+    Picture("settings", _SYSADMIN, "/SysAdmin/AppConfig", 1280, 760),
+    Picture("queues", _SYSADMIN, "/SysAdmin/Queues", 1280, 760),
 )
 
 
@@ -95,6 +114,7 @@ def demo_portal(folder: Path, redis_url: str) -> Iterator[DemoPortal]:
         ):
             loader.load_demo(NOW_MS)
             ids = _add_send_in_progress()
+            inbound_processing.receive_inbound(_QUESTION, NOW_MS)
         db.session.remove()
         yield DemoPortal(app, ids)
         db.session.remove()
@@ -123,8 +143,8 @@ def _add_send_in_progress() -> dict[str, int]:
     with patch("portal.gateways.queue.enqueue"):
         send_id = create_send("audit-selected", {"all": True}, {"due_date": "December 18, 2026"}, author.id, NOW_MS)
         fan_out_send(send_id, lambda: NOW_MS)
-    for worker in ("work", "email", "sms", "scheduler"):
-        maintenance.record_heartbeat(worker, f"worker:{worker}", NOW_MS)
+    for kind in ("worker:work", "worker:email", "worker:sms", "scheduler"):
+        maintenance.record_heartbeat(kind, kind, NOW_MS)
     deliveries = list(db.session.scalars(select(Delivery).where(Delivery.send_id == send_id).order_by(Delivery.id)))
     for email in (delivery for delivery in deliveries if delivery.channel == "email"):
         email.state = DeliveryState.HANDED_OFF
@@ -135,7 +155,12 @@ def _add_send_in_progress() -> dict[str, int]:
     db.session.commit()
     undelivered = Delivery.state == DeliveryState.UNDELIVERED, Delivery.send_id < send_id
     own_message = Communication.account_id == recipient.id, Communication.send_id == send_id
-    return {"send": send_id, "message": _communication_id(*own_message), "undelivered": _communication_id(*undelivered)}
+    return {
+        "send": send_id,
+        "message": _communication_id(*own_message),
+        "undelivered": _communication_id(*undelivered),
+        "account": recipient.id,
+    }
 
 
 def _communication_id(*conditions: ColumnElement[bool]) -> int:

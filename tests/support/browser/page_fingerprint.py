@@ -13,14 +13,14 @@ from playwright.sync_api import Page
 from tests.support.servers import ROOT
 
 _STATIC = ROOT / "portal" / "static"
-_FILE = ROOT / "docs" / "pictures" / "fingerprints.txt"
+_FILE = ROOT / "docs" / "guide" / "pictures" / "fingerprints.txt"
 
 _SHOWN_ATTRIBUTES = {"aria-current", "checked", "class", "data-label", "data-tone", "disabled", "hidden", "open"}
 _SHOWN_ATTRIBUTES |= {"max", "placeholder", "role", "rows", "selected", "type", "value"}
 _CSS_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_PROVIDER_ID = re.compile(r"\bSM[0-9a-f]{32}\b")
-"""Twilio's id of a text, which differs each time."""
+_RANDOM_ID = re.compile(r"\bSM[0-9a-f]{32}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+"""Twilio's id of a text, and that of a job, which differ each time."""
 _PSEUDO_ELEMENT = re.compile(r"::[a-z-]+")
 
 
@@ -58,7 +58,7 @@ class _ShownParts(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._in_body and data.strip():
-            self.parts.append(_PROVIDER_ID.sub("SM…", " ".join(data.split())))
+            self.parts.append(_RANDOM_ID.sub("…", " ".join(data.split())))
 
 
 def applied_rules(page: Page, css: str) -> list[str]:

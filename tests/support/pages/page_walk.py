@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from flask import Flask
 from werkzeug.routing import Rule
 
+from portal.web.help.guides import GUIDES
 from tests.support.pages.sends_to_show import PAGES_OF_SENDS
 from tests.support.web_client import PUBLIC_URL, WebClient
 
@@ -26,6 +27,7 @@ PAGES_FOR_BOTH = (
     "/sms/terms",
     "/sms/privacy",
     "/sms/opt-in",
+    *(guide.url for guide in GUIDES),
     *PAGES_OF_SENDS,
 )
 VALUES = {
