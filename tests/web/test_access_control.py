@@ -32,7 +32,7 @@ ADMIN_PAGES = [
     "/Admin/Communications",
     "/Admin/Mode",
 ]
-PUBLIC_PAGES = ["/SignIn", "/ForgotPassword", "/healthz", "/sms/terms"]
+PUBLIC_PAGES = ["/SignIn", "/ForgotPassword", "/healthz", "/sms/terms", "/Help", "/Help/recipient"]
 
 
 def test_anonymous_visitor_is_sent_to_sign_in_and_back(visitor: WebClient) -> None:

@@ -21,6 +21,8 @@ OWN = [
     "/MyAccount/CommunicationsHistory/1",
     "/MyAccount/PersonalData",
     "/MyAccount/Profile",
+    "/Help",
+    "/Help/recipient",
 ]
 ADMIN = [
     "/Admin",

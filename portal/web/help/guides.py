@@ -19,7 +19,7 @@ from portal.settings.rules.logo_image import webp_size
 
 FOLDER = Path(__file__).parents[2] / "guide"
 PICTURES = FOLDER / "pictures"
-_PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
+_PARSER = MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table")
 _TITLE_TOKENS = 3
 """The page has the title already."""
 _GUIDE_LINK = re.compile(r"(?:\.\./)?([\w-]+)\.md(#[\w-]+)?")
