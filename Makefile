@@ -45,8 +45,11 @@ types: dev ## Check types
 imports: dev ## Check that packages import only what they may
 	$(BIN)/lint-imports
 
-messages: dev ## Collect what translators translate in messages.pot (docs/style.md)
-	@$(BIN)/pybabel -q extract -F babel.cfg -k lazy_gettext --no-wrap --sort-by-file -o messages.pot .
+messages: dev ## Collect what translators translate, and bring their catalogs up to date (docs/translating.md)
+	@$(BIN)/pybabel -q extract -F babel.cfg -k lazy_gettext --no-location --no-wrap --sort-output -o messages.pot .
+	@$(BIN)/pybabel -q update -i messages.pot -d portal/translations --no-wrap --no-fuzzy-matching \
+		--ignore-obsolete --ignore-pot-creation-date
+	@$(BIN)/pybabel -q compile -d portal/translations
 
 vendor: ## Fetch the pinned front-end files in portal/static/vendor again
 	@$(FIND_PYTHON) bin/vendor.py

@@ -35,9 +35,12 @@ def _load_product() -> None:
     from sqlalchemy.orm import configure_mappers
 
     from jobs.app import app
+    from portal.core.translation import LANGUAGES, language_named
 
     time.tzset()
     for module in _MODULES:
         import_module(module)
+    for code in LANGUAGES:
+        language_named(code)
     app()
     configure_mappers()

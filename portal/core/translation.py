@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from gettext import NullTranslations
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from pathlib import Path
 from typing import Any
 
 from babel.support import LazyProxy
@@ -20,13 +22,23 @@ class Language:
 
 
 ENGLISH = Language("en", NullTranslations())
-LANGUAGES = {"en": "English"}
+LANGUAGES = {"en": "English", "es": "Español"}
 """What people can choose, each by its own name."""
+_CATALOGS = Path(__file__).parents[1] / "translations"
 _current: ContextVar[Language] = ContextVar("language", default=ENGLISH)
 
 
 def current_language() -> Language:
     return _current.get()
+
+
+@cache
+def language_named(code: str) -> Language:
+    """English for an empty or unknown code. A process reads each catalog once."""
+    if code == ENGLISH.code or code not in LANGUAGES:
+        return ENGLISH
+    with (_CATALOGS / code / "LC_MESSAGES" / "messages.mo").open("rb") as file:
+        return Language(code, GNUTranslations(file))
 
 
 @contextmanager
