@@ -1,7 +1,11 @@
-"""The `date` filter: it accepts complete dates only and never prints a part that the value lacks."""
+"""The `date` filter: it accepts complete dates only and never prints a part that the value lacks.
+
+Names of months and days are in the language of the words around them, which need not be that of whoever reads an error.
+"""
 
 import calendar
 import re
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +13,10 @@ import babel.dates
 
 from portal.content.rules.field_values import FieldValue, FilterError
 from portal.core.rules import text_input
-from portal.core.translation import N_, current_language
+from portal.core.translation import ENGLISH, N_, current_language
 from portal.core.translation import gettext as _
 
+words_language: ContextVar[str] = ContextVar("language of the words", default=ENGLISH.code)
 DATE_FORMATS = N_("2027-05-28, May 28, 2027 or 28 May 2027")
 TIME_FORMATS = N_("14:30 or 2:30 PM")
 _MONTH = r"(?P<month>[a-z]{3,9})\.?"
@@ -36,11 +41,17 @@ _DATE_DIRECTIVES, _TIME_DIRECTIVES, _ZONE_DIRECTIVES = (
     set("zZ"),
 )
 _TAKE_NO_FLAG = set("DFhxRTXrcL")
+_BABEL_PATTERNS = {"A": "EEEE", "a": "EEE", "B": "MMMM", "b": "MMM", "h": "MMM", "p": "a", "P": "a"}
+"""Of the directives whose result is in a language."""
+_OF_SEVERAL = {"c": "%a %b %e %H:%M:%S %Y", "r": "%I:%M:%S %p"}
 
 
-def format_date(value: Any, format: str = "%B %-d, %Y") -> str:
-    """Raises `FilterError` for an incomplete date, or if the format needs a time or zone that the value lacks."""
-    letters = _check_format(str(format))
+def format_date(value: Any, format: str | None = None) -> str:
+    """Without a format, as the language writes a date in words.
+
+    Raises `FilterError` for an incomplete date, or if the format needs a time or zone that the value lacks.
+    """
+    letters = set() if format is None else _check_format(str(format))
     if value is None or not str(value).strip():
         return ""
     if isinstance(value, FieldValue) and value.is_sample:
@@ -48,11 +59,15 @@ def format_date(value: Any, format: str = "%B %-d, %Y") -> str:
     at, has_time = parse_date(value)
     if letters & _TIME_DIRECTIVES and not has_time:
         message = N_("%(value)s has no time of day, which the format “%(format)s” needs. Add one, such as %(times)s.")
-        raise FilterError(value, message, format=format, times=_(TIME_FORMATS))
+        raise FilterError(value, message, format=str(format), times=_(TIME_FORMATS))
     if letters & _ZONE_DIRECTIVES and at.tzinfo is None:
         message = N_("%(value)s has no time zone, which the format “%(format)s” needs. Add one, such as -05:00 or UTC.")
-        raise FilterError(value, message, format=format)
-    return _DIRECTIVE.sub(lambda match: _format_directive(at, *match.groups()), str(format))
+        raise FilterError(value, message, format=str(format))
+    return _in_format(at, str(format)) if letters else babel.dates.format_date(at, "long", words_language.get())
+
+
+def _in_format(at: datetime, format: str) -> str:
+    return _DIRECTIVE.sub(lambda match: _format_directive(at, *match.groups()), format)
 
 
 def is_day_format(format: str) -> bool:
@@ -126,5 +141,11 @@ def _format_directive(at: datetime, flag: str, letter: str) -> str:
     """Capitals, small letters and milliseconds are made here, because not every system's `strftime` makes them."""
     if letter == "L":
         return f"{at.microsecond // 1000:03}"
-    text = at.strftime(f"%{'' if flag == '^' or letter in 'zZ' else flag}{'p' if letter == 'P' else letter}")
+    language = words_language.get()
+    if language != ENGLISH.code and letter in _OF_SEVERAL:
+        return _in_format(at, _OF_SEVERAL[letter])
+    if language != ENGLISH.code and letter in _BABEL_PATTERNS:
+        text = babel.dates.format_datetime(at, _BABEL_PATTERNS[letter], locale=language).replace("\u202f", " ")
+    else:
+        text = at.strftime(f"%{'' if flag == '^' or letter in 'zZ' else flag}{'p' if letter == 'P' else letter}")
     return text.upper() if flag == "^" else text.lower() if letter == "P" else text

@@ -26,8 +26,9 @@ from portal.content.rules.analysis.merge_requirements import CheckedOutputNode
 from portal.content.rules.analysis.merge_risks import RiskyFields
 from portal.content.rules.field_values import FieldValue, FilterError, UrlEncoded, with_field
 from portal.content.rules.markdown_literals import mark_literal
+from portal.content.rules.merge_dates import words_language
 from portal.content.rules.merge_errors import FIELD_NAME, describe_error, describe_name_rule
-from portal.core.translation import N_
+from portal.core.translation import ENGLISH, N_
 from portal.core.translation import gettext as _
 
 _DATA = "data"
@@ -126,24 +127,30 @@ def risky_fields(attributes: tuple[AttributeDefinition, ...], *sources: str) -> 
     return RiskyFields(tuple(sorted(exact)), tuple(sorted({name for fields in found for name in fields.blank} - exact)))
 
 
-def render_body(source: str, values: Mapping[str, Any], reject_blanks: bool = False) -> str:
-    """Markdown with marked values, so that none of them is parsed as Markdown.
+def render_body(
+    source: str, values: Mapping[str, Any], reject_blanks: bool = False, language: str = ENGLISH.code
+) -> str:
+    """Markdown with marked values, so that none of them is parsed as Markdown. `language` is that of the source.
 
     Raises `MergeError`; with `reject_blanks`, as in the other functions, also if a blank value would leave a gap.
     """
     text = _fill_plain_fields(source, values, markdown=True)
-    return _render(_parse_template(source), values, reject_blanks, markdown=True) if text is None else text
+    return _render(_parse_template(source), values, reject_blanks, True, language) if text is None else text
 
 
-def render_subject(source: str, values: Mapping[str, Any], reject_blanks: bool = False) -> str:
+def render_subject(
+    source: str, values: Mapping[str, Any], reject_blanks: bool = False, language: str = ENGLISH.code
+) -> str:
     """One line of plain text: a line break would let a value add email headers."""
-    return " ".join(render_text(source, values, reject_blanks).split())
+    return " ".join(render_text(source, values, reject_blanks, language).split())
 
 
-def render_text(source: str, values: Mapping[str, Any], reject_blanks: bool = False) -> str:
+def render_text(
+    source: str, values: Mapping[str, Any], reject_blanks: bool = False, language: str = ENGLISH.code
+) -> str:
     """Plain text with the values unchanged."""
     text = _fill_plain_fields(source, values, markdown=False)
-    return _render(_parse_template(source), values, reject_blanks) if text is None else text
+    return _render(_parse_template(source), values, reject_blanks, language=language) if text is None else text
 
 
 def has_only_plain_fields(source: str) -> bool:
@@ -266,11 +273,16 @@ def _fill_plain_fields(source: str, values: Mapping[str, Any], markdown: bool) -
 
 
 def _render(
-    template: BoundTemplate, values: Mapping[str, Any], reject_blanks: bool = False, markdown: bool = False
+    template: BoundTemplate,
+    values: Mapping[str, Any],
+    reject_blanks: bool = False,
+    markdown: bool = False,
+    language: str = ENGLISH.code,
 ) -> str:
     merge_budget.reset_budget()
     _rejects_blanks.set(reject_blanks)
     _is_markdown.set(markdown)
+    words_language.set(language)
     try:
         return template.render(**_with_field_names(values))
     except LiquidError as error:

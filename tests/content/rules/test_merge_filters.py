@@ -72,6 +72,23 @@ def test_date_is_formatted(value: str, date_format: str, output: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("filters", "language", "output"),
+    [
+        ("date", "en", "May 28, 2027"),
+        ("date", "es", "28 de mayo de 2027"),
+        ('date: "%-d de %B"', "es", "28 de mayo"),
+        ('date: "%A %^b %P"', "es", "viernes MAY p. m."),
+        ('date: "%r"', "es", "02:30:00 p. m."),
+        ('date: "%Y-%m-%d %H:%M"', "es", "2027-05-28 14:30"),
+    ],
+)
+def test_date_is_in_the_language_of_the_template(filters: str, language: str, output: str) -> None:
+    source, values = f"{{{{ data.x | {filters} }}}}", with_x("2027-05-28 14:30")
+    assert render_subject(source, values, language=language) == output
+    assert output in render_body(source, values, language=language)
+
+
+@pytest.mark.parametrize(
     ("value", "date_format", "reason"),
     [
         ("2027-05-28", "%H:%M", "has no time of day"),
