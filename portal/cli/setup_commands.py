@@ -9,6 +9,7 @@ from portal.accounts.tables.accounts import find_by_external_id
 from portal.cli.app_context import IDENTIFIER, exit_with_error, read_file, with_app_context
 from portal.core.clock import now_ms
 from portal.core.rules.setting_schema import parse_json_object
+from portal.core.translation import LANGUAGES
 from portal.operations import test_messages
 from portal.settings import organisation_changes
 from portal.settings.rules.installation_settings import EMAIL_SERVER
@@ -48,13 +49,19 @@ def status() -> None:
 @click.option("--public-url", help="What people type to reach the portal: https:// and a name.")
 @click.option("--region", help="The two letters of the country, such as US.")
 @click.option("--time-zone", help="That of new accounts, such as America/New_York.")
+@click.option("--language", type=click.Choice(list(LANGUAGES)), help="For people who have chosen none.")
 @click.option("--logo", type=click.Path(path_type=Path), help="A PNG, JPEG or WebP file.")
 @with_app_context
 def organization(
-    name: str | None, public_url: str | None, region: str | None, time_zone: str | None, logo: Path | None
+    name: str | None,
+    public_url: str | None,
+    region: str | None,
+    time_zone: str | None,
+    language: str | None,
+    logo: Path | None,
 ) -> None:
     """Set who runs the portal, and where."""
-    save_organisation(OrganisationInput(name, public_url, region, time_zone), None, now_ms(), "cli")
+    save_organisation(OrganisationInput(name, public_url, region, time_zone, language), None, now_ms(), "cli")
     if logo is not None:
         organisation_changes.save_logo(read_file(logo), None, now_ms())
 

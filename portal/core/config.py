@@ -27,6 +27,7 @@ from portal.core.rules import email_address, smtp_url
 from portal.core.rules.limits.frequency_cap import MAX_CAP, parse_frequency_cap
 from portal.core.rules.limits.quiet_hours import parse_quiet_hours
 from portal.core.rules.time_zones import is_timezone
+from portal.core.translation import ENGLISH, LANGUAGES
 
 TWILIO_API_URL = "https://api.twilio.com"
 _UNIX_SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes on Linux, 104 on macOS
@@ -79,6 +80,7 @@ def _checked(parse: Callable[[str], object], rule: str) -> Callable[[str, str], 
 
 _log_format = _checked(("text", "json").__contains__, "one of text, json")
 _time_zone = _checked(is_timezone, "a time zone such as America/New_York")
+_language = _checked(LANGUAGES.__contains__, f"one of {', '.join(LANGUAGES)}")
 _quiet_hours = _checked(parse_quiet_hours, "two different times such as 20:00-08:00, or off")
 _frequency_cap = _checked(parse_frequency_cap, f"a number of texts from 1 to {MAX_CAP}, or off")
 
@@ -131,6 +133,8 @@ class Settings:
     region: str = _variable("PORTAL_REGION", "US", lambda _name, text: text.upper())
     time_zone: str = _variable("PORTAL_TIME_ZONE", "UTC", _time_zone)
     """That of new accounts."""
+    language: str = _variable("PORTAL_LANGUAGE", ENGLISH.code, _language)
+    """For people who have chosen none."""
     organisation: str = _variable("PORTAL_ORGANISATION", "Notification portal", lambda _name, text: text)
     invitations_per_day: int = _variable("PORTAL_INVITATIONS_PER_DAY", "500", _integer)
     quiet_hours: str = _variable("PORTAL_QUIET_HOURS", "", _quiet_hours)

@@ -11,6 +11,7 @@ from email.utils import make_msgid
 from html import escape
 from typing import Any
 
+from portal.accounts.account_language import recipient_language
 from portal.accounts.tables.accounts import Account
 from portal.core.config import Settings
 from portal.core.context import settings
@@ -18,7 +19,7 @@ from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.organisation import current_organisation
 from portal.core.transaction import transaction
-from portal.core.translation import N_
+from portal.core.translation import N_, use_language
 from portal.core.translation import gettext as _
 from portal.gateways.outcomes import Accepted, Outcome
 from portal.gateways.rules.email_message import OutgoingEmail
@@ -62,7 +63,8 @@ def test_email(test: EmailTest, now_ms: int) -> str:
     deadline, target = time.monotonic() + SECONDS, _target(test)
     account = db.session.get_one(Account, test.account_id)
     code = f"{secrets.randbelow(1_000_000):06}"
-    mail = _compose(account, code, target)
+    with use_language(recipient_language(account.language)):
+        mail = _compose(account, code, target)
     db.session.rollback()
     _check_answers(target, deadline)
     if test.values is not None:

@@ -1,4 +1,4 @@
-"""Save who runs the portal and where: the name, the public address, the region and the time zone."""
+"""Save who runs the portal and where: name, public address, region, time zone and language."""
 
 from dataclasses import dataclass
 
@@ -27,6 +27,7 @@ class OrganisationInput:
     public_url: str | None = None
     region: str | None = None
     time_zone: str | None = None
+    language: str | None = None
 
 
 def save_organisation(entered: OrganisationInput, actor_id: int | None, now_ms: int, source: str = "page") -> None:

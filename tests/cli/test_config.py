@@ -38,6 +38,7 @@ NAMES = (
     "PublicUrl",
     "Region",
     "TimeZone",
+    "Language",
     "EmailServer",
     "Business",
 )

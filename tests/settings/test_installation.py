@@ -21,6 +21,7 @@ SAVED = {
     "PublicUrl": "https://portal.example.org",
     "Region": "CA",
     "TimeZone": "America/Toronto",
+    "Language": "es",
     "EmailServer": json.dumps(SERVER),
 }
 
@@ -42,6 +43,7 @@ def test_saved_values_are_in_force_at_once(bare_app: Flask) -> None:
     saved = settings()
     assert (saved.public_url, saved.secure_cookies) == ("https://portal.example.org", True)
     assert (saved.region, saved.sms_countries, saved.time_zone) == ("CA", ("CA",), "America/Toronto")
+    assert saved.language == "es"
     assert saved.smtp_url == "smtp://u:mail-secret-0451@smtp.example.org:587"
     assert saved.mail_from == "a@example.org"
     assert "mail-secret" not in stored_settings()["EmailServer"].value
@@ -59,7 +61,7 @@ def test_another_process_uses_them_within_a_second(bare_app: Flask, monkeypatch:
 def test_variable_takes_precedence_and_saving_says_so(app: Flask) -> None:
     app.config["PORTAL"] = replace(app.config["PORTAL"], from_environment=frozenset())
     save_all()
-    names = frozenset({"PORTAL_PUBLIC_URL", "PORTAL_REGION", "PORTAL_SMTP_URL", "PORTAL_TIME_ZONE"})
+    names = frozenset({*VARIABLES.values()})
     base = app.config["PORTAL"] = replace(app.config["PORTAL"], from_environment=names)
     assert settings() == base
     for name, variable in VARIABLES.items():

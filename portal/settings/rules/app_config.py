@@ -13,7 +13,7 @@ from portal.core.translation import gettext as _
 from portal.gateways.rules.provider_schema import Credentials, SenderSettings
 from portal.settings.rules.business_setting import BUSINESS
 from portal.settings.rules.encryption import decrypt_secret
-from portal.settings.rules.installation_settings import EMAIL_SERVER, PUBLIC_URL, REGION, TIME_ZONE
+from portal.settings.rules.installation_settings import EMAIL_SERVER, LANGUAGE, PUBLIC_URL, REGION, TIME_ZONE
 from portal.settings.rules.retention_settings import RETENTION_SETTINGS
 from portal.settings.rules.send_settings import APPROVAL, FAILURE_PERCENT, PRICE, SEGMENTS_PER_DAY, UNDO
 from portal.settings.rules.setting_kinds import KINDS
@@ -157,6 +157,9 @@ GROUPS: dict[str, tuple[SettingDefinition, ...]] = {
             N_("The country of phone numbers typed without a country code."), variable="PORTAL_REGION"),
         SettingDefinition(TIME_ZONE, "time_zone", N_("Time zone"),
             N_("That of new accounts."), variable="PORTAL_TIME_ZONE"),
+        SettingDefinition(LANGUAGE, "language", N_("Language of the portal"),
+            N_("For people who have not chosen a language: their emails, and pages if their browser asks for none."),
+            variable="PORTAL_LANGUAGE"),
         SettingDefinition(EMAIL_SERVER, "mail_server", N_("Mail server"),
             N_("The server that sends the emails, and their sender."), variable="PORTAL_SMTP_URL"),
     ),

@@ -1,4 +1,4 @@
-"""The settings of an installation that environment variables may fix: address, region, time zone and mail server."""
+"""The settings of an installation that environment variables may fix: address, place, language and mail server."""
 
 import re
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from portal.core.rules.smtp_url import SmtpUrlError, parse_smtp_url
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 
-PUBLIC_URL, REGION, TIME_ZONE, EMAIL_SERVER = "PublicUrl", "Region", "TimeZone", "EmailServer"
-INSTALLATION_FIELDS = {PUBLIC_URL: "public_url", REGION: "region", TIME_ZONE: "time_zone"}
+PUBLIC_URL, REGION, TIME_ZONE, LANGUAGE, EMAIL_SERVER = "PublicUrl", "Region", "TimeZone", "Language", "EmailServer"
+INSTALLATION_FIELDS = {PUBLIC_URL: "public_url", REGION: "region", TIME_ZONE: "time_zone", LANGUAGE: "language"}
 """The names of the settings in `core.config.Settings` and in forms."""
 MAIL_FROM_VARIABLE = "PORTAL_MAIL_FROM"
 _MAX_PORT = 65_535

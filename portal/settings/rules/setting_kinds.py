@@ -13,7 +13,7 @@ from portal.core.rules.phone import is_e164, is_possible_phone
 from portal.core.rules.setting_error import SettingError
 from portal.core.rules.setting_schema import SettingSchema
 from portal.core.rules.time_zones import timezone_problem
-from portal.core.translation import N_
+from portal.core.translation import N_, language_problem
 from portal.core.translation import gettext as _
 from portal.settings.rules.business_setting import BUSINESS_SCHEMA
 from portal.settings.rules.installation_settings import MAIL_SERVER_SCHEMA, parse_public_url, parse_region
@@ -154,6 +154,7 @@ KINDS = {
     "public_url": SettingKind(parse_public_url),
     "region": SettingKind(parse_region),
     "time_zone": SettingKind(_unless(timezone_problem), "%(problem)s"),
+    "language": SettingKind(lambda text: _unless(language_problem)(text).lower(), "%(problem)s"),
     "mail_server": SettingKind(schema=MAIL_SERVER_SCHEMA, is_secret=True),
     "business": SettingKind(schema=BUSINESS_SCHEMA),
 }  # fmt: skip

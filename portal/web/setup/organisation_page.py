@@ -1,17 +1,17 @@
-"""Setup → organization: the name, the public address, the region and the time zone."""
+"""Setup → organization: the name, the public address, the region, the time zone and the language."""
 
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
-from wtforms import StringField
+from wtforms import SelectField, StringField
 
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.rules import text_input
 from portal.core.rules.time_zones import timezone_choices
+from portal.core.translation import LANGUAGES, lazy_gettext
 from portal.core.translation import gettext as _
-from portal.core.translation import lazy_gettext
 from portal.settings.app_settings import configuration
 from portal.settings.installation import is_fixed
 from portal.settings.organisation_changes import MAX_NAME_LENGTH
@@ -30,6 +30,7 @@ class OrganisationForm(PortalForm):
     public_url = StringField(lazy_gettext("Public address"), filters=[text_input.clean_code])
     region = StringField(lazy_gettext("Region"), filters=[text_input.clean_code])
     time_zone = StringField(lazy_gettext("Time zone"), filters=[text_input.clean_code])
+    language = SelectField(lazy_gettext("Language of the portal"), choices=lambda: LANGUAGES, validate_choice=False)
 
 
 @pages.get("")
@@ -45,7 +46,7 @@ def page() -> ResponseReturnValue:
 @allow("sysadmin")
 def save() -> ResponseReturnValue:
     form = OrganisationForm()
-    fields = {field: form[field].data for name, field in INSTALLATION_FIELDS.items() if not is_fixed(name)}
+    fields = {field: form[field].data for field in INSTALLATION_FIELDS.values() if form[field].raw_data}
     try:
         save_organisation(OrganisationInput(form.name.data, **fields), current_user.id, now_ms())
     except InvalidInput as error:
@@ -66,6 +67,7 @@ def _render(form: OrganisationForm) -> ResponseReturnValue:
         fixed=fixed,
         in_force=_in_force(),
         cities=timezone_choices(),
+        languages=LANGUAGES,
         max_length=MAX_NAME_LENGTH,
     )
     return page, 422 if form.errors else 200

@@ -7,6 +7,7 @@ from wtforms import EmailField, Field, PasswordField, RadioField, SelectField, S
 
 from portal.core.rules.setting_schema import SettingField
 from portal.core.rules.text_input import clean_code, clean_lines
+from portal.core.translation import LANGUAGES
 from portal.core.translation import gettext as _
 from portal.settings.rules.app_config import SettingDefinition
 from portal.settings.rules.setting_kinds import KINDS
@@ -25,6 +26,8 @@ def value_field(definition: SettingDefinition, providers: Collection[str]) -> An
         return RadioField(label, choices={"true": _("On"), "false": _("Off")}, validate_choice=False)
     if kind == "gateway":
         return SelectField(label, choices=list(providers), validate_choice=False)
+    if kind == "language":
+        return SelectField(label, choices=LANGUAGES, validate_choice=False)
     if kind == "email_address":
         return EmailField(_("Email address"), description=_("Such as %(example)s.", example="test-inbox@example.org"))
     if kind == "phone_number":

@@ -66,7 +66,7 @@ def test_every_setting_has_a_definition() -> None:
     retention = tuple(f"Retention{kind}Days" for kind in ("Bodies", "Events", "Deliveries", "Inbound", "Audit"))
     alerts = ("AlertFailurePercent", "AlertSegmentsPerDay", "AlertWebhook")
     email = ("EnableEmailOverride", "EmailOverrideAddress")
-    installation = ("PublicUrl", "Region", "TimeZone", "EmailServer")
+    installation = ("PublicUrl", "Region", "TimeZone", "Language", "EmailServer")
     limits = ("SmsQuietHours", "SmsFrequencyCap")
     assert tuple(DEFINITIONS) == (*NAMES, *email, *limits, *sends, *retention, *alerts, *installation, "Business")
 

@@ -45,6 +45,7 @@ def test_public_address_that_cannot_be_used_is_refused_with_the_rule(text: str, 
         ("PublicUrl", "", None),
         ("Region", "ca", "CA"),
         ("TimeZone", "America/New_York", "America/New_York"),
+        ("Language", "ES", "es"),
     ],
 )
 def test_valid_value_is_stored_in_its_usual_form(name: str, text: str, value: str | None) -> None:
