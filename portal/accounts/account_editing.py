@@ -20,7 +20,7 @@ Fields = Mapping[str, str]
 def edit_account(
     account_id: int, fields: Fields, attributes: Fields, base: Fields, actor_id: int | None, now_ms: int
 ) -> None:
-    """`fields` are some of `EDITABLE_FIELDS`, or `language`; `attributes` are values by key.
+    """`fields` are some of `EDITABLE_FIELDS`; `attributes` are values by key.
 
     `base` has what each was when the change began, attributes with the prefix `value_`: what still is the same was not
     changed, and what somebody else has changed since is refused. Raises `InvalidInput`, keyed as `base`.
@@ -86,6 +86,5 @@ FIELD_NAMES = {
     **{name: name for name in EDITABLE_FIELDS},
     "account_type": "account type",
     "timezone": "time zone",
-    "language": "language",
 }
 """As the audit log stores them."""

@@ -36,6 +36,7 @@ class NewAccount:
     role: str = "user"
     timezone: str = "UTC"
     password: str | None = None
+    language: str = ""
 
 
 def create_account(
@@ -135,7 +136,7 @@ def _validation_errors(new: NewAccount) -> dict[str, str]:
 
 
 def field_problem(name: str, text: str) -> str | None:
-    """What is wrong with the new value of a field in `EDITABLE_FIELDS`, or of the language."""
+    """What is wrong with the new value of a field in `EDITABLE_FIELDS`."""
     match name:
         case "name":
             return length_problem(text) if text else _("Enter a name.")
@@ -144,7 +145,7 @@ def field_problem(name: str, text: str) -> str | None:
         case "account_type":
             return length_problem(text) if text else _("Enter an account type, such as Practitioner.")
         case "language":
-            return None if text in LANGUAGES else _("Choose one of the languages in the list.")
+            return None if text in ("", *LANGUAGES) else _("Choose one of the languages in the list.")
         case "role":
             return None if text in ROLES else _("Choose one of the roles in the list.")
     return timezone_problem(text)
@@ -167,6 +168,6 @@ def erased_message(external_id: str) -> str:
 
 def account_values(new: NewAccount | AccountRow, now_ms: int) -> dict[str, Any]:
     """The columns of a new account, except its password."""
-    names = ("external_id", "name", "email", "account_type", "role", "timezone")
+    names = ("external_id", "name", "email", "account_type", "role", "timezone", "language")
     values = {name: getattr(new, name) for name in names}
     return {**values, "fs_uniquifier": secrets.token_hex(16), "created_at_ms": now_ms}

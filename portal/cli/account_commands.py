@@ -10,6 +10,7 @@ import click
 
 from portal.accounts import account_management
 from portal.accounts.account_attributes import set_attributes
+from portal.accounts.account_editing import edit_account
 from portal.accounts.account_management import NewAccount
 from portal.accounts.rules.roles import ROLES
 from portal.accounts.tables.accounts import find_by_external_id
@@ -19,6 +20,7 @@ from portal.consent import account_import
 from portal.consent.account_import import ImportRejected, ImportResult
 from portal.core.clock import now_ms
 from portal.core.context import settings
+from portal.core.translation import LANGUAGES
 
 _MAX_LISTED = 50
 
@@ -35,6 +37,7 @@ def group() -> None:
 @click.option("--account-type", "--type", "account_type", default="Staff", show_default=True)
 @click.option("--role", type=click.Choice(ROLES), default="user", show_default=True)
 @click.option("--timezone", "zone", help="For example America/New_York. By default, that of the organization.")
+@click.option("--language", type=click.Choice(list(LANGUAGES)), help="By default, that of the portal.")
 @click.option(
     "--password", help="If omitted, you are asked for it on a terminal. The person can also set one by email."
 )
@@ -46,6 +49,7 @@ def create(
     account_type: str,
     role: str,
     zone: str | None,
+    language: str | None,
     password: str | None,
 ) -> None:
     """Create an account and print its account number."""
@@ -53,7 +57,8 @@ def create(
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     external_id = external_id or f"A-{token_hex(4)}"
     person = (external_id, name or email.partition("@")[0], email, account_type, role)
-    account_management.create_account(NewAccount(*person, zone or settings().time_zone, password), now_ms())
+    new = NewAccount(*person, zone or settings().time_zone, password, language or "")
+    account_management.create_account(new, now_ms())
     click.echo(external_id)
 
 
@@ -65,8 +70,8 @@ def import_file(file: Path) -> None:
 
     \b
     Columns: external_id,name,email,account_type,role,timezone,phone,
-             sms_opted_in_at,sms_consent_source (the first four are required),
-             and the keys of attributes
+             sms_opted_in_at,sms_consent_source,language (the first four are
+             required), and the keys of attributes
     """
     try:
         result = _import_with_progress(read_file(file))
@@ -90,6 +95,19 @@ def set_attribute(external_id: str, key: str, value: str) -> None:
     set_attributes(account_id, {key: value}, None, now_ms())
     stored = values_of([account_id], [key]).get(account_id, {}).get(key)
     click.echo(f"{key} = {stored}" if stored else f"{key} has no value")
+
+
+@group.command(name="set-language")
+@click.argument("external_id", type=IDENTIFIER)
+@click.argument("code", type=click.Choice(["", *LANGUAGES]))
+@with_app_context
+def set_language(external_id: str, code: str) -> None:
+    """Set the language of the account with this account number. An empty CODE is that of the portal."""
+    account = find_by_external_id(external_id)
+    if account is None:
+        exit_with_error(f"There is no account {external_id}.")
+    edit_account(account.id, {"language": code}, {}, {"language": account.language}, None, now_ms())
+    click.echo(f"{external_id} reads {LANGUAGES[code or settings().language]}")
 
 
 def _import_with_progress(raw: bytes) -> ImportResult:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import case, delete, select, update
 
+from portal.accounts.account_language import language_of_account
 from portal.consent.account_import import ImportRejected
 from portal.consent.opt_in_import import import_opt_ins
 from portal.consent.opt_out_import import import_opt_outs
@@ -32,7 +33,7 @@ from portal.core.rules.spreadsheets.spreadsheet_rows import decode_spreadsheet
 from portal.core.rules.text_input import clean_line
 from portal.core.statements import updated_count
 from portal.core.transaction import transaction
-from portal.core.translation import N_
+from portal.core.translation import N_, use_language
 from portal.core.translation import gettext as _
 from portal.gateways import job_reports, queue
 
@@ -114,7 +115,7 @@ def run_task(task_id: int, clock: Callable[[], int]) -> None:
     attempt = _begin_attempt(task_id, clock())
     if attempt is None:
         return
-    with suppress(_AlreadyEnded):
+    with suppress(_AlreadyEnded), use_language(language_of_account(attempt.actor.account_id)):
         try:
             _check(attempt, clock()) if attempt.is_upload else _import(attempt, clock)
         except ActionRefused as error:

@@ -5,6 +5,7 @@ They are communications without a send. Each follows an event once, inside the c
 
 from sqlalchemy import select
 
+from portal.accounts.account_language import language_of_account
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import numbers_for_routing
 from portal.consent.rules import auto_reply_limits
@@ -22,7 +23,7 @@ from portal.core.extensions import db
 from portal.core.rules import routing
 from portal.core.rules.phone import format_phone
 from portal.core.rules.routing import Reason, TextKind
-from portal.core.translation import ENGLISH, N_, use_language
+from portal.core.translation import N_, use_language
 from portal.core.translation import gettext as _
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Communication, Delivery, text_times_since, urgent_delivery
@@ -92,7 +93,7 @@ def send_text(
     (docs/consent-rules.md#whose-number-it-is).
     """
     title, block_key, move_notice = _TEXTS[kind]
-    with use_language(ENGLISH):
+    with use_language(language_of_account(account_id)):
         subject = _(title, phone=_display_phone(number))
     block = content_blocks.render_block(block_key, number)
     text = f"{block.text} {move_notice}" if displaces_account else block.text
@@ -112,7 +113,7 @@ def send_text(
 def send_email(kind: str, account_id: int, number: str, event_id: int, now_ms: int) -> None:
     """Send an email about texts, but not while texts are off (docs/consent-rules.md#feature-switch)."""
     values = {"phone": _display_phone(number), "url": f"{settings().public_url}/MyAccount/PhoneNumbers"}
-    with use_language(ENGLISH):  # the recipient's language, which need not be that of whoever acts
+    with use_language(language_of_account(account_id)):  # which need not be that of whoever acts
         subject, body = (_(text, **values) for text in _EMAILS[kind])
     communication = Communication(
         account_id=account_id, kind=kind, consent_event_id=event_id, subject=subject, body=body

@@ -7,6 +7,7 @@ The phone began the conversation, so an answer needs no START; a STOP forbids it
 import re
 from dataclasses import dataclass, replace
 
+from portal.accounts.account_language import language_of_account
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import phone_state, phones_with
 from portal.consent.manual_consent import lock_reply, require_undecided
@@ -28,6 +29,7 @@ from portal.core.rules.phone import is_e164
 from portal.core.rules.routing import DEACTIVATED_CODE, Mode, RecipientPhone, RoutingDecision, TextKind
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
+from portal.core.translation import use_language
 from portal.gateways import queue
 from portal.messages.rules import sms_segments
 from portal.messages.rules.sms_lookalikes import transliterate
@@ -208,13 +210,15 @@ def _create(
 ) -> Communication:
     """An answer for no account is kept among the communications of its author, as test texts are."""
     text, sender = clean_answer(draft.text), live_sender()
+    with use_language(language_of_account(draft.account_id or author_id)):
+        subject, body = _("Our answer to your text"), _markdown(message.body, text)
     is_current_sender = sender is not None and message.to_number in sender.sender_assignment.sender_keys
     communication = Communication(
         account_id=draft.account_id or author_id,
         kind=TextKind.ANSWER,
         requested_sender=message.to_number if is_current_sender else None,
-        subject=_("Our answer to your text"),
-        body=_markdown(message.body, text),
+        subject=subject,
+        body=body,
         token=new_link_token(),
         created_at_ms=now_ms,
         read_at_ms=None if draft.account_id else now_ms,

@@ -6,10 +6,12 @@ from functools import lru_cache
 import css_inline
 from flask import render_template
 
+from portal.accounts.account_language import recipient_language
 from portal.content.links import communication_url, logo_url
 from portal.content.rules import markdown
 from portal.core.context import settings
 from portal.core.organisation import Organisation, current_organisation
+from portal.core.translation import use_language
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import sender_domain
 from portal.messages.tables.communications import Communication, Delivery
@@ -40,12 +42,14 @@ def build_mail(delivery: Delivery, sent_to: str = "") -> OutgoingEmail:
     """`sent_to` replaces the recipient's own address while the email override is on."""
     communication, organisation = delivery.communication, current_organisation()
     html_body, text_body = markdown.to_html(communication.body), markdown.to_text(communication.body)
-    html = _render_part("email/notification.html", communication, organisation, body_html=html_body)
+    with use_language(recipient_language(communication.account.language)):
+        html = _render_part("email/notification.html", communication, organisation, body_html=html_body)
+        text = _render_part("email/notification.txt", communication, organisation, body_text=text_body)
     return OutgoingEmail(
         to=sent_to or delivery.address,
         recipient_name=communication.account.name,
         subject=communication.subject,
-        text=_render_part("email/notification.txt", communication, organisation, body_text=text_body),
+        text=text,
         html=_inliner().inline(html),
         message_id=f"<{delivery.id}.{communication.token}@{sender_domain(settings().mail_from)}>",
     )

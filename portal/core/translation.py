@@ -3,6 +3,7 @@
 Import `gettext` as `_`. How to write a message: docs/style.md#messages
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,6 +25,8 @@ class Language:
 ENGLISH = Language("en", NullTranslations())
 LANGUAGES = {"en": "English", "es": "Español"}
 """What people can choose, each by its own name."""
+_SPANISH_I = re.compile("h?[ií](?!e)", re.IGNORECASE)
+"""Before this sound, “y” is written “e”."""
 _CATALOGS = Path(__file__).parents[1] / "translations"
 _current: ContextVar[Language] = ContextVar("language", default=ENGLISH)
 
@@ -39,6 +42,14 @@ def language_named(code: str) -> Language:
         return ENGLISH
     with (_CATALOGS / code / "LC_MESSAGES" / "messages.mo").open("rb") as file:
         return Language(code, GNUTranslations(file))
+
+
+def language_problem(code: str) -> str | None:
+    """What is wrong with the code of a language that somebody wrote, in any case."""
+    if code.lower() in LANGUAGES:
+        return None
+    named = ", ".join(f"{code} ({name})" for code, name in LANGUAGES.items())
+    return gettext("The language must be one of %(languages)s.", languages=named)
 
 
 @contextmanager
@@ -75,7 +86,10 @@ def join_words(words: Sequence[str]) -> str:
     """“Canada”, “Canada and Mexico”, “Canada, Mexico and France”."""
     if len(words) < 2:
         return "".join(words)
-    return gettext("%(first)s and %(last)s", first=", ".join(words[:-1]), last=words[-1])
+    joined = gettext("%(first)s and %(last)s", first=", ".join(words[:-1]), last=words[-1])
+    if current_language().code == "es" and _SPANISH_I.match(words[-1]):
+        return f"{joined.removesuffix(f' y {words[-1]}')} e {words[-1]}"
+    return joined
 
 
 def format_number(value: int) -> str:

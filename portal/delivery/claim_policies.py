@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from portal.accounts.account_language import recipient_language
 from portal.accounts.tables.phone_numbers import is_stopped
 from portal.content.links import history_url
 from portal.core.rules import routing
@@ -13,6 +14,7 @@ from portal.core.rules.lanes import Lane
 from portal.core.rules.limits import quiet_hours
 from portal.core.rules.limits.frequency_cap import is_subject_to_cap
 from portal.core.rules.routing import Mode, Reason, TextKind
+from portal.core.translation import use_language
 from portal.delivery.rules.more_texts import TextCounts, with_more_texts
 from portal.delivery.tables.ready_queue import WaitingEmail, WaitingText
 from portal.messages.tables import attempts, lane_state, text_frequency, transitions, unsent_messages
@@ -111,7 +113,8 @@ def _name_the_rest(
     named = {text.delivery_id: text for text in last if not text.attempt_count and history_url() not in text.body}
     for delivery_id, text in named.items():
         if count := more[text.recipient.phone]:
-            fitted = with_more_texts(text.body, count, history_url())
+            with use_language(recipient_language(text.language)):
+                fitted = with_more_texts(text.body, count, history_url())
             unsent_messages.change_text(delivery_id, fitted.text, fitted.size.segments)
             named[delivery_id] = replace(text, body=fitted.text, segments=fitted.size.segments)
     return [named.get(text.delivery_id, text) for text in sendable]

@@ -7,12 +7,13 @@ from html import escape
 
 import structlog
 
+from portal.accounts.account_language import recipient_language
 from portal.accounts.tables.accounts import Account
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.organisation import current_organisation
 from portal.core.transaction import transaction
-from portal.core.translation import N_
+from portal.core.translation import N_, use_language
 from portal.core.translation import gettext as _
 from portal.delivery.rules.backoff import backoff_ms
 from portal.gateways.alert_webhook import post_alert
@@ -64,7 +65,8 @@ def _send_email(notice: AlertNotice, alert: Alert, now_ms: int) -> str:
     account, route = db.session.get(Account, notice.account_id), email_route(now_ms)
     if account is None or not account.active or account.role != "sysadmin" or route.has_no_destination:
         return _NO_ADDRESS
-    mail = _build_mail(notice, alert, route.destination_for(account.email), account.name)
+    with use_language(recipient_language(account.language)):
+        mail = _build_mail(notice, alert, route.destination_for(account.email), account.name)
     db.session.rollback()
     outcome = send_mail(settings().smtp_url, settings().mail_from, mail)
     return "" if isinstance(outcome, Accepted) else _NOT_ACCEPTED

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+from portal.accounts.account_language import recipient_language
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import all_attributes, values_of
 from portal.accounts.tables.phone_numbers import phones_of
@@ -36,7 +37,7 @@ def personal_data(account: Account, now_ms: int) -> dict[str, Any]:
             "account_type": account.account_type,
             "role": account.role,
             "time_zone": account.timezone,
-            "language": account.language,
+            "language": recipient_language(account.language).code,
             "created_at": format_utc(account.created_at_ms),
         },
         "attributes": _attributes(account.id),

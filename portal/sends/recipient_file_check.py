@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from portal.accounts.account_language import language_of_account
 from portal.accounts.tables.accounts import Recipient
 from portal.content.message_templates import attribute_fields, data_fields, required_fields
 from portal.content.rules.merge_fields import MergeError, has_only_plain_fields
@@ -25,7 +26,7 @@ from portal.core.rules.csv_input import CsvError, RowError
 from portal.core.rules.spreadsheets.spreadsheet_rows import open_spreadsheet
 from portal.core.statements import bulk_insert, refresh_statistics
 from portal.core.transaction import transaction
-from portal.core.translation import N_
+from portal.core.translation import N_, use_language
 from portal.core.translation import gettext as _
 from portal.gateways import job_reports
 from portal.sends import send_values
@@ -41,11 +42,12 @@ _DISK_FULL = N_("The disk of the database is full. Nothing was sent. Make room, 
 
 @dataclass(frozen=True)
 class _Run:
-    """The rows after `checked_through` are to be checked."""
+    """The rows after `checked_through` are to be checked, for the account that uploaded them."""
 
     file_id: int
     number: int
     checked_through: int
+    account_id: int | None
 
 
 @dataclass
@@ -97,7 +99,8 @@ def check_file(
     run = _begin_run(file_id, clock())
     if run is None:
         return
-    with suppress(RunTakenOver), giving_up_on_full_disk(lambda: _fail(run, clock())):
+    language = language_of_account(run.account_id)
+    with suppress(RunTakenOver), giving_up_on_full_disk(lambda: _fail(run, clock())), use_language(language):
         try:
             columns = _check_rows(run, _requirements_of(file_id), _Limit(clock, should_stop, seconds))
             if columns is not None:
@@ -113,7 +116,7 @@ def _begin_run(file_id: int, now_ms: int) -> _Run | None:
         if file is None:
             return None
         file.started_at_ms = file.started_at_ms or now_ms
-        return _Run(file_id, file.run_number, file.checked_through)
+        return _Run(file_id, file.run_number, file.checked_through, file.created_by_id)
 
 
 def _fail(run: _Run, now_ms: int) -> None:

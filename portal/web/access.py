@@ -79,12 +79,15 @@ def _enforce_access() -> ResponseReturnValue | None:
 
 
 def _redirect_to_sign_in() -> ResponseReturnValue:
-    url = url_for("security.login", next=_next_target())
+    url = url_for("security.login", next=page_to_return_to())
     return Response(status=401, headers={"HX-Redirect": url}) if is_htmx_request() else redirect(url, 303)
 
 
-def _next_target() -> str:
-    """Where to go after signing in: this page, or the page of the form or htmx request. Always a path of our own."""
+def page_to_return_to() -> str:
+    """Where to go after signing in or choosing a language: this page, or that of the form or htmx request.
+
+    Always a path of our own.
+    """
     if request.method in ("GET", "HEAD") and not is_htmx_request():
         return request.full_path if request.query_string else request.path
     page = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")

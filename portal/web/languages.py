@@ -1,46 +1,120 @@
 """The language of a request, and gettext for templates."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
-from flask import Flask, g
-from flask_babel import Babel, get_locale, get_translations
+from flask import Blueprint, Flask, Response, g, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
 from jinja2 import pass_context, pass_eval_context
 from jinja2.nodes import EvalContext
 from markupsafe import Markup
+from werkzeug.wrappers import Response as BaseResponse
+from wtforms import StringField
 
+from portal.accounts.account_editing import edit_account
+from portal.accounts.tables.accounts import Account
 from portal.core import translation
-from portal.core.translation import Language, current_language, use_language, with_separators
-from portal.web.request_input import is_webhook_request
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.translation import LANGUAGES, Language, current_language, language_named, use_language, with_separators
+from portal.core.translation import gettext as _
+from portal.web.access import page_to_return_to, public
+from portal.web.base_form import PortalForm
+from portal.web.request_input import is_webhook_request, safe_redirect_target
+
+pages = Blueprint("languages", __name__)
+_COOKIE, _COOKIE_SECONDS = "language", 365 * 24 * 3600
 
 
 def init_app(app: Flask) -> None:
-    Babel(app, configure_jinja=False, locale_selector=choose_language)
     app.before_request(_use_chosen_language)
+    app.after_request(_name_language)
     app.teardown_request(_leave_language)
     jinja = app.jinja_env
     jinja.add_extension("jinja2.ext.i18n")
     jinja.newstyle_gettext = True  # type: ignore[attr-defined]
     jinja.policies["ext.i18n.trimmed"] = True
     jinja.globals |= {"_": _gettext, "gettext": _gettext, "ngettext": _ngettext, "language": _language_code}
+    jinja.globals |= {"offered_languages": _offered_languages, "page_to_return_to": page_to_return_to}
     jinja.filters["translate"] = _translate
 
 
-def choose_language() -> str:
-    """The language of the request: English, until accounts have one."""
-    return "en"
+class LanguageForm(PortalForm):
+    language = StringField()
+    next = StringField()
+
+
+@pages.post("/Language")
+@public
+def choose() -> ResponseReturnValue:
+    """Anything else than the code of a language changes nothing."""
+    form = LanguageForm()
+    code, response = form.language.data, redirect(safe_redirect_target(form.next.data), 303)
+    if code in LANGUAGES:
+        if current_user.is_authenticated:
+            _save_language(current_user.id, code)
+        remember_language(response, code)
+    return response
+
+
+def remember_language(response: BaseResponse, code: str) -> None:
+    """For pages without an account: until somebody signs in here, or while the database does not answer. "" is none."""
+    options: dict[str, Any] = {"secure": settings().secure_cookies, "httponly": True, "samesite": "Lax"}
+    response.set_cookie(_COOKIE, code, max_age=_COOKIE_SECONDS if code else 0, **options)
+
+
+def keep_choice(response: BaseResponse, account: Account) -> None:
+    """Who signs in has the language of the account; without one, what was chosen before becomes that."""
+    chosen = request.cookies.get(_COOKIE, "")
+    if account.language:
+        remember_language(response, account.language)
+    elif chosen in LANGUAGES:
+        _save_language(account.id, chosen)
+
+
+def _save_language(account_id: int, code: str) -> None:
+    edit_account(account_id, {"language": code}, {}, {}, account_id, now_ms())
+
+
+def language_choices() -> dict[str, str]:
+    """The choices of an account."""
+    return {"": _("Not chosen: messages are in %(language)s", language=LANGUAGES[settings().language]), **LANGUAGES}
+
+
+def visitor_language() -> Language:
+    """Without an account: what was chosen in this browser, else what it asks for, else the language of the portal."""
+    chosen, default = request.cookies.get(_COOKIE, ""), settings().language
+    preferred = [default, *(code for code in LANGUAGES if code != default)]
+    return language_named(chosen if chosen in LANGUAGES else request.accept_languages.best_match(preferred, default))
+
+
+def request_language() -> Language:
+    """That of the account, else that of the visitor."""
+    chosen = current_user.language if current_user.is_authenticated else ""
+    return language_named(chosen) if chosen in LANGUAGES else visitor_language()
 
 
 def _use_chosen_language() -> None:
-    if is_webhook_request():
+    """First that of the visitor, so that an error page has one if the account cannot be read."""
+    if is_webhook_request() or request.endpoint == "static":
         return
-    g.language = use_language(Language(str(get_locale()), get_translations()))
-    g.language.__enter__()
+    g.language = ExitStack()
+    for chosen in (visitor_language, request_language):
+        g.language.enter_context(use_language(chosen()))
+
+
+def _name_language(response: Response) -> Response:
+    if "language" in g and response.mimetype == "text/html":
+        response.headers["Content-Language"] = current_language().code
+        response.vary.update(("Accept-Language", "Cookie"))
+    return response
 
 
 def _leave_language(_error: BaseException | None) -> None:
     if language := g.pop("language", None):
-        language.__exit__(None, None, None)
+        language.close()
 
 
 def keep_language(pieces: Iterator[str]) -> Iterator[str]:
@@ -52,6 +126,11 @@ def keep_language(pieces: Iterator[str]) -> Iterator[str]:
             yield from pieces
 
     return stream()
+
+
+def _offered_languages() -> dict[str, str]:
+    """None where there is no session, as for webhooks."""
+    return LANGUAGES if "language" in g else {}
 
 
 def _language_code() -> str:

@@ -28,6 +28,14 @@ def test_create_prints_the_account_number(shell: PortalShell) -> None:
     assert "long enough" not in stored
 
 
+def test_language_is_set_at_creation_and_later(shell: PortalShell) -> None:
+    shell.output_of("accounts", "create", "--email", "a@example.org", "--external-id", "S-1", "--language", "es")
+    assert shell.output_of("accounts", "set-language", "S-1", "") == "S-1 reads English"
+    assert shell.output_of("accounts", "set-language", "s-1", "es") == "s-1 reads Español"
+    assert shell.select_rows("SELECT language FROM account") == [("es",)]
+    assert "'xx' is not one of" in shell.run("accounts", "set-language", "S-1", "xx").stderr
+
+
 REFUSED = {
     "This is not an email address, such as name@example.org.": ("--email", "kim"),
     "Account number P-1 is already in use.": ("--email", "a@example.org", "--external-id", "P-1"),
@@ -126,12 +134,12 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
         ["Row 2, whole row: There are 5 cells for 4 columns.", "Nothing was imported: 1 mistake found."],
     ),
     "header alone": (CLI_ACCOUNT_CSV_HEADER, ["The file has a header but no rows. Nothing was imported."]),
-    "empty": ("", [f"The file is empty. Its first row must name the columns: {CLI_ACCOUNT_CSV_HEADER}."]),
+    "empty": ("", [f"The file is empty. Its first row must name the columns: {CLI_ACCOUNT_CSV_HEADER},language."]),
     "wrong header": (
         "id,name,email,account_type\nP-4,A,a@example.org,T\n",
         [
             "The columns in row 1 are wrong (missing: external_id; unknown: id). "
-            f"The columns must be: {CLI_ACCOUNT_CSV_HEADER}."
+            f"The columns must be: {CLI_ACCOUNT_CSV_HEADER},language."
         ],
     ),
     "no encoding at all": (

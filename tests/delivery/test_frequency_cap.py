@@ -9,9 +9,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
+from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
 from portal.core.rules.routing import Reason
 from portal.core.statements import refresh_statistics
+from portal.core.transaction import transaction
 from portal.delivery import reconciliation
 from portal.delivery.sms_claim import record_and_claim
 from portal.messages.rules.sms_segments import measure_sms
@@ -53,6 +55,16 @@ def texts_of(send_ids: list[int]) -> list[Delivery]:
 
 def skipped_reasons() -> Counter[str]:
     return Counter(row.reason for row in scenario.deliveries("sms") if row.state == "skipped")
+
+
+def test_last_text_names_the_rest_in_the_language_of_its_account() -> None:
+    with transaction() as session:
+        session.execute(update(Account).where(Account.account_type == "N").values(language="es"))
+    send_ids = create_sends(5)
+    deliver(5)
+    third = texts_of(send_ids)[2]
+    assert third.body.endswith("2 por leer en su historial: http://127.0.0.1:9/h")
+    assert third.segments == measure_sms(third.body).segments == 1
 
 
 def test_fourth_text_within_a_day_stays_in_email_and_history() -> None:

@@ -78,6 +78,21 @@ def test_every_sysadmin_gets_one_email(simulator: servers.SimulatorClient) -> No
     assert "http://127.0.0.1:9/SysAdmin/Alerts" in mails[0]["text"]
 
 
+def test_each_sysadmin_is_told_in_the_own_language_and_the_webhook_in_english(
+    simulator: servers.SimulatorClient,
+) -> None:
+    with transaction() as session:
+        session.execute(update(Account).where(Account.external_id == "P-1").values(language="es"))
+    with receiver() as (url, calls):
+        set_webhook(url)
+        send_test_alert(1, NOW_MS)
+        send_notices()
+    subjects = {mail["to"][0]: mail["subject"] for mail in simulator.received_emails()}
+    assert subjects["p0@example.org"] == "[Notification portal] Test alert"
+    assert subjects["p1@example.org"] == "[Notification portal] Alerta de prueba"
+    assert json.loads(calls[0][1])["title"] == "Test alert"
+
+
 def test_override_of_emails_holds_for_alerts_too(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(EmailOverrideAddress="inbox@example.org", EnableEmailOverride="true")
     send_test_alert(1, NOW_MS)

@@ -106,6 +106,29 @@ def test_changed_name_is_found_and_another_email_ends_sessions() -> None:
     assert (account.email_folded, account.fs_uniquifier != identity) == ("zoe@example.org", True)
 
 
+def test_language_is_previewed_and_imported_and_wrong_codes_are_named() -> None:
+    rows = ["P-0,,,,ES", "P-1,,,,", "N-1,Nora,n@example.org,T,es", "N-2,Nick,k@example.org,T,Spanish"]
+    task = check(*rows, header="external_id,name,email,account_type,language")
+    assert counts(task) == (1, 1, 1, 1)
+    assert [(change["field"], change["after"]) for change in task.preview["changes"]] == [("language", "es")]
+    (error,) = task.preview["row_errors"]
+    assert (error["column"], error["message"]) == (
+        "E, language",
+        "The language must be one of en (English), es (Español).",
+    )
+    confirm(task)
+    found = [find_by_external_id(external_id) for external_id in ("P-0", "P-1", "N-1")]
+    assert [account.language for account in found if account] == ["es", "", "es"]
+
+
+def test_file_is_checked_in_the_language_of_whoever_uploaded_it() -> None:
+    with transaction() as session:
+        session.execute(update(Account).where(Account.id == 3).values(language="es"))
+    task = check("P-9,,broken,T", header="external_id,name,email,account_type", actor=ADMIN)
+    assert "This cell is empty, and there is no account P-9 yet." not in str(task.preview["row_errors"])
+    assert confirm(check("P-0,Zoe", header="external_id,name", actor=ADMIN)).result.startswith("Se ")
+
+
 @pytest.mark.parametrize(("option", "left"), [(False, "North"), (True, "")])
 def test_empty_cell_erases_an_attribute_only_if_that_was_chosen(option: bool, left: str) -> None:
     confirm(check("P-0,,", header="external_id,name,region", erase_blanks=option))

@@ -31,7 +31,8 @@ from tests.support.web_client import PUBLIC_URL, WebClient
 
 PORTAL = Path(__file__).parents[2] / "portal"
 ROLES = ("nobody", "user", "sysadmin")
-NOT_FOR_PEOPLE = ("/static", "/metrics", "/healthz", "/readyz", "/styleguide")
+NOT_FOR_PEOPLE = ("/static", "/metrics", "/healthz", "/readyz", "/styleguide", "/Admin/Communications/1/email")
+"""An email shown to administrators is in the language of its recipient."""
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from portal.core.rules.spreadsheets.spreadsheet_rows import decode_spreadsheet
 from portal.core.rules.time_format import ParsedTime, TimeFormatError, parse_time
 from portal.core.rules.time_zones import timezone_or_utc, timezone_problem
 from portal.core.translation import gettext as _
+from portal.core.translation import language_problem
 
 _MAX_CELL_LENGTH = 200
 
@@ -37,6 +38,7 @@ class AccountRow:
     opted_in_day: str = ""
     attributes: Mapping[str, CheckedValue] = field(default_factory=dict)
     """By key, without blank ones."""
+    language: str = ""
 
 
 def decode_account_csv(raw: bytes) -> DecodedFile:
@@ -73,10 +75,15 @@ def row_reader(
     with_defaults: bool = True,
     default_zone: str = "UTC",
 ) -> Callable[[CsvRow], AccountRow]:
-    """Without `with_defaults`, a blank role or time zone stays blank."""
+    """Without `with_defaults`, a blank role or time zone stays blank.
+
+    Earlier releases let an attribute have the key `language`; the column is then that of the attribute.
+    """
+    keys = {attribute.key for attribute in attributes}
+    columns = [column for column in ACCOUNT_COLUMNS if column not in keys]
 
     def read(cells: CsvRow) -> AccountRow:
-        text = {column: _CLEANERS.get(column, text_input.clean_code)(cells[column]) for column in ACCOUNT_COLUMNS}
+        text = {column: _CLEANERS.get(column, text_input.clean_code)(cells[column]) for column in columns}
         phone = parse_phone_cell(cells, "phone", text["phone"], region) if text["phone"] else ""
         opted_in = _parse_opt_in(cells, text, now_ms)
         _check_row(cells, text, required)
@@ -90,6 +97,7 @@ def row_reader(
             consent_source=text["sms_consent_source"],
             opted_in_day=opted_in.day if opted_in else "",
             attributes=read_attributes(cells, attributes, region) if attributes else {},
+            language=text.get("language", "").lower(),
         )
         return complete_row(row, default_zone) if with_defaults else row
 
@@ -121,7 +129,7 @@ def _check_row(cells: CsvRow, text: Mapping[str, str], required: Sequence[str]) 
     for column in required:
         if not text[column]:
             cells.add_error(column, _("This cell is empty."))
-    for column in ACCOUNT_COLUMNS:
+    for column in text:
         cells.add_error(column, _cell_problem(column, cells[column]))
     if text["email"]:
         cells.add_error("email", address_problem(text["email"]))
@@ -132,6 +140,8 @@ def _check_row(cells: CsvRow, text: Mapping[str, str], required: Sequence[str]) 
         )
     if text["timezone"]:
         cells.add_error("timezone", timezone_problem(text["timezone"]))
+    if text.get("language"):
+        cells.add_error("language", language_problem(text["language"]))
 
 
 def _parse_opt_in(cells: CsvRow, text: Mapping[str, str], now_ms: int) -> ParsedTime | None:

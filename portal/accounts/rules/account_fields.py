@@ -11,9 +11,9 @@ ACCOUNT_FIELDS: dict[str, str] = {
 }
 """Merge fields of every account. Others are attributes, or come with the send as `data.…`."""
 REQUIRED_COLUMNS = ("external_id", "name", "email", "account_type")
-EDITABLE_FIELDS = ("name", "email", "account_type", "role", "timezone")
+EDITABLE_FIELDS = ("name", "email", "account_type", "role", "timezone", "language")
 """What administrators can change of an account, besides its attributes."""
-OPTIONAL_COLUMNS = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source")
+OPTIONAL_COLUMNS = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source", "language")
 ACCOUNT_COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 """The columns of an import of accounts, besides one for each attribute."""
 _LIQUID_WORDS = (

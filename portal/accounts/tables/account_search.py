@@ -1,6 +1,7 @@
 """Search accounts by name, email, account number or phone number."""
 
 import re
+from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
@@ -15,9 +16,16 @@ _MIN_DIGITS = 3
 BY_NAME: SortColumns = (Account.search_folded, Account.id)
 
 
-def search_accounts(search_text: str, account_type: str = "", is_active: bool | None = None) -> Select[tuple[Account]]:
-    """Accounts that match every word of the search text; `is_active` limits them to those that are, or are not."""
+def search_accounts(
+    search_text: str, account_type: str = "", is_active: bool | None = None, languages: Collection[str] = ()
+) -> Select[tuple[Account]]:
+    """Accounts that match every word of the search text; `is_active` limits them to those that are, or are not.
+
+    `languages` are the chosen ones to find, "" for none.
+    """
     query = select(Account)
+    if languages:
+        query = query.where(Account.language.in_(languages))
     if is_active is not None:
         query = query.where(Account.active == True if is_active else Account.deactivated_at_ms.is_not(None))  # noqa: E712
     if account_type:

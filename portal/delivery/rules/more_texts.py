@@ -23,5 +23,7 @@ class TextCounts:
 def with_more_texts(body: str, more: int, history_url: str) -> FittedText:
     """The text of a notification, which ends with its link, and how many more are to be read. Shortened if need be."""
     subject, _space, link = body.rpartition(" ")
-    singular, plural = "%(num)s more in your history: %(url)s", "%(num)s more in your history: %(url)s"
-    return fit_one_segment(subject, f"{link} {ngettext(singular, plural, more, url=history_url)}")
+    notice = ngettext(
+        "%(num)s more in your history: %(url)s", "%(num)s more in your history: %(url)s", more, url=history_url
+    )
+    return fit_one_segment(subject, f"{link} {notice}")

@@ -61,6 +61,7 @@ _TEXT_QUERY = (
         Delivery.sms_expires_at_ms,
         Delivery.attempt_count,
         Account.timezone,
+        Account.language,
         Account.active,
         Send.paused_at_ms,
         Send.state.label("send_state"),
@@ -111,6 +112,8 @@ class WaitingText:
     target_state: DeliveryState
     """The state its send wants: ready, paused or canceled."""
     timezone: str
+    language: str
+    """That the account has chosen; "" for none."""
     sms_expires_at_ms: int | None
     requested_mode: str | None
     attempt_count: int
@@ -220,6 +223,7 @@ def _to_waiting_text(row: Any) -> WaitingText:
         queue_position=row.queue_position,
         target_state=target_state(row.send_state, row.paused_at_ms),
         timezone=row.timezone,
+        language=row.language,
         sms_expires_at_ms=row.sms_expires_at_ms,
         requested_mode=row.requested_mode,
         attempt_count=row.attempt_count,

@@ -126,6 +126,7 @@ def empty_account(account: Account, now_ms: int) -> None:
         _execute(delete(table).where(table.account_id == account.id))
     account.name, account.email = ERASED_NAME, f"erased-{account.id}@erased.invalid"
     account.timezone, account.role, account.active, account.password = "UTC", "user", False, None
+    account.language = ""
     account.fs_uniquifier, account.erased_at_ms = secrets.token_hex(16), now_ms
 
 

@@ -1,5 +1,7 @@
 """My account → Profile: name, time zone, language, email address and password."""
 
+from dataclasses import replace
+
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user, login_user
@@ -15,12 +17,19 @@ from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.time_zones import timezone_choices
-from portal.core.translation import LANGUAGES, lazy_gettext
+from portal.core.translation import N_, lazy_gettext, use_language
 from portal.core.translation import gettext as _
 from portal.messages.rules.message_modes import mask_email_address
 from portal.web.access import allow, public
-from portal.web.account.account_emails import public_address, run_after_response, send_account_email
+from portal.web.account.account_emails import (
+    PASSWORD_CHANGED,
+    public_address,
+    recipient_of,
+    run_after_response,
+    send_account_email,
+)
 from portal.web.base_form import PortalForm
+from portal.web.languages import language_choices, remember_language, request_language
 
 pages = Blueprint("my_profile", __name__, url_prefix="/MyAccount/Profile")
 _DETAILS = ("name", "timezone", "language")
@@ -33,7 +42,12 @@ class DetailsForm(PortalForm):
         description=lazy_gettext("Start typing a large city nearby, such as New_York, and choose from the list."),
         render_kw={"maxlength": 60, "autocomplete": "off", "list": "cities", "spellcheck": "false"},
     )
-    language = SelectField(lazy_gettext("Language"), choices=lambda: LANGUAGES, validate_choice=False)
+    language = SelectField(
+        lazy_gettext("Language"),
+        description=lazy_gettext("Of these pages, and of the messages to you."),
+        choices=language_choices,
+        validate_choice=False,
+    )
 
 
 class EmailForm(PortalForm):
@@ -71,29 +85,28 @@ def save_details() -> ResponseReturnValue:
         edit_account(account_id, typed, {}, stored, account_id, now_ms())
     except InvalidInput as error:
         return _page(details=form.with_errors(error))
-    flash(_("Your profile is saved."), "info")
-    return redirect(url_for(".page"), 303)
+    with use_language(request_language()):  # it may have changed
+        flash(_("Your profile is saved."), "info")
+    response = redirect(url_for(".page"), 303)
+    remember_language(response, typed["language"])
+    return response
 
 
 @pages.post("/Email")
 @allow("user")
 def change_email() -> ResponseReturnValue:
     """The emails leave after the response, so that its time is the same for every address."""
-    form, old, name, external_id = EmailForm(), current_user.email, current_user.name, current_user.external_id
+    form, old, external_id = EmailForm(), recipient_of(current_user), current_user.external_id
     try:
         email, token = request_email_change(current_user, form.email.data, now_ms())
     except InvalidInput as error:
         return _page(email=form.with_errors(error))
     context = {"external_id": external_id, "address": mask_email_address(email), "is_done": False}
-    link, subject, notice = (
-        public_address("my_profile.confirm_email", token=token),
-        _("Confirm your address"),
-        _("Your address"),
-    )
+    new, link = replace(old, email=email), public_address("my_profile.confirm_email", token=token)
     run_after_response(
         lambda: (
-            send_account_email("email_change", email, name, subject, external_id=external_id, link=link),
-            send_account_email("email_change_notice", old, name, notice, **context),
+            send_account_email("email_change", new, N_("Confirm your address"), external_id=external_id, link=link),
+            send_account_email("email_change_notice", old, N_("Your address"), **context),
         )
     )
     flash(_("We have sent a link to %(address)s. Your address changes when you open it.", address=email), "info")
@@ -115,8 +128,8 @@ def save_password() -> ResponseReturnValue:
     account = db.session.get_one(Account, account_id)
     login_user(account, remember=False, authn_via=["password"])
     details = {"name": account.name, "external_id": account.external_id, "type": account.account_type}
-    email, subject = account.email, _("Your password was changed")
-    run_after_response(lambda: send_account_email("reset_notice", email, details["name"], subject, **details))
+    recipient = recipient_of(account)
+    run_after_response(lambda: send_account_email("reset_notice", recipient, PASSWORD_CHANGED, **details))
     flash(_("Your password is changed. Other devices are signed out."), "info")
     return redirect(url_for(".page"), 303)
 
@@ -141,9 +154,10 @@ def apply_email(token: str) -> ResponseReturnValue:
         return _unusable_link()
     account_id, old, email = changed
     account = db.session.get_one(Account, account_id)
-    name, subject = account.name, _("Your address is changed")
+    recipient = replace(recipient_of(account), email=old)
     context = {"external_id": account.external_id, "address": mask_email_address(email), "is_done": True}
-    run_after_response(lambda: send_account_email("email_change_notice", old, name, subject, **context))
+    subject = N_("Your address is changed")
+    run_after_response(lambda: send_account_email("email_change_notice", recipient, subject, **context))
     flash(_("The email address is now %(address)s.", address=email), "info")
     if signed_in_id != account_id:
         return redirect(url_for("security.login"), 303)

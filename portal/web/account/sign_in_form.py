@@ -19,6 +19,7 @@ from portal.core.translation import N_, lazy_gettext, ngettext
 from portal.core.translation import gettext as _
 from portal.web.account import known_devices
 from portal.web.base_form import PortalForm
+from portal.web.languages import keep_choice
 from portal.web.request_input import parse_id, safe_redirect_target
 
 _CHOICE_SESSION_KEY, _CHOICE_SECONDS = "accounts_to_choose", 300
@@ -111,6 +112,7 @@ def start_session(account_id: int, target: str) -> ResponseReturnValue:
     _log.info("session started", account_id=account_id)
     response = cast(Response, redirect(target))
     known_devices.remember_device(response, account_id)
+    keep_choice(response, account)
     return response
 
 

@@ -37,10 +37,16 @@ from portal.content.rules.content_block_checks import SIGN_IN_NOTICE
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db, security
+from portal.core.translation import N_, lazy_gettext
 from portal.core.translation import gettext as _
-from portal.core.translation import lazy_gettext
 from portal.web.access import public
-from portal.web.account.account_emails import public_address, run_after_response, send_account_email
+from portal.web.account.account_emails import (
+    PASSWORD_CHANGED,
+    public_address,
+    recipient_of,
+    run_after_response,
+    send_account_email,
+)
 from portal.web.account.sign_in_form import NameForm, choose_account, sign_in, wait_message
 from portal.web.base_form import PortalForm
 from portal.web.request_input import is_webhook_request
@@ -95,11 +101,10 @@ def reset_password(token: str) -> ResponseReturnValue:
 
 
 def _apply_new_password(account: Account, password: str) -> ResponseReturnValue:
-    account_id, email, name, details = account.id, account.email, account.name, _account_details(account)
+    account_id, recipient, details = account.id, recipient_of(account), _account_details(account)
     if not reset_password_by_link(account_id, account.fs_uniquifier, password, now_ms()):
         return _redirect_to_forgot_password()
-    subject = _("Your password was changed")
-    run_after_response(lambda: send_account_email("reset_notice", email, name, subject, **details))
+    run_after_response(lambda: send_account_email("reset_notice", recipient, PASSWORD_CHANGED, **details))
     flash(_("Your password was changed. Sign in with the new one."))
     return redirect(url_for("security.login"))
 
@@ -116,9 +121,7 @@ def _send_reset_links(name: str) -> None:
     if not accounts:
         return
     details = [{**_account_details(account), "link": _reset_url(account)} for account in accounts]
-    context = {"accounts": details}
-    recipient = accounts[0]
-    send_account_email("reset_instructions", recipient.email, recipient.name, _("Choose a new password"), **context)
+    send_account_email("reset_instructions", recipient_of(accounts[0]), N_("Choose a new password"), accounts=details)
 
 
 def _reset_url(account: Account) -> str:

@@ -13,7 +13,7 @@ from portal.core.rules.email_address import address_problem
 from tests.support.spreadsheets.workbooks import workbook_of
 
 HEADER = ",".join(ACCOUNT_COLUMNS)
-GOOD = "P-1,Jordan Rivera,jordan@example.org,Practitioner,user,America/New_York,(202) 555-0100,,"
+GOOD = "P-1,Jordan Rivera,jordan@example.org,Practitioner,user,America/New_York,(202) 555-0100,,,"
 
 
 NOW = 1_782_000_000_000
@@ -53,6 +53,15 @@ def test_whole_row_becomes_an_account() -> None:
             consent_source="paper form 12",
         )
     ]
+
+
+def test_attribute_called_language_keeps_its_column() -> None:
+    """Earlier releases allowed the key."""
+    spoken = AttributeDefinition("language", "Language", AttributeKind.TEXT)
+    text = "external_id,name,email,account_type,language\nP-1,Jordan,jordan@example.org,Provider,Tagalog\n"
+    result = read_account_csv(text, "US", NOW, attributes=[spoken])
+    assert result.errors == []
+    assert (result.rows[0].language, result.rows[0].attributes["language"].value) == ("", "Tagalog")
 
 
 def test_four_columns_are_enough() -> None:
@@ -202,7 +211,7 @@ def test_all_errors_are_reported() -> None:
 
 
 def test_extra_cells_are_an_error_of_the_whole_row() -> None:
-    assert only_row_error(GOOD + ",one,two") == "Row 2, whole row: There are 11 cells for 9 columns."
+    assert only_row_error(GOOD + ",one,two") == "Row 2, whole row: There are 12 cells for 10 columns."
 
 
 def test_missing_cells_count_as_empty() -> None:

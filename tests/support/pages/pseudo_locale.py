@@ -7,9 +7,9 @@ import re
 from gettext import NullTranslations
 from html.parser import HTMLParser
 
-from flask import Flask
+from flask import Flask, g
 
-from portal.core.translation import Language
+from portal.core.translation import Language, use_language
 
 _PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MARKED = "áƀćđéƒǵħíĵķĺḿńóṕɋŕśŧúṽŵẋýźÁƁĆĐÉƑǴĦÍĴĶĹḾŃÓṔɊŔŚŦÚṼŴẊÝŹ"
@@ -30,7 +30,7 @@ _ALLOWED = re.compile(
     r"|\{\{.*?\}\}|\{%.*?%\}"  # merge fields
     r"|\b[A-Z]\w+/[A-Z]\w+(?:/\w+)?\b|\b(?:New_York|EST|EDT|UTC)\b|\b[\d-]{10}T[\d:.]+Z"  # time zones, times in UTC
     r"|\b[A-Z]{1,2}-\d+\b"  # accounts
-    r"|\bEnglish\b"  # languages, each by its own name
+    r"|\bEnglish\b|\bEspañol\b"  # languages, each by its own name
     r"|\b(?:notice|exam)(?=⟧)"  # the keys of templates, in a message
     r"|\b(?:AC|SK|SM|MG|PN)[0-9a-fx…]*\b|••••\w*"  # Twilio's identifiers, and masked secrets
     r"|\bLegalName(?:, \w+)+"  # the keys of a business
@@ -64,10 +64,12 @@ def _lengthen(words: str) -> str:
 
 def use_pseudo_locale(app: Flask) -> None:
     """Show pages of the app in the pseudo-locale."""
-    babel = app.extensions["babel"]
-    babel.locale_selector = lambda: PSEUDO.code
-    with app.app_context():
-        babel.instance.domain_instance.cache[PSEUDO.code, "messages"] = PSEUDO.catalog
+
+    def use() -> None:
+        if "language" in g:
+            g.language.enter_context(use_language(PSEUDO))
+
+    app.before_request_funcs[None].insert(1, use)  # after the portal has chosen
 
 
 def untranslated(words: str) -> str:

@@ -12,6 +12,7 @@ from portal.core.errors import InvalidInput
 from portal.core.translation import N_, lazy_gettext
 from portal.web.admin.accounts.attribute_form import ValuesForm, values_form_class
 from portal.web.base_form import words
+from portal.web.languages import language_choices
 
 ROLE_LABELS = {"user": N_("User"), "admin": N_("Administrator"), "sysadmin": N_("System administrator")}
 _LIMIT = {"maxlength": 200, "autocomplete": "off"}
@@ -47,11 +48,13 @@ class AccountForm(ValuesForm):
         description=lazy_gettext("Start typing a large city nearby, such as New_York, and choose from the list."),
         render_kw={"maxlength": 60, "autocomplete": "off", "list": "cities", "spellcheck": "false"},
     )
+    language = SelectField(lazy_gettext("Language"), choices=language_choices, validate_choice=False)
     base_name = HiddenField()
     base_email = HiddenField()
     base_account_type = HiddenField()
     base_role = HiddenField()
     base_timezone = HiddenField()
+    base_language = HiddenField()
 
     @property
     def fields(self) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """Administration → accounts: search, and the account profile."""
 
+from collections.abc import Collection
+
 from flask import Blueprint, abort, render_template
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
@@ -11,9 +13,10 @@ from portal.accounts.tables.account_search import BY_NAME, count_results, search
 from portal.accounts.tables.accounts import Account, account_types, merged_accounts
 from portal.accounts.tables.attributes import Attribute, all_attributes, values_of
 from portal.content.tables.topics import names_of_topics_off
+from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
-from portal.core.translation import N_
+from portal.core.translation import LANGUAGES, N_
 from portal.core.translation import gettext as _
 from portal.messages.tables import communication_history
 from portal.people.deactivation import reactivation_problem
@@ -22,6 +25,7 @@ from portal.web.account import phone_number_pages
 from portal.web.account.phone_number_form import NumberContext, PhoneNumberForms, build_forms
 from portal.web.admin.accounts.account_form import ROLE_LABELS
 from portal.web.delivery_labels import CHANNEL_LABELS, ChannelStatus, channel_status, channel_statuses
+from portal.web.languages import language_choices
 from portal.web.layout import is_sms_visible
 from portal.web.paging import Sort, requested_order, sorted_page
 from portal.web.request_input import is_htmx_request, query_text
@@ -45,8 +49,9 @@ _STATUSES = {"active": N_("Active"), "deactivated": N_("Deactivated")}
 def listing() -> ResponseReturnValue:
     """While the user types, htmx requests the same address and gets only the list."""
     search_text, account_type, order = query_text("q"), query_text("type"), requested_order(*_SORTS)
-    status = query_text("status")
-    query = search_accounts(search_text, account_type, {"active": True, "deactivated": False}.get(status))
+    status, language = query_text("status"), query_text("language")
+    is_active = {"active": True, "deactivated": False}.get(status)
+    query = search_accounts(search_text, account_type, is_active, _chosen_by_readers_of(language))
     template = "admin/accounts/_list.html" if is_htmx_request() else "admin/accounts/index.html"
     page = render_template(
         template,
@@ -55,6 +60,8 @@ def listing() -> ResponseReturnValue:
         search_text=search_text,
         account_type=account_type,
         account_types={name: name for name in account_types()},
+        languages=LANGUAGES,
+        language_filter=language,
         status=status,
         statuses={value: _(label) for value, label in _STATUSES.items()},
     )
@@ -65,6 +72,13 @@ def listing() -> ResponseReturnValue:
 @allow("admin")
 def profile(account_id: int) -> ResponseReturnValue:
     return _profile(build_forms(_number_context(account_id)))
+
+
+def _chosen_by_readers_of(language: str) -> Collection[str]:
+    """Who has chosen none reads that of the portal."""
+    if language not in LANGUAGES:
+        return ()
+    return (language, "") if language == settings().language else (language,)
 
 
 def _number_context(account_id: int | None) -> NumberContext:
@@ -81,6 +95,7 @@ def _profile(forms: PhoneNumberForms) -> ResponseReturnValue:
         "admin/accounts/profile.html",
         account=account,
         role=_(ROLE_LABELS[account.role]),
+        languages=language_choices(),
         may_act=may_act_on(current_user.role, account.role),
         merged_into=db.session.get(Account, account.merged_into_id) if account.merged_into_id else None,
         merged_accounts=merged_accounts(account.id),

@@ -10,13 +10,13 @@ from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
+from portal.core.translation import N_, ngettext
 from portal.core.translation import gettext as _
-from portal.core.translation import ngettext
 from portal.gateways.outcomes import Accepted
 from portal.messages.tables.transitions import count_waiting
 from portal.people.deactivation import deactivate_account, reactivate_account
 from portal.web.access import allow
-from portal.web.account.account_emails import public_address, send_account_email
+from portal.web.account.account_emails import public_address, recipient_of, send_account_email
 
 pages = Blueprint("account_states", __name__, url_prefix="/Admin/Accounts")
 
@@ -64,12 +64,12 @@ def invite(account_id: int) -> ResponseReturnValue:
     except ActionRefused as error:
         return _refused(account_id, error)
     account = _account(account_id)
-    email, name = account.email, account.name
+    recipient = recipient_of(account)
     context = {"external_id": account.external_id, "link": public_address("password_invitation.form", token=token)}
     db.session.rollback()  # do not hold a database connection while the mail server answers
-    outcome = send_account_email("password_invitation", email, name, _("Set your password"), **context, days=LINK_DAYS)
+    outcome = send_account_email("password_invitation", recipient, N_("Set your password"), **context, days=LINK_DAYS)
     if isinstance(outcome, Accepted):
-        values = {"address": email, "days": LINK_DAYS}
+        values = {"address": recipient.email, "days": LINK_DAYS}
         flash(_("A link to set a password is on its way to %(address)s. It works for %(days)s days.", **values), "info")
     else:
         flash(_("The mail server did not take the email, so nobody was invited. Try again in a minute."), "error")

@@ -5,11 +5,13 @@ from dataclasses import replace
 from flask import Blueprint, Response, abort, make_response, render_template
 from flask.typing import ResponseReturnValue
 
+from portal.accounts.account_language import recipient_language
 from portal.content.email_rendering import email_look
 from portal.content.rules import markdown
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
+from portal.core.translation import use_language
 from portal.messages.tables.communications import Communication
 from portal.messages.timeline import mask_destination
 from portal.records.communication_details import MODE_LABELS, charge_of, communication_details
@@ -71,15 +73,16 @@ def email(communication_id: int) -> Response:
 
 
 def _email_part(template: str, communication: Communication, **body: str) -> str:
-    """Without the link’s token, which belongs to the recipient."""
-    return render_template(
-        template,
-        subject=communication.subject,
-        portal_link=f"{settings().public_url}/c/…",
-        organisation=page_organisation().name,
-        look=email_look(replace(page_organisation(), logo=None)),  # the policy of the frame forbids images
-        **body,
-    )
+    """As the recipient reads it, but without the link’s token, which is the recipient’s own."""
+    with use_language(recipient_language(communication.account.language)):
+        return render_template(
+            template,
+            subject=communication.subject,
+            portal_link=f"{settings().public_url}/c/…",
+            organisation=page_organisation().name,
+            look=email_look(replace(page_organisation(), logo=None)),  # the policy of the frame forbids images
+            **body,
+        )
 
 
 def _communication(communication_id: int) -> Communication:

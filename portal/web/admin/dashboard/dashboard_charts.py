@@ -75,7 +75,7 @@ def funnel_chart(rows: Sequence[tuple[str, int]]) -> BarChart:
 def cost_chart(costs: CostTable) -> BarChart:
     """The months, each with its segments and their price."""
     rows = zip(costs.months, costs.totals, strict=True)
-    return bar_chart([(month_name(month), total, cost_label(costs, total)) for month, total in rows])
+    return bar_chart([(month_name(month).capitalize(), total, cost_label(costs, total)) for month, total in rows])
 
 
 def cost_label(costs: CostTable, segments: int) -> str:

@@ -90,7 +90,7 @@ def month() -> str:
         weeks=weeks,
         endings=schedule_labels.send_endings(run for week in weeks for day in week for run in day.past),
         has_runs=any(day.past or day.upcoming for week in weeks for day in week),
-        weekdays=[weekday_name((first_weekday() + number) % 7) for number in range(7)],
+        weekdays=[weekday_name((first_weekday() + number) % 7).capitalize() for number in range(7)],
         previous_month=schedule_month.month_after(first, -1),
         next_month=schedule_month.month_after(first),
     )
@@ -213,7 +213,7 @@ def _form_page(form: ScheduleForm, schedule: Schedule | None) -> ResponseReturnV
         form=form,
         schedule=schedule,
         zones=timezone_choices(),
-        weekdays={day: weekday_name(number) for number, day in enumerate(WEEKDAYS)},
+        weekdays={day: weekday_name(number).capitalize() for number, day in enumerate(WEEKDAYS)},
         has_dates=bool(date_attributes()),
         period_days=PERIOD_DAYS,
     )

@@ -57,7 +57,7 @@ def test_account_is_created_with_its_attributes(web_app: Flask, admin: WebClient
     assert "Region South" in page
     assert "No password yet" in page
     account = stored(web_app, "N-1")
-    assert (account.role, account.timezone, account.language) == ("user", "America/Chicago", "en")
+    assert (account.role, account.timezone, account.language) == ("user", "America/Chicago", "")
     assert ("account_created", "account N-1") in audit_entries(web_app)
 
 
@@ -70,6 +70,7 @@ BAD = [
     ({"timezone": "America/Atlantis"}, "There is no such time zone."),
     ({"role": "admin"}, "Only a system administrator can give or take a role."),
     ({"role": "king"}, "Choose one of the roles in the list."),
+    ({"language": "xx"}, "Choose one of the languages in the list."),
     ({"value_credits": "many"}, "number"),
 ]
 
