@@ -24,9 +24,11 @@ class ReplyCategory(StrEnum):
 
 _TWILIO_STOP_KEYWORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
 _TWILIO_HELP_KEYWORDS = frozenset({"help", "info"})
-STOP_KEYWORDS = _TWILIO_STOP_KEYWORDS | {"opt out", "opt-out", "td", "arret", "arrêt", "alto", "parar"}
-"""Twilio's keywords, and what carriers in the United States treat as STOP as well."""
+_SPANISH_STOP_KEYWORDS = frozenset({"alto", "parar", "pare", "cancelar", "baja"})
+STOP_KEYWORDS = _TWILIO_STOP_KEYWORDS | _SPANISH_STOP_KEYWORDS | {"opt out", "opt-out", "td", "arret", "arrêt"}
+"""Twilio's keywords, what carriers in the United States treat as STOP as well, and the usual words in Spanish."""
 START_KEYWORDS = frozenset({"start", "yes", "unstop"})
+"""In every language: no other word lifts Twilio's own block, and “sí” answers any question."""
 HELP_KEYWORDS = _TWILIO_HELP_KEYWORDS | {"aide", "ayuda"}
 _TWILIO_KEYWORDS = _TWILIO_STOP_KEYWORDS | START_KEYWORDS | _TWILIO_HELP_KEYWORDS
 _CATEGORY_BY_KEYWORD: dict[str, ReplyCategory] = {
@@ -39,6 +41,10 @@ _PLEASE = "please|pls|por favor|svp|s'il (?:te|vous) plait"
 _HELP = re.compile(
     rf"(?:(?:{_PLEASE}) )?(?:help|helpme|info|information|informacion|aide|ayuda|aide[rz]?[ -]moi|ayud[ae](?:me|nme))"
     rf"(?: (?:help|me|us|{_PLEASE}))*[ ?!.]*"
+)
+_SPANISH = re.compile(
+    r"\b(?:alto|par(?:ar|en?)|cancel(?:ar|en?)|baja|ayud\w+|informacion|por favor|mensajes|textos|quiero|no mas"
+    r"|dejen?|quit\w*(?:me|nme)|borr\w*(?:me|nme)|numero|equivocad[oa])\b"
 )
 _MAX_HELP_LENGTH, _MAX_SIGNED_LENGTH = 60, 200
 _SIGNATURE = re.compile(
@@ -76,6 +82,11 @@ def _is_help_request(body: str) -> bool:
 def normalise_keyword(body: str) -> str:
     """Lower the case, and drop surrounding punctuation and invisible characters."""
     return " ".join(text_input.clean_lines(body, joiners=False).split()).strip(_SURROUNDING_PUNCTUATION).lower()
+
+
+def language_of_words(body: str) -> str:
+    """The language in which somebody asks for help or opts out; "" unless it is Spanish."""
+    return "es" if _SPANISH.search(normalise_reply(body)) else ""
 
 
 def is_twilio_keyword(body: str, opt_out_type: str = "") -> bool:

@@ -39,13 +39,15 @@ PHRASE_REWRITES: tuple[tuple[str, str], ...] = (
         "other",
     ),
     (r"(?:x|por) (?:favor|fa)", "por favor"),
+    (r"dar(?:se|nos)? de baja", "desuscribirme"),
+    (r"(?:solicito|pido|exijo)(?= (?:(?:la|mi|darme de) )?baja| (?:desuscribir|que (?:no|dej)))", ""),
     (r"me (?:quito|borro|salgo|elimino|desuscribo)", "remove me"),
     (r"paro(?= (?:\w+ )?(?:mensajes|textos|sms|esto|eso))", "stop"),
     (r"(?:le )?arret (?:des?|de vos|de tous les|de ces)(?= (?:sms|textos?|mes+ages?|alertes|rappels|envois))", "stop"),
     (r"je (?:vous )?demande", "want"),
     (r"etre (?:retire|enleve|supprime|desabonne|desinscrit|radie|efface)e?", "remove me"),
     (r"retire (moi|nous|mon numero|mi numero)", r"remove \1"),
-    (r"vuelv(?:an?|as) a|volver a|volvais a", ""),
+    (r"vuelv(?:an?|as) a|volver a|volvais a|(?<=no )vay(?:an?|as) a", ""),
     (r"recibir (?:mas nada|nada mas)", "recibir mas"),
     (r"^stop ?(?:2|to) ?(?:end|quit|stop)$|^t d$", "stop"),
     (r"se(?= des(?:abon|inscri))", ""),
@@ -144,6 +146,12 @@ PHRASE_REWRITES: tuple[tuple[str, str], ...] = (
         r"(?:texts?|messages?|alerts|notifications|reminders|(?<=ing )(?:these|them))",
         "yoptout",
     ),
+    (
+        r"(?:(?:me|nos) tienen? )?(?:hart[oa]s?|aburrid[oa]s?|cansad[oa]s?|canse) (?:ya )?(?:de|con)"
+        r" (?:(?:recibir|estos|estas|sus|los|las|tantos|tantas) )*"
+        r"(?:mensajes|textos|sms|avisos|alertas|notificaciones|recordatorios)",
+        "yoptout",
+    ),
     (r".*(?:report|sue|police|fcc|lawyer).* if you (?:text|message|contact).*", "yoptout"),
     (r"^(?:texts?|notifications|alerts|sms) off$", "yoptout"),
     (r"^(?:(?:i )?dont want|(?:yo )?no quiero(?: nada)?)$", "yoptout"),
@@ -162,7 +170,10 @@ PHRASE_REWRITES: tuple[tuple[str, str], ...] = (
     (r"dej(?:a|e|en)(?:me|nos) (?:en paz|tranquil[oa])", "yoptout"),
     (r"(?:laiss|fout|fich)\w* (?:moi|nous) (?:tranquille|la paix|en paix)|ca suffit", "yoptout"),
     (r"(?:this|its|reported(?: as)?|marked as) (?:spam|harassment|junk)|^spam$", "yoptout"),
-    (r"(?:i am |im |ill )?block(?:ed|ing)? (?:you|this number|me)", "yoptout"),
+    (
+        r"(?:i am |im |ill )?block(?:ed|ing)? (?:you|this number|me)|(?:los|las|te) (?:voy a bloquear|bloqueo)",
+        "yoptout",
+    ),
     (r"e ?mail only|only e ?mail(?: me)?|e ?mail (?:me )?instead of texting|solo (?:por )?(?:correo|email)", "yoptout"),
     (r"(?:courriel|e ?mail) (?:seulement|uniquement)", "yoptout"),
 )

@@ -49,8 +49,8 @@ WORD_ROLES: dict[str, str] = {
     """,
     # d: send
     "d": """
-        send sending mandar mande manden mandes mandarme mandame enviar envie envien envies enviarme enviarnos recibir
-        recibiendo recevoir envoyer envoyez envoie envoies menvoyer menvoyez
+        send sending mandando enviando mandar mande manden mandes mandarme mandame enviar envie envien envies enviarme
+        enviarnos recibir recibiendo recevoir envoyer envoyez envoie envoies menvoyer menvoyez
     """,
     # t: texts
     "t": """
@@ -113,7 +113,7 @@ WORD_ROLES: dict[str, str] = {
     "y": "yoptout",
     OTHER_ROLE: """
         maiden subscribe subscribed unsubscribed removed canceled cancelled canceling disabled deleted ended ending ends
-        pending spending contract contracts renove renovar renew remote forgot recibi recibo recover remainder
+        pending spending contract contracts renove renovar renew remote forgot parece recibi recibo recover remainder
         remainders suspended contracting spacing tester sensing seeding speeding cancer massage testing texted messaged
         contacted stopped stops stopping received reminded
     """,
@@ -123,11 +123,11 @@ WORD_ROLES: dict[str, str] = {
         pls plz plese plse kindly thank thanks thx thnx ty tks hi hello hey dear ok okay k yes yeah and just now
         immediately right already again ever even asap today always also else estoy suis sorry oh ugh omg goodbye bye as
         wtf man dude guys folks sir madam people seriously honestly literally really so but then well alright very much
-        hereby many via be nope nah con w avec tous think pal buddy bro bruh mate friend anyone anybody someone somebody
-        etre ser damn fucking effing freaking bloody stupid goddamn fing f said say told tell ask asked asking annoying
-        unwanted por favor porfavor porfa porfis xfa xfavor gracias muchas hola ya de del el la los las lo le les un una
-        su sus tu tus que a mi mis ustedes usted ahora mismo y o q den deme denme dame darme dar doy svp merci bonjour
-        bonsoir salut des du n m l d c j s t ce je par une vos votre tes ton ta mon ma toute tout suite immediatement
-        maintenant et veuillez desole en es vous tu te aux au
+        hereby many via be nope nah con w estar avec tous think pal buddy bro bruh mate friend anyone anybody someone
+        somebody etre ser damn fucking effing freaking bloody stupid goddamn fing f said say told tell ask asked asking
+        annoying unwanted por favor porfavor porfa porfis xfa xfavor gracias muchas hola ya de del el la los las lo le
+        les un una su sus tu tus que a mi mis ustedes usted ahora mismo y o q den deme denme dame darme dar doy svp
+        merci bonjour bonsoir salut des du n m l d c j s t ce je par une vos votre tes ton ta mon ma toute tout suite
+        immediatement maintenant et veuillez desole en es vous tu te aux au
     """,
 }

@@ -256,12 +256,22 @@ def test_invisible_characters_do_not_hide_a_keyword(invisible: str) -> None:
         ("Arrêt !", "stop"),
         ("arre\u0302t", "stop"),
         ("PARAR.", "stop"),
+        ("¡Pare!", "stop"),
+        ("CANCELAR", "stop"),
+        ("Baja", "stop"),
         ("aide", "help"),
         ("¡AYUDA!", "help"),
     ],
 )
 def test_carrier_and_foreign_keywords_are_recognised(body: str, category: str) -> None:
     assert classify_reply(body) == Classification(ReplyCategory(category))
+
+
+@pytest.mark.parametrize(
+    "body", ["Sí", "si", "INICIAR", "Empezar", "ALTA", "suscribir", "comenzar", "continuar", "oui"]
+)
+def test_only_words_that_lift_the_block_of_twilio_opt_in(body: str) -> None:
+    assert classify_reply(body).category == "unclear"
 
 
 @pytest.mark.parametrize(
@@ -304,6 +314,30 @@ TRAILING_WORDS = st.lists(
 @given(NEGATIONS, OPT_OUT_VERBS, TRAILING_WORDS)
 def test_negated_opt_out_never_opts_out(negation: str, verb: str, trailing: list[str]) -> None:
     assert classify_reply(" ".join([negation, verb, *trailing])).category == "unclear"
+
+
+SPANISH_NEGATIONS = ["no", "por favor no", "nunca", "no vayan a", "no quiero que", "les pido que no", "favor de no"]
+SPANISH_OPT_OUTS = """
+me den de baja
+me quiten de la lista
+me borren de la lista
+me saquen de la lista
+cancelen los mensajes
+cancelar los mensajes
+paren los mensajes
+dejen de escribirme
+dejar de escribirme
+eliminen mi número
+suspendan los avisos
+darme de baja
+quitarme
+"""
+
+
+@pytest.mark.parametrize("negation", SPANISH_NEGATIONS)
+def test_negated_opt_out_in_spanish_never_opts_out(negation: str) -> None:
+    bodies = [f"{negation} {opt_out}" for opt_out in sample_lines(SPANISH_OPT_OUTS)]
+    assert [body for body in bodies if classify_reply(body).category != "unclear"] == []
 
 
 WORDS = sorted({*KEYWORDS, "please", "me", "texting", "no", "more", "i", "don't", "want", "you", "can", "?", "my"})
