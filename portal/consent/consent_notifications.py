@@ -5,16 +5,15 @@ They are communications without a send. Each follows an event once, inside the c
 
 from sqlalchemy import select
 
-from portal.accounts.account_language import language_of_account
+from portal.accounts.account_language import language_of_account, recipient_language
 from portal.accounts.tables.accounts import Account
-from portal.accounts.tables.phone_numbers import numbers_for_routing
-from portal.consent.rules import auto_reply_limits
+from portal.accounts.tables.phone_numbers import numbers_for_routing, phones_with
+from portal.consent.rules import auto_reply_limits, keywords
 from portal.content import content_blocks
 from portal.content.links import new_link_token
 from portal.content.rules.content_block_checks import (
-    INVITATION_MOVE_NOTICE,
     INVITATION_TEXT,
-    WELCOME_MOVE_NOTICE,
+    MOVE_NOTICES,
     WELCOME_TEXT,
 )
 from portal.content.rules.markdown_literals import mark_literal
@@ -23,7 +22,7 @@ from portal.core.extensions import db
 from portal.core.rules import routing
 from portal.core.rules.phone import format_phone
 from portal.core.rules.routing import Reason, TextKind
-from portal.core.translation import N_, use_language
+from portal.core.translation import N_, Language, use_language
 from portal.core.translation import gettext as _
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Communication, Delivery, text_times_since, urgent_delivery
@@ -32,10 +31,10 @@ from portal.settings import app_settings
 DISPLACED, DECISION_PENDING, ASSIGNED, NUMBER_CHECK = "displaced", "decision_pending", "texts_assigned", "number_check"
 NUMBER_DEACTIVATED = "number_deactivated"
 _TEXTS = {
-    TextKind.INVITATION: (N_("Invitation to get texts at %(phone)s"), INVITATION_TEXT, INVITATION_MOVE_NOTICE),
-    TextKind.WELCOME: (N_("Texts are on for %(phone)s"), WELCOME_TEXT, WELCOME_MOVE_NOTICE),
+    TextKind.INVITATION: (N_("Invitation to get texts at %(phone)s"), INVITATION_TEXT),
+    TextKind.WELCOME: (N_("Texts are on for %(phone)s"), WELCOME_TEXT),
 }
-"""Subject, content block, and the notice that another account loses the texts."""
+"""Subject and content block."""
 _EMAILS = {
     DISPLACED: (
         N_("Texts to %(phone)s now go to another account"),
@@ -92,11 +91,12 @@ def send_text(
     The invitation says so, but not the page of the account that asks: anybody can add a stranger's number
     (docs/consent-rules.md#whose-number-it-is).
     """
-    title, block_key, move_notice = _TEXTS[kind]
-    with use_language(language_of_account(account_id)):
+    title, block_key = _TEXTS[kind]
+    language = language_of_account(account_id)
+    with use_language(language):
         subject = _(title, phone=_display_phone(number))
-    block = content_blocks.render_block(block_key, number)
-    text = f"{block.text} {move_notice}" if displaces_account else block.text
+    block = content_blocks.render_block(block_key, number, language.code)
+    text = f"{block.text} {MOVE_NOTICES[block_key][language.code]}" if displaces_account else block.text
     communication = Communication(
         account_id=account_id,
         kind=kind,
@@ -122,6 +122,13 @@ def send_email(kind: str, account_id: int, number: str, event_id: int, now_ms: i
     skip_reason = None if account.active else Reason.ACCOUNT_DEACTIVATED
     delivery = urgent_delivery("email", account.email, now_ms, skip_reason if _is_feature_on() else Reason.FEATURE_OFF)
     _add_once(communication, delivery, now_ms)
+
+
+def language_of_number(number: str, words: str = "") -> Language:
+    """That of the account that gets its texts, or of the accounts with it if they agree; else that of `words`."""
+    phones = phones_with(number)
+    chosen = {phone.account.language for phone in phones if phone.receives_sms == phones[0].receives_sms}
+    return recipient_language(chosen.pop() if len(chosen) == 1 else keywords.language_of_words(words))
 
 
 def _skip_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:

@@ -9,13 +9,14 @@ from typing import Any
 
 from portal.accounts.tables.phone_numbers import is_stopped, set_preferred_sender
 from portal.consent import recording
+from portal.consent.consent_notifications import language_of_number
 from portal.consent.rules import auto_reply_limits, keywords
 from portal.consent.rules.consent_state import EventKind, EventSource, MessageSource
 from portal.consent.rules.keywords import Classification, ReplyCategory
 from portal.consent.tables import inbound_messages, ledger
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.content import content_blocks
-from portal.content.rules.content_block_checks import HELP_REPLY, STOP_REPLY
+from portal.content.rules.content_block_checks import HELP_REPLY, STOP_REPLY, localizations
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules import text_input
@@ -166,7 +167,8 @@ def _auto_reply(message: InboundMessage, was_stopped: bool) -> str | None:
     message.no_reply_reason = _no_reply_reason(block, message, was_stopped)
     if message.no_reply_reason:
         return None
-    answer = content_blocks.render_block(block, message.from_number)
+    language = language_of_number(message.from_number, message.body)
+    answer = content_blocks.render_block(block, message.from_number, language.code)
     message.auto_reply = answer.text
     message.auto_reply_content_block, message.auto_reply_content_block_version = answer.key, answer.version
     return answer.text
@@ -185,6 +187,6 @@ def _no_reply_reason(block: str, message: InboundMessage, was_stopped: bool) -> 
         return auto_reply_limits.SENT_BY_PROVIDER
     if message.classification == ReplyCategory.STOP and was_stopped:
         return auto_reply_limits.STOPPED_ALREADY
-    since_ms = now_ms - auto_reply_limits.DAY_MS
-    reply_times_ms = inbound_messages.auto_reply_times(message.from_number, block, since_ms)
+    keys, since_ms = [localized.key for localized in localizations(block)], now_ms - auto_reply_limits.DAY_MS
+    reply_times_ms = inbound_messages.auto_reply_times(message.from_number, keys, since_ms)
     return auto_reply_limits.repeat_refusal(reply_times_ms, now_ms)

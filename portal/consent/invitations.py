@@ -22,6 +22,7 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.routing import TextKind
 from portal.core.transaction import transaction
+from portal.core.translation import current_language
 from portal.core.translation import gettext as _
 from portal.gateways import queue
 from portal.settings import app_settings
@@ -45,8 +46,8 @@ class WordingChanged(ActionRefused):
 
 
 def opt_in_prompt(number: str) -> RenderedBlock:
-    """The text to agree to before asking for texts."""
-    return content_blocks.render_block(content_block_checks.OPT_IN_PROMPT, number)
+    """The text to agree to before asking for texts, in the language of whoever reads it."""
+    return content_blocks.render_block(content_block_checks.OPT_IN_PROMPT, number, current_language().code)
 
 
 def request_ineligibility(phone: PhoneNumber) -> str | None:

@@ -11,7 +11,14 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.content.message_templates import VersionConflict, version_change
 from portal.content.rules import content_block_checks, merge_fields
-from portal.content.rules.content_block_checks import BLOCK_FIELDS, BLOCKS, ContentBlock
+from portal.content.rules.content_block_checks import (
+    BLOCK_FIELDS,
+    BLOCKS,
+    UNKNOWN_VALUES,
+    ContentBlock,
+    localizations,
+    localized_block,
+)
 from portal.content.rules.markdown_literals import unmark_literals
 from portal.content.rules.merge_fields import MergeError
 from portal.content.rules.wording_points import WordingIssue
@@ -24,6 +31,7 @@ from portal.core.errors import InvalidInput
 from portal.core.organisation import current_organisation
 from portal.core.rules import phone
 from portal.core.transaction import transaction
+from portal.core.translation import ENGLISH
 from portal.core.translation import gettext as _
 from portal.messages.rules import sms_segments
 from portal.messages.rules.sms_lookalikes import CharacterReplacement, transliterate
@@ -37,15 +45,12 @@ MAX_BLOCK_SEGMENTS = 3
 """Texts are billed by the segment and their parts may arrive separately: longer content belongs on a page."""
 _JOINER = "\u200d"
 """Emoji and some scripts need it."""
-_NUMBER_FALLBACKS = {"sending_number": "our number", "phone_number": "your number"}
-"""In the language of the wording, which is not the reader's."""
-_NO_CONTACT = "our office"
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class RenderedBlock:
-    """A block with its fields filled in.
+    """A block with its fields filled in. The key names the language too (`ContentBlock`).
 
     `text` is for people; `markdown` is for `markdown.to_html`, with marked values (`content.rules.markdown_literals`).
     Version 0 is the shipped default, which a release may change, so consent evidence stores the text as well.
@@ -77,16 +82,22 @@ class BlockPreview:
     changes: tuple[CharacterReplacement, ...] = ()
 
 
-def render_block(key: str, phone_number: str = "") -> RenderedBlock:
-    """The current version, or the default if that version can no longer be rendered. Writes nothing."""
-    block, stored = BLOCKS[key], content_versions.current_block_versions().get(key)
-    fields = _field_values(phone_number)
+def render_block(key: str, phone_number: str = "", language: str = "") -> RenderedBlock:
+    """The current version, or the default if that version can no longer be rendered. Writes nothing.
+
+    Without a language, `key` names it. A block that ships empty is in English until it is written.
+    """
+    block = localized_block(key, language) if language else BLOCKS[key]
+    versions = content_versions.current_block_versions()
+    if block.key not in versions and not block.default:
+        block = BLOCKS[block.base_key]
+    stored, fields = versions.get(block.key), _field_values(phone_number, block.language)
     if stored is not None:
         try:
-            return _rendered_block(key, stored.number, _fill_in(block, stored.text, fields))
+            return _rendered_block(block.key, stored.number, _fill_in(block, stored.text, fields))
         except MergeError as error:
-            _log.error("content block not rendered", key=key, version=stored.number, error=str(error))
-    return _rendered_block(key, 0, _fill_in(block, block.default, fields))
+            _log.error("content block not rendered", key=block.key, version=stored.number, error=str(error))
+    return _rendered_block(block.key, 0, _fill_in(block, block.default, fields))
 
 
 def _rendered_block(key: str, version: int, source: str) -> RenderedBlock:
@@ -95,7 +106,8 @@ def _rendered_block(key: str, version: int, source: str) -> RenderedBlock:
 
 def preview_block(key: str, text: str) -> BlockPreview:
     """Never raises: `error` says what is wrong with the draft."""
-    block, text, values = BLOCKS[key], _clean(text), _example_values()
+    block, text = BLOCKS[key], _clean(text)
+    values = _example_values(block)
     error = _text_problem(block, text)
     shortened = text[: _MAX_LENGTH[block.kind]]
     try:
@@ -108,6 +120,17 @@ def preview_block(key: str, text: str) -> BlockPreview:
     changes = transliterate(merge_fields.render_text(shortened, values)).replacements
     size, costs = sms_segments.measure_sms(rendered), encoding_cost(rendered)
     return BlockPreview(rendered, size, costs, issues, error, changes)
+
+
+def outdated_localizations(key: str, stored: Mapping[str, ContentVersion]) -> list[ContentBlock]:
+    """The block in the languages that still have its shipped wording, although another one was changed.
+
+    Where a block ships empty, English has nothing to follow.
+    """
+    blocks = localizations(key)
+    shipped = [block for block in blocks if block.key not in stored or stored[block.key].text == block.default]
+    follows = [block for block in shipped if block.default or block.language != ENGLISH.code]
+    return follows if len(shipped) < len(blocks) else []
 
 
 def current_wording_issues(key: str) -> tuple[WordingIssue, ...]:
@@ -172,7 +195,7 @@ def _text_problem(block: ContentBlock, text: str) -> str | None:
         )
     try:
         merge_fields.check_template(text, tuple(BLOCK_FIELDS))
-        rendered = _fill_in(block, text, _example_values())
+        rendered = _fill_in(block, text, _example_values(block))
     except MergeError as error:
         return str(error)
     return link_problem(rendered) or _size_problem(rendered) if block.kind == "sms" else None
@@ -205,17 +228,18 @@ def _fill_in(block: ContentBlock, text: str, fields: Mapping[str, str]) -> str:
     return rendered
 
 
-def _field_values(phone_number: str) -> dict[str, str]:
-    configuration, sender = settings(), app_settings.resolve_current_gateway().sender
+def _field_values(phone_number: str, language: str) -> dict[str, str]:
+    sender, unknown = app_settings.resolve_current_gateway().sender, UNKNOWN_VALUES[language]
     numbers = {"sending_number": sender_for(phone_number, sender), "phone_number": phone_number}
-    displayed = {
-        name: phone.format_phone(number, configuration.region) or _NUMBER_FALLBACKS[name]
-        for name, number in numbers.items()
+    known = {name: phone.format_phone(number, settings().region) for name, number in numbers.items()}
+    known["support_contact"] = app_settings.business().support_contact
+    return {
+        "organisation": current_organisation().name,
+        "portal_url": settings().public_url,
+        **{name: value or unknown[name] for name, value in known.items()},
     }
-    shared = {"organisation": current_organisation().name, "portal_url": configuration.public_url}
-    return {**shared, "support_contact": app_settings.business().support_contact or _NO_CONTACT, **displayed}
 
 
-def _example_values() -> dict[str, str]:
+def _example_values(block: ContentBlock) -> dict[str, str]:
     region = settings().region
-    return _field_values(phone.to_e164(phone.example_phone(region), region))
+    return _field_values(phone.to_e164(phone.example_phone(region), region), block.language)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.carriers.consent_reporting import twilio_credentials
 from portal.carriers.tables import deactivation_days
-from portal.content.rules.content_block_checks import PUBLIC_PAGES
+from portal.content.rules.content_block_checks import PUBLIC_PAGES, localizations
 from portal.core.clock import now_ms
 from portal.core.config import ConfigError
 from portal.core.context import settings
@@ -127,14 +127,14 @@ def _round_trip_check() -> CheckResult:
 
 
 def _public_pages_check() -> CheckResult:
-    """One after the other: the first that cannot be opened says why none can."""
+    """In every language, one after the other: the first that cannot be opened says why none can."""
     base, organisation = settings().public_url, current_organisation().name
     db.session.rollback()  # no transaction stays open during the calls
     fetched: dict[str, tuple[str, FetchedPage]] = {}
-    for key in PUBLIC_PAGES:
-        url = f"{base}/{key.replace('-', '/', 1)}"
-        fetched[key] = url, public_page.fetch_page(url)
-        if fetched[key][1].status != HTTPStatus.OK:
+    for block in (block for key in PUBLIC_PAGES for block in localizations(key)):
+        url = f"{base}/{block.base_key.replace('-', '/', 1)}?language={block.language}"
+        fetched[block.key] = url, public_page.fetch_page(url)
+        if fetched[block.key][1].status != HTTPStatus.OK:
             break
     return public_page_checks.check_public_pages(fetched, organisation)
 

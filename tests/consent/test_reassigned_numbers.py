@@ -12,6 +12,7 @@ from portal.consent.manual_consent import decide_reply, move_texts
 from portal.consent.tables.ledger import ConsentEvent
 from portal.content.content_blocks import render_block, save_block
 from portal.content.rules import content_block_checks
+from portal.content.rules.block_languages import english_blocks
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
@@ -79,7 +80,7 @@ def test_start_goes_to_the_account_that_requested_while_stopped() -> None:
     inbound_helpers.receive_text("START", NUMBER, minutes_after_start(5))
     assert inbound_helpers.stored_consent_state(NUMBER) == ("NEW", False, False)
     assert (inbound_helpers.notified_accounts("displaced"), replies_to_review()) == (["OLD"], [])
-    assert sms_bodies("welcome")[-1].endswith(f"STOP to end. {content_block_checks.WELCOME_MOVE_NOTICE}")
+    assert sms_bodies("welcome")[-1].endswith(f"STOP to end. {english_blocks.WELCOME_MOVE_NOTICE}")
     assert send_outcome_by_account() == {"OLD": ("skipped", "other_account_receives"), "NEW": ("ready", "")}
 
 
@@ -343,7 +344,7 @@ def test_account_import_does_not_enable_a_reassigned_number() -> None:
 def test_invitation_page_hides_the_displaced_account() -> None:
     inbound_helpers.invite(add_new_account(), NUMBER, minutes_after_start(1))
     (text,) = sms_bodies("invitation")
-    assert text.endswith(f"STOP to end. {content_block_checks.INVITATION_MOVE_NOTICE}")
+    assert text.endswith(f"STOP to end. {english_blocks.INVITATION_MOVE_NOTICE}")
     page = db.session.scalars(select(Communication.body).where(Communication.kind == "invitation")).one()
     assert "another account" not in page
 

@@ -77,6 +77,49 @@ def test_unknown_phone_numbers_become_words() -> None:
 
 
 @pytest.mark.one_engine
+def test_unknown_values_are_in_the_language_of_the_block() -> None:
+    save_block_text(f"{WELCOME_TEXT}.es", "De {{ sending_number }} a {{ phone_number }}. {{ support_contact }}")
+    rendered = render_block(WELCOME_TEXT, language="es")
+    assert rendered.text == "De nuestro teléfono a su teléfono. nuestra oficina"
+    assert sms_segments.measure_sms(rendered.text).encoding == "GSM-7"
+
+
+def test_each_language_has_versions_of_its_own() -> None:
+    save_block_text(WELCOME_TEXT, "English one"), save_block_text(WELCOME_TEXT, "English two")
+    assert save_block_text(f"{WELCOME_TEXT}.es", "Español", base_version=0) == 1
+    assert [render_block(WELCOME_TEXT, language=code).text for code in ("en", "es", "", "fr")] == [
+        "English two",
+        "Español",
+        "English two",
+        "English two",
+    ]
+    assert render_block(WELCOME_TEXT, language="es").key == f"{WELCOME_TEXT}.es"
+    assert [version.number for version in block_versions(WELCOME_TEXT)] == [2, 1]
+
+
+def test_changed_wording_leaves_the_other_language_behind() -> None:
+    def outdated(key: str) -> list[str]:
+        return [block.key for block in content_blocks.outdated_localizations(key, current_block_versions())]
+
+    assert outdated(WELCOME_TEXT) == []
+    save_block_text(WELCOME_TEXT, "Changed")
+    assert outdated(WELCOME_TEXT) == outdated(f"{WELCOME_TEXT}.es") == [f"{WELCOME_TEXT}.es"]
+    save_block_text(f"{WELCOME_TEXT}.es", "Cambiado")
+    assert outdated(WELCOME_TEXT) == []
+    save_block_text(f"{SIGN_IN_NOTICE}.es", "Cerrado")
+    assert outdated(SIGN_IN_NOTICE) == [], "nothing is shown in English, as before"
+
+
+@pytest.mark.one_engine
+def test_notice_without_a_translation_is_shown_in_english() -> None:
+    assert render_block(SIGN_IN_NOTICE, language="es").text == ""
+    save_block_text(SIGN_IN_NOTICE, "Closed on Sunday")
+    assert render_block(SIGN_IN_NOTICE, language="es") == RenderedBlock(SIGN_IN_NOTICE, 1, "Closed on Sunday")
+    save_block_text(f"{SIGN_IN_NOTICE}.es", "Domingo cerrado"), save_block_text(f"{SIGN_IN_NOTICE}.es", "")
+    assert render_block(SIGN_IN_NOTICE, language="es").text == "", "somebody emptied it"
+
+
+@pytest.mark.one_engine
 def test_sending_number_of_messaging_service_or_short_code() -> None:
     save_block_text(WELCOME_TEXT, "From {{ sending_number }}.")
     scenario.configure_gateway(SmsGatewaySettings=f'{{"MessagingServiceSid": "MG{"0" * 32}"}}')

@@ -94,11 +94,11 @@ def auto_reply_outcomes(provider_ids: Sequence[str]) -> dict[str, InboundMessage
     return {message.provider_id: message for message in db.session.scalars(query.where(has_outcome))}
 
 
-def auto_reply_times(from_number: str, content_block: str, since_ms: int) -> list[int]:
-    """When the handset got this automatic reply since then."""
+def auto_reply_times(from_number: str, content_blocks: Sequence[str], since_ms: int) -> list[int]:
+    """When the handset got one of these automatic replies since then."""
     query = select(InboundMessage.received_at_ms).where(
         InboundMessage.from_number == from_number,
-        InboundMessage.auto_reply_content_block == content_block,
+        InboundMessage.auto_reply_content_block.in_(content_blocks),
         InboundMessage.received_at_ms > since_ms,
     )
     return list(db.session.scalars(query))

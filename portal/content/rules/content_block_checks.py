@@ -1,11 +1,12 @@
 """The content blocks, and the points a messaging reviewer expects in each (docs/consent-rules.md#wording)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from portal.content.rules import content_block_defaults, markdown
+from portal.content.rules import markdown
+from portal.content.rules.block_languages import english_blocks, spanish_blocks
 from portal.content.rules.markdown_literals import unmark_literals
 from portal.content.rules.wording_points import WordingIssue, missing_points
-from portal.core.translation import N_
+from portal.core.translation import ENGLISH, LANGUAGES, N_
 from portal.core.translation import gettext as _
 
 OPT_IN_PROMPT = "opt-in-prompt"
@@ -19,10 +20,6 @@ TERMS, PRIVACY, OPT_IN_PAGE = "sms-terms", "sms-privacy", "sms-opt-in"
 PUBLIC_PAGES = (TERMS, PRIVACY, OPT_IN_PAGE)
 """Shown to everybody, signed in or not, and whether texts are on or off."""
 
-INVITATION_MOVE_NOTICE = "START ends the texts to another account at this number."
-WELCOME_MOVE_NOTICE = "Texts to another account at this number have ended."
-"""Appended when texts move from one account on a number to another."""
-
 BLOCK_FIELDS: dict[str, str] = {
     "organisation": N_("Organization"),
     "portal_url": N_("Portal address"),
@@ -35,7 +32,11 @@ BLOCK_FIELDS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class ContentBlock:
-    """`kind` is `page` (Markdown) or `sms` (plain text); `required_points` are keys of the wording check."""
+    """One wording in one language: the key of an English block is a word, and that of its Spanish one ends in “.es”.
+
+    Whatever refers to a block so names the language as well, such as the ledger of consent. `kind` is `page` (Markdown)
+    or `sms` (plain text); `required_points` are keys of the wording check.
+    """
 
     key: str
     group: str
@@ -46,26 +47,43 @@ class ContentBlock:
     required_points: tuple[str, ...] = ()
 
     @property
+    def base_key(self) -> str:
+        """The same for all languages."""
+        return self.key.partition(".")[0]
+
+    @property
+    def language(self) -> str:
+        return self.key.partition(".")[2] or ENGLISH.code
+
+    @property
+    def language_name(self) -> str:
+        return LANGUAGES[self.language]
+
+    @property
+    def localized_name(self) -> str:
+        return _(self.name) if self.language == ENGLISH.code else f"{_(self.name)}, {self.language_name}"
+
+    @property
     def title(self) -> str:
-        """For example “MyAccount → SMS Opt-in Confirmation Prompt”."""
-        return _("%(group)s → %(name)s", group=_(self.group), name=_(self.name))
+        """For example “MyAccount → SMS Opt-in Confirmation Prompt”, and “…, Español”."""
+        return _("%(group)s → %(name)s", group=_(self.group), name=self.localized_name)
 
     @property
     def is_sms(self) -> bool:
         """Hidden while texts are switched off."""
-        return self.key != SIGN_IN_NOTICE
+        return self.base_key != SIGN_IN_NOTICE
 
 
 _ALL_SIX = ("sender", "purpose", "frequency", "rates", "help", "stop")
 
-_ALL_BLOCKS = (
+_ENGLISH_BLOCKS = (
     ContentBlock(
         OPT_IN_PROMPT,
         N_("MyAccount"),
         N_("SMS Opt-in Confirmation Prompt"),
         "page",
         N_("Shown in the opt-in dialog. It says what people agree to."),
-        content_block_defaults.OPT_IN_PROMPT,
+        english_blocks.OPT_IN_PROMPT,
         _ALL_SIX,
     ),
     ContentBlock(
@@ -74,7 +92,7 @@ _ALL_BLOCKS = (
         N_("SMS Opt-in Confirmation Text"),
         "sms",
         N_("The welcome text, sent immediately after START."),
-        content_block_defaults.WELCOME_TEXT,
+        english_blocks.WELCOME_TEXT,
         _ALL_SIX,
     ),
     ContentBlock(
@@ -83,7 +101,7 @@ _ALL_BLOCKS = (
         N_("SMS Invitation Text"),
         "sms",
         N_("Sent when somebody asks for texts in the portal. It asks them to reply START."),
-        content_block_defaults.INVITATION_TEXT,
+        english_blocks.INVITATION_TEXT,
         (*_ALL_SIX, "start"),
     ),
     ContentBlock(
@@ -92,7 +110,7 @@ _ALL_BLOCKS = (
         N_("SMS STOP and HELP Information"),
         "page",
         N_("Shown with a person’s phone numbers: how to stop texts, restart them and get help."),
-        content_block_defaults.STOP_HELP_INFO,
+        english_blocks.STOP_HELP_INFO,
         ("start", "rates", "help", "stop"),
     ),
     ContentBlock(
@@ -101,7 +119,7 @@ _ALL_BLOCKS = (
         N_("Reply to STOP"),
         "sms",
         N_("The only text allowed after STOP. Used only if Twilio does not reply itself."),
-        content_block_defaults.STOP_REPLY,
+        english_blocks.STOP_REPLY,
         ("sender", "ended"),
     ),
     ContentBlock(
@@ -110,7 +128,7 @@ _ALL_BLOCKS = (
         N_("Reply to HELP"),
         "sms",
         N_("The reply to HELP and INFO. Used only if Twilio does not reply itself."),
-        content_block_defaults.HELP_REPLY,
+        english_blocks.HELP_REPLY,
         ("sender", "contact"),
     ),
     ContentBlock(
@@ -119,7 +137,7 @@ _ALL_BLOCKS = (
         N_("Sign-in Notice"),
         "page",
         N_("Shown to everybody on the sign-in page. If it is empty, nothing is shown."),
-        content_block_defaults.SIGN_IN_NOTICE,
+        english_blocks.SIGN_IN_NOTICE,
     ),
     ContentBlock(
         TERMS,
@@ -127,7 +145,7 @@ _ALL_BLOCKS = (
         N_("SMS Terms"),
         "page",
         N_("The public page /sms/terms. Carriers read it before they let a number send."),
-        content_block_defaults.PUBLIC_TERMS,
+        english_blocks.PUBLIC_TERMS,
         (
             *("sender", "channel", "program", "content", "start", "frequency", "rates", "stop", "bold_stop"),
             *("help", "bold_help", "support", "complaint", "carriers", "privacy_link"),
@@ -139,7 +157,7 @@ _ALL_BLOCKS = (
         N_("SMS Privacy Policy"),
         "page",
         N_("The public page /sms/privacy. Carriers read it before they let a number send."),
-        content_block_defaults.PUBLIC_PRIVACY,
+        english_blocks.PUBLIC_PRIVACY,
         (
             *("sender", "channel", "collected", "no_sharing", "consent_not_shared", "stop", "bold_stop"),
             *("support", "complaint", "terms_link"),
@@ -151,18 +169,54 @@ _ALL_BLOCKS = (
         N_("SMS Opt-in Page"),
         "page",
         N_("The public page /sms/opt-in, above the form with which people ask for texts."),
-        content_block_defaults.PUBLIC_OPT_IN,
+        english_blocks.PUBLIC_OPT_IN,
         (
             *("sender", "channel", "content", "start", "frequency", "rates", "stop", "bold_stop", "help", "bold_help"),
             *("optional", "terms_link", "privacy_link"),
         ),
     ),
 )
-BLOCKS: dict[str, ContentBlock] = {block.key: block for block in _ALL_BLOCKS}
+_TRANSLATED_DEFAULTS = {
+    "es": {
+        OPT_IN_PROMPT: spanish_blocks.OPT_IN_PROMPT,
+        WELCOME_TEXT: spanish_blocks.WELCOME_TEXT,
+        INVITATION_TEXT: spanish_blocks.INVITATION_TEXT,
+        STOP_HELP_INFO: spanish_blocks.STOP_HELP_INFO,
+        STOP_REPLY: spanish_blocks.STOP_REPLY,
+        HELP_REPLY: spanish_blocks.HELP_REPLY,
+        SIGN_IN_NOTICE: spanish_blocks.SIGN_IN_NOTICE,
+        TERMS: spanish_blocks.PUBLIC_TERMS,
+        PRIVACY: spanish_blocks.PUBLIC_PRIVACY,
+        OPT_IN_PAGE: spanish_blocks.PUBLIC_OPT_IN,
+    }
+}
+_TRANSLATED_BLOCKS = (
+    replace(block, key=f"{block.key}.{language}", default=defaults[block.key])
+    for language, defaults in _TRANSLATED_DEFAULTS.items()
+    for block in _ENGLISH_BLOCKS
+)
+BLOCKS: dict[str, ContentBlock] = {block.key: block for block in (*_ENGLISH_BLOCKS, *_TRANSLATED_BLOCKS)}
+MOVE_NOTICES = {
+    INVITATION_TEXT: {"en": english_blocks.INVITATION_MOVE_NOTICE, "es": spanish_blocks.INVITATION_MOVE_NOTICE},
+    WELCOME_TEXT: {"en": english_blocks.WELCOME_MOVE_NOTICE, "es": spanish_blocks.WELCOME_MOVE_NOTICE},
+}
+"""Appended when texts move from one account on a number to another."""
+UNKNOWN_VALUES = {"en": english_blocks.UNKNOWN_VALUES, "es": spanish_blocks.UNKNOWN_VALUES}
+
+
+def localizations(key: str) -> list[ContentBlock]:
+    """The block in every language, English first."""
+    base_key = BLOCKS[key].base_key
+    return [block for block in BLOCKS.values() if block.base_key == base_key]
+
+
+def localized_block(key: str, language: str) -> ContentBlock:
+    """The block in the language, or in English if it has none there."""
+    return next((block for block in localizations(key) if block.language == language), BLOCKS[BLOCKS[key].base_key])
 
 
 def find_wording_issues(key: str, text: str, organisation: str) -> tuple[WordingIssue, ...]:
     """The required points that are missing in a text whose fields are filled in."""
     block = BLOCKS[key]
     plain = markdown.to_text(text) if block.kind == "page" else text
-    return missing_points(block.required_points, plain, unmark_literals(text), organisation)
+    return missing_points(block.required_points, plain, unmark_literals(text), organisation, block.language)

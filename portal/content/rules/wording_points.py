@@ -1,20 +1,31 @@
 """The points that a messaging reviewer expects in a wording, and how each is found (docs/consent-rules.md#wording)."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from portal.content.rules.block_languages import english_patterns, spanish_patterns
 from portal.core.translation import N_
+from portal.core.translation import gettext as _
 from portal.messages.rules import sms_segments
 
 
 @dataclass(frozen=True)
 class WordingIssue:
-    """What is missing and why it matters. Advice only: the block can still be saved."""
+    """What is missing and why it matters. Advice only: the block can still be saved.
+
+    `example` is what would be enough, in the language of the wording, which need not be the reader's.
+    """
 
     point: str
     message: str
     reason: str
+    example: str = ""
+
+    @property
+    def explanation(self) -> str:
+        return _(self.reason, example=self.example) if self.example else _(self.reason)
 
 
 _ISSUES = {
@@ -31,7 +42,7 @@ _ISSUES = {
     "frequency": WordingIssue(
         N_("frequency"),
         N_("It does not say how often texts are sent."),
-        N_("Twilio rejects an opt-in message without it (30545). “Message frequency varies” is enough."),
+        N_("Twilio rejects an opt-in message without it (30545). “%(example)s” is enough."),
     ),
     "rates": WordingIssue(
         N_("data rates may apply"),
@@ -41,12 +52,12 @@ _ISSUES = {
     "help": WordingIssue(
         N_("HELP"),
         N_("It does not say how to get help."),
-        N_("Twilio rejects an opt-in message without it (30570). “Reply HELP for help” is enough."),
+        N_("Twilio rejects an opt-in message without it (30570). “%(example)s” is enough."),
     ),
     "stop": WordingIssue(
         N_("STOP"),
         N_("It does not say how to stop the texts."),
-        N_("Consent is valid only if people know how to withdraw it. “Reply STOP to end” is enough."),
+        N_("Consent is valid only if people know how to withdraw it. “%(example)s” is enough."),
     ),
     "start": WordingIssue(
         N_("START"),
@@ -66,7 +77,7 @@ _ISSUES = {
     "program": WordingIssue(
         N_("program"),
         N_("It does not name the program."),
-        N_("Reviewers compare its name with the registration. “Program: account notices” is enough."),
+        N_("Reviewers compare its name with the registration. “%(example)s” is enough."),
     ),
     "content": WordingIssue(
         N_("what is sent"),
@@ -101,7 +112,7 @@ _ISSUES = {
     "carriers": WordingIssue(
         N_("carriers"),
         N_("It does not say that carriers are not liable."),
-        N_("Carriers require the sentence “Carriers are not liable for delayed or undelivered messages.”"),
+        N_("Carriers require the sentence “%(example)s”"),
     ),
     "collected": WordingIssue(
         N_("what is collected"),
@@ -135,50 +146,33 @@ _ISSUES = {
     ),
 }
 
-_REPLY_WITH = r"\b(?:reply|text|send)(?:ing)?(?:\s+with)?[\s“\"'‘]+"
-_NOT_NONSTOP = r"(?<!\bNON[ \-‐‑–])"
-"""“NON-STOP texts” does not explain how to stop them."""
-_PATTERNS = {
-    "purpose": r"\b(?:notif\w+|notices?|remind\w*|alerts?|updates?|news|renewals?|deadlines?|regarding"
-    r"|about (?:your|the|an?)|(?:tell|let|inform) you)\b",
-    "frequency": r"\bfreq|\b(?:daily|weekly|monthly|yearly|once a|up to \d+|at most \d+|no more than \d+)"
-    r"|\b(?:msgs?|messages?|texts?)\s?(?:/|per\b|an?\b|each\b|every\b)\s?(?:day|week|mo|year)",
-    "rates": r"\bdata\b.{0,12}\brates?\b.{0,20}\bappl(?:y|ies)\b",
-    "help": rf"(?-i:\bHELP\b)|{_REPLY_WITH}help\b",
-    "stop": rf"(?-i:{_NOT_NONSTOP}\bSTOP\b)|{_REPLY_WITH}stop\b",
-    "start": rf"(?-i:\bSTART\b)|{_REPLY_WITH}start\b",
-    "contact": r"https?://|\bwww\.|\S@\S+\.\w|\+?\d[\d\s().-]{6,}\d|\b[\w-]+\.(?:org|com|net|gov|edu)\b",
-    "ended": r"\bno (?:more|further)\b|\b(?:not|never) (?:get|receive|be sent)|\b(?:un|de)subscribed|\bopted out"
-    r"|\b(?:stopped|ended)\b",
-    "program": r"\bprogram\b\W{0,3}\s\w",
-    "content": r"\b(?:what )?we send\b|\byou(?: will)? (?:get|receive) (?:texts?|messages?|notices?) about\b",
-    "channel": r"(?-i:\bSMS\b)|\btext messag",
-    "bold_stop": r"(?-i:\*\*[^*\n]*\bSTOP\b[^*\n]*\*\*)",
-    "bold_help": r"(?-i:\*\*[^*\n]*\bHELP\b[^*\n]*\*\*)",
-    "support": r"\b(?:contact|write to|call|email) [^.\n]{0,40}?(?:\S@\S+\.\w|\d[\d\s().-]{6,}\d)",
-    "complaint": r"\bcomplain\b[^\n]{0,60}(?:\S@\S+\.\w|\d[\d\s().-]{6,}\d|https?://)",
-    "carriers": r"\bcarriers?\b[^.]{0,60}\bnot (?:liable|responsible)\b"
-    r"|\bnot (?:liable|responsible)\b[^.]{0,60}\bcarriers?\b",
-    "collected": r"\b(?:collect|store|keep|record)\b[^.]{0,60}\bnumber\b",
-    "no_sharing": r"\b(?:no|not|never)\b[^.]{0,80}\b(?:share[ds]?|sell|sold)\b[^.]{0,120}\bthird[ -]part(?:y|ies)\b"
-    r"[^.]{0,80}\b(?:marketing|promotional)\b",
-    "consent_not_shared": r"\bconsent\b[^.]{0,80}\b(?:not|never)\b[^.]{0,40}\b(?:shared|sold)\b",
-    "optional": r"\bnot a condition\b|\bnot required (?:to|as|for)\b|\b(?:texts|consent) (?:are|is) optional\b",
-    "terms_link": r"/sms/terms\b",
-    "privacy_link": r"/sms/privacy\b",
-}
+PATTERNS = {"en": english_patterns.PATTERNS, "es": spanish_patterns.PATTERNS}
+EXAMPLES = {"en": english_patterns.EXAMPLES, "es": spanish_patterns.EXAMPLES}
 
 
-def missing_points(points: Iterable[str], text: str, marked: str, organisation: str) -> tuple[WordingIssue, ...]:
-    """The points that are not in `text` or, for bold print, not in `marked`: the same text with **bold** marks."""
+def missing_points(
+    points: Iterable[str], text: str, marked: str, organisation: str, language: str = "en"
+) -> tuple[WordingIssue, ...]:
+    """The points that are not in `text` or, for bold print, not in `marked`: the same text with **bold** marks.
+
+    `language` is that of the wording: a text in another one lacks most points.
+    """
     plain, name = sms_segments.normalize_text(text), sms_segments.normalize_text(organisation)
-    sources = {True: marked, False: plain}
-    return tuple(_ISSUES[point] for point in points if not _mentions(point, sources[point.startswith("bold_")], name))
+    sources, examples = {True: marked, False: plain}, EXAMPLES[language]
+    return tuple(
+        replace(_ISSUES[point], example=examples.get(point, ""))
+        for point in points
+        if not _mentions(point, sources[point.startswith("bold_")], name, language)
+    )
 
 
-def _mentions(point: str, text: str, organisation: str) -> bool:
+def _mentions(point: str, text: str, organisation: str, language: str) -> bool:
     """The name alone states no purpose, even if the organisation is called “Alerts and Renewals”."""
     if point == "sender":
         return organisation.casefold() in text.casefold()
     without_name = re.sub(re.escape(organisation), " ", text, flags=re.IGNORECASE) if organisation else text
-    return re.search(_PATTERNS[point], without_name, re.IGNORECASE) is not None
+    return re.search(PATTERNS[language][point], _without_accents(without_name), re.IGNORECASE) is not None
+
+
+def _without_accents(text: str) -> str:
+    return "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))

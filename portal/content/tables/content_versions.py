@@ -1,4 +1,4 @@
-"""Saved versions of content blocks. A block without a row uses its shipped default."""
+"""Saved versions of content blocks, of which each language has its own. One without a row uses its shipped default."""
 
 from sqlalchemy import ForeignKey, Text, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship

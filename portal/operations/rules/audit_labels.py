@@ -195,7 +195,6 @@ _KINDS = (
     "export",
 )
 """What the subjects of entries begin with; the sentences say it themselves."""
-_NAMES = LANE_LABELS_BY_KEY | {key: block.name for key, block in BLOCKS.items()}
 _DETAILS = {
     "template": N_("template %(value)s"),
     "version": N_("version %(value)s"),
@@ -280,8 +279,13 @@ def describe_action(action: str, subject: str) -> str:
     if (template := ACTION_TEMPLATES.get(action)) is None:
         return f"{action.replace('_', ' ').capitalize()}: {subject}"
     kind, _space, rest = subject.partition(" ")
-    name = rest if kind in _KINDS else _(_NAMES.get(subject, "")) or subject
-    return _(template, subject=name)
+    return _(template, subject=rest if kind in _KINDS else _subject_name(subject))
+
+
+def _subject_name(subject: str) -> str:
+    if subject in BLOCKS:
+        return BLOCKS[subject].localized_name
+    return _(LANE_LABELS_BY_KEY.get(subject, "")) or subject
 
 
 def describe_detail(detail: Mapping[str, Any]) -> str:

@@ -49,20 +49,27 @@ def check_public_pages(pages: Mapping[str, tuple[str, FetchedPage]], organisatio
         if page.status != 200:
             return PUBLIC_PAGES_CHECK.failing(*_explain_status(page, url))
     problems = [
-        _("%(url)s lacks: %(points)s.", url=display_url(url), points=points)
+        _("%(url)s lacks: %(points)s.", url=_localized_url(key, url), points=points)
         for key, (url, page) in pages.items()
         if (points := _missing(key, page.html, organisation))
     ]
     if problems:
         fix = _("Add the sentences under Content blocks. Each block says why it needs them.")
         return PUBLIC_PAGES_CHECK.warning(" ".join(problems), fix)
-    return PUBLIC_PAGES_CHECK.ok(_("Reviewers can open all three, and find every sentence that they look for."))
+    return PUBLIC_PAGES_CHECK.ok(
+        _("Reviewers can open all three in every language, and find every sentence that they look for.")
+    )
 
 
 def _missing(key: str, html: str, organisation: str) -> str:
     marked = "".join(_PageText(html).parts)
-    issues = missing_points(BLOCKS[key].required_points, marked.replace("**", ""), marked, organisation)
+    block, plain = BLOCKS[key], marked.replace("**", "")
+    issues = missing_points(block.required_points, plain, marked, organisation, block.language)
     return join_words([_(issue.point) for issue in issues])
+
+
+def _localized_url(key: str, url: str) -> str:
+    return f"{display_url(url)} ({BLOCKS[key].language_name})"
 
 
 def _explain_status(page: FetchedPage, url: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from portal.core.actor import Actor
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.rules.phone import format_phone
-from portal.core.translation import lazy_gettext
+from portal.core.translation import current_language, lazy_gettext
 from portal.settings.live_gateway import live_sender, sender_for, sending_number_label
 from portal.web.access import has_role
 from portal.web.account.start_link import StartLink
@@ -158,7 +158,7 @@ def stop_help_text(number_context: NumberContext) -> str:
     """How to stop texts and get help, in Markdown; only on the person's own page."""
     if not number_context.is_own or not is_sms_visible():
         return ""
-    return content_blocks.render_block(content_block_checks.STOP_HELP_INFO).markdown
+    return content_blocks.render_block(content_block_checks.STOP_HELP_INFO, language=current_language().code).markdown
 
 
 def display_phone(number: str) -> str:

@@ -37,7 +37,7 @@ from portal.content.rules.content_block_checks import SIGN_IN_NOTICE
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db, security
-from portal.core.translation import N_, lazy_gettext
+from portal.core.translation import N_, current_language, lazy_gettext
 from portal.core.translation import gettext as _
 from portal.web.access import public
 from portal.web.account.account_emails import (
@@ -183,8 +183,12 @@ def init_app(app: Flask) -> None:
     app.before_request(_reject_oversized_forms)
     user_logged_in.connect(_forget_csrf_token, app)
     user_logged_out.connect(_end_sessions, app)
-    # As Markdown; usually empty.
-    app.context_processor(lambda: {"sign_in_notice": lambda: render_block(SIGN_IN_NOTICE).markdown})
+    app.context_processor(lambda: {"sign_in_notice": _sign_in_notice})
+
+
+def _sign_in_notice() -> str:
+    """As Markdown; usually empty."""
+    return render_block(SIGN_IN_NOTICE, language=current_language().code).markdown
 
 
 def _reject_oversized_forms() -> None:

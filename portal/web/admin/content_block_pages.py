@@ -1,4 +1,10 @@
-"""Administration → content blocks: edit the portal's own texts with a preview, and restore older versions."""
+"""Administration → content blocks: edit the portal's own texts with a preview, and restore older versions.
+
+Each language of a block is a block of its own (`ContentBlock`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -9,7 +15,7 @@ from portal.content import content_blocks
 from portal.content.content_blocks import BlockPreview
 from portal.content.message_templates import VersionConflict, edit_conflict_message
 from portal.content.rules import text_diff
-from portal.content.rules.content_block_checks import BLOCK_FIELDS, BLOCKS, PUBLIC_PAGES, ContentBlock
+from portal.content.rules.content_block_checks import BLOCK_FIELDS, BLOCKS, PUBLIC_PAGES, ContentBlock, localizations
 from portal.content.tables.content_versions import ContentVersion, block_versions, current_block_versions
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
@@ -21,6 +27,16 @@ from portal.web.layout import is_sms_visible
 from portal.web.request_input import is_htmx_request, parse_version
 
 pages = Blueprint("admin_content", __name__, url_prefix="/Admin/ContentBlocks")
+
+
+@dataclass(frozen=True)
+class BlockStatus:
+    """A block in one language, in the list. `version` is None while it has its shipped wording."""
+
+    block: ContentBlock
+    version: ContentVersion | None
+    preview: BlockPreview
+    is_outdated: bool
 
 
 class RestoreForm(PortalForm):
@@ -36,13 +52,11 @@ class ContentBlockForm(RestoreForm):
 @pages.get("")
 @allow("admin")
 def listing() -> str:
-    stored = current_block_versions()
-    groups: dict[str, list[tuple[ContentBlock, ContentVersion | None, BlockPreview]]] = {}
+    """One row for a block, with its languages side by side."""
+    stored, groups = current_block_versions(), dict[str, list[list[BlockStatus]]]()
     for block in BLOCKS.values():
-        if _is_visible(block):
-            version = stored.get(block.key)
-            block_preview = content_blocks.preview_block(block.key, version.text if version else block.default)
-            groups.setdefault(block.group, []).append((block, version, block_preview))
+        if block.key == block.base_key and _is_visible(block):
+            groups.setdefault(block.group, []).append(_statuses(block.key, stored))
     return render_template("admin/content/index.html", groups=groups)
 
 
@@ -104,9 +118,19 @@ def restore(key: str, number: int) -> ResponseReturnValue:
     return _saved(key, new_number, base_version)
 
 
+def _statuses(key: str, stored: Mapping[str, ContentVersion]) -> list[BlockStatus]:
+    outdated = content_blocks.outdated_localizations(key, stored)
+    statuses = []
+    for block in localizations(key):
+        version = stored.get(block.key)
+        block_preview = content_blocks.preview_block(block.key, version.text if version else block.default)
+        statuses.append(BlockStatus(block, version, block_preview, block in outdated))
+    return statuses
+
+
 def _is_visible(block: ContentBlock) -> bool:
     """The public pages are written before texts are on."""
-    return is_sms_visible() or not block.is_sms or (block.key in PUBLIC_PAGES and has_role("sysadmin"))
+    return is_sms_visible() or not block.is_sms or (block.base_key in PUBLIC_PAGES and has_role("sysadmin"))
 
 
 def _block(key: str) -> ContentBlock:
@@ -129,6 +153,8 @@ def _editor(key: str, form: ContentBlockForm) -> ResponseReturnValue:
     page = render_template(
         "admin/content/editor.html",
         block=block,
+        languages=localizations(key),
+        outdated=content_blocks.outdated_localizations(key, current_block_versions()),
         form=form,
         versions=_versions(block),
         preview=content_blocks.preview_block(key, form.text.data),

@@ -7,9 +7,10 @@ from flask import Blueprint, abort, render_template
 
 from portal.content import content_blocks
 from portal.content.rules.content_block_checks import OPT_IN_PAGE, OPT_IN_PROMPT, PRIVACY, TERMS, WELCOME_TEXT
-from portal.core.translation import N_
+from portal.core.translation import LANGUAGES, N_, current_language, language_named, use_language
 from portal.core.translation import gettext as _
 from portal.web.access import public
+from portal.web.request_input import query_text
 
 pages = Blueprint("public_pages", __name__, url_prefix="/sms")
 _PAGES = {
@@ -23,16 +24,23 @@ _PAGES = {
 @pages.get("/<name>")
 @public
 def page(name: str) -> str:
+    """In the reader's language, or in that of the address, `?language=es`, so that reviewers can open either."""
     if name not in _PAGES:
         abort(404)
-    key, title = _PAGES[name]
-    text = content_blocks.render_block(key).markdown
+    wanted = query_text("language")
+    language = language_named(wanted) if wanted in LANGUAGES else current_language()
+    with use_language(language):
+        return _render_page(*_PAGES[name], language.code)
+
+
+def _render_page(key: str, title: str, language: str) -> str:
+    text = content_blocks.render_block(key, language=language).markdown
     if key != OPT_IN_PAGE:
         return render_template("registration/page.html", title=_(title), text=text)
     return render_template(
         "registration/opt_in.html",
         title=_(title),
         text=text,
-        prompt=content_blocks.render_block(OPT_IN_PROMPT).markdown,
-        confirmation=content_blocks.render_block(WELCOME_TEXT).text,
+        prompt=content_blocks.render_block(OPT_IN_PROMPT, language=language).markdown,
+        confirmation=content_blocks.render_block(WELCOME_TEXT, language=language).text,
     )

@@ -5,8 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.content.rules import content_block_checks, markdown, merge_fields, text_diff
-from portal.content.rules.content_block_checks import BLOCK_FIELDS, BLOCKS
+from portal.content.rules.content_block_checks import (
+    BLOCK_FIELDS,
+    BLOCKS,
+    MOVE_NOTICES,
+    find_wording_issues,
+    localized_block,
+)
 from portal.content.rules.merge_fields import MergeError
+from portal.content.rules.wording_points import EXAMPLES, PATTERNS
+from portal.content.rules.wording_points import missing_points as missing_of_points
+from portal.core.translation import LANGUAGES
 from portal.messages.rules import sms_segments, unicode_cost
 
 ORGANISATION = "Northfield Certification Board"
@@ -39,8 +48,22 @@ def test_source_document_blocks_keep_their_names() -> None:
 
 
 def test_block_titles_and_keys_are_unique() -> None:
-    assert len({block.title for block in BLOCKS.values()}) == len(BLOCKS) == 10
-    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", key) for key in BLOCKS)
+    assert len({block.title for block in BLOCKS.values()}) == len(BLOCKS) == 10 * len(LANGUAGES)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*(\.es)?", key) for key in BLOCKS)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_every_block_and_point(language: str) -> None:
+    for block in BLOCKS.values():
+        localized = localized_block(block.key, language)
+        assert (localized.base_key, localized.language) == (block.base_key, language)
+        assert set(block.required_points) - {"sender"} <= set(PATTERNS[language])
+    assert EXAMPLES[language].keys() == EXAMPLES["en"].keys()
+    assert all(notices[language] for notices in MOVE_NOTICES.values())
+
+
+def test_block_without_a_translation_is_in_english() -> None:
+    assert localized_block(content_block_checks.WELCOME_TEXT, "fr").key == content_block_checks.WELCOME_TEXT
 
 
 @pytest.mark.parametrize("key", BLOCKS)
@@ -64,6 +87,11 @@ def test_default_prompt_reads_well_without_numbers() -> None:
     assert "our number sends one text to (202) 555-0143" in markdown.to_text(body)
 
 
+@pytest.mark.parametrize("notices", MOVE_NOTICES.values())
+def test_move_notices_need_no_costly_letters(notices: dict[str, str]) -> None:
+    assert {sms_segments.measure_sms(notice).encoding for notice in notices.values()} == {"GSM-7"}
+
+
 def test_empty_prompt_has_all_six_wording_issues() -> None:
     issues = content_block_checks.find_wording_issues(content_block_checks.OPT_IN_PROMPT, "", ORGANISATION)
     assert [issue.point for issue in issues] == [
@@ -75,6 +103,20 @@ def test_empty_prompt_has_all_six_wording_issues() -> None:
         "STOP",
     ]
     assert all(issue.message.endswith(".") and len(issue.reason) > 20 for issue in issues)
+
+
+@pytest.mark.parametrize(
+    ("key", "example"),
+    [("opt-in-text", "“Message frequency varies” is"), ("opt-in-text.es", "“La frecuencia de los mensajes varía” is")],
+)
+def test_advice_quotes_a_sentence_in_the_language_of_the_wording(key: str, example: str) -> None:
+    (issue,) = [issue for issue in find_wording_issues(key, "", ORGANISATION) if issue.point == "frequency"]
+    assert example in issue.explanation
+
+
+@pytest.mark.parametrize(("language", "examples"), EXAMPLES.items())
+def test_quoted_sentence_satisfies_the_check(language: str, examples: dict[str, str]) -> None:
+    assert missing_of_points(examples, ". ".join(examples.values()), "", "", language) == ()
 
 
 @pytest.mark.parametrize(
@@ -91,6 +133,42 @@ def test_point_removed_from_the_prompt_is_reported(point: str, removed: str, rep
     text = markdown.to_text(filled_in(content_block_checks.OPT_IN_PROMPT))
     assert removed in text
     assert missing_points(content_block_checks.OPT_IN_PROMPT, text.replace(removed, replacement)) == [point]
+
+
+@pytest.mark.parametrize(
+    ("key", "point", "removed"),
+    [
+        ("opt-in-prompt.es", "who sends", "Northfield Certification Board"),
+        ("opt-in-prompt.es", "frequency", "la frecuencia de los mensajes varía según lo que ocurra en su cuenta"),
+        ("opt-in-prompt.es", "data rates may apply", "pueden aplicarse tarifas por mensajes y datos"),
+        ("opt-in-prompt.es", "HELP", "responda HELP a cualquiera de nuestros mensajes"),
+        ("opt-in-prompt.es", "STOP", "responda STOP a cualquiera de ellos"),
+        ("opt-in-text.es", "purpose", "sus avisos ya llegan por SMS"),
+        ("opt-in-text.es", "frequency", "Frecuencia variable"),
+        ("opt-in-text.es", "data rates may apply", "Puede haber cargos por mensajes y datos"),
+        ("opt-in-text.es", "HELP", "HELP para ayuda"),
+        ("opt-in-text.es", "STOP", "STOP para cancelar"),
+        ("invitation.es", "purpose", "para avisos de su cuenta"),
+        ("invitation.es", "START", "START"),
+        ("invitation.es", "data rates may apply", "Puede haber cargos por SMS y datos"),
+        ("stop-help-information.es", "data rates may apply", "Pueden aplicarse tarifas por mensajes y datos"),
+        ("stop-answer.es", "confirmation", "su baja queda confirmada. Ya no enviaremos SMS a este teléfono"),
+        ("help-answer.es", "contact", VALUES["portal_url"]),
+    ],
+)
+def test_point_removed_from_a_spanish_block_is_reported(key: str, point: str, removed: str) -> None:
+    text = filled_in(key)
+    frequency = "Frecuencia:" if removed.startswith("la frecuencia") else removed
+    assert removed in text
+    assert missing_points(key, text.replace(removed, "").replace(frequency, "")) == [point]
+
+
+def test_english_wording_in_a_spanish_block_lacks_most_points() -> None:
+    assert missing_points("opt-in-text.es", filled_in("opt-in-text")) == [
+        "purpose",
+        "frequency",
+        "data rates may apply",
+    ]
 
 
 @pytest.mark.parametrize("key", SMS_BLOCKS)
@@ -110,6 +188,28 @@ def test_greeting_alone_misses_every_required_point(key: str) -> None:
 )
 def test_usual_rates_phrases_are_accepted(text: str) -> None:
     assert "data rates may apply" not in missing_points(content_block_checks.WELCOME_TEXT, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Pueden aplicarse tarifas por mensajes y datos",
+        "pueden aplicar cargos por msjs y datos",
+        "Podrían aplicarse tarifas de datos",
+        "Las tarifas de mensajes y datos pueden aplicarse",
+        "Puede haber costos por SMS y datos",
+    ],
+)
+def test_usual_rates_phrases_are_accepted_in_spanish(text: str) -> None:
+    assert "data rates may apply" not in missing_points("opt-in-text.es", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["La frecuencia de los mensajes varia", "4 msjs/mes", "hasta 5 mensajes", "un mensaje por semana", "mensual"],
+)
+def test_usual_frequency_phrases_are_accepted_in_spanish(text: str) -> None:
+    assert "frequency" not in missing_points("opt-in-text.es", text)
 
 
 @pytest.mark.parametrize("text", ["Msg freq varies", "4 msgs/month", "up to 5 texts", "one message a week", "monthly"])

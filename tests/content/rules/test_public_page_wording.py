@@ -7,8 +7,9 @@ from portal.content.rules.content_block_checks import (
     BLOCKS,
     OPT_IN_PAGE,
     PRIVACY,
-    PUBLIC_PAGES,
+    STOP_REPLY,
     TERMS,
+    UNKNOWN_VALUES,
     find_wording_issues,
 )
 
@@ -57,6 +58,42 @@ SENTENCES = {
         "[terms]": "link to the terms",
         "[privacy policy]": "link to the privacy policy",
     },
+    f"{TERMS}.es": {
+        "Estos términos son para": "who sends",
+        "**Programa:**": "program, text messages",
+        "**Qué enviamos:**": "what is sent",
+        "**Cómo suscribirse:**": "START",
+        "**Frecuencia:**": "frequency",
+        "**Costo:**": "data rates may apply",
+        "**Para darse de baja:**": "STOP, STOP in bold",
+        "**Para obtener ayuda:**": "HELP, HELP in bold",
+        "**Contacto:**": "support contact",
+        "**Quejas:**": "complaints",
+        "**Operadores móviles:**": "carriers",
+        "**Privacidad:**": "link to the privacy policy",
+    },
+    f"{PRIVACY}.es": {
+        "Esta página explica": "who sends, text messages",
+        "**Qué recopilamos:**": "what is collected",
+        "**Sin fines de marketing:**": "no sharing for marketing",
+        "**Su consentimiento:**": "consent is not shared",
+        "**Para darse de baja:**": "STOP, STOP in bold",
+        "**Contacto:**": "support contact",
+        "**Quejas:**": "complaints",
+        "**Términos:**": "link to the terms",
+    },
+    f"{OPT_IN_PAGE}.es": {
+        "envía mensajes de texto (SMS)": "who sends, text messages",
+        "**Qué enviamos:**": "what is sent",
+        "**Frecuencia:**": "frequency",
+        "**Costo:**": "data rates may apply",
+        "**Para obtener ayuda:**": "HELP, HELP in bold",
+        "**Para darse de baja:**": "STOP, STOP in bold",
+        "**Usted decide:**": "consent is optional",
+        "**Su consentimiento:**": "START",
+        "[términos]": "link to the terms",
+        "[política de privacidad]": "link to the privacy policy",
+    },
 }
 """By page and part of a sentence: what is missing without the sentence."""
 CASES = [(key, part, missing) for key, sentences in SENTENCES.items() for part, missing in sentences.items()]
@@ -74,7 +111,7 @@ def without_sentence(key: str, part: str) -> str:
     return "\n\n".join(left)
 
 
-@pytest.mark.parametrize("key", PUBLIC_PAGES)
+@pytest.mark.parametrize("key", SENTENCES)
 def test_shipped_page_has_every_sentence(key: str) -> None:
     assert _missing(key, BLOCKS[key].default) == ""
 
@@ -84,16 +121,62 @@ def test_sentence_that_is_left_out_is_named(key: str, part: str, missing: str) -
     assert _missing(key, without_sentence(key, part)) == ", ".join(sorted(missing.split(", "), key=str.casefold))
 
 
-@pytest.mark.parametrize("key", PUBLIC_PAGES)
+@pytest.mark.parametrize("key", SENTENCES)
 def test_every_required_point_can_be_missing(key: str) -> None:
     named = {point for missing in SENTENCES[key].values() for point in missing.split(", ")}
     assert len(named) == len(BLOCKS[key].required_points)
 
 
+@pytest.mark.parametrize(
+    ("key", "sentence", "point"),
+    [
+        (
+            PRIVACY,
+            "Ninguna información móvil se comparte con terceros para fines promocionales.",
+            "no sharing for marketing",
+        ),
+        (PRIVACY, "No cedemos su número a terceros con fines de mercadotecnia.", "no sharing for marketing"),
+        (PRIVACY, "Nunca compartimos su consentimiento.", "consent is not shared"),
+        (PRIVACY, "Guardamos su teléfono.", "what is collected"),
+        (TERMS, "Las compañías telefónicas no se hacen responsables de los retrasos.", "carriers"),
+        (TERMS, "Los operadores no asumen responsabilidad por mensajes perdidos.", "carriers"),
+        (TERMS, "Contáctenos: help@example.org", "support contact"),
+        (TERMS, "Llame al (202) 555-0100.", "support contact"),
+        (TERMS, "Envíe sus reclamaciones a help@example.org.", "complaints"),
+        (TERMS, "La cantidad de mensajes puede variar.", "frequency"),
+        (OPT_IN_PAGE, "No es necesario aceptar para recibir un servicio.", "consent is optional"),
+        (OPT_IN_PAGE, "Los mensajes son voluntarios.", "consent is optional"),
+        (STOP_REPLY, "Se canceló su suscripción.", "confirmation"),
+        (STOP_REPLY, "Ha dejado de recibir nuestros mensajes.", "confirmation"),
+    ],
+)
+def test_other_usual_sentences_count_in_spanish(key: str, sentence: str, point: str) -> None:
+    points = [issue.point for issue in find_wording_issues(f"{key}.es", sentence, ORGANISATION)]
+    assert point not in points
+    assert len(points) >= len(BLOCKS[key].required_points) - 2, "it says nothing else"
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence", "point"),
+    [
+        (PRIVACY, "Compartimos su información con terceros con fines de marketing.", "no sharing for marketing"),
+        (PRIVACY, "Compartimos su consentimiento con las empresas afiliadas.", "consent is not shared"),
+        (OPT_IN_PAGE, "El consentimiento es condición del servicio.", "consent is optional"),
+        (TERMS, "Los operadores son responsables de la entrega.", "carriers"),
+        (STOP_REPLY, "Responda STOP para cancelar.", "confirmation"),
+    ],
+)
+def test_sentence_that_says_the_opposite_does_not_count(key: str, sentence: str, point: str) -> None:
+    assert point in [issue.point for issue in find_wording_issues(f"{key}.es", sentence, ORGANISATION)]
+
+
+@pytest.mark.parametrize("key", [TERMS, f"{TERMS}.es"])
 @pytest.mark.parametrize("word", ["STOP", "HELP"])
-def test_instruction_without_bold_print_is_named(word: str) -> None:
-    assert _missing(TERMS, BLOCKS[TERMS].default.replace(f"**{word}**", word)) == f"{word} in bold"
+def test_instruction_without_bold_print_is_named(key: str, word: str) -> None:
+    assert _missing(key, BLOCKS[key].default.replace(f"**{word}**", word)) == f"{word} in bold"
 
 
-def test_page_without_a_support_contact_is_named() -> None:
-    assert _missing(TERMS, BLOCKS[TERMS].default, {**VALUES, "support_contact": "our office"}) == "support contact"
+@pytest.mark.parametrize(("key", "missing"), [(TERMS, "support contact"), (f"{TERMS}.es", "support contact")])
+def test_page_without_a_support_contact_is_named(key: str, missing: str) -> None:
+    values = {**VALUES, **UNKNOWN_VALUES[BLOCKS[key].language]}
+    assert _missing(key, BLOCKS[key].default, values) == missing

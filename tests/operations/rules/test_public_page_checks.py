@@ -31,4 +31,4 @@ def test_page_that_reviewers_cannot_open_fails(page: FetchedPage, reason: str, f
 def test_page_of_somebody_else_lacks_every_sentence() -> None:
     result = check_public_pages({TERMS: (URL, FetchedPage(200, "<p>Welcome to nginx!</p>"))}, "Harbor Board")
     assert result.verdict == "warning"
-    assert "/sms/terms lacks: who sends, text messages, program" in result.reason
+    assert "/sms/terms (English) lacks: who sends, text messages, program" in result.reason

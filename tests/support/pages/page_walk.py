@@ -24,6 +24,7 @@ PAGES_FOR_BOTH = (
     "/Admin/Audiences/people?audience=%7B%22saved_audience%22%3A1%7D",
     "/Admin/Audiences/people?audience=%7B%22saved_audience%22%3A99%7D",
     "/nowhere",
+    "/Admin/ContentBlocks/invitation.es",
     "/sms/terms",
     "/sms/privacy",
     "/sms/opt-in",

@@ -51,8 +51,31 @@ def test_list_shows_purpose_version_and_author_by_group(admin: WebClient, sms_en
     assert "The welcome text, sent immediately after START." in page
     assert "Version 1" in page
     assert "by Name of A-1" in page
-    assert page.count("Missing: ") == 9
-    assert page.count("Complete") == 6
+    assert page.count("Missing: ") == 12
+    assert page.count("Complete") == 13
+
+
+def test_each_language_of_a_block_is_edited_on_its_own(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:
+    spanish = f"{WELCOME_TEXT}.es"
+    assert f'href="{URL}/{spanish}"' in admin.get(URL).text
+    save(admin, spanish, "Hola")
+    assert (stored_texts(web_app, spanish), stored_texts(web_app, WELCOME_TEXT)) == (["Hola"], [])
+    page = admin.get(f"{URL}/{spanish}").text
+    assert re.search(rf'href="{URL}/{WELCOME_TEXT}" lang="en">English<', page)
+    assert re.search(rf'href="{URL}/{spanish}" lang="es" aria-current="page">Español<', page)
+    assert "Confirmation Text, Español" in page
+    assert "“Responda STOP para cancelar” is enough." in page
+
+
+def test_page_says_if_only_one_language_was_changed(admin: WebClient, sms_enabled: None) -> None:
+    warning = "The wording in Español is still the one supplied with the portal"
+    assert warning not in admin.get(f"{URL}/{WELCOME_TEXT}").text
+    save(admin, WELCOME_TEXT, "Hello")
+    assert warning in admin.get(f"{URL}/{WELCOME_TEXT}").text
+    assert warning in admin.get(f"{URL}/{WELCOME_TEXT}.es").text
+    assert page_text(admin.get(URL).text).count("The other language was changed.") == 1
+    save(admin, SIGN_IN_NOTICE, "Closed")
+    assert "no wording in Español yet" in admin.get(f"{URL}/{SIGN_IN_NOTICE}").text
 
 
 @pytest.mark.parametrize("path", ["", f"/{OPT_IN_PROMPT}", f"/{OPT_IN_PROMPT}/versions/0"])
@@ -267,7 +290,7 @@ def test_with_texts_off_only_the_sign_in_notice_is_shown(admin: WebClient) -> No
     assert "Sending number" not in admin.get(f"{URL}/{SIGN_IN_NOTICE}").text
 
 
-@pytest.mark.parametrize("key", [key for key in BLOCKS if key != SIGN_IN_NOTICE])
+@pytest.mark.parametrize("key", [key for key, block in BLOCKS.items() if block.is_sms])
 def test_with_texts_off_sms_blocks_are_not_found(web_app: Flask, admin: WebClient, key: str) -> None:
     assert admin.get(f"{URL}/{key}").status_code == 404
     assert admin.get(f"{URL}/{key}/versions/0").status_code == 404

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from portal.content import content_blocks
-from portal.content.rules.content_block_checks import BLOCKS, PUBLIC_PAGES
+from portal.content.rules.content_block_checks import BLOCKS, PUBLIC_PAGES, localizations
 from portal.gateways.rules.fetched_page import FetchedPage
 from portal.operations.rules.checks import CheckResult
 from portal.operations.rules.public_page_checks import check_public_pages
@@ -34,7 +34,8 @@ def test_everybody_reads_the_public_pages_while_texts_are_off(visitor: WebClient
 
 
 def _check_as_reviewer(visitor: WebClient) -> CheckResult:
-    names = {key: f"/{key.replace('-', '/', 1)}" for key in PUBLIC_PAGES}
+    blocks = [block for key in PUBLIC_PAGES for block in localizations(key)]
+    names = {block.key: f"/{block.base_key.replace('-', '/', 1)}?language={block.language}" for block in blocks}
     pages = {key: (PUBLIC_URL + path, FetchedPage(200, visitor.get(path).text)) for key, path in names.items()}
     return check_public_pages(pages, visitor.client.application.config["PORTAL"].organisation)
 
@@ -53,6 +54,19 @@ def test_diagnostics_name_each_sentence_that_was_removed(web_app: Flask, visitor
             assert all(point in reason for point in missing.split(", ")), (key, part, reason)
         with web_app.app_context():
             content_blocks.save_block(key, BLOCKS[key].default, None, NOW_MS + 100)
+
+
+def test_address_of_a_public_page_chooses_its_language(visitor: WebClient, business: None) -> None:
+    for name, sentence in (("terms", "Qué enviamos:"), ("privacy", "Qué recopilamos:"), ("opt-in", "Usted decide:")):
+        spanish = visitor.get(f"/sms/{name}?language=es").text
+        assert find_page_problems(spanish) == []
+        assert sentence in spanish
+        assert '<html lang="es">' in spanish
+        for code in ("en", "tlh", "es'"):
+            assert '<html lang="en">' in visitor.get(f"/sms/{name}?language={code}").text
+    page = visitor.get("/sms/opt-in?language=es").text
+    assert "Hasta entonces no enviaremos nada más." in page, "the prompt"
+    assert "sus avisos ya llegan por SMS" in page, "the confirmation text"
 
 
 def test_consent_on_the_opt_in_page_is_not_ticked(visitor: WebClient, business: None) -> None:

@@ -1,4 +1,4 @@
-"""The shipped text of each content block.
+"""The shipped English text of each content block.
 
 Each passes the wording check, and each SMS fits one segment if the organisation's name has at most 30 characters.
 """
@@ -94,3 +94,10 @@ PUBLIC_OPT_IN = """\
 - Read the [terms]({{ portal_url }}/sms/terms).
 - Read the [privacy policy]({{ portal_url }}/sms/privacy).\
 """
+
+INVITATION_MOVE_NOTICE = "START ends the texts to another account at this number."
+WELCOME_MOVE_NOTICE = "Texts to another account at this number have ended."
+"""Appended when texts move from one account on a number to another."""
+
+UNKNOWN_VALUES = {"sending_number": "our number", "phone_number": "your number", "support_contact": "our office"}
+"""Stand for what is not known."""
