@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from portal.accounts.account_attributes import attribute_conflicts, changed_message, store_attributes
 from portal.accounts.account_management import clean_field, collect_attribute_errors, field_problem
-from portal.accounts.account_permissions import HIGHEST_ROLE, require_permission, role_problem
+from portal.accounts.account_permissions import require_permission, role_problem
 from portal.accounts.rules.account_fields import EDITABLE_FIELDS
+from portal.accounts.rules.roles import HIGHEST_ROLE
 from portal.accounts.tables.accounts import Account, lock_accounts, lock_active_accounts
 from portal.core.audit_log import record_audit_entry
 from portal.core.errors import InvalidInput

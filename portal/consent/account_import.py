@@ -19,7 +19,7 @@ from portal.consent.number_reassignment import ExternalOptIn, possibly_reassigne
 from portal.consent.rules.consent_state import HYPOTHETICAL_ID, EventKind, state_after
 from portal.consent.tables import ledger
 from portal.core.actor import SHELL_ACTOR, Actor
-from portal.core.audit_log import record_audit_entry
+from portal.core.audit_log import record_audit_entries, record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
@@ -121,8 +121,9 @@ def insert_accounts(
     attribute_ids: Mapping[str, int],
     now_ms: int,
     actor: Actor = SHELL_ACTOR,
+    task_id: int | None = None,
 ) -> None:
-    """Accounts that do not exist, with their numbers, opt-ins and attributes. Inside a transaction."""
+    """Accounts that do not exist, with their numbers, opt-ins and attributes, by an import. Inside a transaction."""
     insert_account_rows([account_values(row, now_ms) for row in rows])
     is_new = in_list(Account.external_id, [row.external_id for row in rows])
     query = select(Account.external_id, Account.id).where(is_new)
@@ -134,6 +135,8 @@ def insert_accounts(
     opted_in = [row for row in rows if row.opted_in_at_ms is not None]
     events = (_event_values(row, ids[row.external_id], recipients, now_ms) for row in opted_in)
     ledger.append(*(event | actor.ledger_columns for event in events))
+    details = {f"account {key}": {"account_id": account_id, "task_id": task_id} for key, account_id in ids.items()}
+    record_audit_entries("account_created", details, actor.account_id, now_ms)
 
 
 def recipient_rows(rows: Sequence[AccountRow]) -> dict[str, int]:

@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import insert
 
 from portal.accounts.account_management import erased_message
-from portal.accounts.tables.accounts import emails_of, find_by_external_ids
+from portal.accounts.account_permissions import role_of
+from portal.accounts.rules.roles import acting_problem
+from portal.accounts.tables.accounts import AccountRef, emails_of, find_by_external_ids
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.consent import recording
 from portal.consent.account_phones import MAX_NUMBERS_PER_ACCOUNT
@@ -80,10 +82,10 @@ class _StoredData:
     events_by_number: Mapping[str, list[LedgerEvent]]
 
 
-def plan_opt_ins(text: str, now_ms: int) -> OptInImportPlan:
+def plan_opt_ins(text: str, actor: Actor, now_ms: int) -> OptInImportPlan:
     """Preview an import. Raises `ImportRejected` for errors in rows, `ActionRefused` for the file as a whole."""
     result = _read(text, now_ms)
-    return _plan(result, _load_and_validate(result))
+    return _plan(result, _load_and_validate(result, actor))
 
 
 def import_opt_ins(
@@ -100,7 +102,7 @@ def import_opt_ins(
     result = _read(text, now_ms)
     with transaction() as session:
         ledger.lock_ledger()
-        stored = _load_and_validate(result)
+        stored = _load_and_validate(result, actor)
         plan = _plan(result, stored)
         if plan.new_numbers:
             session.execute(insert(PhoneNumber), [_phone_row(row, stored, now_ms) for row in plan.new_numbers])
@@ -125,8 +127,8 @@ def _read(text: str, now_ms: int) -> CsvResult[OptInRow]:
     return replace(result, rows=rows)
 
 
-def _load_and_validate(result: CsvResult[OptInRow]) -> _StoredData:
-    rows = result.rows
+def _load_and_validate(result: CsvResult[OptInRow], actor: Actor) -> _StoredData:
+    rows, actor_role = result.rows, role_of(actor.account_id)
     external_ids, numbers = [row.external_id for row in rows], [row.number for row in rows]
     accounts = find_by_external_ids(external_ids)
     account_ids = {external_id: account.id for external_id, account in accounts.items()}
@@ -137,10 +139,10 @@ def _load_and_validate(result: CsvResult[OptInRow]) -> _StoredData:
         ledger_search.recorded_opt_ins(numbers),
         ledger.events_by_number(numbers),
     )
-    erased = [
-        RowError(row.row, "external_id", erased_message(account.external_id))
+    refused = [
+        RowError(row.row, "external_id", problem)
         for row in rows
-        if (account := accounts.get(row.external_id)) and account.is_erased
+        if (account := accounts.get(row.external_id)) and (problem := _account_problem(account, actor_role))
     ]
     unknown = [
         RowError(
@@ -151,8 +153,12 @@ def _load_and_validate(result: CsvResult[OptInRow]) -> _StoredData:
         for row in rows
         if row.external_id not in stored.account_ids
     ]
-    check_rows(result, [*erased, *unknown, *_number_limit_errors(rows, stored)])
+    check_rows(result, [*refused, *unknown, *_number_limit_errors(rows, stored)])
     return stored
+
+
+def _account_problem(account: AccountRef, actor_role: str) -> str:
+    return erased_message(account.external_id) if account.is_erased else acting_problem(actor_role, account.role)
 
 
 def _number_limit_errors(rows: Sequence[OptInRow], stored: _StoredData) -> list[RowError]:

@@ -1,14 +1,15 @@
 """The audit log: who did what, and when. Rows are only added."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Index, Select, Text, func, select
 from sqlalchemy.orm import Mapped, QueryableAttribute, joinedload, mapped_column, relationship
 
-from portal.core.column_types import STRICT, BigIntKey, Json, Millis
+from portal.core.column_types import STRICT, BigIntKey, Json, Millis, to_json
 from portal.core.extensions import Base, db
+from portal.core.statements import insert_tuples
 
 if TYPE_CHECKING:
     from portal.accounts.tables.accounts import Account
@@ -39,6 +40,14 @@ class AuditEntry(Base):
 def record_audit_entry(action: str, subject: str, actor_id: int | None, now_ms: int, **detail: Any) -> None:
     """Must be called inside a transaction."""
     db.session.add(AuditEntry(at_ms=now_ms, actor_id=actor_id, action=action, subject=subject, detail=detail))
+
+
+def record_audit_entries(
+    action: str, details: Mapping[str, Mapping[str, Any]], actor_id: int | None, now_ms: int
+) -> None:
+    """One for each of many subjects, with its detail. Must be called inside a transaction."""
+    rows = [(now_ms, actor_id, action, subject, to_json(detail)) for subject, detail in details.items()]
+    insert_tuples(AuditEntry, ("at_ms", "actor_id", "action", "subject", "detail"), rows, ())
 
 
 @dataclass(frozen=True)

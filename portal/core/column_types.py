@@ -26,6 +26,11 @@ class Flag(TypeDecorator[bool]):
         return None if value is None else bool(value)
 
 
+def to_json(value: Any) -> str:
+    """As a column of the type `Json` holds it."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
 class Json(TypeDecorator[Any]):
     """JSON stored as text with sorted keys, so that equal values have equal text."""
 
@@ -33,7 +38,7 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, _dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps(value, sort_keys=True, ensure_ascii=False)
+        return None if value is None else to_json(value)
 
     def process_result_value(self, value: str | None, _dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)

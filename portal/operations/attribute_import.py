@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from portal.accounts.account_management import erased_message
-from portal.accounts.account_permissions import may_act_on, role_of
+from portal.accounts.account_permissions import role_of
 from portal.accounts.rules.account_csv import read_attributes
 from portal.accounts.rules.attribute_values import AttributeDefinition, CheckedValue
+from portal.accounts.rules.roles import acting_problem
 from portal.accounts.tables import attributes
 from portal.accounts.tables.accounts import AccountRef, find_by_external_ids
 from portal.accounts.tables.attributes import Attribute, AttributeValue, all_attributes, values_of
@@ -19,7 +20,7 @@ from portal.consent.account_import import ImportRejected
 from portal.consent.background_imports import ImportSteps
 from portal.consent.tables.import_tasks import ImportTaskKind
 from portal.core.actor import SHELL_ACTOR, Actor
-from portal.core.audit_log import record_audit_entry
+from portal.core.audit_log import record_audit_entries, record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.rules import csv_input, text_input
@@ -116,10 +117,22 @@ def import_text(
         for start in range(0, len(rows), _CHUNK_SIZE):
             attributes.put_values(rows[start : start + _CHUNK_SIZE])
             _report_progress(min(start + _CHUNK_SIZE, len(rows)), len(rows))
+        record_audit_entries("account_changed", _audit_details(plan.changes, source), actor.account_id, now_ms)
         record_audit_entry("attributes_imported", "a file", actor.account_id, now_ms, **detail, **source)
         refresh_statistics(AttributeValue)
         before_commit(plan)
     return plan
+
+
+def _audit_details(changes: Sequence[ValueChange], source: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """By the account, everything that changes about it."""
+    details: dict[str, dict[str, Any]] = {}
+    for change in changes:
+        values = {"account_id": change.account_id, "changes": "", **source}
+        detail = details.setdefault(f"account {change.external_id}", values)
+        described = f"{change.attribute.label}: {change.before or '–'} → {change.value.value}"
+        detail["changes"] = f"{detail['changes']}; {described}".lstrip("; ")
+    return details
 
 
 def check_text(text: str, actor: Actor, _task_id: int, _now_ms: int) -> dict[str, Any]:
@@ -191,9 +204,8 @@ def _unknown_accounts(rows: Sequence[_ValuesRow], accounts: dict[str, AccountRef
 def _account_problem(external_id: str, account: AccountRef | None, actor_role: str) -> str:
     if account is None:
         return _("No account has the number %(account)s.", account=external_id)
-    if not may_act_on(actor_role, account.role):
-        return _("Only a system administrator can act on the account of a system administrator.")
-    return erased_message(account.external_id) if account.is_erased else ""
+    erased = erased_message(account.external_id) if account.is_erased else ""
+    return acting_problem(actor_role, account.role) or erased
 
 
 def _duplicates(rows: Sequence[_ValuesRow]) -> list[RowError]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from portal.accounts.account_editing import FIELD_NAMES
 from portal.accounts.rules.account_csv import complete_row
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import AttributeValue, all_attributes
@@ -19,15 +20,16 @@ from portal.consent.rules.consent_state import EventKind
 from portal.consent.tables import ledger
 from portal.consent.tables.import_tasks import ImportTask, ImportTaskKind
 from portal.core.actor import Actor
-from portal.core.audit_log import record_audit_entry
+from portal.core.audit_log import record_audit_entries, record_audit_entry
 from portal.core.context import settings
 from portal.core.extensions import db
+from portal.core.rules.phone import mask_phone
 from portal.core.statements import refresh_statistics
 from portal.core.transaction import transaction
 from portal.core.translation import ngettext
 from portal.people.account_file_check import check_text
 from portal.people.account_rows import ReadRow, chunks, import_rules, open_accounts, report_rows, row_outcomes
-from portal.people.rules.account_changes import ImportRules, PreviewedRows, RowOutcome, row_problems
+from portal.people.rules.account_changes import PHONE, FieldChange, ImportRules, PreviewedRows, RowOutcome, row_problems
 from portal.people.tables.known_accounts import write_changes
 
 KIND = ImportTaskKind.ACCOUNTS
@@ -88,7 +90,7 @@ def import_text(
     rows = (row for row in remaining if previewed_rows.digest_of(row[0].row_number))
     for chunk in chunks(rows):
         with transaction():
-            _import_chunk(chunk, previewed_rows, rules, progress, attribute_ids, older_opt_ins, actor, now_ms)
+            _import_chunk(chunk, previewed_rows, rules, progress, attribute_ids, older_opt_ins, actor, now_ms, task_id)
             background_imports.record_progress(task_id, asdict(progress))
         report_rows(progress.through, total)
     with transaction():
@@ -108,6 +110,7 @@ def _import_chunk(
     older_opt_ins: frozenset[int],
     actor: Actor,
     now_ms: int,
+    task_id: int,
 ) -> None:
     """Each row does what the preview said of it, or nothing."""
     if any(row.phone for _cells, row in chunk):
@@ -118,11 +121,31 @@ def _import_chunk(
     new = [complete_row(outcome.row, settings().time_zone) for outcome in kept if outcome.known is None]
     if new:
         recipients = recipient_rows([row for row in new if row.row_number not in older_opt_ins])
-        insert_accounts(new, recipients, attribute_ids, now_ms, actor)
+        insert_accounts(new, recipients, attribute_ids, now_ms, actor, task_id)
     added = write_changes(kept, attribute_ids, now_ms)
+    record_audit_entries("account_changed", _audit_details(kept, task_id), actor.account_id, now_ms)
     recording.recompute(_numbers_with_events(added), now_ms)
     progress.count(kept, [row.external_id for _cells, row in chunk if row.row_number not in kept_rows])
     progress.through = chunk[-1][0].row_number
+
+
+def _audit_details(outcomes: Sequence[RowOutcome], task_id: int) -> dict[str, dict[str, Any]]:
+    """By the account, everything that changes about it."""
+    return {
+        f"account {outcome.known.external_id}": {
+            "account_id": outcome.known.id,
+            "task_id": task_id,
+            "changes": "; ".join(map(_describe_change, outcome.changes)),
+        }
+        for outcome in outcomes
+        if outcome.known and outcome.changes
+    }
+
+
+def _describe_change(change: FieldChange) -> str:
+    if change.field == PHONE:
+        return f"phone number: {mask_phone(change.after)}"
+    return f"{FIELD_NAMES.get(change.field, change.field)}: {change.before or '–'} → {change.after or '–'}"
 
 
 def _is_as_previewed(outcome: RowOutcome, previewed_rows: PreviewedRows, rules: ImportRules) -> bool:

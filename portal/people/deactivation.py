@@ -2,7 +2,8 @@
 
 import secrets
 
-from portal.accounts.account_permissions import HIGHEST_ROLE, require_permission
+from portal.accounts.account_permissions import require_permission
+from portal.accounts.rules.roles import HIGHEST_ROLE
 from portal.accounts.tables.accounts import Account, lock_accounts, lock_active_accounts
 from portal.core.audit_log import record_audit_entry
 from portal.core.errors import ActionRefused

@@ -72,7 +72,11 @@ def test_known_opt_outs_are_counted_and_not_rewritten() -> None:
     now = scenario.now_ms()
     inbound_helpers.receive_text("STOP", NUMBER, now)
     text = f"{NUMBER}\n{scenario.phone_number(1)}\n{scenario.phone_number(1)}\n{scenario.phone_number(2)}"
-    assert plan_counts(plan_opt_outs(text, now)) == plan_counts(import_opt_outs(text, SHELL_ACTOR, now)) == (2, 0, 1, 1)
+    assert (
+        plan_counts(plan_opt_outs(text, SHELL_ACTOR, now))
+        == plan_counts(import_opt_outs(text, SHELL_ACTOR, now))
+        == (2, 0, 1, 1)
+    )
     assert plan_counts(import_opt_outs(text, SHELL_ACTOR, now + 1)) == (0, 0, 3, 1)
     assert count_events() == 3
 
@@ -121,7 +125,7 @@ def test_one_row_error_rejects_the_whole_file() -> None:
 @pytest.mark.parametrize("text", ["", "\n \n", "phone,stopped_at\n"])
 def test_an_empty_file_is_refused(text: str) -> None:
     with pytest.raises(ActionRefused, match="There is nothing to import"):
-        plan_opt_outs(text, scenario.now_ms())
+        plan_opt_outs(text, SHELL_ACTOR, scenario.now_ms())
 
 
 @pytest.mark.parametrize("raw", [b"", b" \n", b"\xff\xfe+\x001", b"+1202\x81", b"+1202\x00"])
@@ -228,8 +232,8 @@ def test_unknown_account_or_eleventh_number_rejects_the_file() -> None:
 
 def test_preview_writes_nothing() -> None:
     inbound_helpers.new_account("P-1")
-    plan_opt_ins(opt_in_csv(f"P-1,{NUMBER},2026-02-01,Form"), scenario.now_ms())
-    plan_opt_outs(NUMBER, scenario.now_ms())
+    plan_opt_ins(opt_in_csv(f"P-1,{NUMBER},2026-02-01,Form"), SHELL_ACTOR, scenario.now_ms())
+    plan_opt_outs(NUMBER, SHELL_ACTOR, scenario.now_ms())
     assert count_events() == 0
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from portal.accounts.tables.attributes import values_of
 from portal.consent.account_import import ImportRejected
+from portal.core.audit_log import entries_about
 from portal.core.errors import ActionRefused
 from portal.operations.attribute_import import import_attributes
 from tests.support import scenario
@@ -31,6 +32,8 @@ def row_errors(*lines: str) -> list[str]:
 def test_values_are_replaced_and_added() -> None:
     assert import_lines("external_id;credits;region", "p-0;40;south", "P-1;5;") == (2, 3)
     assert values_of([1, 2, 3], ["credits", "region"]) == {1: {"credits": "40", "region": "South"}, 2: {"credits": "5"}}
+    (entry,) = entries_about("account P-0", ["account_changed"])
+    assert entry.detail == {"account_id": 1, "changes": "Credits: 12 → 40; Region: North → South"}
 
 
 def test_one_wrong_row_stops_the_import() -> None:

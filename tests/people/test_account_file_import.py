@@ -99,6 +99,20 @@ def test_import_does_what_the_preview_said_and_leaves_out_wrong_rows() -> None:
     assert entry.detail == {"created": 1, "changed_accounts": 1, "unchanged": 1, "task_id": task.id}
 
 
+def test_each_account_that_an_import_makes_or_changes_has_an_audit_line() -> None:
+    task = confirm(check(*FILE, "P-2,,,,,,+14152006000,,,,"))
+    (created,) = entries_about("account N-1", ["account_created"])
+    assert (created.actor_id, created.detail["task_id"]) == (3, task.id)
+    (changed,) = entries_about("account P-0", ["account_changed"])
+    assert changed.detail == {
+        "account_id": 1,
+        "task_id": task.id,
+        "changes": "name: Person 0 → Person Zero; region: North → South",
+    }
+    (extended,) = entries_about("account P-2", ["account_changed"])
+    assert extended.detail["changes"] == "phone number: +1 ••• 6000"
+
+
 def test_changed_name_is_found_and_another_email_ends_sessions() -> None:
     identity = db.session.get_one(Account, 1).fs_uniquifier
     confirm(check("P-0,Zoe,zoe@example.org", header="external_id,name,email"))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from portal.accounts.account_attributes import set_attributes
 from portal.accounts.account_editing import edit_account
@@ -13,16 +13,23 @@ from portal.accounts.account_permissions import NotPermitted
 from portal.accounts.password_invitation import invitation_token
 from portal.accounts.rules.account_fields import EDITABLE_FIELDS
 from portal.accounts.tables.accounts import Account
-from portal.accounts.tables.phone_numbers import phones_of
-from portal.consent import account_phones, invitations, manual_consent
+from portal.accounts.tables.phone_numbers import is_stopped, phones_of
+from portal.consent import account_phones, background_imports, invitations, manual_consent
+from portal.consent.account_import import ImportRejected
+from portal.consent.opt_in_import import import_opt_ins
+from portal.consent.opt_out_import import import_opt_outs
+from portal.consent.tables.import_tasks import ImportTask, ImportTaskKind
+from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.actor import Actor
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.people import deactivation
+from portal.operations import attribute_import
+from portal.people import account_file_import, deactivation  # noqa: F401  registers the import of accounts
 from portal.people.merging import plan_merge
 from portal.records import erasure
 from tests.support import scenario
+from tests.support.inbound_helpers import receive_text
 
 NOW_MS = scenario.now_ms()
 ADMIN, SYSADMIN = 1, 2
@@ -73,6 +80,49 @@ def move_texts(actor_id: int, target_id: int) -> None:
     manual_consent.move_texts(number, 6, actor(actor_id), NOW_MS)
 
 
+def opt_out(actor_id: int, target_id: int) -> None:
+    manual_consent.opt_out(phones_of(target_id)[0].number, "phone", "Rang us", actor(actor_id), NOW_MS)
+
+
+def import_opt_out(actor_id: int, target_id: int) -> None:
+    import_opt_outs(phones_of(target_id)[0].number, actor(actor_id), NOW_MS)
+
+
+def import_opt_in(actor_id: int, target_id: int) -> None:
+    row = f"{external_id(target_id)},+1415200666{target_id},2026-02-01,Form"
+    import_opt_ins(f"external_id,phone,opted_in_at,evidence\n{row}", actor(actor_id), NOW_MS)
+
+
+def import_attribute(actor_id: int, target_id: int) -> None:
+    text = f"external_id,note\n{external_id(target_id)},Again"
+    attribute_import.import_text(text, actor(actor_id), NOW_MS)
+
+
+def import_account(actor_id: int, target_id: int) -> None:
+    content = f"external_id,name\n{external_id(target_id)},Zoe".encode()
+    task_id = background_imports.create_upload(ImportTaskKind.ACCOUNTS, content, "a.csv", actor(actor_id), NOW_MS)
+    background_imports.run_task(task_id, scenario.now_ms)
+    for error in db.session.get_one(ImportTask, task_id).preview["row_errors"]:
+        raise ActionRefused(error["message"])
+
+
+def external_id(account_id: int) -> str:
+    return db.session.get_one(Account, account_id).external_id
+
+
+def refusal(act: Callable[[int, int], object], actor_id: int, target_id: int) -> str:
+    """Why the action was refused; "" if it was not."""
+    try:
+        act(actor_id, target_id)
+    except ImportRejected as error:
+        return error.row_errors[0].message
+    except InvalidInput as error:
+        return next(iter(error.errors.values()))
+    except ActionRefused as error:
+        return error.message
+    return ""
+
+
 ACTIONS: list[Callable[[int, int], object]] = [
     edit,
     lambda by, target: set_timezone(target, "Europe/Vienna", by, NOW_MS),
@@ -89,20 +139,32 @@ ACTIONS: list[Callable[[int, int], object]] = [
     lambda by, target: erasure.erase_account(target, f"P-{target - 1}", actor(by), NOW_MS),
     lambda by, target: plan_merge(target, 6, by),
     lambda by, target: plan_merge(6, target, by),
+    opt_out,
+    import_opt_out,
+    import_opt_in,
+    import_attribute,
+    import_account,
 ]
 
 
 @pytest.mark.parametrize("act", ACTIONS)
 def test_administrator_acts_on_everybody_but_sysadmins(act: Callable[[int, int], object]) -> None:
-    for role in ("user", "admin"):
-        act(ADMIN, TARGETS[role])
-    with pytest.raises(NotPermitted):
-        act(ADMIN, TARGETS["sysadmin"])
+    assert [refusal(act, ADMIN, TARGETS[role]) for role in ("user", "admin")] == ["", ""]
+    only = "Only a system administrator can act on the account of a system administrator."
+    assert refusal(act, ADMIN, TARGETS["sysadmin"]) == only
 
 
 @pytest.mark.parametrize("act", ACTIONS)
 def test_sysadmin_acts_on_sysadmins(act: Callable[[int, int], object]) -> None:
-    act(SYSADMIN, TARGETS["sysadmin"])
+    assert refusal(act, SYSADMIN, TARGETS["sysadmin"]) == ""
+
+
+def test_stop_from_the_phone_of_a_sysadmin_counts_whoever_reads_it() -> None:
+    number = phones_of(TARGETS["sysadmin"])[0].number
+    receive_text("Would you please not write to me any longer?", number, NOW_MS)
+    message_id = db.session.scalars(select(InboundMessage.id)).one()
+    manual_consent.decide_reply(message_id, "stop", actor(ADMIN), NOW_MS + 1)
+    assert is_stopped(number)
 
 
 @pytest.mark.parametrize("role", TARGETS)

@@ -10,6 +10,8 @@ from portal.accounts.tables.attributes import values_of
 from portal.accounts.tables.phone_numbers import is_stopped, phones_of, recipients_by_number
 from portal.consent import account_phones, invitations, ledger_verification
 from portal.consent.tables.ledger import ConsentEvent, consented_numbers
+from portal.content.tables.topics import TopicOptOut, count_opt_outs, topics_off
+from portal.content.topic_management import add_topic
 from portal.core.actor import Actor
 from portal.core.audit_log import entries_about
 from portal.core.errors import ActionRefused
@@ -151,6 +153,18 @@ def test_attributes_are_filled_in_and_chosen_where_they_differ() -> None:
     merge_accounts(KEPT, GONE, {"attribute:region": STAYING}, plan.fingerprint, ACTOR, NOW_MS)
     values = values_of([KEPT])[KEPT]
     assert (values["region"], values["note"]) == ("North", "An old friend")
+
+
+def test_topics_that_either_has_switched_off_stay_so() -> None:
+    topic_ids = [add_topic(name, "About it.", [], None, NOW_MS) for name in ("Exams", "Fees", "News")]
+    with transaction() as session:
+        session.add_all(
+            TopicOptOut(account_id=account_id, topic_id=topic_id, switched_off_at_ms=NOW_MS)
+            for account_id, topic_id in ((KEPT, topic_ids[0]), (GONE, topic_ids[0]), (GONE, topic_ids[1]))
+        )
+    merge()
+    assert topics_off(KEPT) == set(topic_ids[:2])
+    assert count_opt_outs() == dict.fromkeys(topic_ids[:2], 1)
 
 
 def test_communications_move_but_those_of_a_send_that_both_got(simulator: servers.SimulatorClient) -> None:

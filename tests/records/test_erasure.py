@@ -17,7 +17,9 @@ from portal.consent.account_import import ImportRejected
 from portal.consent.opt_in_import import plan_opt_ins
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
-from portal.core.actor import Actor
+from portal.content.tables.topics import topics_off
+from portal.content.topic_management import add_topic, choose_topics
+from portal.core.actor import SHELL_ACTOR, Actor
 from portal.core.audit_log import entries_about
 from portal.core.errors import InvalidInput
 from portal.core.extensions import Base, db
@@ -107,6 +109,16 @@ def test_consent_and_the_fact_of_sending_stay(person: int) -> None:
     assert (entry.actor_id, entry.detail["communications"]) == (2, 1)
 
 
+def test_switched_off_topics_are_forgotten(person: int) -> None:
+    topic_id = add_topic("Exams", "About it.", [1], None, NOW_MS)
+    choose_topics(person, [topic_id], [], Actor(person), NOW_MS)
+    assert personal_data.personal_data(db.session.get_one(Account, person), NOW_MS)["topics_without_texts"] == ["Exams"]
+    erase()
+    assert topics_off(person) == set()
+    (entry,) = entries_about("account P-0", ["topics_chosen"])
+    assert entry.detail == {"account_id": person}
+
+
 @pytest.mark.parametrize(
     ("confirmation", "actor", "problem"),
     [
@@ -179,7 +191,7 @@ def run_import(name: str) -> None:
     elif name == "attributes":
         import_attributes(b"external_id,note\nP-0,Again\n", NOW_MS)
     else:
-        plan_opt_ins(f"external_id,phone,opted_in_at,evidence\nP-0,{PHONE},2026-01-02,form\n", NOW_MS)
+        plan_opt_ins(f"external_id,phone,opted_in_at,evidence\nP-0,{PHONE},2026-01-02,form\n", SHELL_ACTOR, NOW_MS)
 
 
 def test_nobody_fills_an_erased_account_by_hand(person: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import ForeignKey, Index, Text, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.accounts.tables.accounts import Account
 from portal.content.tables.templates import Template
 from portal.core.column_types import STRICT, BigIntKey, Millis
 from portal.core.extensions import Base, db
@@ -64,6 +65,7 @@ def accounts_without_topic(topic_id: int, account_ids: Sequence[int]) -> set[int
 
 
 def count_opt_outs() -> dict[int, int]:
-    """Accounts by the topic that they have switched off."""
-    query = select(TopicOptOut.topic_id, func.count()).group_by(TopicOptOut.topic_id)
+    """Active accounts by the topic that they have switched off."""
+    is_active = Account.active == True  # noqa: E712  SQL, not Python
+    query = select(TopicOptOut.topic_id, func.count()).join(Account).where(is_active).group_by(TopicOptOut.topic_id)
     return {topic_id: count for topic_id, count in db.session.execute(query)}

@@ -193,10 +193,15 @@ _KINDS = (
     "attribute",
     "audience",
     "export",
+    "topic",
 )
 """What the subjects of entries begin with; the sentences say it themselves."""
 _DETAILS = {
     "template": N_("template %(value)s"),
+    "old_name": N_("called %(value)s before"),
+    "templates": N_("templates %(value)s"),
+    "off": N_("off: %(value)s"),
+    "on": N_("on: %(value)s"),
     "version": N_("version %(value)s"),
     "from_version": N_("from version %(value)s"),
     "occasion": N_("of %(value)s"),
@@ -204,6 +209,7 @@ _DETAILS = {
     "account": N_("account %(value)s"),
     "attribute": N_("attribute %(value)s"),
     "field": N_("field %(value)s"),
+    "changes": N_("changed: %(value)s"),
     "kind": N_("kind %(value)s"),
     "number": N_("number %(value)s"),
     "to_account": N_("to account %(value)s"),
@@ -299,7 +305,7 @@ def describe_detail(detail: Mapping[str, Any]) -> str:
 
 def _format_value(key: str, value: Any) -> str:
     if isinstance(value, list):
-        return " ".join(map(str, value))
+        return ", ".join(map(str, value))
     if isinstance(value, int):
         return format_number(value)
     return _(value) if key in _STATES or value in _WORDS else str(value)

@@ -32,7 +32,7 @@ from portal.sends.tables.sends import Send
 
 ERASED_NAME, ERASED_SUBJECT = "Erased account", "(erased)"
 _IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
-_AUDITED_VALUES = ("attribute_set", "timezone_changed", "account_changed")
+_AUDITED_VALUES = ("attribute_set", "timezone_changed", "account_changed", "topics_chosen")
 """Actions whose entries quote personal data."""
 
 

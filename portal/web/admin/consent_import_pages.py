@@ -15,6 +15,7 @@ from portal.consent.opt_in_import import plan_opt_ins
 from portal.consent.opt_out_import import plan_opt_outs
 from portal.consent.rules.consent_csv import OPT_IN_COLUMNS, OPT_OUT_COLUMNS
 from portal.consent.tables.import_tasks import ImportTask, ImportTaskKind, ImportTaskState, recent_tasks
+from portal.core.actor import Actor
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
@@ -44,7 +45,7 @@ class ImportKind:
     endpoint: str
     title: str
     columns: Sequence[str]
-    preview: Callable[[str, int], Any]
+    preview: Callable[[str, Actor, int], Any]
     task: ImportTaskKind
 
 
@@ -158,7 +159,7 @@ def _handle_import(kind: ImportKind) -> ResponseReturnValue:
 
 def _preview_page(kind: ImportKind, form: ConsentImportForm) -> ResponseReturnValue:
     try:
-        plan = kind.preview(form.text.data, now_ms())
+        plan = kind.preview(form.text.data, current_actor(), now_ms())
     except ImportRejected as error:
         return _page(kind, ImportPreview(form, form.warnings, error=error.message, row_errors=error.row_errors))
     except ActionRefused as error:

@@ -62,14 +62,14 @@ def opt_out_form() -> ResponseReturnValue:
 @allow("admin")
 def opt_out() -> ResponseReturnValue:
     """The first POST shows whose number it is and what ends; the second, which confirms that number, opts it out."""
-    form = OptOutForm()
+    form, actor = OptOutForm(), current_actor()
     confirmed = form.confirmed_phone.data or form.confirmed.data
     try:
-        valid = manual_consent.check_opt_out(form.number.data, form.channel.data, form.reason.data, confirmed)
+        valid = manual_consent.check_opt_out(form.number.data, form.channel.data, form.reason.data, actor, confirmed)
         number = valid.number
         if form.confirmed.data != number:
             return _render_opt_out_confirmation(valid)
-        manual_consent.opt_out(number, valid.channel, valid.reason, current_actor(), now_ms(), number)
+        manual_consent.opt_out(number, valid.channel, valid.reason, actor, now_ms(), number)
     except InvalidInput as error:
         return _render_opt_out_form(form.with_errors(error))
     flash(_("%(phone)s is opted out and gets no more texts.", phone=display_phone(number)), "info")

@@ -313,7 +313,10 @@ def test_each_action_is_in_the_audit_log_once(
 def test_actions_at_the_shell_have_no_account(web_app: Flask, sysadmin: WebClient) -> None:
     forget_entries(web_app)
     import_accounts_file(web_app)
-    assert logged_actions(sysadmin) == [("Portal or command line", IMPORTED, "")]
+    assert logged_actions(sysadmin) == [
+        ("Portal or command line", IMPORTED, ""),
+        ("Portal or command line", "Created account P-9", "/Admin/Accounts/7"),
+    ]
 
 
 @pytest.mark.usefixtures("consent_history")

@@ -6,9 +6,9 @@ from flask import Blueprint, abort, render_template
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.accounts.account_permissions import may_act_on
 from portal.accounts.password_invitation import invitation_problem
 from portal.accounts.rules.attribute_values import AttributeKind
+from portal.accounts.rules.roles import may_act_on
 from portal.accounts.tables.account_search import BY_NAME, count_results, search_accounts
 from portal.accounts.tables.accounts import Account, account_types, merged_accounts
 from portal.accounts.tables.attributes import Attribute, all_attributes, values_of

@@ -20,6 +20,11 @@ from tests.web.admin.consent_helpers import run_import_tasks
 IMPORT = "/Admin/Attributes/import"
 ROWS = [["external_id", "credits", "region"], ["P-1", "40", ""], ["p-2", "12", "south"]]
 
+AUDITED = [
+    ("account_changed", "account P-1"),
+    ("account_changed", "account P-2"),
+    ("attributes_imported", "a file"),
+]
 BEFORE = [{"credits": "12", "region": "North"}, {"credits": "12"}]
 
 
@@ -66,7 +71,7 @@ def test_file_is_checked_shown_and_imported_when_confirmed(web_app: Flask, admin
     run_import_tasks(web_app)
     assert "1 value was added. 1 value was changed. 1 value was there already." in admin.get(address).text
     assert stored_values(web_app) == [{"credits": "40", "region": "North"}, {"credits": "12", "region": "South"}]
-    assert audit_entries(web_app) == [("attributes_imported", "a file")]
+    assert audit_entries(web_app) == AUDITED
     assert name in visible_text(admin.get(IMPORT).text)
 
 
@@ -89,7 +94,7 @@ def test_second_confirmation_imports_nothing_more(web_app: Flask, admin: WebClie
     for _click in range(2):
         admin.post(f"{address}/confirm")
         run_import_tasks(web_app)
-    assert audit_entries(web_app) == [("attributes_imported", "a file")]
+    assert audit_entries(web_app) == AUDITED
 
 
 def test_file_that_changes_nothing_has_nothing_to_confirm(web_app: Flask, admin: WebClient) -> None:
