@@ -1,4 +1,4 @@
-"""`portal accounts`: create one account, or import many."""
+"""`portal accounts`: create, change, deactivate and merge accounts, or import many."""
 
 import sys
 from collections.abc import Sequence
@@ -18,16 +18,19 @@ from portal.accounts.tables.attributes import values_of
 from portal.cli.app_context import IDENTIFIER, exit_with_error, read_file, with_app_context
 from portal.consent import account_import
 from portal.consent.account_import import ImportRejected, ImportResult
+from portal.core.actor import SHELL_ACTOR
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.translation import LANGUAGES
+from portal.people.deactivation import deactivate_account, reactivate_account
+from portal.people.merging import LEAVING, STAYING, MergePlan, merge_accounts, plan_merge
 
 _MAX_LISTED = 50
 
 
 @click.group(name="accounts")
 def group() -> None:
-    """Create and import accounts."""
+    """Create, import, change, deactivate and merge accounts."""
 
 
 @group.command()
@@ -88,10 +91,7 @@ def import_file(file: Path) -> None:
 @with_app_context
 def set_attribute(external_id: str, key: str, value: str) -> None:
     """Set an attribute of the account with this account number. An empty VALUE removes it."""
-    account = find_by_external_id(external_id)
-    if account is None:
-        exit_with_error(f"There is no account {external_id}.")
-    account_id = account.id
+    account_id = _account_id(external_id)
     set_attributes(account_id, {key: value}, None, now_ms())
     stored = values_of([account_id], [key]).get(account_id, {}).get(key)
     click.echo(f"{key} = {stored}" if stored else f"{key} has no value")
@@ -108,6 +108,75 @@ def set_language(external_id: str, code: str) -> None:
         exit_with_error(f"There is no account {external_id}.")
     edit_account(account.id, {"language": code}, {}, {"language": account.language}, None, now_ms())
     click.echo(f"{external_id} reads {LANGUAGES[code or settings().language]}")
+
+
+@group.command()
+@click.argument("external_id", type=IDENTIFIER)
+@with_app_context
+def deactivate(external_id: str) -> None:
+    """Deactivate an account: it gets no messages, and nobody signs in with it. What waits for it is ended."""
+    ended = deactivate_account(_account_id(external_id), None, now_ms())
+    click.echo(f"{external_id} is deactivated. Messages ended: {ended:,}.")
+
+
+@group.command()
+@click.argument("external_id", type=IDENTIFIER)
+@with_app_context
+def reactivate(external_id: str) -> None:
+    """Reactivate an account. It gets what is sent from now on."""
+    reactivate_account(_account_id(external_id), None, now_ms())
+    click.echo(f"{external_id} is active again.")
+
+
+@group.command()
+@click.argument("leaving", type=IDENTIFIER)
+@click.option("--into", "staying", required=True, type=IDENTIFIER, help="The number of the account that stays.")
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="WHAT=SIDE",
+    help="Whose value is kept where both have one, such as attribute:region=staying. SIDE is staying or leaving.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@with_app_context
+def merge(leaving: str, staying: str, keep: tuple[str, ...], yes: bool) -> None:
+    """Merge the account LEAVING into another one of the same person, and deactivate it. This cannot be undone.
+
+    Prints what moves, and asks for confirmation on a terminal.
+    """
+    plan = plan_merge(_account_id(staying), _account_id(leaving), None)
+    chosen = {name: side for name, _equals, side in (choice.rpartition("=") for choice in keep)}
+    for sentence in _merge_effects(plan):
+        click.echo(sentence, err=True)
+    missing = [name for name in plan.choices if chosen.get(name) not in (STAYING, LEAVING)]
+    if missing:
+        exit_with_error("Say whose is kept: " + " ".join(f"--keep {name}=staying|leaving" for name in missing))
+    question = f"Merge {leaving} into {staying}? This cannot be undone"
+    if not yes and sys.stdin.isatty() and not click.confirm(question, err=True):
+        exit_with_error("Nothing was changed.")
+    merge_accounts(plan.staying.id, plan.leaving.id, chosen, plan.fingerprint, SHELL_ACTOR, now_ms())
+    click.echo(f"{leaving} is merged into {staying}.")
+
+
+def _merge_effects(plan: MergePlan) -> list[str]:
+    """What moves, and where both have something."""
+    numbers = [f"Phone number {move.leaving.number}{_in_both(move.choice)}" for move in plan.numbers]
+    attributes = [
+        f"{move.label}: {move.before or '–'} → {move.after}{_in_both(move.choice)}" for move in plan.attributes
+    ]
+    stay = f", and {plan.shared_communications:,} stay" if plan.shared_communications else ""
+    return [f"Communications: {plan.communications:,} move{stay}.", *numbers, *attributes]
+
+
+def _in_both(choice: str) -> str:
+    return f" (both have one: {choice})" if choice else ""
+
+
+def _account_id(external_id: str) -> int:
+    account = find_by_external_id(external_id)
+    if account is None:
+        exit_with_error(f"There is no account {external_id}.")
+    return account.id
 
 
 def _import_with_progress(raw: bytes) -> ImportResult:

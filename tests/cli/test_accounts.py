@@ -239,3 +239,26 @@ def test_large_file_is_imported_completely_or_not_at_all(shell: PortalShell) -> 
     assert again[-1] == "Nothing was imported: 2,100 mistakes found."
     assert again[-2] == "… and 2,050 more."
     assert len(again) < 55
+
+
+def test_account_is_deactivated_and_reactivated(shell: PortalShell) -> None:
+    shell.import_accounts("P-1")
+    assert shell.output_of("accounts", "deactivate", "P-1") == "P-1 is deactivated. Messages ended: 0."
+    assert shell.error_of("accounts", "deactivate", "P-1") == "This account is not active already."
+    assert shell.select_rows("SELECT active FROM account") == [(0,)]
+    assert shell.output_of("accounts", "reactivate", "P-1") == "P-1 is active again."
+    assert shell.error_of("accounts", "reactivate", "P-9") == "There is no account P-9."
+
+
+def test_merge_asks_whose_values_are_kept(shell: PortalShell) -> None:
+    shell.import_accounts("P-1", "P-2")
+    shell.output_of("attributes", "add", "region", "--label", "Region")
+    for account in ("P-1", "P-2"):
+        shell.output_of("accounts", "set-attribute", account, "region", f"North of {account}")
+    merge = ("accounts", "merge", "P-2", "--into", "P-1")
+    refused = shell.run(*merge, "--yes")
+    assert "Region: North of P-1 → North of P-2 (both have one: attribute:region)" in refused.stderr
+    assert "Say whose is kept: --keep attribute:region=staying|leaving" in refused.stderr
+    merged = shell.run(*merge, "--keep", "attribute:region=leaving")
+    assert (merged.returncode, merged.stdout) == (0, "P-2 is merged into P-1.\n")
+    assert shell.select_rows("SELECT value FROM attribute_value WHERE account_id = 1") == [("North of P-2",)]
