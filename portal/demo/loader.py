@@ -14,7 +14,7 @@ from portal.content.message_templates import TemplateDraft
 from portal.content.tables.templates import find_template
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
-from portal.demo import demo_attributes, demo_schedule, past_sends
+from portal.demo import demo_attributes, demo_schedule, demo_topics, past_sends
 from portal.sends.tables.sends import Send
 from portal.settings import app_settings, setting_changes
 from portal.settings.rules.text_limits import QUIET_HOURS
@@ -105,6 +105,7 @@ def _load_missing(now_ms: int) -> None:
             urgent, with_text, tags = key == _URGENT_TEMPLATE, key != _EMAIL_ONLY_TEMPLATE, _TAGS.get(key, "")
             draft = TemplateDraft(key, name, subject, body, urgent, with_text, tags=tags)
             message_templates.create_template(draft, None, created_at_ms)
+    demo_topics.load_topics(now_ms, created_at_ms)
     if db.session.scalar(select(Send.id).limit(1)) is None:
         past_sends.load_past_sends(now_ms)
     for account in _STAFF:

@@ -10,6 +10,7 @@ from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import Attribute, AttributeValue
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.content.message_templates import TemplateDraft, create_template
+from portal.content.tables.topics import Topic, TopicOptOut
 from portal.core.extensions import db
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.delivery_status import DeliveryState
@@ -24,6 +25,7 @@ TYPES, ZONES = ("Practitioner", "Provider", "Clerk"), ("UTC", "America/New_York"
 ATTRIBUTES = {"expires_on": "date", "credits": "number", "region": "choice", "note": "text"}
 REGIONS = ["North", "South", "East % side"]
 NOTES = ("Paid in full", "paid", "Owes 50 %", "a_b", "ÉCOLE", "")
+TOPICS = ("1", "2")
 STATES = tuple(state.value for state in DeliveryState if state != DeliveryState.NO_RECEIPT)
 _STORED_NUMBERS = ("0", "1", "2.5", "-3", "12")
 
@@ -40,6 +42,7 @@ class Person:
     attributes: dict[str, str] = field(default_factory=dict)
     phones: list[RecipientPhone] = field(default_factory=list)
     deliveries: tuple[str, str] | None = None
+    topics_off: set[str] = field(default_factory=set)
 
     @property
     def sms_state(self) -> str:
@@ -85,6 +88,7 @@ def create_people(count: int, chance: random.Random) -> list[Person]:
         people.append(person)
     _give_phones(people, chance)
     _send_to_some(people, chance)
+    _switch_topics_off(people, chance)
     db.session.commit()
     return people
 
@@ -137,6 +141,17 @@ def _give_phones(people: list[Person], chance: random.Random) -> None:
             is_unreachable=state in ("unreachable", "both"),
         )
         by_id[row.account_id].phones.append(phone)
+
+
+def _switch_topics_off(people: list[Person], chance: random.Random) -> None:
+    """The topics have the ids 1 and 2."""
+    for name in ("Exams", "Fees"):
+        db.session.add(Topic(name=name, description=name, created_at_ms=NOW_MS))
+    db.session.flush()
+    for person in people:
+        person.topics_off = {topic for topic in TOPICS if chance.random() < 0.3}
+        for topic in person.topics_off:
+            db.session.add(TopicOptOut(account_id=person.id, topic_id=int(topic), switched_off_at_ms=NOW_MS))
 
 
 def _send_to_some(people: list[Person], chance: random.Random) -> None:

@@ -24,7 +24,7 @@ from portal.sends.tables.audience_estimate import routing_groups
 from portal.sends.tables.condition_queries import condition_fields
 from portal.sends.tables.sends import Send
 from tests.sends import audience_people as population
-from tests.sends.audience_people import ATTRIBUTES, NOTES, NOW_MS, REGIONS, TODAY, TYPES, ZONES, Person
+from tests.sends.audience_people import ATTRIBUTES, NOTES, NOW_MS, REGIONS, TODAY, TOPICS, TYPES, ZONES, Person
 from tests.support import scenario
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -43,6 +43,8 @@ def is_true(condition: dict[str, Any], person: Person) -> bool:
     name, compare, wanted = str(condition["field"]), str(condition["operator"]), condition["value"]
     if name == "send":
         return was_not_reached(person)
+    if name == "topic":
+        return (wanted in person.topics_off) is (compare == "texts_off")
     if not name.startswith("attribute."):
         wanted = wanted if isinstance(wanted, list) else [wanted]
         return bool(getattr(person, name) in wanted) != (compare == "is_not")
@@ -95,6 +97,7 @@ def random_value(field: ConditionField, compare: str, chance: random.Random) -> 
         "timezone": ZONES,
         "sms_state": list(SMS_STATES),
         "send": ("1",),
+        "topic": TOPICS,
         "attribute.expires_on": [(TODAY + timedelta(days=days)).isoformat() for days in (-30, -1, 0, 1, 25)],
         "attribute.credits": ("0", "2.5", "-3", "7"),
         "attribute.region": [*REGIONS, "nORTH"],

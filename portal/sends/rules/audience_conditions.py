@@ -45,6 +45,7 @@ class FieldKind(StrEnum):
     """A column of the account that only has a few values."""
     SMS_STATE = "sms_state"
     SEND = "send"
+    TOPIC = "topic"
 
 
 class Operator(StrEnum):
@@ -72,6 +73,8 @@ class Operator(StrEnum):
     IS_SET = "is_set", N_("has a value")
     NOT_SET = "not_set", N_("has no value")
     NOT_REACHED_BY = "not_reached_by", N_("did not reach them")
+    TEXTS_ON = "texts_on", N_("are on")
+    TEXTS_OFF = "texts_off", N_("are off")
 
 
 OPERATORS_BY_VALUE: dict[str, Operator] = {operator.value: operator for operator in Operator}
@@ -85,6 +88,7 @@ OPERATORS: dict[FieldKind, tuple[Operator, ...]] = {
     FieldKind.COLUMN: (Operator.IS, Operator.IS_NOT, Operator.ANY_OF),
     FieldKind.SMS_STATE: (Operator.IS, Operator.IS_NOT, Operator.ANY_OF),
     FieldKind.SEND: (Operator.NOT_REACHED_BY,),
+    FieldKind.TOPIC: (Operator.TEXTS_OFF, Operator.TEXTS_ON),
 }
 _PHRASES = {
     Operator.IS: N_("%(field)s: %(value)s"),
@@ -102,6 +106,8 @@ _PHRASES = {
     Operator.IS_SET: N_("%(field)s: has a value"),
     Operator.NOT_SET: N_("%(field)s: has no value"),
     Operator.NOT_REACHED_BY: N_("Not reached by send %(value)s"),
+    Operator.TEXTS_ON: N_("Texts about %(value)s: on"),
+    Operator.TEXTS_OFF: N_("Texts about %(value)s: off"),
 }
 
 
@@ -124,12 +130,18 @@ ACCOUNT_TYPE = ConditionField("account_type", N_("Account type"), FieldKind.COLU
 TIME_ZONE = ConditionField("timezone", N_("Time zone"), FieldKind.COLUMN)
 SMS_STATE = ConditionField("sms_state", N_("Texts"), FieldKind.SMS_STATE, SMS_STATES)
 SEND = ConditionField("send", N_("An earlier send"), FieldKind.SEND)
+TOPIC = "topic"
 OWN_FIELDS = (ACCOUNT_TYPE, TIME_ZONE, SMS_STATE, SEND)
 
 
 def attribute_field(attribute_id: int, key: str, label: str, kind: str, choices: Sequence[str]) -> ConditionField:
     labels = {choice: choice for choice in choices} if kind == FieldKind.CHOICE else {}
     return ConditionField(f"{ATTRIBUTE_PREFIX}{key}", label, FieldKind(kind), labels, attribute_id)
+
+
+def topic_field(names: Mapping[str, str]) -> ConditionField:
+    """Whether the person has left the texts about a topic on, whether they get texts or not. `names` are by id."""
+    return ConditionField(TOPIC, N_("Texts about a topic"), FieldKind.TOPIC, names)
 
 
 def conditions_problem(audience: Mapping[str, Any], fields: Fields) -> str | None:
@@ -216,9 +228,15 @@ def describe_condition(condition: Mapping[str, Any], fields: Fields) -> str:
     name, operator = str(condition.get("field", "")), str(condition.get("operator", ""))
     described, values = fields.get(name), condition_values(condition)
     label = _(described.label) if described else name.removeprefix(ATTRIBUTE_PREFIX)
-    choices = described.choices if described else {}
-    words = ", ".join(_(choices[value]) if choices is SMS_STATES and value in choices else value for value in values)
+    words = ", ".join(_value_label(value, described) for value in values)
     return _(_PHRASES.get(operator, _PHRASES[Operator.IS]), field=label, value=words)  # type: ignore[call-overload]
+
+
+def _value_label(value: str, described: ConditionField | None) -> str:
+    if described is None or described.kind not in (FieldKind.SMS_STATE, FieldKind.TOPIC):
+        return value
+    label = described.choices.get(value, value)
+    return _(label) if described.kind == FieldKind.SMS_STATE else label
 
 
 def summarize_conditions(audience: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.sql.operators import custom_op
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import AttributeValue, all_attributes
+from portal.content.tables.topics import TopicOptOut, all_topics
 from portal.core.extensions import db
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.delivery_status import OPEN, DeliveryState
@@ -28,7 +29,9 @@ _FAILED = tuple(state for state in DeliveryState if state.final and state != Del
 def condition_fields() -> dict[str, ConditionField]:
     """Everything that a condition can ask about, by name."""
     attributes = [rules.attribute_field(row.id, row.key, row.label, row.kind, row.choices) for row in all_attributes()]
-    return {field.name: field for field in (*rules.OWN_FIELDS, *attributes)}
+    names = {str(topic.id): topic.name for topic in all_topics()}
+    topics = [rules.topic_field(names)] if names else []
+    return {field.name: field for field in (*rules.OWN_FIELDS, *topics, *attributes)}
 
 
 def matches_conditions(audience: Mapping[str, Any], one_by_one: bool) -> ColumnElement[bool]:
@@ -95,6 +98,8 @@ def _read_condition(
         return _with_sms_states(values, negated, one_by_one)
     if asked.kind == FieldKind.SEND:
         return AccountCondition(negated, (_not_reached_by(int(values[0])),))
+    if asked.kind == FieldKind.TOPIC:
+        return AccountCondition(operator == Operator.TEXTS_ON, (_without_topic(int(values[0])),))
     return AccountCondition(negated, (_with_value(asked, operator, values, today),))
 
 
@@ -102,6 +107,11 @@ def _with_sms_states(states: list[str], negated: bool, one_by_one: bool) -> Acco
     if states == [Reason.NO_NUMBER]:
         return AccountCondition(not negated, (accounts_with_number(),))
     return AccountCondition(negated, tuple(accounts_in_sms_state(state, one_by_one) for state in states))
+
+
+def _without_topic(topic_id: int) -> AccountIds:
+    rows = aliased(TopicOptOut)
+    return AccountIds(rows.account_id, select(rows.account_id).where(rows.topic_id == topic_id))
 
 
 def _with_value(field: ConditionField, operator: Operator, values: list[str], today: date) -> AccountIds:

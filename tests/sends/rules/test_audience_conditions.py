@@ -14,12 +14,14 @@ from portal.sends.rules.audience_conditions import (
     conditions_problem,
     describe_conditions,
     summarize_conditions,
+    topic_field,
 )
 
 FIELDS: dict[str, ConditionField] = {
     field.name: field
     for field in (
         *OWN_FIELDS,
+        topic_field({"7": "Exams"}),
         attribute_field(1, "expires_on", "Expires on", "date", []),
         attribute_field(2, "credits", "Credits", "number", []),
         attribute_field(3, "region", "Region", "choice", ["North", "South"]),
@@ -43,6 +45,7 @@ COMPLETE = [
     condition("attribute.region", "any_of", ["north", "South"]),
     condition("attribute.note", "contains", "50 %"),
     condition("attribute.note", "not_set"),
+    condition("topic", "texts_off", "7"),
 ]
 
 
@@ -57,6 +60,7 @@ def test_complete_condition_has_no_problem(row: dict[str, Any]) -> None:
         (condition("attribute.gone", "is", "x"), "There is no field “gone” any more."),
         ("a text", "There is no field “?” any more."),
         (condition("attribute.credits", "contains", "1"), "Credits: choose how to compare it."),
+        (condition("topic", "texts_on", "8"), "Texts about a topic: “8” is not one of its values any more."),
         (condition("attribute.credits", ["is"], "1"), "Credits: choose how to compare it."),
         (condition("attribute.note", "is", "  "), "Note: enter or choose a value."),
         (condition("attribute.region", "any_of", []), "Region: enter or choose a value."),
@@ -114,6 +118,7 @@ def test_conditions_are_described_in_words() -> None:
         "Region: one of north, South",
         "Note: contains “50 %”",
         "Note: has no value",
+        "Texts about Exams: off",
         "gone: x",
     ]
 

@@ -16,6 +16,7 @@ from portal.sends.rules.audience_conditions import (
     MAX_CONDITIONS,
     OPERATORS,
     SMS_STATE,
+    TOPIC,
     ConditionField,
     FieldKind,
     Operator,
@@ -31,7 +32,8 @@ _ROW_INPUT = re.compile(r"conditions-([0-9]{1,3})-field")
 _MAX_SENDS = 50
 """So many are offered at once, the newest first."""
 _TYPED_KINDS = (FieldKind.DATE, FieldKind.NUMBER, FieldKind.SEND)
-_CHOSEN_KINDS = (FieldKind.CHOICE, FieldKind.COLUMN, FieldKind.SMS_STATE)
+_CHOSEN_KINDS = (FieldKind.CHOICE, FieldKind.COLUMN, FieldKind.SMS_STATE, FieldKind.TOPIC)
+_ABOUT_TEXTS = (SMS_STATE.name, TOPIC)
 
 
 class ConditionsField(Field):  # type: ignore[misc]
@@ -123,7 +125,7 @@ def condition_rows(field: ConditionsField, with_problems: bool) -> ConditionRows
     """At least one row, so that there is one to fill in. While texts are hidden, conditions on them are not offered."""
     fields = condition_fields()
     rows = field.rows or [_row_of()]
-    offered = fields if is_sms_visible() else {name: fields[name] for name in fields if name != SMS_STATE.name}
+    offered = fields if is_sms_visible() else {name: fields[name] for name in fields if name not in _ABOUT_TEXTS}
     return ConditionRows(
         {name: _(described.label) for name, described in offered.items()},
         [_row(number, row, fields, with_problems) for number, row in enumerate(rows)],
