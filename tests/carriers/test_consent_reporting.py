@@ -1,6 +1,8 @@
 """Twilio learns of each opt-out and START, whatever fails meanwhile, and of nothing that no longer holds."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -83,19 +85,19 @@ def test_twilio_is_told_what_holds_now_once(simulator: servers.SimulatorClient, 
     assert [state for state, _error in reports()] == states
 
 
-def test_a_repetition_after_a_kill_is_the_same_to_the_letter(
-    simulator: servers.SimulatorClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_repetition_after_a_kill_is_the_same_to_the_letter(simulator: servers.SimulatorClient) -> None:
+    """The process is killed while it waits for the answer to what Twilio has taken."""
     opt_out()
-
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(consent_reporting, "_record", die)
-        with pytest.raises(KeyboardInterrupt):
-            report()
+    simulator.set_faults(rules=[{"kind": "timeout_after", "call": "consents", "count": 1}])
     db.session.remove()
+    reporter = os.fork()
+    if reporter == 0:
+        db.engine.dispose(close=False)  # the connections are the parent's
+        report()
+        os._exit(0)
+    servers.wait_for(lambda: calls(simulator), "the call of the other process")
+    os.kill(reporter, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(reporter, 0)[1]) == -signal.SIGKILL
     report()
     first, second = calls(simulator)
     assert first == second
