@@ -46,6 +46,7 @@ def status() -> None:
 
 @group.command()
 @click.option("--name", help="The name by which people know you.")
+@click.option("--name-in-texts", help="A shorter name for texts to begin with: at most 20 characters.")
 @click.option("--public-url", help="What people type to reach the portal: https:// and a name.")
 @click.option("--region", help="The two letters of the country, such as US.")
 @click.option("--time-zone", help="That of new accounts, such as America/New_York.")
@@ -54,6 +55,7 @@ def status() -> None:
 @with_app_context
 def organization(
     name: str | None,
+    name_in_texts: str | None,
     public_url: str | None,
     region: str | None,
     time_zone: str | None,
@@ -61,7 +63,8 @@ def organization(
     logo: Path | None,
 ) -> None:
     """Set who runs the portal, and where."""
-    save_organisation(OrganisationInput(name, public_url, region, time_zone, language), None, now_ms(), "cli")
+    entered = OrganisationInput(name, name_in_texts, public_url, region, time_zone, language)
+    save_organisation(entered, None, now_ms(), "cli")
     if logo is not None:
         organisation_changes.save_logo(read_file(logo), None, now_ms())
 

@@ -17,7 +17,7 @@ from portal.consent.tables import ledger
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.content.links import new_link_token
 from portal.content.rules.markdown_literals import mark_literal
-from portal.content.text_content import link_problem
+from portal.content.text_content import link_problem, named_text
 from portal.core.actor import Actor
 from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
@@ -33,7 +33,6 @@ from portal.core.translation import use_language
 from portal.gateways import queue
 from portal.messages.rules import sms_segments
 from portal.messages.rules.sms_lookalikes import transliterate
-from portal.messages.rules.sms_segments import SmsSize
 from portal.messages.tables.communications import Communication, Delivery, urgent_delivery
 from portal.sends.deferred_texts import quiet_hours_lookup
 from portal.settings import app_settings
@@ -114,12 +113,14 @@ def plan_answer(message: InboundMessage, author_id: int, now_ms: int, account_id
 
 
 def clean_answer(text: str) -> str:
-    """The text as it is sent: without invisible characters, with look-alikes that cost no more segments."""
+    """Without invisible characters, with look-alikes that cost no more segments."""
     return transliterate(text_input.clean_lines(text)).text.strip()
 
 
-def measure_answer(text: str) -> SmsSize:
-    return sms_segments.measure_sms(clean_answer(text))
+def answer_text(text: str) -> str:
+    """What the phone gets; "" if there is no answer yet."""
+    answer = clean_answer(text)
+    return named_text(answer) if answer else ""
 
 
 def answer_reply(message_id: int, draft: AnswerDraft, actor: Actor, now_ms: int) -> int:
@@ -234,7 +235,8 @@ def _create(
 
 
 def _text_delivery(message: InboundMessage, decision: RoutingDecision, text: str, now_ms: int) -> Delivery:
-    skip_reason, segments = None if decision.will_send else decision.reason, sms_segments.measure_sms(text).segments
+    text, skip_reason = answer_text(text), None if decision.will_send else decision.reason
+    segments = sms_segments.measure_sms(text).segments
     delivery = urgent_delivery("sms", message.from_number, now_ms, skip_reason, body=text, segments=segments)
     delivery.reason, delivery.sms_expires_at_ms = decision.reason or "", now_ms + _VALID_MS
     delivery.due_at_ms = decision.deferred_until_ms or now_ms

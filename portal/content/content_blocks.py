@@ -24,7 +24,7 @@ from portal.content.rules.merge_fields import MergeError
 from portal.content.rules.wording_points import WordingIssue
 from portal.content.tables import content_versions
 from portal.content.tables.content_versions import ContentVersion
-from portal.content.text_content import link_problem
+from portal.content.text_content import link_problem, named_text
 from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
@@ -219,13 +219,13 @@ def _size_problem(text: str) -> str | None:
 
 
 def _fill_in(block: ContentBlock, text: str, fields: Mapping[str, str]) -> str:
-    """The block as it is sent: look-alikes become GSM-7. Raises `MergeError`, also for an empty text."""
+    """The block as it is sent: a text in GSM-7, with our name. Raises `MergeError`, also for an empty text."""
     if block.kind == "page":
         return merge_fields.render_body(text, fields)
     rendered = transliterate(merge_fields.render_text(text, fields)).text.strip()
     if not rendered:
         raise MergeError(_("the text is empty once its fields are filled in."))
-    return rendered
+    return named_text(rendered)
 
 
 def _field_values(phone_number: str, language: str) -> dict[str, str]:

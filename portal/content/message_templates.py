@@ -16,6 +16,7 @@ from portal.content.rules.analysis.merge_risks import RiskyFields
 from portal.content.rules.analysis.typography import direction_problem
 from portal.content.rules.merge_fields import CheckedTemplate, MergeError
 from portal.content.rules.template_tags import parse_tags, tags_problem
+from portal.content.rules.text_rules import notification_text
 from portal.content.tables.saved_drafts import SavedDraft, draft_saved_at_ms
 from portal.content.tables.templates import (
     Template,
@@ -24,7 +25,7 @@ from portal.content.tables.templates import (
     find_template,
     find_template_version,
 )
-from portal.content.text_content import link_problem
+from portal.content.text_content import link_problem, organisation_names
 from portal.core.audit_log import record_audit_entry
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
@@ -32,7 +33,6 @@ from portal.core.rules import text_input
 from portal.core.transaction import transaction
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
-from portal.messages.rules import sms_segments
 from portal.messages.rules.sms_segments import FittedText
 
 _KEY = re.compile(r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$")
@@ -253,7 +253,8 @@ def render_preview(subject: str, body: str, values: Mapping[str, Any], with_text
     """Raises `MergeError`."""
     subject = merge_fields.render_subject(subject, values, reject_blanks=True)
     body = merge_fields.render_body(body, values, reject_blanks=True)
-    fitted = sms_segments.fit_one_segment(subject, sample_link()) if with_text and subject else None
+    with_text = with_text and bool(subject)
+    fitted = notification_text(subject, sample_link(), organisation_names()) if with_text else None
     return TemplatePreview(subject, body, fitted)
 
 

@@ -9,12 +9,15 @@ from portal.accounts.tables.attributes import values_of
 from portal.content.links import TOKEN_LENGTH, communication_url
 from portal.content.message_templates import TemplateDraft
 from portal.content.rules import merge_fields
+from portal.content.rules.text_rules import notification_text
 from portal.content.tables.templates import TemplateVersion
-from portal.messages.rules import sms_segments
+from portal.content.text_content import organisation_names
+from portal.messages.rules.named_texts import OrganisationNames
+from portal.messages.rules.sms_segments import FittedText
 
 
 class RenderedMessage(NamedTuple):
-    """`body` is Markdown; `text` is the subject and a link in one segment (docs/consent-rules.md#email-always-goes)."""
+    """`body` is Markdown; `text` is name, subject and link in one segment (docs/consent-rules.md#email-always-goes)."""
 
     subject: str
     body: str
@@ -26,7 +29,7 @@ class MessageRenderer:
     """Renders a version for many recipients: what is the same for all of them only once."""
 
     def __init__(self, version: TemplateVersion | TemplateDraft) -> None:
-        self._version, self._link_start = version, communication_url("")
+        self._version, self._link_start, self._names = version, communication_url(""), organisation_names()
         self._data: Mapping[str, str] | None = None
         self._shared: RenderedMessage | None = None
 
@@ -41,7 +44,7 @@ class MessageRenderer:
         return self._without_token(*content) if content else None
 
     def _without_token(self, subject: str, body: str) -> RenderedMessage:
-        fitted = _fit_subject(subject, self._link_start)
+        fitted = _fit_subject(subject, self._link_start, self._names)
         return RenderedMessage(subject, body, fitted.text[:-TOKEN_LENGTH], fitted.size.segments)
 
 
@@ -91,6 +94,6 @@ def _needed_attributes(version: TemplateVersion | TemplateDraft, account: Accoun
 
 
 @lru_cache(maxsize=256)
-def _fit_subject(subject: str, before_token: str) -> sms_segments.FittedText:
+def _fit_subject(subject: str, before_token: str, names: OrganisationNames) -> FittedText:
     """Cached for any token, since all are the same size and most sends have one subject for everybody."""
-    return sms_segments.fit_one_segment(subject, before_token + "x" * TOKEN_LENGTH)
+    return notification_text(subject, before_token + "x" * TOKEN_LENGTH, names)

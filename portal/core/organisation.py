@@ -6,7 +6,7 @@ Every page and every message reads them anew, so a change has effect at once in 
 from dataclasses import dataclass
 
 from flask import current_app
-from sqlalchemy import LargeBinary, Row, Text, select
+from sqlalchemy import LargeBinary, Row, Text, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.column_types import STRICT, BigIntKey, Millis
@@ -25,6 +25,7 @@ class OrganisationProfile(Base):
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     name: Mapped[str] = mapped_column(Text, default="")
+    text_name: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     accent_color: Mapped[str] = mapped_column(Text, default="")
     logo_digest: Mapped[str | None] = mapped_column(Text)
     changed_at_ms: Mapped[int] = mapped_column(Millis)
@@ -60,13 +61,21 @@ class Logo:
 
 @dataclass(frozen=True)
 class Organisation:
-    """`saved_name` was set on the page; without one, `name` is that of `PORTAL_ORGANISATION`."""
+    """`saved_name` was set on the page; without one, `name` is that of `PORTAL_ORGANISATION`.
+
+    `saved_text_name` is what texts begin with instead of the name.
+    """
 
     name: str
     saved_name: str = ""
     accent_color: str = ""
     logo: Logo | None = None
     changed_at_ms: int = 0
+    saved_text_name: str = ""
+
+    @property
+    def text_name(self) -> str:
+        return self.saved_text_name or self.name
 
 
 def current_organisation() -> Organisation:
@@ -88,16 +97,17 @@ def find_logo(digest: str) -> Row[bytes, str] | None:
     return db.session.execute(query.where(OrganisationLogo.digest == digest)).first()
 
 
-def _organisation(row: Row[str, str, int, str, int, int, str]) -> Organisation:
-    name, accent_color, changed_at_ms, digest, width, height, description = row
+def _organisation(row: Row[str, str, int, str, str, int, int, str]) -> Organisation:
+    name, accent_color, changed_at_ms, text_name, digest, width, height, description = row
     logo = Logo(digest, width, height, description) if digest else None
-    return Organisation(name or settings().organisation, name, accent_color, logo, changed_at_ms)
+    return Organisation(name or settings().organisation, name, accent_color, logo, changed_at_ms, text_name)
 
 
 _QUERY = select(
     OrganisationProfile.name,
     OrganisationProfile.accent_color,
     OrganisationProfile.changed_at_ms,
+    OrganisationProfile.text_name,
     OrganisationLogo.digest,
     OrganisationLogo.width,
     OrganisationLogo.height,

@@ -8,6 +8,7 @@ from typing import TypeVar
 from portal.accounts.account_language import recipient_language
 from portal.accounts.tables.phone_numbers import is_stopped
 from portal.content.links import history_url
+from portal.content.text_content import organisation_names
 from portal.core.rules import routing
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.lanes import Lane
@@ -110,11 +111,12 @@ def _name_the_rest(
     decided |= {delivery_id for delivery_id, reason in blocked.items() if reason is not Reason.FREQUENCY_CAP}
     waiting = text_frequency.waiting_texts_to([text.recipient.phone for text in last], now_ms)
     more = Counter(phone for phone, delivery_id in waiting if delivery_id not in decided)
+    names = organisation_names()
     named = {text.delivery_id: text for text in last if not text.attempt_count and history_url() not in text.body}
     for delivery_id, text in named.items():
         if count := more[text.recipient.phone]:
             with use_language(recipient_language(text.language)):
-                fitted = with_more_texts(text.body, count, history_url())
+                fitted = with_more_texts(text.body, count, history_url(), names)
             unsent_messages.change_text(delivery_id, fitted.text, fitted.size.segments)
             named[delivery_id] = replace(text, body=fitted.text, segments=fitted.size.segments)
     return [named.get(text.delivery_id, text) for text in sendable]

@@ -12,13 +12,14 @@ from portal.consent import recording
 from portal.consent.rules.consent_state import EventKind
 from portal.content.links import communication_url, new_link_token
 from portal.content.rendering import render_message
+from portal.content.rules.text_rules import notification_text
 from portal.content.tables.templates import Template, TemplateVersion
+from portal.content.text_content import organisation_names
 from portal.core.extensions import Base, db
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.limits import quiet_hours
 from portal.core.rules.routing import RoutingDecision, Switches
 from portal.core.transaction import transaction
-from portal.messages.rules import sms_segments
 from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.sends.rules.send_state import SendState
@@ -81,7 +82,8 @@ def _add_past_send(key: str, accounts: Sequence[Account], data: dict[str, str], 
         finished_at_ms=at_ms + 40_000,
     )
     text_count = 0
-    for index, (account, decision) in enumerate(_route_texts(accounts, version.sms_enabled)):
+    routed = _route_texts(accounts, version.sms_enabled, version.template.topic_id)
+    for index, (account, decision) in enumerate(routed):
         communication = _add_communication(send, version, account, at_ms + index, read=index % 3 == 0)
         _add_email(communication, account, at_ms)
         state = _final_state(key, text_count) if decision.will_send else DeliveryState.SKIPPED
@@ -89,8 +91,11 @@ def _add_past_send(key: str, accounts: Sequence[Account], data: dict[str, str], 
         _add_text(communication, decision, state, at_ms + text_count * 1_000)
 
 
-def _route_texts(accounts: Sequence[Account], sms_enabled: bool) -> list[tuple[Account, RoutingDecision]]:
-    query = RoutingQuery(Switches(feature_on=True), sms_enabled, quiet_hours.no_quiet_hours, None)
+def _route_texts(
+    accounts: Sequence[Account], sms_enabled: bool, topic_id: int | None = None
+) -> list[tuple[Account, RoutingDecision]]:
+    switches, lookup = Switches(feature_on=True), quiet_hours.no_quiet_hours
+    query = RoutingQuery(switches, sms_enabled, lookup, None, topic_id=topic_id)
     return list(decide_recipients(list(accounts), query))
 
 
@@ -129,7 +134,8 @@ def _add_text(communication: Communication, decision: RoutingDecision, state: De
         _add_delivery(communication, "sms", state, at_ms, reason=str(decision.reason or ""), **values)
         return
     code, was_sent = _EXCEPTIONAL_STATES.get(state, ""), state not in (DeliveryState.CANCELED, DeliveryState.EXPIRED)
-    fitted = sms_segments.fit_one_segment(communication.subject, communication_url(communication.token))
+    url = communication_url(communication.token)
+    fitted = notification_text(communication.subject, url, organisation_names())
     values |= {"body": fitted.text, "segments": fitted.size.segments, "error_code": code}
     delivery = _add_delivery(communication, "sms", state, at_ms + 4_000, attempt_count=int(was_sent), **values)
     if state in (DeliveryState.OPTED_OUT, DeliveryState.REJECTED):

@@ -14,7 +14,6 @@ from portal.core.context import settings
 from portal.core.coordination import heartbeats
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
-from portal.core.organisation import current_organisation
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.routing import Mode, TextKind
 from portal.core.transaction import transaction
@@ -99,7 +98,7 @@ def _send(drill: Drill, phone_number: str, actor_id: int, now_ms: int) -> int:
         simulator_control.set_faults(settings().twilio_api_url, drill_faults(drill, phone_number))
     except SimulatorError as error:
         raise ActionRefused(_(str(error))) from error
-    text = f"{current_organisation().name}: drill {now_ms}."
+    text = f"Drill {now_ms}."
     communication_id = test_messages.send_test_text(phone_number, text, actor_id, now_ms, confirmed_number=phone_number)
     with transaction() as session:
         session.get_one(Communication, communication_id).subject = f"{_SUBJECT_PREFIX}{drill.name}"

@@ -8,11 +8,10 @@ from sqlalchemy import select
 from portal.accounts.tables.phone_numbers import is_stopped
 from portal.content.links import new_link_token
 from portal.content.rules.markdown_literals import mark_literal
-from portal.content.text_content import link_problem
+from portal.content.text_content import link_problem, named_text, organisation_names
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, invalid_input
 from portal.core.extensions import db
-from portal.core.organisation import current_organisation
 from portal.core.rules import text_input
 from portal.core.rules.delivery_status import STATES, DeliveryState, StateGroup
 from portal.core.rules.phone import PhoneError, is_e164, mask_phone, to_e164
@@ -62,7 +61,7 @@ class MessageStep:
 
 
 def default_body() -> str:
-    name = current_organisation().name
+    name, _full_name = organisation_names()
     return _("%(organization)s: this is a test text. If you can read it, the gateway works.", organization=name)
 
 
@@ -199,7 +198,7 @@ def _validate(number_input: str, body: str, sender: str, confirmed_number: str) 
         errors["number"] = _("This number is opted out, so it gets no texts, not even a test text.")
     if errors:
         raise invalid_input(errors, unconfirmed_number)
-    return phone_number, text
+    return phone_number, named_text(text)
 
 
 def _parse_number(number_input: str, confirmed_number: str) -> str:

@@ -5,16 +5,19 @@ from portal.content import content_blocks, message_templates
 from portal.content.rules.content_block_checks import HELP_REPLY, PUBLIC_PAGES, STOP_REPLY, WELCOME_TEXT
 from portal.content.rules.wording_points import WordingIssue
 from portal.content.tables.templates import current_template_versions
+from portal.content.text_content import organisation_names
 from portal.core.context import settings
 from portal.core.organisation import current_organisation
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
+from portal.messages.rules.named_texts import says_organisation
 from portal.messages.tables import delivery_totals
 from portal.operations import twilio_snapshot
 from portal.registration.rules.pack_fields import (
     PackSection,
     RegistrationPack,
     Rule,
+    Source,
     Value,
     checked,
     keyword_list,
@@ -69,9 +72,17 @@ def wording_gaps() -> dict[str, tuple[WordingIssue, ...]]:
 
 
 def _section(key: str, title: str, rules: tuple[Rule, ...], values: dict[str, Value]) -> PackSection:
-    name, address = current_organisation().name, twilio_snapshot.check_our_public_url()
+    address = twilio_snapshot.check_our_public_url()
     problem = "" if address.verdict == "ok" else address.reason
-    return PackSection(key, title, tuple(checked(rule, values[rule.key], name, problem) for rule in rules))
+    fields = (checked(rule, values[rule.key], _expected_name(rule, values[rule.key]), problem) for rule in rules)
+    return PackSection(key, title, tuple(fields))
+
+
+def _expected_name(rule: Rule, value: Value) -> str:
+    """Sample texts may say the name in texts instead."""
+    text_name, name = organisation_names()
+    is_short_name_said = rule.source is Source.TEMPLATES and says_organisation(str(value), (text_name,))
+    return text_name if is_short_name_said else name
 
 
 def _business_values() -> dict[str, Value]:
@@ -115,14 +126,13 @@ def _wording_values() -> dict[str, Value]:
 
 
 def sample_texts() -> list[str]:
-    """A text of each template in use, with example values. Each names the organisation and has a link."""
-    name, samples = current_organisation().name, []
+    """A text of each template in use, with example values."""
+    samples = []
     for version in current_template_versions():
         if version.sms_enabled and not version.template.archived_at_ms:
             preview = message_templates.preview_template(message_templates.draft_of(version))
             if preview.sms is not None and not preview.errors:
-                text = preview.sms.text
-                samples.append(text if name.casefold() in text.casefold() else f"{name}: {text}")
+                samples.append(preview.sms.text)
     return samples
 
 

@@ -12,7 +12,7 @@ from portal.accounts.tables.accounts import Account, Recipient
 from portal.accounts.tables.attributes import with_attributes
 from portal.content.links import TOKEN_LENGTH
 from portal.content.message_templates import attribute_fields, required_attributes
-from portal.content.rendering import render_message
+from portal.content.rendering import MessageRenderer
 from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables import topics
@@ -243,8 +243,9 @@ def _text_sizes(
     version: TemplateVersion, recipients: Sequence[Recipient], values: Mapping[int, Mapping[str, str]]
 ) -> Iterator[tuple[Recipient, int]]:
     """Segments by recipient, without those for whom the template cannot be filled in."""
+    renderer = MessageRenderer(version)
     for recipient in recipients:
-        if (segments := _segments_for(version, recipient, values[recipient.id])) is not None:
+        if (segments := _segments_for(renderer, recipient, values[recipient.id])) is not None:
             yield recipient, segments
 
 
@@ -260,13 +261,14 @@ def _example(version: TemplateVersion, audience: Mapping[str, Any], data: Mappin
     if recipients and (keys := attribute_fields(version)):
         sample = audience_estimate.sample_recipients(audience, SEGMENT_SAMPLE_SIZE)
         sample = with_attributes([*recipients, *sample], keys)
-        recipients = [person for person in sample if _segments_for(version, person, data) is not None] or sample
+        renderer = MessageRenderer(version)
+        recipients = [person for person in sample if _segments_for(renderer, person, data) is not None] or sample
     return next(iter(recipients), None)
 
 
-def _segments_for(version: TemplateVersion, recipient: Recipient, data: Mapping[str, str]) -> int | None:
+def _segments_for(renderer: MessageRenderer, recipient: Recipient, data: Mapping[str, str]) -> int | None:
     """None if the template cannot be filled in for this recipient, which does not affect the others."""
     try:
-        return render_message(version, recipient, data, "x" * TOKEN_LENGTH).segments
+        return renderer.render(recipient, data, "x" * TOKEN_LENGTH).segments
     except MergeError:
         return None

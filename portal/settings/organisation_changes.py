@@ -1,4 +1,4 @@
-"""Change name, accent color and logo of the organisation, with their history (ADR 34)."""
+"""Change name, name in texts, accent color and logo of the organisation, with their history (ADR 34)."""
 
 import hashlib
 
@@ -18,13 +18,15 @@ from portal.core.statements import insert_if_missing, upsert
 from portal.core.transaction import transaction
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
+from portal.messages.rules.named_texts import MAX_SHORT_NAME
 from portal.settings.rules import accent_color, logo_image
 from portal.settings.rules.accent_color import AccentColorError
 from portal.settings.rules.logo_image import LogoError
 from portal.settings.tables.setting_values import SettingChange, lock_settings
 
-NAME, ACCENT_COLOR, LOGO = "OrganizationName", "OrganizationAccentColor", "OrganizationLogo"
-SETTINGS = (NAME, ACCENT_COLOR, LOGO)
+NAME, TEXT_NAME = "OrganizationName", "OrganizationNameInTexts"
+ACCENT_COLOR, LOGO = "OrganizationAccentColor", "OrganizationLogo"
+SETTINGS = (NAME, TEXT_NAME, ACCENT_COLOR, LOGO)
 """Names in the history of the settings."""
 MAX_NAME_LENGTH = 60
 _CONFLICT = N_(
@@ -34,12 +36,16 @@ _CONFLICT = N_(
 _DIGEST_LENGTH = 32
 
 
-def save_profile(name: str, color: str, base_ms: int | None, author_id: int | None, now_ms: int) -> None:
-    """An empty name or color means the default. `base_ms` is when the values were changed that editing began with.
+def save_profile(
+    name: str, color: str, base_ms: int | None, author_id: int | None, now_ms: int, text_name: str | None = None
+) -> None:
+    """An empty name, color or name in texts means the default; None leaves the latter as it is.
 
-    Raises `InvalidInput` for the fields `name`, `accent_color` and `base_ms`.
+    `base_ms` is when the values were changed that editing began with. Raises `InvalidInput` for the fields `name`,
+    `text_name`, `accent_color` and `base_ms`.
     """
-    name, color = clean_line(name), _checked(name, color)
+    name, text_name = clean_line(name), None if text_name is None else clean_line(text_name)
+    color = _checked(name, text_name or "", color)
     with transaction():
         lock_settings()
         before = current_organisation()
@@ -47,7 +53,9 @@ def save_profile(name: str, color: str, base_ms: int | None, author_id: int | No
             raise InvalidInput({"base_ms": _(_CONFLICT)})
         _record(NAME, before.saved_name, name, author_id, now_ms)
         _record(ACCENT_COLOR, before.accent_color, color, author_id, now_ms)
-        _store(before, now_ms, name=name, accent_color=color)
+        text_name = before.saved_text_name if text_name is None else text_name
+        _record(TEXT_NAME, before.saved_text_name, text_name, author_id, now_ms)
+        _store(before, now_ms, name=name, text_name=text_name, accent_color=color)
 
 
 def save_logo(content: bytes, author_id: int | None, now_ms: int) -> None:
@@ -77,12 +85,14 @@ def remove_logo(author_id: int | None, now_ms: int) -> None:
         db.session.execute(delete(OrganisationLogo))
 
 
-def _checked(name: str, color: str) -> str:
+def _checked(name: str, text_name: str, color: str) -> str:
     """The color in its stored form."""
-    errors, length = {}, len(clean_line(name))
-    if length > MAX_NAME_LENGTH:
-        limit = {"limit": MAX_NAME_LENGTH, "used": length}
-        errors["name"] = _("Use %(limit)s characters or fewer. You have used %(used)s.", **limit)
+    lengths = {"name": (name, MAX_NAME_LENGTH), "text_name": (text_name, MAX_SHORT_NAME)}
+    errors = {
+        field: _("Use %(limit)s characters or fewer. You have used %(used)s.", limit=limit, used=len(text))
+        for field, (text, limit) in lengths.items()
+        if len(text) > limit
+    }
     try:
         color = accent_color.parse_color(color) if color.strip() else ""
         if color:
@@ -101,7 +111,7 @@ def _record(setting: str, before: str, after: str, author_id: int | None, now_ms
 
 
 def _store(before: Organisation, now_ms: int, **values: str | None) -> None:
-    stored = {"name": before.saved_name, "accent_color": before.accent_color}
+    stored = {"name": before.saved_name, "text_name": before.saved_text_name, "accent_color": before.accent_color}
     digest = before.logo.digest if before.logo else None
     row = {"id": ROW_ID, **stored, "logo_digest": digest, "changed_at_ms": now_ms, **values}
     upsert(OrganisationProfile, row, ["id"])

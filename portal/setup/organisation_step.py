@@ -24,6 +24,7 @@ class OrganisationInput:
     """None leaves a value as it is."""
 
     name: str | None = None
+    text_name: str | None = None
     public_url: str | None = None
     region: str | None = None
     time_zone: str | None = None
@@ -36,8 +37,7 @@ def save_organisation(entered: OrganisationInput, actor_id: int | None, now_ms: 
     changes = {name: clean_code(text) for name, text in texts.items() if text is not None and not is_fixed(name)}
     if errors := _errors(entered, changes):
         raise InvalidInput(errors)
-    if entered.name is not None and entered.name != current_organisation().saved_name:
-        organisation_changes.save_profile(entered.name, current_organisation().accent_color, None, actor_id, now_ms)
+    _save_names(entered, actor_id, now_ms)
     current = {name: getattr(settings(), field) for name, field in INSTALLATION_FIELDS.items()}
     stored = configuration(TIME_ZONE).values
     for name, text in changes.items():
@@ -45,6 +45,13 @@ def save_organisation(entered: OrganisationInput, actor_id: int | None, now_ms: 
             change_setting(SettingUpdate(name, actor_id, now_ms, source), text)
     if actor_id is not None and entered.time_zone:
         _set_own_zone(actor_id, entered.time_zone)
+
+
+def _save_names(entered: OrganisationInput, actor_id: int | None, now_ms: int) -> None:
+    before = current_organisation()
+    name = before.saved_name if entered.name is None else entered.name
+    if name != before.saved_name or entered.text_name not in (None, before.saved_text_name):
+        organisation_changes.save_profile(name, before.accent_color, None, actor_id, now_ms, entered.text_name)
 
 
 def _errors(entered: OrganisationInput, changes: dict[str, str]) -> dict[str, str]:

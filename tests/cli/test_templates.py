@@ -31,15 +31,15 @@ def test_body_is_read_from_stdin(shell: PortalShell) -> None:
 
 def test_preview_shows_characters_replaced_in_the_text(shell: PortalShell) -> None:
     shell.add_template(
-        "due", "Dear {{ name }},\n\n- [Pay](https://e.org)", "--sms", subject="It’s due\u00ad – {{ data.fee }} ê"
+        "due", "Dear {{ name }},\n\n- [Pay](https://e.org)", "--sms", subject="It’s\u00ad – {{ data.fee }} ł"
     )
     lines = shell.output_of("templates", "preview", "due").splitlines()
-    assert lines[:5] == ["It’s due\u00ad – [fee] ê", "", "Dear Jordan Rivera,", "", "- Pay (https://e.org)"]
-    assert lines[6].startswith("Text: It's due - [fee] ê http")
+    assert lines[:5] == ["It’s\u00ad – [fee] ł", "", "Dear Jordan Rivera,", "", "- Pay (https://e.org)"]
+    assert lines[6].startswith("Text: Notification portal: It's - [fee] ł http")
     assert "GSM-7" not in lines[7]
     assert lines[8:] == [
         "Replaced in the text to save space: ’ → ', soft hyphen → nothing, – → -.",
-        "Not in GSM-7, so a segment holds 70 units instead of 160: ê",
+        "Not in GSM-7, so a segment holds 70 units instead of 160: ł",
     ]
     assert shell.error_of("templates", "preview", "nope") == "There is no template with the key “nope”."
     assert "date" in shell.output_of("templates", "filters")

@@ -170,7 +170,7 @@ def test_smart_encoded_text_is_matched(person: int, simulator: servers.Simulator
     content_blocks.save_block(
         content_block_checks.WELCOME_TEXT, "The board’s “notices” – now by text… STOP ends them.", None, NOW
     )
-    plain = 'The board\'s "notices" - now by text... STOP ends them.'
+    plain = 'Notification portal: The board\'s "notices" - now by text... STOP ends them.'
     inbound_helpers.receive_text("START", NUMBER, NOW)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
     scenario.run_sms_worker()

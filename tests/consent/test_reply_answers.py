@@ -34,6 +34,7 @@ pytestmark = pytest.mark.usefixtures("app")
 
 NUMBER = scenario.phone_number(0)
 QUESTION, ANSWER = "Is the exam *still* on Friday?", "It is. Bring [your letter]."
+ANSWER_TEXT = f"Notification portal: {ANSWER}"
 NOW = scenario.now_ms() - 60_000
 HOUR_MS = 3_600_000
 
@@ -79,7 +80,7 @@ def deliveries_of(communication_id: int) -> dict[str, Delivery]:
 
 
 def answers_at(simulator: servers.SimulatorClient) -> list[tuple[str, str]]:
-    return [(text["to"], text["body"]) for text in simulator.accepted_texts() if text["body"] == ANSWER]
+    return [(text["to"], text["body"]) for text in simulator.accepted_texts() if text["body"] == ANSWER_TEXT]
 
 
 def test_answer_goes_once_by_text_and_by_email(
@@ -90,7 +91,7 @@ def test_answer_goes_once_by_text_and_by_email(
     for _ in range(2):
         scenario.run_sms_worker()
         scenario.run_email_worker()
-    assert answers_at(simulator) == [(NUMBER, ANSWER)]
+    assert answers_at(simulator) == [(NUMBER, ANSWER_TEXT)]
     (email,) = [mail for mail in simulator.received_emails() if mail["subject"] == "Our answer to your text"]
     assert email["to"] == ["a@example.org"]
     assert deliveries_of(communication_id)["sms"].state in ("accepted", "sent", "delivered")
@@ -156,7 +157,7 @@ def test_phone_on_no_account_is_answered_by_text_only(admin_id: int, simulator: 
     assert plan_answer(db.session.get_one(InboundMessage, message_id), admin_id, NOW).suggested_id == NO_ACCOUNT
     communication_id = answer(message_id, admin_id, NO_ACCOUNT)
     scenario.run_sms_worker()
-    assert answers_at(simulator) == [(NUMBER, ANSWER)]
+    assert answers_at(simulator) == [(NUMBER, ANSWER_TEXT)]
     assert set(deliveries_of(communication_id)) == {"sms"}
     assert communication_history.account_page(admin_id, None, 9, with_sms=False) == []
     assert [item.id for item in communication_history.account_page(admin_id, None, 9, with_sms=True)] == [
@@ -243,7 +244,7 @@ def test_override_and_test_mode_hold_for_answers(admin_id: int, simulator: serve
     scenario.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=override)
     answer(ask(), admin_id, NO_ACCOUNT)
     scenario.run_sms_worker()
-    assert answers_at(simulator) == [(override, ANSWER)]
+    assert answers_at(simulator) == [(override, ANSWER_TEXT)]
     scenario.configure_gateway(EnableSmsOverrideNumber="false", EnableSmsTestMode="true")
     communication_id = answer(ask(f"{QUESTION} again"), admin_id, NO_ACCOUNT)
     scenario.run_sms_worker()
@@ -281,7 +282,7 @@ class TestQuietHours:
         assert HOUR_MS - 120_000 < row.due_at_ms - scenario.now_ms() < HOUR_MS + 1
         assert answers_at(simulator) == []
         scenario.run_sms_worker(clock_ahead_ms=HOUR_MS + 120_000)
-        assert answers_at(simulator) == [(NUMBER, ANSWER)]
+        assert answers_at(simulator) == [(NUMBER, ANSWER_TEXT)]
 
     def test_claim_postpones_an_answer_of_the_day(self, admin_id: int, simulator: servers.SimulatorClient) -> None:
         communication_id = answer(ask(), admin_id, NO_ACCOUNT)
@@ -311,7 +312,9 @@ def test_unusable_answer_is_refused(admin_id: int, owner_id: int, text: str, pro
 def test_control_characters_do_not_reach_the_phone(admin_id: int, simulator: servers.SimulatorClient) -> None:
     answer(ask(), admin_id, NO_ACCOUNT, "It is.\x00\x07\r\nBring\u200b your letter \u2013 please.")
     scenario.run_sms_worker()
-    assert "It is.\nBring your letter - please." in [text["body"] for text in simulator.accepted_texts()]
+    assert "Notification portal: It is.\nBring your letter - please." in [
+        text["body"] for text in simulator.accepted_texts()
+    ]
 
 
 @pytest.mark.parametrize(("body", "number"), [("START", NUMBER), ("Hello", "short-code")])
@@ -331,7 +334,7 @@ def test_evidence_names_the_text_that_is_answered(admin_id: int) -> None:
     scenario.run_sms_worker()
     (text,) = consent_export.sent_texts_to(NUMBER)
     assert text.authority == "the incoming text SM-the-question, which this text answers"
-    assert (text.text, text.wording) == (ANSWER, "Answer by an administrator")
+    assert (text.text, text.wording) == (ANSWER_TEXT, "Answer by an administrator")
 
 
 def test_evidence_of_the_override_number_has_no_answers_to_other_phones(admin_id: int) -> None:
@@ -380,4 +383,4 @@ def test_answer_uses_the_zone_of_its_account(app: Flask, admin_id: int, owner_id
     message = db.session.get_one(InboundMessage, ask())
     assert plan_answer(message, admin_id, scenario.now_ms()).routing.deferred_until_ms is None
     assert plan_answer(message, admin_id, scenario.now_ms(), NO_ACCOUNT).routing.deferred_until_ms is not None
-    assert reply_answers.measure_answer(ANSWER).segments == 1
+    assert reply_answers.answer_text(ANSWER) == ANSWER_TEXT

@@ -73,7 +73,7 @@ def test_fields_are_filled_in() -> None:
 @pytest.mark.one_engine
 def test_unknown_phone_numbers_become_words() -> None:
     save_block_text(WELCOME_TEXT, "From {{ sending_number }} to {{ phone_number }}.")
-    assert render_block(WELCOME_TEXT).text == "From our number to your number."
+    assert render_block(WELCOME_TEXT).text == "Notification portal: From our number to your number."
 
 
 @pytest.mark.one_engine
@@ -123,9 +123,9 @@ def test_notice_without_a_translation_is_shown_in_english() -> None:
 def test_sending_number_of_messaging_service_or_short_code() -> None:
     save_block_text(WELCOME_TEXT, "From {{ sending_number }}.")
     scenario.configure_gateway(SmsGatewaySettings=f'{{"MessagingServiceSid": "MG{"0" * 32}"}}')
-    assert render_block(WELCOME_TEXT).text == "From our number."
+    assert render_block(WELCOME_TEXT).text == "Notification portal: From our number."
     setting_changes.set_setting("SmsGatewaySettings", '{"FromNumber": "12345"}', None, NOW)
-    assert render_block(WELCOME_TEXT).text == "From 12345."
+    assert render_block(WELCOME_TEXT).text == "Notification portal: From 12345."
 
 
 @pytest.mark.one_engine
@@ -140,8 +140,8 @@ def test_values_in_a_page_are_not_markdown() -> None:
 def test_block_renders_inside_and_outside_a_transaction() -> None:
     save_block_text(WELCOME_TEXT, "One")
     with transaction():
-        assert render_block(WELCOME_TEXT).text == "One"
-    assert render_block(WELCOME_TEXT).text == "One"
+        assert render_block(WELCOME_TEXT).text == "Notification portal: One"
+    assert render_block(WELCOME_TEXT).text == "Notification portal: One"
 
 
 def test_each_save_adds_a_version() -> None:
@@ -197,7 +197,7 @@ def test_conflicting_save_is_rejected() -> None:
         save_block_text(WELCOME_TEXT, "Two", base_version=0)
     with pytest.raises(VersionConflict):
         content_blocks.save_block(WELCOME_TEXT, "Two", None, NOW, 0, restored_from=0)
-    assert render_block(WELCOME_TEXT).text == "One"
+    assert render_block(WELCOME_TEXT).text == "Notification portal: One"
 
 
 def test_one_of_eight_concurrent_saves_wins(app: Flask) -> None:
@@ -284,10 +284,10 @@ def test_emoji_joiner_is_allowed() -> None:
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("text", ["x" * 459, "😀" * 99, "Two\nlines", "a\x00b"], ids=range(4))
+@pytest.mark.parametrize("text", ["x" * 438, "😀" * 89, "Two\nlines", "a\x00b"], ids=range(4))
 def test_three_segments_are_accepted(text: str) -> None:
     assert save_block_text(WELCOME_TEXT, text) == 1
-    assert render_block(WELCOME_TEXT).text == text.replace("\x00", "")
+    assert render_block(WELCOME_TEXT).text == "Notification portal: " + text.replace("\x00", "")
 
 
 @pytest.mark.one_engine
@@ -333,7 +333,7 @@ def test_look_alikes_are_replaced_in_sms_blocks(key: str) -> None:
 
 @pytest.mark.one_engine
 def test_wording_issues_do_not_prevent_saving() -> None:
-    assert len(content_blocks.preview_block(WELCOME_TEXT, "Hello").wording_issues) == 6
+    assert len(content_blocks.preview_block(WELCOME_TEXT, "Hello").wording_issues) == 5
     assert save_block_text(WELCOME_TEXT, "Hello") == 1
 
 
@@ -346,7 +346,8 @@ def test_preview_reports_errors(key: str, text: str) -> None:
 
 @pytest.mark.one_engine
 def test_preview_of_a_long_text_shows_its_beginning() -> None:
-    assert len(content_blocks.preview_block(WELCOME_TEXT, "x" * 2_000_000).text) == 1_600
+    preview = content_blocks.preview_block(WELCOME_TEXT, "x" * 2_000_000)
+    assert len(preview.text.removeprefix("Notification portal: ")) == 1_600
 
 
 def test_every_default_passes_with_default_settings() -> None:

@@ -1,12 +1,17 @@
-"""Whoever writes the words of a text, a link to another host is refused beside its field."""
+"""A link to another host is refused beside its field; one that comes with a value is replaced in the text alone."""
 
 from collections.abc import Callable
 
 import pytest
 
+from portal.accounts.account_management import NewAccount, create_account
+from portal.accounts.tables.accounts import Account
 from portal.content import content_blocks, message_templates
+from portal.content.links import TOKEN_LENGTH
 from portal.content.message_templates import TemplateDraft
+from portal.content.rendering import render_message
 from portal.core.errors import InvalidInput
+from portal.core.extensions import db
 from portal.operations import test_messages
 from tests.support import scenario
 
@@ -35,6 +40,14 @@ def test_a_link_to_another_host_is_refused(write: Callable[[], object], field: s
     with pytest.raises(InvalidInput) as refusal:
         write()
     assert "bit.ly" in refusal.value.errors[field]
+
+
+def test_a_link_in_a_name_reaches_the_email_but_not_the_text() -> None:
+    account_id = create_account(NewAccount("P-1", "Jo bit.ly/3abc", "jo@example.org", "T"), 1)
+    draft = TemplateDraft("due", "Due", "Due, {{ name }}", "Hello", sms_enabled=True)
+    message = render_message(draft, db.session.get_one(Account, account_id), {}, "x" * TOKEN_LENGTH)
+    assert message.subject == "Due, Jo bit.ly/3abc"
+    assert message.text.startswith("Notification portal: Due, Jo (...) http")
 
 
 def test_an_email_only_template_may_link_anywhere() -> None:

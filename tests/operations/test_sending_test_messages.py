@@ -63,7 +63,7 @@ def test_only_test_texts_leave_while_texts_are_off(sysadmin: int, simulator: ser
 
 def test_test_text_is_sent_with_plain_look_alikes(sysadmin: int, simulator: servers.SimulatorClient) -> None:
     send_and_get_steps(sysadmin, body="It’s\u200b “there” –\r\nnow… 🎉")
-    assert simulator.accepted_texts()[0]["body"] == 'It\'s "there" -\nnow... 🎉'
+    assert simulator.accepted_texts()[0]["body"] == 'Notification portal: It\'s "there" -\nnow... 🎉'
 
 
 @pytest.mark.parametrize("number", RECIPIENT_NUMBERS)

@@ -13,6 +13,7 @@ from portal.core.rules.setting_error import SettingError
 from portal.registration import pack
 from portal.registration.rules.pack_fields import message_volume
 from portal.settings import setting_changes
+from portal.settings.organisation_changes import save_profile
 from portal.settings.rules.business_setting import BUSINESS_SCHEMA
 from tests.support import scenario
 
@@ -62,8 +63,15 @@ def test_nothing_is_missing_once_the_business_is_entered() -> None:
     values = json.loads(pack.build_pack(NOW_MS).as_json())
     assert values["toll_free"]["BusinessRegistrationNumber"] == "12-3456789"
     first, *_others, last = values["campaign"]["message_samples"]
-    assert "Your renewal is due on" in first
+    assert first.startswith("Notification portal: Your renewal is due on [day] http")
     assert "STOP" in last
+
+
+def test_samples_may_say_the_name_in_texts() -> None:
+    set_business(COMPLETE)
+    save_profile("North Carolina Board of Nursing", "", None, None, NOW_MS, "NC Nursing")
+    assert pack.build_pack(NOW_MS).missing == []
+    assert pack.sample_texts()[0].startswith("NC Nursing: Your renewal")
 
 
 def test_each_key_of_the_business_is_named_when_it_is_removed() -> None:

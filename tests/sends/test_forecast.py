@@ -10,8 +10,8 @@ from sqlalchemy import insert, select, update
 
 from portal.accounts.tables.accounts import Account, Recipient
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.content.rendering import RenderedMessage, render_message
-from portal.content.tables.templates import TemplateVersion, find_template, find_template_version
+from portal.content.rendering import MessageRenderer, RenderedMessage
+from portal.content.tables.templates import find_template, find_template_version
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.rules.lanes import Lane
@@ -102,11 +102,13 @@ def test_segments_are_estimated_from_an_even_sample(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(send_preview, "SEGMENT_SAMPLE_SIZE", 10)
     rendered: list[str] = []
 
-    def render(version: TemplateVersion, account: Recipient, *args: Any) -> RenderedMessage:
-        rendered.append(account.external_id)
-        return render_message(version, account, *args)
+    original = MessageRenderer.render
 
-    monkeypatch.setattr(send_preview, "render_message", render)
+    def render(renderer: MessageRenderer, account: Recipient, *args: Any) -> RenderedMessage:
+        rendered.append(account.external_id)
+        return original(renderer, account, *args)
+
+    monkeypatch.setattr(MessageRenderer, "render", render)
     many = send_creation.plan_send("renewal", EVERYONE, {}, now_ms())
     assert (many.texts, many.segments, many.segments_are_exact) == (30, 30, False)
     assert rendered == [f"C-{index}" for index in range(0, 60, 6)]

@@ -5,21 +5,61 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from portal.core.translation import gettext as _
+from portal.messages.rules.named_texts import OrganisationNames, fit_named_text
+from portal.messages.rules.sms_lookalikes import transliterate
+from portal.messages.rules.sms_segments import FittedText
 
 _SHORTENERS = frozenset({
     "bit.ly", "bitly.com", "buff.ly", "cutt.ly", "goo.gl", "is.gd", "lnkd.in", "ow.ly", "rb.gy", "rebrand.ly",
     "shorturl.at", "t.co", "t.ly", "tiny.cc", "tinyurl.com", "v.gd",
 })  # fmt: skip
 """Carriers filter their links, because nobody sees where they lead (docs/twilio.md#links)."""
+_COMMON_ENDINGS = (
+    *("com", "org", "net", "gov", "edu", "mil", "info", "biz", "io", "app", "dev", "link", "xyz", "site", "online"),
+    *("top", "club", "shop", "live", "click"),
+)
+"""Handsets turn a host with one of these into a link, even without a path."""
+_BARE_HOSTS = "|".join(
+    [*map(re.escape, sorted(_SHORTENERS)), rf"(?:[\w-]+\.)+(?:{'|'.join(_COMMON_ENDINGS)})"],
+)
 _REST = r"[^\s<>\"'”’)\]]*"
-_LINK = re.compile(rf"\bhttps?://{_REST}|(?<![@\w.-])(?:[\w-]+\.)+[a-z]{{2,}}/{_REST}|\bwww\.[\w.-]+", re.IGNORECASE)
-_BARE_SHORTENER = re.compile(rf"(?<![@\w.-])(?:{'|'.join(map(re.escape, sorted(_SHORTENERS)))})\b", re.IGNORECASE)
+_LINK = re.compile(
+    rf"\b[a-z][a-z0-9+.-]{{1,15}}://{_REST}"
+    rf"|(?<![@\w.-])(?:[\w-]+\.)+(?:xn--[\w-]+|[^\W\d_]{{2,}})/{_REST}"
+    r"|\bwww\.[\w.-]+"
+    rf"|(?<![@\w.-])(?:{_BARE_HOSTS})(?![\w@-]|\.\w)",
+    re.IGNORECASE,
+)
+_LINK_REMOVED = "(...)"
 
 
-def link_problem(text: str, public_url: str) -> str | None:
-    """Why a text with these links may not be sent; merge fields count as what they are filled in with."""
-    own_host = (urlsplit(public_url).hostname or "").casefold()
-    foreign = next((host for host in _hosts(text) if host != own_host), None)
+def notification_text(subject: str, link: str, names: OrganisationNames) -> FittedText:
+    """The text of every notification: who sends it, the subject, and a link to all of it."""
+    return fit_named_text(without_foreign_links(subject, link, names), link, names)
+
+
+def without_foreign_links(text: str, own_link: str, names: OrganisationNames) -> str:
+    """The text with each link to another host replaced, which can only have come with the value of a merge field.
+
+    It is not refused: a name or a file could otherwise keep a person from being notified at all, and the email and the
+    history still have it.
+    """
+    plain = transliterate(text).text
+    if "." not in plain:
+        return text
+    own = {_host(own_link), *map(str.casefold, names)}
+    harmless = _LINK.sub(lambda match: match[0] if _host(match[0]) in own else _LINK_REMOVED, plain)
+    return text if harmless == plain else harmless
+
+
+def link_problem(text: str, public_url: str, names: OrganisationNames = ()) -> str | None:
+    """Why a text with these links may not be sent; merge fields count as what they are filled in with.
+
+    One of the `names` may look like a host.
+    """
+    own_host = _host(public_url)
+    own = {own_host, *map(str.casefold, names)}
+    foreign = next((host for host in _hosts(text) if host not in own), None)
     if foreign is None:
         return None
     if foreign in _SHORTENERS:
@@ -37,14 +77,11 @@ def link_problem(text: str, public_url: str) -> str | None:
 
 
 def _hosts(text: str) -> Iterable[str]:
-    for match in _LINK.finditer(text):
-        link = match[0] if "://" in match[0] else f"//{match[0]}"
-        yield _host(link)
-    yield from (match[0].casefold() for match in _BARE_SHORTENER.finditer(text))
+    return (_host(match[0]) for match in _LINK.finditer(transliterate(text).text))
 
 
 def _host(link: str) -> str:
     try:
-        return (urlsplit(link).hostname or "").casefold().rstrip(".,;:!?")
+        return (urlsplit(link if "://" in link else f"//{link}").hostname or "").casefold().rstrip(".,;:!?")
     except ValueError:
         return link[:40]

@@ -9,6 +9,7 @@ from portal.content.rules.block_languages import english_patterns, spanish_patte
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.messages.rules import sms_segments
+from portal.messages.rules.named_texts import says_organisation
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def missing_points(
 def _mentions(point: str, text: str, organisation: str, language: str) -> bool:
     """The name alone states no purpose, even if the organisation is called “Alerts and Renewals”."""
     if point == "sender":
-        return organisation.casefold() in text.casefold()
+        return says_organisation(text, (organisation,))
     without_name = re.sub(re.escape(organisation), " ", text, flags=re.IGNORECASE) if organisation else text
     return re.search(PATTERNS[language][point], _without_accents(without_name), re.IGNORECASE) is not None
 

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from portal.core.translation import ngettext
-from portal.messages.rules.sms_segments import FittedText, fit_one_segment
+from portal.messages.rules.named_texts import OrganisationNames, fit_named_text
+from portal.messages.rules.sms_segments import FittedText
 
 
 class TextCounts:
@@ -20,10 +21,10 @@ class TextCounts:
         self._counts[phone] += 1
 
 
-def with_more_texts(body: str, more: int, history_url: str) -> FittedText:
+def with_more_texts(body: str, more: int, history_url: str, names: OrganisationNames) -> FittedText:
     """The text of a notification, which ends with its link, and how many more are to be read. Shortened if need be."""
     subject, _space, link = body.rpartition(" ")
     notice = ngettext(
         "%(num)s more in your history: %(url)s", "%(num)s more in your history: %(url)s", more, url=history_url
     )
-    return fit_one_segment(subject, f"{link} {notice}")
+    return fit_named_text(subject, f"{link} {notice}", names)

@@ -73,6 +73,20 @@ def transliterate(text: str) -> Transliteration:
     return Transliteration("".join(parts), tuple(replacements))
 
 
+def strip_accents(text: str) -> Transliteration:
+    """Replace letters by their plain ones where GSM-7 lacks the accent. `replacements` as for `transliterate`."""
+    if _GSM7.issuperset(text):
+        return Transliteration(text, ())
+    parts, replacements = [], dict[CharacterReplacement, None]()
+    for cluster in grapheme_clusters(unicodedata.normalize("NFC", text)):
+        base = unicodedata.normalize("NFD", cluster)[0]
+        plain = cluster if cluster in _GSM7 or base not in _GSM7 or not base.isalpha() else base
+        parts.append(plain)
+        if plain != cluster:
+            replacements[CharacterReplacement(printable_form(cluster), plain)] = None
+    return Transliteration("".join(parts), tuple(replacements))
+
+
 def grapheme_clusters(text: str) -> list[str]:
     """Split a text into the characters that a reader perceives."""
     return [str(cluster) for cluster in _CLUSTER.findall(text)]

@@ -3,6 +3,7 @@
 Carriers count septets or UTF-16 units, not characters (3GPP TS 23.038; docs/twilio.md#segments).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -11,6 +12,9 @@ from portal.messages.rules.sms_lookalikes import GSM7_BASIC, GSM7_EXTENSION, Cha
 
 _SINGLE_SEGMENT_UNITS = {"GSM-7": 160, "UCS-2": 70}
 _MULTIPART_SEGMENT_UNITS = {"GSM-7": 153, "UCS-2": 67}
+
+
+_Replacements = tuple[CharacterReplacement, ...]
 
 
 @dataclass(frozen=True)
@@ -64,19 +68,33 @@ def normalize_text(text: str) -> str:
 def fit_one_segment(subject: str, link: str) -> FittedText:
     """Replace look-alikes, and cut the subject at a word, never the link.
 
-    Emoji are removed before words are cut: a single emoji reduces the limit from 160 to 70 characters.
+    Emoji, and then accents that GSM-7 lacks, are removed before words are cut: a single one of them reduces the limit
+    from 160 to 70 characters.
     """
     plain = transliterate(subject)
-    with_emoji = " ".join(plain.text.split())
-    without_emoji, emoji = sms_lookalikes.strip_emoji(with_emoji)
-    candidates: list[tuple[str, tuple[str, ...]]] = [(with_emoji, ()), (without_emoji, emoji)]
-    for words, removed in candidates[: 2 if without_emoji else 1]:
+    too_long = []
+    for words, removed, replaced in _plainer_words(" ".join(plain.text.split()), plain.replacements):
         text = f"{words} {link}".strip()
         if (size := measure_sms(text)).segments <= 1:
-            return FittedText(text, False, size, plain.replacements, removed)
-    shortened = [(_shorten(words, link), removed) for words, removed in candidates]
-    text, removed = max(shortened, key=lambda candidate: sum(map(str.isalnum, candidate[0])))
-    return FittedText(text, True, measure_sms(text), plain.replacements, removed)
+            return FittedText(text, False, size, replaced, removed)
+        too_long.append((words, removed, replaced))
+    shortened = [(_shorten(words, link), removed, replaced) for words, removed, replaced in too_long]
+    text, removed, replaced = max(shortened, key=lambda candidate: sum(map(str.isalnum, candidate[0])))
+    return FittedText(text, True, measure_sms(text), replaced, removed)
+
+
+def _plainer_words(words: str, replaced: _Replacements) -> Iterator[tuple[str, tuple[str, ...], _Replacements]]:
+    """The words, those without emoji, and those without accents either, if there is anything to remove and to keep.
+
+    With the removed emoji, and all replacements.
+    """
+    yield words, (), replaced
+    without_emoji, emoji = sms_lookalikes.strip_emoji(words)
+    if emoji and without_emoji:
+        yield without_emoji, emoji, replaced
+    bare = sms_lookalikes.strip_accents(without_emoji)
+    if bare.replacements and not measure_sms(bare.text).ucs2_characters:
+        yield bare.text, emoji, (*replaced, *bare.replacements)
 
 
 def _shorten(subject: str, link: str) -> str:

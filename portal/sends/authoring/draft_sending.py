@@ -9,6 +9,8 @@ from portal.accounts.tables.accounts import Recipient
 from portal.content.links import communication_url, link_token_of
 from portal.content.message_templates import TemplateDraft, TemplatePreview
 from portal.content.rules.markdown_literals import mark_literal
+from portal.content.rules.text_rules import notification_text
+from portal.content.text_content import organisation_names
 from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
@@ -18,7 +20,6 @@ from portal.core.rules.routing import RoutingDecision, TextKind
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.gateways import queue
-from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Communication, Delivery, urgent_delivery
 from portal.sends.authoring.template_preview import preview_for
 from portal.sends.send_preview import RoutingQuery, decide_recipients
@@ -95,5 +96,5 @@ def _create(
 def _text_delivery(subject: str, decision: RoutingDecision, token: str, now_ms: int) -> Delivery:
     if not decision.will_send:
         return urgent_delivery("sms", decision.phone, now_ms, decision.reason)
-    text = sms_segments.fit_one_segment(subject, communication_url(token))
+    text = notification_text(subject, communication_url(token), organisation_names())
     return urgent_delivery("sms", decision.phone, now_ms, body=text.text, segments=text.size.segments)

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from portal.accounts.tables.accounts import Recipient
 from portal.content.message_templates import TemplateDraft, sample_link
+from portal.content.rules.text_rules import notification_text
+from portal.content.text_content import organisation_names
 from portal.core.rules.limits.quiet_hours import no_quiet_hours
-from portal.messages.rules.sms_segments import fit_one_segment
 from portal.sends.authoring.template_preview import rendered_subjects
 from portal.sends.send_preview import RoutingQuery, decide_recipients
 from portal.settings import app_settings
@@ -33,7 +34,8 @@ def text_totals(draft: TemplateDraft, recipients: Sequence[Recipient], price: De
     query = RoutingQuery(switches, draft.sms_enabled, no_quiet_hours, None)
     texted = [recipient for recipient, decision in decide_recipients(recipients, query) if decision.will_send]
     subjects = rendered_subjects(draft, texted)
-    texts = [fit_one_segment(subject, sample_link()) for subject in subjects if subject]
+    link, names = sample_link(), organisation_names()
+    texts = [notification_text(subject, link, names) for subject in subjects if subject]
     segments = sum(text.size.segments for text in texts)
     return TextTotals(
         texts=len(texts),

@@ -9,7 +9,7 @@ from portal.accounts.tables.accounts import administrators
 from portal.consent import reply_work
 from portal.consent.manual_consent import decide_reply
 from portal.consent.number_overview import opt_out_effects
-from portal.consent.reply_answers import MAX_ANSWER_LENGTH, answer_reply, clean_answer, measure_answer, plan_answer
+from portal.consent.reply_answers import MAX_ANSWER_LENGTH, answer_reply, answer_text, clean_answer, plan_answer
 from portal.consent.rules.keywords import ReplyCategory
 from portal.consent.tables import inbound_messages
 from portal.consent.tables.inbound_messages import InboundMessage
@@ -20,6 +20,7 @@ from portal.core.rules.routing import Mode
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.messages.rules.message_modes import describe_text_route
+from portal.messages.rules.sms_segments import measure_sms
 from portal.web.access import allow
 from portal.web.admin.reply_reviews import ReplyForm, ReplyReview, build_reviews
 from portal.web.base_form import PortalForm
@@ -182,9 +183,9 @@ def _page(message_id: int, form: ReplyForm, problem: str = "") -> ResponseReturn
 def _preview_context(form: ReplyForm) -> dict[str, object]:
     text = form.body.data or ""
     return {
-        "answer_text": clean_answer(text),
-        "answer_size": measure_answer(text),
-        "max_answer_length": MAX_ANSWER_LENGTH,
+        "answer_text": answer_text(text),
+        "answer_size": measure_sms(answer_text(text)),
+        "excess": len(clean_answer(text)) - MAX_ANSWER_LENGTH,
     }
 
 

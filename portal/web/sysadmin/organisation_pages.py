@@ -1,4 +1,4 @@
-"""System → Settings → Organization: name, accent color and logo, and how both looks show them."""
+"""System → Settings → Organization: names, accent color and logo, and how both looks show them."""
 
 from typing import Any
 
@@ -9,12 +9,15 @@ from flask_wtf.file import FileField
 from werkzeug.exceptions import RequestEntityTooLarge
 from wtforms import HiddenField, StringField
 
+from portal.content.message_templates import sample_link
+from portal.content.text_content import organisation_names
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.translation import gettext as _
-from portal.core.translation import lazy_gettext
+from portal.core.translation import lazy_gettext, ngettext
 from portal.messages.rules import sms_segments
+from portal.messages.rules.named_texts import plain_name, subject_room, with_organisation_name
 from portal.messages.rules.sms_lookalikes import transliterate
 from portal.settings import organisation_changes
 from portal.settings.rules.accent_color import AccentColorError, build_accent, parse_color
@@ -29,12 +32,15 @@ from portal.web.request_input import parse_version, query_id, query_text
 pages = Blueprint("sysadmin_organisation", __name__, url_prefix="/SysAdmin/AppConfig/Organization")
 _DEFAULT_COLOR = "#14609c"
 _PAGE_SIZE = 20
+_ENOUGH_FOR_SUBJECTS = 60
+"""Characters: few subjects are longer."""
 
 
 class ProfileForm(PortalForm):
     """`base_ms` is when the organisation was last changed when editing began."""
 
     name = StringField(lazy_gettext("Name"))
+    text_name = StringField(lazy_gettext("Name in texts"))
     accent_color = StringField(lazy_gettext("Accent color"))
     base_ms = HiddenField()
 
@@ -55,12 +61,14 @@ def save() -> ResponseReturnValue:
     form = ProfileForm()
     try:
         base_ms = parse_version(form.base_ms.data)
-        organisation_changes.save_profile(form.name.data, form.accent_color.data, base_ms, current_user.id, now_ms())
+        values = form.name.data, form.accent_color.data, base_ms, current_user.id, now_ms(), form.text_name.data
+        organisation_changes.save_profile(*values)
     except InvalidInput as error:
         form.with_errors(error)
         form.base_ms.data = str(page_organisation().changed_at_ms)
         return _render(form, code=422)
-    return _saved(_("Name and color saved. %(notice)s", notice=_text_cost_notice(form.name.data)).rstrip())
+    notices = filter(None, (_text_cost_notice(form.name.data), _subject_room_notice()))
+    return _saved(_("Name and color saved. %(notice)s", notice=" ".join(notices)).rstrip())
 
 
 @pages.post("/Logo")
@@ -98,7 +106,8 @@ def _refuse_large_upload(_error: RequestEntityTooLarge) -> ResponseReturnValue:
 
 def _stored_form() -> ProfileForm:
     stored = page_organisation()
-    data = {"name": stored.saved_name, "accent_color": stored.accent_color, "base_ms": str(stored.changed_at_ms)}
+    names = {"name": stored.saved_name, "text_name": stored.saved_text_name}
+    data = {**names, "accent_color": stored.accent_color, "base_ms": str(stored.changed_at_ms)}
     return ProfileForm(formdata=None, data=data)
 
 
@@ -109,6 +118,8 @@ def _render(form: ProfileForm, logo_form: LogoForm | None = None, code: int = 20
         form=form,
         logo_form=logo_form or LogoForm(formdata=None),
         default_name=settings().organisation,
+        text_start=with_organisation_name("", organisation_names()),
+        room_notice=_subject_room_notice(),
         page=paginate(history_entries(_PAGE_SIZE + 1, organisation_changes.SETTINGS, before), _PAGE_SIZE, before),
         **_preview_of(page_organisation().accent_color if form.accent_color.errors else form.accent_color.data),
     )
@@ -131,6 +142,22 @@ def _text_cost_notice(name: str) -> str:
     return _(
         "Texts with the name need more segments, because of %(characters)s. Content blocks shows how many.",
         characters=" ".join(characters),
+    )
+
+
+def _subject_room_notice() -> str:
+    """If most subjects would be cut."""
+    names = organisation_names()
+    room = subject_room(sample_link(), names)
+    if room >= _ENOUGH_FOR_SUBJECTS:
+        return ""
+    return ngettext(
+        "Texts begin with “%(name)s” and have room for %(num)s character of the subject. Enter a shorter name in "
+        "texts, or subjects are cut.",
+        "Texts begin with “%(name)s” and have room for %(num)s characters of the subject. Enter a shorter name in "
+        "texts, or subjects are cut.",
+        room,
+        name=plain_name(names[0]),
     )
 
 

@@ -1,10 +1,11 @@
-"""Texts link to the portal's own host alone."""
+"""Texts link to the portal's own host alone, whoever wrote the link."""
 
 import pytest
 
-from portal.content.rules.text_rules import link_problem
+from portal.content.rules.text_rules import link_problem, notification_text
 
 OWN = "https://portal.board.example"
+LINK, NAMES = f"{OWN}/c/Xy7Kp2Qa", ("Nursing.org", "Board of Nursing")
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,9 @@ OWN = "https://portal.board.example"
         ("See elsewhere.example/form", "elsewhere.example"),
         ("See bit.ly/3abc", "bit.ly"),
         ("See tinyurl.com", "tinyurl.com"),
+        ("See elsewhere.com now", "elsewhere.com"),
+        ("See ｅｌｓｅｗｈｅｒｅ․ｃｏｍ", "elsewhere.com"),
+        ("Open ftp://elsewhere.example", "elsewhere.example"),
     ],
 )
 def test_a_link_to_another_host_is_named(text: str, host: str) -> None:
@@ -32,10 +36,33 @@ def test_a_link_to_another_host_is_named(text: str, host: str) -> None:
         "Write to help@board.example",
         "Due 2/3 or 11/12",
         "Dr.Smith and/or you",
+        "Write to jo.dev@board.example.com",
+        "Version 2.0 is in the app",
     ],
 )
 def test_ordinary_words_are_no_links(text: str) -> None:
     assert link_problem(text, OWN) is None
+
+
+def test_a_name_that_looks_like_a_host_is_no_link() -> None:
+    assert link_problem("Nursing.org: hello", OWN, NAMES) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "harmless"),
+    [
+        ("Jo http://bad.example/x", "Jo (...)"),
+        ("bad.com", "(...)"),
+        ("bad\u200b.com, Jo", "(...), Jo"),
+        ("javascript://bad.example/%0a", "(...)"),
+        (f"{OWN}.bad.example/", "(...)"),
+        (f"Jo {OWN}/h", f"Jo {OWN}/h"),
+        ("jo@bad.com", "jo@bad.com"),
+        ("Dr. O’Neill", "Dr. O'Neill"),
+    ],
+)
+def test_a_link_in_a_value_gives_way(value: str, harmless: str) -> None:
+    assert notification_text(f"Hello {value}", LINK, NAMES).text == f"Nursing.org: Hello {harmless} {LINK}"
 
 
 def test_a_shortener_is_called_one() -> None:

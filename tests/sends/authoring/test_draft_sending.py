@@ -37,7 +37,7 @@ def test_author_gets_one_email_and_one_text(simulator: servers.SimulatorClient) 
     assert [email["to"] for email in simulator.received_emails()] == [["p0@example.org"]]
     (text,) = simulator.accepted_texts()
     assert text["to"] == scenario.phone_number(0)
-    assert text["body"].startswith("[Test] Due, Person ")
+    assert text["body"].startswith("Notification portal: [Test] Due, Person ")
 
 
 def test_message_says_that_it_is_a_test() -> None:

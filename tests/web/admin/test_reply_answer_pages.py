@@ -179,12 +179,12 @@ def test_preview_counts_segments(admin: WebClient, reply: str) -> None:
     fields = {"csrf_token": admin.csrf_token(), "body": "Bring \u201cit\u201d \U0001f600"}
     fragment = admin.post_without_token(f"{reply}/Answer/Preview", fields, **HTMX).text
     assert "<html" not in fragment
-    assert "13 of 70 characters (UCS-2): 1 segment." in visible_text(fragment)
+    assert "32 of 70 characters (UCS-2): 1 segment." in visible_text(fragment)
     fields["body"] = "x" * 481
     assert "1 character too long" in admin.post_without_token(f"{reply}/Answer/Preview", fields, **HTMX).text
     page = admin.post(f"{reply}/Answer/Preview", body="x" * 161, account="0").text
     assert find_page_problems(page) == []
-    assert "161 of 306 characters (GSM-7): 2 segments." in page
+    assert "180 of 306 characters (GSM-7): 2 segments." in page
     assert re.search(r'value="0" checked', page)
 
 

@@ -20,6 +20,7 @@ from portal.content.rules.merge_filters import FILTER_HELP
 from portal.content.tables.saved_drafts import find_draft
 from portal.content.tables.templates import Template
 from portal.content.tables.topics import Topic
+from portal.content.text_content import organisation_names
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.translation import gettext as _
@@ -77,7 +78,7 @@ def build_preview(form: TemplateForm, template: Template | None) -> EditorPrevie
     return EditorPreview(
         person=person,
         message=message,
-        advice=text_advice(message.subject, sample_link()) if message.sms else None,
+        advice=text_advice(message.subject, sample_link(), organisation_names()) if message.sms else None,
         hidden={
             name: hidden_characters(getattr(draft, name)) for name in ("subject", "body") if name not in message.errors
         },

@@ -87,8 +87,11 @@ def test_enter_in_a_field_does_not_publish(admin: WebClient, editor: str) -> Non
 
 
 def test_costly_characters_are_named_with_their_place(admin: WebClient, editor: str) -> None:
-    fragment = visible_text(preview(admin, editor, subject="Fee for Żaneta", body="x"))
-    assert "Ż latin capital letter z with dot above character 9 of the subject" in fragment
+    fragment = visible_text(preview(admin, editor, subject="Fee for Łucja", body="x"))
+    assert "Ł latin capital letter l with stroke character 9 of the subject" in fragment
+    fragment = visible_text(preview(admin, editor, subject="Tu renovación ya está lista", body="x"))
+    assert "(GSM-7): 1 segment. Replaced in the text to save space: ó as o , á as a ." in fragment
+    assert "UCS-2" not in fragment
 
 
 def test_straight_quotes_replace_curly_ones_in_the_form(admin: WebClient, editor: str) -> None:

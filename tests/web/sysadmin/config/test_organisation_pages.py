@@ -61,6 +61,20 @@ def test_saved_values_are_used_and_shown(web_app: Flask, sysadmin: WebClient) ->
     assert "OrganizationAccentColor" in page
 
 
+def test_page_shows_how_texts_begin_and_warns_of_little_room(web_app: Flask, sysadmin: WebClient) -> None:
+    save(sysadmin, name="Медицинская палата Северной области")
+    text = visible_text(sysadmin.get(PAGE).text)
+    assert "they begin with “Медицинская палата:”" in text
+    assert re.search(r"have room for \d+ characters of the subject. Enter a shorter name in texts", text)
+    save(sysadmin, name="Board of Engineers", text_name="Engineers’ Board")
+    assert stored(web_app).text_name == "Engineers’ Board"
+    page = sysadmin.get(PAGE).text
+    assert find_page_problems(page) == []
+    assert "they begin with “Engineers&#39; Board:”" in page
+    assert "of the subject" not in visible_text(page).replace("more of the subject fits", "")
+    assert "OrganizationNameInTexts" in page
+
+
 def test_page_says_where_the_name_comes_from(sysadmin: WebClient) -> None:
     for address in (PAGE, "/SysAdmin/AppConfig"):
         text = visible_text(sysadmin.get(address).text)
@@ -74,6 +88,7 @@ def test_page_says_where_the_name_comes_from(sysadmin: WebClient) -> None:
     ("field", "value", "message"),
     [
         ("name", "x" * 61, "Use 60 characters or fewer. You have used 61."),
+        ("text_name", "x" * 21, "Use 20 characters or fewer. You have used 21."),
         ("accent_color", "blue", "Enter the color as # and six digits"),
         ("accent_color", "#ffcc00", "1.4:1, and text needs at least 4.5:1. The nearest color that works is #8a6e00."),
         ("base_ms", "17", "Somebody else changed the organization"),
