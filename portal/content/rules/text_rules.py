@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from portal.core.translation import gettext as _
@@ -35,21 +36,30 @@ _LINK_REMOVED = "(...)"
 
 def notification_text(subject: str, link: str, names: OrganisationNames) -> FittedText:
     """The text of every notification: who sends it, the subject, and a link to all of it."""
-    return fit_named_text(without_foreign_links(subject, link, names), link, names)
+    harmless, links = _without_foreign_links(subject, link, names)
+    fitted = fit_named_text(harmless, link, names)
+    return replace(fitted, removed_links=links) if links else fitted
 
 
-def without_foreign_links(text: str, own_link: str, names: OrganisationNames) -> str:
-    """The text with each link to another host replaced, which can only have come with the value of a merge field.
+def _without_foreign_links(subject: str, own_link: str, names: OrganisationNames) -> tuple[str, tuple[str, ...]]:
+    """Replace the links to other hosts, which can only have come with the values of merge fields, and name them.
 
-    It is not refused: a name or a file could otherwise keep a person from being notified at all, and the email and the
-    history still have it.
+    They are not refused: a name or a file could otherwise keep a person from being notified at all, and the email and
+    the history still have them.
     """
-    plain = transliterate(text).text
+    plain = transliterate(subject).text
     if "." not in plain:
-        return text
-    own = {_host(own_link), *map(str.casefold, names)}
-    harmless = _LINK.sub(lambda match: match[0] if _host(match[0]) in own else _LINK_REMOVED, plain)
-    return text if harmless == plain else harmless
+        return subject, ()
+    own, links = {_host(own_link), *map(str.casefold, names)}, dict[str, None]()
+
+    def replaced(match: re.Match[str]) -> str:
+        if _host(match[0]) in own:
+            return match[0]
+        links[match[0]] = None
+        return _LINK_REMOVED
+
+    harmless = _LINK.sub(replaced, plain)
+    return (harmless, tuple(links)) if links else (subject, ())
 
 
 def link_problem(text: str, public_url: str, names: OrganisationNames = ()) -> str | None:

@@ -10,6 +10,8 @@ def describe_sms(fitted: FittedText) -> str:
     lines = [f"{size.units} of {limit} characters ({size.encoding}), segments: {size.segments}."]
     if fitted.removed_emoji:
         lines.append(f"Emoji removed to make room for the words: {' '.join(fitted.removed_emoji)}")
+    if fitted.removed_links:
+        lines.append(f"Left out, because texts link to the portal alone: {' '.join(fitted.removed_links)}")
     if fitted.is_shortened:
         lines.append("The subject was shortened to fit.")
     if fitted.replacements:

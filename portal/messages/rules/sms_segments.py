@@ -36,13 +36,17 @@ class SmsSize:
 
 @dataclass(frozen=True)
 class FittedText:
-    """A text as it is sent. `is_shortened`: the subject was cut; `removed_emoji` made room for its words."""
+    """A text as it is sent. `is_shortened`: the subject was cut; `removed_emoji` made room for its words.
+
+    `removed_links` are those to other hosts.
+    """
 
     text: str
     is_shortened: bool
     size: SmsSize
     replacements: tuple[CharacterReplacement, ...] = ()
     removed_emoji: tuple[str, ...] = ()
+    removed_links: tuple[str, ...] = ()
 
 
 def measure_sms(text: str) -> SmsSize:

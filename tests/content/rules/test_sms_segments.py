@@ -3,7 +3,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portal.messages.rules import sms_segments
-from portal.messages.rules.sms_lookalikes import CharacterReplacement, grapheme_clusters, strip_accents, strip_emoji, transliterate
+from portal.messages.rules.sms_lookalikes import (
+    CharacterReplacement,
+    grapheme_clusters,
+    strip_accents,
+    strip_emoji,
+    transliterate,
+)
 from portal.messages.rules.sms_segments import fit_one_segment, measure_sms, normalize_text
 
 LINK = "https://portal.example.org/c/Xy7Kp2Qa"

@@ -65,5 +65,11 @@ def test_a_link_in_a_value_gives_way(value: str, harmless: str) -> None:
     assert notification_text(f"Hello {value}", LINK, NAMES).text == f"Nursing.org: Hello {harmless} {LINK}"
 
 
+def test_removed_links_are_named() -> None:
+    fitted = notification_text("Hello bad.com and bad.com/x", LINK, NAMES)
+    assert fitted.text == f"Nursing.org: Hello (...) and (...) {LINK}"
+    assert fitted.removed_links == ("bad.com", "bad.com/x")
+
+
 def test_a_shortener_is_called_one() -> None:
     assert "shorteners" in str(link_problem("See https://bit.ly/3abc", OWN))
