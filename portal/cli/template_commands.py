@@ -9,7 +9,9 @@ from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.content.rules.merge_comparison import COMPARISON_HELP
 from portal.content.rules.merge_filters import FILTER_HELP
+from portal.content.template_words import FURTHER_LANGUAGES, OWN_LANGUAGE, TemplateWords
 from portal.core.clock import now_ms
+from portal.core.translation import LANGUAGES
 from portal.messages.rules.sms_labels import describe_sms
 
 
@@ -40,10 +42,26 @@ def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent
 
 @group.command()
 @click.argument("key")
+@click.argument("language", type=click.Choice([*FURTHER_LANGUAGES]))
+@click.option("--subject", default="")
+@click.option("--body-file", type=click.Path(path_type=Path), help="A Markdown file; - reads from stdin.")
+@click.option("--remove", is_flag=True, help="Remove the words in this language.")
 @with_app_context
-def preview(key: str) -> None:
+def translate(key: str, language: str, subject: str, body_file: Path | None, remove: bool) -> None:
+    """Say what the template says in another language. Publishes a new version and prints its number."""
+    if remove == bool(subject or body_file):
+        raise click.UsageError("Give either --subject and --body-file, or --remove.")
+    words = TemplateWords(language, subject, _read_body(body_file) if body_file else "")
+    click.echo(message_templates.change_variant(key, words, None, now_ms()))
+
+
+@group.command()
+@click.argument("key")
+@click.option("--language", type=click.Choice([*LANGUAGES]), default=OWN_LANGUAGE, help="Of the words. Default: en.")
+@with_app_context
+def preview(key: str, language: str) -> None:
     """Show the email and text with sample values. Also says how the text differs from the subject."""
-    result = message_templates.preview_current_version(key)
+    result = message_templates.preview_current_version(key, language)
     for field, error in result.errors.items():
         click.echo(f"{field}: {error}", err=True)
     click.echo(f"{result.subject}\n\n{result.text}")

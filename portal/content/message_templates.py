@@ -13,31 +13,45 @@ from portal.accounts.tables.attributes import all_attributes
 from portal.content.links import communication_url
 from portal.content.rules import markdown, merge_fields
 from portal.content.rules.analysis.merge_risks import RiskyFields
-from portal.content.rules.analysis.typography import direction_problem
 from portal.content.rules.merge_fields import CheckedTemplate, MergeError
 from portal.content.rules.template_tags import parse_tags, tags_problem
 from portal.content.rules.text_rules import notification_text
 from portal.content.tables.saved_drafts import SavedDraft, draft_saved_at_ms
 from portal.content.tables.templates import (
     Template,
+    TemplateVariant,
     TemplateVersion,
     current_template_versions,
     find_template,
     find_template_version,
 )
-from portal.content.text_content import link_problem, organisation_names
+from portal.content.template_checks import (
+    MAX_LENGTHS,
+    length_problem,
+    merge_problem,
+    missing_fields,
+    without_problems,
+    word_problems,
+)
+from portal.content.template_words import (
+    OWN_LANGUAGE,
+    TemplateWords,
+    Worded,
+    language_label,
+    missing_languages,
+    word_field,
+    words_for,
+)
+from portal.content.text_content import organisation_names
 from portal.core.audit_log import record_audit_entry
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules import text_input
 from portal.core.transaction import transaction
-from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.messages.rules.sms_segments import FittedText
 
 _KEY = re.compile(r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$")
-_LIMITS = {"key": 60, "name": 120, "subject": 250, "body": 50_000}
-_MISSING = {"name": N_("Enter a name."), "subject": N_("Enter a subject."), "body": N_("Enter a body.")}
 _MAX_EXPIRY_HOURS = 720
 _SAMPLE_LINK_KEY = "Xy7Kp2Qa"
 SAMPLE_VALUES = merge_fields.as_samples(
@@ -53,6 +67,8 @@ SAMPLE_VALUES = merge_fields.as_samples(
 
 @dataclass(frozen=True)
 class TemplateDraft:
+    """`subject` and `body` are the template's own words, and `variants` those in other languages."""
+
     key: str
     name: str
     subject: str
@@ -64,13 +80,19 @@ class TemplateDraft:
     tags: str = ""
     """As typed, separated by commas."""
     sensitive: bool = False
+    variants: tuple[TemplateWords, ...] = ()
+
+    @property
+    def all_words(self) -> tuple[TemplateWords, ...]:
+        return (TemplateWords(OWN_LANGUAGE, self.subject, self.body), *self.variants)
 
 
 @dataclass(frozen=True)
 class TemplatePreview:
     """What a recipient would get, as far as the draft is valid; `sms` is None for email-only templates.
 
-    `body` is Markdown with the values marked.
+    `body` is Markdown with the values marked. `language` is that of the words. `missing_fields` are the merge fields
+    that the words in a language lack and those in another have.
     """
 
     subject: str
@@ -79,6 +101,16 @@ class TemplatePreview:
     data_fields: tuple[str, ...] = ()
     required_fields: tuple[str, ...] = ()
     errors: dict[str, str] = field(default_factory=dict)
+    language: str = OWN_LANGUAGE
+    missing_fields: Mapping[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def is_in_own_words(self) -> bool:
+        return self.language == OWN_LANGUAGE
+
+    @property
+    def subject_error(self) -> str:
+        return self.errors.get(word_field("subject", self.language), "")
 
     @cached_property
     def html(self) -> str:
@@ -90,7 +122,7 @@ class TemplatePreview:
 
 
 def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) -> int:
-    """The template's id. Raises `InvalidInput` for `key`, `name`, `subject`, `body` or `sms_expiry_hours`."""
+    """The template's id. Raises `InvalidInput` for the fields of the draft (`word_field` names those of a variant)."""
     draft = clean_draft(draft)
     if errors := {**_key_error(draft.key), **_errors(draft)}:
         raise InvalidInput(errors)
@@ -173,6 +205,15 @@ def save_template(
         return template.current_version
 
 
+def change_variant(key: str, words: TemplateWords, author_id: int | None, now_ms: int) -> int:
+    """The number of the new version, with other words in one language, or without them if they are empty."""
+    template = _existing_template(key)
+    draft = draft_of(find_template_version(template))
+    kept = tuple(row for row in draft.variants if row.language != words.language)
+    changed = replace(draft, variants=(*kept, words))
+    return save_template(template.id, changed, author_id, now_ms, template.current_version)
+
+
 def end_draft(template_id: int, saved_ms: int) -> None:
     """Must be called inside a transaction that locks the template. Raises `DraftConflict`."""
     if draft_saved_at_ms(template_id) != saved_ms:
@@ -189,23 +230,33 @@ def version_change(kind: str, number: int, restored_from: int | None) -> tuple[s
     return f"{kind}_restored", {"version": number, **origin}
 
 
-def preview_template(draft: TemplateDraft, account_values: Mapping[str, Any] | None = None) -> TemplatePreview:
-    """Never raises: invalid fields are listed in `errors` and left out of the preview.
+def preview_template(
+    draft: TemplateDraft, account_values: Mapping[str, Any] | None = None, language: str = OWN_LANGUAGE
+) -> TemplatePreview:
+    """For somebody who has chosen the language. Never raises: invalid fields are listed in `errors` and left out.
 
     `data.…` has sample values, and so has the account if its values are not given.
     """
     draft = clean_draft(draft)
     errors = _errors(draft)
-    subject, body = ("" if name in errors else getattr(draft, name) for name in ("subject", "body"))
-    readable = replace(draft, subject=subject, body=body)
+    own, *variants = (without_problems(words, errors) for words in draft.all_words)
+    readable = replace(draft, subject=own.subject, body=own.body, variants=tuple(variants))
+    words = words_for(readable.all_words, language)
     fields = data_fields(readable)
     values = {**(account_values or sample_values()), "data": merge_fields.sample_data(fields)}
     try:
-        preview = render_preview(readable.subject, readable.body, values, draft.sms_enabled)
+        preview = render_preview(words.subject, words.body, values, draft.sms_enabled)
     except MergeError as error:
-        part = _failed_part(readable.subject, values)
-        preview, errors = TemplatePreview(readable.subject, "", None), {part: str(error)} | errors
-    return replace(preview, data_fields=fields, required_fields=required_fields(readable), errors=errors)
+        part = word_field(_failed_part(words.subject, values), words.language)
+        preview, errors = TemplatePreview(words.subject, "", None), {part: str(error)} | errors
+    return replace(
+        preview,
+        data_fields=fields,
+        required_fields=required_fields(readable),
+        errors=errors,
+        language=words.language,
+        missing_fields={} if errors else missing_fields(draft.all_words, _declared_attributes()),
+    )
 
 
 def _failed_part(subject: str, values: Mapping[str, Any]) -> str:
@@ -220,33 +271,38 @@ def _failed_part(subject: str, values: Mapping[str, Any]) -> str:
 def unusable_templates() -> dict[str, str]:
     """Template key to problem, for current versions that today's rules would not accept."""
     versions, declared = current_template_versions(), _declared_attributes()
-    problems = {
-        row.template.key: _merge_problem(row.subject, declared) or _merge_problem(row.body, declared)
-        for row in versions
-    }
+    problems = {row.template.key: merge_problem(_sources(row), declared) for row in versions}
     return {key: problem for key, problem in problems.items() if problem}
 
 
-def preview_current_version(key: str) -> TemplatePreview:
-    """Raises `ActionRefused` if there is no such template."""
+def preview_current_version(key: str, language: str = OWN_LANGUAGE) -> TemplatePreview:
+    """Raises `ActionRefused` if there is no such template, or no variant in this language."""
+    draft = draft_of(find_template_version(_existing_template(key)))
+    if language in missing_languages(draft.all_words):
+        raise ActionRefused(_("The template has no variant in %(language)s.", language=language_label(language)))
+    return preview_template(draft, language=language)
+
+
+def _existing_template(key: str) -> Template:
     template = find_template(key)
     if template is None:
         raise ActionRefused(_("There is no template with the key “%(key)s”.", key=key))
-    return preview_template(draft_of(find_template_version(template)))
+    return template
 
 
 def draft_of(version: TemplateVersion) -> TemplateDraft:
     template, hours = version.template, version.sms_expiry_hours
     content = version.subject, version.body, version.urgent, version.sms_enabled
     settings = "" if hours is None else str(hours), ", ".join(template.tags)
-    return TemplateDraft(template.key, template.name, *content, *settings, template.sensitive)
+    _own, *variants = version.all_words
+    return TemplateDraft(template.key, template.name, *content, *settings, template.sensitive, tuple(variants))
 
 
 def copy_of(template: Template) -> TemplateDraft:
     """The current version as the start of a new template."""
     draft = draft_of(find_template_version(template))
-    name = _("Copy of %(name)s", name=draft.name)[: _LIMITS["name"]]
-    return replace(draft, key=f"{draft.key[: _LIMITS['key'] - 5]}-copy", name=name)
+    name = _("Copy of %(name)s", name=draft.name)[: MAX_LENGTHS["name"]]
+    return replace(draft, key=f"{draft.key[: MAX_LENGTHS['key'] - 5]}-copy", name=name)
 
 
 def render_preview(subject: str, body: str, values: Mapping[str, Any], with_text: bool) -> TemplatePreview:
@@ -268,7 +324,7 @@ def sample_values() -> dict[str, str]:
     return SAMPLE_VALUES | merge_fields.sample_attributes(_declared_attributes())
 
 
-def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
+def data_fields(version: Worded) -> tuple[str, ...]:
     """The `data.…` names that a send of this version provides; empty if the version is no longer valid."""
     try:
         checked = _checked(version)
@@ -277,38 +333,42 @@ def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for part in checked for name in part.data_fields))
 
 
-def required_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
+def required_fields(version: Worded) -> tuple[str, ...]:
     """The `data.…` names that may not be blank. Raises `MergeError` if the version is no longer valid."""
     return tuple(dict.fromkeys(name for part in _checked(version) for name in part.required_names))
 
 
-def attribute_fields(version: TemplateVersion | TemplateDraft | SavedDraft) -> tuple[str, ...]:
+def attribute_fields(version: Worded) -> tuple[str, ...]:
     """The keys of the attributes that it names; empty if the version is no longer valid."""
     try:
-        return merge_fields.attribute_names(version.subject, version.body)
+        return merge_fields.attribute_names(*_sources(version))
     except MergeError:
         return ()
 
 
-def required_attributes(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
-    """Those of them that may not be blank: an account without one of them gets no message."""
+def required_attributes(version: Worded) -> tuple[str, ...]:
+    """Those of them that may not be blank: an account without one of them gets no message in these words."""
     try:
-        return merge_fields.required_attributes(version.subject, version.body)
+        return merge_fields.required_attributes(*_sources(version))
     except MergeError:
         return ()
 
 
-def risky_fields(version: TemplateVersion | TemplateDraft) -> RiskyFields:
+def risky_fields(version: Worded) -> RiskyFields:
     """The fields of a person that decide whether it can be filled in, beside the required attributes."""
     try:
-        return merge_fields.risky_fields(_declared_attributes(), version.subject, version.body)
+        return merge_fields.risky_fields(_declared_attributes(), *_sources(version))
     except MergeError:
         return RiskyFields()
 
 
-def _checked(version: TemplateVersion | TemplateDraft) -> list[CheckedTemplate]:
+def _sources(version: Worded) -> list[str]:
+    return [source for words in version.all_words for source in (words.subject, words.body)]
+
+
+def _checked(version: Worded) -> list[CheckedTemplate]:
     declared = _declared_attributes()
-    return [merge_fields.check_template(text, attributes=declared) for text in (version.subject, version.body)]
+    return [merge_fields.check_template(source, attributes=declared) for source in _sources(version)]
 
 
 def _declared_attributes() -> tuple[AttributeDefinition, ...]:
@@ -316,26 +376,34 @@ def _declared_attributes() -> tuple[AttributeDefinition, ...]:
 
 
 def clean_draft(draft: TemplateDraft) -> TemplateDraft:
-    """PostgreSQL rejects null bytes, and browsers send CRLF line ends."""
+    """PostgreSQL rejects null bytes, and browsers send CRLF line ends. A variant without any words is none."""
+    variants = (
+        TemplateWords(row.language, _clean_subject(row.subject), _clean_body(row.body)) for row in draft.variants
+    )
     return replace(
         draft,
         key=text_input.clean_code(draft.key),
         name=text_input.clean_line(draft.name),
-        subject=" ".join(draft.subject.replace("\x00", "").split()),
-        body=draft.body.replace("\x00", "").replace("\r\n", "\n"),
+        subject=_clean_subject(draft.subject),
+        body=_clean_body(draft.body),
         sms_expiry_hours=text_input.clean_code(draft.sms_expiry_hours),
+        variants=tuple(sorted(words for words in variants if words.subject or words.body.strip())),
     )
 
 
+def _clean_subject(subject: str) -> str:
+    return " ".join(subject.replace("\x00", "").split())
+
+
+def _clean_body(body: str) -> str:
+    return body.replace("\x00", "").replace("\r\n", "\n")
+
+
 def _errors(draft: TemplateDraft) -> dict[str, str]:
-    declared = _declared_attributes()
-    problems = {
-        "name": _length_problem("name", draft.name),
-        "subject": _length_problem("subject", draft.subject) or _subject_problem(draft, declared),
-        "body": _length_problem("body", draft.body) or _source_problem(draft.body, declared),
-        "tags": tags_problem(draft.tags),
-    }
-    return {name: problem for name, problem in problems.items() if problem} | _expiry_error(draft.sms_expiry_hours)
+    problems = {"name": length_problem("name", draft.name), "tags": tags_problem(draft.tags)}
+    found = {name: problem for name, problem in problems.items() if problem}
+    words = word_problems(draft.all_words, draft.sms_enabled, _declared_attributes())
+    return found | words | _expiry_error(draft.sms_expiry_hours)
 
 
 def _expiry_error(text: str) -> dict[str, str]:
@@ -345,40 +413,8 @@ def _expiry_error(text: str) -> dict[str, str]:
     return {"sms_expiry_hours": rule}
 
 
-def _length_problem(name: str, text: str) -> str | None:
-    if not text.strip():
-        return _(_MISSING[name])
-    return too_long_problem(name, text)
-
-
-def too_long_problem(name: str, text: str) -> str | None:
-    if len(text) <= _LIMITS[name]:
-        return None
-    return _("Use %(limit)s characters or fewer. You have used %(length)s.", limit=_LIMITS[name], length=len(text))
-
-
-def _subject_problem(draft: TemplateDraft, declared: tuple[AttributeDefinition, ...]) -> str | None:
-    """The subject is the text."""
-    return _source_problem(draft.subject, declared) or (link_problem(draft.subject) if draft.sms_enabled else None)
-
-
-def _source_problem(source: str, declared: tuple[AttributeDefinition, ...]) -> str | None:
-    return direction_problem(source) or _merge_problem(source, declared)
-
-
-def _merge_problem(source: str, declared: tuple[AttributeDefinition, ...]) -> str | None:
-    try:
-        merge_fields.check_template(source, attributes=declared)
-    except MergeError as error:
-        return str(error)
-    if markdown.max_cell_count(source) > markdown.MAX_TABLE_CELLS:
-        limit = markdown.MAX_TABLE_CELLS
-        return _("Make the tables smaller: together they may have %(limit)s cells at most.", limit=limit)
-    return None
-
-
 def _key_error(key: str) -> dict[str, str]:
-    if _KEY.match(key) and len(key) <= _LIMITS["key"]:
+    if _KEY.match(key) and len(key) <= MAX_LENGTHS["key"]:
         return {}
     rule = _("Use lowercase letters, digits and single hyphens, and start with a letter, such as renewal-due-60.")
     return {"key": rule}
@@ -393,6 +429,7 @@ def _version(
         template_id=template_id,
         number=number,
         sms_expiry_hours=int(draft.sms_expiry_hours) if draft.sms_expiry_hours else None,
+        variants=[TemplateVariant(**words._asdict()) for words in draft.variants],
         created_at_ms=now_ms,
         created_by_id=author_id,
     )

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.accounts import account_management
 from portal.accounts.account_management import NewAccount
@@ -12,8 +12,10 @@ from portal.consent import account_import
 from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.content.tables.templates import find_template
+from portal.content.template_words import TemplateWords
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.demo import demo_attributes, demo_schedule, demo_topics, past_sends
 from portal.sends.tables.sends import Send
 from portal.settings import app_settings, setting_changes
@@ -37,6 +39,8 @@ _TEMPLATES = (
     ("application-returned", "Application returned", "{{ first_name }}, your application needs another look"),
 )
 """Key, name and subject."""
+_SPANISH_SUBJECTS = {"renewal-due-60": "Su certificación vence el {{ data.expiry_date }}"}
+_SPANISH_SPEAKERS = ("P-1003", "P-1016", "P-1018")
 _TAGS = {"renewal-due-60": "Renewals", "exam-scheduled": "Exams", "payment-received": "Renewals, Payments"}
 _URGENT_TEMPLATE, _EMAIL_ONLY_TEMPLATE = "exam-scheduled", "payment-received"
 _SETTINGS = {
@@ -97,13 +101,16 @@ def _load_missing(now_ms: int) -> None:
         setting_changes.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, created_at_ms)
     if find_by_external_id(_FIRST_ACCOUNT_ID) is None:
         account_import.import_accounts((_FOLDER / "accounts.csv").read_bytes(), created_at_ms)
+        with transaction() as session:
+            of_speakers = update(Account).where(Account.external_id.in_(_SPANISH_SPEAKERS))
+            session.execute(of_speakers.values(language="es"))
     demo_attributes.load_attributes(now_ms, created_at_ms)
     account_management.set_missing_passwords(PASSWORD)
     for key, name, subject in _TEMPLATES:
         if find_template(key) is None:
-            body = (_FOLDER / "templates" / f"{key}.md").read_text("utf-8")
             urgent, with_text, tags = key == _URGENT_TEMPLATE, key != _EMAIL_ONLY_TEMPLATE, _TAGS.get(key, "")
-            draft = TemplateDraft(key, name, subject, body, urgent, with_text, tags=tags)
+            variants = _variants(key)
+            draft = TemplateDraft(key, name, subject, _body(key), urgent, with_text, tags=tags, variants=variants)
             message_templates.create_template(draft, None, created_at_ms)
     demo_topics.load_topics(now_ms, created_at_ms)
     if db.session.scalar(select(Send.id).limit(1)) is None:
@@ -112,3 +119,12 @@ def _load_missing(now_ms: int) -> None:
         if find_by_external_id(account.external_id) is None:
             account_management.create_account(account, created_at_ms)
     demo_schedule.load_schedule(find_by_external_id(_STAFF[0].external_id), now_ms)
+
+
+def _body(name: str) -> str:
+    return (_FOLDER / "templates" / f"{name}.md").read_text("utf-8")
+
+
+def _variants(key: str) -> tuple[TemplateWords, ...]:
+    subject = _SPANISH_SUBJECTS.get(key)
+    return (TemplateWords("es", subject, _body(f"{key}.es")),) if subject else ()

@@ -116,6 +116,7 @@ def _add_communication(send: Send, version: TemplateVersion, account: Account, a
         account_id=account.id,
         subject=rendered.subject,
         body=rendered.body,
+        language=rendered.language,
         token=token,
         created_at_ms=at_ms,
         read_at_ms=at_ms + 3_600_000 if read else None,

@@ -71,7 +71,7 @@ def _names_attribute(version: TemplateVersion | SavedDraft, key: str, choice: st
     """A choice is named where the template quotes it."""
     if key not in attribute_fields(version):
         return False
-    source = f"{version.subject}\n{version.body}".casefold()
+    source = "\n".join(text for words in version.all_words for text in (words.subject, words.body)).casefold()
     return not choice or any(f"{quote}{choice.casefold()}{quote}" in source for quote in "\"'")
 
 

@@ -14,7 +14,8 @@ from portal.schedules.rules.timing_input import TimingError, parse_day
 from portal.schedules.run_audience import run_audience
 from portal.schedules.tables import person_dates, runs
 from portal.schedules.tables.schedules import Schedule
-from portal.sends.send_preview import AudienceCounts, count_audience
+from portal.sends.rules.audience_counts import AudienceCounts
+from portal.sends.send_preview import count_audience
 from portal.sends.send_values import complete_values
 
 _NEAR_MS, _LOOK_AHEAD_MS = 10 * DAY_MS, 92 * DAY_MS

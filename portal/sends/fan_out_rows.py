@@ -17,7 +17,7 @@ from portal.sends.send_preview import decide_recipients, routing_query
 from portal.sends.tables import recipient_files
 from portal.sends.tables.sends import Send
 
-COMMUNICATION_COLUMNS = ("send_id", "account_id", "kind", "created_at_ms", "token", "subject", "body")
+COMMUNICATION_COLUMNS = ("send_id", "account_id", "kind", "created_at_ms", "token", "subject", "body", "language")
 DELIVERY_COLUMNS = (
     *("communication_id", "channel", "address", "state", "reason", "body", "segments", "queue_position"),
     *("send_id", "lane", "attempt_count", "error_code", "created_at_ms", "state_changed_at_ms"),
@@ -99,9 +99,8 @@ class _Rows:
         else:
             self._add_email(account, _READY, "")
             self._add_text(account.id, decision, message)
-        self.communications.append(
-            (self.send_id, account.id, _NOTIFICATION, self.now_ms, token, message.subject, message.body)
-        )
+        content = token, message.subject, message.body, message.language
+        self.communications.append((self.send_id, account.id, _NOTIFICATION, self.now_ms, *content))
         # a text that is not sent takes no queue position
         self.email_position += 1
         self.sms_position += decision.will_send

@@ -17,6 +17,7 @@ from portal.accounts.tables.accounts import Recipient
 from portal.content.message_templates import attribute_fields, data_fields, required_fields
 from portal.content.rules.merge_fields import MergeError, has_only_plain_fields
 from portal.content.tables.templates import TemplateVersion
+from portal.content.template_words import words_for
 from portal.core.context import settings
 from portal.core.coordination import RunTakenOver, begin_run, update_run
 from portal.core.database_retry import giving_up_on_full_disk
@@ -130,7 +131,8 @@ def _requirements_of(file_id: int) -> _Requirements:
     """Raises `MergeError`."""
     file = db.session.get_one(RecipientFile, file_id)
     missing = [name for name in required_fields(file.version) if not file.data.get(name)]
-    is_plain = has_only_plain_fields(file.version.subject) and has_only_plain_fields(file.version.body)
+    all_words = file.version.all_words
+    is_plain = all(has_only_plain_fields(source) for words in all_words for source in (words.subject, words.body))
     attributes = attribute_fields(file.version)
     return _Requirements(file.version, file.data, missing, attributes, bool(attributes) or not is_plain)
 
@@ -183,7 +185,8 @@ def _message_problems(
     """Why this person's message cannot be made."""
     if not needs.is_rendered:
         return []
-    error = send_values.render_error(needs.version, send_values.recipient_values(person, {**needs.data, **row.data}))
+    words = words_for(needs.version.all_words, person.language)
+    error = send_values.render_error(words, send_values.recipient_values(person, {**needs.data, **row.data}))
     if error is None:
         return []
     return [RowError(row.row_number, columns.label(error.field_name.removeprefix("data.")), error.text)]

@@ -1,7 +1,7 @@
 """Plan a send and create it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from portal.content.message_templates import TemplatePreview, render_preview
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables import templates
 from portal.content.tables.templates import Template, TemplateVersion
+from portal.content.template_words import words_for
 from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
@@ -24,12 +25,12 @@ from portal.sends import file_audience, send_preview, send_values
 from portal.sends.audience_resolution import Audience, emptiness_problem, problem_of_resolved, resolve_audience
 from portal.sends.forecast import Forecast, current_traffic
 from portal.sends.rules.audience_conditions import summarize_conditions
+from portal.sends.rules.audience_counts import AudienceCounts, UnfilledMessages
 from portal.sends.rules.send_state import SendState
-from portal.sends.send_preview import AudienceCounts, SizeEstimate
+from portal.sends.send_preview import SizeEstimate
 from portal.sends.tables import audience as audiences
 from portal.sends.tables import recipient_files
 from portal.sends.tables.sends import Send, find_by_request_key
-from portal.sends.unfilled_messages import UnfilledMessages
 from portal.settings import app_settings
 from portal.settings.rules.text_limits import TextLimits
 
@@ -44,6 +45,8 @@ class SendPlan:
     The first texts that wait for the end of quiet hours leave at `deferred_until_ms`.
     `without_message` counts those who get nothing, `missing_values` by attribute, `unfilled` for other values.
     `sample` is empty if that is everybody.
+    `by_language` has those who get the same words, if not all do; `untranslated` counts those who have chosen a
+    language in which the template says nothing, by that.
     """
 
     template: TemplateVersion
@@ -63,6 +66,8 @@ class SendPlan:
     price_per_segment: Decimal | None
     needs_approval: bool
     planned_at_ms: int
+    by_language: Sequence[AudienceCounts]
+    untranslated: Mapping[str, int]
     deactivated: int
     """Who would get it too if their accounts were not deactivated. They are in no other count."""
 
@@ -82,7 +87,7 @@ def plan_send(template_key: str, audience: Audience, data: _Data, now_ms: int) -
 def plan_version(version: TemplateVersion, audience: Audience, data: _Data, now_ms: int) -> SendPlan:
     """Also for a send that exists and has not begun. Raises `ActionRefused` if nobody is left in the audience."""
     counts = send_preview.count_audience(version, audience, data, now_ms)
-    estimate = send_preview.estimate_segments(version, audience, data, counts)
+    estimate = send_preview.estimate_segments(version, data, counts)
     if estimate.example is None and not counts.without_message:
         raise ActionRefused(_("There are no recipients left in this audience."))
     send_settings = app_settings.current_send_settings()
@@ -104,6 +109,8 @@ def plan_version(version: TemplateVersion, audience: Audience, data: _Data, now_
         price_per_segment=send_settings.price_per_segment,
         needs_approval=send_settings.needs_approval(counts.emails),
         planned_at_ms=now_ms,
+        by_language=[part for part in counts.by_language if part.emails],
+        untranslated=counts.untranslated,
         deactivated=audiences.count_deactivated(audience),
     )
 
@@ -129,7 +136,9 @@ def _sample_message(
     data = recipient_files.values_by_account(audience, data, [recipient.id])[recipient.id]
     values = send_values.recipient_values(recipient, data)
     try:
-        return render_preview(version.subject, version.body, values, estimate.example_gets_text)
+        words = words_for(version.all_words, recipient.language)
+        sample = render_preview(words.subject, words.body, values, estimate.example_gets_text)
+        return replace(sample, language=words.language)
     except MergeError as error:
         message = _(
             "The template cannot be filled in for %(name)s, %(account)s. %(problem)s",

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from portal.accounts.rules.recipient_places import area_of, place_of
 from portal.accounts.tables import phone_numbers
@@ -17,17 +17,19 @@ from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables import topics
 from portal.content.tables.templates import TemplateVersion
+from portal.content.template_words import TemplateWords, missing_languages, words_for
 from portal.core.rules import routing
 from portal.core.rules.limits import quiet_hours
 from portal.core.rules.limits.frequency_cap import is_subject_to_cap
 from portal.core.rules.limits.quiet_hours import Place, QuietHoursLookup
 from portal.core.rules.routing import Reason, RecipientPhone, RoutingDecision, Switches, TextKind
 from portal.sends.deferred_texts import quiet_hours_lookup
-from portal.sends.rules.completion_forecast import EMPTY_BACKLOG, Backlog
+from portal.sends.rules.audience_counts import AudienceCounts, UnfilledMessages, sum_counts
+from portal.sends.rules.completion_forecast import EMPTY_BACKLOG, Backlog, sum_backlogs
 from portal.sends.tables import audience as audiences
 from portal.sends.tables import audience_estimate, recipient_files
 from portal.sends.tables.sends import sms_expires_at_ms
-from portal.sends.unfilled_messages import UnfilledMessages, find_unfilled
+from portal.sends.unfilled_messages import find_unfilled
 from portal.settings import app_settings
 
 RecipientLike = TypeVar("RecipientLike", Account, Recipient)
@@ -35,33 +37,13 @@ SEGMENT_SAMPLE_SIZE = 300
 """The texts of at most this many recipients are rendered to estimate segments."""
 
 
-@dataclass(frozen=True)
-class AudienceCounts:
-    """Exact counts. `reasons` counts recipients without a text by reason, most frequent first.
-
-    `sms_enabled_count` have a number for texts. `places` counts those who get a text, `deferred` after quiet hours: the
-    first of them at `deferred_until_ms`.
-    `without_message` get neither email nor text and are in no other count. `missing_values` counts them by the key of
-    each attribute that the template needs and for which they have no value, `unfilled` those who have all values.
-    `reached` is the audience without them.
-    """
-
-    emails: int
-    texts: int
-    reasons: list[tuple[Reason, int]]
-    sms_enabled_count: int
-    places: Mapping[Place, int]
-    deferred: int
-    deferred_until_ms: int | None
-    without_message: int
-    missing_values: Mapping[str, int]
-    unfilled: UnfilledMessages
-    reached: Mapping[str, Any]
-
-
 EVERYBODY, TEXTED, UNFILLED = "everybody", "texted", "unfilled"
 WITHOUT_VALUE = "without:"
 """Followed by the key of an attribute."""
+IN_LANGUAGE = "language:"
+"""Followed by the language of the words that the people get."""
+UNTRANSLATED = "untranslated:"
+"""Followed by the language that the people have chosen, in which the template says nothing."""
 
 
 @dataclass(frozen=True)
@@ -126,16 +108,43 @@ def decide_recipients(
         yield recipient, query.decide(phones.get(recipient.id, []), recipient.timezone, is_topic_off=is_off)
 
 
+class _Share(NamedTuple):
+    """Those of an audience who get the same words."""
+
+    words: TemplateWords
+    audience: Mapping[str, Any]
+
+
+def _shares(version: TemplateVersion, audience: Mapping[str, Any]) -> list[_Share]:
+    own, *variants = version.all_words
+    if not variants:
+        return [_Share(own, audience)]
+    others = {**audience, "without_languages": [words.language for words in variants]}
+    return [_Share(own, others), *(_Share(words, {**audience, "with_language": words.language}) for words in variants)]
+
+
+def _untranslated_shares(version: TemplateVersion, audience: Mapping[str, Any], language: str) -> list[_Share]:
+    if language not in missing_languages(version.all_words):
+        return []
+    return [_Share(version.own_words, {**audience, "with_language": language})]
+
+
 def count_audience(
     version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str], now_ms: int
 ) -> AudienceCounts:
-    query, missing = routing_query(version, now_ms, now_ms), _missing_values(version, audience)
-    complete = _with_values(version, audience)
-    unfilled = find_unfilled(version, complete, data)
+    query, missing = routing_query(version, now_ms, now_ms), missing_languages(version.all_words)
+    return sum_counts([_count_share(share, query, missing, data) for share in _shares(version, audience)], audience)
+
+
+def _count_share(
+    share: _Share, query: RoutingQuery, missing: Collection[str], data: Mapping[str, str]
+) -> AudienceCounts:
+    missing_values, complete = _missing_values(share), _with_values(share)
+    unfilled = find_unfilled(share.words, complete, data)
     reached = _without(complete, unfilled)
     emails = sms_enabled = 0
     places, reasons, deferred = Counter[Place](), Counter[Reason](), Counter[int]()
-    for group, count in audience_estimate.routing_groups(reached, query.frequency_cap, now_ms, query.topic_id):
+    for group, count in audience_estimate.routing_groups(reached, query.frequency_cap, query.now_ms, query.topic_id):
         decision = query.decide(group.phones, group.timezone, group.capped_until_ms, bool(group.is_topic_off))
         emails += count
         sms_enabled += count if any(phone.receives_sms for phone in group.phones) else 0
@@ -146,6 +155,7 @@ def count_audience(
         elif decision.reason:
             reasons[decision.reason] += count
     return AudienceCounts(
+        language=share.words.language,
         emails=emails,
         texts=places.total(),
         reasons=reasons.most_common(),
@@ -153,25 +163,33 @@ def count_audience(
         places=dict(places),
         deferred=deferred.total(),
         deferred_until_ms=min(deferred, default=None),
-        without_message=_count_without_values(audience, missing) + unfilled.people,
-        missing_values=missing,
+        without_message=_count_without_values(share.audience, missing_values) + unfilled.people,
+        missing_values=missing_values,
         unfilled=unfilled,
         reached=reached,
+        untranslated=_untranslated(reached, missing) if share.words.is_own else {},
     )
+
+
+def _untranslated(reached: Mapping[str, Any], missing: Collection[str]) -> dict[str, int]:
+    if not missing:
+        return {}
+    counts = audiences.count_by_language(reached)
+    return {language: counts[language] for language in missing if language in counts}
 
 
 def _without(audience: Mapping[str, Any], unfilled: UnfilledMessages) -> Mapping[str, Any]:
     return {**audience, "without_combination": unfilled.combination} if unfilled.combination else audience
 
 
-def _with_values(version: TemplateVersion, audience: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Those of the audience for whom the fan-out can make a message, as far as attributes matter."""
-    keys = required_attributes(version)
-    return {**audience, "with_values": keys} if keys else audience
+def _with_values(share: _Share) -> Mapping[str, Any]:
+    """Those for whom the fan-out can make a message, as far as attributes matter."""
+    keys = required_attributes(share.words)
+    return {**share.audience, "with_values": keys} if keys else share.audience
 
 
-def _missing_values(version: TemplateVersion, audience: Mapping[str, Any]) -> dict[str, int]:
-    counts = {key: _count_without_values(audience, [key]) for key in required_attributes(version)}
+def _missing_values(share: _Share) -> dict[str, int]:
+    counts = {key: _count_without_values(share.audience, [key]) for key in required_attributes(share.words)}
     return {key: count for key, count in counts.items() if count}
 
 
@@ -190,44 +208,68 @@ def people_behind(
 ) -> list[Recipient]:
     """The next people, by id, of one of the counts of `count_audience`.
 
-    `count` is `EVERYBODY`, `TEXTED`, `UNFILLED`, `WITHOUT_VALUE` with a key, or a `Reason`: `Reason.QUIET_HOURS` are
-    those whose text waits for the end of quiet hours.
+    `count` is `EVERYBODY`, `TEXTED`, `UNFILLED`, `WITHOUT_VALUE` with a key, `IN_LANGUAGE` or `UNTRANSLATED` with a
+    language, or a `Reason`: `Reason.QUIET_HOURS` are those whose text waits for the end of quiet hours.
     """
+    shares = _shares(version, audience)
+    if count.startswith(IN_LANGUAGE):
+        shares = [share for share in shares if share.words.language == count.removeprefix(IN_LANGUAGE)]
+    elif count.startswith(UNTRANSLATED):
+        shares = _untranslated_shares(version, audience, count.removeprefix(UNTRANSLATED))
+    query = routing_query(version, now_ms, now_ms)
+    people = [person for share in shares for person in _people_of(share, query, data, count, after_id, limit)]
+    return sorted(people)[:limit]
+
+
+def _people_of(
+    share: _Share, query: RoutingQuery, data: Mapping[str, str], count: str, after_id: int, limit: int
+) -> list[Recipient]:
     if count.startswith(WITHOUT_VALUE):
-        without = {**audience, "without_values": [count.removeprefix(WITHOUT_VALUE)]}
-        return audiences.recipients_after(without, after_id, limit)
-    audience = _with_values(version, audience)
-    unfilled = find_unfilled(version, audience, data)
+        key = count.removeprefix(WITHOUT_VALUE)
+        without = {**share.audience, "without_values": [key]}
+        return audiences.recipients_after(without, after_id, limit) if key in required_attributes(share.words) else []
+    audience = _with_values(share)
+    unfilled = find_unfilled(share.words, audience, data)
     if count == UNFILLED:
         failing = {**audience, "with_combination": unfilled.combination}
         return audiences.recipients_after(failing, after_id, limit) if unfilled.combination else []
     audience = _without(audience, unfilled)
-    query = routing_query(version, now_ms, now_ms)
 
     def is_chosen(group: audience_estimate.RoutingGroup) -> bool:
         decision = query.decide(group.phones, group.timezone, group.capped_until_ms, bool(group.is_topic_off))
         return _is_counted(decision, count)
 
-    limits = query.frequency_cap, now_ms, query.topic_id
+    limits = query.frequency_cap, query.now_ms, query.topic_id
     return audience_estimate.recipients_in_groups(audience, is_chosen, after_id, limit, *limits)
 
 
 def _is_counted(decision: RoutingDecision, count: str) -> bool:
     if count == TEXTED:
         return decision.will_send
-    return count == EVERYBODY or decision.reason == count
+    return count.startswith((EVERYBODY, IN_LANGUAGE, UNTRANSLATED)) or decision.reason == count
 
 
-def estimate_segments(
-    version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str], counts: AudienceCounts
-) -> SizeEstimate:
-    """Exact if the text is the same for everybody, otherwise from an evenly spread sample of recipients."""
-    audience = counts.reached
+def estimate_segments(version: TemplateVersion, data: Mapping[str, str], counts: AudienceCounts) -> SizeEstimate:
+    """Exact if the text is the same for all who get the same words, otherwise from evenly spread samples."""
+    estimates = [_estimate_share(version, data, part) for part in counts.parts]
+    if len(estimates) == 1:
+        return estimates[0]
+    likely = max(estimates, key=lambda estimate: (estimate.example_gets_text, estimate.example is not None))
+    return SizeEstimate(
+        sum_backlogs([estimate.backlog for estimate in estimates]),
+        all(estimate.is_exact for estimate in estimates),
+        likely.example,
+        likely.example_gets_text,
+    )
+
+
+def _estimate_share(version: TemplateVersion, data: Mapping[str, str], counts: AudienceCounts) -> SizeEstimate:
+    audience, words = counts.reached, words_for(version.all_words, counts.language)
     if not counts.texts:
         return _empty_estimate(version, audience, data, is_exact=True)
-    is_same = "recipient_file" not in audience and not merge_fields.person_fields(version.subject)
+    is_same = "recipient_file" not in audience and not merge_fields.person_fields(words.subject)
     sample = audience_estimate.sample_sms_enabled(audience, counts.sms_enabled_count, SEGMENT_SAMPLE_SIZE)
-    sample = with_attributes(sample, attribute_fields(version))
+    sample = with_attributes(sample, attribute_fields(words))
     query = replace(routing_query(version, 0, 0), quiet_hours_end=quiet_hours.no_quiet_hours)
     texted = [recipient for recipient, decision in decide_recipients(sample, query) if decision.will_send]
     values = recipient_files.values_by_account(audience, data, [recipient.id for recipient in texted])

@@ -9,6 +9,7 @@ from portal.content.message_templates import attribute_fields, data_fields, requ
 from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import TemplateVersion
+from portal.content.template_words import TemplateWords, words_for
 from portal.core.rules import text_input
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
@@ -44,8 +45,8 @@ def value_problems(version: TemplateVersion, data: _Data, file_fields: Sequence[
     if unknown := _unknown_name_problems(version, data):
         return unknown
     samples = merge_fields.sample_data(tuple(file_fields))
-    problem = render_error(version, {**sample_values(), "data": {**data, **samples}})
-    return {} if problem is None else _field_errors(problem)
+    values = {**sample_values(), "data": {**data, **samples}}
+    return next((_field_errors(error) for words in version.all_words if (error := render_error(words, values))), {})
 
 
 def first_recipient_problem(version: TemplateVersion, audience: Mapping[str, Any], data: _Data) -> dict[str, str]:
@@ -53,7 +54,7 @@ def first_recipient_problem(version: TemplateVersion, audience: Mapping[str, Any
 
     Other errors, such as a missing attribute, do not stop it: the fan-out reports them in that recipient's message.
     """
-    sources = version.subject, version.body
+    sources = [source for words in version.all_words for source in (words.subject, words.body)]
     names = sorted(set().union(*(merge_fields.person_fields(source, outside_plain_fields=True) for source in sources)))
     if not names and "recipient_file" not in audience:
         return {}  # what can fail is the same for everybody, and `value_problems` has tried it
@@ -62,11 +63,12 @@ def first_recipient_problem(version: TemplateVersion, audience: Mapping[str, Any
     tried = set()
     for recipient in with_attributes(sample, attributes):
         values = recipient_values(recipient, data_by_account[recipient.id])
-        key = (*(values.get(name) for name in names), *values["data"].items())
+        words = words_for(version.all_words, recipient.language)
+        key = (words.language, *(values.get(name) for name in names), *values["data"].items())
         if key in tried:
             continue
         tried.add(key)
-        error = render_error(version, values)
+        error = render_error(words, values)
         if error is not None and error.field_name and error.field_name not in attributes:
             return _field_errors(error, recipient)
     return {}
@@ -90,11 +92,11 @@ def recipient_values(person: Recipient, data: _Data) -> dict[str, Any]:
     )
 
 
-def render_error(version: TemplateVersion, values: Mapping[str, Any]) -> MergeError | None:
+def render_error(words: TemplateWords, values: Mapping[str, Any]) -> MergeError | None:
     """Why a message with these values cannot be made."""
     try:
-        merge_fields.render_subject(version.subject, values, reject_blanks=True)
-        merge_fields.render_body(version.body, values, reject_blanks=True)
+        merge_fields.render_subject(words.subject, values, reject_blanks=True)
+        merge_fields.render_body(words.body, values, reject_blanks=True)
     except MergeError as error:
         return error
     return None

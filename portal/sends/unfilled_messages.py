@@ -4,7 +4,6 @@ A message depends on few values of its recipient, so it is tried once for each c
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from time import monotonic
 from typing import Any
@@ -15,8 +14,9 @@ from portal.content.message_templates import SAMPLE_VALUES, risky_fields
 from portal.content.rules import merge_fields
 from portal.content.rules.analysis.merge_risks import RiskyFields
 from portal.content.rules.merge_fields import MergeError
-from portal.content.tables.templates import TemplateVersion
+from portal.content.template_words import TemplateWords
 from portal.core.translation import current_language
+from portal.sends.rules.audience_counts import NOBODY, UnfilledMessages
 from portal.sends.tables import audience_estimate
 from portal.sends.tables.value_combinations import HAS_VALUE
 
@@ -25,35 +25,18 @@ _MAX_SECONDS = 0.5
 _Values = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class UnfilledMessages:
-    """How many `people` these are, and an `example` of what is wrong.
-
-    `combination` narrows an audience (`tables.audience`); None if there are none. `unchecked` people have values too
-    rare to try.
-    """
-
-    people: int = 0
-    example: str = ""
-    combination: Mapping[str, Any] | None = None
-    unchecked: int = 0
-
-
-NOBODY = UnfilledMessages()
-
-
-def find_unfilled(version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str]) -> UnfilledMessages:
+def find_unfilled(words: TemplateWords, audience: Mapping[str, Any], data: Mapping[str, str]) -> UnfilledMessages:
     """Of an audience that has the values that everybody needs. The check of a recipient file has tried its people."""
-    fields = risky_fields(version)
+    fields = risky_fields(words)
     names = (*fields.exact, *fields.blank)
     if not names or "recipient_file" in audience:
         return NOBODY
     combinations, total = audience_estimate.value_combinations(audience, fields, MAX_COMBINATIONS)
-    return _tried(version, fields, data, combinations, total)
+    return _tried(words, fields, data, combinations, total)
 
 
 def _tried(
-    version: TemplateVersion,
+    words: TemplateWords,
     fields: RiskyFields,
     data: Mapping[str, str],
     combinations: Sequence[tuple[int, tuple[str, ...]]],
@@ -66,7 +49,7 @@ def _tried(
             break
         checked += people
         named = _named_values(fields, values)
-        if problem := _problem(version.subject, version.body, attributes, tuple(data.items()), named, _language()):
+        if problem := _problem(words.subject, words.body, attributes, tuple(data.items()), named, _language()):
             failed.append((people, values))
             problems.append(problem)
     rows = [values for _people, values in failed]

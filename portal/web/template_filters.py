@@ -12,10 +12,11 @@ from portal.accounts.rules.account_fields import ACCOUNT_FIELDS
 from portal.content.message_templates import required_fields
 from portal.content.rules import markdown, merge_fields
 from portal.content.tables.templates import TemplateVersion
+from portal.content.template_words import language_label
 from portal.core.context import settings
 from portal.core.rules import phone
 from portal.core.rules.routing import Reason
-from portal.core.translation import format_number
+from portal.core.translation import format_number, join_words
 from portal.core.translation import gettext as _
 from portal.sends import file_audience
 from portal.sends.rules import audience_conditions
@@ -58,6 +59,8 @@ def init_app(app: Flask) -> None:
         "recipient_file": recipient_file,
         "dollars": format_dollars,
         "charge": format_charge,
+        "language_label": language_label,
+        "describe_languages": describe_languages,
     }
 
 
@@ -69,6 +72,12 @@ def format_dollars(amount: Decimal) -> str:
 def format_charge(amount: Decimal, unit: str) -> str:
     """“$0.0079”: a provider charges fractions of a cent."""
     return format_currency(amount, unit, format="¤#,##0.00###", currency_digits=False, locale=current_locale())
+
+
+def describe_languages(version: TemplateVersion) -> str:
+    """“English only”, “English and Spanish”."""
+    labels = [language_label(words.language) for words in version.all_words]
+    return join_words(labels) if len(labels) > 1 else _("%(language)s only", language=labels[0])
 
 
 def initials(name: str) -> str:
@@ -119,7 +128,7 @@ def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
         attributes = merge_fields.attribute_names(version.subject)
         values |= merge_fields.as_samples({key: f"[{key.replace('_', ' ')}]" for key in attributes})
         # A value that no message can do without is blank only if a recipient file has it for each person.
-        from_file = tuple(name for name in required_fields(version) if not data.get(name))
+        from_file = tuple(name for name in required_fields(version.own_words) if not data.get(name))
         values_of_data = {**data, **merge_fields.sample_data(from_file)}
         return merge_fields.render_subject(version.subject, {**values, "data": values_of_data})
     except merge_fields.MergeError:

@@ -92,3 +92,17 @@ def test_unreadable_body_file_is_refused_in_one_line(seeded_shell: PortalShell) 
 
 def test_failing_arithmetic_is_refused_in_one_line(seeded_shell: PortalShell) -> None:
     assert only_error_line(seeded_shell.run(*arguments(seeded_shell, body="{{ 'inf' | plus: 1 | floor }}")))
+
+
+def test_words_in_another_language_are_published_and_removed(shell: PortalShell) -> None:
+    shell.add_template("due", "Dear {{ name }}", subject="Due")
+    body = shell.write_file("es.md", "Hola, {{ name }}")
+    translate = ("templates", "translate", "due", "es")
+    assert shell.output_of(*translate, "--subject", "Vence", "--body-file", body) == "2"
+    lines = shell.output_of("templates", "preview", "due", "--language", "es").splitlines()
+    assert lines[:3] == ["Vence", "", "Hola, Jordan Rivera"]
+    assert shell.error_of(*translate, "--subject", "Vence").startswith("Enter the body in Spanish too")
+    assert shell.output_of(*translate, "--remove") == "3"
+    assert (
+        shell.error_of("templates", "preview", "due", "--language", "es") == "The template has no variant in Spanish."
+    )

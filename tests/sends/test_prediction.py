@@ -22,6 +22,7 @@ from portal.content import topic_management
 from portal.content.message_templates import required_attributes
 from portal.content.tables.templates import TemplateVersion, find_template, find_template_version
 from portal.content.tables.topics import TopicOptOut
+from portal.content.template_words import TemplateWords
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.rules.routing import Reason
@@ -216,6 +217,21 @@ def test_recipients_of_a_failing_template_are_predicted_to_get_nothing(subject: 
     scenario.add_template("risky", subject=subject, body=body)
     assert_prediction_comes_true("risky", ALL)
     assert 0 < list(predicted_outcomes(current_version("risky"), ALL, now_ms()).values()).count(UNFILLED) < ACCOUNTS
+
+
+def test_prediction_for_words_in_several_languages_comes_true() -> None:
+    """Each language needs values of its own, and fails for values of its own."""
+    scenario.configure_gateway()
+    create_accounts()
+    add_values("expires_on", AttributeKind.DATE, "2027-05-28", every=3)
+    add_values("region", AttributeKind.TEXT, "North", every=7)
+    add_values("note", AttributeKind.TEXT, "soon", every=2, values=("1", "2027-01-01"))
+    account_ids = db.session.scalars(select(Account.id).order_by(Account.id)).all()
+    db.session.execute(update(Account).where(Account.id.in_(account_ids[::5])).values(language="es"))
+    db.session.commit()
+    spanish = TemplateWords("es", "{{ region }}", "{% if note %}{{ note | date }}{% endif %}Hola")
+    scenario.add_template("several", subject="Until {{ expires_on | date }}", body="Hello", variants=(spanish,))
+    assert_prediction_comes_true("several", ALL)
 
 
 def test_rare_values_are_counted_as_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ def test_segments_are_estimated_with_the_values_of_each_person() -> None:
     version = db.session.get_one(RecipientFile, file_id).version
     data = dict.fromkeys(("exam_date", "city", "fee"), "")
     counts = send_preview.count_audience(version, {"recipient_file": file_id}, data, scenario.now_ms())
-    estimate = send_preview.estimate_segments(version, {"recipient_file": file_id}, data, counts)
+    estimate = send_preview.estimate_segments(version, data, counts)
     assert (counts.texts, estimate.backlog.segments) == (2, 2)
 
 

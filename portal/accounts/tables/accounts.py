@@ -43,7 +43,7 @@ class Account(Base, UserMixin):  # type: ignore[misc]
         # for the beginning of a name: the usual order of PostgreSQL depends on its collation
         Index("ix_account_search", "search_folded", postgresql_ops={"search_folded": "text_pattern_ops"}),
         # What audiences ask of all accounts, in order of the ids.
-        Index("ix_account_audience", "id", "active", "role", "account_type", "timezone"),
+        Index("ix_account_audience", "id", "active", "role", "account_type", "timezone", "language"),
         Index("uq_account_external_id_folded", "external_id_folded", unique=True),
         Index(
             "ix_account_deactivated",
@@ -223,8 +223,9 @@ class Recipient(NamedTuple):
     external_id: str
     account_type: str
     timezone: str
+    language: str = "en"
     attributes: Mapping[str, str] = MappingProxyType({})
 
 
-_RECIPIENT_FIELDS = ("id", "name", "email", "external_id", "account_type", "timezone")
+_RECIPIENT_FIELDS = ("id", "name", "email", "external_id", "account_type", "timezone", "language")
 RECIPIENT_COLUMNS = tuple(getattr(Account, name) for name in _RECIPIENT_FIELDS)

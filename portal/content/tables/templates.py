@@ -3,9 +3,10 @@
 from typing import Any
 
 from sqlalchemy import ForeignKey, Text, UniqueConstraint, func, select
-from sqlalchemy.orm import Mapped, contains_eager, mapped_column, relationship
+from sqlalchemy.orm import Mapped, contains_eager, mapped_column, relationship, selectinload
 
 from portal.accounts.tables.accounts import Account
+from portal.content.template_words import OWN_LANGUAGE, TemplateWords
 from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
 from portal.core.extensions import Base, db
 from portal.core.keyset import SortColumns, order_by
@@ -37,6 +38,8 @@ class Template(Base):
 
 
 class TemplateVersion(Base):
+    """`subject` and `body` are the template's own words."""
+
     __tablename__ = "template_version"
     __table_args__ = (UniqueConstraint("template_id", "number"), STRICT)
 
@@ -54,6 +57,27 @@ class TemplateVersion(Base):
 
     template: Mapped[Template] = relationship(back_populates="versions")
     created_by: Mapped[Account | None] = relationship()
+    variants: Mapped[list["TemplateVariant"]] = relationship(order_by="TemplateVariant.language")
+
+    @property
+    def own_words(self) -> TemplateWords:
+        return TemplateWords(OWN_LANGUAGE, self.subject, self.body)
+
+    @property
+    def all_words(self) -> tuple[TemplateWords, ...]:
+        return (self.own_words, *(TemplateWords(row.language, row.subject, row.body) for row in self.variants))
+
+
+class TemplateVariant(Base):
+    """What a version says in another language."""
+
+    __tablename__ = "template_variant"
+    __table_args__ = (STRICT,)
+
+    template_version_id: Mapped[int] = mapped_column(ForeignKey("template_version.id"), primary_key=True)
+    language: Mapped[str] = mapped_column(Text, primary_key=True)
+    subject: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
 
 
 def find_template(key: str) -> Template | None:
@@ -71,7 +95,7 @@ BY_NAME: SortColumns = (func.lower(Template.name), Template.id)
 
 
 def current_template_versions(columns: SortColumns = BY_NAME, descending: bool = False) -> list[TemplateVersion]:
-    """The current version of every template, with the archived ones."""
+    """The current version of every template, with the archived ones, and with their variants."""
     query = select(TemplateVersion).join(Template).where(TemplateVersion.number == Template.current_version)
-    query = query.options(contains_eager(TemplateVersion.template))
+    query = query.options(contains_eager(TemplateVersion.template), selectinload(TemplateVersion.variants))
     return list(db.session.scalars(query.order_by(*order_by(columns, descending))))

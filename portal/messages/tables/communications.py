@@ -50,6 +50,8 @@ class Communication(Base):
     """The sending number chosen for a test text, or texted by the phone that is answered; None for the usual one."""
     subject: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(Text)
+    """Of the template's variant that it was made from; None for the template's own words, and for other messages."""
     content_block: Mapped[str | None] = mapped_column(Text)
     content_block_version: Mapped[int | None]
     token: Mapped[str] = mapped_column(Text, unique=True)

@@ -10,6 +10,7 @@ from portal.content.links import communication_url, link_token_of
 from portal.content.message_templates import TemplateDraft, TemplatePreview
 from portal.content.rules.markdown_literals import mark_literal
 from portal.content.rules.text_rules import notification_text
+from portal.content.template_words import OWN_LANGUAGE, language_label, word_field
 from portal.content.text_content import organisation_names
 from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
@@ -33,14 +34,16 @@ class SentDraft:
     routing: RoutingDecision
 
 
-def send_draft(draft: TemplateDraft, author_id: int, now_ms: int, request_key: str) -> SentDraft:
-    """Repeating a `request_key` sends nothing again. Raises `InvalidInput`."""
+def send_draft(
+    draft: TemplateDraft, author_id: int, now_ms: int, request_key: str, language: str = OWN_LANGUAGE
+) -> SentDraft:
+    """What the draft says in a language. Repeating a `request_key` sends nothing again. Raises `InvalidInput`."""
     author = find_recipient(author_id)
     if author is None:
         raise ActionRefused(_("Your account is not active."))
-    preview = preview_for(draft, author)
-    if preview.errors:
-        raise InvalidInput(preview.errors)
+    preview = preview_for(draft, author, language)
+    if errors := preview.errors or _missing_variant(preview, language):
+        raise InvalidInput(errors)
     decision, token = _decide(draft, author), link_token_of(request_key)
     if existing := _find(token):
         return SentDraft(existing, decision)
@@ -58,6 +61,13 @@ def _decide(draft: TemplateDraft, author: Recipient) -> RoutingDecision:
     switches = app_settings.resolve_current_gateway().switches
     query = RoutingQuery(switches, draft.sms_enabled, no_quiet_hours, None)
     return next(decision for _recipient, decision in decide_recipients([author], query))
+
+
+def _missing_variant(preview: TemplatePreview, language: str) -> dict[str, str]:
+    if preview.language == language:
+        return {}
+    message = _("Enter the subject and the body in %(language)s first.", language=language_label(language))
+    return {word_field("subject", language): message}
 
 
 def _find(token: str) -> int | None:
@@ -79,6 +89,7 @@ def _create(
         kind=TextKind.NOTIFICATION,
         subject=subject,
         body=f"{notice}\n\n{preview.body}",
+        language=None if preview.language == OWN_LANGUAGE else preview.language,
         token=token,
         created_at_ms=now_ms,
         read_at_ms=now_ms,

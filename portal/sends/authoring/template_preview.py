@@ -15,6 +15,7 @@ from portal.content.message_templates import (
 )
 from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
+from portal.content.template_words import words_for
 from portal.sends.send_values import recipient_values
 from portal.sends.tables.past_recipients import past_recipients, sample_people
 
@@ -22,12 +23,15 @@ PEOPLE_SAMPLE_SIZE = 300
 """The subjects of at most this many people are compared."""
 
 
-def preview_for(draft: TemplateDraft, recipient: Recipient | None) -> TemplatePreview:
-    """For a sample person without a `recipient`. Values of `data.…` are samples in both cases."""
+def preview_for(draft: TemplateDraft, recipient: Recipient | None, language: str = "") -> TemplatePreview:
+    """For a sample person without a `recipient`. Values of `data.…` are samples in both cases.
+
+    In the language that the recipient has chosen, or the given one.
+    """
     if recipient is None:
-        return message_templates.preview_template(draft)
+        return message_templates.preview_template(draft, language=language)
     (values,) = _account_values(draft, [recipient])
-    return message_templates.preview_template(draft, values)
+    return message_templates.preview_template(draft, values, language or recipient.language)
 
 
 def people_of(template_id: int | None, limit: int) -> list[Recipient]:
@@ -47,7 +51,10 @@ def rendered_subjects(draft: TemplateDraft, recipients: Sequence[Recipient]) -> 
     """None where it cannot be filled in."""
     draft = clean_draft(draft)
     data = merge_fields.sample_data(data_fields(draft))
-    return [_render_subject(draft.subject, {**values, "data": data}) for values in _account_values(draft, recipients)]
+    return [
+        _render_subject(words_for(draft.all_words, recipient.language).subject, {**values, "data": data})
+        for recipient, values in zip(recipients, _account_values(draft, recipients), strict=True)
+    ]
 
 
 def _account_values(draft: TemplateDraft, recipients: Sequence[Recipient]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 Texts are modelled as a fluid: between quiet-hours boundaries and completions the rates are constant.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -54,6 +55,16 @@ class Backlog:
 
 
 EMPTY_BACKLOG = Backlog(0, 0)
+
+
+def sum_backlogs(backlogs: Sequence[Backlog]) -> Backlog:
+    places = Counter[Place]()
+    for backlog in backlogs:
+        places.update(backlog.places)
+    texts, segments = sum(backlog.texts for backlog in backlogs), sum(backlog.segments for backlog in backlogs)
+    return Backlog(texts, segments, dict(places), sum(backlog.deferred for backlog in backlogs))
+
+
 ANYWHERE = Place(("UTC",))
 
 

@@ -37,6 +37,12 @@ def count_recipients(audience: Mapping[str, Any]) -> int:
     return db.session.scalar(in_audience(select(func.count(Account.id)), audience)) or 0
 
 
+def count_by_language(audience: Mapping[str, Any]) -> dict[str, int]:
+    """The people by the language that they have chosen."""
+    query = in_audience(select(Account.language, func.count(Account.id)), audience)
+    return dict(db.session.execute(query.group_by(Account.language)).all())
+
+
 def count_deactivated(audience: Mapping[str, Any]) -> int:
     """Who would be in the audience if their accounts were active. An erased account is nobody's."""
     query = in_audience(select(func.count(Account.id)), audience, are_active=False)
@@ -111,8 +117,13 @@ def _narrow(query: Any, audience: Mapping[str, Any]) -> Any:
     """By what suits any kind of audience and is never stored with it.
 
     `with_values` are those who have a value for each of some attributes, `without_values` all others;
-    `with_combination` are those with some combinations of values, `without_combination` all others.
+    `with_combination` are those with some combinations of values, `without_combination` all others. `with_language`
+    are those who have chosen a language, `without_languages` those who have chosen none of some.
     """
+    if "with_language" in audience:
+        query = query.where(Account.language == audience["with_language"])
+    if "without_languages" in audience:
+        query = query.where(Account.language.not_in(audience["without_languages"]))
     if "due" in audience:
         query = query.where(schedule_recipients.is_due(audience["due"]))
     if "with_combination" in audience:

@@ -1,11 +1,12 @@
-// Buttons that insert a merge field at the caret of the input that had focus last. A name still to be chosen is selected,
-// and what was selected takes the place of “…”.
+// Buttons that insert a merge field at the caret of the input of their language that had focus last. A name still to be
+// chosen is selected, and what was selected takes the place of “…”.
 for (const group of document.querySelectorAll("[data-insert-into]")) {
   group.hidden = false;
   const form = group.closest("form");
-  let target = document.getElementById(group.dataset.insertInto);
+  const body = group.dataset.insertInto;
+  let target = document.getElementById(body);
   form.addEventListener("focusin", (event) => {
-    if (["field-subject", "field-body"].includes(event.target.id)) target = event.target;
+    if ([body.replace("body", "subject"), body].includes(event.target.id)) target = event.target;
   });
   group.addEventListener("click", (event) => {
     const field = event.target.dataset.field;

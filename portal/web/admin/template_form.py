@@ -1,21 +1,27 @@
 """The form of the template editor."""
 
+import re
 import secrets
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
-from wtforms import BooleanField, HiddenField, RadioField, SearchField, StringField, TextAreaField
+from babel.support import LazyProxy
+from wtforms import BooleanField, Field, HiddenField, RadioField, SearchField, StringField, TextAreaField
 from wtforms.widgets import NumberInput
 
 from portal.content.message_templates import TemplateDraft
 from portal.content.tables.templates import Template
 from portal.content.template_drafts import latest_content
+from portal.content.template_words import FURTHER_LANGUAGES, TemplateWords, language_label, word_field
+from portal.core.rules.text_input import clean_for_storage
+from portal.core.translation import N_, lazy_gettext
 from portal.core.translation import gettext as _
-from portal.core.translation import lazy_gettext
 from portal.web.base_form import PortalForm
 from portal.web.layout import is_sms_visible
 from portal.web.request_input import parse_id, parse_version
 
+_VARIANT_FIELD = re.compile(r"(?:subject|body)_(\w{1,20})")
+_PARTS = ("subject", "body")
 _EMPTY = TemplateDraft(key="", name="", subject="", body="")
 
 
@@ -31,6 +37,18 @@ def _priorities() -> dict[str, str]:
 
 def _email_views() -> dict[str, str]:
     return {"desk": _("On a desk"), "phone": _("On a phone"), "text": _("Without formatting")}
+
+
+class OtherLanguagesField(Field):  # type: ignore[misc]
+    """What was typed in languages that the portal does not have: it is refused, and stays on the page."""
+
+    def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
+        super().process(formdata, data, extra_filters)
+        named = {match[1] for name in formdata or () if (match := _VARIANT_FIELD.fullmatch(name))}
+        self.data = [
+            TemplateWords(language, *(clean_for_storage(formdata.get(f"{part}_{language}", "")) for part in _PARTS))
+            for language in sorted(named.difference(FURTHER_LANGUAGES))
+        ]
 
 
 class TemplateForm(PortalForm):
@@ -59,7 +77,10 @@ class TemplateForm(PortalForm):
     sensitive = BooleanField(lazy_gettext("Sensitive: administrators cannot read the content of sent messages"))
     sms_enabled = BooleanField(lazy_gettext("Also text the subject and a link to people who have enabled texts"))
     sms_expiry_hours = StringField(lazy_gettext("Texts expire after (hours)"), widget=NumberInput())
+    languages = OtherLanguagesField()
     recipient = HiddenField(filters=[parse_id])
+    language = HiddenField()
+    """Of the preview for the sample person."""
     step = HiddenField()
     choose = HiddenField(filters=[parse_id])
     email_view = RadioField(choices=_email_views, default="desk", validate_choice=False)
@@ -72,7 +93,10 @@ class TemplateForm(PortalForm):
 
     @classmethod
     def with_draft(cls, draft: TemplateDraft) -> Self:
-        return cls(obj=draft, priority="urgent" if draft.urgent else "normal")
+        variants = {
+            word_field(part, words.language): getattr(words, part) for words in draft.variants for part in _PARTS
+        }
+        return cls(obj=draft, priority="urgent" if draft.urgent else "normal", **variants)
 
     def draft(self, template: Template | None) -> TemplateDraft:
         """While texts are hidden, the settings for texts do not change."""
@@ -82,4 +106,34 @@ class TemplateForm(PortalForm):
         urgent = self.priority.data == "urgent"
         sensitive = self.sensitive.data or (template is not None and template.sensitive)
         changes = {name: self[name].data for name in names}
-        return replace(current, key=key, urgent=urgent, sensitive=sensitive, **changes)
+        variants = self._variants(current)
+        return replace(current, key=key, urgent=urgent, sensitive=sensitive, variants=variants, **changes)
+
+    def _variants(self, current: TemplateDraft) -> tuple[TemplateWords, ...]:
+        """A page of the previous release does not send them, and changes none."""
+        typed = {
+            language: TemplateWords(language, *(self[word_field(part, language)].data for part in _PARTS))
+            for language in FURTHER_LANGUAGES
+            if any(self[word_field(part, language)].raw_data for part in _PARTS)
+        }
+        kept = {words.language: words for words in current.variants}
+        return (*(kept | typed).values(), *self.languages.data)
+
+    def variant_fields(self, language: str) -> list[Any]:
+        """The subject and the body."""
+        return [self[word_field(part, language)] for part in _PARTS]
+
+    def remove_variant(self, language: str) -> None:
+        for field in self.variant_fields(language):
+            field.data = ""
+
+
+def _add_variant_fields(language: str) -> None:
+    labels = {"subject": N_("Subject in %(language)s"), "body": N_("Body in %(language)s")}
+    for part, kind in (("subject", StringField), ("body", TextAreaField)):
+        label = LazyProxy(lambda text: _(text, language=language_label(language)), labels[part], enable_cache=False)
+        setattr(TemplateForm, word_field(part, language), kind(label))
+
+
+for _language in FURTHER_LANGUAGES:
+    _add_variant_fields(_language)

@@ -11,6 +11,7 @@ from portal.content.message_templates import draft_of, save_template
 from portal.content.tables.saved_drafts import SavedDraft
 from portal.content.tables.templates import Template, find_template_version
 from portal.content.template_drafts import save_draft
+from portal.content.template_words import TemplateWords
 from portal.content.topic_management import add_topic
 from portal.core.audit_log import AuditEntry
 from portal.core.extensions import db
@@ -23,6 +24,7 @@ GREEK_DRAFT: dict[str, Any] = {
     "subject": "Ανακοίνωση “€”",
     "body": "Καλη\u200bμέρα.",
     "tags": "Νέα",
+    "variants": (TemplateWords("es", "Είδηση", "Καλησπέρα."),),
 }
 """Words that no test takes for untranslated ones."""
 

@@ -14,6 +14,7 @@ PAGES_OF_SENDS = (
     "/Admin/Sends/2/approval",
     "/Admin/Sends/2/people?people=everybody",
     "/Admin/Sends/2/people?people=without:expires_on",
+    "/Admin/Sends/2/people?people=untranslated:es",
     "/Admin/Sends/3",
     "/Admin/Sends/3/countdown",
     "/Admin/Sends/4",

@@ -9,13 +9,22 @@ from wtforms import HiddenField
 
 from portal.accounts.tables.accounts import Recipient
 from portal.accounts.tables.attributes import find_attribute
+from portal.content.template_words import language_label
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.rules.routing import Reason
-from portal.core.translation import N_
+from portal.core.translation import LANGUAGES, N_
 from portal.core.translation import gettext as _
 from portal.sends.send_creation import people_of_plan
-from portal.sends.send_preview import EVERYBODY, TEXTED, UNFILLED, WITHOUT_VALUE, people_behind
+from portal.sends.send_preview import (
+    EVERYBODY,
+    IN_LANGUAGE,
+    TEXTED,
+    UNFILLED,
+    UNTRANSLATED,
+    WITHOUT_VALUE,
+    people_behind,
+)
 from portal.web.access import allow
 from portal.web.admin.sends.send_actions import send_or_404
 from portal.web.admin.sends.send_form import submitted_send_form
@@ -30,6 +39,11 @@ _LABELS = {
     EVERYBODY: N_("Everybody who gets the email"),
     TEXTED: N_("Everybody who gets a text"),
     UNFILLED: N_("The template cannot be filled in with their values"),
+}
+
+_LABELS_OF_LANGUAGES = {
+    IN_LANGUAGE: N_("Everybody who gets it in %(language)s"),
+    UNTRANSLATED: N_("Everybody who has chosen %(language)s and gets the English words"),
 }
 
 
@@ -78,6 +92,9 @@ def _label(people: str) -> str:
     if people.startswith(WITHOUT_VALUE):
         attribute = find_attribute(people.removeprefix(WITHOUT_VALUE))
         return _("No value for %(label)s", label=attribute.label) if attribute else ""
+    for prefix, label in _LABELS_OF_LANGUAGES.items():
+        if people.startswith(prefix) and (language := people.removeprefix(prefix)) in LANGUAGES:
+            return _(label, language=language_label(language))
     if people not in (EVERYBODY, UNFILLED) and not is_sms_visible():
         return ""
     labels = _LABELS | {reason: reason.label for reason in Reason}

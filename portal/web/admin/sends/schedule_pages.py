@@ -23,7 +23,7 @@ from portal.schedules.tables import runs
 from portal.schedules.tables.person_dates import date_attributes
 from portal.schedules.tables.schedules import Schedule, schedules_of_template, schedules_page
 from portal.schedules.upcoming import UpcomingRun, count_run, upcoming_runs
-from portal.sends.send_preview import AudienceCounts
+from portal.sends.rules.audience_counts import AudienceCounts
 from portal.sends.tables.schedule_recipients import PERIOD_DAYS
 from portal.web.access import allow
 from portal.web.admin.sends import schedule_labels, schedule_month

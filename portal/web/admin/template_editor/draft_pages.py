@@ -8,6 +8,7 @@ from flask_security import current_user
 
 from portal.content import template_drafts
 from portal.content.message_templates import DraftConflict, TemplateDraft
+from portal.content.template_words import FURTHER_LANGUAGES, OWN_LANGUAGE
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.translation import gettext as _
@@ -47,12 +48,14 @@ def discard_draft(template_id: int) -> ResponseReturnValue:
 @pages.post("/<id:template_id>/draft/send")
 @allow("admin")
 def send_draft_to_author(template_id: int) -> ResponseReturnValue:
-    """Save the draft, so that nothing typed is lost, then send it to whoever is signed in."""
+    """Save the draft, so that nothing typed is lost, then send it to whoever is signed in, in the `step` language."""
     form, template = TemplateForm(), template_or_404(template_id)
     draft = form.draft(template)
     try:
         _save(template_id, form)
-        sent = send_draft(draft, current_user.id, now_ms(), _request_key(form, draft))
+        language = form.step.data if form.step.data in FURTHER_LANGUAGES else OWN_LANGUAGE
+        key = f"{_request_key(form, draft)}:{language}"
+        sent = send_draft(draft, current_user.id, now_ms(), key, language)
     except InvalidInput as error:
         return editor_page(template_or_404(template_id), form.with_errors(error))
     except DraftConflict as conflict:

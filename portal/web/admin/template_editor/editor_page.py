@@ -11,6 +11,7 @@ from portal.content.message_templates import (
     TemplateDraft,
     TemplatePreview,
     VersionConflict,
+    clean_draft,
     edit_conflict_message,
     sample_link,
 )
@@ -20,6 +21,7 @@ from portal.content.rules.merge_filters import FILTER_HELP
 from portal.content.tables.saved_drafts import find_draft
 from portal.content.tables.templates import Template
 from portal.content.tables.topics import Topic
+from portal.content.template_words import FURTHER_LANGUAGES, word_field, words_for
 from portal.content.text_content import organisation_names
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
@@ -35,6 +37,8 @@ pages = Blueprint("admin_templates", __name__, url_prefix="/Admin/Automations/Te
 _MAX_FORM_BYTES = 24 * 1024 * 1024
 """A body that is far too long must be answered with its rule, and not be lost."""
 _MAX_MATCHES = 8
+_SAMPLE_IN = "sample-in-"
+"""Followed by a language."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,17 @@ class PreviewPerson:
 
 @dataclass(frozen=True)
 class EditorPreview:
-    """`hidden` are the invisible characters of the subject and the body; `advice` is None without a text."""
+    """`hidden` are the invisible characters of the subject and the body; `advice` is None without a text.
+
+    `languages` are those in which the draft says something.
+    """
 
     person: PreviewPerson
     message: TemplatePreview
     advice: TextAdvice | None
     hidden: dict[str, list[HiddenCharacter]]
     has_curly_quotes: bool
+    languages: list[str]
 
 
 @pages.url_value_preprocessor
@@ -72,22 +80,29 @@ def submitted_template(form: TemplateForm) -> Template | None:
 
 
 def build_preview(form: TemplateForm, template: Template | None) -> EditorPreview:
-    draft = form.draft(template)
+    draft = clean_draft(form.draft(template))
     person = _preview_person(form, draft, template)
-    message = preview_for(draft, person.recipient)
+    message = preview_for(draft, person.recipient, "" if person.recipient else form.language.data)
+    words = words_for(draft.all_words, message.language)
     return EditorPreview(
         person=person,
         message=message,
         advice=text_advice(message.subject, sample_link(), organisation_names()) if message.sms else None,
         hidden={
-            name: hidden_characters(getattr(draft, name)) for name in ("subject", "body") if name not in message.errors
+            field: hidden_characters(getattr(words, part))
+            for part in ("subject", "body")
+            if (field := word_field(part, words.language)) not in message.errors
         },
-        has_curly_quotes=has_curly_quotes(draft.subject, draft.body),
+        has_curly_quotes=has_curly_quotes(words.subject, words.body),
+        languages=[row.language for row in draft.all_words],
     )
 
 
 def _preview_person(form: TemplateForm, draft: TemplateDraft, template: Template | None) -> PreviewPerson:
     chosen_id, step = form.choose.data or form.recipient.data, form.step.data
+    if step.startswith(_SAMPLE_IN):
+        form.language.data = step.removeprefix(_SAMPLE_IN)
+        return PreviewPerson(None)
     if step == "find":
         return _found_person(form.find.data, chosen_id)
     if step == "longest":
@@ -130,6 +145,7 @@ def editor_page(
         merge_fields=list_merge_fields(preview.message.data_fields),
         filters=FILTER_HELP,
         comparisons=COMPARISON_HELP,
+        further_languages=FURTHER_LANGUAGES,
     )
     return page, 422 if form.errors or affected else 200
 

@@ -1,6 +1,7 @@
 """The preview while somebody types: what a person gets by email and by text."""
 
 from dataclasses import replace
+from itertools import chain
 
 from flask import Response, make_response, render_template
 from flask.typing import ResponseReturnValue
@@ -9,6 +10,7 @@ from portal.content.email_rendering import email_look
 from portal.content.message_templates import sample_link
 from portal.content.rules.analysis.typography import straighten_quotes
 from portal.content.template_drafts import latest_content
+from portal.content.template_words import FURTHER_LANGUAGES
 from portal.sends.authoring.template_preview import preview_for
 from portal.sends.tables.past_recipients import find_recipient
 from portal.web.access import allow
@@ -34,7 +36,11 @@ def preview() -> ResponseReturnValue:
     if is_htmx_request():
         return render_template("admin/templates/_preview.html", form=form, preview=build_preview(form, template))
     if form.step.data == "straighten":
-        form.subject.data, form.body.data = straighten_quotes(form.subject.data), straighten_quotes(form.body.data)
+        for field in (form.subject, form.body, *chain.from_iterable(map(form.variant_fields, FURTHER_LANGUAGES))):
+            field.data = straighten_quotes(field.data)
+    for language in FURTHER_LANGUAGES:
+        if form.step.data == f"remove-{language}":
+            form.remove_variant(language)
     return editor_page(template, form, is_unsaved=True)
 
 
@@ -45,7 +51,7 @@ def typed_email() -> Response:
     form = TemplateForm()
     draft = form.draft(submitted_template(form))
     recipient = find_recipient(form.recipient.data) if form.recipient.data else None
-    preview = preview_for(draft, recipient)
+    preview = preview_for(draft, recipient, "" if recipient else form.language.data)
     if form.email_view.data == "text":
         return _framed("email/plain_text.html", preview.subject, body_text=preview.text)
     return _framed("email/notification.html", preview.subject, body_html=preview.html)

@@ -64,7 +64,8 @@ def requested_filter() -> TemplateFilter:
 
 def _searched_text(version: TemplateVersion) -> str:
     template = version.template
-    return fold_for_search("\n".join((template.name, template.key, version.subject, *template.tags)))
+    subjects = [words.subject for words in version.all_words]
+    return fold_for_search("\n".join((template.name, template.key, *subjects, *template.tags)))
 
 
 def _folded_tags(version: TemplateVersion) -> set[str]:

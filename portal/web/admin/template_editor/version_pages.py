@@ -8,11 +8,18 @@ from flask_security import current_user
 
 from portal.accounts.tables.accounts import Recipient
 from portal.content import message_templates
-from portal.content.message_templates import TemplateDraft, TemplatePreview, VersionConflict, draft_of
-from portal.content.rules.text_diff import diff_words
+from portal.content.message_templates import (
+    TemplateDraft,
+    TemplatePreview,
+    VersionConflict,
+    draft_of,
+    preview_template,
+)
+from portal.content.rules.text_diff import DiffPart, diff_words
 from portal.content.tables.saved_drafts import find_draft
 from portal.content.tables.templates import Template, TemplateVersion
 from portal.content.template_drafts import latest_content
+from portal.content.template_words import TemplateWords, Worded
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.translation import gettext as _
@@ -27,6 +34,7 @@ from portal.web.admin.template_form import TemplateForm
 from portal.web.request_input import query_text
 
 _DRAFT = "draft"
+_NOTHING = TemplateWords("", "", "")
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,15 @@ class ComparedVersion:
     draft: TemplateDraft
     preview: TemplatePreview
     totals: TextTotals
+
+
+@dataclass(frozen=True)
+class WordChanges:
+    """What changes in the words of one language."""
+
+    language: str
+    subject: tuple[DiffPart, ...]
+    body: tuple[DiffPart, ...]
 
 
 @pages.get("/<id:template_id>/versions/<id:number>")
@@ -88,9 +105,18 @@ def compare(template_id: int) -> str:
         person=people[0] if people else None,
         people_count=len(people),
         was_sent=bool(past_recipients(template_id, 1)),
-        subject_changes=diff_words(before.draft.subject, after.draft.subject),
-        body_changes=diff_words(before.draft.body, after.draft.body),
+        changes=_changes(before.draft, after.draft),
     )
+
+
+def _changes(before: Worded, after: Worded) -> list[WordChanges]:
+    """In every language that one of them has."""
+    first, second = ({words.language: words for words in side.all_words} for side in (before, after))
+    pairs = {language: (first.get(language, _NOTHING), second.get(language, _NOTHING)) for language in first | second}
+    return [
+        WordChanges(language, diff_words(old.subject, new.subject), diff_words(old.body, new.body))
+        for language, (old, new) in pairs.items()
+    ]
 
 
 def _choices(template: Template) -> dict[str, str]:
@@ -124,13 +150,14 @@ def _version_page(
 ) -> str:
     template = version.template
     in_use = next(row for row in template.versions if row.number == template.current_version)
+    draft = draft_of(version)
     return render_template(
         "admin/templates/version.html",
         template=template,
         version=version,
-        preview=message_templates.preview_template(draft_of(version)),
+        previews=[(words, preview_template(draft, language=words.language)) for words in draft.all_words],
         problem=problem,
         affected=affected or {},
-        changes=diff_words(f"{in_use.subject}\n\n{in_use.body}", f"{version.subject}\n\n{version.body}"),
-        can_restore=draft_of(version) != draft_of(in_use),
+        changes=_changes(in_use, version),
+        can_restore=draft != draft_of(in_use),
     )

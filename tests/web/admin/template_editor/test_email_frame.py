@@ -59,7 +59,7 @@ def test_frame_follows_what_is_typed_for_the_chosen_person(editor: Page) -> None
     editor.get_by_label("For whom").fill("olive")
     editor.keyboard.press("Enter")
     expect(email(editor).get_by_text("Due, Olive Owner")).to_be_visible()
-    editor.get_by_label("Body").fill("Typed **for {{ first_name }}**.")
+    editor.get_by_label("Body", exact=True).fill("Typed **for {{ first_name }}**.")
     expect(email(editor).get_by_text("for Olive")).to_be_visible()
     editor.get_by_role("radio", name="Without formatting").check()
     expect(email(editor).get_by_text("Typed for Olive.")).to_be_visible()
@@ -68,7 +68,7 @@ def test_frame_follows_what_is_typed_for_the_chosen_person(editor: Page) -> None
 def test_updates_of_the_frame_add_nothing_to_the_history(editor: Page) -> None:
     before = editor.evaluate("history.length")
     for words in ("One", "Two", "Three"):
-        editor.get_by_label("Body").fill(words)
+        editor.get_by_label("Body", exact=True).fill(words)
         expect(email(editor).get_by_text(words, exact=True)).to_be_visible()
     assert editor.evaluate("history.length") == before
     assert editor.locator("iframe").count() == 1
@@ -80,7 +80,7 @@ def test_email_is_shown_as_wide_as_a_phone(editor: Page) -> None:
 
 
 def test_condition_is_put_around_what_is_selected(editor: Page) -> None:
-    body = editor.get_by_label("Body")
+    body = editor.get_by_label("Body", exact=True)
     body.select_text()
     editor.get_by_role("button", name="Only if … has a value").click()
     expect(body).to_have_value("{% if data.field_name %}Pay **now**.{% endif %}")
