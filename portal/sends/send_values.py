@@ -46,7 +46,9 @@ def value_problems(version: TemplateVersion, data: _Data, file_fields: Sequence[
         return unknown
     samples = merge_fields.sample_data(tuple(file_fields))
     values = {**sample_values(), "data": {**data, **samples}}
-    return next((_field_errors(error) for words in version.all_words if (error := render_error(words, values))), {})
+    problems = (render_error(words, values) for words in version.all_words)
+    problem = next(filter(None, problems), None)
+    return {} if problem is None else _field_errors(problem)
 
 
 def first_recipient_problem(version: TemplateVersion, audience: Mapping[str, Any], data: _Data) -> dict[str, str]:

@@ -16,7 +16,7 @@ from portal.content.template_words import language_label
 from portal.core.context import settings
 from portal.core.rules import phone
 from portal.core.rules.routing import Reason
-from portal.core.translation import format_number, join_words
+from portal.core.translation import format_number
 from portal.core.translation import gettext as _
 from portal.sends import file_audience
 from portal.sends.rules import audience_conditions
@@ -75,9 +75,9 @@ def format_charge(amount: Decimal, unit: str) -> str:
 
 
 def describe_languages(version: TemplateVersion) -> str:
-    """“English only”, “English and Spanish”."""
+    """“English only”, “English, Spanish”."""
     labels = [language_label(words.language) for words in version.all_words]
-    return join_words(labels) if len(labels) > 1 else _("%(language)s only", language=labels[0])
+    return ", ".join(labels) if len(labels) > 1 else _("%(language)s only", language=labels[0])
 
 
 def initials(name: str) -> str:

@@ -30,8 +30,8 @@ def editor(web_app: Flask, admin: WebClient, sms_enabled: None) -> str:
     return admin.post(f"{URL}/new", key="renewal", **BOTH).headers["Location"]
 
 
-def publish(admin: WebClient, editor: str, version: int = 1, **fields: str) -> str:
-    response = admin.post(editor, base_version=str(version), **fields)
+def publish(admin: WebClient, editor: str, version: str = "1", **fields: str) -> str:
+    response = admin.post(editor, base_version=version, **fields)
     assert response.status_code == 303, response.text
     return response.text
 
@@ -116,7 +116,7 @@ def test_conflict_keeps_the_words_of_both(admin: WebClient, sysadmin: WebClient,
     assert late.status_code == 422
     assert "Somebody saved version 2" in late.text
     assert "Dos." in late.text
-    publish(sysadmin, editor, 2, **BOTH | {"body_es": "Dos."})
+    publish(sysadmin, editor, "2", **BOTH | {"body_es": "Dos."})
     comparison = visible_text(admin.get(f"{editor}/compare?from=2&to=3").text)
     assert "[removed: Uno." in comparison
     assert "[added: Dos." in comparison
@@ -135,7 +135,7 @@ def test_restored_version_brings_back_its_variant(admin: WebClient, editor: str)
 def test_list_says_in_which_languages_templates_are(admin: WebClient, editor: str) -> None:
     admin.post(f"{URL}/new", key="notice", name="Notice", subject="Notice", body="Body")
     page = visible_text(admin.get(URL).text)
-    assert "English and Spanish" in page
+    assert "English, Spanish" in page
     assert "English only" in page
     assert ">Renewal<" in admin.get(f"{URL}?q=vence").text
 
