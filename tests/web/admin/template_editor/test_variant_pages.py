@@ -166,7 +166,7 @@ def test_confirmation_says_who_gets_english_instead(admin: WebClient, editor: st
     assert "1 (show the people) person who has chosen Spanish gets this in English. Write it in Spanish" in (
         visible_text(page)
     )
-    assert f'href="{editor}#variant-es"' in page
+    assert f'href="{editor}#field-subject_es"' in page
     assert find_page_problems(page) == []
     people = visible_text(admin.post("/Admin/Sends/people", people="untranslated:es", **CONFIRM).text)
     assert "Olive Owner" in people
