@@ -9,6 +9,7 @@ from flask import render_template
 from portal.accounts.account_language import recipient_language
 from portal.content.links import communication_url, logo_url
 from portal.content.rules import markdown
+from portal.content.template_words import OWN_LANGUAGE
 from portal.core.context import settings
 from portal.core.organisation import Organisation, current_organisation
 from portal.core.translation import use_language
@@ -38,6 +39,11 @@ def email_look(organisation: Organisation) -> EmailLook:
     return EmailLook(accent, logo_url(logo.digest), *fit_size(logo.width, logo.height, _LOGO_WIDTH, _LOGO_HEIGHT))
 
 
+def body_language(communication: Communication) -> str:
+    """Of what a template says, which may differ from that of the frame around it; "" if it is the same."""
+    return communication.language or (OWN_LANGUAGE if communication.send_id else "")
+
+
 def build_mail(delivery: Delivery, sent_to: str = "") -> OutgoingEmail:
     """`sent_to` replaces the recipient's own address while the email override is on."""
     communication, organisation = delivery.communication, current_organisation()
@@ -62,6 +68,7 @@ def _render_part(name: str, communication: Communication, organisation: Organisa
         portal_link=communication_url(communication.token),
         organisation=organisation.name,
         look=email_look(organisation),
+        body_language=body_language(communication),
         **body,
     )
 

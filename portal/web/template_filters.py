@@ -9,6 +9,7 @@ from flask import Flask
 from markupsafe import Markup
 
 from portal.accounts.rules.account_fields import ACCOUNT_FIELDS
+from portal.content.email_rendering import body_language
 from portal.content.message_templates import required_fields
 from portal.content.rules import markdown, merge_fields
 from portal.content.tables.templates import TemplateVersion
@@ -50,6 +51,7 @@ def init_app(app: Flask) -> None:
         "international_phone": international_phone,
         "masked_phone": phone.mask_phone,
         "body_html": body_html,
+        "body_language": body_language,
         "reason_label": reason_label,
         "html_attributes": html_attributes,
         "initials": initials,

@@ -22,7 +22,7 @@ from portal.sends.authoring.template_preview import preview_for, recipient_with_
 from portal.sends.send_preview import EVERYBODY, IN_LANGUAGE, TEXTED, UNTRANSLATED
 from portal.sends.tables.past_recipients import find_recipient
 from portal.sends.tables.recipient_files import bad_rows
-from tests.support import scenario
+from tests.support import scenario, servers
 from tests.support.spreadsheets.recipient_file_scenario import add_exam_template, upload_checked
 
 ALL = {"all": True}
@@ -154,3 +154,12 @@ def test_author_is_sent_the_draft_in_the_language_that_they_ask_for() -> None:
     with pytest.raises(InvalidInput) as refused:
         send_draft(TemplateDraft("x", "X", "Due", "Body"), account("P-1"), scenario.now_ms(), "form-3", "es")
     assert list(refused.value.errors) == ["subject_es"]
+
+
+def test_email_says_in_which_language_its_words_are(simulator: servers.SimulatorClient) -> None:
+    scenario.add_template(variants=(TemplateWords("es", "Vence", "Hola"),))
+    send()
+    scenario.run_email_worker()
+    emails = {email["to"][0]: email["html"] for email in simulator.received_emails()}
+    assert '<h1 lang="es"' in emails["p1@example.org"]
+    assert '<h1 lang="en"' in emails["p0@example.org"]
