@@ -85,3 +85,15 @@ def test_condition_is_put_around_what_is_selected(editor: Page) -> None:
     editor.get_by_role("button", name="Only if … has a value").click()
     expect(body).to_have_value("{% if data.field_name %}Pay **now**.{% endif %}")
     assert editor.evaluate("getSelection().toString()") == "field_name"
+
+
+def test_sample_person_reads_the_language_in_which_somebody_writes(editor: Page) -> None:
+    editor.get_by_text("In Spanish", exact=True).click()
+    editor.get_by_label("Subject in Spanish").fill("Vence, {{ name }}")
+    editor.get_by_label("Body in Spanish").fill("Pague **ya**.")
+    expect(email(editor).get_by_text("Vence, Jordan Rivera")).to_be_visible()
+    spanish = editor.locator("details", has=editor.get_by_label("Body in Spanish"))
+    spanish.get_by_role("button", name="Full name").click()
+    expect(editor.get_by_label("Body in Spanish")).to_have_value("Pague **ya**.{{ name }}")
+    editor.get_by_label("Subject", exact=True).fill("Due soon, {{ name }}")
+    expect(email(editor).get_by_text("Due soon, Jordan Rivera")).to_be_visible()
