@@ -2,9 +2,10 @@
 
 from sqlalchemy import update
 
+from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.extensions import db
-from portal.messages.tables.communications import Delivery
+from portal.messages.tables.communications import Communication, Delivery
 from portal.sends.tables.resends import Resend, ResendRecipient
 from portal.sends.tables.sends import Send
 
@@ -25,7 +26,8 @@ _AUTHOR_ID = 5
 def add_sends_to_show() -> None:
     """Beside send 1, which then has not reached everybody: 2 waits for approval, 3 begins later, 4 is archived.
 
-    Inside a transaction.
+    Somebody has chosen a language that their template lacks, and a message was made from a variant. Inside a
+    transaction.
     """
     common = {"template_version_id": 1, "data": {}, "created_at_ms": now_ms(), "created_by_id": _AUTHOR_ID}
     later = {"state": "queued", "starts_at_ms": now_ms() + 3_600_000, "approved_by_id": 6, "approved_at_ms": now_ms()}
@@ -40,6 +42,8 @@ def add_sends_to_show() -> None:
     db.session.execute(
         update(Delivery).where(Delivery.channel == "email").values(state="rejected", state_changed_at_ms=1)
     )
+    db.session.execute(update(Account).where(Account.external_id == "V-1").values(language="es"))
+    db.session.execute(update(Communication).where(Communication.id == 1).values(language="es"))
     db.session.add(Resend(id=1, communication_id=1, created_at_ms=now_ms(), created_by_id=_AUTHOR_ID))
     db.session.flush()
     db.session.add(ResendRecipient(resend_id=1, source_send_id=1, account_id=1, communication_id=1))
