@@ -37,6 +37,8 @@ from portal.content.template_words import (
     OWN_LANGUAGE,
     TemplateWords,
     Worded,
+    fill_in,
+    fill_in_subject,
     language_label,
     missing_languages,
     word_field,
@@ -48,6 +50,7 @@ from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules import text_input
 from portal.core.transaction import transaction
+from portal.core.translation import LANGUAGES
 from portal.core.translation import gettext as _
 from portal.messages.rules.sms_segments import FittedText
 
@@ -239,30 +242,30 @@ def preview_template(
     """
     draft = clean_draft(draft)
     errors = _errors(draft)
-    own, *variants = (without_problems(words, errors) for words in draft.all_words)
+    known = (words for words in draft.all_words if words.language in LANGUAGES)
+    own, *variants = (without_problems(words, errors) for words in known)
     readable = replace(draft, subject=own.subject, body=own.body, variants=tuple(variants))
     words = words_for(readable.all_words, language)
     fields = data_fields(readable)
     values = {**(account_values or sample_values()), "data": merge_fields.sample_data(fields)}
     try:
-        preview = render_preview(words.subject, words.body, values, draft.sms_enabled)
+        preview = render_preview(words, values, draft.sms_enabled)
     except MergeError as error:
-        part = word_field(_failed_part(words.subject, values), words.language)
-        preview, errors = TemplatePreview(words.subject, "", None), {part: str(error)} | errors
+        part = word_field(_failed_part(words, values), words.language)
+        preview, errors = TemplatePreview(words.subject, "", None, language=words.language), {part: str(error)} | errors
     return replace(
         preview,
         data_fields=fields,
         required_fields=required_fields(readable),
         errors=errors,
-        language=words.language,
         missing_fields={} if errors else missing_fields(draft.all_words, _declared_attributes()),
     )
 
 
-def _failed_part(subject: str, values: Mapping[str, Any]) -> str:
+def _failed_part(words: TemplateWords, values: Mapping[str, Any]) -> str:
     """Which of the two cannot be filled in."""
     try:
-        merge_fields.render_subject(subject, values, reject_blanks=True)
+        fill_in_subject(words, values)
     except MergeError:
         return "subject"
     return "body"
@@ -305,13 +308,12 @@ def copy_of(template: Template) -> TemplateDraft:
     return replace(draft, key=f"{draft.key[: MAX_LENGTHS['key'] - 5]}-copy", name=name)
 
 
-def render_preview(subject: str, body: str, values: Mapping[str, Any], with_text: bool) -> TemplatePreview:
+def render_preview(words: TemplateWords, values: Mapping[str, Any], with_text: bool) -> TemplatePreview:
     """Raises `MergeError`."""
-    subject = merge_fields.render_subject(subject, values, reject_blanks=True)
-    body = merge_fields.render_body(body, values, reject_blanks=True)
+    subject, body = fill_in(words, values)
     with_text = with_text and bool(subject)
     fitted = notification_text(subject, sample_link(), organisation_names()) if with_text else None
-    return TemplatePreview(subject, body, fitted)
+    return TemplatePreview(subject, body, fitted, language=words.language)
 
 
 def sample_link() -> str:

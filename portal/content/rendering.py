@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from portal.accounts.tables.accounts import Account, Recipient
 from portal.accounts.tables.attributes import values_of
@@ -11,7 +11,7 @@ from portal.content.message_templates import TemplateDraft
 from portal.content.rules import merge_fields
 from portal.content.rules.text_rules import notification_text
 from portal.content.tables.templates import TemplateVersion
-from portal.content.template_words import TemplateWords, words_for
+from portal.content.template_words import TemplateWords, fill_in, words_for
 from portal.content.text_content import organisation_names
 from portal.messages.rules.named_texts import OrganisationNames
 from portal.messages.rules.sms_segments import FittedText
@@ -51,7 +51,7 @@ class MessageRenderer:
 
     def _render_for_all(self, language: str, data: Mapping[str, str]) -> RenderedMessage | None:
         words = words_for(self._all_words, language)
-        content = _render_for_all(words.subject, words.body, tuple(data.items()))
+        content = _render_for_all(words, tuple(data.items()))
         return self._without_token(words, *content) if content else None
 
     def _render_for(self, account: Account | Recipient, data: Mapping[str, str]) -> RenderedMessage:
@@ -71,11 +71,11 @@ def render_message(
 
 
 @lru_cache(maxsize=64)
-def _render_for_all(subject: str, body: str, data: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
+def _render_for_all(words: TemplateWords, data: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
     """What is the same for everybody; None if something in it depends on the recipient."""
-    if merge_fields.person_fields(subject) or merge_fields.person_fields(body):
+    if merge_fields.person_fields(words.subject) or merge_fields.person_fields(words.body):
         return None
-    return _fill_in(subject, body, {"data": dict(data)})
+    return fill_in(words, {"data": dict(data)})
 
 
 def _render(words: TemplateWords, account: Account | Recipient, data: Mapping[str, str]) -> tuple[str, str]:
@@ -87,14 +87,7 @@ def _render(words: TemplateWords, account: Account | Recipient, data: Mapping[st
         data,
         _needed_attributes(words, account),
     )
-    return _fill_in(words.subject, words.body, values)
-
-
-def _fill_in(subject: str, body: str, values: Mapping[str, Any]) -> tuple[str, str]:
-    return (
-        merge_fields.render_subject(subject, values, reject_blanks=True),
-        merge_fields.render_body(body, values, reject_blanks=True),
-    )
+    return fill_in(words, values)
 
 
 def _needed_attributes(words: TemplateWords, account: Account | Recipient) -> Mapping[str, str]:

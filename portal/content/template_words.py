@@ -3,9 +3,10 @@
 See docs/adr/content/0057-template-variants.md.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
+from portal.content.rules import merge_fields
 from portal.core.translation import LANGUAGES, N_
 from portal.core.translation import gettext as _
 
@@ -40,6 +41,15 @@ class Worded(Protocol):
 def words_for(all_words: Sequence[TemplateWords], language: str) -> TemplateWords:
     """What somebody who has chosen this language gets."""
     return next((words for words in all_words if words.language == language), all_words[0])
+
+
+def fill_in(words: TemplateWords, values: Mapping[str, Any]) -> tuple[str, str]:
+    """The subject and the body. Raises `MergeError`, also if a blank value would leave a gap."""
+    return fill_in_subject(words, values), merge_fields.render_body(words.body, values, True, words.language)
+
+
+def fill_in_subject(words: TemplateWords, values: Mapping[str, Any]) -> str:
+    return merge_fields.render_subject(words.subject, values, True, words.language)
 
 
 def missing_languages(all_words: Sequence[TemplateWords]) -> list[str]:

@@ -1,7 +1,7 @@
 """Plan a send and create it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -137,8 +137,7 @@ def _sample_message(
     values = send_values.recipient_values(recipient, data)
     try:
         words = words_for(version.all_words, recipient.language)
-        sample = render_preview(words.subject, words.body, values, estimate.example_gets_text)
-        return replace(sample, language=words.language)
+        return render_preview(words, values, estimate.example_gets_text)
     except MergeError as error:
         message = _(
             "The template cannot be filled in for %(name)s, %(account)s. %(problem)s",

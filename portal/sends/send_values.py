@@ -9,7 +9,7 @@ from portal.content.message_templates import attribute_fields, data_fields, requ
 from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import TemplateVersion
-from portal.content.template_words import TemplateWords, words_for
+from portal.content.template_words import TemplateWords, fill_in, words_for
 from portal.core.rules import text_input
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
@@ -97,8 +97,7 @@ def recipient_values(person: Recipient, data: _Data) -> dict[str, Any]:
 def render_error(words: TemplateWords, values: Mapping[str, Any]) -> MergeError | None:
     """Why a message with these values cannot be made."""
     try:
-        merge_fields.render_subject(words.subject, values, reject_blanks=True)
-        merge_fields.render_body(words.body, values, reject_blanks=True)
+        fill_in(words, values)
     except MergeError as error:
         return error
     return None

@@ -14,7 +14,7 @@ from portal.content.message_templates import SAMPLE_VALUES, risky_fields
 from portal.content.rules import merge_fields
 from portal.content.rules.analysis.merge_risks import RiskyFields
 from portal.content.rules.merge_fields import MergeError
-from portal.content.template_words import TemplateWords
+from portal.content.template_words import TemplateWords, fill_in
 from portal.core.translation import current_language
 from portal.sends.rules.audience_counts import NOBODY, UnfilledMessages
 from portal.sends.tables import audience_estimate
@@ -49,7 +49,7 @@ def _tried(
             break
         checked += people
         named = _named_values(fields, values)
-        if problem := _problem(words.subject, words.body, attributes, tuple(data.items()), named, _language()):
+        if problem := _problem(words, attributes, tuple(data.items()), named, _language()):
             failed.append((people, values))
             problems.append(problem)
     rows = [values for _people, values in failed]
@@ -71,13 +71,12 @@ def _language() -> str:
 
 @lru_cache(maxsize=20_000)
 def _problem(
-    subject: str, body: str, attributes: tuple[AttributeDefinition, ...], data: _Values, named: _Values, _code: str
+    words: TemplateWords, attributes: tuple[AttributeDefinition, ...], data: _Values, named: _Values, _code: str
 ) -> str:
     """What is wrong with a message for these values of a person, in the language of that code; "" if nothing is."""
     values = _merge_values(attributes, dict(data), dict(named))
     try:
-        merge_fields.render_subject(subject, values, reject_blanks=True)
-        merge_fields.render_body(body, values, reject_blanks=True)
+        fill_in(words, values)
     except MergeError as error:
         return str(error)
     return ""

@@ -1,13 +1,15 @@
 """Everybody gets the words of the language that they have chosen, or else the template's own, as was counted before."""
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
 from portal.accounts.tables.accounts import Account
-from portal.content import rendering
+from portal.content import rendering, template_words
 from portal.content.message_templates import TemplateDraft
 from portal.content.rules.markdown_literals import unmark_literals
 from portal.content.tables.templates import find_template, find_template_version
@@ -75,6 +77,15 @@ def test_everybody_gets_the_words_of_their_language() -> None:
     assert unmark_literals(rows[1].body) == "Para Person 1"
 
 
+def test_dates_are_written_in_the_language_of_the_words() -> None:
+    scenario.add_template(
+        subject="Due {{ data.day | date }}", variants=(TemplateWords("es", "{{ data.day | date }}", "B"),)
+    )
+    send(day="2027-05-28")
+    subjects = set(db.session.scalars(select(Communication.subject)))
+    assert subjects == {"Due May 28, 2027", "28 de mayo de 2027"}
+
+
 def test_counts_and_segments_are_those_of_each_language() -> None:
     scenario.add_template(subject="Due {{ data.day }}", variants=(SPANISH,))
     plan = send_creation.plan_send("renewal", ALL, {"day": "1"}, scenario.now_ms())
@@ -102,8 +113,12 @@ def test_words_that_are_the_same_for_all_are_filled_in_once_per_language(monkeyp
     scenario.add_template(subject="Due", body="Body {{ data.day }}", variants=(TemplateWords("es", "Vence", "Cuerpo"),))
     rendering._render_for_all.cache_clear()
     filled = Counter[str]()
-    fill_in = rendering._fill_in
-    monkeypatch.setattr(rendering, "_fill_in", lambda *args: filled.update([args[0]]) or fill_in(*args))
+
+    def fill_in(words: TemplateWords, values: Mapping[str, Any]) -> tuple[str, str]:
+        filled[words.subject] += 1
+        return template_words.fill_in(words, values)
+
+    monkeypatch.setattr(rendering, "fill_in", fill_in)
     send(day="1")
     assert filled == {"Due": 1, "Vence": 1}
 

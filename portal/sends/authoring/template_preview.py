@@ -15,7 +15,7 @@ from portal.content.message_templates import (
 )
 from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
-from portal.content.template_words import words_for
+from portal.content.template_words import TemplateWords, fill_in_subject, words_for
 from portal.sends.send_values import recipient_values
 from portal.sends.tables.past_recipients import past_recipients, sample_people
 
@@ -52,7 +52,7 @@ def rendered_subjects(draft: TemplateDraft, recipients: Sequence[Recipient]) -> 
     draft = clean_draft(draft)
     data = merge_fields.sample_data(data_fields(draft))
     return [
-        _render_subject(words_for(draft.all_words, recipient.language).subject, {**values, "data": data})
+        _filled_subject(words_for(draft.all_words, recipient.language), {**values, "data": data})
         for recipient, values in zip(recipients, _account_values(draft, recipients), strict=True)
     ]
 
@@ -62,8 +62,8 @@ def _account_values(draft: TemplateDraft, recipients: Sequence[Recipient]) -> li
     return [recipient_values(recipient, {}) for recipient in with_attributes(recipients, attribute_fields(draft))]
 
 
-def _render_subject(subject: str, values: dict[str, Any]) -> str | None:
+def _filled_subject(words: TemplateWords, values: dict[str, Any]) -> str | None:
     try:
-        return merge_fields.render_subject(subject, values, reject_blanks=True)
+        return fill_in_subject(words, values)
     except MergeError:
         return None

@@ -25,6 +25,7 @@ from portal.content.template_words import FURTHER_LANGUAGES, word_field, words_f
 from portal.content.text_content import organisation_names
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
+from portal.core.translation import LANGUAGES
 from portal.core.translation import gettext as _
 from portal.messages.rules.text_advice import TextAdvice, text_advice
 from portal.operations.template_uses import TemplateUse
@@ -94,7 +95,7 @@ def build_preview(form: TemplateForm, template: Template | None) -> EditorPrevie
             if (field := word_field(part, words.language)) not in message.errors
         },
         has_curly_quotes=has_curly_quotes(words.subject, words.body),
-        languages=[row.language for row in draft.all_words],
+        languages=[row.language for row in draft.all_words if row.language in LANGUAGES],
     )
 
 
