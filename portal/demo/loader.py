@@ -39,7 +39,7 @@ _TEMPLATES = (
     ("application-returned", "Application returned", "{{ first_name }}, your application needs another look"),
 )
 """Key, name and subject."""
-_SPANISH_SUBJECTS = {"renewal-due-60": "Su certificación vence el {{ data.expiry_date }}"}
+_SPANISH_SUBJECTS = {"renewal-due-60": "Su certificado vence el {{ data.expiry_date }}"}
 _SPANISH_SPEAKERS = ("P-1003", "P-1016", "P-1018")
 _TAGS = {"renewal-due-60": "Renewals", "exam-scheduled": "Exams", "payment-received": "Renewals, Payments"}
 _URGENT_TEMPLATE, _EMAIL_ONLY_TEMPLATE = "exam-scheduled", "payment-received"
