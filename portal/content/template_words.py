@@ -6,6 +6,7 @@ See docs/adr/content/0057-template-variants.md.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from portal.accounts.account_language import recipient_language
 from portal.content.rules import merge_fields
 from portal.core.translation import LANGUAGES, N_
 from portal.core.translation import gettext as _
@@ -39,8 +40,9 @@ class Worded(Protocol):
 
 
 def words_for(all_words: Sequence[TemplateWords], language: str) -> TemplateWords:
-    """What somebody who has chosen this language gets."""
-    return next((words for words in all_words if words.language == language), all_words[0])
+    """What somebody who has chosen this language gets, or none: ""."""
+    code = recipient_language(language).code
+    return next((words for words in all_words if words.language == code), all_words[0])
 
 
 def fill_in(words: TemplateWords, values: Mapping[str, Any]) -> tuple[str, str]:

@@ -24,6 +24,8 @@ from portal.sends.authoring.template_preview import preview_for, recipient_with_
 from portal.sends.send_preview import EVERYBODY, IN_LANGUAGE, TEXTED, UNTRANSLATED
 from portal.sends.tables.past_recipients import find_recipient
 from portal.sends.tables.recipient_files import bad_rows
+from portal.settings import setting_changes
+from portal.settings.rules.installation_settings import LANGUAGE
 from tests.support import scenario, servers
 from tests.support.spreadsheets.recipient_file_scenario import add_exam_template, upload_checked
 
@@ -98,6 +100,18 @@ def test_counts_and_segments_are_those_of_each_language() -> None:
     assert people_of(f"{IN_LANGUAGE}en") == ["P-0", "P-2", "P-4", "P-6"]
     assert people_of(TEXTED, limit=3, after_id=account("P-1")) == ["P-2", "P-3", "P-4"]
     assert people_of(EVERYBODY) == [f"P-{index}" for index in range(8)]
+
+
+def test_who_has_chosen_no_language_gets_that_of_the_portal() -> None:
+    setting_changes.set_setting(LANGUAGE, "es", None, scenario.now_ms())
+    choose("", "P-0")
+    choose("en", "P-4", "P-6")
+    scenario.add_template(subject="Due {{ data.day }}", variants=(SPANISH,))
+    plan = send_creation.plan_send("renewal", ALL, {"day": "1"}, scenario.now_ms())
+    assert [(part.language, part.emails) for part in plan.by_language] == [("en", 3), ("es", 5)]
+    send(day="1")
+    rows = db.session.execute(select(Communication.language, func.count()).group_by(Communication.language))
+    assert dict(map(tuple, rows)) == {None: 3, "es": 5}
 
 
 def test_people_whose_language_is_missing_are_counted() -> None:

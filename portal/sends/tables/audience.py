@@ -1,11 +1,13 @@
 """The recipients of an audience."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import starmap
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, false, func, not_, select
 
+from portal.accounts.account_language import recipient_language
 from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient, find_by_external_ids
 from portal.accounts.tables.attributes import has_values
 from portal.core.extensions import db
@@ -38,9 +40,12 @@ def count_recipients(audience: Mapping[str, Any]) -> int:
 
 
 def count_by_language(audience: Mapping[str, Any]) -> dict[str, int]:
-    """The people by the language that they have chosen."""
+    """The people by the language that they read."""
     query = in_audience(select(Account.language, func.count(Account.id)), audience)
-    return dict(db.session.execute(query.group_by(Account.language)).all())
+    counts: Counter[str] = Counter()
+    for chosen, count in db.session.execute(query.group_by(Account.language)):
+        counts[recipient_language(chosen).code] += count
+    return dict(counts)
 
 
 def count_deactivated(audience: Mapping[str, Any]) -> int:
@@ -113,17 +118,23 @@ def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = Fals
     return _in_stored_people(query, audience)
 
 
+def _reads_any(languages: Sequence[str]) -> ColumnElement[bool]:
+    """Who has chosen none reads that of the portal."""
+    unset = [""] if recipient_language("").code in languages else []
+    return Account.language.in_([*languages, *unset])
+
+
 def _narrow(query: Any, audience: Mapping[str, Any]) -> Any:
     """By what suits any kind of audience and is never stored with it.
 
     `with_values` are those who have a value for each of some attributes, `without_values` all others;
     `with_combination` are those with some combinations of values, `without_combination` all others. `with_language`
-    are those who have chosen a language, `without_languages` those who have chosen none of some.
+    are those who read a language, `without_languages` those who read none of some.
     """
     if "with_language" in audience:
-        query = query.where(Account.language == audience["with_language"])
+        query = query.where(_reads_any([audience["with_language"]]))
     if "without_languages" in audience:
-        query = query.where(Account.language.not_in(audience["without_languages"]))
+        query = query.where(~_reads_any(audience["without_languages"]))
     if "due" in audience:
         query = query.where(schedule_recipients.is_due(audience["due"]))
     if "with_combination" in audience:
