@@ -4,12 +4,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from functools import cache
 from gettext import translation as find_catalog
 from pathlib import Path
 
 import pytest
 from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
 
 from portal.records.rules.search_line import Viewer, parse_search_line
 from portal.web.help.guides import GUIDES, PICTURES, RenderedGuide, render_guide
@@ -25,18 +27,37 @@ _MIN_FIXED_PART = 5
 """Letters of the part of a message that a guide may name without its values, such as “Opt out” of a number."""
 
 
-@cache
-def _words_on_pages() -> tuple[frozenset[str], list[re.Pattern[str]]]:
+class _PageWords:
     """Every message without values, every part of a message between its values, and patterns of whole messages."""
+
+    def __init__(self, messages: Iterable[str]) -> None:
+        plain = {re.sub(r"<[^>]*>", "", message).replace("%%", "%") for message in messages}
+        split = [_PLACEHOLDER.split(message) for message in plain]
+        fixed = {part.strip(" :,.“”") for words in split for part in words if len(part) >= _MIN_FIXED_PART}
+        long = [words for words in split if len(words) > 1 and len("".join(words)) >= 2 * _MIN_FIXED_PART]
+        self._words = plain | fixed
+        self._patterns = [re.compile(".+".join(map(re.escape, words))) for words in long]
+
+    def __contains__(self, words: str) -> bool:
+        return words in self._words or any(pattern.fullmatch(words) for pattern in self._patterns)
+
+
+@cache
+def _messages() -> frozenset[str]:
     keywords = {"_": None, "gettext": None, "lazy_gettext": None, "N_": None, "ngettext": (1, 2)}
     methods = [("templates/**.html", "jinja2"), ("**.py", "python")]
     found = extract_from_dir(ROOT / "portal", methods, {"templates/**.html": _TEMPLATE_OPTIONS}, keywords)
-    messages = {text for *_, message, _, _ in found for text in ([message] if isinstance(message, str) else message)}
-    plain = {re.sub(r"<[^>]*>", "", message).replace("%%", "%") for message in messages}
-    split = [_PLACEHOLDER.split(message) for message in plain]
-    fixed = {part.strip(" :,.“”") for words in split for part in words if len(part) >= _MIN_FIXED_PART}
-    long = [words for words in split if len(words) > 1 and len("".join(words)) >= 2 * _MIN_FIXED_PART]
-    return frozenset(plain | fixed), [re.compile(".+".join(map(re.escape, words))) for words in long]
+    return _flat(message for *_, message, _, _ in found)
+
+
+def _translations(catalog: Path) -> frozenset[str]:
+    with catalog.open("rb") as file:
+        return _flat(message.string for message in read_po(file) if message.string)
+
+
+def _flat(messages: Iterable[str | Sequence[str]]) -> frozenset[str]:
+    """With both forms of those that have a plural."""
+    return frozenset(text for message in messages for text in ([message] if isinstance(message, str) else message))
 
 
 def _bold_words(text: str) -> list[str]:
@@ -61,12 +82,9 @@ def test_every_guide_is_listed_with_its_title() -> None:
 
 
 def test_words_in_bold_are_on_a_page() -> None:
-    words, patterns = _words_on_pages()
+    on_pages = _PageWords(_messages())
     unknown = {
-        f"{guide.name}: {bold}"
-        for guide in GUIDES
-        for bold in _bold_words(_text(guide.name))
-        if bold not in words and not any(pattern.fullmatch(bold) for pattern in patterns)
+        f"{guide.name}: {bold}" for guide in GUIDES for bold in _bold_words(_text(guide.name)) if bold not in on_pages
     }
     assert unknown == set(), "Bold is for words that stand on a page exactly so; these do not"
 
@@ -78,8 +96,15 @@ def test_translation_says_the_same_as_the_guide(path: Path) -> None:
     english, other = _guide(path.stem).html, render_guide(path.stem, language).html
     assert re.findall('id="([^"]*)"', english) == re.findall('id="([^"]*)"', other)
     assert re.findall(r'(?:src|href)="(/[^"]*)"', english) == re.findall(r'(?:src|href)="(/[^"]*)"', other)
-    if (catalog := find_catalog("messages", catalogs, [language], fallback=True)).info():
-        assert _bold_words(path.read_text("utf-8")) == list(map(catalog.gettext, _bold_words(_text(path.stem))))
+    catalog = find_catalog("messages", catalogs, [language])
+    on_pages = _PageWords(_translations(catalogs / language / "LC_MESSAGES" / "messages.po"))
+    pairs = zip(_bold_words(_text(path.stem)), _bold_words(path.read_text("utf-8")), strict=True)
+    wrong = {
+        translated: catalog.gettext(bold)
+        for bold, translated in pairs
+        if translated != catalog.gettext(bold) and (bold in _messages() or translated not in on_pages)
+    }
+    assert wrong == {}, "Words in bold are not as the pages have them"
 
 
 def test_searches_in_the_guides_can_be_typed() -> None:
