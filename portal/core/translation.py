@@ -97,4 +97,8 @@ def format_number(value: int) -> str:
 
 
 def with_separators(values: dict[str, object]) -> dict[str, object]:
-    return {name: format_number(value) if type(value) is int else value for name, value in values.items()}
+    """The values as a sentence has them: numbers with separators, and days with their article."""
+    return {
+        name: format_number(value) if type(value) is int else getattr(value, "in_sentence", value)
+        for name, value in values.items()
+    }

@@ -12,11 +12,24 @@ from markupsafe import Markup
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.rules.time_zones import timezone_or_utc
-from portal.core.translation import N_, current_language
+from portal.core.translation import N_, current_language, with_separators
 from portal.core.translation import gettext as _
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 _NEAR_DAYS = {-1: N_("yesterday at %(time)s"), 0: N_("today at %(time)s"), 1: N_("tomorrow at %(time)s")}
+
+
+class DatedText(str):
+    """A day that reads differently within a sentence: “3 mar” alone, and “el 3 mar” in a Spanish sentence."""
+
+    __slots__ = ("in_sentence",)
+    in_sentence: str
+
+
+class DatedElement(Markup):
+    """The same as a `<time>` element."""
+
+    in_sentence: Markup
 
 
 @lru_cache
@@ -51,8 +64,14 @@ def format_relative_time(at_ms: int, now: int, zone: ZoneInfo, locale: Locale) -
     if days_ahead in _NEAR_DAYS:
         return _(_NEAR_DAYS[days_ahead], time=_clock(moment, locale))
     if moment.year != today.year:
-        return format_date(moment, "medium", locale)
-    return _join(format_skeleton("MMMd", moment, locale=locale), _clock(moment, locale))
+        return _dated(format_date(moment, "medium", locale))
+    return _dated(_join(format_skeleton("MMMd", moment, locale=locale), _clock(moment, locale)))
+
+
+def _dated(day: str) -> DatedText:
+    text = DatedText(day)
+    text.in_sentence = _("%(day)s", day=day)
+    return text
 
 
 def relative_time(at_ms: int, day: str = "") -> Markup:
@@ -64,7 +83,12 @@ def relative_time(at_ms: int, day: str = "") -> Markup:
         return Markup('<time datetime="{}">{}</time>').format(
             day, format_date(date.fromisoformat(day), "medium", current_locale())
         )
-    return _time_element(at_ms, describe_time(at_ms))
+    text = describe_time(at_ms)
+    if not isinstance(text, DatedText):
+        return _time_element(at_ms, text)
+    element = DatedElement(_time_element(at_ms, text))
+    element.in_sentence = _time_element(at_ms, text.in_sentence)
+    return element
 
 
 def since_time(at_ms: int, day: str = "") -> Markup:
@@ -72,7 +96,7 @@ def since_time(at_ms: int, day: str = "") -> Markup:
     when = relative_time(at_ms, day)
     if not day and abs(now_ms() - at_ms) < _HOUR_MS:
         return when
-    return Markup(_("since %(when)s")) % {"when": when}  # noqa: S704  our own words
+    return Markup(_("since %(when)s")) % with_separators({"when": when})  # noqa: S704  our own words
 
 
 def precise_time(at_ms: int) -> Markup:
