@@ -77,9 +77,10 @@ def format_charge(amount: Decimal, unit: str) -> str:
 
 
 def describe_languages(version: TemplateVersion) -> str:
-    """“English only”, “English, Spanish”."""
+    """“English only”, “English, Spanish”; where languages are written small, the first is not."""
     labels = [language_label(words.language) for words in version.all_words]
-    return ", ".join(labels) if len(labels) > 1 else _("%(language)s only", language=labels[0])
+    text = ", ".join(labels) if len(labels) > 1 else _("%(language)s only", language=labels[0])
+    return text[:1].upper() + text[1:]
 
 
 def initials(name: str) -> str:
