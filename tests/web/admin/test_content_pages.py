@@ -51,7 +51,7 @@ def test_list_shows_purpose_version_and_author_by_group(admin: WebClient, sms_en
     assert "The welcome text, sent immediately after START." in page
     assert "Version 1" in page
     assert "by Name of A-1" in page
-    assert page.count("Missing: ") == 12
+    assert page.count("Missing: ") == 11
     assert page.count("Complete") == 13
 
 
