@@ -1,7 +1,6 @@
 """The points that a messaging reviewer expects in a wording, and how each is found (docs/consent-rules.md#wording)."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -10,6 +9,7 @@ from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.messages.rules import sms_segments
 from portal.messages.rules.named_texts import says_organisation
+from portal.messages.rules.sms_lookalikes import without_accents
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,4 @@ def _mentions(point: str, text: str, organisation: str, language: str) -> bool:
     if point == "sender":
         return says_organisation(text, (organisation,))
     without_name = re.sub(re.escape(organisation), " ", text, flags=re.IGNORECASE) if organisation else text
-    return re.search(PATTERNS[language][point], _without_accents(without_name), re.IGNORECASE) is not None
-
-
-def _without_accents(text: str) -> str:
-    return "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))
+    return re.search(PATTERNS[language][point], without_accents(without_name), re.IGNORECASE) is not None

@@ -4,7 +4,7 @@ import re
 import textwrap
 from functools import lru_cache
 
-from portal.messages.rules.sms_lookalikes import strip_accents
+from portal.messages.rules.sms_lookalikes import strip_accents, without_accents
 from portal.messages.rules.sms_segments import FittedText, fit_one_segment, measure_sms, normalize_text
 
 OrganisationNames = tuple[str, ...]
@@ -51,9 +51,9 @@ def plain_name(name: str) -> str:
 
 @lru_cache(maxsize=64)
 def _pattern(names: OrganisationNames) -> re.Pattern[str]:
-    alternatives = "|".join(re.escape(_folded(normalize_text(name))) for name in names if name.strip())
+    alternatives = "|".join(re.escape(_folded(name)) for name in names if name.strip())
     return re.compile(rf"(?<![\w.@/-])(?:{alternatives or '(?!)'})(?![\w@/-]|\.\w)")
 
 
 def _folded(text: str) -> str:
-    return strip_accents(text).text.casefold()
+    return without_accents(normalize_text(text)).casefold()

@@ -87,6 +87,13 @@ def strip_accents(text: str) -> Transliteration:
     return Transliteration("".join(parts), tuple(replacements))
 
 
+def without_accents(text: str) -> str:
+    """To compare words, which people write with accents or without."""
+    if text.isascii():
+        return text
+    return "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))
+
+
 def grapheme_clusters(text: str) -> list[str]:
     """Split a text into the characters that a reader perceives."""
     return [str(cluster) for cluster in _CLUSTER.findall(text)]

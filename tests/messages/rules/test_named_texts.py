@@ -25,6 +25,7 @@ LONG = "Your license expires soon, and you have not renewed it yet, although it 
         ("nc nursing: Your license expires", "nc nursing: Your license expires"),
         ("News of the North Carolina Board of Nursing", "News of the North Carolina Board of Nursing"),
         ("NC Nursings", "NC Nursing: NC Nursings"),
+        ("NC\u00a0Nursing:\nhello", "NC\u00a0Nursing:\nhello"),
         ("See https://nc-nursing.example/NC Nursing/x", "NC Nursing: See https://nc-nursing.example/NC Nursing/x"),
         ("", "NC Nursing:"),
     ],
@@ -50,6 +51,11 @@ def test_name_costs_the_subject_no_room_it_can_spare(name: str, plain: str) -> N
 
 def test_accents_do_not_hide_a_name() -> None:
     assert says_organisation("COLEGIO DE ENFERMERIA: hola", ("Colegio de Enfermería",))
+    assert says_organisation("Jose e hijos: hola", ("José e Hijos",))
+
+
+def test_typographic_signs_do_not_hide_a_name() -> None:
+    assert fit_named_text("O’Neill Board: hello", LINK, ("O’Neill Board",)).text == f"O'Neill Board: hello {LINK}"
 
 
 def test_accents_that_gsm7_lacks_go_before_words_do() -> None:
