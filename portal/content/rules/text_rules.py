@@ -26,7 +26,7 @@ _BARE_HOSTS = "|".join(
 _REST = r"[^\s<>\"'”’)\]]*"
 _LINK = re.compile(
     rf"\b[a-z][a-z0-9+.-]{{1,15}}://{_REST}"
-    rf"|(?<![@\w.-])(?:[\w-]+\.)+(?:xn--[\w-]+|[^\W\d_]{{2,}})/{_REST}"
+    rf"|(?<![@\w.-])(?:(?:[\w-]+\.)+(?:xn--[\w-]+|[^\W\d_]{{2,}})|(?:\d{{1,3}}\.){{3}}\d{{1,3}})(?::\d+)?/{_REST}"
     r"|\bwww\.[\w.-]+"
     rf"|(?<![@\w.-])(?:{_BARE_HOSTS})(?![\w@-]|\.\w)",
     re.IGNORECASE,
@@ -48,7 +48,7 @@ def _without_foreign_links(subject: str, own_link: str, names: OrganisationNames
     the history still have them.
     """
     plain = transliterate(subject).text
-    if "." not in plain:
+    if "." not in plain and "://" not in plain:
         return subject, ()
     own, links = {_host(own_link), *map(str.casefold, names)}, dict[str, None]()
 
@@ -91,6 +91,8 @@ def _hosts(text: str) -> Iterable[str]:
 
 
 def _host(link: str) -> str:
+    """As a browser finds it, which reads backslashes as slashes."""
+    link = link.replace("\\", "/")
     try:
         return (urlsplit(link if "://" in link else f"//{link}").hostname or "").casefold().rstrip(".,;:!?")
     except ValueError:

@@ -21,6 +21,9 @@ LINK, NAMES = f"{OWN}/c/Xy7Kp2Qa", ("Nursing.org", "Board of Nursing")
         ("See elsewhere.com now", "elsewhere.com"),
         ("See ｅｌｓｅｗｈｅｒｅ․ｃｏｍ", "elsewhere.com"),
         ("Open ftp://elsewhere.example", "elsewhere.example"),
+        (r"See https://elsewhere.example\@portal.board.example/", "elsewhere.example"),
+        ("See elsewhere.example:8080/form", "elsewhere.example"),
+        ("See 192.0.2.7/form", "192.0.2.7"),
     ],
 )
 def test_a_link_to_another_host_is_named(text: str, host: str) -> None:
@@ -38,6 +41,7 @@ def test_a_link_to_another_host_is_named(text: str, host: str) -> None:
         "Dr.Smith and/or you",
         "Write to jo.dev@board.example.com",
         "Version 2.0 is in the app",
+        "Section 1.2.3.4 applies, 3.5/4",
     ],
 )
 def test_ordinary_words_are_no_links(text: str) -> None:
@@ -54,6 +58,8 @@ def test_a_name_that_looks_like_a_host_is_no_link() -> None:
         ("Jo http://bad.example/x", "Jo (...)"),
         ("bad.com", "(...)"),
         ("bad\u200b.com, Jo", "(...), Jo"),
+        ("https://intranet/form", "(...)"),
+        ("bad.example:443/x", "(...)"),
         ("javascript://bad.example/%0a", "(...)"),
         (f"{OWN}.bad.example/", "(...)"),
         (f"Jo {OWN}/h", f"Jo {OWN}/h"),
