@@ -164,7 +164,7 @@ def _recipient(number: str) -> RecipientPhone:
 def _is_repeated(message: InboundMessage, draft: AnswerDraft, author_id: int) -> bool:
     answer = db.session.get_one(Communication, message.answer_id)
     is_same_account = answer.account_id == (draft.account_id or author_id)
-    is_same_text = answer.body == _markdown(message.body, clean_answer(draft.text))
+    is_same_text = (answer.subject, answer.body) == _history_words(message, draft, answer.account_id)
     return message.decided_by_id == author_id and is_same_account and is_same_text
 
 
@@ -211,8 +211,7 @@ def _create(
 ) -> Communication:
     """An answer for no account is kept among the communications of its author, as test texts are."""
     text, sender = clean_answer(draft.text), live_sender()
-    with use_language(language_of_account(draft.account_id or author_id)):
-        subject, body = _("Our answer to your text"), _markdown(message.body, text)
+    subject, body = _history_words(message, draft, draft.account_id or author_id)
     is_current_sender = sender is not None and message.to_number in sender.sender_assignment.sender_keys
     communication = Communication(
         account_id=draft.account_id or author_id,
@@ -232,6 +231,12 @@ def _create(
     db.session.add(communication)
     db.session.flush()
     return communication
+
+
+def _history_words(message: InboundMessage, draft: AnswerDraft, account_id: int) -> tuple[str, str]:
+    """Subject and body, in the language of the account that keeps them."""
+    with use_language(language_of_account(account_id)):
+        return _("Our answer to your text"), _markdown(message.body, clean_answer(draft.text))
 
 
 def _text_delivery(message: InboundMessage, decision: RoutingDecision, text: str, now_ms: int) -> Delivery:

@@ -23,6 +23,7 @@ from portal.core import audit_log
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.routing import Reason
+from portal.core.translation import language_named, use_language
 from portal.messages.tables import communication_history
 from portal.messages.tables.communications import Delivery
 from portal.settings import setting_changes
@@ -99,6 +100,12 @@ def test_answer_goes_once_by_text_and_by_email(
     assert (message.decision, message.decided_by_id, message.answer_id) == ("answered", admin_id, communication_id)
     (entry,) = audit_log.entries_about(f"reply {message_id}", ["reply_answered"])
     assert (entry.actor_id, entry.detail) == (admin_id, {"communication": communication_id, "by": "text and email"})
+
+
+def test_the_same_answer_again_changes_nothing_in_any_language(admin_id: int, owner_id: int) -> None:
+    message_id = ask()
+    with use_language(language_named("es")):
+        assert answer(message_id, admin_id, owner_id) == answer(message_id, admin_id, owner_id)
 
 
 def test_account_finds_question_and_answer_in_its_history(admin_id: int, owner_id: int) -> None:
