@@ -3,12 +3,12 @@
 from portal.accounts.tables.accounts import Account
 from portal.core.context import settings
 from portal.core.extensions import db
-from portal.core.translation import ENGLISH, Language, language_named
+from portal.core.translation import ENGLISH, LANGUAGES, Language, language_named
 
 
 def recipient_language(chosen: str) -> Language:
-    """`chosen` is the language of an account; without one, that of the portal counts."""
-    return language_named(chosen or settings().language)
+    """`chosen` is the language of an account; without one that there is, that of the portal counts."""
+    return language_named(chosen if chosen in LANGUAGES else settings().language)
 
 
 def language_of_account(account_id: int | None) -> Language:

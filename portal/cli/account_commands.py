@@ -11,6 +11,7 @@ import click
 from portal.accounts import account_management
 from portal.accounts.account_attributes import set_attributes
 from portal.accounts.account_editing import edit_account
+from portal.accounts.account_language import recipient_language
 from portal.accounts.account_management import NewAccount
 from portal.accounts.rules.roles import ROLES
 from portal.accounts.tables.accounts import find_by_external_id
@@ -107,7 +108,7 @@ def set_language(external_id: str, code: str) -> None:
     if account is None:
         exit_with_error(f"There is no account {external_id}.")
     edit_account(account.id, {"language": code}, {}, {"language": account.language}, None, now_ms())
-    click.echo(f"{external_id} reads {LANGUAGES[code or settings().language]}")
+    click.echo(f"{external_id} reads {LANGUAGES[recipient_language(code).code]}")
 
 
 @group.command()

@@ -8,6 +8,7 @@ from flask_security import SQLAlchemyUserDatastore, hash_password
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
+from portal.accounts.account_language import recipient_language
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.content.email_rendering import build_mail
 from portal.core.extensions import db
@@ -104,6 +105,19 @@ def test_unknown_choice_is_ignored(web_app: Flask, visitor: WebClient, code: str
     assert (response.status_code, response.headers["Location"]) == (303, "/")
     visitor.client.set_cookie("language", code[:100], domain="portal.example.org")
     assert ENGLISH in visitor.get("/SignIn").text
+
+
+@pytest.mark.parametrize("stored", ["xx", "ES"])
+def test_language_that_the_portal_does_not_speak_counts_as_none(
+    web_app: Flask, number_owner: WebClient, stored: str
+) -> None:
+    use_default(web_app, stored)
+    assert "Not chosen: messages are in English" in number_owner.get("/MyAccount/Profile").text
+    use_default(web_app, "es")
+    choose(web_app, "P-1", stored)
+    with app_transaction(web_app):
+        assert recipient_language(stored).code == "es"
+    assert html_language(number_owner.get(HISTORY, headers={"Accept-Language": "en"}).text) == "en", "of the browser"
 
 
 def test_choice_needs_the_token_of_the_page(web_app: Flask, visitor: WebClient) -> None:
