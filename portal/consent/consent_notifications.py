@@ -125,9 +125,9 @@ def send_email(kind: str, account_id: int, number: str, event_id: int, now_ms: i
 
 
 def language_of_number(number: str, words: str = "") -> Language:
-    """That of the account that gets its texts, or of the accounts with it if they agree; else that of `words`."""
+    """That which the account that gets its texts has chosen, or its accounts if they agree; else that of `words`."""
     phones = phones_with(number)
-    chosen = {phone.account.language for phone in phones if phone.receives_sms == phones[0].receives_sms}
+    chosen = {phone.account.language for phone in phones if phone.receives_sms == phones[0].receives_sms} - {""}
     return recipient_language(chosen.pop() if len(chosen) == 1 else keywords.language_of_words(words))
 
 

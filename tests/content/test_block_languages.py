@@ -114,6 +114,11 @@ def test_accounts_that_disagree_leave_the_choice_to_the_words(person: int) -> No
     assert language_of_number(NUMBER, "HELP").code == "es", "the account that gets its texts"
 
 
+def test_account_that_chose_no_language_leaves_the_choice_to_the_words(person: int) -> None:
+    choose_language(person, "")
+    assert [language_of_number(NUMBER, words).code for words in ("HELP", "AYUDA")] == ["en", "es"]
+
+
 @pytest.mark.parametrize(
     "words", ["Alto", "PARE", "baja", "¡Ayúdenme!", "Información", "no me manden más mensajes", "Dejen de escribirme"]
 )
