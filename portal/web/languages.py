@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from wtforms import StringField
 
 from portal.accounts.account_editing import edit_account
+from portal.accounts.account_language import recipient_language
 from portal.accounts.tables.accounts import Account
 from portal.core import translation
 from portal.core.clock import now_ms
@@ -80,7 +81,8 @@ def _save_language(account_id: int, code: str) -> None:
 
 def language_choices() -> dict[str, str]:
     """The choices of an account."""
-    return {"": _("Not chosen: messages are in %(language)s", language=LANGUAGES[settings().language]), **LANGUAGES}
+    default = LANGUAGES[recipient_language("").code]
+    return {"": _("Not chosen: messages are in %(language)s", language=default), **LANGUAGES}
 
 
 def visitor_language() -> Language:
@@ -103,6 +105,11 @@ def _use_chosen_language() -> None:
     g.language = ExitStack()
     for chosen in (visitor_language, request_language):
         g.language.enter_context(use_language(chosen()))
+
+
+def answer_in(language: Language) -> None:
+    """The rest of this request is in another language than the reader's."""
+    g.language.enter_context(use_language(language))
 
 
 def _name_language(response: Response) -> Response:

@@ -58,8 +58,10 @@ def test_diagnostics_name_each_sentence_that_was_removed(web_app: Flask, visitor
 
 def test_address_of_a_public_page_chooses_its_language(visitor: WebClient, business: None) -> None:
     for name, sentence in (("terms", "Qué enviamos:"), ("privacy", "Qué recopilamos:"), ("opt-in", "Usted decide:")):
-        spanish = visitor.get(f"/sms/{name}?language=es").text
-        assert find_page_problems(spanish) == []
+        response = visitor.get(f"/sms/{name}?language=es")
+        spanish = response.text
+        assert (response.headers["Content-Language"], find_page_problems(spanish)) == ("es", [])
+        assert f'name="next" value="/sms/{name}"' in spanish, "the switch to another language has an effect"
         assert sentence in spanish
         assert '<html lang="es">' in spanish
         for code in ("en", "tlh", "es'"):
