@@ -120,7 +120,12 @@ def test_account_that_chose_no_language_leaves_the_choice_to_the_words(person: i
 
 
 @pytest.mark.parametrize(
-    "words", ["Alto", "PARE", "baja", "¡Ayúdenme!", "Información", "no me manden más mensajes", "Dejen de escribirme"]
+    "words",
+    [
+        *("Alto", "PARE", "baja", "¡Ayúdenme!", "Información", "no me manden más mensajes", "Dejen de escribirme"),
+        *("Ya no me escriban", "No molesten", "Sáquenme de la lista", "Estoy harta de sus avisos", "¡Basta!", "Cesen"),
+        *("No me interesa", "Detengan esto", "eliminar suscripción", "No enviar", "Quiten mi teléfono"),
+    ],
 )
 def test_spanish_requests_are_recognized(words: str) -> None:
     assert language_of_words(words) == "es"

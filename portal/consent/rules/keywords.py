@@ -43,8 +43,10 @@ _HELP = re.compile(
     rf"(?: (?:help|me|us|{_PLEASE}))*[ ?!.]*"
 )
 _SPANISH = re.compile(
-    r"\b(?:alto|par(?:ar|en?)|cancel(?:ar|en?)|baja|ayud\w+|informacion|por favor|mensajes|textos|quiero|no mas"
-    r"|dejen?|quit\w*(?:me|nme)|borr\w*(?:me|nme)|numero|equivocad[oa])\b"
+    r"\b(?:alto|par(?:ar|en?)|cesen?|cancel(?:ar|en?)|detengan?|baja|suscripcion|ayud\w+|informacion|por favor"
+    r"|avisos?|mensajes|textos|quiero|deseo|necesito|interesa|no mas|ya no|basta|dejen?|escrib\w+|molest(?:en?|ar)"
+    r"|mand(?:ar|en?)|envi(?:ar|en)|(?:quit|borr|elimin)(?:en?|ar)|(?:quit|borr|elimin|saqu)\w*me|numero"
+    r"|equivocad[oa])\b"
 )
 _MAX_HELP_LENGTH, _MAX_SIGNED_LENGTH = 60, 200
 _SIGNATURE = re.compile(

@@ -47,7 +47,7 @@ PHRASE_REWRITES: tuple[tuple[str, str], ...] = (
     (r"je (?:vous )?demande", "want"),
     (r"etre (?:retire|enleve|supprime|desabonne|desinscrit|radie|efface)e?", "remove me"),
     (r"retire (moi|nous|mon numero|mi numero)", r"remove \1"),
-    (r"vuelv(?:an?|as) a|volver a|volvais a|(?<=no )vay(?:an?|as) a", ""),
+    (r"vuelv(?:an?|as) a|volver a|volvais a|(?:(?<=no )|(?<=no me )|(?<=no nos ))vay(?:an?|as) a", ""),
     (r"recibir (?:mas nada|nada mas)", "recibir mas"),
     (r"^stop ?(?:2|to) ?(?:end|quit|stop)$|^t d$", "stop"),
     (r"se(?= des(?:abon|inscri))", ""),
