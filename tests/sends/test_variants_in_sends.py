@@ -102,16 +102,16 @@ def test_counts_and_segments_are_those_of_each_language() -> None:
     assert people_of(EVERYBODY) == [f"P-{index}" for index in range(8)]
 
 
-def test_who_has_chosen_no_language_gets_that_of_the_portal() -> None:
+def test_who_has_chosen_no_known_language_gets_that_of_the_portal() -> None:
     setting_changes.set_setting(LANGUAGE, "es", None, scenario.now_ms())
     choose("", "P-0")
     choose("en", "P-4", "P-6")
     scenario.add_template(subject="Due {{ data.day }}", variants=(SPANISH,))
     plan = send_creation.plan_send("renewal", ALL, {"day": "1"}, scenario.now_ms())
-    assert [(part.language, part.emails) for part in plan.by_language] == [("en", 3), ("es", 5)]
+    assert [(part.language, part.emails) for part in plan.by_language] == [("en", 2), ("es", 6)]
     send(day="1")
     rows = db.session.execute(select(Communication.language, func.count()).group_by(Communication.language))
-    assert dict(map(tuple, rows)) == {None: 3, "es": 5}
+    assert dict(map(tuple, rows)) == {None: 2, "es": 6}
 
 
 def test_people_whose_language_is_missing_are_counted() -> None:

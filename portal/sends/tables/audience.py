@@ -13,6 +13,7 @@ from portal.accounts.tables.attributes import has_values
 from portal.core.extensions import db
 from portal.core.keyset import Keyset, Slice
 from portal.core.statements import in_list
+from portal.core.translation import LANGUAGES
 from portal.sends.tables import resends, rounds, schedule_recipients
 from portal.sends.tables.condition_members import count_members, next_members
 from portal.sends.tables.condition_queries import is_sqlite, matches_conditions
@@ -119,9 +120,10 @@ def in_audience(query: Any, audience: Mapping[str, Any], one_by_one: bool = Fals
 
 
 def _reads_any(languages: Sequence[str]) -> ColumnElement[bool]:
-    """Who has chosen none reads that of the portal."""
-    unset = [""] if recipient_language("").code in languages else []
-    return Account.language.in_([*languages, *unset])
+    """Who has chosen none, or one that the portal does not speak, reads that of the portal."""
+    if recipient_language("").code in languages:
+        return Account.language.not_in([code for code in LANGUAGES if code not in languages])
+    return Account.language.in_(languages)
 
 
 def _narrow(query: Any, audience: Mapping[str, Any]) -> Any:
