@@ -5,6 +5,7 @@ import pytest
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
+from portal.core.translation import LANGUAGES
 from portal.web.help import guides
 from portal.web.help.guides import GUIDES
 from portal.web.help.help_links import HELP_PARTS, help_part
@@ -89,6 +90,17 @@ def test_guide_without_a_translation_says_so(
     assert 'data-tone="new"' not in page
     assert '<h2 id="sign-in">Σύνδεση</h2>' in page
     assert 'href="/Help/texts#a"' in page
+
+
+def test_guide_links_only_to_what_its_readers_can_open(
+    number_owner: WebClient, admin: WebClient, sysadmin: WebClient, sms_enabled: None
+) -> None:
+    readers, closed = {"": number_owner, "admin": admin, "sysadmin": sysadmin}, []
+    for guide in GUIDES:
+        html = "".join(guides.render_guide(guide.name, language).html for language in LANGUAGES)
+        addresses = set(re.findall(r'href="(/[^"#?]*)', html))
+        closed += [(guide.name, to) for to in addresses if readers[guide.role].get(to).status_code != 200]
+    assert closed == []
 
 
 def test_links_to_pages_lead_to_one(web_app: Flask) -> None:
