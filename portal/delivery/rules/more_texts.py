@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from portal.core.translation import ngettext
 from portal.messages.rules.named_texts import OrganisationNames, fit_named_text
-from portal.messages.rules.sms_segments import FittedText
+from portal.messages.rules.sms_segments import FittedText, measure_sms
 
 
 class TextCounts:
@@ -22,9 +22,13 @@ class TextCounts:
 
 
 def with_more_texts(body: str, more: int, history_url: str, names: OrganisationNames) -> FittedText:
-    """The text of a notification, which ends with its link, and how many more are to be read. Shortened if need be."""
+    """The text of a notification, which ends with its link, and how many more are to be read. Shortened if need be.
+
+    Where that would cost a segment more, it stays as it is.
+    """
     subject, _space, link = body.rpartition(" ")
     notice = ngettext(
         "%(num)s more in your history: %(url)s", "%(num)s more in your history: %(url)s", more, url=history_url
     )
-    return fit_named_text(subject, f"{link} {notice}", names)
+    fitted, size = fit_named_text(subject, f"{link} {notice}", names), measure_sms(body)
+    return fitted if fitted.size.segments <= size.segments else FittedText(body, False, size)

@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from dataclasses import replace
 from functools import lru_cache
 
 from portal.messages.rules.sms_lookalikes import strip_accents, without_accents
@@ -19,11 +20,16 @@ def with_organisation_name(text: str, names: OrganisationNames) -> str:
 
 
 def fit_named_text(subject: str, link: str, names: OrganisationNames) -> FittedText:
-    """Name, subject and link in one segment. The subject is cut, also if it is the subject that says the name."""
-    fitted = fit_one_segment(with_organisation_name(subject, names), link)
-    if not fitted.is_shortened or says_organisation(fitted.text, names):
-        return fitted
-    return fit_one_segment(f"{plain_name(names[0])}: {subject}".strip(": "), link)
+    """Name, subject and link in one segment. The subject is cut, also if it is the subject that says the name.
+
+    A link that leaves the name no room costs a segment more.
+    """
+    name, alone = plain_name(names[0]), f"{with_organisation_name('', names)} {link}".strip()
+    for words in (with_organisation_name(subject, names), f"{name}: {subject}".strip(": ")):
+        fitted = fit_one_segment(words, link)
+        if not fitted.is_shortened or says_organisation(fitted.text, (name, *names)):
+            return fitted
+    return replace(fitted, text=alone, size=measure_sms(alone)) if name else fitted
 
 
 def says_organisation(text: str, names: OrganisationNames) -> bool:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from portal.delivery.rules.more_texts import with_more_texts
 from portal.messages.rules.named_texts import (
     fit_named_text,
     plain_name,
@@ -77,6 +78,24 @@ def test_name_at_the_cut_end_of_a_subject_is_put_in_front() -> None:
     fitted = fit_named_text(f"{LONG * 2}Yours, NC Nursing", LINK, NAMES)
     assert fitted.text.startswith("NC Nursing: Your license")
     assert fitted.size.segments == 1
+
+
+@pytest.mark.parametrize("host", ["x" * 100, "x" * 140])
+@pytest.mark.parametrize("name", ["North Carolina Board of Registered Nursing", "Медицинская палата"])
+def test_long_link_costs_a_segment_but_not_the_name(host: str, name: str) -> None:
+    link = f"https://{host}/c/Xy7Kp2Qa"
+    fitted = fit_named_text("Your license expires", link, (name, name))
+    assert fitted.text == f"{name}: {link}"
+    assert (fitted.is_shortened, fitted.size) == (True, measure_sms(fitted.text))
+
+
+@pytest.mark.parametrize("host", ["portal.example", "notifications.board.example.gov", "x" * 50, "x" * 80])
+@pytest.mark.parametrize("name", ["NC Nursing", "North Carolina Board of Registered Nursing", "Медицинская палата"])
+def test_notice_of_more_texts_costs_neither_name_nor_segment(host: str, name: str) -> None:
+    body = fit_named_text("Your license expires", f"https://{host}/c/Xy7Kp2Qa", (name, name))
+    named = with_more_texts(body.text, 3, f"https://{host}/h", (name, name))
+    assert says_organisation(named.text, (name,))
+    assert (named.size.segments <= body.size.segments, named.size) == (True, measure_sms(named.text))
 
 
 def test_room_for_the_subject_is_what_name_and_link_leave() -> None:
