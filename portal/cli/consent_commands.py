@@ -62,7 +62,7 @@ def opt_out(number: str, how: str, reason: str, yes: bool) -> None:
     ranges is accepted if it is written in full, such as +14362345678.
     """
     try:
-        valid = manual_consent.check_opt_out(number, how, reason, SHELL_ACTOR, confirmed_phone=number)
+        valid = manual_consent.check_opt_out(number, how, reason, confirmed_phone=number)
         if warning := unlisted_number_warning(valid.number):
             print_warnings([warning])
         for sentence in opt_out_effects(load_number_overview(valid.number, now_ms())):

@@ -6,7 +6,7 @@ Nothing here clears a STOP: only START from the handset does (docs/consent-rules
 from dataclasses import dataclass
 from typing import Any
 
-from portal.accounts.account_permissions import number_problems, require_permission
+from portal.accounts.account_permissions import require_permission
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import phones_with
 from portal.consent import consent_notifications, recording
@@ -39,14 +39,12 @@ class OptOut:
     reason: str
 
 
-def check_opt_out(phone: str, channel: str, reason: str, actor: Actor, confirmed_phone: str = "") -> OptOut:
+def check_opt_out(phone: str, channel: str, reason: str, confirmed_phone: str = "") -> OptOut:
     """Check an opt-out without recording it. `confirmed_phone` is a number whose digits a person has confirmed.
 
     Raises `InvalidInput` (fields `number`, `channel` and `reason`) or `NumberUnconfirmed`.
     """
     number, errors, unconfirmed = _parse_number(phone, confirmed_phone)
-    if problem := number_problems(actor.account_id, [number]).get(number):
-        errors["number"] = problem
     reason = text_input.clean_lines(reason).strip()
     if channel not in OPT_OUT_CHANNELS:
         errors["channel"] = _("Choose how the person asked to be opted out.")
@@ -63,7 +61,7 @@ def check_opt_out(phone: str, channel: str, reason: str, actor: Actor, confirmed
 
 def opt_out(phone: str, channel: str, reason: str, actor: Actor, now_ms: int, confirmed_phone: str = "") -> str:
     """Opt the number out for every account and return it in E.164. Raises as `check_opt_out` does."""
-    valid = check_opt_out(phone, channel, reason, actor, confirmed_phone)
+    valid = check_opt_out(phone, channel, reason, confirmed_phone)
     columns = {"text": valid.reason, "detail": {"channel": valid.channel}, **actor.ledger_columns}
     with transaction():
         event_id = recording.record(valid.number, EventKind.STOP, EventSource.MANUAL, now_ms, now_ms, **columns)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portal.accounts.account_permissions import number_problems
 from portal.consent import recording
 from portal.consent.account_import import ImportRejected
 from portal.consent.rules import consent_csv
@@ -66,9 +65,12 @@ class OptOutImportPlan:
         return " ".join(filter(None, sentences))
 
 
-def plan_opt_outs(text: str, actor: Actor, now_ms: int) -> OptOutImportPlan:
-    """Preview an import. Raises `ImportRejected` for errors in rows, `ActionRefused` for the text as a whole."""
-    return _plan(_read_valid_rows(text, actor, now_ms), now_ms)
+def plan_opt_outs(text: str, _actor: Actor, now_ms: int) -> OptOutImportPlan:
+    """Preview an import. Raises `ImportRejected` for errors in rows, `ActionRefused` for the text as a whole.
+
+    Whoever imports may opt anybody out, also a system administrator: nobody is texted who said STOP.
+    """
+    return _plan(_read_valid_rows(text, now_ms), now_ms)
 
 
 def import_opt_outs(
@@ -82,7 +84,7 @@ def import_opt_outs(
 
     `before_commit` belongs to the same transaction.
     """
-    result = _read_valid_rows(text, actor, now_ms)
+    result = _read_valid_rows(text, now_ms)
     with transaction():
         ledger.lock_ledger()
         plan = _plan(result, now_ms)
@@ -103,12 +105,9 @@ def check_rows(result: CsvResult[Any], more_errors: Sequence[RowError] = ()) -> 
         raise ActionRefused(_("There is nothing to import."))
 
 
-def _read_valid_rows(text: str, actor: Actor, now_ms: int) -> CsvResult[OptOutRow]:
+def _read_valid_rows(text: str, now_ms: int) -> CsvResult[OptOutRow]:
     result = consent_csv.read_opt_outs(text, settings().region, now_ms)
-    problems = number_problems(actor.account_id, [row.number for row in result.rows])
-    check_rows(
-        result, [RowError(row.row, "phone", problems[row.number]) for row in result.rows if row.number in problems]
-    )
+    check_rows(result)
     return result
 
 

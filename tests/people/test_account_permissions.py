@@ -139,8 +139,6 @@ ACTIONS: list[Callable[[int, int], object]] = [
     lambda by, target: erasure.erase_account(target, f"P-{target - 1}", actor(by), NOW_MS),
     lambda by, target: plan_merge(target, 6, by),
     lambda by, target: plan_merge(6, target, by),
-    opt_out,
-    import_opt_out,
     import_opt_in,
     import_attribute,
     import_account,
@@ -157,6 +155,12 @@ def test_administrator_acts_on_everybody_but_sysadmins(act: Callable[[int, int],
 @pytest.mark.parametrize("act", ACTIONS)
 def test_sysadmin_acts_on_sysadmins(act: Callable[[int, int], object]) -> None:
     assert refusal(act, SYSADMIN, TARGETS["sysadmin"]) == ""
+
+
+@pytest.mark.parametrize("record", [opt_out, import_opt_out])
+def test_opt_out_of_a_sysadmin_counts_whoever_records_it(record: Callable[[int, int], object]) -> None:
+    record(ADMIN, TARGETS["sysadmin"])
+    assert is_stopped(phones_of(TARGETS["sysadmin"])[0].number)
 
 
 def test_stop_from_the_phone_of_a_sysadmin_counts_whoever_reads_it() -> None:

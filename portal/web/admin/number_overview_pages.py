@@ -65,7 +65,7 @@ def opt_out() -> ResponseReturnValue:
     form, actor = OptOutForm(), current_actor()
     confirmed = form.confirmed_phone.data or form.confirmed.data
     try:
-        valid = manual_consent.check_opt_out(form.number.data, form.channel.data, form.reason.data, actor, confirmed)
+        valid = manual_consent.check_opt_out(form.number.data, form.channel.data, form.reason.data, confirmed)
         number = valid.number
         if form.confirmed.data != number:
             return _render_opt_out_confirmation(valid)
