@@ -27,6 +27,8 @@ from portal.web.request_input import is_webhook_request, safe_redirect_target
 
 pages = Blueprint("languages", __name__)
 _COOKIE, _COOKIE_SECONDS = "language", 365 * 24 * 3600
+_OF_ACCOUNT = ".account"
+"""Marks the language of an account in the cookie: it must not become that of the next person in this browser."""
 
 
 def init_app(app: Flask) -> None:
@@ -56,23 +58,31 @@ def choose() -> ResponseReturnValue:
     if code in LANGUAGES:
         if current_user.is_authenticated:
             _save_language(current_user.id, code)
-        remember_language(response, code)
+            remember_language(response, code)
+        else:
+            _set_cookie(response, code)
     return response
 
 
 def remember_language(response: BaseResponse, code: str) -> None:
-    """For pages without an account: until somebody signs in here, or while the database does not answer. "" is none."""
+    """That of an account, for pages without one: when nobody is signed in, or the database does not answer.
+
+    "" is none.
+    """
+    _set_cookie(response, code and code + _OF_ACCOUNT)
+
+
+def _set_cookie(response: BaseResponse, code: str) -> None:
     options: dict[str, Any] = {"secure": settings().secure_cookies, "httponly": True, "samesite": "Lax"}
     response.set_cookie(_COOKIE, code, max_age=_COOKIE_SECONDS if code else 0, **options)
 
 
 def keep_choice(response: BaseResponse, account: Account) -> None:
-    """Who signs in has the language of the account; without one, what was chosen before becomes that."""
+    """Who signs in has the language of the account; without one, what a visitor chose before becomes that."""
     chosen = request.cookies.get(_COOKIE, "")
-    if account.language:
-        remember_language(response, account.language)
-    elif chosen in LANGUAGES:
+    if not account.language and chosen in LANGUAGES:
         _save_language(account.id, chosen)
+    remember_language(response, account.language)
 
 
 def _save_language(account_id: int, code: str) -> None:
@@ -87,7 +97,7 @@ def language_choices() -> dict[str, str]:
 
 def visitor_language() -> Language:
     """Without an account: what was chosen in this browser, else what it asks for, else the language of the portal."""
-    chosen, default = request.cookies.get(_COOKIE, ""), settings().language
+    chosen, default = request.cookies.get(_COOKIE, "").removesuffix(_OF_ACCOUNT), settings().language
     preferred = [default, *(code for code in LANGUAGES if code != default)]
     return language_named(chosen if chosen in LANGUAGES else request.accept_languages.best_match(preferred, default))
 

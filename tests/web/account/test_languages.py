@@ -164,6 +164,25 @@ def test_choice_made_before_signing_in_is_kept_for_an_account_without_one(
     assert html_language(visitor.get(HISTORY).text) == kept
 
 
+@pytest.mark.parametrize("first", ["es", ""])
+def test_language_of_one_account_does_not_become_that_of_the_next_in_the_same_browser(
+    web_app: Flask, visitor: WebClient, first: str
+) -> None:
+    """`first` is stored, or chosen before signing in."""
+    with app_transaction(web_app):
+        values = {"password": hash_password(PASSWORD), "language": ""}
+        db.session.execute(update(Account).where(Account.external_id.in_(["P-1", "P-2"])).values(values))
+    choose(web_app, "P-1", first)
+    if not first:
+        visitor.post("/Language", language="es", next="/SignIn")
+    visitor.sign_in("P-1")
+    visitor.post("/SignOut")
+    assert html_language(visitor.get("/SignIn").text) == "es"
+    assert visitor.sign_in("P-2").status_code == 302
+    assert language_of(web_app, "P-2") == ""
+    assert html_language(visitor.get(HISTORY).text) == "en"
+
+
 def test_errors_are_in_the_language_of_the_reader(web_app: Flask, number_owner: WebClient) -> None:
     choose(web_app, "P-1", "es")
     refused = number_owner.post_without_token("/MyAccount/Profile/Details", {"name": "x"})
