@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from babel.support import LazyProxy
 from wtforms import BooleanField, Field, HiddenField, RadioField, SearchField, StringField, TextAreaField
+from wtforms.utils import unset_value
 from wtforms.widgets import NumberInput
 
 from portal.content.message_templates import TemplateDraft
@@ -14,7 +15,7 @@ from portal.content.tables.templates import Template
 from portal.content.template_drafts import latest_content
 from portal.content.template_words import FURTHER_LANGUAGES, TemplateWords, language_label, word_field
 from portal.core.rules.text_input import clean_for_storage
-from portal.core.translation import N_, lazy_gettext
+from portal.core.translation import LANGUAGES, N_, lazy_gettext
 from portal.core.translation import gettext as _
 from portal.web.base_form import PortalForm
 from portal.web.layout import is_sms_visible
@@ -40,14 +41,18 @@ def _email_views() -> dict[str, str]:
 
 
 class OtherLanguagesField(Field):  # type: ignore[misc]
-    """What was typed in languages that the portal does not have: it is refused, and stays on the page."""
+    """Words in languages that the portal does not have, or no longer: they are refused, and stay on the page."""
 
-    def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
+    def process(self, formdata: Any, data: Any = unset_value, extra_filters: Any = None) -> None:
         super().process(formdata, data, extra_filters)
-        named = {match[1] for name in formdata or () if (match := _VARIANT_FIELD.fullmatch(name))}
-        self.data = [
+        if formdata:
+            self.data = self._typed(formdata)
+
+    def _typed(self, formdata: Any) -> list[TemplateWords]:
+        named = {match[1] for name in formdata if (match := _VARIANT_FIELD.fullmatch(name))}
+        return [
             TemplateWords(language, *(clean_for_storage(formdata.get(f"{part}_{language}", "")) for part in _PARTS))
-            for language in sorted(named.difference(FURTHER_LANGUAGES))
+            for language in sorted(named.difference(LANGUAGES))
         ]
 
 
@@ -77,7 +82,7 @@ class TemplateForm(PortalForm):
     sensitive = BooleanField(lazy_gettext("Sensitive: administrators cannot read the content of sent messages"))
     sms_enabled = BooleanField(lazy_gettext("Also text the subject and a link to people who have enabled texts"))
     sms_expiry_hours = StringField(lazy_gettext("Texts expire after (hours)"), widget=NumberInput())
-    languages = OtherLanguagesField()
+    languages = OtherLanguagesField(default=())
     recipient = HiddenField(filters=[parse_id])
     language = HiddenField()
     """Of the preview for the sample person."""
@@ -96,7 +101,9 @@ class TemplateForm(PortalForm):
         variants = {
             word_field(part, words.language): getattr(words, part) for words in draft.variants for part in _PARTS
         }
-        return cls(obj=draft, priority="urgent" if draft.urgent else "normal", **variants)
+        unknown = [words for words in draft.variants if words.language not in LANGUAGES]
+        priority = "urgent" if draft.urgent else "normal"
+        return cls(obj=draft, priority=priority, languages=unknown, **variants)
 
     def draft(self, template: Template | None) -> TemplateDraft:
         """While texts are hidden, the settings for texts do not change."""
@@ -116,8 +123,8 @@ class TemplateForm(PortalForm):
             for language in FURTHER_LANGUAGES
             if any(self[word_field(part, language)].raw_data for part in _PARTS)
         }
-        kept = {words.language: words for words in current.variants}
-        return (*(kept | typed).values(), *self.languages.data)
+        kept, unknown = ({words.language: words for words in rows} for rows in (current.variants, self.languages.data))
+        return tuple((kept | typed | unknown).values())
 
     def variant_fields(self, language: str) -> list[Any]:
         """The subject and the body."""
