@@ -43,7 +43,7 @@ _LABELS = {
 
 _LABELS_OF_LANGUAGES = {
     IN_LANGUAGE: N_("Everybody who gets it in %(language)s"),
-    UNTRANSLATED: N_("Everybody who has chosen %(language)s and gets the English words"),
+    UNTRANSLATED: N_("Everybody who reads %(language)s and gets the English words"),
 }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from portal.accounts.account_language import recipient_language
 from portal.accounts.tables.accounts import Recipient
 from portal.content.message_templates import (
     DraftConflict,
@@ -49,6 +50,11 @@ class PreviewPerson:
     recipient: Recipient | None
     matches: tuple[Recipient, ...] = ()
     problem: str = ""
+
+    @property
+    def language(self) -> str:
+        """In which a recipient reads."""
+        return recipient_language(self.recipient.language).code if self.recipient else ""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,14 @@ from itertools import chain
 from flask import Response, make_response, render_template
 from flask.typing import ResponseReturnValue
 
+from portal.accounts.account_language import recipient_language
+from portal.accounts.tables.accounts import Recipient
 from portal.content.email_rendering import email_look
-from portal.content.message_templates import sample_link
+from portal.content.message_templates import TemplatePreview, sample_link
 from portal.content.rules.analysis.typography import straighten_quotes
 from portal.content.template_drafts import latest_content
 from portal.content.template_words import FURTHER_LANGUAGES
+from portal.core.translation import use_language
 from portal.sends.authoring.template_preview import preview_for
 from portal.sends.tables.past_recipients import find_recipient
 from portal.web.access import allow
@@ -53,8 +56,8 @@ def typed_email() -> Response:
     recipient = find_recipient(form.recipient.data) if form.recipient.data else None
     preview = preview_for(draft, recipient, "" if recipient else form.language.data)
     if form.email_view.data == "text":
-        return _framed("email/plain_text.html", preview.subject, body_text=preview.text)
-    return _framed("email/notification.html", preview.subject, body_html=preview.html)
+        return _framed("email/plain_text.html", preview, recipient, body_text=preview.text)
+    return _framed("email/notification.html", preview, recipient, body_html=preview.html)
 
 
 @pages.get("/<id:template_id>/email")
@@ -62,21 +65,24 @@ def typed_email() -> Response:
 def email(template_id: int) -> Response:
     """The email of the draft, or of the current version."""
     recipient_id = query_id("recipient")
-    draft = latest_content(template_or_404(template_id))
-    preview = preview_for(draft, find_recipient(recipient_id) if recipient_id else None)
-    return _framed("email/notification.html", preview.subject, body_html=preview.html)
+    draft, recipient = latest_content(template_or_404(template_id)), find_recipient(recipient_id or 0)
+    preview = preview_for(draft, recipient)
+    return _framed("email/notification.html", preview, recipient, body_html=preview.html)
 
 
-def _framed(template: str, subject: str, **body: str) -> Response:
-    """With a content security policy that allows only its styles."""
-    html = render_template(
-        template,
-        **body,
-        subject=subject,
-        portal_link=sample_link(),
-        organisation=page_organisation().name,
-        look=email_look(replace(page_organisation(), logo=None)),  # the policy of the frame forbids images
-    )
+def _framed(template: str, preview: TemplatePreview, recipient: Recipient | None, **body: str) -> Response:
+    """In the language of its reader, with a content security policy that allows only its styles."""
+    language = recipient_language(recipient.language if recipient else preview.language)
+    with use_language(language):
+        html = render_template(
+            template,
+            **body,
+            subject=preview.subject,
+            body_language=preview.language,
+            portal_link=sample_link(),
+            organisation=page_organisation().name,
+            look=email_look(replace(page_organisation(), logo=None)),  # the policy of the frame forbids images
+        )
     page = make_response(html)
     page.headers["Content-Security-Policy"] = EMAIL_PREVIEW_POLICY
     return page

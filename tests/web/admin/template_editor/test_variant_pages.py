@@ -1,6 +1,7 @@
 """The words of a template in another language: written beside the English ones, and missed where they matter."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -9,6 +10,7 @@ from sqlalchemy import select, update
 from portal.accounts.tables.accounts import Account
 from portal.content.tables.templates import TemplateVariant
 from portal.core.extensions import db
+from portal.core.translation import language_named
 from portal.messages.tables.communications import Communication
 from portal.sends.fan_out import fan_out_send
 from tests.support.html_checks import find_page_problems
@@ -36,6 +38,11 @@ def publish(admin: WebClient, editor: str, version: str = "1", **fields: str) ->
     return response.text
 
 
+def _id_of(app: Flask, external_id: str) -> int:
+    with app.app_context():
+        return db.session.scalars(select(Account.id).where(Account.external_id == external_id)).one()
+
+
 def preview(admin: WebClient, **fields: str) -> str:
     own = {"csrf_token": admin.csrf_token(), "template_id": "1"}
     return visible_text(admin.post_without_token(f"{URL}/preview", {**own, **BOTH, **fields}, HX_Request="true").text)
@@ -52,13 +59,18 @@ def test_editor_shows_the_words_in_each_language(admin: WebClient, editor: str) 
     assert "not written yet" in admin.get(editor).text
 
 
-def test_preview_is_in_the_language_of_the_person(admin: WebClient, editor: str) -> None:
+def test_preview_is_in_the_language_of_the_person(web_app: Flask, admin: WebClient, editor: str) -> None:
     olive = preview(admin, step="find", find="olive")
-    assert "In Spanish, which this person has chosen." in olive
+    assert "In Spanish, which this person reads." in olive
     assert "Vence, Olive Owner" in olive
-    assert "In English, which this person has chosen." in preview(admin, step="find", find="stan")
+    assert "In English, which this person reads." in preview(admin, step="find", find="stan")
     assert "gets English, because the template has no words in Spanish" in preview(
         admin, step="find", find="olive", subject_es="", body_es=""
+    )
+    web_app.config["PORTAL"] = replace(web_app.config["PORTAL"], language="es")
+    admin.post("/Language", language="en", next="/")
+    assert "This person reads Spanish and gets English" in preview(
+        admin, step="find", find="stan", subject_es="", body_es=""
     )
 
 
@@ -93,6 +105,33 @@ def test_refused_words_stay_on_the_page(admin: WebClient, editor: str, typed: di
         assert text in response.text
     assert find_page_problems(response.text) == []
     assert "version 1" in admin.get(editor).text
+
+
+def test_words_in_a_language_that_the_portal_no_longer_has_are_shown_until_they_are_removed(
+    web_app: Flask, admin: WebClient, editor: str
+) -> None:
+    with app_transaction(web_app):
+        db.session.execute(update(TemplateVariant).values(language="fr"))
+    page = admin.get(editor).text
+    assert 'name="subject_fr"' in page
+    assert "The portal has no language “fr”." in admin.post(editor, base_version="1", **ENGLISH).text
+    refused = admin.post(editor, base_version="1", **ENGLISH, subject_fr="Vence, {{ name }}", body_fr="Pague.")
+    assert "The portal has no language “fr”." in refused.text
+    publish(admin, editor, **ENGLISH, subject_fr="", body_fr="")
+    assert 'name="subject_fr"' not in admin.get(editor).text
+
+
+def test_frame_of_the_email_is_in_the_language_of_its_reader(web_app: Flask, admin: WebClient, editor: str) -> None:
+    olive = str(_id_of(web_app, "P-1"))
+    button = language_named("es").catalog.gettext("View it in the portal")
+    for frame in (
+        admin.post(f"{URL}/preview/email", recipient=olive, **BOTH).text,
+        admin.post(f"{URL}/preview/email", language="es", **BOTH).text,
+        admin.get(f"{editor}/email?recipient={olive}").text,
+    ):
+        assert button in frame
+        assert '<html lang="es"' in frame
+    assert button not in admin.post(f"{URL}/preview/email", **BOTH).text
 
 
 def test_words_are_removed_on_the_page_before_they_are_published(web_app: Flask, admin: WebClient, editor: str) -> None:
@@ -163,7 +202,7 @@ def test_confirmation_counts_each_language(admin: WebClient, editor: str) -> Non
 def test_confirmation_says_who_gets_english_instead(admin: WebClient, editor: str) -> None:
     publish(admin, editor, **ENGLISH, subject_es="", body_es="")
     page = admin.post("/Admin/Sends/confirm", **CONFIRM).text
-    assert "1 (show the people) person who has chosen Spanish gets this in English. Write it in Spanish" in (
+    assert "1 (show the people) person who reads Spanish gets this in English. Write it in Spanish" in (
         visible_text(page)
     )
     assert f'href="{editor}#field-subject_es"' in page
