@@ -80,15 +80,17 @@ def relative_time(at_ms: int, day: str = "") -> Markup:
     If only the `day` (2026-03-01) is known, show that day in every time zone.
     """
     if day:
-        return Markup('<time datetime="{}">{}</time>').format(
-            day, format_date(date.fromisoformat(day), "medium", current_locale())
-        )
-    text = describe_time(at_ms)
-    if not isinstance(text, DatedText):
-        return _time_element(at_ms, text)
-    element = DatedElement(_time_element(at_ms, text))
-    element.in_sentence = _time_element(at_ms, text.in_sentence)
-    return element
+        element, text = Markup('<time datetime="{}">{{}}</time>').format(day), day_name(date.fromisoformat(day))
+        return _dated_element(element, _dated(text))
+    element, text = _time_element(at_ms, "{}"), describe_time(at_ms)
+    return _dated_element(element, text) if isinstance(text, DatedText) else element.format(text)
+
+
+def _dated_element(element: Markup, text: DatedText) -> DatedElement:
+    """`element` has a “{}” for the text."""
+    dated = DatedElement(element.format(text))
+    dated.in_sentence = element.format(text.in_sentence)
+    return dated
 
 
 def since_time(at_ms: int, day: str = "") -> Markup:

@@ -5,7 +5,8 @@ from flask import Flask
 from jinja2 import UndefinedError
 
 from portal.accounts.tables.accounts import Account
-from portal.web.time_display import format_relative_time, locale_of
+from portal.core.translation import language_named, use_language
+from portal.web.time_display import format_relative_time, locale_of, relative_time, since_time
 
 NEW_YORK, US = ZoneInfo("America/New_York"), locale_of("en", "US")
 NOW = 1_773_945_000_000  # Thursday 19 March 2026, 14:30 in New York
@@ -44,6 +45,13 @@ def test_today_follows_the_readers_time_zone() -> None:
 )
 def test_dates_follow_the_locale_of_the_region(region: str, label: str) -> None:
     assert format_relative_time(NOW - 3 * DAY, NOW, NEW_YORK, locale_of("en", region)) == label
+
+
+def test_day_in_a_spanish_sentence_has_its_article(web_app: Flask) -> None:
+    with web_app.test_request_context(), use_language(language_named("es")):
+        assert since_time(NOW, "2025-12-09").striptags() == "desde el 9 dic 2025"
+        assert since_time(NOW - 100 * DAY).striptags().startswith("desde el 9 dic")
+        assert relative_time(NOW, "2025-12-09").striptags() == "9 dic 2025"
 
 
 def test_template_that_names_a_missing_attribute_fails(web_app: Flask) -> None:
