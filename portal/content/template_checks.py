@@ -6,7 +6,7 @@ from portal.accounts.rules.attribute_values import AttributeDefinition
 from portal.content.rules import markdown, merge_fields
 from portal.content.rules.analysis.typography import direction_problem
 from portal.content.rules.merge_fields import MergeError
-from portal.content.template_words import TemplateWords, language_label, word_field
+from portal.content.template_words import FURTHER_LANGUAGES, TemplateWords, language_label, word_field
 from portal.content.text_content import link_problem
 from portal.core.translation import LANGUAGES, N_, join_words
 from portal.core.translation import gettext as _
@@ -25,7 +25,7 @@ def word_problems(all_words: Sequence[TemplateWords], with_text: bool, declared:
     problems = _problems_of(own, with_text, declared)
     provided = None if problems else _data_names(own, declared)
     for words in variants:
-        if words.language not in LANGUAGES:
+        if words.language not in FURTHER_LANGUAGES:
             problems["languages"] = unknown_language_problem(words.language)
             continue
         found = _problems_of(words, with_text, declared)

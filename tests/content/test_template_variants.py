@@ -91,6 +91,11 @@ def test_invalid_variant_is_refused_at_its_field(changes: dict[str, str], field:
     assert db.session.query(Template).count() == 0
 
 
+def test_own_language_has_no_variant() -> None:
+    """The words of the template and of the variant would compete."""
+    assert list(problems(SPANISH._replace(language="en"))) == ["languages"]
+
+
 def test_fields_are_compared_only_with_valid_words() -> None:
     assert list(problems(SPANISH._replace(subject="{{ data.day }}"), body="{{ nobody }}")) == ["body"]
 
