@@ -89,7 +89,7 @@ def _create(
         kind=TextKind.NOTIFICATION,
         subject=subject,
         body=f"{notice}\n\n{preview.body}",
-        language=None if preview.language == OWN_LANGUAGE else preview.language,
+        language=preview.language,
         token=token,
         created_at_ms=now_ms,
         read_at_ms=now_ms,
