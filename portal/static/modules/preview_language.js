@@ -2,5 +2,5 @@
 document.getElementById("editor").addEventListener("focusin", ({ target }) => {
   const language = document.querySelector('input[name="language"][form="editor"]');
   const [isWords, code] = /^(?:subject|body)(?:_(\w+))?$/.exec(target.name) ?? [];
-  if (language && isWords) language.value = code ?? "";
+  if (language && isWords) language.value = code ?? "en";
 });

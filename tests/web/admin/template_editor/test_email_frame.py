@@ -1,6 +1,7 @@
 """The editor in a browser: the frame with the email follows what is typed, for the person who is chosen."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -87,7 +88,9 @@ def test_condition_is_put_around_what_is_selected(editor: Page) -> None:
     assert editor.evaluate("getSelection().toString()") == "field_name"
 
 
-def test_sample_person_reads_the_language_in_which_somebody_writes(editor: Page) -> None:
+@pytest.mark.parametrize("default", ["en", "es"])
+def test_sample_person_reads_the_language_in_which_somebody_writes(web_app: Flask, editor: Page, default: str) -> None:
+    web_app.config["PORTAL"] = replace(web_app.config["PORTAL"], language=default)
     editor.get_by_text("In Spanish", exact=True).click()
     editor.get_by_label("Subject in Spanish").fill("Vence, {{ name }}")
     editor.get_by_label("Body in Spanish").fill("Pague **ya**.")
