@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.accounts.account_attributes import check_attributes, store_attributes
+from portal.accounts.account_editing import store_fields
 from portal.accounts.account_permissions import require_permission
 from portal.accounts.tables.accounts import Account, lock_accounts
 from portal.accounts.tables.attributes import all_attributes, values_of
@@ -163,6 +164,8 @@ def _move(plan: MergePlan, chosen: dict[str, str], actor: Actor, now_ms: int) ->
     numbers = take_over_numbers(leaving_id, staying_id, dropped, actor, now_ms)
     taken = {move.key: move.after for move in plan.attributes if chosen.get(move.choice) != STAYING}
     store_attributes(plan.staying, check_attributes(taken, None), actor.account_id, now_ms)
+    language = plan.staying.language or plan.leaving.language
+    store_fields(plan.staying, {"language": language}, actor.account_id, now_ms)
     ended = end_account(plan.leaving, now_ms)
     plan.leaving.merged_into_id = staying_id
     return {"communications": moved, "numbers": numbers, "ended_messages": ended}

@@ -155,6 +155,16 @@ def test_attributes_are_filled_in_and_chosen_where_they_differ() -> None:
     assert (values["region"], values["note"]) == ("North", "An old friend")
 
 
+@pytest.mark.parametrize(("own", "after"), [("", "es"), ("en", "en")])
+def test_language_is_taken_over_by_an_account_without_one(own: str, after: str) -> None:
+    for account_id, language in ((KEPT, own), (GONE, "es")):
+        db.session.execute(update(Account).where(Account.id == account_id).values(language=language))
+    db.session.commit()
+    merge()
+    assert db.session.get_one(Account, KEPT).language == after
+    assert [entry.detail["to"] for entry in entries_about("account P-0", ["account_changed"])] == ["es"] * (not own)
+
+
 def test_topics_that_either_has_switched_off_stay_so() -> None:
     topic_ids = [add_topic(name, "About it.", [], None, NOW_MS) for name in ("Exams", "Fees", "News")]
     with transaction() as session:
