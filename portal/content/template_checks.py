@@ -53,8 +53,11 @@ def too_long_problem(name: str, text: str) -> str | None:
 def too_long_words(all_words: Sequence[TemplateWords]) -> dict[str, str]:
     """For a draft, which may have any other problem."""
     parts = ((name, words) for words in all_words for name in ("subject", "body"))
-    problems = {word_field(name, words.language): too_long_problem(name, getattr(words, name)) for name, words in parts}
-    return {field: problem for field, problem in problems.items() if problem}
+    return {
+        word_field(name, words.language) if words.language in LANGUAGES else "languages": problem
+        for name, words in parts
+        if (problem := too_long_problem(name, getattr(words, name)))
+    }
 
 
 def merge_problem(sources: Iterable[str], declared: Attributes) -> str | None:

@@ -221,3 +221,10 @@ def test_page_of_a_communication_names_its_language(web_app: Flask, admin: WebCl
         ids = dict(db.session.execute(select(Account.external_id, Communication.id).join(Communication.account)).all())
     assert "Language Spanish" in visible_text(admin.get(f"/Admin/Communications/{ids['P-1']}").text)
     assert "Language" not in visible_text(admin.get(f"/Admin/Communications/{ids['P-2']}").text)
+
+
+def test_long_words_in_an_unknown_language_are_refused_and_kept(admin: WebClient, editor: str) -> None:
+    response = admin.post(f"{editor}/draft", base_version="1", **ENGLISH, subject_fr="x" * 251, body_fr="y")
+    assert response.status_code == 422
+    assert "Use 250 characters or fewer. You have used 251." in response.text
+    assert "x" * 251 in response.text
