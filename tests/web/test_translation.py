@@ -31,8 +31,9 @@ from tests.support.web_client import PUBLIC_URL, WebClient
 
 PORTAL = Path(__file__).parents[2] / "portal"
 ROLES = ("nobody", "user", "sysadmin")
-NOT_FOR_PEOPLE = ("/static", "/metrics", "/healthz", "/readyz", "/styleguide", "/Admin/Communications/1/email")
-"""An email shown to administrators is in the language of its recipient."""
+_EMAILS = ("/Admin/Communications/1/email", "/Admin/Automations/Templates/1/email")
+"""Shown to administrators in the language of the reader."""
+NOT_FOR_PEOPLE = ("/static", "/metrics", "/healthz", "/readyz", "/styleguide", *_EMAILS)
 
 
 @pytest.fixture
