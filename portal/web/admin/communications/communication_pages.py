@@ -6,7 +6,7 @@ from flask import Blueprint, Response, abort, make_response, render_template
 from flask.typing import ResponseReturnValue
 
 from portal.accounts.account_language import recipient_language
-from portal.content.email_rendering import email_look
+from portal.content.email_rendering import body_language, email_look
 from portal.content.rules import markdown
 from portal.core.clock import now_ms
 from portal.core.context import settings
@@ -78,6 +78,7 @@ def _email_part(template: str, communication: Communication, **body: str) -> str
         return render_template(
             template,
             subject=communication.subject,
+            body_language=body_language(communication),
             portal_link=f"{settings().public_url}/c/…",
             organisation=page_organisation().name,
             look=email_look(replace(page_organisation(), logo=None)),  # the policy of the frame forbids images

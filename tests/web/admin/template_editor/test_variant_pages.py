@@ -114,6 +114,7 @@ def test_words_in_a_language_that_the_portal_no_longer_has_are_shown_until_they_
         db.session.execute(update(TemplateVariant).values(language="fr"))
     page = admin.get(editor).text
     assert 'name="subject_fr"' in page
+    assert "The portal has no language “fr”." in admin.get(f"{editor}/versions/1").text
     assert "The portal has no language “fr”." in admin.post(editor, base_version="1", **ENGLISH).text
     refused = admin.post(editor, base_version="1", **ENGLISH, subject_fr="Vence, {{ name }}", body_fr="Pague.")
     assert "The portal has no language “fr”." in refused.text
