@@ -34,7 +34,7 @@ _BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "polling": ("Browsers that watch a send", polling.run),
     "callbacks": ("Status callbacks", callbacks.run),
     "forecast": ("Forecast", forecast.run),
-    "records": ("Export and retention", records.run),
+    "records": ("Export, retention and import", records.run),
     "search": ("Search of communications", page_times.run),
 }
 _RESULTS = Path(__file__).parent / "RESULTS.md"

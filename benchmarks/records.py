@@ -1,12 +1,17 @@
-"""Export and retention of many communications on SQLite: time, memory, the write lock, and pages meanwhile."""
+"""Export, retention and import of many rows on SQLite: time, memory, the write lock, and pages meanwhile."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from benchmarks import pages, targets
 from benchmarks.environment import add_accounts, add_template, configure, fresh_portal, serve_app
 from benchmarks.process_group import collect_results, process_group, signal_stop, start_work
+from portal.accounts.tables.accounts import Account
+from portal.consent.background_imports import confirm_upload, create_upload
+from portal.consent.tables.import_tasks import ImportTaskKind
+from portal.core.actor import SHELL_ACTOR
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.statements import refresh_statistics
@@ -16,7 +21,7 @@ from portal.records import exports, retention
 from portal.records.rules.retention_kinds import DAY_MS, RetentionKind
 from portal.records.tables.communication_exports import CommunicationExport
 
-COMMUNICATIONS = 200_000
+COMMUNICATIONS, IMPORTED = 200_000, 50_000
 _ACCOUNTS = 1_000
 _UNUSED_URL = "http://127.0.0.1:9"
 _AGE_MS = 400 * DAY_MS
@@ -63,8 +68,10 @@ def run() -> list[str]:
         deleted = {row.kind: row.deleted_count for row in retention.kept_records()}
         if deleted[RetentionKind.DELIVERIES] != 2 * COMMUNICATIONS:
             raise RuntimeError(f"retention deleted {deleted}")
+        lines += _import_accounts(instance)
     return [
-        f"{COMMUNICATIONS:,} communications with an email and a text each. Meanwhile an administrator opens pages.",
+        f"{COMMUNICATIONS:,} communications with an email and a text each; a file of {IMPORTED:,} accounts with a "
+        "phone number each, checked and then imported. Meanwhile an administrator opens pages.",
         "",
         "| job | s | CPU s | peak memory | longest wait of a second writer | p95 of the slowest page |",
         "|---|---|---|---|---|---|",
@@ -82,7 +89,20 @@ def _add_communications() -> None:
         refresh_statistics(Communication, Delivery)
 
 
-def _measure(instance: Path, *task: str) -> str:
+def _import_accounts(instance: Path) -> Iterator[str]:
+    header = "external_id,name,email,account_type,timezone,phone"
+    people = (f"N-{n},New {n},new{n}@example.org,Load,America/Chicago,+1415{4_000_000 + n}" for n in range(IMPORTED))
+    content = "\n".join([header, *people]).encode()
+    task_id = create_upload(ImportTaskKind.ACCOUNTS, content, "accounts.csv", SHELL_ACTOR, now_ms())
+    yield _measure(instance, "check of an import", str(task_id), max_mb=150)
+    confirm_upload(task_id, 1)
+    yield _measure(instance, "import", str(task_id), max_mb=150)
+    accounts = db.session.scalar(select(func.count(Account.id)))
+    if accounts != _ACCOUNTS + 1 + IMPORTED:
+        raise RuntimeError(f"there are {accounts} accounts")
+
+
+def _measure(instance: Path, *task: str, max_mb: int = 100) -> str:
     db.session.rollback()
     with (
         serve_app(instance) as url,
@@ -99,7 +119,7 @@ def _measure(instance: Path, *task: str) -> str:
     p95_ms = max(map(pages.p95, pages_ms.values()))
     targets.at_most(f"{task[0]}: longest wait for the write lock", lock["longest_ms"], 100, "{:.0f} ms")
     targets.at_most(f"{task[0]}: p95 load time of the slowest page", p95_ms, 300, "{:.0f} ms")
-    targets.at_most(f"{task[0]}: peak memory", cost["peak_mb"], 100, "{:.0f} MB")
+    targets.at_most(f"{task[0]}: peak memory", cost["peak_mb"], max_mb, "{:.0f} MB")
     seconds, cpu_seconds, peak_mb = cost["seconds"], cost["cpu_seconds"], cost["peak_mb"]
     times = f"{seconds:.1f} | {cpu_seconds:.1f} | {peak_mb:.0f} MB"
     return f"| {task[0]} | {times} | {lock['longest_ms']:.0f} ms | {p95_ms:.0f} ms |"
