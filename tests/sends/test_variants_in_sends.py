@@ -111,7 +111,7 @@ def test_who_has_chosen_no_known_language_gets_that_of_the_portal() -> None:
     assert [(part.language, part.emails) for part in plan.by_language] == [("en", 2), ("es", 6)]
     send(day="1")
     rows = db.session.execute(select(Communication.language, func.count()).group_by(Communication.language))
-    assert dict(map(tuple, rows)) == {None: 2, "es": 6}
+    assert {language: people for language, people in rows} == {None: 2, "es": 6}
 
 
 def test_people_whose_language_is_missing_are_counted() -> None:
