@@ -40,7 +40,7 @@ class Worded(Protocol):
 
 
 def words_for(all_words: Sequence[TemplateWords], language: str) -> TemplateWords:
-    """What somebody who has chosen this language gets, or none: ""."""
+    """What somebody with this language gets; "" is somebody who has chosen none."""
     code = recipient_language(language).code
     return next((words for words in all_words if words.language == code), all_words[0])
 
