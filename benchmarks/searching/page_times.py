@@ -23,6 +23,7 @@ from benchmarks.environment import PUBLIC_URL
 from benchmarks.searching import many_communications
 from benchmarks.searching.databases import ENGINES, open_database
 from portal.accounts.tables.accounts import Account
+from portal.authentication.sign_in_sessions import SessionClient, open_session
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.keyset import newest_first
@@ -157,11 +158,12 @@ def _search(app: Flask, line: str) -> None:
 def _signed_in(app: Flask) -> FlaskClient:
     client = app.test_client()
     with app.app_context():
-        query = select(Account.fs_uniquifier).where(Account.external_id == many_communications.ADMIN_NUMBER)
-        uniquifier = db.session.scalars(query).one()
+        query = select(Account.id).where(Account.external_id == many_communications.ADMIN_NUMBER)
+        account_id = db.session.scalars(query).one()
+        opened = open_session(account_id, SessionClient("", "127.0.0.1"), "password", None, now_ms())
         db.session.remove()
     with client.session_transaction(base_url=PUBLIC_URL) as session:
-        session.update({"_user_id": uniquifier, "_fresh": True})
+        session.update({"_user_id": opened.token, "_fresh": True})
     return client
 
 

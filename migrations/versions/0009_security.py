@@ -1,9 +1,14 @@
 """Who signs in, from where and how, and what was done: sessions, second factors, and logs with a key."""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "release_9"
 down_revision = "release_8"
 branch_labels = None
 depends_on = None
+
+_BIGINT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
@@ -26,11 +31,33 @@ def downgrade() -> None:
 
 
 def _add_sign_in_sessions() -> None:
-    """Each browser that is signed in."""
+    """Each browser that is signed in. Sessions from before have no row, so that everybody signs in again, once."""
+    op.create_table(
+        "sign_in_session",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("account_id", _BIGINT, nullable=False),
+        sa.Column("token_hash", sa.Text(), nullable=False),
+        sa.Column("identity", sa.Text(), nullable=False),
+        sa.Column("browser", sa.Text(), nullable=False),
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("methods", sa.Text(), nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.Column("last_seen_at_ms", _BIGINT, nullable=False),
+        sa.Column("authenticated_at_ms", _BIGINT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_sign_in_session_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_in_session")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_sign_in_session_token_hash")),
+        sqlite_strict=True,
+    )
+    op.create_index(op.f("ix_sign_in_session_account_id"), "sign_in_session", ["account_id"])
 
 
 def _drop_sign_in_sessions() -> None:
     """Everybody signs in again."""
+    op.drop_table("sign_in_session")
 
 
 # Second factors

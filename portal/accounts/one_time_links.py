@@ -5,6 +5,7 @@ from typing import Any
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from portal.core.context import settings
+from portal.core.rules.signed_values import timed_serializer
 
 _MAX_TOKEN_LENGTH = 2_000
 
@@ -23,4 +24,4 @@ def read_token(purpose: str, token: str, max_age_seconds: int) -> dict[str, Any]
 
 
 def _serializer(purpose: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings().secret_key, salt=f"portal {purpose}")
+    return timed_serializer(settings().secret_keys, f"portal {purpose}")

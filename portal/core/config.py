@@ -95,6 +95,13 @@ def _seconds(name: str, text: str) -> float:
     return value
 
 
+def _session_seconds(name: str, text: str) -> float:
+    """Activity is stored once a minute, so that a shorter time would end sessions that are in use."""
+    if (value := _seconds(name, text)) < 300:
+        raise ConfigError(f"{name} must be at least 300 seconds, not {text!r}.")
+    return value
+
+
 def _integer(name: str, text: str, minimum: int = 1) -> int:
     if not text.isdecimal() or not minimum <= int(text) < 1_000_000:
         raise ConfigError(f"{name} must be a whole number of at least {minimum}, not {text!r}.")
@@ -117,7 +124,8 @@ class Settings:
     instance: Path
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
-    secret_key: str = field(repr=False)
+    secret_keys: tuple[str, ...] = field(repr=False)
+    """Newest first. It signs; the others still verify what was signed before."""
     encryption_keys: tuple[bytes, ...] = field(repr=False)
     sms_countries: tuple[str, ...]
     """Where invitations may be sent, as ISO 3166 codes; by default the organisation's own region."""
@@ -141,12 +149,20 @@ class Settings:
     """Two local times, or off; if empty, the setting in the database counts. So it is with the next."""
     frequency_cap: str = _variable("PORTAL_FREQUENCY_CAP", "", _frequency_cap)
     """The most texts to one phone number in 24 hours, or off."""
+    session_idle_seconds: float = _variable("PORTAL_SESSION_IDLE_TIMEOUT", "28800", _session_seconds)
+    """After so long without activity, people are signed out; administrators after the next."""
+    session_idle_admin_seconds: float = _variable("PORTAL_SESSION_IDLE_TIMEOUT_ADMIN", "1800", _session_seconds)
+    session_lifetime_seconds: float = _variable("PORTAL_SESSION_LIFETIME", "43200", _session_seconds)
     trusted_proxies: int = _variable("PORTAL_TRUSTED_PROXIES", "0", partial(_integer, minimum=0))
     """Proxies in front of the web process: the count of X-Forwarded-For addresses that are trusted."""
     sms_timeout_seconds: float = _variable("PORTAL_SMS_TIMEOUT", "15", _seconds)
     sms_lease_seconds: float = _variable("PORTAL_SMS_LEASE", "60", _seconds)
     sms_unknown_seconds: float = _variable("PORTAL_SMS_SETTLE", "300", _seconds)
     maintenance_interval_seconds: float = _variable("PORTAL_MAINTENANCE_INTERVAL", "5", _seconds)
+
+    @property
+    def secret_key(self) -> str:
+        return self.secret_keys[0]
 
     @property
     def secure_cookies(self) -> bool:
@@ -164,7 +180,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         instance=instance,
         database_url=database_url,
         redis_url=_redis_url(env.get("PORTAL_REDIS_URL") or f"unix://{redis_socket(instance)}"),
-        secret_key=_key(env, "PORTAL_SECRET_KEY", instance, may_generate),
+        secret_keys=_secret_keys(_key(env, "PORTAL_SECRET_KEY", instance, may_generate)),
         encryption_keys=_encryption_keys(_key(env, "PORTAL_ENCRYPTION_KEY", instance, may_generate)),
         sms_countries=_countries(env),
         public_url=_public_url(env),
@@ -276,6 +292,13 @@ def _write_private_file(path: Path, text: str) -> None:
         pass
     finally:
         draft.unlink()
+
+
+def _secret_keys(text: str) -> tuple[str, ...]:
+    keys = tuple(key for part in text.split(",") if (key := part.strip()))
+    if not keys:
+        raise ConfigError("PORTAL_SECRET_KEY has no key (several are separated by commas, newest first).")
+    return keys
 
 
 def _encryption_keys(text: str) -> tuple[bytes, ...]:

@@ -43,10 +43,16 @@ def is_loopback(host: str) -> bool:
 
 
 def _secret_key_problems(text: str) -> Iterator[str]:
-    if not text:
+    """Check every key: what an older one has signed is accepted still."""
+    keys = [key for part in text.split(",") if (key := part.strip())]
+    if not keys:
         yield f"Set PORTAL_SECRET_KEY: every process must share it. {NEW_KEY_HELP}"
-    elif len(text) < _MIN_SECRET_LENGTH or _entropy_bits(_without_placeholders(text)) < _MIN_ENTROPY_BITS:
+    elif any(map(_is_guessable, keys)):
         yield f"PORTAL_SECRET_KEY can be guessed: it is short or has a pattern. {NEW_KEY_HELP}"
+
+
+def _is_guessable(key: str) -> bool:
+    return len(key) < _MIN_SECRET_LENGTH or _entropy_bits(_without_placeholders(key)) < _MIN_ENTROPY_BITS
 
 
 def _encryption_key_problems(text: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from flask import Blueprint, Flask
+from itsdangerous import Signer
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.utils import find_modules, import_string
 
@@ -38,8 +39,12 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.database_url),
         "SECRET_KEY": settings.secret_key,
+        # A tuple, since Flask-Security would sign with the last of a list; it signs nothing that outlives a request.
+        "SECRET_KEY_FALLBACKS": settings.secret_keys[1:],
+        "WTF_CSRF_SECRET_KEY": settings.secret_keys[::-1],
         "MAX_CONTENT_LENGTH": _MAX_REQUEST_BYTES,
-        "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
+        # The table of sessions says when one ends. A cookie lives a day longer, so that its owner is told why.
+        "PERMANENT_SESSION_LIFETIME": timedelta(days=1, seconds=settings.session_lifetime_seconds),
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         # A CSRF token is valid as long as its session, because a page may stay open all day.
@@ -52,6 +57,8 @@ def flask_config(settings: Settings) -> dict[str, Any]:
 
 def init_app(app: Flask) -> None:
     """Checks access before CSRF tokens, so that an expired session leads to the sign-in page and not to an error."""
+    # Of CSRF tokens: their library has no option for it, and SHA-1 is the default.
+    Signer.default_digest_method = staticmethod(hashlib.sha256)
     _trust_proxies(app)
     languages.init_app(app)
     request_input.init_app(app)

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, current_app, redirect, request, url_for
+from flask import Flask, Response, abort, current_app, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.accounts.rules.roles import ROLES
+from portal.web.authentication import browser_sessions
 from portal.web.public_url import is_own_origin
 from portal.web.request_input import is_htmx_request, safe_redirect_target
 
@@ -79,6 +80,8 @@ def _enforce_access() -> ResponseReturnValue | None:
 
 
 def _redirect_to_sign_in() -> ResponseReturnValue:
+    if reason := browser_sessions.forget_ended_session():
+        flash(reason, "info")
     url = url_for("security.login", next=page_to_return_to())
     return Response(status=401, headers={"HX-Redirect": url}) if is_htmx_request() else redirect(url, 303)
 

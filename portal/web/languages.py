@@ -22,6 +22,7 @@ from portal.core.context import settings
 from portal.core.translation import LANGUAGES, Language, current_language, language_named, use_language, with_separators
 from portal.core.translation import gettext as _
 from portal.web.access import page_to_return_to, public
+from portal.web.authentication.host_cookies import read_cookie, set_cookie
 from portal.web.base_form import PortalForm
 from portal.web.request_input import is_webhook_request, safe_redirect_target
 
@@ -73,13 +74,12 @@ def remember_language(response: BaseResponse, code: str) -> None:
 
 
 def _set_cookie(response: BaseResponse, code: str) -> None:
-    options: dict[str, Any] = {"secure": settings().secure_cookies, "httponly": True, "samesite": "Lax"}
-    response.set_cookie(_COOKIE, code, max_age=_COOKIE_SECONDS if code else 0, **options)
+    set_cookie(response, _COOKIE, code, _COOKIE_SECONDS if code else 0)
 
 
 def keep_choice(response: BaseResponse, account: Account) -> None:
     """Who signs in has the language of the account; without one, what a visitor chose before becomes that."""
-    chosen = request.cookies.get(_COOKIE, "")
+    chosen = read_cookie(_COOKIE)
     if not account.language and chosen in LANGUAGES:
         _save_language(account.id, chosen)
     remember_language(response, account.language)
@@ -97,7 +97,7 @@ def language_choices() -> dict[str, str]:
 
 def visitor_language() -> Language:
     """Without an account: what was chosen in this browser, else what it asks for, else the language of the portal."""
-    chosen, default = request.cookies.get(_COOKIE, "").removesuffix(_OF_ACCOUNT), settings().language
+    chosen, default = read_cookie(_COOKIE).removesuffix(_OF_ACCOUNT), settings().language
     preferred = [default, *(code for code in LANGUAGES if code != default)]
     return language_named(chosen if chosen in LANGUAGES else request.accept_languages.best_match(preferred, default))
 

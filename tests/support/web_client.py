@@ -9,6 +9,8 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from portal.accounts.tables.accounts import Account
+from portal.authentication.sign_in_sessions import SessionClient, open_session
+from portal.core.clock import now_ms
 from portal.core.extensions import db
 
 NOW_MS = 1_767_225_600_000
@@ -56,12 +58,13 @@ class WebClient:
         return self.post("/SignIn", email=name, password=password, **fields)
 
 
-def signed_in_client(app: Flask, external_id: str) -> WebClient:
+def signed_in_client(app: Flask, external_id: str, user_agent: str = "", address: str = "127.0.0.1") -> WebClient:
     """A client with the session that signing in creates."""
     client = app.test_client()
     with app.app_context():
-        uniquifier = db.session.scalars(select(Account.fs_uniquifier).where(Account.external_id == external_id)).one()
+        account_id = db.session.scalars(select(Account.id).where(Account.external_id == external_id)).one()
+        opened = open_session(account_id, SessionClient(user_agent, address), "password", None, now_ms())
     with client.session_transaction(base_url=PUBLIC_URL) as session:
-        session["_user_id"] = uniquifier
+        session["_user_id"] = opened.token
         session["_fresh"] = True
     return WebClient(client)

@@ -66,12 +66,13 @@ def test_copied_cookie_is_invalid_after_signing_out(
     visitor: WebClient, owner_has_password: None, web_app: Flask
 ) -> None:
     visitor.sign_in("P-1")
-    session_cookie = visitor.client.get_cookie("session", domain="portal.example.org")
+    session_cookie = visitor.client.get_cookie("__Host-session", domain="portal.example.org")
     assert session_cookie is not None
     cookie = session_cookie.value
-    visitor.post("/SignOut")
     thief = web_app.test_client()
-    thief.set_cookie("session", cookie, domain="portal.example.org")
+    thief.set_cookie("__Host-session", cookie, domain="portal.example.org", secure=True)
+    assert thief.get("/MyAccount/CommunicationsHistory", base_url=PUBLIC_URL).status_code == 200
+    visitor.post("/SignOut")
     assert thief.get("/MyAccount/CommunicationsHistory", base_url=PUBLIC_URL).status_code == 303
 
 

@@ -171,6 +171,7 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     ),
     "account_erased": (N_("Accounts erased"), N_("Erased the personal data of account %(subject)s")),
     "password_changed": (N_("Passwords changed"), N_("Changed the password of account %(subject)s")),
+    "sessions_revoked": (N_("Sessions ended"), N_("Signed out account %(subject)s on other devices")),
     "database_restored": (
         N_("Databases restored"),
         N_("Held back waiting messages, because the database was restored from a backup"),

@@ -5,13 +5,15 @@ It grants no access. Attempts from a known device have their own counter, so str
 
 import secrets
 
-from flask import Response, current_app, request
+from flask import Response, request
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from portal.accounts.authentication import SignInClient
 from portal.core.context import settings
+from portal.core.rules.signed_values import timed_serializer
+from portal.web.authentication.host_cookies import read_cookie, set_cookie
 
-_COOKIE_LIFETIME_SECONDS = 180 * 86_400
+_COOKIE, _COOKIE_LIFETIME_SECONDS = "device", 180 * 86_400
 _MAX_ACCOUNTS = 8
 
 
@@ -19,7 +21,7 @@ def current_client() -> SignInClient:
     """Without a known device if the cookie is missing, invalid or expired."""
     address = request.remote_addr or ""
     try:
-        payload = _signer().loads(request.cookies.get(_cookie_name(), ""), max_age=_COOKIE_LIFETIME_SECONDS)
+        payload = _signer().loads(read_cookie(_COOKIE), max_age=_COOKIE_LIFETIME_SECONDS)
         account_ids = tuple(int(account_id) for account_id in payload["accounts"])
         return SignInClient(address, str(payload["device"]), account_ids)
     except (BadData, KeyError, TypeError, ValueError):
@@ -30,20 +32,9 @@ def remember_device(response: Response, account_id: int) -> None:
     """Add the account to the device's cookie."""
     client = current_client()
     account_ids = [account_id, *(other for other in client.known_account_ids if other != account_id)][:_MAX_ACCOUNTS]
-    response.set_cookie(
-        _cookie_name(),
-        _signer().dumps({"device": client.device_id or secrets.token_hex(16), "accounts": account_ids}),
-        max_age=_COOKIE_LIFETIME_SECONDS,
-        secure=settings().secure_cookies,
-        httponly=True,
-        samesite="Lax",
-    )
-
-
-def _cookie_name() -> str:
-    """Browsers accept the `__Host-` prefix only from this host and over TLS."""
-    return "__Host-device" if settings().secure_cookies else "device"
+    payload = {"device": client.device_id or secrets.token_hex(16), "accounts": account_ids}
+    set_cookie(response, _COOKIE, str(_signer().dumps(payload)), _COOKIE_LIFETIME_SECONDS)
 
 
 def _signer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(str(current_app.secret_key), salt="known device")
+    return timed_serializer(settings().secret_keys, "known device")

@@ -1,4 +1,4 @@
-"""Sign in and out, and reset a forgotten password. Flask-Security-Too manages the sessions.
+"""Sign in and out, and reset a forgotten password, with Flask-Security-Too.
 
 The sign-in name is an email address or an account number, because several accounts may share one email.
 """
@@ -9,7 +9,6 @@ from typing import Any
 from flask import (
     Blueprint,
     Flask,
-    Request,
     abort,
     flash,
     redirect,
@@ -18,16 +17,14 @@ from flask import (
     session,
     url_for,
 )
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
-from flask_login import user_logged_in, user_logged_out
+from flask_login import user_logged_in
 from flask_security import SQLAlchemyUserDatastore
 from flask_security.recoverable import reset_password_token_status
 from wtforms import PasswordField
 from wtforms.validators import DataRequired, EqualTo
 
 from portal.accounts import password_reset
-from portal.accounts.account_management import end_sessions
 from portal.accounts.password_hashing import LimitedPasswordContext
 from portal.accounts.passwords import password_rule_problem, reset_password_by_link
 from portal.accounts.rules.password_strength import MIN_PASSWORD_LENGTH
@@ -35,8 +32,9 @@ from portal.accounts.tables.accounts import Account, Role
 from portal.content.content_blocks import render_block
 from portal.content.rules.content_block_checks import SIGN_IN_NOTICE
 from portal.core.clock import now_ms
-from portal.core.context import settings
+from portal.core.context import environment_settings
 from portal.core.extensions import db, security
+from portal.core.rules.signed_values import timed_serializer
 from portal.core.translation import N_, current_language, lazy_gettext
 from portal.core.translation import gettext as _
 from portal.web.access import public
@@ -48,8 +46,8 @@ from portal.web.account.account_emails import (
     send_account_email,
 )
 from portal.web.account.sign_in_form import NameForm, choose_account, sign_in, wait_message
+from portal.web.authentication import browser_sessions
 from portal.web.base_form import PortalForm
-from portal.web.request_input import is_webhook_request
 
 account_choice_pages = Blueprint("sign_in_choice", __name__)
 account_choice_pages.add_url_rule("/SignIn/Account", "choose", public(choose_account), methods=["GET", "POST"])
@@ -154,20 +152,10 @@ def security_config(salt: str) -> dict[str, Any]:
     return {f"SECURITY_{name}": value for name, value in options.items()}
 
 
-class _BrowserSessions(SecureCookieSessionInterface):
-    """Sessions for browsers only: receipts arrive by the hundred, and opening a session is a good part of the work."""
-
-    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        return None if is_webhook_request() else super().open_session(app, request)
-
-    def get_cookie_secure(self, _app: Flask) -> bool:
-        """Only over TLS once the public address has it."""
-        return settings().secure_cookies
-
-
 def init_app(app: Flask) -> None:
-    app.session_interface = _BrowserSessions()
     security.init_app(app, SQLAlchemyUserDatastore(db, Account, Role))
+    # Flask-Security's own would sign with SHA-1, and verify nothing with older keys.
+    security.reset_serializer = timed_serializer(environment_settings(app).secret_keys, "reset password")
     # Flask-Principal would find out in every request who calls, for decorators of Flask-Security that we do not use.
     hooks = app.before_request_funcs[None]
     hooks[:] = [hook for hook in hooks if not isinstance(getattr(hook, "__self__", None), type(security.principal))]
@@ -182,7 +170,7 @@ def init_app(app: Flask) -> None:
     app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
     app.before_request(_reject_oversized_forms)
     user_logged_in.connect(_forget_csrf_token, app)
-    user_logged_out.connect(_end_sessions, app)
+    browser_sessions.init_app(app)
     app.context_processor(lambda: {"sign_in_notice": _sign_in_notice})
 
 
@@ -205,8 +193,3 @@ def _reject_oversized_forms() -> None:
 def _forget_csrf_token(_app: Flask, **_details: Any) -> None:
     """A CSRF token from before sign-in may belong to somebody else."""
     session.pop("csrf_token", None)
-
-
-def _end_sessions(_app: Flask, user: Account, **_details: Any) -> None:
-    """A copied session cookie must stop working on sign-out."""
-    end_sessions(user.id)

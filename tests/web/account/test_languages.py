@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from flask import Flask, Response
-from flask_security import SQLAlchemyUserDatastore, hash_password
+from flask_security import hash_password
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
@@ -16,6 +16,7 @@ from portal.core.translation import current_language, language_named
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.messages.tables.communications import Communication, Delivery
 from portal.web.account import account_emails
+from portal.web.authentication import browser_sessions
 from tests.support.page_queries import app_transaction
 from tests.support.pages.page_data import add_template_draft
 from tests.support.pages.page_walk import visit_every_page
@@ -82,7 +83,7 @@ def test_visitor_gets_the_first_language_of_the_browser_that_the_portal_speaks(
 def test_choice_of_the_browser_lasts_and_goes_before_what_it_accepts(web_app: Flask, visitor: WebClient) -> None:
     response = visitor.post("/Language", language="es", next="/ForgotPassword?x=1")
     assert (response.status_code, response.headers["Location"]) == (303, "/ForgotPassword?x=1")
-    cookie = next(value for value in response.headers.getlist("Set-Cookie") if value.startswith("language="))
+    cookie = next(value for value in response.headers.getlist("Set-Cookie") if value.startswith("__Host-language="))
     assert all(part in cookie for part in ("language=es", "Secure", "HttpOnly", "SameSite=Lax", "Max-Age=31536000"))
     page = visitor.get("/SignIn", headers={"Accept-Language": "en"})
     assert SPANISH in page.text
@@ -103,7 +104,7 @@ def test_switch_leads_back_to_its_page(web_app: Flask, visitor: WebClient) -> No
 def test_unknown_choice_is_ignored(web_app: Flask, visitor: WebClient, code: str) -> None:
     response = visitor.post("/Language", language=code, next="//evil.example.org/")
     assert (response.status_code, response.headers["Location"]) == (303, "/")
-    visitor.client.set_cookie("language", code[:100], domain="portal.example.org")
+    visitor.client.set_cookie("__Host-language", code[:100], domain="portal.example.org")
     assert ENGLISH in visitor.get("/SignIn").text
 
 
@@ -199,7 +200,7 @@ def test_page_without_database_is_in_the_language_of_the_browser(
         raise OperationalError("SELECT", {}, Exception())
 
     number_owner.post("/Language", language="es", next="/")
-    monkeypatch.setattr(SQLAlchemyUserDatastore, "find_user", fail)
+    monkeypatch.setattr(browser_sessions, "find_with_account", fail)
     broken = number_owner.get(HISTORY)
     assert (broken.status_code, html_language(broken.text)) == (500, "es")
 
