@@ -37,8 +37,8 @@ class SignInClient:
         return client_network(self.address)
 
     @property
-    def address_hash(self) -> str:
-        return sign_in_throttle.keyed_hash("known address", self.network)
+    def address_hashes(self) -> list[str]:
+        return sign_in_throttle.keyed_hashes("known address", self.network)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _find_candidates(name: str, client: SignInClient, now_ms: int) -> tuple[list
     an account.
     """
     accounts = find_by_sign_in_name(name)
-    known = known_addresses.accounts_known_at([account.id for account in accounts], client.address_hash, now_ms)
+    known = known_addresses.accounts_known_at([account.id for account in accounts], client.address_hashes, now_ms)
     hash_count = max(len(accounts), most_accounts_per_email())
     candidates = [
         _Candidate(account.id, account.password if account.active else None, _counter_keys(account, client, known))
@@ -124,4 +124,4 @@ def _record_success(
         counters.delete_counters({key for candidate in matched for key in candidate.counter_keys})
         counters.decrement_counters(shared_keys)
         for candidate in matched:
-            known_addresses.remember_address(candidate.account_id, client.address_hash, now_ms)
+            known_addresses.remember_address(candidate.account_id, client.address_hashes[0], now_ms)

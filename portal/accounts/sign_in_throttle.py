@@ -23,12 +23,13 @@ class ThrottleResult:
 
 def throttle_key(kind: str, *parts: object) -> str:
     """A counter's key. Names and addresses are stored only as a keyed hash."""
-    return f"{kind}:{keyed_hash(kind, *parts)}"
+    return f"{kind}:{keyed_hashes(kind, *parts)[0]}"
 
 
-def keyed_hash(*parts: object) -> str:
-    secret = settings().secret_key.encode()
-    return hmac.new(secret, repr(("throttle", *map(str, parts))).encode(), hashlib.sha256).hexdigest()[:32]
+def keyed_hashes(*parts: object) -> list[str]:
+    """By the newest key, then by older ones. Counters begin anew with a new key: they live for an hour only."""
+    text = repr(("throttle", *map(str, parts))).encode()
+    return [hmac.new(key.encode(), text, hashlib.sha256).hexdigest()[:32] for key in settings().secret_keys]
 
 
 def count_attempt(shared: Sequence[str], groups: Sequence[Sequence[str]], now_ms: int) -> ThrottleResult:

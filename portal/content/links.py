@@ -30,10 +30,14 @@ def new_link_tokens(count: int) -> list[str]:
     return tokens
 
 
-def link_token_of(request_key: str) -> str:
-    """The same token for the same request: as tokens are unique, a repeated request makes no second communication."""
-    digest = hmac.new(settings().secret_key.encode(), f"link token {request_key}".encode(), hashlib.sha256).digest()
-    return _token(int.from_bytes(digest, "big") % _TOKEN_COUNT)
+def link_tokens_of(request_key: str) -> list[str]:
+    """The same token for the same request: as tokens are unique, a repeated request makes no second communication.
+
+    The first is for a new one; the others are what it was under older keys.
+    """
+    text = f"link token {request_key}".encode()
+    digests = (hmac.new(key.encode(), text, hashlib.sha256).digest() for key in settings().secret_keys)
+    return [_token(int.from_bytes(digest, "big") % _TOKEN_COUNT) for digest in digests]
 
 
 def _token(number: int) -> str:

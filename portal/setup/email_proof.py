@@ -71,25 +71,25 @@ def test_email(test: EmailTest, now_ms: int) -> str:
         update = SettingUpdate(EMAIL_SERVER, test.account_id, now_ms, test.source)
         change_setting(update, json.dumps(dict(test.values)))
     with transaction():
-        setup_state.remember(_CODE, now_ms + _CODE_LIFETIME_MS, _digest(code, target))
+        setup_state.remember(_CODE, now_ms + _CODE_LIFETIME_MS, _digest(code, _fingerprints(target)[0]))
     _send(mail, target, deadline)
     return mail.to
 
 
 def confirm_arrival(code: str, now_ms: int) -> None:
     """Raises `InvalidInput` for `code`."""
-    current = settings()
+    prints, typed = _fingerprints(settings()), "".join(code.split())
     with transaction():
-        if not setup_state.take(_CODE, _digest("".join(code.split()), current), now_ms):
+        if not any(setup_state.take(_CODE, _digest(typed, each), now_ms) for each in prints):
             message = _("This is not the code of the latest test email. Look for a newer one, or send another.")
             raise InvalidInput({"code": message})
-        setup_state.remember(_PROVED, now_ms, _fingerprint(current))
+        setup_state.remember(_PROVED, now_ms, prints[0])
 
 
 def is_proved() -> bool:
     """Whether a test email has arrived through the mail server and from the sender that are set now."""
     row = setup_state.remembered().get(_PROVED)
-    return row is not None and hmac.compare_digest(row.value, _fingerprint(settings()))
+    return row is not None and any(hmac.compare_digest(row.value, each) for each in _fingerprints(settings()))
 
 
 def is_code_expected(now_ms: int) -> bool:
@@ -160,11 +160,11 @@ def _compose(account: Account, code: str, target: Settings) -> OutgoingEmail:
     )
 
 
-def _digest(code: str, target: Settings) -> str:
-    return hashlib.sha256(f"{code} {_fingerprint(target)}".encode()).hexdigest()
+def _digest(code: str, fingerprint: str) -> str:
+    return hashlib.sha256(f"{code} {fingerprint}".encode()).hexdigest()
 
 
-def _fingerprint(target: Settings) -> str:
-    """Of the server and the sender, from which nobody learns the password."""
-    text = f"setup {target.smtp_url} {target.mail_from}"
-    return hmac.new(target.secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()
+def _fingerprints(target: Settings) -> list[str]:
+    """Of the server and the sender, from which nobody learns the password: by the newest key, then by older ones."""
+    text = f"setup {target.smtp_url} {target.mail_from}".encode()
+    return [hmac.new(key.encode(), text, hashlib.sha256).hexdigest() for key in target.secret_keys]

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from flask import request
-from flask_security import SQLAlchemyUserDatastore
 from sqlalchemy.exc import OperationalError
 
 from portal import create_app
 from portal.core.config import load_settings
+from portal.web.authentication import browser_sessions
 from tests.support.web_client import WebClient
 
 EXPECTED_POLICY = (
@@ -103,7 +103,7 @@ def test_unavailable_database_shows_our_error_page(number_owner: WebClient, monk
     def fail(*_: object, **__: object) -> None:
         raise OperationalError("SELECT", {}, Exception("secret detail"))
 
-    monkeypatch.setattr(SQLAlchemyUserDatastore, "find_user", fail)
+    monkeypatch.setattr(browser_sessions, "find_with_account", fail)
     for headers in ({}, {"HX-Request": "true"}):
         response = number_owner.get("/MyAccount/PhoneNumbers", headers=headers)
         assert response.status_code == 500

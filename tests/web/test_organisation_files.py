@@ -5,11 +5,11 @@ import re
 
 import pytest
 from flask import Flask
-from flask_security import SQLAlchemyUserDatastore
 from sqlalchemy.exc import OperationalError
 
 from portal.core.organisation import current_organisation
 from portal.settings.organisation_changes import save_logo, save_profile
+from portal.web.authentication import browser_sessions
 from tests.support.html_checks import find_page_problems
 from tests.support.logo_images import png, webp
 from tests.support.web_client import NOW_MS, WebClient
@@ -97,7 +97,7 @@ def test_error_page_of_a_broken_database_has_the_last_known_name(
         raise OperationalError("SELECT", {}, Exception("secret detail"))
 
     number_owner.get("/MyAccount/PhoneNumbers")
-    monkeypatch.setattr(SQLAlchemyUserDatastore, "find_user", fail)
+    monkeypatch.setattr(browser_sessions, "find_with_account", fail)
     response = number_owner.get("/MyAccount/PhoneNumbers")
     assert response.status_code == 500
     assert "Board &amp; Rivers" in response.text

@@ -22,11 +22,11 @@ class KnownAddress(Base):
     last_sign_in_at_ms: Mapped[int] = mapped_column(Millis)
 
 
-def accounts_known_at(account_ids: list[int], address_hash: str, now_ms: int) -> set[int]:
-    """Which of these accounts have signed in from this address within 90 days."""
+def accounts_known_at(account_ids: list[int], address_hashes: list[str], now_ms: int) -> set[int]:
+    """Which of these accounts have signed in within 90 days from the address that has one of the hashes."""
     query = select(KnownAddress.account_id).where(
         KnownAddress.account_id.in_(account_ids),
-        KnownAddress.address_hash == address_hash,
+        KnownAddress.address_hash.in_(address_hashes),
         KnownAddress.last_sign_in_at_ms > now_ms - _RETENTION_MS,
     )
     return set(db.session.scalars(query))

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from portal.accounts.tables.accounts import Recipient
-from portal.content.links import communication_url, link_token_of
+from portal.content.links import communication_url, link_tokens_of
 from portal.content.message_templates import TemplateDraft, TemplatePreview
 from portal.content.rules.markdown_literals import mark_literal
 from portal.content.rules.text_rules import notification_text
@@ -44,13 +44,13 @@ def send_draft(
     preview = preview_for(draft, author, language)
     if errors := preview.errors or _missing_variant(preview, language):
         raise InvalidInput(errors)
-    decision, token = _decide(draft, author), link_token_of(request_key)
-    if existing := _find(token):
+    decision, tokens = _decide(draft, author), link_tokens_of(request_key)
+    if existing := _find(tokens):
         return SentDraft(existing, decision)
     try:
-        communication_id = _create(draft, preview, author, decision, token, now_ms)
+        communication_id = _create(draft, preview, author, decision, tokens[0], now_ms)
     except IntegrityError:  # the same request, committed in the meantime
-        return SentDraft(_find(token) or 0, decision)
+        return SentDraft(_find(tokens) or 0, decision)
     for job in ("drain_email", "drain_sms"):
         queue.enqueue(settings().redis_url, job)
     return SentDraft(communication_id, decision)
@@ -70,8 +70,8 @@ def _missing_variant(preview: TemplatePreview, language: str) -> dict[str, str]:
     return {word_field("subject", language): message}
 
 
-def _find(token: str) -> int | None:
-    return db.session.scalar(select(Communication.id).where(Communication.token == token))
+def _find(tokens: list[str]) -> int | None:
+    return db.session.scalar(select(Communication.id).where(Communication.token.in_(tokens)))
 
 
 def _create(
