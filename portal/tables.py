@@ -2,7 +2,7 @@
 """Importing this module registers every table with SQLAlchemy."""
 
 from portal.accounts.tables import accounts, attributes, known_addresses, phone_numbers, throttle_counters
-from portal.authentication.tables import sign_in_sessions
+from portal.authentication.tables import recovery_codes, sign_in_sessions, totp_credentials, trusted_devices
 from portal.carriers.tables import deactivation_days
 from portal.consent.tables import consent_reports, import_tasks, inbound_messages, ledger, reply_notes
 from portal.content.tables import content_versions, saved_drafts, templates, topics

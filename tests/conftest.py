@@ -33,8 +33,9 @@ from tests.support.databases.postgres_databases import DatabasePool, database_ur
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 """Every worker would rewrite all assertions in each run, and every process of the product compile it at its start."""
-os.environ |= {"PORTAL_QUIET_HOURS": "off", "PORTAL_FREQUENCY_CAP": "off"}
-"""For the processes that tests start: texts arrive at any hour, and one phone gets as many as a test sends."""
+os.environ |= {"PORTAL_QUIET_HOURS": "off", "PORTAL_FREQUENCY_CAP": "off", "PORTAL_SECOND_FACTOR": "optional"}
+"""For the processes that tests start: texts arrive at any hour, one phone gets as many as a test sends, and passwords
+are enough for administrators."""
 
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=servers.on_ci())
 hypothesis.settings.load_profile("steady")
@@ -234,6 +235,7 @@ def portal_environ(
         "PORTAL_SMS_SETTLE": "6",
         "PORTAL_QUIET_HOURS": "off",
         "PORTAL_FREQUENCY_CAP": "off",
+        "PORTAL_SECOND_FACTOR": "optional",
     }
 
 

@@ -64,11 +64,50 @@ def _drop_sign_in_sessions() -> None:
 
 
 def _add_second_factors() -> None:
-    """Authenticator apps and recovery codes."""
+    """Authenticator apps, recovery codes, trusted devices, and when each account last signed in."""
+    op.create_table(
+        "totp_credential",
+        sa.Column("account_id", _BIGINT, nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("last_step", _BIGINT, nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        _account_key("totp_credential"),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_totp_credential")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "recovery_code",
+        sa.Column("account_id", _BIGINT, nullable=False),
+        sa.Column("selector", sa.Text(), nullable=False),
+        sa.Column("code_hash", sa.Text(), nullable=False),
+        _account_key("recovery_code"),
+        sa.PrimaryKeyConstraint("account_id", "selector", name=op.f("pk_recovery_code")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "trusted_device",
+        sa.Column("account_id", _BIGINT, nullable=False),
+        sa.Column("token_hash", sa.Text(), nullable=False),
+        sa.Column("credentials_hash", sa.Text(), nullable=False),
+        sa.Column("browser", sa.Text(), nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        _account_key("trusted_device"),
+        sa.PrimaryKeyConstraint("account_id", "token_hash", name=op.f("pk_trusted_device")),
+        sqlite_strict=True,
+    )
+    op.add_column("account", sa.Column("signed_in_at_ms", _BIGINT, nullable=True))
+
+
+def _account_key(table: str) -> sa.ForeignKeyConstraint:
+    name = op.f(f"fk_{table}_account_id")
+    return sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=name, ondelete="CASCADE")
 
 
 def _drop_second_factors() -> None:
     """Passwords alone, as before."""
+    op.drop_column("account", "signed_in_at_ms")
+    for table in ("trusted_device", "recovery_code", "totp_credential"):
+        op.drop_table(table)
 
 
 # Passkeys, and identities of a single sign-on

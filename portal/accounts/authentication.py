@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy import select, update
 
 from portal.accounts import sign_in_throttle
 from portal.accounts.passwords import password_matches, rehash_if_outdated
@@ -75,6 +76,15 @@ def authenticate(name: str, password: str, client: SignInClient, now_ms: int) ->
     _record_success(matched, shared_keys, client, now_ms)
     _log.info("sign-in attempted", matched_accounts=len(matched))
     return AuthenticationResult(tuple(candidate.account_id for candidate in matched))
+
+
+def record_sign_in(account_id: int, now_ms: int) -> bool:
+    """Whether the account has signed in before."""
+    of_account = Account.id == account_id
+    with transaction() as session:
+        before_ms = session.scalar(select(Account.signed_in_at_ms).where(of_account))
+        session.execute(update(Account).where(of_account).values(signed_in_at_ms=now_ms))
+    return before_ms is not None
 
 
 def _find_candidates(name: str, client: SignInClient, now_ms: int) -> tuple[list[_Candidate], int]:

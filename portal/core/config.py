@@ -82,6 +82,7 @@ _log_format = _checked(("text", "json").__contains__, "one of text, json")
 _time_zone = _checked(is_timezone, "a time zone such as America/New_York")
 _language = _checked(LANGUAGES.__contains__, f"one of {', '.join(LANGUAGES)}")
 _quiet_hours = _checked(parse_quiet_hours, "two different times such as 20:00-08:00, or off")
+_second_factor = _checked(("required", "optional").__contains__, "one of required, optional")
 _frequency_cap = _checked(parse_frequency_cap, f"a number of texts from 1 to {MAX_CAP}, or off")
 
 
@@ -153,6 +154,10 @@ class Settings:
     """After so long without activity, people are signed out; administrators after the next."""
     session_idle_admin_seconds: float = _variable("PORTAL_SESSION_IDLE_TIMEOUT_ADMIN", "1800", _session_seconds)
     session_lifetime_seconds: float = _variable("PORTAL_SESSION_LIFETIME", "43200", _session_seconds)
+    second_factor: str = _variable("PORTAL_SECOND_FACTOR", "required", _second_factor)
+    """For administrators; others choose for themselves."""
+    trusted_device_days: int = _variable("PORTAL_TRUSTED_DEVICE_DAYS", "30", partial(_integer, minimum=0))
+    """For how long a device that the person trusts is not asked for the second factor; 0 for never."""
     trusted_proxies: int = _variable("PORTAL_TRUSTED_PROXIES", "0", partial(_integer, minimum=0))
     """Proxies in front of the web process: the count of X-Forwarded-For addresses that are trusted."""
     sms_timeout_seconds: float = _variable("PORTAL_SMS_TIMEOUT", "15", _seconds)

@@ -25,6 +25,7 @@ from portal.web import (
     template_filters,
 )
 from portal.web.account import sign_in_pages
+from portal.web.authentication import recent_sign_in, second_factor_gate
 from portal.web.help import help_links
 
 _MAX_REQUEST_BYTES = 1024 * 1024
@@ -63,8 +64,10 @@ def init_app(app: Flask) -> None:
     languages.init_app(app)
     request_input.init_app(app)
     access.init_app(app)
+    second_factor_gate.init_app(app)
     public_url.init_app(app)
     csrf.init_app(app)
+    recent_sign_in.init_app(app)
     sign_in_pages.init_app(app)
     compression.init_app(app)
     security_headers.init_app(app)

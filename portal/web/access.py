@@ -53,6 +53,10 @@ def require_access_rules(app: Flask) -> None:
         raise MissingAccessRule(f"These views do not declare who may see them: {', '.join(undeclared)}.")
 
 
+def is_open_to_everybody(endpoint: str) -> bool:
+    return _access_of(current_app, endpoint) == PUBLIC
+
+
 def has_role(role: str) -> bool:
     return bool(current_user.is_authenticated) and ROLES.index(current_user.role) >= ROLES.index(role)
 

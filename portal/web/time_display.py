@@ -163,6 +163,12 @@ def local_time(at_ms: int, zone: ZoneInfo) -> str:
     return _join(format_date(moment, "EEEE", current_locale()), f"{moment:%H:%M}")
 
 
+def dated_time(at_ms: int, zone: ZoneInfo) -> str:
+    """“March 3, 2026, 2:32 PM EST”, for an email."""
+    moment = datetime.fromtimestamp(at_ms / 1000, zone)
+    return _join(format_date(moment, "long", current_locale()), f"{_clock(moment, current_locale())} {moment:%Z}")
+
+
 def _clock(moment: datetime, locale: Locale, length: str = "short") -> str:
     """With an ordinary space before AM and PM; `<time>` elements do not break."""
     return format_time(moment, length, locale=locale).replace("\u202f", " ")

@@ -90,6 +90,7 @@ def _create_app_in(folder: Path) -> Flask:
         "PORTAL_ORGANISATION": "Board of Examples",
         "PORTAL_QUIET_HOURS": "off",
         "PORTAL_FREQUENCY_CAP": "off",
+        "PORTAL_SECOND_FACTOR": "optional",
     }
     app = create_app(load_settings(environ))
     fail_on_missing_attributes(app)

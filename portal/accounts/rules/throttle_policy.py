@@ -4,19 +4,20 @@ from ipaddress import IPv6Address, ip_address
 
 FREE_ATTEMPTS = {
     **{"name": 5, "device": 5, "account": 10, "address": 20},
-    **{"reset": 0, "reset_address": 10, "email_change": 3, "own_password": 5},
+    **{"reset": 0, "reset_address": 10, "email_change": 3, "own_password": 5, "second_factor": 5},
 }
 """By kind of counter. Wrong passwords: for one name from one IP address ("name"), for one account from a known device
 ("device") or from all unknown addresses together ("account"), and from one IP address for any account ("address").
 Password resets: emails to one recipient ("reset") and requests from one IP address ("reset_address"). Of somebody who
 is signed in: emails that confirm a new address, by account and by address ("email_change"), and wrong passwords when
-choosing a new one ("own_password")."""
+choosing a new one ("own_password"). After the password: wrong codes of an account, from one of its known devices or
+from everywhere else together ("second_factor")."""
 
 COUNTER_LIFETIME_MS = 3_600_000
 MAX_COUNTERS = 100_000
 """The table keeps the newest rows. The cost of a password hash keeps attackers below this within an hour."""
 _BASE_BACKOFF_MS = {
-    **dict.fromkeys(("name", "device", "account", "address", "own_password"), 2_000),
+    **dict.fromkeys(("name", "device", "account", "address", "own_password", "second_factor"), 2_000),
     "email_change": 60_000,
     "reset": 300_000,
     "reset_address": 30_000,

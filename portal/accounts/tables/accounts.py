@@ -73,6 +73,8 @@ class Account(Base, UserMixin):  # type: ignore[misc]
     """The account that took over its communications, numbers and attributes."""
     language: Mapped[str] = mapped_column(Text, default="", server_default=text("'en'"))
     """The code of the one that was chosen; "" for that of the portal. The default of the server is of release 7."""
+    signed_in_at_ms: Mapped[int | None] = mapped_column(Millis)
+    """When somebody last signed in; None for never, or before release 9."""
     external_id_folded: Mapped[str] = mapped_column(Text, default=_computed_from("external_id", of=fold_case))
     """Makes account numbers unique regardless of case."""
     email_folded: Mapped[str] = mapped_column(Text, default=_computed_from("email", of=fold_case))

@@ -172,6 +172,17 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "account_erased": (N_("Accounts erased"), N_("Erased the personal data of account %(subject)s")),
     "password_changed": (N_("Passwords changed"), N_("Changed the password of account %(subject)s")),
     "sessions_revoked": (N_("Sessions ended"), N_("Signed out account %(subject)s on other devices")),
+    "totp_enrolled": (N_("Authenticator apps set up"), N_("Set up an authenticator app for account %(subject)s")),
+    "second_factor_removed": (N_("Second factors removed"), N_("Removed the second factor of account %(subject)s")),
+    "recovery_codes_renewed": (
+        N_("Recovery codes renewed"),
+        N_("Made new recovery codes for account %(subject)s"),
+    ),
+    "recovery_code_used": (N_("Recovery codes used"), N_("Used a recovery code of account %(subject)s")),
+    "device_trust_ended": (
+        N_("Trust in devices ended"),
+        N_("Ended the trust in the devices of account %(subject)s"),
+    ),
     "database_restored": (
         N_("Databases restored"),
         N_("Held back waiting messages, because the database was restored from a backup"),

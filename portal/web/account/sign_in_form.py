@@ -11,13 +11,16 @@ from sqlalchemy import select
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import DataRequired
 
-from portal.accounts.authentication import authenticate
+from portal.accounts.authentication import authenticate, record_sign_in
 from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.translation import N_, lazy_gettext, ngettext
 from portal.core.translation import gettext as _
 from portal.web.account import known_devices
+from portal.web.authentication.recent_sign_in import remember_proof
+from portal.web.authentication.second_step import begin_second_step, needs_second_step
+from portal.web.authentication.security_emails import NEW_DEVICE, tell_by_email
 from portal.web.base_form import PortalForm
 from portal.web.languages import keep_choice
 from portal.web.request_input import parse_id, safe_redirect_target
@@ -58,7 +61,7 @@ def sign_in() -> ResponseReturnValue:
     if not account_ids:
         form.form_errors.append(_(_WRONG_CREDENTIALS))
         return _page(form)
-    return start_session(account_ids[0], target) if len(account_ids) == 1 else _offer_accounts(account_ids, target)
+    return continue_sign_in(account_ids[0], target) if len(account_ids) == 1 else _offer_accounts(account_ids, target)
 
 
 def choose_account() -> ResponseReturnValue:
@@ -74,7 +77,7 @@ def choose_account() -> ResponseReturnValue:
     chosen = next((account for account in offered if account.id == account_id), None)
     if chosen is None:
         return render_template("security/choose_account.html", accounts=offered, error=_("Choose an account.")), 422
-    return start_session(chosen.id, safe_redirect_target(session.pop(_CHOICE_SESSION_KEY)["next"]))
+    return continue_sign_in(chosen.id, safe_redirect_target(session.pop(_CHOICE_SESSION_KEY)["next"]))
 
 
 def _authenticate(form: SignInForm) -> tuple[int, ...]:
@@ -105,10 +108,22 @@ def _offered_accounts() -> list[Account]:
     return [account for account in db.session.scalars(query) if account.active]
 
 
+def continue_sign_in(account_id: int, target: str) -> ResponseReturnValue:
+    """After the password: ask for the second factor, or sign in if none is needed."""
+    if needs_second_step(account_id):
+        return begin_second_step(account_id, target)
+    return start_session(account_id, target)
+
+
 def start_session(account_id: int, target: str) -> ResponseReturnValue:
+    """Sign in. Every factor of the account has been proven."""
+    is_known_device = account_id in known_devices.current_client().known_account_ids
+    if record_sign_in(account_id, now_ms()) and not is_known_device:
+        tell_by_email(db.session.get_one(Account, account_id), NEW_DEVICE)
     account = db.session.get_one(Account, account_id)
     session.pop(_CHOICE_SESSION_KEY, None)
     login_user(account, remember=False, authn_via=["password"])
+    remember_proof()
     _log.info("session started", account_id=account_id)
     response = cast(Response, redirect(target))
     known_devices.remember_device(response, account_id)

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-import segno
 from markupsafe import Markup
 
-_QUIET_ZONE = 4
-"""Modules of light around the code, as its standard asks for."""
+from portal.web.account.qr_code import qr_code_svg
 
 
 @dataclass(frozen=True)
@@ -21,8 +19,4 @@ class StartLink:
         return f"sms:{self.number}?&body=START"
 
     def qr_code(self, title: str) -> Markup:
-        """As SVG. Dark on light in every color scheme, since many readers need that."""
-        code = segno.make_qr(f"SMSTO:{self.number}:START")
-        svg = code.svg_inline(scale=4, border=_QUIET_ZONE, dark="#000", light="#fff")
-        opening = Markup('<svg role="img" aria-label="{}" ').format(title)
-        return opening + Markup(svg.removeprefix("<svg "))  # noqa: S704  segno's own, of a number in E.164
+        return qr_code_svg(f"SMSTO:{self.number}:START", title)

@@ -1,0 +1,54 @@
+"""Check what somebody enters to prove who they are. Each try is counted first, so that nobody can guess."""
+
+from collections.abc import Callable
+
+from portal.accounts.authentication import SignInClient
+from portal.accounts.passwords import password_matches
+from portal.accounts.sign_in_throttle import count_attempt, throttle_key
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.throttle_counters import delete_counters, lock_counters
+from portal.authentication.totp import use_totp_code
+from portal.core.errors import InvalidInput
+from portal.core.extensions import db
+from portal.core.transaction import transaction
+from portal.core.translation import gettext as _
+from portal.core.translation import ngettext
+
+
+def attempt_second_factor(account_id: int, client: SignInClient, proves: Callable[[], bool], now_ms: int) -> bool:
+    """Whether `proves`, which checks what was entered. Raises `InvalidInput` for `code` if the account has to wait.
+
+    A device on which the account has signed in before has a counter of its own: whoever knows the password cannot
+    lock its owner out.
+    """
+    is_known = account_id in client.known_account_ids
+    key = throttle_key("second_factor", account_id, client.device_id if is_known else "elsewhere")
+    return _attempt(key, "code", proves, now_ms)
+
+
+def prove_by_password(account: Account, password: str, now_ms: int) -> None:
+    """Raises `InvalidInput` for `password`, or `Busy`."""
+    account_id, stored = account.id, account.password
+    db.session.rollback()  # do not hold a database connection while hashing
+    key = throttle_key("own_password", account_id)
+    if not _attempt(key, "password", lambda: password_matches(password, stored), now_ms):
+        raise InvalidInput({"password": _("This is not your password.")})
+
+
+def prove_by_totp(account_id: int, code: str, client: SignInClient, now_ms: int) -> None:
+    """Raises `InvalidInput` for `code`."""
+    if not attempt_second_factor(account_id, client, lambda: use_totp_code(account_id, code, now_ms), now_ms):
+        raise InvalidInput({"code": _("This code is not right. Enter the one that the app shows now.")})
+
+
+def _attempt(key: str, field: str, proves: Callable[[], bool], now_ms: int) -> bool:
+    if wait_ms := count_attempt([key], [()], now_ms).retry_after_ms:
+        seconds = wait_ms // 1000 + 1
+        message = ngettext("Wait %(num)s second, then try again.", "Wait %(num)s seconds, then try again.", seconds)
+        raise InvalidInput({field: message})
+    is_proven = proves()
+    if is_proven:
+        with transaction():
+            lock_counters()
+            delete_counters([key])
+    return is_proven

@@ -1,0 +1,93 @@
+"""Authenticator apps: set one up, and check its codes."""
+
+import secrets
+
+import structlog
+
+from portal.accounts.tables.accounts import Account
+from portal.authentication.recovery_codes import missing_codes, store_codes
+from portal.authentication.rules.totp import SECRET_BYTES, CodeUsed, matching_step, new_secret
+from portal.authentication.tables.totp_credentials import find_totp, replace_totp, stored_credentials, use_step
+from portal.authentication.tables.trusted_devices import forget_trusted_devices
+from portal.core import audit_log
+from portal.core.context import settings
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.transaction import transaction
+from portal.core.translation import N_
+from portal.core.translation import gettext as _
+from portal.settings.rules.encryption import DecryptionError, decrypt_secret, is_encrypted_with
+from portal.settings.setting_changes import encrypt_setting
+
+_UNREADABLE = N_("The portal cannot check your app at the moment. Use a recovery code, or ask a system administrator.")
+_log = structlog.get_logger(__name__)
+
+
+def begin_enrolment(account_id: int) -> str:
+    """A new secret, encrypted, for the browser to bring back with the first code."""
+    return encrypt_setting(_secret_name(account_id), new_secret(secrets.token_bytes(SECRET_BYTES)))
+
+
+def enrolment_secret(account_id: int, enrolment: str) -> str | None:
+    """None for what is no enrolment of this account."""
+    try:
+        return decrypt_secret(enrolment, _secret_name(account_id), settings().encryption_keys)
+    except DecryptionError:
+        return None
+
+
+def enrol_totp(account: Account, secret: str, code: str, now_ms: int) -> list[str]:
+    """Take the app into use once its first code is right, in place of an earlier app. Ends the trust in devices.
+
+    Returns recovery codes if the account had none. Raises `InvalidInput` for `code`, or `Busy`.
+    """
+    account_id, subject = account.id, f"account {account.external_id}"
+    step = matching_step(secret, "".join(code.split()), now_ms, 0)
+    if step is None:
+        raise InvalidInput({"code": _("This code is not right. Enter the one that the app shows now.")})
+    codes = missing_codes(account_id)
+    with transaction():
+        replace_totp(account_id, encrypt_setting(_secret_name(account_id), secret), step, now_ms)
+        forget_trusted_devices(account_id)
+        audit_log.record_audit_entry("totp_enrolled", subject, account_id, now_ms, account_id=account_id)
+        return store_codes(account_id, codes)
+
+
+def use_totp_code(account_id: int, code: str, now_ms: int) -> bool:
+    """Whether it is right; it works once. Raises `InvalidInput` for `code` if it was used, or cannot be checked."""
+    credential = find_totp(account_id)
+    if credential is None:
+        return False
+    stored, last_step = credential.secret, credential.last_step
+    try:
+        secret = decrypt_secret(stored, _secret_name(account_id), settings().encryption_keys)
+        step = matching_step(secret, "".join(code.split()), now_ms, last_step)
+    except DecryptionError as error:
+        _log.error("TOTP secret is unreadable", account_id=account_id, error=str(error))
+        raise InvalidInput({"code": _(_UNREADABLE)}) from error
+    except CodeUsed as error:
+        raise InvalidInput({"code": _("This code was used already. Wait until the app shows the next one.")}) from error
+    if step is None:
+        return False
+    with transaction():
+        return use_step(account_id, stored, step)
+
+
+def reencrypt_totp_secrets(newest: bytes) -> tuple[int, int]:
+    """How many were encrypted again, and how many used the newest key already. Inside a transaction.
+
+    Raises `ActionRefused` if one cannot be decrypted.
+    """
+    credentials = stored_credentials()
+    outdated = [each for each in credentials if not is_encrypted_with(each.secret, newest)]
+    for each in outdated:
+        name = _secret_name(each.account_id)
+        try:
+            each.secret = encrypt_setting(name, decrypt_secret(each.secret, name, settings().encryption_keys))
+        except DecryptionError as error:
+            raise ActionRefused(str(error)) from error
+    return len(outdated), len(credentials) - len(outdated)
+
+
+def _secret_name(account_id: int) -> str:
+    """Binds the secret to its account: it cannot be copied to another one."""
+    return f"TOTP secret of account {account_id}"

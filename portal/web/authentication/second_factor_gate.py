@@ -1,0 +1,52 @@
+"""Whoever must have a second factor and has none reaches only the pages that set one up."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Flask, Response, current_app, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+
+from portal.authentication.second_factors import has_second_factor, needs_second_factor
+from portal.web.access import is_open_to_everybody
+from portal.web.request_input import is_htmx_request
+
+View = TypeVar("View", bound=Callable[..., Any])
+_SESSION_KEY = "second_factor_of"
+"""The identity that has a second factor, so that not every page asks the database."""
+
+
+def open_without_second_factor(view: View) -> View:
+    view.is_open_without_second_factor = True  # type: ignore[attr-defined]
+    return view
+
+
+def must_set_up_second_factor() -> bool:
+    if not current_user.is_authenticated or not needs_second_factor(current_user.role):
+        return False
+    if session.get(_SESSION_KEY) == current_user.fs_uniquifier:
+        return False
+    if not has_second_factor(current_user.id):
+        return True
+    session[_SESSION_KEY] = current_user.fs_uniquifier
+    return False
+
+
+def forget_second_factor() -> None:
+    """After it was removed: look again."""
+    session.pop(_SESSION_KEY, None)
+
+
+def init_app(app: Flask) -> None:
+    """After the check of roles."""
+    app.before_request(_lead_to_set_up)
+
+
+def _lead_to_set_up() -> ResponseReturnValue | None:
+    endpoint = request.endpoint
+    if endpoint is None or is_open_to_everybody(endpoint) or not must_set_up_second_factor():
+        return None
+    if getattr(current_app.view_functions[endpoint], "is_open_without_second_factor", False):
+        return None
+    url = url_for("my_security.totp_form")
+    return Response(status=401, headers={"HX-Redirect": url}) if is_htmx_request() else redirect(url, 303)
