@@ -14,17 +14,20 @@ from portal.accounts.account_editing import edit_account
 from portal.accounts.account_language import recipient_language
 from portal.accounts.account_management import NewAccount
 from portal.accounts.rules.roles import ROLES
-from portal.accounts.tables.accounts import find_by_external_id
+from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.accounts.tables.attributes import values_of
+from portal.authentication.second_factors import reset_second_factor
 from portal.cli.app_context import IDENTIFIER, exit_with_error, read_file, with_app_context
 from portal.consent import account_import
 from portal.consent.account_import import ImportRejected, ImportResult
 from portal.core.actor import SHELL_ACTOR
 from portal.core.clock import now_ms
 from portal.core.context import settings
+from portal.core.extensions import db
 from portal.core.translation import LANGUAGES
 from portal.people.deactivation import deactivate_account, reactivate_account
 from portal.people.merging import LEAVING, STAYING, MergePlan, merge_accounts, plan_merge
+from portal.web.authentication.security_emails import SECOND_FACTOR_REMOVED, security_email
 
 _MAX_LISTED = 50
 
@@ -127,6 +130,18 @@ def reactivate(external_id: str) -> None:
     """Reactivate an account. It gets what is sent from now on."""
     reactivate_account(_account_id(external_id), None, now_ms())
     click.echo(f"{external_id} is active again.")
+
+
+@group.command(name="reset-second-factor")
+@click.argument("external_id", type=IDENTIFIER)
+@with_app_context
+def remove_second_factor(external_id: str) -> None:
+    """Remove the second factor of somebody who lost it. They sign in with the password, and set up a new one."""
+    account_id = _account_id(external_id)
+    reset_second_factor(account_id, None, now_ms())
+    account = db.session.get_one(Account, account_id)
+    security_email(account, SECOND_FACTOR_REMOVED, now_ms())()
+    click.echo(f"The second factor of {external_id} is removed, and every session of the account has ended.")
 
 
 @group.command()

@@ -1,5 +1,6 @@
 """The checks of the portal itself: modes, database, queue, processes, webhooks, public pages and the mail server."""
 
+import os
 from http import HTTPStatus
 
 from alembic.runtime.migration import MigrationContext
@@ -11,7 +12,7 @@ from portal.carriers.consent_reporting import twilio_credentials
 from portal.carriers.tables import deactivation_days
 from portal.content.rules.content_block_checks import PUBLIC_PAGES, localizations
 from portal.core.clock import now_ms
-from portal.core.config import ConfigError
+from portal.core.config import ConfigError, is_production
 from portal.core.context import settings
 from portal.core.extensions import db, missing_timeouts
 from portal.core.organisation import current_organisation
@@ -35,6 +36,7 @@ from portal.operations.rules.mail_server_checks import EMAIL_OVERRIDE, MAIL_CHEC
 from portal.operations.rules.public_page_checks import PUBLIC_PAGES_CHECK
 from portal.operations.rules.public_url_checks import ROUND_TRIP, check_round_trip
 from portal.operations.rules.rejection_reasons import check_signatures
+from portal.operations.rules.sign_in_checks import SECOND_FACTOR_CHECK, check_second_factor
 from portal.sends import provider_availability
 from portal.settings import app_settings
 from portal.settings.tables import sending_numbers
@@ -49,6 +51,7 @@ def local_check_tasks(clock: Clock) -> list[CheckTask]:
             (EMAIL_OVERRIDE,), lambda: [mail_server_checks.check_email_override(app_settings.email_route(clock()))]
         ),
         CheckTask((checks.QUIET_HOURS_CHECK,), lambda: [_quiet_hours_check()]),
+        CheckTask((SECOND_FACTOR_CHECK,), lambda: [_second_factor_check()]),
         LANES_CHECK_TASK,
         CheckTask((checks.DATABASE,), lambda: [_database_check()], timeout_is_failure=True),
         CheckTask((checks.QUEUE,), lambda: [_queue_check()], timeout_is_failure=True),
@@ -90,6 +93,10 @@ def _mode_check() -> CheckResult:
 def _quiet_hours_check() -> CheckResult:
     hours = app_settings.current_text_limits().quiet_hours
     return checks.check_quiet_hours(str(hours or ""), _is_simulated())
+
+
+def _second_factor_check() -> CheckResult:
+    return check_second_factor(settings().second_factor == "required", is_production(os.environ))
 
 
 def _is_simulated() -> bool:

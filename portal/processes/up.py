@@ -103,6 +103,7 @@ def _build_plan(
         defaults["PORTAL_TWILIO_API_URL"] = f"http://127.0.0.1:{ports.simulator}"
     if demo:
         defaults |= {
+            "PORTAL_SECOND_FACTOR": "optional",  # for a look around, a password is enough
             "PORTAL_SMTP_URL": f"smtp://127.0.0.1:{ports.smtp}",
             "PORTAL_ORGANISATION": "Northfield Board",
             "PORTAL_MAIL_FROM": "Northfield Board <notifications@example.org>",

@@ -1,6 +1,7 @@
 """Rotate the encryption key: encrypt every stored secret with the newest key."""
 
 import json
+from collections.abc import Callable
 
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
@@ -14,9 +15,10 @@ from portal.settings.signing import reencrypt_signing_key
 from portal.settings.tables.setting_values import lock_settings, replace_ciphertext, stored_settings
 
 
-def rotate_keys() -> tuple[int, int]:
+def rotate_keys(*reencrypt_others: Callable[[bytes], tuple[int, int]]) -> tuple[int, int]:
     """Return how many secrets were encrypted again, and how many used the newest key already.
 
+    Packages above encrypt secrets, too: each function gets the newest key, and returns the same for its own.
     Raises `ActionRefused`, with nothing changed, if a secret cannot be decrypted.
     """
     newest = settings().encryption_keys[0]
@@ -30,5 +32,6 @@ def rotate_keys() -> tuple[int, int]:
         outdated = [row.name for row in secrets if not is_encrypted_with(row.value, newest)]
         for name in outdated:
             replace_ciphertext(name, encrypt_setting(name, json.dumps(current.values[name])))
-        reencrypted_keys, unchanged_keys = reencrypt_signing_key(newest)
-    return len(outdated) + reencrypted_keys, len(secrets) - len(outdated) + unchanged_keys
+        counts = [reencrypt(newest) for reencrypt in (reencrypt_signing_key, *reencrypt_others)]
+    reencrypted, unchanged = map(sum, zip(*counts, strict=True))
+    return len(outdated) + reencrypted, len(secrets) - len(outdated) + unchanged

@@ -29,6 +29,7 @@ from portal.web.account.phone_number_form import (
     find_phone,
     find_row,
 )
+from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 from portal.web.base_form import IdsField, PortalForm
 from portal.web.layout import is_sms_visible
 
@@ -52,7 +53,9 @@ def add_number_views(
         return lambda account_id=None, **values: view(context(account_id), **values)
 
     for rule, name, method, view in _VIEWS:
-        blueprint.add_url_rule(prefix + rule, name, allow(role)(in_context(view)), methods=[method])
+        in_page = allow(role)(in_context(view))
+        view_of_role = needs_recent_sign_in(in_page) if name in _CHANGES else in_page
+        blueprint.add_url_rule(prefix + rule, name, view_of_role, methods=[method])
 
 
 def _add(number_context: NumberContext) -> ResponseReturnValue:
@@ -100,6 +103,7 @@ def _remove(number_context: NumberContext, number_id: int) -> ResponseReturnValu
     return _redirect(number_context, own if number_context.is_own else other)
 
 
+_CHANGES = ("add_number", "remove_number")
 _VIEWS: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     ("", "add_number", "POST", _add),
     ("/<id:number_id>", "show_number", "GET", opt_in_pages.render_number),

@@ -28,6 +28,7 @@ from portal.web.account.account_emails import (
     run_after_response,
     send_account_email,
 )
+from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 from portal.web.base_form import PortalForm
 from portal.web.languages import language_choices, remember_language, request_language
 
@@ -94,6 +95,7 @@ def save_details() -> ResponseReturnValue:
 
 @pages.post("/Email")
 @allow("user")
+@needs_recent_sign_in
 def change_email() -> ResponseReturnValue:
     """The emails leave after the response, so that its time is the same for every address."""
     form, old, external_id = EmailForm(), recipient_of(current_user), current_user.external_id

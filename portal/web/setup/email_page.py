@@ -18,6 +18,7 @@ from portal.settings.rules.installation_settings import EMAIL_SERVER, MAIL_FROM_
 from portal.setup import email_proof
 from portal.setup.email_proof import EmailTest
 from portal.web.access import allow
+from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 from portal.web.base_form import PortalForm
 from portal.web.request_input import query_text
 from portal.web.sysadmin.setting_fields import key_field
@@ -47,6 +48,7 @@ def page() -> ResponseReturnValue:
 
 @pages.post("")
 @allow("sysadmin")
+@needs_recent_sign_in
 def save() -> ResponseReturnValue:
     """Save the mail server, and send the test email through it."""
     form = _server_form()

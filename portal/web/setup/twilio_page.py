@@ -17,6 +17,7 @@ from portal.settings.setting_changes import LiveConfirmationRequired
 from portal.setup import twilio_connection
 from portal.setup.twilio_connection import CREDENTIALS, SENDER, TwilioInput
 from portal.web.access import allow
+from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 from portal.web.base_form import PortalForm
 
 pages = Blueprint("setup_twilio", __name__, url_prefix="/SysAdmin/Setup/Twilio")
@@ -48,6 +49,7 @@ def page() -> ResponseReturnValue:
 
 @pages.post("")
 @allow("sysadmin")
+@needs_recent_sign_in
 def save() -> ResponseReturnValue:
     form = TwilioForm()
     entered = TwilioInput(form.AccountSid.data, form.AuthToken.data, form.FromNumber.data, form.NumberType.data)

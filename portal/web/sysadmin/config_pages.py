@@ -15,6 +15,7 @@ from portal.settings.rules.retention_settings import RETENTION_SETTINGS
 from portal.settings.setting_changes import SettingUpdate
 from portal.settings.tables.setting_values import SettingChange, history_entries
 from portal.web.access import allow
+from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 from portal.web.paging import Page, paginate
 from portal.web.request_input import query_id
 from portal.web.sysadmin.config_form import SettingForm, TokenForm, setting_form
@@ -55,6 +56,7 @@ def edit(name: str) -> ResponseReturnValue:
 
 @pages.post("/<name>")
 @allow("sysadmin")
+@needs_recent_sign_in
 def change(name: str) -> ResponseReturnValue:
     at_ms = now_ms()
     form = setting_form(app_settings.configuration(), _known_setting_or_404(name), at_ms, is_submitted=True)
@@ -81,6 +83,7 @@ def _store_override_target(form: SettingForm, at_ms: int) -> None:
 
 @pages.post("/<name>/token")
 @allow("sysadmin")
+@needs_recent_sign_in
 def replace_token(name: str) -> ResponseReturnValue:
     """Webhooks signed with the old token are accepted until it is removed."""
     update, token_form = SettingUpdate(_known_setting_or_404(name), current_user.id, now_ms(), "page"), TokenForm()
@@ -95,6 +98,7 @@ def replace_token(name: str) -> ResponseReturnValue:
 
 @pages.post("/<name>/token/remove")
 @allow("sysadmin")
+@needs_recent_sign_in
 def remove_old_token(name: str) -> ResponseReturnValue:
     token_rotation.drop_previous_token(SettingUpdate(_known_setting_or_404(name), current_user.id, now_ms(), "page"))
     flash(_("The old token was removed. Webhooks signed with it are now rejected."), "info")

@@ -53,7 +53,7 @@ def pause_sender(reason: str = "The Twilio account is not active.") -> None:
 def run_checks_by_name(skew_ms: int = 0) -> dict[str, CheckResult]:
     report = diagnostics.run_diagnostics(lambda: scenario.now_ms() + skew_ms)
     checks = {check.name: check for check in report.checks}
-    assert len(checks) == 29, "every check has a result"
+    assert len(checks) == 30, "every check has a result"
     return checks
 
 

@@ -23,7 +23,7 @@ def test_sending_resumes_if_the_twilio_checks_pass(healthy_portal: Flask) -> Non
     assert refusal is None
     assert paused_senders() == []
     assert {check.name: check.verdict for check in report.checks}["Lanes"] == "ok"
-    assert len(report.checks) == 29
+    assert len(report.checks) == 30
 
 
 @pytest.mark.usefixtures("healthy_portal")

@@ -18,6 +18,7 @@ from portal.core.rules.time_zones import timezone_choices
 from portal.core.translation import gettext as _
 from portal.web.access import allow
 from portal.web.admin.accounts.account_form import AccountForm, account_form
+from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 
 pages = Blueprint("account_editing", __name__, url_prefix="/Admin/Accounts")
 
@@ -30,6 +31,7 @@ def new() -> ResponseReturnValue:
 
 @pages.post("/New")
 @allow("admin")
+@needs_recent_sign_in
 def create() -> ResponseReturnValue:
     form = account_form({})
     try:
@@ -51,6 +53,7 @@ def edit(account_id: int) -> ResponseReturnValue:
 
 @pages.post("/<id:account_id>/Edit")
 @allow("admin")
+@needs_recent_sign_in
 def save(account_id: int) -> ResponseReturnValue:
     form = account_form(_stored(_account(account_id)))
     try:

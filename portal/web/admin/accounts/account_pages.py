@@ -12,6 +12,7 @@ from portal.accounts.rules.roles import may_act_on
 from portal.accounts.tables.account_search import BY_NAME, count_results, search_accounts
 from portal.accounts.tables.accounts import Account, account_types, merged_accounts
 from portal.accounts.tables.attributes import Attribute, all_attributes, values_of
+from portal.authentication.second_factors import has_second_factor
 from portal.content.tables.topics import names_of_topics_off
 from portal.core.context import settings
 from portal.core.extensions import db
@@ -99,6 +100,7 @@ def _profile(forms: PhoneNumberForms) -> ResponseReturnValue:
         may_act=may_act_on(current_user.role, account.role),
         merged_into=db.session.get(Account, account.merged_into_id) if account.merged_into_id else None,
         merged_accounts=merged_accounts(account.id),
+        has_second_factor=has_second_factor(account.id),
         can_be_invited=not invitation_problem(account),
         can_be_reactivated=not reactivation_problem(account),
         forms=forms,
