@@ -8,7 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 
-from portal.accounts.sign_in_throttle import keyed_hash
+from portal.accounts.sign_in_throttle import keyed_hashes
 from portal.accounts.tables.accounts import Account
 from portal.authentication.tables import trusted_devices as table
 from portal.authentication.tables.trusted_devices import TrustedDevice
@@ -25,7 +25,7 @@ def trust_device(account: Account, token: str, browser: str, now_ms: int) -> str
     row = {
         "account_id": account.id,
         "token_hash": _token_hash(token),
-        "credentials_hash": _credentials_hash(account),
+        "credentials_hash": _credentials_hashes(account)[0],
         "browser": browser,
         "created_at_ms": now_ms,
     }
@@ -41,7 +41,7 @@ def is_trusted(account: Account, token: str, now_ms: int) -> bool:
 
 def trusted_devices_of(account: Account, now_ms: int) -> Sequence[TrustedDevice]:
     """Newest first."""
-    return table.trusted_devices(account.id, _credentials_hash(account), _trusted_since_ms(now_ms))
+    return table.trusted_devices(account.id, _credentials_hashes(account), _trusted_since_ms(now_ms))
 
 
 def end_trust(account: Account, now_ms: int) -> None:
@@ -61,5 +61,6 @@ def _token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _credentials_hash(account: Account) -> str:
-    return keyed_hash("trusted device", account.password, account.email, account.role)
+def _credentials_hashes(account: Account) -> list[str]:
+    """By the newest key first."""
+    return keyed_hashes("trusted device", account.password, account.email, account.role)

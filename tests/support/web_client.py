@@ -67,5 +67,4 @@ def signed_in_client(app: Flask, external_id: str, user_agent: str = "", address
     with client.session_transaction(base_url=PUBLIC_URL) as session:
         session["_user_id"] = opened.token
         session["_fresh"] = True
-        session["authenticated_at_ms"] = now_ms()
     return WebClient(client)

@@ -35,6 +35,11 @@ class Device:
     system: str = ""
 
     @property
+    def name(self) -> str:
+        """The same in every language; "" if nothing is known."""
+        return f"{self.browser} ({self.system})" if self.browser and self.system else self.browser or self.system
+
+    @property
     def label(self) -> str:
         if self.browser and self.system:
             return _("%(browser)s on %(system)s", browser=self.browser, system=self.system)

@@ -1,6 +1,6 @@
 """Browsers on which an account is asked for no second factor for a while."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import ForeignKey, Text, delete, select
 from sqlalchemy.orm import Mapped, mapped_column
@@ -23,11 +23,11 @@ class TrustedDevice(Base):
     created_at_ms: Mapped[int] = mapped_column(Millis)
 
 
-def trusted_devices(account_id: int, credentials_hash: str, since_ms: int) -> Sequence[TrustedDevice]:
+def trusted_devices(account_id: int, credentials_hashes: Collection[str], since_ms: int) -> Sequence[TrustedDevice]:
     """Those that are still trusted, newest first."""
     query = select(TrustedDevice).where(
         TrustedDevice.account_id == account_id,
-        TrustedDevice.credentials_hash == credentials_hash,
+        TrustedDevice.credentials_hash.in_(credentials_hashes),
         TrustedDevice.created_at_ms > since_ms,
     )
     return db.session.scalars(query.order_by(TrustedDevice.created_at_ms.desc())).all()

@@ -18,7 +18,6 @@ from portal.core.extensions import db
 from portal.core.translation import N_, lazy_gettext, ngettext
 from portal.core.translation import gettext as _
 from portal.web.account import known_devices
-from portal.web.authentication.recent_sign_in import remember_proof
 from portal.web.authentication.second_step import begin_second_step, needs_second_step
 from portal.web.authentication.security_emails import NEW_DEVICE, tell_by_email
 from portal.web.base_form import PortalForm
@@ -123,7 +122,6 @@ def start_session(account_id: int, target: str) -> ResponseReturnValue:
     account = db.session.get_one(Account, account_id)
     session.pop(_CHOICE_SESSION_KEY, None)
     login_user(account, remember=False, authn_via=["password"])
-    remember_proof()
     _log.info("session started", account_id=account_id)
     response = cast(Response, redirect(target))
     known_devices.remember_device(response, account_id)

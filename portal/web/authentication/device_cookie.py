@@ -1,28 +1,17 @@
 """The cookie by which a trusted device is known: a random token, the same for all accounts of this browser."""
 
-from flask import Response, request
+from flask import Response
 
 from portal.core.context import settings
+from portal.web.authentication.host_cookies import read_cookie, set_cookie
 
-_DAY_SECONDS = 86_400
+_NAME, _DAY_SECONDS = "trusted-device", 86_400
 
 
 def device_token() -> str:
     """ "" if the browser brings none."""
-    return request.cookies.get(_cookie_name(), "")
+    return read_cookie(_NAME)
 
 
 def keep_device_token(response: Response, token: str) -> None:
-    response.set_cookie(
-        _cookie_name(),
-        token,
-        max_age=settings().trusted_device_days * _DAY_SECONDS,
-        secure=settings().secure_cookies,
-        httponly=True,
-        samesite="Lax",
-    )
-
-
-def _cookie_name() -> str:
-    """Browsers accept the `__Host-` prefix only from this host and over TLS."""
-    return "__Host-trusted-device" if settings().secure_cookies else "trusted-device"
+    set_cookie(response, _NAME, token, settings().trusted_device_days * _DAY_SECONDS)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, render_template, request, session
+from flask import Flask, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 from werkzeug.datastructures import ImmutableMultiDict
@@ -24,11 +24,10 @@ from portal.core.errors import InvalidInput
 from portal.core.translation import lazy_gettext
 from portal.settings.rules.encryption import DecryptionError, decrypt_secret, encrypt_secret
 from portal.web.account.known_devices import current_client
+from portal.web.authentication.browser_sessions import confirm_identity, current_session
 from portal.web.base_form import PortalForm
 
 View = TypeVar("View", bound=Callable[..., Any])
-AUTHENTICATED_AT = "authenticated_at_ms"
-"""In the session: when the person last proved who they are."""
 _RECENT_MS = 600_000
 _KEPT = "kept_form"
 
@@ -42,10 +41,6 @@ def needs_recent_sign_in(view: View) -> View:
     """A view for POST, reached only by who proved their identity in the last ten minutes, or does so now."""
     view.needs_recent_sign_in = True  # type: ignore[attr-defined]
     return view
-
-
-def remember_proof() -> None:
-    session[AUTHENTICATED_AT] = now_ms()
 
 
 def init_app(app: Flask) -> None:
@@ -65,13 +60,14 @@ def _require_proof() -> ResponseReturnValue | None:
     except InvalidInput as error:
         form.with_errors(InvalidInput({f"proof_{name}": message for name, message in error.errors.items()}))
         return _page(form, kept)
-    remember_proof()
+    confirm_identity()
     request.form = _kept_form(kept)
     return None
 
 
 def _is_recent() -> bool:
-    return bool(0 <= now_ms() - int(session.get(AUTHENTICATED_AT, 0)) < _RECENT_MS)
+    current = current_session()
+    return current is not None and 0 <= now_ms() - current.authenticated_at_ms < _RECENT_MS
 
 
 def _check_proof(account: Account, form: ProofForm) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from flask import request
 
 from portal.accounts.tables.accounts import Account
-from portal.authentication.rules.browser_names import browser_name
+from portal.authentication.rules.devices import device_of
 from portal.core.clock import now_ms
 from portal.core.rules.time_zones import timezone_or_utc
 from portal.core.translation import N_
@@ -30,7 +30,7 @@ _SENTENCES = {
 
 def tell_by_email(account: Account, subject: str) -> None:
     """`subject` is one of those above. The email leaves after the response, with where the request came from."""
-    where = {"browser": browser_name(request.user_agent.string), "address": request.remote_addr or ""}
+    where = {"browser": device_of(request.user_agent.string).name, "address": request.remote_addr or ""}
     run_after_response(security_email(account, subject, now_ms(), **where))
 
 

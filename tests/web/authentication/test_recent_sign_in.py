@@ -4,15 +4,16 @@ import re
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.accounts.rules.throttle_policy import FREE_ATTEMPTS
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
+from portal.authentication.tables.sign_in_sessions import SignInSession
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from tests.support.authentication.authenticator_app import enrolled_account
-from tests.support.web_client import PASSWORD, PUBLIC_URL, WebClient
+from tests.support.web_client import PASSWORD, WebClient
 
 GUARDED = {
     "account_editing.create",
@@ -39,8 +40,9 @@ NUMBERS, TYPED = "/MyAccount/PhoneNumbers", {"number": "202-555-0177", "label": 
 
 
 def forget_proof(client: WebClient, age_ms: int = 600_000) -> None:
-    with client.client.session_transaction(base_url=PUBLIC_URL) as session:
-        session["authenticated_at_ms"] = now_ms() - age_ms
+    with client.client.application.app_context():
+        db.session.execute(update(SignInSession).values(authenticated_at_ms=now_ms() - age_ms))
+        db.session.commit()
 
 
 def kept_form(page: str) -> str:

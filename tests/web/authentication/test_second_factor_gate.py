@@ -1,4 +1,4 @@
-"""Administrators must have a second factor, set it up before anything else, and lose it only to a system administrator."""
+"""Administrators must have a second factor, and set it up before anything else."""
 
 from collections.abc import Callable
 
