@@ -4,10 +4,13 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parseaddr
-from ipaddress import ip_address
 from itertools import pairwise
 from math import log2
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from portal.core.rules.connection_errors import ErrorExplanation
+from portal.core.rules.transport.loopback import is_loopback
+from portal.core.rules.transport.required_tls import database_tls_problem, mail_tls_problem, redis_tls_problem
 
 NEW_KEY_HELP = 'Generate one with: python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
 _MIN_SECRET_LENGTH, _MIN_ENTROPY_BITS = 32, 90
@@ -29,17 +32,11 @@ def find_problems(env: Mapping[str, str]) -> list[str]:
         *_encryption_key_problems(env.get("PORTAL_ENCRYPTION_KEY") or ""),
         *_public_url_problems(env.get("PORTAL_PUBLIC_URL") or ""),
         *_redis_problems(env.get("PORTAL_REDIS_URL") or ""),
-        *_database_problems(env.get("PORTAL_DATABASE_URL") or ""),
+        *_database_problems(env.get("PORTAL_DATABASE_URL") or "", env),
         *_twilio_problems(env.get("PORTAL_TWILIO_API_URL") or ""),
+        *_described(mail_tls_problem(env.get("PORTAL_SMTP_URL") or "")),
         *_mail_from_problems(env.get("PORTAL_MAIL_FROM") or ""),
     ]
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _secret_key_problems(text: str) -> Iterator[str]:
@@ -80,30 +77,22 @@ def _public_url_problems(url: str) -> Iterator[str]:
 
 
 def _redis_problems(url: str) -> Iterator[str]:
-    parts = urlsplit(url)
-    if parts.scheme == "redis" and not is_loopback(parts.hostname or "localhost"):
-        yield (
-            "PORTAL_REDIS_URL is unencrypted redis:// to another host, so anybody in between could take over the "
-            "workers: use rediss:// (TLS), or unix:// on the same host."
-        )
-    if parts.scheme == "rediss" and _query_option(url, "ssl_cert_reqs").lower() in ("none", "optional"):
-        yield (
-            "PORTAL_REDIS_URL does not verify the server's certificate, so anybody in between could pretend to be it: "
-            "remove ssl_cert_reqs."
-        )
+    yield from _described(redis_tls_problem(url))
     if (password := _url_password(url)) is not None and _is_common_password(password):
         yield "PORTAL_REDIS_URL has a common password: choose a random one."
 
 
-def _database_problems(url: str) -> Iterator[str]:
-    parts = urlsplit(url)
-    if parts.scheme.startswith("sqlite"):
+def _database_problems(url: str, env: Mapping[str, str]) -> Iterator[str]:
+    if url.startswith("sqlite"):
         return
     if (password := _url_password(url)) is not None and _is_common_password(password):
         yield "PORTAL_DATABASE_URL has a common password: choose a random one."
-    mode = _query_option(url, "sslmode")
-    if mode in ("disable", "allow") and parts.hostname and not is_loopback(parts.hostname):
-        yield f"PORTAL_DATABASE_URL has sslmode={mode} to another host: use sslmode=require or verify-full."
+    yield from _described(database_tls_problem(url, env))
+
+
+def _described(problem: ErrorExplanation | None) -> Iterator[str]:
+    if problem is not None:
+        yield str(problem)
 
 
 def _twilio_problems(url: str) -> Iterator[str]:

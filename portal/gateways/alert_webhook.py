@@ -1,10 +1,10 @@
 """Calls the webhook for alerts: one request, never elsewhere, and not for long."""
 
-import certifi
 import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, SSLError, TimeoutError
 
 from portal.core.translation import N_
+from portal.gateways.https_context import https_context
 from portal.gateways.rules.alert_signature import HEADER, signature_header
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=10)
@@ -25,7 +25,7 @@ def post_alert(url: str, secret: str, body: bytes, now_ms: int) -> tuple[str, in
         HEADER: signature_header(secret, timestamp, body),
     }
     try:
-        with urllib3.PoolManager(timeout=_TIMEOUT, ca_certs=certifi.where()) as pool:
+        with urllib3.PoolManager(timeout=_TIMEOUT, ssl_context=https_context()) as pool:
             response = pool.request(
                 "POST", url, body=body, headers=headers, retries=False, redirect=False, preload_content=False
             )

@@ -36,7 +36,9 @@ def messages_sent_to(api_url: str, phone_number: str) -> list[dict[str, Any]]:
 
 def _request(method: str, api_url: str, path: str, **options: Any) -> dict[str, Any]:
     try:
-        response = requests.request(method, f"{api_url}/simulator/{path}", timeout=_TIMEOUT, **options)
+        response = requests.request(
+            method, f"{api_url}/simulator/{path}", timeout=_TIMEOUT, allow_redirects=False, **options
+        )
         response.raise_for_status()
         body = response.json()
     except (requests.RequestException, ValueError) as error:

@@ -8,10 +8,10 @@ from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
-import certifi
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from portal.gateways.https_context import https_context
 from portal.gateways.rules.provider_schema import Credentials
 from portal.gateways.rules.twilio_resources import TwilioApiError
 from portal.gateways.twilio_account import host_url
@@ -55,7 +55,7 @@ class DeactivationLists:
     def lines(self, day: date) -> Iterator[str]:
         """The lines of that day's file, as they arrive: a million numbers need no more memory than a thousand."""
         url = self._file_url(day)
-        pool = urllib3.PoolManager(num_pools=1, timeout=_FILE_TIMEOUT, ca_certs=certifi.where(), retries=False)
+        pool = urllib3.PoolManager(num_pools=1, timeout=_FILE_TIMEOUT, ssl_context=https_context(), retries=False)
         host = urlsplit(url).hostname or ""
         try:
             response = pool.request("GET", url, preload_content=False, redirect=False)

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import certifi
 import urllib3
 from twilio.base.exceptions import TwilioException
 from twilio.http import HttpClient
@@ -15,6 +14,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 from urllib3.exceptions import HTTPError, NewConnectionError, SSLError, TimeoutError
 
+from portal.gateways.https_context import https_context
 from portal.gateways.provider import ProviderUnavailable
 from portal.gateways.rules.provider_schema import Credentials
 from portal.gateways.rules.twilio_resources import TwilioApiError
@@ -40,7 +40,7 @@ class TwilioTransport(HttpClient):  # type: ignore[misc]
     def __init__(self, connect_seconds: float, read_seconds: float, connections: int = 1) -> None:
         super().__init__(logging.getLogger(__name__), is_async=False)
         timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
-        self._pool = urllib3.PoolManager(num_pools=4, maxsize=connections, timeout=timeout, ca_certs=certifi.where())
+        self._pool = urllib3.PoolManager(num_pools=4, maxsize=connections, timeout=timeout, ssl_context=https_context())
 
     def open_client(self, api_url: str, credentials: Credentials) -> Client:
         """Twilio's client for an account. Its methods raise `RequestFailed`; see also `well_formed`."""

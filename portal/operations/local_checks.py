@@ -17,6 +17,7 @@ from portal.core.context import settings
 from portal.core.extensions import db, missing_timeouts
 from portal.core.organisation import current_organisation
 from portal.core.rules.connection_errors import explain_database_error
+from portal.core.rules.transport.required_tls import database_tls_problem, redis_tls_problem
 from portal.core.translation import gettext as _
 from portal.gateways import public_page, queue, round_trip, smtp_probe
 from portal.gateways.rules.fetched_page import FetchedPage
@@ -106,7 +107,8 @@ def _is_simulated() -> bool:
 def _queue_check() -> CheckResult:
     error = health.queue_problem()
     eviction_policy = None if error else queue.eviction_policy(settings().redis_url)
-    return checks.check_queue(error, eviction_policy or checks.NO_EVICTION)
+    tls_problem = redis_tls_problem(settings().redis_url)
+    return checks.check_queue(error, eviction_policy or checks.NO_EVICTION, tls_problem)
 
 
 def _database_check() -> CheckResult:
@@ -118,7 +120,8 @@ def _database_check() -> CheckResult:
     except SQLAlchemyError as error:
         cause = explain_database_error(str(getattr(error, "orig", None) or type(error).__name__))
         return checks.DATABASE.failing(_(cause.reason), _(cause.fix))
-    return checks.check_database(revisions, script.get_heads(), missing_limits)
+    tls_problem = database_tls_problem(settings().database_url, os.environ)
+    return checks.check_database(revisions, script.get_heads(), missing_limits, tls_problem)
 
 
 def _signature_check(clock: Clock) -> CheckResult:

@@ -76,11 +76,12 @@ def test_invalid_smtp_url_is_refused_by_name(tmp_path: Path, url: str, message: 
 @pytest.mark.parametrize(
     ("url", "server"),
     [
-        ("smtp://mail.example.org", SmtpServer("mail.example.org", 25)),
+        ("smtp://mail.example.org", SmtpServer("mail.example.org", 25, starttls="always")),
         ("smtps://mail.example.org", SmtpServer("mail.example.org", 465, tls=True)),
-        ("smtp://bücher.example:587", SmtpServer("xn--bcher-kva.example", 587)),
-        ("smtp://a%40b.org:p%3A%2F%C3%BC@h.org:587", SmtpServer("h.org", 587, user="a@b.org", password="p:/ü")),
-        ("smtp://a@b.org:pä@h.org", SmtpServer("h.org", 25, user="a@b.org", password="pä")),
+        ("smtp://bücher.example:587", SmtpServer("xn--bcher-kva.example", 587, starttls="always")),
+        ("smtp://a%40b.org:p%3A%2F%C3%BC@h.org:587", SmtpServer("h.org", 587, False, "a@b.org", "p:/ü", "always")),
+        ("smtp://a@b.org:pä@h.org", SmtpServer("h.org", 25, False, "a@b.org", "pä", "always")),
+        ("smtp://127.0.0.1", SmtpServer("127.0.0.1", 25, starttls="offered")),
         ("smtp://u:p@localhost?starttls=never", SmtpServer("localhost", 25, False, "u", "p", "never")),
         ("smtp://[::1]:2525?starttls=always", SmtpServer("::1", 2525, starttls="always")),
     ],

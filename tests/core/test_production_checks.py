@@ -72,10 +72,12 @@ def encoded(key: bytes) -> str:
                 *(
                     "postgresql://portal:@db.example.org/portal",
                     "postgresql://portal@db.example.org/portal?sslmode=disable",
+                    "postgresql://portal:9tWk2LrX0c@db.example.org/portal?sslmode=require",
                     "postgresql://db.example.org/portal?user=portal&password=postgres",
                 ),
             ],
         ),
+        ("PORTAL_SMTP_URL", ["smtp://mail.example.org?starttls=offered", "smtp://10.0.0.5:25?starttls=never"]),
         ("PORTAL_TWILIO_API_URL", ["http://twilio.example.org", "http://10.0.0.5:8001"]),
         (
             "PORTAL_MAIL_FROM",
@@ -98,7 +100,9 @@ def test_unsafe_setting_is_refused_by_name(tmp_path: Path, name: str, values: li
         {"PORTAL_REDIS_URL": "redis://127.0.0.1:6379/0"},
         {"PORTAL_REDIS_URL": "rediss://:long-random-Pq9@queue.example.org"},
         {"PORTAL_REDIS_URL": "unix:///run/valkey/valkey.sock"},
-        {"PORTAL_DATABASE_URL": "postgresql://portal:9tWk2LrX0c@db.example.org/portal"},
+        {"PORTAL_DATABASE_URL": "postgresql://portal:9tWk2LrX0c@db.example.org/portal?sslmode=verify-full"},
+        {"PORTAL_DATABASE_URL": "postgresql://portal:9tWk2LrX0c@/portal?host=/run/postgresql"},
+        {"PORTAL_SMTP_URL": "smtp://mail.example.org"},
         {"PORTAL_DATABASE_URL": "postgresql://portal@127.0.0.1/portal?sslmode=disable"},
         {"PORTAL_ENCRYPTION_KEY": f"{KEY},{encoded(bytes(32))}"},
         {"PORTAL_ENV": "Production "},
@@ -116,7 +120,7 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
         encoded(bytes(32)),
         "http://p.example",
         "redis://q.example",
-        "postgresql://p:change-me@d/p",
+        "postgresql://p:9tWk2LrX0c@d/p",
         "http://t.example",
         "",
     )

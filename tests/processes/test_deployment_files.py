@@ -109,7 +109,7 @@ def test_example_settings_are_valid_with_keys() -> None:
     assert set(example) <= KNOWN_VARIABLES
     key = "q8Zt2mVxP0c7JwN5hYbR1uKdSgLfE3aTiOoXvQ9yM4A="
     password = read_variables(DOCS / "compose" / "postgres.env.example")["POSTGRES_PASSWORD"]
-    assert f":{password}@postgres/" in example["PORTAL_DATABASE_URL"]
+    assert f":{password}@/" in example["PORTAL_DATABASE_URL"]
     example["PORTAL_DATABASE_URL"] = example["PORTAL_DATABASE_URL"].replace(password, "9tWk2LrX0c")
     assert (example.pop("PORTAL_SECRET_KEY"), example.pop("PORTAL_ENCRYPTION_KEY")) == ("", "")
     settings = load_settings(
@@ -118,7 +118,8 @@ def test_example_settings_are_valid_with_keys() -> None:
     assert settings.trusted_proxies == 1
     assert settings.mail_from == "Certification Board <notifications@example.org>"
     folder, socket = settings.redis_url.removeprefix("unix://").rsplit("/", 1)
-    assert SERVICES["web"]["volumes"] == [f"valkey:{folder}"]
+    assert SERVICES["web"]["volumes"] == [f"valkey:{folder}", "postgres-socket:/run/postgresql"]
+    assert settings.database_url.endswith("?host=/run/postgresql")
     assert f"--unixsocket /data/{socket} " in " ".join(SERVICES["valkey"]["command"])
 
 

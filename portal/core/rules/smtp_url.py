@@ -1,7 +1,7 @@
 """Parses `PORTAL_SMTP_URL`, and decides when the connection must be encrypted."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -25,7 +25,7 @@ class SmtpUrlError(ValueError):
 class SmtpServer:
     """`tls`: from the start (smtps). `starttls`: always, never, or offered (if the server supports it).
 
-    `ca_file`: an additional certificate authority in PEM. A password is only sent without TLS to this machine.
+    By default, only this machine may be without TLS. `ca_file`: an additional certificate authority in PEM.
     """
 
     host: str
@@ -33,7 +33,7 @@ class SmtpServer:
     tls: bool = False
     user: str = ""
     password: str = field(default="", repr=False)
-    starttls: str = "offered"
+    starttls: str = ""
     ca_file: str = ""
 
     @property
@@ -69,7 +69,8 @@ def parse_smtp_url(url: str) -> SmtpServer:
         raise SmtpUrlError(
             "PORTAL_SMTP_URL would send the password in the clear: remove starttls=never, or use smtps://."
         )
-    return server
+    is_chosen = server.starttls or server.tls
+    return server if is_chosen else replace(server, starttls="offered" if server.is_loopback else "always")
 
 
 def _parse_server(parts: SplitResult) -> SmtpServer:
@@ -84,7 +85,7 @@ def _parse_server(parts: SplitResult) -> SmtpServer:
         tls=parts.scheme == "smtps",
         user=_decode_part(parts.username),
         password=_decode_part(parts.password),
-        starttls=options.get("starttls", "offered"),
+        starttls=options.get("starttls", ""),
         ca_file=options.get("ca", ""),
     )
 

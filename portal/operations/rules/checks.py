@@ -202,7 +202,12 @@ def rate_label(rate: float) -> str:
     return ngettext("%(rate)s segment/s", "%(rate)s segments/s", plural_of, rate=f"{rate:g}")
 
 
-def check_database(revisions: Iterable[str], heads: Iterable[str], missing_limits: Sequence[str] = ()) -> CheckResult:
+def check_database(
+    revisions: Iterable[str],
+    heads: Iterable[str],
+    missing_limits: Sequence[str] = (),
+    tls_problem: ErrorExplanation | None = None,
+) -> CheckResult:
     """`revisions` are those of the tables, `heads` those that this version of the portal needs.
 
     `missing_limits` are PostgreSQL timeouts that are not in force.
@@ -215,12 +220,16 @@ def check_database(revisions: Iterable[str], heads: Iterable[str], missing_limit
             ),
             _("Connect PORTAL_DATABASE_URL to PostgreSQL itself, or to a pooler with pool_mode = session."),
         )
-    if set(revisions) == set(heads):
-        return DATABASE.ok(_("It answers, and its tables are up to date."))
-    return DATABASE.failing(_("It answers, but its tables are of another version."), _("Run: portal db upgrade"))
+    if set(revisions) != set(heads):
+        return DATABASE.failing(_("It answers, but its tables are of another version."), _("Run: portal db upgrade"))
+    if tls_problem is not None:
+        return DATABASE.warning(_(tls_problem.reason), _(tls_problem.fix))
+    return DATABASE.ok(_("It answers, and its tables are up to date."))
 
 
-def check_queue(error: ErrorExplanation | None, policy: str = NO_EVICTION) -> CheckResult:
+def check_queue(
+    error: ErrorExplanation | None, policy: str = NO_EVICTION, tls_problem: ErrorExplanation | None = None
+) -> CheckResult:
     """`policy` is what Redis does when its memory is full."""
     if error is not None:
         effect = _("Sends continue: workers poll the database themselves.")
@@ -234,6 +243,8 @@ def check_queue(error: ErrorExplanation | None, policy: str = NO_EVICTION) -> Ch
             ),
             _("Set %(setting)s in Redis.", setting=f"maxmemory-policy {NO_EVICTION}"),
         )
+    if tls_problem is not None:
+        return QUEUE.warning(_(tls_problem.reason), _(tls_problem.fix))
     return QUEUE.ok(_("Redis accepts work."))
 
 

@@ -3,15 +3,15 @@
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 import phonenumbers
 
-from portal.core.production_checks import is_loopback
 from portal.core.rules.email_address import EmailAddressError, parse_mailbox
 from portal.core.rules.setting_error import key_label
 from portal.core.rules.setting_schema import SettingField, SettingSchema
 from portal.core.rules.smtp_url import SmtpUrlError, parse_smtp_url
+from portal.core.rules.transport.loopback import is_loopback
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 
@@ -25,7 +25,7 @@ _STARTTLS, _TLS, _NONE = "starttls", "tls", "none"
 _SECURITY_CHOICES = {
     _STARTTLS: N_("STARTTLS, always; usual with port 587"),
     _TLS: N_("TLS from the start; usual with port 465"),
-    _NONE: N_("None; only without a password, or on this machine"),
+    _NONE: N_("None; only on this machine"),
 }
 
 
@@ -61,14 +61,18 @@ def parse_region(text: str) -> str:
 
 
 def smtp_url(value: Mapping[str, Any]) -> str:
-    """The mail server as a URL, which is how the gateway and `PORTAL_SMTP_URL` name it."""
+    """The mail server as a URL, which is how the gateway and `PORTAL_SMTP_URL` name it.
+
+    Earlier releases stored “none” for other machines too; such a server has to offer STARTTLS now.
+    """
     security, user, password = value.get("Security"), value.get("User"), value.get("Password")
     scheme = "smtps" if security == _TLS else "smtp"
     sign_in = f"{quote(user, safe='')}:{quote(password or '', safe='')}@" if user else ""
-    options = {_STARTTLS: "always", _NONE: "never"}.get(security or "")
     port = f":{int(value['Port'])}" if "Port" in value else ""
-    host = str(value["Host"]).rstrip(".")
-    return f"{scheme}://{sign_in}{host}{port}" + (f"?{urlencode({'starttls': options})}" if options else "")
+    url = f"{scheme}://{sign_in}{str(value['Host']).rstrip('.')}{port}"
+    if security == _NONE and parse_smtp_url(url).is_loopback:
+        return f"{url}?starttls=never"
+    return f"{url}?starttls=always" if security == _STARTTLS else url
 
 
 def _check_host(key: str, value: Any) -> str:
@@ -112,12 +116,12 @@ def _check_mail_server(name: str, value: Mapping[str, Any]) -> dict[str, str]:
 
 def _check_security(name: str, value: Mapping[str, Any]) -> dict[str, str]:
     try:
-        server = parse_smtp_url(smtp_url({**value, "Security": ""} if value.get("Security") == _NONE else value))
+        server = parse_smtp_url(smtp_url(value))
     except SmtpUrlError:
         return {"Host": _check_host(key_label(name, "Host"), "/")}
-    if value.get("Security") == _NONE and server.user and not server.is_loopback:
+    if value.get("Security") == _NONE and not server.is_loopback:
         key = key_label(name, "Security")
-        return {"Security": _("%(key)s cannot be none: the password would travel in the clear.", key=key)}
+        return {"Security": _("%(key)s cannot be none: emails would travel to another machine in the clear.", key=key)}
     return {}
 
 
@@ -125,7 +129,7 @@ _FIELDS = (
     SettingField("Host", N_("Mail server"), N_("Such as smtp.example.org."), check_value=_check_host),
     SettingField("Port", N_("Port"), N_("Empty for the usual one."), "number", check_value=_check_port),
     SettingField("Security", N_("Encryption"), "", "choice", _SECURITY_CHOICES,
-                 empty_choice=N_("Encrypted if the server offers it")),
+                 empty_choice=N_("STARTTLS; on this machine only if the server offers it")),
     SettingField("User", N_("User"), N_("Leave it empty if the server asks for none.")),
     SettingField("Password", N_("Password"), "", "secret", required_with="User"),
     SettingField("From", N_("Sender"),

@@ -22,12 +22,23 @@ from tests.support import servers
 PASSWORD = "s3cret-word"
 
 
-@contextlib.contextmanager
-def pgbouncer(server: str, name: str, pool_mode: str = "session", **pgbouncer_settings: str) -> Iterator[str]:
-    """URL of database `name` through a pooler that requires a password.
+def pgbouncer(
+    server: str, name: str, pool_mode: str = "session", **pgbouncer_settings: str
+) -> contextlib.AbstractContextManager[str]:
+    """URL of database `name` through a pooler that requires a password."""
+    return _running(server, name, (_KEY, _CERTIFICATE), {"pool_mode": pool_mode, **pgbouncer_settings})
 
-    PgBouncer runs as the user who owns the server's socket.
-    """
+
+def tls_pgbouncer(server: str, name: str, identity: tuple[bytes, bytes]) -> contextlib.AbstractContextManager[str]:
+    """The same, with a key and certificate of its own: it requires TLS."""
+    return _running(server, name, identity, {**TLS_SETTINGS, "client_tls_sslmode": "require"})
+
+
+@contextlib.contextmanager
+def _running(
+    server: str, name: str, identity: tuple[bytes, bytes], pgbouncer_settings: dict[str, str]
+) -> Iterator[str]:
+    """PgBouncer runs as the user who owns the server's socket."""
     program = find_program("pgbouncer")
     if program is None:
         pytest.skip("PgBouncer is not installed")
@@ -39,7 +50,7 @@ def pgbouncer(server: str, name: str, pool_mode: str = "session", **pgbouncer_se
         "unix_socket_dir": "",
         "auth_type": "plain",
         "auth_file": str(folder / "users"),
-        "pool_mode": pool_mode,
+        "pool_mode": "session",
         "default_pool_size": "30",
         "ignore_startup_parameters": "extra_float_digits",
     } | pgbouncer_settings
@@ -47,8 +58,9 @@ def pgbouncer(server: str, name: str, pool_mode: str = "session", **pgbouncer_se
     lines = ["[databases]", f"{name} = host={sockets}", "[pgbouncer]"]
     lines += [f"{setting} = {value}" for setting, value in settings.items()]
     (folder / "pgbouncer.ini").write_text("\n".join(lines))
-    (folder / "server.key").write_bytes(_KEY)
-    (folder / "server.crt").write_bytes(_CERTIFICATE)
+    key, certificate = identity
+    (folder / "server.key").write_bytes(key)
+    (folder / "server.crt").write_bytes(certificate)
     options: dict[str, Any] = {"stderr": subprocess.DEVNULL}
     if os.geteuid() == 0:
         owner = sockets.stat().st_uid
