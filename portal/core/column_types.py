@@ -1,6 +1,7 @@
 """Column types that behave alike on SQLite (STRICT tables) and PostgreSQL."""
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, Integer, Text, TypeDecorator
@@ -42,3 +43,15 @@ class Json(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, _dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
+
+
+ENCRYPTED = "encrypted"
+
+
+def encrypted_as(secret_name: Callable[[Mapping[str, Any]], str]) -> dict[str, Any]:
+    """The `info` of each column that holds ciphertexts of `settings.rules.encryption`.
+
+    `secret_name` of a row is what its ciphertext is bound to. Key rotation and `portal keys status` find the columns
+    by this, so a column without it would be unreadable once the old key is gone.
+    """
+    return {ENCRYPTED: secret_name}

@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 import phonenumbers
 
 from portal.core import production_checks
+from portal.core.environment.key_files import key_file, new_key
+from portal.core.environment.secret_files import SecretFileError, with_secret_files
 from portal.core.rules import email_address, smtp_url
 from portal.core.rules.limits.frequency_cap import MAX_CAP, parse_frequency_cap
 from portal.core.rules.limits.quiet_hours import parse_quiet_hours
@@ -115,7 +117,7 @@ def _variable(name: str, default: str, parse: Callable[[str, str], Any], is_secr
     def read(env: Mapping[str, str]) -> Any:
         return parse(name, env.get(name) or default)
 
-    return field(repr=not is_secret, metadata={"read": read})
+    return field(repr=not is_secret, metadata={"read": read, "secret": name if is_secret else ""})
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ class Settings:
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check the environment. Raises `ConfigError` with a sentence for the operator."""
-    env = os.environ if environ is None else environ
+    env = _with_secret_files(os.environ if environ is None else environ)
     _check_production(env)
     instance = instance_folder(env)
     database_url = _database_url(env.get("PORTAL_DATABASE_URL") or f"sqlite:///{instance / 'portal.sqlite'}")
@@ -194,6 +196,21 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     )
     _check_sms_timing(settings)
     return settings
+
+
+def secret_variables() -> tuple[str, ...]:
+    """The variables that may be in files (`environment.secret_files`)."""
+    return (*_SECRETS, *(name for each in fields(Settings) if (name := each.metadata.get("secret"))))
+
+
+_SECRETS = ("PORTAL_SECRET_KEY", "PORTAL_ENCRYPTION_KEY", "PORTAL_DATABASE_URL", "PORTAL_REDIS_URL")
+
+
+def _with_secret_files(env: Mapping[str, str]) -> Mapping[str, str]:
+    try:
+        return with_secret_files(env, secret_variables())
+    except SecretFileError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _public_url(env: Mapping[str, str]) -> str:
@@ -272,11 +289,11 @@ def _key(env: Mapping[str, str], variable: str, instance: Path, may_generate: bo
             f"Set {variable}: with PostgreSQL or PORTAL_ENV=production, every process must share it. "
             f"{production_checks.NEW_KEY_HELP}"
         )
-    path = instance / variable.removeprefix("PORTAL_").lower()
+    path = key_file(instance, variable)
     try:
         if not path.exists():
             instance.mkdir(parents=True, exist_ok=True)
-            _write_private_file(path, base64.b64encode(secrets.token_bytes(32)).decode())
+            _write_private_file(path, new_key())
         return path.read_text().strip()
     except OSError as error:
         raise ConfigError(

@@ -119,6 +119,16 @@ def lock_instance(instance: Path, report: Callable[[str], None], timeout_seconds
     return descriptor
 
 
+def ensure_stopped(instance: Path) -> None:
+    """Raises `StartupError` while `portal up` runs on the folder."""
+    descriptor = os.open(instance / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if not _try_lock(descriptor):
+            raise StartupError(f"Stop portal up first: its processes know only the present keys of {instance}.")
+    finally:
+        os.close(descriptor)
+
+
 def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,6 +11,7 @@ from pathlib import Path
 import redis
 
 from portal.core.config import ConfigError, instance_folder, is_production, load_settings, redis_socket
+from portal.core.environment.secret_files import find_secret_file
 from portal.core.rules.connection_errors import explain_redis_error
 from portal.processes import StartupError, embedded_valkey, preflight, sqlite_host_lock
 from portal.processes.console import Console
@@ -52,7 +53,7 @@ class LaunchPlan:
 
     @property
     def uses_embedded_valkey(self) -> bool:
-        return not self.environment.get("PORTAL_REDIS_URL")
+        return not _is_given(self.environment, "PORTAL_REDIS_URL")
 
     def program(self, name: str, *arguments: str) -> Program:
         if self.prepare is None:
@@ -108,6 +109,7 @@ def _build_plan(
             "PORTAL_ORGANISATION": "Northfield Board",
             "PORTAL_MAIL_FROM": "Northfield Board <notifications@example.org>",
         }
+    defaults = {name: value for name, value in defaults.items() if not _is_given(env, name)}
     configured = {name: value for name, value in env.items() if value}
     # Children would buffer their output to pipes, and RQ reads cron strings in local time.
     fixed = {"PORTAL_INSTANCE": str(instance), "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
@@ -115,6 +117,10 @@ def _build_plan(
     return LaunchPlan(
         instance, ports.web, demo, demo or simulator, ports.simulator, ports.smtp, environment, portal, prepare
     )
+
+
+def _is_given(env: Mapping[str, str], variable: str) -> bool:
+    return bool(env.get(variable)) or find_secret_file(env, variable) is not None
 
 
 def _preflight(plan: LaunchPlan, console: Console) -> int:

@@ -28,7 +28,7 @@ from portal.records.rules.proof_file import Chain
 from portal.records.tables import proofs
 from portal.records.tables.proofs import Proof, ProofPart, ProofState
 from portal.sends.tables.sends import FANNING_OUT_STATES, Send
-from portal.settings.signing import signing_key
+from portal.settings.signing import SigningKey, signing_key, signing_key_of
 
 JOB = "write_proof"
 KEPT_MS = 86_400_000
@@ -168,7 +168,8 @@ def _recipients(send_id: int) -> int:
 
 def _write_part(run: _ProofRun, now_ms: int) -> bool:
     """Write the next lines; after the last communication, the end. Returns whether there is more."""
-    lines, chain = _first_line(run, now_ms)
+    key = _key_of(run, now_ms)
+    lines, chain = _first_line(run, key)
     batch = proofs.communications_after(run.send_id, run.after_account_id, _BATCH_SIZE)
     for record in proof_records(batch):
         line, chain = proof_file.write_line(chain, record)
@@ -177,16 +178,25 @@ def _write_part(run: _ProofRun, now_ms: int) -> bool:
     db.session.rollback()
     end: dict[str, Any] = {}
     if is_last:
-        lines.append(proof_file.write_end(chain, {"ledger": _ledger_head()}, signing_key(now_ms).private))
+        lines.append(proof_file.write_end(chain, {"ledger": _ledger_head()}, key.private))
         end = {"state": ProofState.DONE, "finished_at_ms": now_ms}
     _store(run, b"".join(lines), chain, last_account_id, end)
     return not is_last
 
 
-def _first_line(run: _ProofRun, now_ms: int) -> tuple[list[bytes], Chain]:
+def _key_of(run: _ProofRun, now_ms: int) -> SigningKey:
+    """That of the header, even if the signing key was replaced since."""
+    if not run.part_count:
+        return signing_key(now_ms)
+    header = zlib.decompress(next(proofs.parts(run.proof_id, 1)))
+    db.session.rollback()
+    return signing_key_of(proof_file.public_key_in(header))
+
+
+def _first_line(run: _ProofRun, key: SigningKey) -> tuple[list[bytes], Chain]:
     if run.chain.number:
         return [], run.chain
-    header, chain = proof_file.write_header(run.about, signing_key(now_ms).public_bytes)
+    header, chain = proof_file.write_header(run.about, key.public_bytes)
     return [header], chain
 
 

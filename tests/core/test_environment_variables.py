@@ -1,11 +1,12 @@
 """Invalid environment variables are refused with a sentence that names them."""
 
+from dataclasses import fields
 from datetime import time
 from pathlib import Path
 
 import pytest
 
-from portal.core.config import ConfigError, load_settings
+from portal.core.config import ConfigError, Settings, load_settings, secret_variables
 from portal.core.rules.limits.quiet_hours import QuietHours, parse_quiet_hours
 from portal.core.rules.smtp_url import SmtpServer, parse_smtp_url
 
@@ -117,3 +118,50 @@ def test_invalid_sender_address_is_refused(tmp_path: Path, text: str) -> None:
 )
 def test_sender_is_an_address_with_or_without_a_name(tmp_path: Path, text: str) -> None:
     assert load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_MAIL_FROM": text}).mail_from == text
+
+
+def secret_file(folder: Path, text: str = "a secret key from a file", mode: int = 0o600) -> str:
+    path = folder / "PORTAL_SECRET_KEY"
+    path.write_text(text)
+    path.chmod(mode)
+    return str(path)
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o440])
+def test_secret_is_read_from_a_private_file(tmp_path: Path, mode: int) -> None:
+    path = secret_file(tmp_path, "a secret key from a file\n", mode)
+    settings = load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_SECRET_KEY_FILE": path})
+    assert settings.secret_key == "a secret key from a file"
+    assert "PORTAL_SECRET_KEY" in settings.from_environment
+
+
+def test_secret_is_read_from_a_credential_of_systemd(tmp_path: Path) -> None:
+    secret_file(tmp_path)
+    settings = load_settings({"PORTAL_INSTANCE": str(tmp_path), "CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert settings.secret_key == "a secret key from a file"
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "more", "message"),
+    [
+        ("secret", 0o644, {}, "PORTAL_SECRET_KEY: other users can read or change .* chmod 0440"),
+        ("secret", 0o660, {}, "other users can read or change"),
+        (" \n", 0o600, {}, "is empty"),
+        ("secret", 0o600, {"PORTAL_SECRET_KEY": "another"}, "is set twice"),
+        ("secret", 0o600, {"PORTAL_SECRET_KEY_FILE": "/nowhere/key"}, "/nowhere/key cannot be read"),
+    ],
+)
+def test_secret_file_that_protects_nothing_is_refused(
+    tmp_path: Path, text: str, mode: int, more: dict[str, str], message: str
+) -> None:
+    environment = {"PORTAL_INSTANCE": str(tmp_path), "PORTAL_SECRET_KEY_FILE": secret_file(tmp_path, text, mode)}
+    with pytest.raises(ConfigError, match=message):
+        load_settings({**environment, **more})
+
+
+def test_every_secret_of_the_settings_may_be_in_a_file() -> None:
+    hidden = {field.name for field in fields(Settings) if not field.repr}
+    from_key_variables = {"secret_key", "encryption_keys", "database_url", "redis_url"}
+    by_variable = {field.name for field in fields(Settings) if field.metadata.get("secret")}
+    assert hidden == from_key_variables | by_variable
+    assert {"PORTAL_SMTP_URL", "PORTAL_DATABASE_URL"} <= set(secret_variables())

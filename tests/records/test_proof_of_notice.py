@@ -22,7 +22,7 @@ from portal.records.rules import proof_file
 from portal.records.rules.proof_file import fingerprint
 from portal.records.tables.proofs import Proof, ProofPart, ProofState
 from portal.settings.key_rotation import rotate_keys
-from portal.settings.signing import signing_key
+from portal.settings.signing import renew_signing_key, signing_key
 from tests.support import scenario
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -66,6 +66,16 @@ def test_worker_that_dies_costs_no_line(send_id: int) -> None:
     proof_of_notice.write_proof(proof_id, scenario.now_ms)
     assert pending_work_ids(Proof) == []
     assert proof_file.verify(io.BytesIO(content_of(proof_id))).records == 3
+
+
+def test_proof_that_was_begun_before_a_new_signing_key_is_signed_with_its_own(send_id: int) -> None:
+    first = signing_key(scenario.now_ms())
+    proof_id = proof_of_notice.create_proof(send_id, 1, "Robin", scenario.now_ms())
+    proof_of_notice.write_proof(proof_id, scenario.now_ms, should_stop=lambda: True)
+    renew_signing_key(scenario.now_ms())
+    proof_of_notice.write_proof(proof_id, scenario.now_ms)
+    verdict = proof_file.verify(io.BytesIO(content_of(proof_id)), fingerprint(first.public_bytes))
+    assert (verdict.problem, verdict.records) == ("", 3)
 
 
 def test_scheduler_finds_a_proof_that_is_not_finished(send_id: int, redis_url: str) -> None:
@@ -151,4 +161,4 @@ def test_unknown_communication_has_no_proof() -> None:
 def test_signing_key_stays_the_same_and_is_counted_by_key_rotation() -> None:
     first = signing_key(1)
     assert signing_key(2).public_bytes == first.public_bytes
-    assert rotate_keys() == (0, 1)
+    assert rotate_keys(3) == (0, 1)

@@ -319,9 +319,9 @@ def test_key_rotation_is_idempotent(settings: Settings) -> None:
     configure_gateway()
     old = settings.encryption_keys[0]
     with _set_keys(settings, NEW_KEY, old):
-        assert rotate_keys() == (2, 0)
+        assert rotate_keys(NOW) == (2, 0)
         rows = _rows()
-        assert rotate_keys() == (0, 2)
+        assert rotate_keys(NOW) == (0, 2)
         assert _rows() == rows
     with _set_keys(settings, NEW_KEY):
         assert _token() == CREDENTIALS["AuthToken"]
@@ -333,7 +333,7 @@ def test_key_rotation_fails_without_changes(settings: Settings) -> None:
         set_setting("TestSmsGatewayAuthentication", json.dumps(CREDENTIALS), None, NOW)
     before = _rows()
     with _set_keys(settings, NEW_KEY, settings.encryption_keys[0]), pytest.raises(ActionRefused) as raised:
-        rotate_keys()
+        rotate_keys(NOW)
     assert "TestSmsGatewayAuthentication was encrypted with a key" in raised.value.message
     assert raised.value.message.endswith("Nothing was changed.")
     assert _rows() == before

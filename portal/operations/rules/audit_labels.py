@@ -154,6 +154,8 @@ _ACTIONS: dict[str, tuple[str, str]] = {
         N_("Content blocks restored"),
         N_("Restored an earlier version of the content block %(subject)s"),
     ),
+    "signing_key_renewed": (N_("Signing keys renewed"), N_("Made a new signing key")),
+    "secrets_reencrypted": (N_("Secrets re-encrypted"), N_("Encrypted the stored secrets with the newest key")),
     "setting_changed": (N_("Settings changed"), N_("Changed %(subject)s")),
     "timezone_changed": (N_("Time zones changed"), N_("Changed the time zone of account %(subject)s")),
     "attribute_added": (N_("Attributes added"), N_("Added attribute %(subject)s")),

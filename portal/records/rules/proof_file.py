@@ -69,6 +69,11 @@ def write_header(about: Mapping[str, Any], public_key: bytes) -> tuple[bytes, Ch
     return write_line(Chain(), {"about": {**about, "format": FORMAT}, "key": key})
 
 
+def public_key_in(start_of_file: bytes) -> bytes:
+    """The key that the header names."""
+    return bytes.fromhex(json.loads(start_of_file.partition(b"\n")[0])["parts"]["key"]["public_key"])
+
+
 def write_end(chain: Chain, closing: Mapping[str, Any], key: Ed25519PrivateKey) -> bytes:
     """`closing` holds the head of the consent ledger."""
     line = _chained(chain, {"end": {**closing, "records": chain.number - 1}})

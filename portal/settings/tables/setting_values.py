@@ -3,12 +3,12 @@
 from collections.abc import Collection
 from functools import cache
 
-from sqlalchemy import ForeignKey, Index, Row, Select, Text, func, select, text, update
+from sqlalchemy import ForeignKey, Index, Row, Select, Text, func, select, text
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
 from portal.core.audit_log import EVERYTHING, AuditFilter
-from portal.core.column_types import STRICT, BigIntKey, Millis
+from portal.core.column_types import STRICT, BigIntKey, Millis, encrypted_as
 from portal.core.extensions import Base, db
 from portal.core.translation import gettext as _
 from portal.settings.rules.app_config import VARIABLES
@@ -21,7 +21,7 @@ class AppSetting(Base):
     __table_args__ = (STRICT,)
 
     name: Mapped[str] = mapped_column(Text, primary_key=True)
-    value: Mapped[str] = mapped_column(Text)
+    value: Mapped[str] = mapped_column(Text, info=encrypted_as(lambda row: str(row["name"])))
     changed_at_ms: Mapped[int] = mapped_column(Millis)
     changed_by_id: Mapped[int | None] = mapped_column(BigIntKey)
     expires_at_ms: Mapped[int | None] = mapped_column(Millis)
@@ -76,11 +76,6 @@ def _settings_query(names: tuple[str, ...]) -> Select[str, str, int, int | None]
 @cache
 def installation_query() -> Select[str, str]:
     return select(AppSetting.name, AppSetting.value).where(AppSetting.name.in_(VARIABLES))
-
-
-def replace_ciphertext(name: str, ciphertext: str) -> None:
-    """Store the same secret encrypted with another key; this does not count as a change."""
-    db.session.execute(update(AppSetting).where(AppSetting.name == name).values(value=ciphertext))
 
 
 def lock_settings() -> None:

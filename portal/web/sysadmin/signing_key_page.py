@@ -7,7 +7,7 @@ from flask import Blueprint, render_template
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.records.rules.proof_file import fingerprint
-from portal.settings.signing import signing_key
+from portal.settings.signing import earlier_signing_keys, signing_key
 from portal.web.access import allow
 
 pages = Blueprint("sysadmin_signing_key", __name__, url_prefix="/SysAdmin/SigningKey")
@@ -27,4 +27,5 @@ def page() -> str:
         fingerprint=fingerprint(public),
         public_key=base64.b64encode(public).decode(),
         created_at_ms=key.created_at_ms,
+        earlier_keys=[(fingerprint(key.public_bytes), key) for key in earlier_signing_keys()],
     )

@@ -1,0 +1,1 @@
+"""Where the settings of a process come from, besides its environment variables."""
