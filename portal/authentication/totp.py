@@ -7,15 +7,15 @@ import structlog
 from portal.accounts.tables.accounts import Account
 from portal.authentication.recovery_codes import missing_codes, store_codes
 from portal.authentication.rules.totp import SECRET_BYTES, CodeUsed, matching_step, new_secret
-from portal.authentication.tables.totp_credentials import find_totp, replace_totp, stored_credentials, use_step
+from portal.authentication.tables.totp_credentials import find_totp, replace_totp, totp_secret_name, use_step
 from portal.authentication.tables.trusted_devices import forget_trusted_devices
 from portal.core import audit_log
 from portal.core.context import settings
-from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.errors import InvalidInput
 from portal.core.transaction import transaction
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
-from portal.settings.rules.encryption import DecryptionError, decrypt_secret, is_encrypted_with
+from portal.settings.rules.encryption import DecryptionError, decrypt_secret
 from portal.settings.setting_changes import encrypt_setting
 
 _UNREADABLE = N_("The portal cannot check your app at the moment. Use a recovery code, or ask a system administrator.")
@@ -24,13 +24,13 @@ _log = structlog.get_logger(__name__)
 
 def begin_enrolment(account_id: int) -> str:
     """A new secret, encrypted, for the browser to bring back with the first code."""
-    return encrypt_setting(_secret_name(account_id), new_secret(secrets.token_bytes(SECRET_BYTES)))
+    return encrypt_setting(totp_secret_name(account_id), new_secret(secrets.token_bytes(SECRET_BYTES)))
 
 
 def enrolment_secret(account_id: int, enrolment: str) -> str | None:
     """None for what is no enrolment of this account."""
     try:
-        return decrypt_secret(enrolment, _secret_name(account_id), settings().encryption_keys)
+        return decrypt_secret(enrolment, totp_secret_name(account_id), settings().encryption_keys)
     except DecryptionError:
         return None
 
@@ -46,7 +46,7 @@ def enrol_totp(account: Account, secret: str, code: str, now_ms: int) -> list[st
         raise InvalidInput({"code": _("This code is not right. Enter the one that the app shows now.")})
     codes = missing_codes(account_id)
     with transaction():
-        replace_totp(account_id, encrypt_setting(_secret_name(account_id), secret), step, now_ms)
+        replace_totp(account_id, encrypt_setting(totp_secret_name(account_id), secret), step, now_ms)
         forget_trusted_devices(account_id)
         audit_log.record_audit_entry("totp_enrolled", subject, account_id, now_ms, account_id=account_id)
         return store_codes(account_id, codes)
@@ -59,7 +59,7 @@ def use_totp_code(account_id: int, code: str, now_ms: int) -> bool:
         return False
     stored, last_step = credential.secret, credential.last_step
     try:
-        secret = decrypt_secret(stored, _secret_name(account_id), settings().encryption_keys)
+        secret = decrypt_secret(stored, totp_secret_name(account_id), settings().encryption_keys)
         step = matching_step(secret, "".join(code.split()), now_ms, last_step)
     except DecryptionError as error:
         _log.error("TOTP secret is unreadable", account_id=account_id, error=str(error))
@@ -70,24 +70,3 @@ def use_totp_code(account_id: int, code: str, now_ms: int) -> bool:
         return False
     with transaction():
         return use_step(account_id, stored, step)
-
-
-def reencrypt_totp_secrets(newest: bytes) -> tuple[int, int]:
-    """How many were encrypted again, and how many used the newest key already. Inside a transaction.
-
-    Raises `ActionRefused` if one cannot be decrypted.
-    """
-    credentials = stored_credentials()
-    outdated = [each for each in credentials if not is_encrypted_with(each.secret, newest)]
-    for each in outdated:
-        name = _secret_name(each.account_id)
-        try:
-            each.secret = encrypt_setting(name, decrypt_secret(each.secret, name, settings().encryption_keys))
-        except DecryptionError as error:
-            raise ActionRefused(str(error)) from error
-    return len(outdated), len(credentials) - len(outdated)
-
-
-def _secret_name(account_id: int) -> str:
-    """Binds the secret to its account: it cannot be copied to another one."""
-    return f"TOTP secret of account {account_id}"

@@ -5,9 +5,6 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from portal.authentication.totp import reencrypt_totp_secrets
-from portal.cli.app_context import with_app_context
-from portal.settings import key_rotation
 from portal.cli.app_context import exit_with_error, with_app_context
 from portal.core.clock import now_ms
 from portal.core.config import instance_folder
@@ -49,9 +46,6 @@ def group() -> None:
 
 @group.command()
 @with_app_context
-def rotate() -> None:
-    """Re-encrypt every stored secret with the newest key. Then older keys can be removed. Safe to repeat."""
-    reencrypted, unchanged = key_rotation.rotate_keys(reencrypt_totp_secrets)
 def status() -> None:
     """Say how old each key is and how many stored secrets need it. Shows no key."""
     for variable in (ENCRYPTION_KEY, SECRET_KEY):

@@ -111,6 +111,13 @@ def _integer(name: str, text: str, minimum: int = 1) -> int:
     return int(text)
 
 
+def _hosts(name: str, text: str) -> tuple[str, ...]:
+    hosts = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    if any(set("/@ ") & set(host) for host in hosts):
+        raise ConfigError(f"{name} must be names of hosts, separated by commas, such as alerts.example.org.")
+    return hosts
+
+
 def _variable(name: str, default: str, parse: Callable[[str, str], Any], is_secret: bool = False) -> Any:
     """The field of an environment variable. `parse` gets its name and text; an empty one has the default."""
 
@@ -160,6 +167,8 @@ class Settings:
     """For administrators; others choose for themselves."""
     trusted_device_days: int = _variable("PORTAL_TRUSTED_DEVICE_DAYS", "30", partial(_integer, minimum=0))
     """For how long a device that the person trusts is not asked for the second factor; 0 for never."""
+    webhook_hosts: tuple[str, ...] = _variable("PORTAL_WEBHOOK_HOSTS", "", _hosts)
+    """Where alerts may be sent, also at private addresses; empty for any host with a public one."""
     trusted_proxies: int = _variable("PORTAL_TRUSTED_PROXIES", "0", partial(_integer, minimum=0))
     """Proxies in front of the web process: the count of X-Forwarded-For addresses that are trusted."""
     sms_timeout_seconds: float = _variable("PORTAL_SMS_TIMEOUT", "15", _seconds)

@@ -6,6 +6,7 @@ import socket
 import ssl
 
 from portal.core.rules.smtp_url import SmtpServer
+from portal.gateways.checked_address import ForbiddenAddress, check_connected
 
 _AUTH_SUCCEEDED = (235, 503)
 
@@ -15,6 +16,7 @@ class StartTlsNotOffered(smtplib.SMTPException):
 
 
 _CONNECTION_ERRORS: dict[type[Exception], str] = {
+    ForbiddenAddress: "its address is link-local or reserved, where no mail server can be",
     socket.gaierror: "its host name is unknown",
     TimeoutError: "it did not answer in time",
     ConnectionRefusedError: "nothing listens there",
@@ -47,6 +49,7 @@ def connect_smtp(address: SmtpServer, timeout_seconds: float) -> smtplib.SMTP:
         )
     else:
         connection = smtplib.SMTP(address.host, address.port, timeout=timeout_seconds)
+    check_connected(connection.sock)
     connection.ehlo_or_helo_if_needed()
     return connection
 

@@ -102,7 +102,7 @@ def _call_webhook(notice: AlertNotice, alert: Alert, now_ms: int) -> str:
     db.session.rollback()
     if not secret or not is_permitted_url(url):
         return _NO_WEBHOOK
-    problem, status = post_alert(url, secret, body, now_ms)
+    problem, status = post_alert(url, secret, body, now_ms, settings().webhook_hosts)
     return problem.replace("%(status)s", str(status))
 
 

@@ -1,5 +1,6 @@
 """Connections to other machines are encrypted, and whoever answers with another certificate gets nothing."""
 
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import psycopg
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from portal.core.rules.transport.outbound_addresses import is_forbidden, is_permitted_for_webhook
 from portal.core.rules.transport.required_tls import database_tls_problem, mail_tls_problem, redis_tls_problem
 from portal.gateways.alert_webhook import post_alert
 from portal.gateways.https_context import https_context
@@ -176,3 +178,53 @@ def test_redis_elsewhere_needs_verified_tls(url: str, is_safe: bool) -> None:
 )
 def test_mail_server_elsewhere_needs_tls(url: str, is_safe: bool) -> None:
     assert (mail_tls_problem(url) is None) == is_safe
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "named_hosts", "is_permitted"),
+    [
+        ("alerts.example.org", "8.8.8.8", (), True),
+        ("alerts.example.org", "8.8.8.8", ("alerts.example.org",), True),
+        ("alerts.internal", "10.0.0.5", ("alerts.internal",), True),
+        ("127.0.0.1", "127.0.0.1", (), True),
+        ("other.example.org", "8.8.8.8", ("alerts.example.org",), False),
+        ("alerts.example.org", "10.0.0.5", (), False),
+        ("alerts.example.org", "127.0.0.1", (), False),
+        ("alerts.example.org", "::1", (), False),
+        ("alerts.example.org", "::ffff:192.168.0.1", (), False),
+        ("alerts.example.org", "169.254.169.254", ("alerts.example.org",), False),
+        ("alerts.example.org", "::ffff:169.254.169.254", ("alerts.example.org",), False),
+        ("alerts.example.org", "fe80::1%eth0", ("alerts.example.org",), False),
+        ("alerts.example.org", "fd00:ec2::254", ("alerts.example.org",), False),
+        ("alerts.example.org", "0.0.0.0", (), False),
+    ],
+)
+def test_webhook_reaches_nothing_that_only_the_portal_can_reach(
+    host: str, address: str, named_hosts: tuple[str, ...], is_permitted: bool
+) -> None:
+    assert is_permitted_for_webhook(host, address, named_hosts) == is_permitted
+
+
+def test_webhook_whose_name_leads_to_this_machine_is_not_called(
+    trusted_authority: TestAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the address was another one when the name was entered."""
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _host, *rest, **more: look_up("127.0.0.1", *rest, **more))
+    with https_server(server_context(trusted_authority.issue("alerts.example.org"))) as server:
+        url = server.url.replace("127.0.0.1", "alerts.example.org")
+        refused = post_alert(url, "a secret of the webhook", b"{}", 0)
+        assert post_alert(url, "a secret of the webhook", b"{}", 0, ("alerts.example.org",)) == ("", 204)
+    assert "It was not called" in refused[0]
+    assert len(server.paths) == 1
+
+
+def test_mail_server_is_never_a_metadata_service(
+    simulator: servers.SimulatorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Private networks are where mail servers are; a link-local address is not. This machine has none to try."""
+    assert [is_forbidden(peer) for peer in ("169.254.169.254", "10.0.0.5")] == [True, False]
+    monkeypatch.setattr("portal.gateways.checked_address.is_forbidden", lambda _peer: True)
+    outcome = send_mail(simulator.smtp_url, "Office <office@example.org>", MAIL)
+    assert isinstance(outcome, NotSent)
+    assert "link-local or reserved" in outcome.message

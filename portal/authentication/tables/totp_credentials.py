@@ -1,13 +1,16 @@
 """Authenticator apps: the secret that an app shares with the portal, one for each account."""
 
-from collections.abc import Sequence
-
 from sqlalchemy import ForeignKey, Text, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.column_types import STRICT, BigIntKey, Millis
+from portal.core.column_types import STRICT, BigIntKey, Millis, encrypted_as
 from portal.core.extensions import Base, db
 from portal.core.statements import updated_count, upsert
+
+
+def totp_secret_name(account_id: int) -> str:
+    """Binds the secret to its account: it cannot be copied to another one."""
+    return f"TOTP secret of account {account_id}"
 
 
 class TotpCredential(Base):
@@ -20,7 +23,7 @@ class TotpCredential(Base):
     __table_args__ = (STRICT,)
 
     account_id: Mapped[int] = mapped_column(BigIntKey, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True)
-    secret: Mapped[str] = mapped_column(Text)
+    secret: Mapped[str] = mapped_column(Text, info=encrypted_as(lambda row: totp_secret_name(row["account_id"])))
     last_step: Mapped[int] = mapped_column(Millis)
     created_at_ms: Mapped[int] = mapped_column(Millis)
 
@@ -52,8 +55,3 @@ def use_step(account_id: int, secret: str, step: int) -> bool:
 
 def delete_totp(account_id: int) -> None:
     db.session.execute(delete(TotpCredential).where(TotpCredential.account_id == account_id))
-
-
-def stored_credentials() -> Sequence[TotpCredential]:
-    """Of all accounts, locked until the transaction ends."""
-    return db.session.scalars(select(TotpCredential).order_by(TotpCredential.account_id).with_for_update()).all()
