@@ -1,0 +1,1 @@
+"""Secrets and phone numbers that stand out, and the search for them wherever the portal writes."""
