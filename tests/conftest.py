@@ -143,9 +143,10 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """URL of the embedded Valkey, on its own socket."""
+    """URL of the embedded Valkey, on its own socket. Whatever runs on it needs no more rights than the product has."""
     with servers.running_valkey() as url:
         yield url
+        assert servers.refused_by_valkey(url) == []
 
 
 @pytest.fixture(scope="session")

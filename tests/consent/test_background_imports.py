@@ -35,8 +35,8 @@ recording.recompute = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.fixture(autouse=True)
 def emptied_redis(redis_url: str, app: Flask) -> Iterator[Redis]:
+    servers.flush_valkey(redis_url)
     with Redis.from_url(redis_url) as connection:
-        connection.flushdb()
         yield connection
 
 
@@ -86,7 +86,9 @@ def test_import_killed_in_the_middle_is_done_once_by_the_next_worker(environment
 
 def test_import_is_done_by_its_job(environment: dict[str, str], redis_url: str) -> None:
     with servers.running_process([sys.executable, "-c", WORKER], environment):
-        servers.wait_for(lambda: Redis.from_url(redis_url).keys("rq:worker:*"), "the worker to wait for jobs", 90)
+        servers.wait_for(
+            lambda: Redis.from_url(redis_url).smembers("rq:workers:work"), "the worker to wait for jobs", 90
+        )
         task_id = create_opt_outs()
         wait_until_done(task_id)
     assert_done_once(task_id)
@@ -100,9 +102,9 @@ def test_import_is_done_without_redis(environment: dict[str, str]) -> None:
     assert_done_once(task_id)
 
 
-def test_scheduler_finds_an_import_whose_job_was_lost(emptied_redis: Redis) -> None:
+def test_scheduler_finds_an_import_whose_job_was_lost(emptied_redis: Redis, redis_url: str) -> None:
     task_id = create_opt_outs()
-    emptied_redis.flushdb()
+    servers.flush_valkey(redis_url)
     maintenance.enqueue_waiting(scenario.now_ms())
     assert queue.open_queue("work", emptied_redis).job_ids == [queue.job_id(background_imports.JOB, task_id)]
 

@@ -14,6 +14,7 @@ from portal.core.errors import ActionRefused
 from portal.gateways import job_reports, queue
 from portal.gateways.job_reports import JobReport
 from tests.support.job_runner import WORKER, failing, replace_tasks, run_jobs
+from tests.support.servers import flush_valkey
 
 CANARY = "+12025550101"
 FAN_OUT = queue.job_id("fan_out_send", 7)
@@ -22,9 +23,9 @@ FAN_OUT = queue.job_id("fan_out_send", 7)
 @pytest.fixture
 def connection(redis_url: str) -> Iterator[Redis]:
     redis = Redis.from_url(redis_url)
-    redis.flushdb()
+    flush_valkey(redis_url)
     yield redis
-    redis.flushdb()
+    flush_valkey(redis_url)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from portal.core.config import redis_socket
 from portal.gateways import queue
 from portal.processes import embedded_valkey
+from portal.processes.redis_rights import REDIS_RIGHTS
 from tests.support import servers
 
 
@@ -25,10 +26,10 @@ class Server:
         self.url = f"redis://127.0.0.1:{self.port}/0"
         options = ("--port", str(self.port), "--bind", "127.0.0.1", "--enable-protected-configs", "yes")
         program = embedded_valkey.embedded_program(folder)
-        self.process = subprocess.Popen([*program.command, *options])
+        self.process = subprocess.Popen([*program.command, *options, *servers.VALKEY_OPERATOR])
         socket = redis_socket(folder)
         servers.wait_for(lambda: embedded_valkey.is_ready(socket), "Valkey to answer")
-        self.client = redis.Redis(unix_socket_path=str(socket))
+        self.client = redis.Redis(unix_socket_path=str(socket), username="operator", password="none")
 
     def execute(self, *arguments: str) -> None:
         self.client.execute_command(*arguments)  # type: ignore[no-untyped-call]
@@ -155,9 +156,7 @@ def test_queue_is_unavailable_while_redis_refuses_writes(server: Server, kind: s
 
 
 def test_documented_permissions_are_enough(server: Server) -> None:
-    groups = ("read", "write", "pubsub", "scripting", "transaction", "connection")
-    rules = ["~rq:*", "~portal:*", "&rq:*", "+info", *(f"+@{group}" for group in groups)]
-    with as_user("portal:right", *rules)(server) as url:
+    with as_user("portal:right", *REDIS_RIGHTS)(server) as url:
         assert queue.queue_problem_now(url) is None
         assert queue.enqueue(url, "apply_send_control", 7)
         queue.store_value(url, "restore_guard", 5)

@@ -16,6 +16,7 @@ from jobs import tasks
 from jobs.worker import AllowlistedJob, PortalWorker
 from portal.core import logging_setup
 from portal.gateways import queue
+from tests.support.servers import flush_valkey
 
 CANARY = "canary-0451 +12025550101"
 
@@ -33,9 +34,9 @@ def json_log() -> Iterator[None]:
 @pytest.fixture
 def connection(redis_url: str) -> Iterator[Redis]:
     redis = Redis.from_url(redis_url)
-    redis.flushdb()
+    flush_valkey(redis_url)
     yield redis
-    redis.flushdb()
+    flush_valkey(redis_url)
 
 
 def run_job(connection: Redis, job_name: str) -> Job:

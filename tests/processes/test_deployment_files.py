@@ -13,6 +13,7 @@ import yaml  # type: ignore[import-untyped]
 from portal.cli.main import portal
 from portal.core.config import load_settings
 from portal.gateways.queue import QUEUES
+from portal.processes.redis_rights import REDIS_RIGHTS
 from tests.support import servers
 
 DOCS = servers.ROOT / "docs"
@@ -37,7 +38,7 @@ def parse_portal_command(arguments: list[str]) -> click.Command:
 
 
 def read_unit(path: Path) -> configparser.ConfigParser:
-    unit = configparser.ConfigParser(interpolation=None)
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(path)
     return unit
@@ -102,6 +103,12 @@ def test_data_services_are_persistent_and_internal() -> None:
     assert "--appendonly yes" in options
     assert "--maxmemory-policy noeviction" in options
     assert [port for service in SERVICES.values() for port in service.get("ports", [])] == ["127.0.0.1:8000:8000"]
+
+
+def test_valkey_grants_the_rights_of_the_product_and_no_others() -> None:
+    (user,) = (DOCS / "compose" / "valkey.acl").read_text().splitlines()
+    assert user == " ".join(("user", "default", "on", "nopass", *REDIS_RIGHTS))
+    assert f"user portal on >PASSWORD {' '.join(REDIS_RIGHTS[:7])} …" in (DOCS / "operating.md").read_text()
 
 
 def test_example_settings_are_valid_with_keys() -> None:

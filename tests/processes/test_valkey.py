@@ -16,6 +16,10 @@ from portal.core.config import redis_socket
 from portal.processes import StartupError, embedded_valkey
 from portal.processes.program import Program
 from tests.processes.conftest import WaitFor
+from tests.support import servers
+
+_CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+_NOBODY = 65_534
 
 
 class ValkeyProcess:
@@ -25,9 +29,14 @@ class ValkeyProcess:
 
     def start(self, instance: Path, *options: str) -> redis.Redis:
         program: Program = embedded_valkey.embedded_program(instance)
-        self.processes.append(subprocess.Popen([*program.command, *options]))
+        self.processes.append(subprocess.Popen([*program.command, *options, *servers.VALKEY_OPERATOR]))
         self._eventually(lambda: embedded_valkey.is_ready(redis_socket(instance)), "the server answers")
-        return redis.Redis(unix_socket_path=str(redis_socket(instance)), decode_responses=True)
+        return self.connect(instance, "operator")
+
+    def connect(self, instance: Path, user: str | None = None) -> redis.Redis:
+        """Without a user, as the product does."""
+        path = str(redis_socket(instance))
+        return redis.Redis(unix_socket_path=path, username=user, password=user and "none", decode_responses=True)
 
     def stop(self, signum: signal.Signals = signal.SIGTERM) -> None:
         self.processes[-1].send_signal(signum)
@@ -41,6 +50,14 @@ def running_valkey(eventually: WaitFor) -> Iterator[ValkeyProcess]:
     for process in valkey.processes:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def shared_valkey() -> Iterator[redis.Redis]:
+    """A client with the rights that the product has."""
+    with servers.running_valkey() as url, redis.Redis.from_url(url) as client:
+        client.set("rq:a", 1)
+        yield client
 
 
 def test_keys_are_persisted_and_never_evicted(running_valkey: ValkeyProcess, tmp_path: Path) -> None:
@@ -62,6 +79,37 @@ def test_socket_is_private(running_valkey: ValkeyProcess, tmp_path: Path) -> Non
     assert stat.S_IMODE(socket.stat().st_mode) == 0o700
     assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "valkey").stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a program as another user")
+@pytest.mark.parametrize(("folder_mode", "socket_mode"), [(0o755, 0o700), (0o700, 0o777)])
+def test_another_user_cannot_connect(running_valkey: ValkeyProcess, folder_mode: int, socket_mode: int) -> None:
+    """Either of the two modes is enough by itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        running_valkey.start(Path(folder))
+        socket = redis_socket(Path(folder))
+        socket.chmod(socket_mode)
+        socket.parent.chmod(folder_mode)
+        command = ["/usr/bin/env", "python3", "-c", _CONNECT, str(socket)]
+        assert subprocess.run(command, check=False).returncode == 0
+        run = subprocess.run(command, user=_NOBODY, capture_output=True, text=True, check=False)
+    assert "PermissionError" in run.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "FLUSHALL", "FLUSHDB", "KEYS *", "SCAN 0", "CONFIG GET dir", "CONFIG SET dir /tmp", "SAVE", "BGREWRITEAOF", "MONITOR",
+        "DEBUG RELOAD", "MODULE LOAD /tmp/module.so", "REPLICAOF 127.0.0.1 6379", "ACL SETUSER default +@all",
+        "CLIENT KILL ID 1", "CLIENT LIST", "FUNCTION LIST", "SWAPDB 0 1", "MIGRATE 127.0.0.1 6379 rq:a 0 1",
+        "GET other", "SET other 1", "RENAME rq:a rq:b", "PUBLISH rq:pubsub:a 1", "EVAL return(redis.call('FLUSHALL')) 0",
+        "EVAL return(redis.call('GET','other')) 0",
+    ],
+)  # fmt: skip
+def test_what_no_job_needs_is_refused(shared_valkey: redis.Redis, command: str) -> None:
+    with pytest.raises(redis.ResponseError, match=r"permissions|ACL failure|not allowed"):
+        shared_valkey.execute_command(*command.split())  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])

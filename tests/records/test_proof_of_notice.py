@@ -24,6 +24,8 @@ from portal.records.tables.proofs import Proof, ProofPart, ProofState
 from portal.settings.key_rotation import rotate_keys
 from portal.settings.signing import renew_signing_key, signing_key
 from tests.support import scenario
+from portal.settings.signing import signing_key
+from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -80,8 +82,8 @@ def test_proof_that_was_begun_before_a_new_signing_key_is_signed_with_its_own(se
 
 def test_scheduler_finds_a_proof_that_is_not_finished(send_id: int, redis_url: str) -> None:
     proof_id = proof_of_notice.create_proof(send_id, 1, "Robin", scenario.now_ms())
+    servers.flush_valkey(redis_url)
     with Redis.from_url(redis_url) as connection:
-        connection.flushdb()
         enqueue_unfinished(scenario.now_ms())
         assert queue.job_id(proof_of_notice.JOB, proof_id) in queue.open_queue("work", connection).job_ids
 

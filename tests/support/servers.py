@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from redis import Redis
+
 from portal.core.config import redis_socket
 from portal.processes import embedded_valkey
 
@@ -22,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 LIVE_CREDENTIALS = {"AccountSid": "AC00000000000000000000000000000001", "AuthToken": "simulator-live-token"}
 TEST_CREDENTIALS = {"AccountSid": "AC00000000000000000000000000000002", "AuthToken": "simulator-test-token"}
 FROM_NUMBER = "+12025550100"
+VALKEY_OPERATOR = ("--user", "operator", "on", "nopass", "~*", "&*", "+@all")
+"""Options of the embedded server: a second user who may do everything, because its own may not even flush."""
 
 
 def on_ci() -> bool:
@@ -147,10 +151,26 @@ def running_simulator(*options: str) -> Iterator[SimulatorClient]:
 
 @contextlib.contextmanager
 def running_valkey() -> Iterator[str]:
-    """The embedded Valkey on a socket of its own; yields its URL."""
+    """The embedded Valkey on a socket of its own; yields the URL that the product uses."""
     with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
         program = embedded_valkey.embedded_program(Path(folder))
         socket = redis_socket(Path(folder))
-        with running_process(list(program.command)):
+        with running_process([*program.command, *VALKEY_OPERATOR]):
             wait_for(lambda: embedded_valkey.is_ready(socket), "Valkey to answer")
             yield f"unix://{socket}"
+
+
+def flush_valkey(redis_url: str) -> None:
+    """Empty `running_valkey`, which the product itself may not do."""
+    with _operator(redis_url) as operator:
+        operator.flushdb()
+
+
+def refused_by_valkey(redis_url: str) -> list[str]:
+    """The commands, keys and channels that `running_valkey` has refused to the product for its lack of rights."""
+    with _operator(redis_url) as operator:
+        return sorted({f"{entry['reason']}: {entry['object']}" for entry in operator.acl_log()})
+
+
+def _operator(redis_url: str) -> Redis:
+    return Redis.from_url(f"{redis_url.replace('unix://', 'unix://operator@')}?password=none", decode_responses=True)

@@ -18,6 +18,7 @@ from portal.sends.tables.sends import Send
 from tests.support.html_checks import find_page_problems
 from tests.support.job_runner import WORKER, failing, replace_tasks, run_jobs
 from tests.support.page_queries import QUEUES_PATH, SENT_NOTICE, app_transaction, audit_entries, visible_text
+from tests.support.servers import flush_valkey
 from tests.support.web_client import NOW_MS, WebClient
 from tests.web.admin.consent_helpers import STOPS, confirmed_digest
 
@@ -27,8 +28,7 @@ SEND = "/Admin/Sends/1"
 @pytest.fixture
 def queue_url(web_app: Flask, redis_url: str) -> str:
     """The pages use a real, empty Redis."""
-    with Redis.from_url(redis_url) as connection:
-        connection.flushdb()
+    flush_valkey(redis_url)
     web_app.config["PORTAL"] = replace(web_app.config["PORTAL"], redis_url=redis_url)
     return redis_url
 

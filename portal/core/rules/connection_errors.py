@@ -61,8 +61,7 @@ _REDIS: Sequence[ErrorPattern] = (
     (r"NOREPLICAS", N_("Redis has fewer replicas than min-replicas-to-write requires, so it refuses every write."),
      N_("Bring its replicas back, or lower min-replicas-to-write.")),
     (r"NOPERM|NoPermission", N_("The Redis user in PORTAL_REDIS_URL may not do what the queue needs."),
-     N_("Allow it all keys that begin with rq: and portal:, all channels that begin with rq:, and the commands "
-     "@read, @write, @pubsub, @scripting, @transaction, @connection and info.")),
+     N_("Give it the rights in docs/compose/valkey.acl: keys, channels and commands.")),
     (r"CLUSTERDOWN|MovedError|AskError|CROSSSLOT|\bMOVED\b",
      N_("PORTAL_REDIS_URL is a Redis Cluster, which the queue does not support."), N_("Use a single primary.")),
     (r"MASTERDOWN", N_("Redis is a replica that lost its primary."), N_("Set PORTAL_REDIS_URL to the primary.")),

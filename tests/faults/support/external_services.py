@@ -90,7 +90,7 @@ class ValkeyServer:
 
     def start(self) -> None:
         program = embedded_valkey.embedded_program(self.folder)
-        self._process = subprocess.Popen(program.command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen((*program.command, *servers.VALKEY_OPERATOR), stdout=subprocess.DEVNULL)
         servers.wait_for(lambda: embedded_valkey.is_ready(self.socket), "Valkey to answer")
 
     def stop(self, signum: int = signal.SIGKILL) -> None:
@@ -103,7 +103,7 @@ class ValkeyServer:
         shutil.rmtree(self.folder / "valkey")
 
     def client(self) -> redis.Redis:
-        return redis.Redis.from_url(self.url)
+        return redis.Redis(unix_socket_path=str(self.socket), username="operator", password="none")
 
     def run_redis_command(self, *arguments: str) -> Any:
         with self.client() as client:
