@@ -23,8 +23,6 @@ from portal.records.rules.proof_file import fingerprint
 from portal.records.tables.proofs import Proof, ProofPart, ProofState
 from portal.settings.key_rotation import rotate_keys
 from portal.settings.signing import renew_signing_key, signing_key
-from tests.support import scenario
-from portal.settings.signing import signing_key
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 from flask import Flask
-from redis import Redis
 from sqlalchemy import update
 
 from portal.content.message_templates import TemplateDraft, create_template
