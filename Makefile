@@ -1,7 +1,7 @@
 # Commands for people; the work is done by bin/*.py and the tools in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test faults soak bench screenshots lint types imports messages vendor test-tools ci-setup
+.PHONY: help setup dev run test faults soak bench screenshots lint types imports messages vendor wheel sbom audit-dependencies test-tools ci-setup
 
 BIN := .venv/bin
 # A program on the path may not work (pyenv's shims), so each candidate has to tell its version.
@@ -11,7 +11,7 @@ FIND_PYTHON := for p in $(PYTHON) .venv/bin/python python3.13 python3.12 python3
 	[ "$$p" ] || { echo "The portal needs Python 3.11 or newer. Install it, or run make PYTHON=/path/to/python3.12" >&2; exit 1; }; $$p
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what runs the product, into .venv only
 	@$(FIND_PYTHON) bin/setup.py
@@ -53,6 +53,15 @@ messages: dev ## Collect what translators translate, and bring their catalogs up
 
 vendor: ## Fetch the pinned front-end files in portal/static/vendor again
 	@$(FIND_PYTHON) bin/vendor.py
+
+wheel: setup ## Build the last commit into dist/, with its bill of materials; the same commit gives the same bytes
+	@$(BIN)/python bin/wheel.py $(ARGS)
+
+sbom: ## Write the bill of materials (CycloneDX) of the locked packages to dist/sbom.cdx.json
+	@mkdir -p dist && $(FIND_PYTHON) bin/sbom.py dist/sbom.cdx.json && echo dist/sbom.cdx.json
+
+audit-dependencies: setup ## Compare the locked packages with the published vulnerabilities; needs the internet
+	@$(BIN)/python bin/audit_dependencies.py
 
 dev: # Setup, and the tools for tests
 	@$(FIND_PYTHON) bin/setup.py --dev

@@ -16,9 +16,10 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+_BUILD_REQUIREMENTS = "requirements-build.txt"
 _RUNTIME_REQUIREMENTS = "requirements.txt"
 _DEV_REQUIREMENTS = "requirements-dev.txt"
-_STAMP_VERSION = "1"  # raise it when the output of this file changes
+_STAMP_VERSION = "2"  # raise it when the output of this file changes
 _NETWORK_ERROR = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Connection (refused|reset|aborted)|ProxyError"
     r"|Max retries exceeded|Network is unreachable|Temporary failure in name resolution|SSLError|HTTP error 5\d\d"
@@ -49,14 +50,16 @@ def main() -> int:
 
 
 def install(root: Path, dev: bool) -> None:
-    lists = [root / _RUNTIME_REQUIREMENTS, root / _DEV_REQUIREMENTS] if dev else [root / _RUNTIME_REQUIREMENTS]
+    names = (_BUILD_REQUIREMENTS, _RUNTIME_REQUIREMENTS, *((_DEV_REQUIREMENTS,) if dev else ()))
+    lists = [root / name for name in names]
     if is_installed(root, lists):
         return
     check_writable(root)
     venv = ensure_venv(root)
     packages = sum(line[:1].isalnum() for path in lists for line in path.read_text().splitlines())
     print(f"Installing {packages} packages into .venv, about a minute ...", flush=True)
-    install_packages(venv, lists)
+    install_packages(venv, lists[:1])
+    install_packages(venv, lists[1:])
     install_launcher(root, venv)
     for path in lists:
         stamp(root, path).write_text(fingerprint(root, path))
@@ -121,9 +124,18 @@ def make_venv(venv: Path) -> None:
 
 
 def install_packages(venv: Path, lists: list[Path]) -> None:
-    """Install wheels only, so that no compiler is needed; flask-principal is pure Python without a wheel."""
+    """Install wheels only, so that no compiler is needed; flask-principal is pure Python without a wheel.
+
+    Without isolation, because pip would fetch what builds it without asking for a hash.
+    """
     command: list[str | Path] = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-input", "--only-binary=:all:", "--no-binary=flask-principal", "--require-hashes"]
+    command += [
+        "--no-input",
+        "--only-binary=:all:",
+        "--no-binary=flask-principal",
+        "--require-hashes",
+        "--no-build-isolation",
+    ]
     for path in lists:
         command += ["-r", path]
     environment = os.environ | {"PIP_USER": "0"}  # some machines set user installs as their default

@@ -22,7 +22,7 @@ from portal.processes.redis_rights import REDIS_RIGHTS
 
 _MAXMEMORY = "256mb"
 _ONLY_USER = ("default", "on", "nopass", *REDIS_RIGHTS, "+shutdown")
-"""The folder of the socket takes the place of a password. Nobody may configure, flush or list: there is no other user."""
+"""The folder of the socket takes the place of a password. Nobody may configure, flush or list keys."""
 _POLL_SECONDS = 0.05
 _SHUTDOWN_SECONDS = 10.0
 _NO_RETRY = Retry(NoBackoff(), 0)  # redis-py's own retries would take four seconds
