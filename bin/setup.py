@@ -129,13 +129,8 @@ def install_packages(venv: Path, lists: list[Path]) -> None:
     Without isolation, because pip would fetch what builds it without asking for a hash.
     """
     command: list[str | Path] = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    command += [
-        "--no-input",
-        "--only-binary=:all:",
-        "--no-binary=flask-principal",
-        "--require-hashes",
-        "--no-build-isolation",
-    ]
+    command += ["--no-input", "--only-binary=:all:", "--no-binary=flask-principal"]
+    command += ["--require-hashes", "--no-build-isolation"]
     for path in lists:
         command += ["-r", path]
     environment = os.environ | {"PIP_USER": "0"}  # some machines set user installs as their default

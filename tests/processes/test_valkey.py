@@ -101,9 +101,9 @@ def test_another_user_cannot_connect(running_valkey: ValkeyProcess, folder_mode:
     "command",
     [
         "FLUSHALL", "FLUSHDB", "KEYS *", "SCAN 0", "CONFIG GET dir", "CONFIG SET dir /tmp", "SAVE", "BGREWRITEAOF",
-        "MONITOR", "DEBUG RELOAD", "MODULE LOAD /tmp/module.so", "REPLICAOF 127.0.0.1 6379", "ACL SETUSER default +@all",
-        "CLIENT KILL ID 1", "CLIENT LIST", "FUNCTION LIST", "SWAPDB 0 1", "MIGRATE 127.0.0.1 6379 rq:a 0 1",
-        "GET other", "SET other 1", "RENAME rq:a rq:b", "PUBLISH rq:pubsub:a 1",
+        "MONITOR", "DEBUG RELOAD", "MODULE LOAD /tmp/module.so", "REPLICAOF 127.0.0.1 6379",
+        "ACL SETUSER default +@all", "CLIENT KILL ID 1", "CLIENT LIST", "FUNCTION LIST", "SWAPDB 0 1",
+        "MIGRATE 127.0.0.1 6379 rq:a 0 1", "GET other", "SET other 1", "RENAME rq:a rq:b", "PUBLISH rq:pubsub:a 1",
         "EVAL return(redis.call('FLUSHALL')) 0", "EVAL return(redis.call('GET','other')) 0",
     ],
 )  # fmt: skip

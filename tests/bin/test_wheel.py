@@ -1,0 +1,48 @@
+"""A commit gives the same wheel, byte for byte, wherever and whenever it is built."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def build(folder: Path, umask: int, **variables: str) -> Path:
+    subprocess.run(["git", "clone", "--quiet", "--shared", str(ROOT), str(folder)], umask=umask, check=True)
+    (folder / "portal" / "static" / "left-over.js").touch()
+    command = [sys.executable, str(folder / "bin" / "wheel.py")]
+    subprocess.run(command, env={**os.environ, **variables}, umask=umask, capture_output=True, check=True)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Of two clones, in different surroundings."""
+    folder = tmp_path_factory.mktemp("wheels")
+    surroundings = {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7", "LC_ALL": "C"}
+    return build(folder / "one", 0o022), build(folder / "another folder", 0o077, **surroundings)
+
+
+def test_the_same_commit_gives_the_same_wheel(wheels: tuple[Path, Path]) -> None:
+    first, second = (hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels)
+    assert first == second
+
+
+def test_wheel_contains_what_git_has_and_no_more(wheels: tuple[Path, Path]) -> None:
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        names = set(wheel.namelist())
+    assert {"portal/__main__.py", "portal/guide/sending.md", "portal/static/portal.css", "jobs/worker.py"} <= names
+    assert "portal/static/left-over.js" not in names
+    assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)
+
+
+def test_bill_of_materials_lies_beside_the_wheel(wheels: tuple[Path, Path]) -> None:
+    first, second = (wheel.with_suffix(".cdx.json").read_bytes() for wheel in wheels)
+    assert first == second
+    assert b'"bomFormat": "CycloneDX"' in first
