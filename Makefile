@@ -66,7 +66,7 @@ audit-dependencies: setup ## Compare the locked packages with the published vuln
 dev: # Setup, and the tools for tests
 	@$(FIND_PYTHON) bin/setup.py --dev
 
-test-tools: # Install programs that some tests drive: Chromium, nginx, Caddy, PgBouncer, the HTML checker
+test-tools: # Install programs that some tests drive: Chromium, nginx, Caddy, PgBouncer, checkers of HTML and units
 	@$(FIND_PYTHON) bin/test_tools.py
 
 ci-setup: dev test-tools ## Install what the tests need, and run none

@@ -26,6 +26,7 @@ PROGRAMS = {
     "nginx": ExternalProgram(("nginx",), ("nginx-light",)),
     "caddy": ExternalProgram(("caddy",), ("caddy",)),
     "pgbouncer": ExternalProgram(("pgbouncer",), ("pgbouncer",)),
+    "systemd-analyze": ExternalProgram(("systemd-analyze",), ("systemd",)),
     "java": ExternalProgram(("java",), ("default-jre-headless",)),
 }
 

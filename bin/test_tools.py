@@ -1,4 +1,4 @@
-"""Installs the programs that some tests need: a browser, reverse proxies, a connection pooler and an HTML checker.
+"""Installs the programs that some tests need: a browser, reverse proxies, a connection pooler and checkers.
 
 Uses the standard library only. It installs Debian packages as root. If a program is missing, the tests that need it
 are skipped; on CI that is a failure.
