@@ -23,10 +23,10 @@ def build(folder: Path, umask: int, **variables: str) -> Path:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Of two clones, in different surroundings."""
+    """Of two clones, in different environments."""
     folder = tmp_path_factory.mktemp("wheels")
-    surroundings = {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7", "LC_ALL": "C"}
-    return build(folder / "one", 0o022), build(folder / "another folder", 0o077, **surroundings)
+    variables = {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7", "LC_ALL": "C"}
+    return build(folder / "one", 0o022), build(folder / "another folder", 0o077, **variables)
 
 
 def test_the_same_commit_gives_the_same_wheel(wheels: tuple[Path, Path]) -> None:
@@ -42,7 +42,7 @@ def test_wheel_contains_what_git_has_and_no_more(wheels: tuple[Path, Path]) -> N
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)
 
 
-def test_bill_of_materials_lies_beside_the_wheel(wheels: tuple[Path, Path]) -> None:
+def test_bill_of_materials_accompanies_the_wheel(wheels: tuple[Path, Path]) -> None:
     first, second = (wheel.with_suffix(".cdx.json").read_bytes() for wheel in wheels)
     assert first == second
     assert b'"bomFormat": "CycloneDX"' in first
