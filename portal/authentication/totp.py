@@ -1,11 +1,12 @@
 """Authenticator apps: set one up, and check its codes."""
 
 import secrets
+from dataclasses import dataclass
 
 import structlog
 
 from portal.accounts.tables.accounts import Account
-from portal.authentication.recovery_codes import missing_codes, store_codes
+from portal.authentication.recovery_codes import hashed_codes, missing_codes, store_codes
 from portal.authentication.rules.totp import SECRET_BYTES, CodeUsed, matching_step, new_secret
 from portal.authentication.tables.totp_credentials import find_totp, replace_totp, totp_secret_name, use_step
 from portal.authentication.tables.trusted_devices import forget_trusted_devices
@@ -22,34 +23,48 @@ _UNREADABLE = N_("The portal cannot check your app at the moment. Use a recovery
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class TotpEnrolment:
+    """What an app is told, and the recovery codes that go with it, if the account has none. Not in use yet."""
+
+    secret: str
+    recovery_codes: tuple[str, ...]
+
+
 def begin_enrolment(account_id: int) -> str:
     """A new secret, encrypted, for the browser to bring back with the first code."""
     return encrypt_setting(totp_secret_name(account_id), new_secret(secrets.token_bytes(SECRET_BYTES)))
+    """A new enrolment, encrypted, for the browser to bring back with the first code."""
+    enrolment = new_secret(secrets.token_bytes(SECRET_BYTES)), *missing_codes(account_id)
+    return encrypt_setting(_enrolment_name(account_id), " ".join(enrolment))
 
 
-def enrolment_secret(account_id: int, enrolment: str) -> str | None:
+def read_enrolment(account_id: int, encrypted: str) -> TotpEnrolment | None:
     """None for what is no enrolment of this account."""
     try:
         return decrypt_secret(enrolment, totp_secret_name(account_id), settings().encryption_keys)
+        text = decrypt_secret(encrypted, _enrolment_name(account_id), settings().encryption_keys)
     except DecryptionError:
         return None
+    secret, *codes = text.split()
+    return TotpEnrolment(secret, tuple(codes))
 
 
-def enrol_totp(account: Account, secret: str, code: str, now_ms: int) -> list[str]:
-    """Take the app into use once its first code is right, in place of an earlier app. Ends the trust in devices.
+def enrol_totp(account: Account, enrolment: TotpEnrolment, code: str, now_ms: int) -> None:
+    """Take the app and the recovery codes into use once its first code is right, in place of an earlier app.
 
-    Returns recovery codes if the account had none. Raises `InvalidInput` for `code`, or `Busy`.
+    Ends the trust in devices. Raises `InvalidInput` for `code`.
     """
-    account_id, subject = account.id, f"account {account.external_id}"
+    account_id, subject, secret = account.id, f"account {account.external_id}", enrolment.secret
     step = matching_step(secret, "".join(code.split()), now_ms, 0)
     if step is None:
         raise InvalidInput({"code": _("This code is not right. Enter the one that the app shows now.")})
-    codes = missing_codes(account_id)
+    hashed = hashed_codes(enrolment.recovery_codes)
     with transaction():
         replace_totp(account_id, encrypt_setting(totp_secret_name(account_id), secret), step, now_ms)
         forget_trusted_devices(account_id)
         audit_log.record_audit_entry("totp_enrolled", subject, account_id, now_ms, account_id=account_id)
-        return store_codes(account_id, codes)
+        store_codes(account_id, hashed)
 
 
 def use_totp_code(account_id: int, code: str, now_ms: int) -> bool:
@@ -70,3 +85,28 @@ def use_totp_code(account_id: int, code: str, now_ms: int) -> bool:
         return False
     with transaction():
         return use_step(account_id, stored, step)
+
+
+def reencrypt_totp_secrets(newest: bytes) -> tuple[int, int]:
+    """How many were encrypted again, and how many used the newest key already. Inside a transaction.
+
+    Raises `ActionRefused` if one cannot be decrypted.
+    """
+    credentials = stored_credentials()
+    outdated = [each for each in credentials if not is_encrypted_with(each.secret, newest)]
+    for each in outdated:
+        name = _secret_name(each.account_id)
+        try:
+            each.secret = encrypt_setting(name, decrypt_secret(each.secret, name, settings().encryption_keys))
+        except DecryptionError as error:
+            raise ActionRefused(str(error)) from error
+    return len(outdated), len(credentials) - len(outdated)
+
+
+def _enrolment_name(account_id: int) -> str:
+    return f"TOTP enrolment of account {account_id}"
+
+
+def _secret_name(account_id: int) -> str:
+    """Binds the secret to its account: it cannot be copied to another one."""
+    return f"TOTP secret of account {account_id}"

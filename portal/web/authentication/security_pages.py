@@ -11,7 +11,7 @@ from portal.authentication.rules.totp import app_uri
 from portal.authentication.second_factors import has_second_factor, needs_second_factor, remove_own_second_factors
 from portal.authentication.tables.recovery_codes import count_recovery_codes
 from portal.authentication.tables.totp_credentials import find_totp, has_totp
-from portal.authentication.totp import begin_enrolment, enrol_totp, enrolment_secret
+from portal.authentication.totp import begin_enrolment, enrol_totp, read_enrolment
 from portal.authentication.trusted_devices import end_trust, trusted_devices_of
 from portal.core.clock import now_ms
 from portal.core.context import settings
@@ -39,7 +39,7 @@ from portal.web.error_pages import flash_outcome
 
 pages = Blueprint("my_security", __name__, url_prefix="/MyAccount/Security")
 _ENROLMENT = "totp_enrolment"
-"""In the session: the secret of an app that is being set up, encrypted."""
+"""In the session: the app that is being set up, encrypted."""
 
 
 class EnrolmentForm(PortalForm):
@@ -74,20 +74,17 @@ def totp_form() -> ResponseReturnValue:
 @needs_recent_sign_in
 def set_up_totp() -> ResponseReturnValue:
     form, account_id = EnrolmentForm(), current_user.id
-    secret = enrolment_secret(account_id, session.get(_ENROLMENT, ""))
-    if secret is None:
+    enrolment, was_missing = read_enrolment(account_id, session.get(_ENROLMENT, "")), must_set_up_second_factor()
+    if enrolment is None:
         return redirect(url_for(".totp_form"), 303)
-    is_first = must_set_up_second_factor()
     try:
-        codes = enrol_totp(current_user, secret, form.code.data, now_ms())
+        enrol_totp(current_user, enrolment, form.code.data, now_ms())
     except InvalidInput as error:
         return _enrolment_page(form.with_errors(error))
     session.pop(_ENROLMENT)
     tell_by_email(db.session.get_one(Account, account_id), TOTP_ENROLLED)
-    if codes:
-        return _codes_page(codes, "/" if is_first else url_for(".page"))
-    flash(_("Your new app is set up. The one before no longer works."), "info")
-    return redirect(url_for(".page"), 303)
+    flash(_("Your authenticator app is set up. From now on, signing in takes a code of it."), "info")
+    return redirect("/" if was_missing else url_for(".page"), 303)
 
 
 @pages.post("/Authenticator/Remove")
@@ -109,7 +106,7 @@ def renew_codes() -> ResponseReturnValue:
         return redirect(url_for(".page"), 303)
     codes = renew_recovery_codes(current_user, now_ms())
     tell_by_email(current_user, RECOVERY_CODES_RENEWED)
-    return _codes_page(codes, url_for(".page"))
+    return render_template("authentication/recovery_codes.html", codes=codes)
 
 
 @pages.post("/Devices")
@@ -122,23 +119,19 @@ def stop_trusting() -> ResponseReturnValue:
 
 
 def _enrolment_page(form: EnrolmentForm) -> ResponseReturnValue:
-    """The same secret until the app is set up, so that loading the page again does not undo a scan."""
+    """The same key until the app is set up, so that loading the page again does not undo a scan."""
     account_id = current_user.id
-    secret = enrolment_secret(account_id, session.get(_ENROLMENT, ""))
-    if secret is None:
+    enrolment = read_enrolment(account_id, session.get(_ENROLMENT, ""))
+    if enrolment is None:
         session[_ENROLMENT] = begin_enrolment(account_id)
-        secret = enrolment_secret(account_id, session[_ENROLMENT]) or ""
-    uri = app_uri(secret, current_user.email, current_organisation().name)
+        return _enrolment_page(form)
+    uri = app_uri(enrolment.secret, current_user.external_id, current_organisation().name)
     page = render_template(
         "authentication/totp_set_up.html",
         form=form,
-        secret=secret,
+        enrolment=enrolment,
         qr_code=qr_code_svg(uri, _("QR code for your authenticator app")),
         replaces=has_totp(account_id),
         is_forced=must_set_up_second_factor(),
     )
     return page, 422 if form.errors else 200
-
-
-def _codes_page(codes: list[str], next_url: str) -> str:
-    return render_template("authentication/recovery_codes.html", codes=codes, next_url=next_url)

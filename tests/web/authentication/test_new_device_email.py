@@ -42,4 +42,4 @@ def test_email_is_in_the_language_of_the_account(
     sign_in(visitor)
     sign_in(WebClient(web_app.test_client()))
     assert sent_emails[0].subject == "Inicio de sesión en un dispositivo nuevo"
-    assert "Si no ha sido usted" in sent_emails[0].text
+    assert "Si no fue usted" in sent_emails[0].text

@@ -1,4 +1,5 @@
 """Administrators must have a second factor, and set it up before anything else."""
+"""Administrators set up a second factor before anything else, and only a system administrator removes it."""
 
 from collections.abc import Callable
 
@@ -74,9 +75,8 @@ def test_system_administrator_removes_the_second_factor_of_somebody_else(
         enrol_app(client)
     sent_emails.clear()
     sysadmin.post(f"/Admin/Accounts/{account_id(web_app, 'A-1')}/SecondFactor").close()
-    assert [(mail.to, mail.subject) for mail in sent_emails] == [
-        ("admin@example.org", "Your second factor was removed")
-    ]
+    (mail,) = sent_emails
+    assert (mail.to, mail.subject) == ("admin@example.org", "Your second factor was removed")
     assert admin.get("/Admin/Accounts").location.startswith("/SignIn")
     assert admin.sign_in("A-1").location == "/"
     assert admin.get("/Admin/Accounts").location == SET_UP
