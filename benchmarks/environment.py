@@ -85,6 +85,7 @@ def environment_variables(simulator_url: str) -> dict[str, str]:
         "PORTAL_TWILIO_API_URL": simulator_url,
         "PORTAL_SMTP_URL": f"smtp://127.0.0.1:{int(simulator_url.rpartition(':')[2]) + 1}",
         "PORTAL_PUBLIC_URL": PUBLIC_URL,
+        "PORTAL_SECOND_FACTOR": "optional",
         **_inactive_limits(),
     }
 

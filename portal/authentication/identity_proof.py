@@ -7,7 +7,7 @@ from portal.accounts.passwords import password_matches
 from portal.accounts.sign_in_throttle import count_attempt, throttle_key
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.throttle_counters import delete_counters, lock_counters
-from portal.authentication.totp import use_totp_code
+from portal.authentication.authenticator_app import use_totp_code
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.transaction import transaction

@@ -64,7 +64,7 @@ def test_failing_doctor_prints_columns_and_exits_with_1(
     assert max(map(len, lines)) <= 100
     starts = {line.index(word) for line, word in _verdict_lines(lines)}
     assert len(starts) == 1, "the reasons stand in one column"
-    assert lines[-1] == "5 failing, 2 with a warning, 3 not checked, 19 ok"
+    assert lines[-1] == "5 failing, 2 with a warning, 3 not checked, 20 ok"
     assert "\x1b[" not in result.stdout, "no colours where nobody sees them"
 
 
@@ -84,7 +84,7 @@ def test_doctor_prints_no_secrets_and_no_numbers(doctor_shell: DoctorCommand) ->
 def test_doctor_prints_the_same_as_json(doctor_shell: DoctorCommand) -> None:
     report = doctor_shell.json_report()
     assert (report["failing"], report["actions"], report["error"]) == (True, [], None)
-    assert len(report["checks"]) == 29
+    assert len(report["checks"]) == 30
     assert report["by_name"]["Credentials"] == {
         "group": "Twilio",
         "name": "Credentials",

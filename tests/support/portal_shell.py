@@ -15,12 +15,15 @@ CLI_ACCOUNT_CSV_HEADER = "external_id,name,email,account_type,role,timezone,phon
 
 
 class PortalShell:
-    """Commands on one instance folder; they do not inherit `PORTAL_*` variables. Texts leave at any hour."""
+    """Commands on one instance folder; they do not inherit `PORTAL_*` variables. Texts leave at any hour.
+
+    Passwords are enough for administrators.
+    """
 
     def __init__(self, commands: CommandRunner, instance: Path, **variables: str) -> None:
         self.commands, self.instance = commands, instance
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
-        limits = {"PORTAL_QUIET_HOURS": "off", "PORTAL_FREQUENCY_CAP": "off"}
+        limits = {"PORTAL_QUIET_HOURS": "off", "PORTAL_FREQUENCY_CAP": "off", "PORTAL_SECOND_FACTOR": "optional"}
         self.variables = {**inherited, **limits, "PORTAL_INSTANCE": str(instance), **variables}
 
     def run(self, *arguments: str, stdin_text: str = "", **variables: str) -> CommandResult:

@@ -8,10 +8,11 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.authentication.second_factors import has_second_factor, needs_second_factor
-from portal.web.access import is_open_to_everybody
-from portal.web.request_input import is_htmx_request
+from portal.web.access import is_open_to_everybody, page_to_return_to
+from portal.web.request_input import is_htmx_request, safe_redirect_target
 
 View = TypeVar("View", bound=Callable[..., Any])
+_TARGET_KEY = "page_before_set_up"
 _SESSION_KEY = "second_factor_of"
 """The identity that has a second factor, so that not every page asks the database."""
 
@@ -32,6 +33,11 @@ def must_set_up_second_factor() -> bool:
     return False
 
 
+def page_before_set_up() -> str:
+    """Where the person wanted to go."""
+    return safe_redirect_target(session.pop(_TARGET_KEY, "/"))
+
+
 def forget_second_factor() -> None:
     """After it was removed: look again."""
     session.pop(_SESSION_KEY, None)
@@ -48,5 +54,6 @@ def _lead_to_set_up() -> ResponseReturnValue | None:
         return None
     if getattr(current_app.view_functions[endpoint], "is_open_without_second_factor", False):
         return None
+    session[_TARGET_KEY] = page_to_return_to()
     url = url_for("my_security.totp_form")
     return Response(status=401, headers={"HX-Redirect": url}) if is_htmx_request() else redirect(url, 303)

@@ -10,8 +10,8 @@ from flask import redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.accounts.tables.accounts import Account, find_by_identity
+from portal.authentication.device_trust import is_trusted
 from portal.authentication.second_factors import second_factors_of
-from portal.authentication.trusted_devices import is_trusted
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.translation import N_

@@ -9,11 +9,15 @@ from wtforms import BooleanField, StringField
 from wtforms.validators import DataRequired
 
 from portal.accounts.tables.accounts import Account
+from portal.authentication.authenticator_app import use_totp_code
+from portal.authentication.device_trust import trust_device
 from portal.authentication.identity_proof import attempt_second_factor
 from portal.authentication.recovery_codes import use_recovery_code
 from portal.authentication.rules.devices import device_of
 from portal.authentication.totp import use_totp_code
 from portal.authentication.trusted_devices import trust_device
+from portal.authentication.recovery import use_recovery_code
+from portal.authentication.rules.browser_names import browser_name
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput

@@ -6,13 +6,13 @@ from flask_security import current_user
 from wtforms import StringField
 
 from portal.accounts.tables.accounts import Account
-from portal.authentication.recovery_codes import renew_recovery_codes
+from portal.authentication.authenticator_app import begin_enrolment, enrol_totp, read_enrolment
+from portal.authentication.device_trust import end_trust, trusted_devices_of
+from portal.authentication.recovery import renew_recovery_codes
 from portal.authentication.rules.totp import app_uri
 from portal.authentication.second_factors import has_second_factor, needs_second_factor, remove_own_second_factors
 from portal.authentication.tables.recovery_codes import count_recovery_codes
 from portal.authentication.tables.totp_credentials import find_totp, has_totp
-from portal.authentication.totp import begin_enrolment, enrol_totp, read_enrolment
-from portal.authentication.trusted_devices import end_trust, trusted_devices_of
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
@@ -27,6 +27,7 @@ from portal.web.authentication.second_factor_gate import (
     forget_second_factor,
     must_set_up_second_factor,
     open_without_second_factor,
+    page_before_set_up,
 )
 from portal.web.authentication.security_emails import (
     RECOVERY_CODES_RENEWED,
@@ -84,7 +85,7 @@ def set_up_totp() -> ResponseReturnValue:
     session.pop(_ENROLMENT)
     tell_by_email(db.session.get_one(Account, account_id), TOTP_ENROLLED)
     flash(_("Your authenticator app is set up. From now on, signing in takes a code of it."), "info")
-    return redirect("/" if was_missing else url_for(".page"), 303)
+    return redirect(page_before_set_up() if was_missing else url_for(".page"), 303)
 
 
 @pages.post("/Authenticator/Remove")

@@ -105,6 +105,7 @@ class FaultEnvironment:
             "PORTAL_MAINTENANCE_INTERVAL": str(MAINTENANCE_SECONDS),
             "PORTAL_QUIET_HOURS": "off",
             "PORTAL_FREQUENCY_CAP": "off",
+            "PORTAL_SECOND_FACTOR": "optional",
             "TZ": "America/New_York",
         }
 

@@ -9,7 +9,7 @@ from passlib.totp import TOTP
 from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
-from portal.authentication import totp
+from portal.authentication import authenticator_app
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from tests.support.web_client import WebClient
@@ -57,8 +57,8 @@ def enrolled_account(web_app: Flask, external_id: str) -> tuple[AuthenticatorApp
     """Without the browser."""
     with web_app.app_context():
         account = db.session.scalars(select(Account).where(Account.external_id == external_id)).one()
-        enrolment = totp.read_enrolment(account.id, totp.begin_enrolment(account.id))
+        enrolment = authenticator_app.read_enrolment(account.id, authenticator_app.begin_enrolment(account.id))
         assert enrolment
         app = AuthenticatorApp(enrolment.secret)
-        totp.enrol_totp(account, enrolment, app.code(-1), now_ms())
+        authenticator_app.enrol_totp(account, enrolment, app.code(-1), now_ms())
         return app, list(enrolment.recovery_codes)

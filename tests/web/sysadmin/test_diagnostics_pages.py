@@ -91,7 +91,7 @@ def test_whole_page_has_the_results_without_javascript(
     assert answer.status_code == 200
     assert find_page_problems(answer.text) == []
     verdicts = verdicts_by_name(answer.text)
-    assert len(verdicts) == 29
+    assert len(verdicts) == 30
     assert verdicts["Credentials"] == verdicts["Sending number"] == verdicts["Mail server"] == "OK"
     assert verdicts["Inbound address"] == verdicts["Signature round trip"] == verdicts["Workers"] == "Failing"
     assert verdicts["Registration"] == "Not checked"
@@ -104,7 +104,7 @@ def test_htmx_gets_only_the_results_failing_first(
     answer = sysadmin.post_without_token(f"{PAGE}/doctor", {"csrf_token": sysadmin.csrf_token()}, **HTMX)
     assert answer.text.lstrip().startswith('<div id="diagnostics">')
     assert "<h1" not in answer.text
-    assert len(verdicts_by_name(answer.text)) == 29
+    assert len(verdicts_by_name(answer.text)) == 30
     headings = re.findall(r"<h3[^>]*>(\w+)</h3>", answer.text)
     assert headings == ["Twilio", "Portal", "Mail"]
     worst = {"Failing": 0, "Warning": 1, "Not checked": 2, "OK": 3}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from portal.accounts.tables.accounts import Account
-from portal.authentication.recovery_codes import hashed_codes, missing_codes, store_codes
+from portal.authentication.recovery import hashed_codes, missing_codes, store_codes
 from portal.authentication.rules.totp import SECRET_BYTES, CodeUsed, matching_step, new_secret
 from portal.authentication.tables.totp_credentials import find_totp, replace_totp, totp_secret_name, use_step
 from portal.authentication.tables.trusted_devices import forget_trusted_devices

@@ -7,7 +7,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from portal.accounts.tables.accounts import Account
-from portal.authentication.rules.recovery_codes import new_codes, selector_of, typed_code, written_code
+from portal.authentication.rules.recovery_code_format import new_codes, selector_of, typed_code, written_code
 from portal.authentication.tables.recovery_codes import (
     count_recovery_codes,
     find_code_hash,
