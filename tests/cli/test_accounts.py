@@ -262,3 +262,18 @@ def test_merge_asks_whose_values_are_kept(shell: PortalShell) -> None:
     merged = shell.run(*merge, "--keep", "attribute:region=leaving")
     assert (merged.returncode, merged.stdout) == (0, "P-2 is merged into P-1.\n")
     assert shell.select_rows("SELECT value FROM attribute_value WHERE account_id = 1") == [("North of P-2",)]
+
+
+def test_second_factor_that_does_not_exist_is_not_removed(shell: PortalShell) -> None:
+    shell.output_of("accounts", "create", "--email", "a@example.org", "--external-id", "S-1", "--role", "sysadmin")
+    assert "has no second factor" in shell.error_of("accounts", "reset-second-factor", "S-1")
+
+
+def test_lost_second_factor_is_removed_at_the_shell(shell: PortalShell) -> None:
+    shell.output_of("accounts", "create", "--email", "a@example.org", "--external-id", "S-1", "--role", "sysadmin")
+    shell.select_rows("INSERT INTO totp_credential VALUES (1, 'x', 0, 0) RETURNING account_id")
+    before = shell.select_rows("SELECT fs_uniquifier FROM account")
+    assert "The second factor of S-1 is removed" in shell.output_of("accounts", "reset-second-factor", "S-1")
+    assert shell.select_rows("SELECT count(*) FROM totp_credential") == [(0,)]
+    assert shell.select_rows("SELECT fs_uniquifier FROM account") != before
+    assert shell.select_rows("SELECT action FROM audit_entry") == [("second_factor_removed",)]

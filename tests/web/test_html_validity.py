@@ -14,6 +14,7 @@ from portal.consent import background_imports, inbound_processing
 from portal.consent.tables.import_tasks import ImportTaskKind
 from portal.core.actor import SHELL_ACTOR
 from portal.web.template_filters import html_attributes
+from tests.support.authentication.second_factor_pages import show_second_factors
 from tests.support.page_queries import app_transaction
 from tests.support.pages.page_data import add_template_draft
 from tests.support.pages.page_walk import visit_every_page
@@ -72,6 +73,7 @@ def test_every_page_is_valid_html(
     html_folder: Path,
 ) -> None:
     add_template_draft(web_app)
+    show_second_factors(web_app, visitor)
     with web_app.app_context():
         background_imports.create_task(ImportTaskKind.OPT_OUTS, "+12025550166", SHELL_ACTOR, NOW_MS)
         question = {"MessageSid": "SM1", "From": "+12025550101", "To": "+12025550199", "Body": "Who is this?"}

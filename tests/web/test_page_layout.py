@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, CDPSession, Page
 from portal.consent import background_imports
 from portal.consent.tables.import_tasks import ImportTaskKind
 from portal.core.actor import SHELL_ACTOR
+from tests.support.authentication.second_factor_pages import show_second_factors
 from tests.support.page_queries import app_transaction
 from tests.support.pages.alerts_to_show import add_alerts_to_show
 from tests.support.pages.page_data import add_template_draft
@@ -103,10 +104,11 @@ def screen(chromium: Browser) -> Iterator[Screen]:
 
 
 @pytest.fixture
-def client(web_app: Flask, request: pytest.FixtureRequest, sms_enabled: None) -> WebClient:
+def client(web_app: Flask, visitor: WebClient, request: pytest.FixtureRequest, sms_enabled: None) -> WebClient:
     """The client whose fixture a test names as its parameter, on a portal with a send, a file and an import."""
     request.getfixturevalue("sent_communications")
     add_template_draft(web_app)
+    show_second_factors(web_app, visitor)
     request.getfixturevalue("recipient_file")
     with web_app.app_context():
         background_imports.create_task(ImportTaskKind.OPT_OUTS, "+12025550166", SHELL_ACTOR, NOW_MS)
@@ -154,6 +156,7 @@ ERRORS = {
         "conditions-2-operator": "any_of",
     },
     "/MyAccount/PhoneNumbers": {"number": "12ab", "label": "x" * 60},
+    "/MyAccount/Security/Authenticator": {"code": "1"},
     "/Admin/Automations/Templates/new": {"subject": "Hello {{ nobody }}", "body": "x" * 300},
     "/SysAdmin/AppConfig/SmsGatewaySettings": {"from_number": "1"},
     "/SysAdmin/Setup/Organization": {"name": "x" * 80, "region": "USA", "time_zone": "America/Springfield"},

@@ -21,6 +21,7 @@ from portal.core.translation import gettext as _
 from portal.core.translation import ngettext, use_language
 from portal.messages.tables.communications import Communication
 from portal.schedules.tables.schedules import Schedule
+from tests.support.authentication.second_factor_pages import show_second_factors
 from tests.support.page_queries import app_transaction
 from tests.support.pages.alerts_to_show import add_alerts_to_show
 from tests.support.pages.page_data import add_template_draft
@@ -37,9 +38,12 @@ NOT_FOR_PEOPLE = ("/static", "/metrics", "/healthz", "/readyz", "/styleguide", *
 
 
 @pytest.fixture
-def pseudo_app(web_app: Flask, sms_enabled: None, sent_communications: dict[str, int], recipient_file: int) -> Flask:
+def pseudo_app(
+    web_app: Flask, visitor: WebClient, sms_enabled: None, sent_communications: dict[str, int], recipient_file: int
+) -> Flask:
     """A portal in the pseudo-locale, whose people write Greek."""
     add_template_draft(web_app)
+    show_second_factors(web_app, visitor)
     with app_transaction(web_app):
         add_sends_to_show()
         add_alerts_to_show()
