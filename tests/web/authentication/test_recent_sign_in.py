@@ -18,8 +18,11 @@ from tests.support.web_client import PASSWORD, WebClient
 GUARDED = {
     "account_editing.create",
     "account_editing.save",
+    "account_merging.merge",
+    "admin_account_import.confirm",
     "admin_accounts.add_number",
     "admin_accounts.remove_number",
+    "admin_attribute_import.confirm",
     "my_numbers.add_number",
     "my_numbers.remove_number",
     "my_profile.change_email",

@@ -21,6 +21,7 @@ from portal.core.translation import lazy_gettext
 from portal.gateways import queue
 from portal.gateways.job_reports import find_jobs
 from portal.web.access import allow
+from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 from portal.web.base_form import PortalForm
 from portal.web.current_actor import current_actor
 from portal.web.polling import poll_interval_seconds
@@ -58,7 +59,11 @@ class ImportPages:
             ("/<id:task_id>/confirm", "confirm", "POST", self._confirm),
             ("/<id:task_id>/retry", "retry", "POST", self._retry),
         ):
-            self.blueprint.add_url_rule(rule, name, allow("admin")(_function(view)), methods=[method])
+            page = allow("admin")(_function(view))
+            changes_accounts = name == "confirm"
+            self.blueprint.add_url_rule(
+                rule, name, needs_recent_sign_in(page) if changes_accounts else page, methods=[method]
+            )
         self.blueprint.url_value_preprocessor(_raise_size_limit)
         self.blueprint.register_error_handler(413, self._file_too_large)
 

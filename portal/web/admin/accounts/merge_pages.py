@@ -16,6 +16,7 @@ from portal.core.extensions import db
 from portal.core.translation import gettext as _
 from portal.people.merging import LEAVING, STAYING, merge_accounts, plan_merge
 from portal.web.access import allow
+from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 from portal.web.base_form import PortalForm
 from portal.web.current_actor import current_actor
 from portal.web.request_input import parse_id, query_id, query_text
@@ -55,6 +56,7 @@ def choose(account_id: int) -> ResponseReturnValue:
 
 @pages.post("")
 @allow("admin")
+@needs_recent_sign_in
 def merge(account_id: int) -> ResponseReturnValue:
     form = MergeForm()
     leaving_id = form.with_id.data or abort(404)
