@@ -1,6 +1,7 @@
 """The sign-in page, and the page where somebody with several accounts chooses one."""
 
 import time
+from collections.abc import Sequence
 from typing import Any, cast
 
 import structlog
@@ -107,15 +108,15 @@ def _offered_accounts() -> list[Account]:
     return [account for account in db.session.scalars(query) if account.active]
 
 
-def continue_sign_in(account_id: int, target: str) -> ResponseReturnValue:
-    """After the password: ask for the second factor, or sign in if none is needed."""
+def continue_sign_in(account_id: int, target: str, method: str = "password") -> ResponseReturnValue:
+    """After the first factor, which `method` proved: ask for the second one, or sign in if none is needed."""
     if needs_second_step(account_id):
-        return begin_second_step(account_id, target)
-    return start_session(account_id, target)
+        return begin_second_step(account_id, target, method)
+    return start_session(account_id, target, [method])
 
 
-def start_session(account_id: int, target: str) -> ResponseReturnValue:
-    """Sign in. Every factor of the account has been proven."""
+def start_session(account_id: int, target: str, methods: Sequence[str] = ("password",)) -> ResponseReturnValue:
+    """Sign in. `methods` have proved every factor of the account."""
     is_known_device = account_id in known_devices.current_client().known_account_ids
     if record_sign_in(account_id, now_ms()) and not is_known_device:
         tell_by_email(db.session.get_one(Account, account_id), NEW_DEVICE)
@@ -123,6 +124,9 @@ def start_session(account_id: int, target: str) -> ResponseReturnValue:
     session.pop(_CHOICE_SESSION_KEY, None)
     login_user(account, remember=False, authn_via=["password"])
     _log.info("session started", account_id=account_id)
+    login_user(account, remember=False, authn_via=list(methods))
+    remember_proof()
+    _log.info("session started", account_id=account_id, methods=" ".join(methods))
     response = cast(Response, redirect(target))
     known_devices.remember_device(response, account_id)
     keep_choice(response, account)

@@ -38,9 +38,10 @@ STEP_PAGES = {
 
 @dataclass(frozen=True)
 class PendingSignIn:
-    """`target` is where the person wanted to go."""
+    """`method` proved the first factor; `target` is where the person wanted to go."""
 
     account: Account
+    method: str
     target: str
 
 
@@ -49,10 +50,10 @@ def needs_second_step(account_id: int) -> bool:
     return bool(second_factors_of(account_id)) and not is_trusted(account, device_token(), now_ms())
 
 
-def begin_second_step(account_id: int, target: str) -> ResponseReturnValue:
+def begin_second_step(account_id: int, target: str, method: str) -> ResponseReturnValue:
     """Its identity changes with the password and the role, so that neither can change in between."""
     identity = db.session.get_one(Account, account_id).fs_uniquifier
-    session[_SESSION_KEY] = {"identity": identity, "at_ms": now_ms(), "next": target}
+    session[_SESSION_KEY] = {"identity": identity, "method": method, "at_ms": now_ms(), "next": target}
     return redirect(url_for(STEP_PAGES[second_factors_of(account_id)[0]].endpoint), 303)
 
 
@@ -63,7 +64,7 @@ def pending_sign_in() -> PendingSignIn | None:
         session.pop(_SESSION_KEY, None)
         return None
     account = find_by_identity(stored["identity"])
-    return PendingSignIn(account, stored["next"]) if account and account.active else None
+    return PendingSignIn(account, stored["method"], stored["next"]) if account and account.active else None
 
 
 def forget_second_step() -> None:

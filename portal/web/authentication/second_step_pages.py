@@ -39,10 +39,12 @@ class SecondStepForm(PortalForm):
 
 
 class TotpForm(SecondStepForm):
+    factor = "totp"
     code = StringField(lazy_gettext("Code"), [DataRequired(lazy_gettext("Enter the code that the app shows."))])
 
 
 class RecoveryCodeForm(SecondStepForm):
+    factor = "recovery_code"
     code = StringField(lazy_gettext("Recovery code"), [DataRequired(lazy_gettext("Enter one of your recovery codes."))])
 
 
@@ -60,14 +62,17 @@ def recovery_code() -> ResponseReturnValue:
     return _ask(RecoveryCodeForm(), _uses_recovery_code, "authentication/recovery_code_step.html", wrong)
 
 
-def complete_second_step(pending: PendingSignIn, trusts_device: bool) -> ResponseReturnValue:
-    """Sign in. With `trusts_device`, this browser is not asked for the second factor for a while."""
+def complete_second_step(pending: PendingSignIn, trusts_device: bool, factor: str) -> ResponseReturnValue:
+    """Sign in; `factor` is a name in `SECOND_FACTORS`.
+
+    With `trusts_device`, this browser is not asked for the second factor for a while.
+    """
     account, token = pending.account, ""
     account_id = account.id
     if trusts_device and settings().trusted_device_days:
         token = trust_device(account, device_token(), device_of(request.user_agent.string).name, now_ms())
     forget_second_step()
-    response = cast(Response, start_session(account_id, pending.target))
+    response = cast(Response, start_session(account_id, pending.target, [pending.method, factor]))
     if token:
         keep_device_token(response, token)
     return response
@@ -88,7 +93,7 @@ def _ask(
     try:
         if form.validate_on_submit():
             if attempt_second_factor(account.id, current_client(), lambda: proves(account, form.code.data), now_ms()):
-                return complete_second_step(pending, form.trusts_device.data)
+                return complete_second_step(pending, form.trusts_device.data, form.factor)
             form.code.errors = [wrong]
     except InvalidInput as error:
         form.with_errors(error)

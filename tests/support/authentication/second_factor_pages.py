@@ -17,4 +17,4 @@ def show_second_factors(app: Flask, visitor: WebClient) -> None:
     with app.app_context():
         identity = db.session.scalars(select(Account.fs_uniquifier).where(Account.external_id == "V-2")).one()
     with visitor.client.session_transaction(base_url=PUBLIC_URL) as session:
-        session["second_step"] = {"identity": identity, "at_ms": now_ms(), "next": "/"}
+        session["second_step"] = {"identity": identity, "method": "password", "at_ms": now_ms(), "next": "/"}
