@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import structlog
+
 from portal.accounts.authentication import SignInClient
 from portal.accounts.passwords import password_matches
 from portal.accounts.sign_in_throttle import count_attempt, throttle_key
@@ -14,6 +16,8 @@ from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.core.translation import ngettext
 
+_log = structlog.get_logger(__name__)
+
 
 def attempt_second_factor(account_id: int, client: SignInClient, proves: Callable[[], bool], now_ms: int) -> bool:
     """Whether `proves`, which checks what was entered. Raises `InvalidInput` for `code` if the account has to wait.
@@ -22,16 +26,15 @@ def attempt_second_factor(account_id: int, client: SignInClient, proves: Callabl
     lock its owner out.
     """
     is_known = account_id in client.known_account_ids
-    key = throttle_key("second_factor", account_id, client.device_id if is_known else "elsewhere")
-    return _attempt(key, "code", proves, now_ms)
+    device = client.device_id if is_known else "elsewhere"
+    return _attempt("code", proves, now_ms, "second_factor", account_id, device)
 
 
 def prove_by_password(account: Account, password: str, now_ms: int) -> None:
     """Raises `InvalidInput` for `password`, or `Busy`."""
     account_id, stored = account.id, account.password
     db.session.rollback()  # do not hold a database connection while hashing
-    key = throttle_key("own_password", account_id)
-    if not _attempt(key, "password", lambda: password_matches(password, stored), now_ms):
+    if not _attempt("password", lambda: password_matches(password, stored), now_ms, "own_password", account_id):
         raise InvalidInput({"password": _("This is not your password.")})
 
 
@@ -41,12 +44,15 @@ def prove_by_totp(account_id: int, code: str, client: SignInClient, now_ms: int)
         raise InvalidInput({"code": _("This code is not right. Enter the one that the app shows now.")})
 
 
-def _attempt(key: str, field: str, proves: Callable[[], bool], now_ms: int) -> bool:
+def _attempt(field: str, proves: Callable[[], bool], now_ms: int, *counter: object) -> bool:
+    """`counter` are the parts of the key under which it is counted: a kind, and an account."""
+    key = throttle_key(*map(str, counter))
     if wait_ms := count_attempt([key], [()], now_ms).retry_after_ms:
         seconds = wait_ms // 1000 + 1
         message = ngettext("Wait %(num)s second, then try again.", "Wait %(num)s seconds, then try again.", seconds)
         raise InvalidInput({field: message})
     is_proven = proves()
+    _log.info("identity proof attempted", kind=counter[0], account_id=counter[1], is_proven=is_proven)
     if is_proven:
         with transaction():
             lock_counters()

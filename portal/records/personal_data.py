@@ -10,6 +10,7 @@ from portal.accounts.account_language import recipient_language
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import all_attributes, values_of
 from portal.accounts.tables.phone_numbers import phones_of
+from portal.authentication.device_trust import trusted_devices_of
 from portal.consent.rules.consent_labels import event_label
 from portal.consent.tables import inbound_messages, ledger, ledger_search
 from portal.consent.tables.ledger_search import LedgerFilter
@@ -44,6 +45,10 @@ def personal_data(account: Account, now_ms: int) -> dict[str, Any]:
         "phone_numbers": [
             {"number": phone.number, "label": phone.label, "added_at": format_utc(phone.created_at_ms)}
             for phone in phones_of(account.id)
+        ],
+        "trusted_devices": [
+            {"browser": device.browser, "trusted_since": format_utc(device.created_at_ms)}
+            for device in trusted_devices_of(account, now_ms)
         ],
         "topics_without_texts": names_of_topics_off(account.id),
         "consent": list(_consent(account.id)),

@@ -29,6 +29,16 @@ def test_quiet_hours_are_two_times_or_none(tmp_path: Path, text: str, expected: 
     assert quiet_hours(tmp_path, text) == expected
 
 
+@pytest.mark.parametrize("text", ["off", "Required", "no", " "])
+def test_invalid_choice_about_second_factors_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="PORTAL_SECOND_FACTOR must be one of required, optional"):
+        load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_SECOND_FACTOR": text})
+
+
+def test_second_factors_are_required_unless_a_variable_says_otherwise(tmp_path: Path) -> None:
+    assert load_settings({"PORTAL_INSTANCE": str(tmp_path)}).second_factor == "required"
+
+
 @pytest.mark.parametrize("text", ["0", "101", "-1", "3.5", "three", "٣", " "])
 def test_invalid_frequency_cap_is_refused_by_name(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="PORTAL_FREQUENCY_CAP must be a number of texts from 1 to 100, or off"):

@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 from portal.accounts.account_attributes import set_attributes
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import is_stopped, phones_of
+from portal.authentication.device_trust import trust_device
 from portal.consent import account_import, account_phones, ledger_verification
 from portal.consent.account_import import ImportRejected
 from portal.consent.opt_in_import import plan_opt_ins
@@ -107,6 +108,15 @@ def test_consent_and_the_fact_of_sending_stay(person: int) -> None:
     assert (account.external_id, account.name, account.active) == ("P-0", "Erased account", False)
     (entry,) = entries_about("account P-0", ["account_erased"])
     assert (entry.actor_id, entry.detail["communications"]) == (2, 1)
+
+
+def test_trusted_devices_are_in_the_download_and_erased(person: int) -> None:
+    account = db.session.get_one(Account, person)
+    trust_device(account, "", "Firefox (Linux)", NOW_MS)
+    (device,) = personal_data.personal_data(db.session.get_one(Account, person), NOW_MS)["trusted_devices"]
+    assert device["browser"] == "Firefox (Linux)"
+    erase()
+    assert tables_with("Firefox (Linux)") == set()
 
 
 def test_switched_off_topics_are_forgotten(person: int) -> None:

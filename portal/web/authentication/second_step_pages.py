@@ -27,7 +27,7 @@ from portal.web.access import public
 from portal.web.account.known_devices import current_client
 from portal.web.account.sign_in_form import start_session
 from portal.web.authentication.device_cookie import device_token, keep_device_token
-from portal.web.authentication.second_step import PendingSignIn, forget_second_step, other_steps, pending_sign_in
+from portal.web.authentication.second_step import PendingSignIn, other_steps, pending_sign_in
 from portal.web.authentication.security_emails import RECOVERY_CODE_USED, tell_by_email
 from portal.web.base_form import PortalForm
 
@@ -72,6 +72,7 @@ def complete_second_step(pending: PendingSignIn, trusts_device: bool, factor: st
     if trusts_device and settings().trusted_device_days:
         token = trust_device(account, device_token(), device_of(request.user_agent.string).name, now_ms())
     forget_second_step()
+        token = trust_device(account, device_token(), browser_name(request.user_agent.string), now_ms())
     response = cast(Response, start_session(account_id, pending.target, [pending.method, factor]))
     if token:
         keep_device_token(response, token)

@@ -176,7 +176,10 @@ def test_trusted_device_is_not_asked_until_its_time_is_over(
     visitor: WebClient, web_app: Flask, app_of_owner: AuthenticatorApp
 ) -> None:
     visitor.sign_in("P-1")
-    visitor.post(CODE, code=app_of_owner.code(), trusts_device="yes")
+    response = visitor.post(CODE, code=app_of_owner.code(), trusts_device="yes")
+    cookie = next(text for text in response.headers.getlist("Set-Cookie") if "trusted-device" in text)
+    assert cookie.startswith("__Host-trusted-device=")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; "))
     visitor.post("/SignOut")
     assert visitor.sign_in("P-1").location != CODE
     assert is_signed_in(visitor)
