@@ -32,8 +32,6 @@ class TotpEnrolment:
 
 
 def begin_enrolment(account_id: int) -> str:
-    """A new secret, encrypted, for the browser to bring back with the first code."""
-    return encrypt_setting(totp_secret_name(account_id), new_secret(secrets.token_bytes(SECRET_BYTES)))
     """A new enrolment, encrypted, for the browser to bring back with the first code."""
     enrolment = new_secret(secrets.token_bytes(SECRET_BYTES)), *missing_codes(account_id)
     return encrypt_setting(_enrolment_name(account_id), " ".join(enrolment))
@@ -42,7 +40,6 @@ def begin_enrolment(account_id: int) -> str:
 def read_enrolment(account_id: int, encrypted: str) -> TotpEnrolment | None:
     """None for what is no enrolment of this account."""
     try:
-        return decrypt_secret(enrolment, totp_secret_name(account_id), settings().encryption_keys)
         text = decrypt_secret(encrypted, _enrolment_name(account_id), settings().encryption_keys)
     except DecryptionError:
         return None
@@ -87,26 +84,5 @@ def use_totp_code(account_id: int, code: str, now_ms: int) -> bool:
         return use_step(account_id, stored, step)
 
 
-def reencrypt_totp_secrets(newest: bytes) -> tuple[int, int]:
-    """How many were encrypted again, and how many used the newest key already. Inside a transaction.
-
-    Raises `ActionRefused` if one cannot be decrypted.
-    """
-    credentials = stored_credentials()
-    outdated = [each for each in credentials if not is_encrypted_with(each.secret, newest)]
-    for each in outdated:
-        name = _secret_name(each.account_id)
-        try:
-            each.secret = encrypt_setting(name, decrypt_secret(each.secret, name, settings().encryption_keys))
-        except DecryptionError as error:
-            raise ActionRefused(str(error)) from error
-    return len(outdated), len(credentials) - len(outdated)
-
-
 def _enrolment_name(account_id: int) -> str:
     return f"TOTP enrolment of account {account_id}"
-
-
-def _secret_name(account_id: int) -> str:
-    """Binds the secret to its account: it cannot be copied to another one."""
-    return f"TOTP secret of account {account_id}"

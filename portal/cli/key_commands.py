@@ -37,9 +37,6 @@ _STEPS = {
         "knows it, remove it at once: everybody signs in again, and links in emails of before end.",
     ),
 }
-from portal.authentication.authenticator_app import reencrypt_totp_secrets
-from portal.cli.app_context import with_app_context
-from portal.settings import key_rotation
 
 
 @click.group(name="keys")

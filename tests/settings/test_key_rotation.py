@@ -37,6 +37,8 @@ ENCRYPTING_MODULES = {
     "portal/settings/setting_changes.py": "app_setting.value",
     "portal/settings/signing.py": "signing_key.private_key",
     "portal/settings/key_rotation.py": "",
+    "portal/authentication/authenticator_app.py": "totp_credential.secret",
+    "portal/web/authentication/recent_sign_in.py": "",
 }
 """What encrypts, and the column that holds it; "" for what is stored in no column of its own."""
 

@@ -19,8 +19,6 @@ from portal.core.extensions import db
 from portal.core.translation import N_, lazy_gettext, ngettext
 from portal.core.translation import gettext as _
 from portal.web.account import known_devices
-from portal.web.authentication.second_step import begin_second_step, needs_second_step
-from portal.web.authentication.recent_sign_in import remember_proof
 from portal.web.authentication.second_step import begin_second_step, forget_second_step, needs_second_step
 from portal.web.authentication.security_emails import NEW_DEVICE, tell_by_email
 from portal.web.base_form import PortalForm
@@ -124,11 +122,8 @@ def start_session(account_id: int, target: str, methods: Sequence[str] = ("passw
         tell_by_email(db.session.get_one(Account, account_id), NEW_DEVICE)
     account = db.session.get_one(Account, account_id)
     session.pop(_CHOICE_SESSION_KEY, None)
-    login_user(account, remember=False, authn_via=["password"])
-    _log.info("session started", account_id=account_id)
     forget_second_step()
     login_user(account, remember=False, authn_via=list(methods))
-    remember_proof()
     _log.info("session started", account_id=account_id, methods=" ".join(methods))
     response = cast(Response, redirect(target))
     known_devices.remember_device(response, account_id)

@@ -12,12 +12,8 @@ from portal.accounts.tables.accounts import Account
 from portal.authentication.authenticator_app import use_totp_code
 from portal.authentication.device_trust import trust_device
 from portal.authentication.identity_proof import attempt_second_factor
-from portal.authentication.recovery_codes import use_recovery_code
-from portal.authentication.rules.devices import device_of
-from portal.authentication.totp import use_totp_code
-from portal.authentication.trusted_devices import trust_device
 from portal.authentication.recovery import use_recovery_code
-from portal.authentication.rules.browser_names import browser_name
+from portal.authentication.rules.devices import device_of
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
@@ -71,8 +67,6 @@ def complete_second_step(pending: PendingSignIn, trusts_device: bool, factor: st
     account_id = account.id
     if trusts_device and settings().trusted_device_days:
         token = trust_device(account, device_token(), device_of(request.user_agent.string).name, now_ms())
-    forget_second_step()
-        token = trust_device(account, device_token(), browser_name(request.user_agent.string), now_ms())
     response = cast(Response, start_session(account_id, pending.target, [pending.method, factor]))
     if token:
         keep_device_token(response, token)

@@ -1,4 +1,5 @@
-"""Administrators must have a second factor, and set it up before anything else."""
+"""Administrators set up a second factor before anything else, and only a system administrator removes it."""
+
 """Administrators set up a second factor before anything else, and only a system administrator removes it."""
 
 from collections.abc import Callable
