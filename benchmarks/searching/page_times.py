@@ -23,7 +23,7 @@ from benchmarks.environment import PUBLIC_URL
 from benchmarks.searching import many_communications
 from benchmarks.searching.databases import ENGINES, open_database
 from portal.accounts.tables.accounts import Account
-from portal.authentication.sign_in_sessions import SessionClient, open_session
+from portal.authentication.session_management import SessionClient, open_session
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.keyset import newest_first

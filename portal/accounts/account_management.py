@@ -109,12 +109,6 @@ def set_missing_passwords(password: str) -> None:
         session.execute(update(Account).where(Account.password.is_(None)).values(password=password_hash))
 
 
-def end_sessions(account_id: int) -> None:
-    """End every session of the account on all devices, by replacing the identity that its cookies name."""
-    with transaction() as session:
-        session.get_one(Account, account_id).fs_uniquifier = secrets.token_hex(16)
-
-
 def _normalise(new: NewAccount) -> NewAccount:
     """Remove invisible characters."""
     names = ("external_id", *EDITABLE_FIELDS)

@@ -17,6 +17,7 @@ from portal.accounts.rules.roles import ROLES
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.accounts.tables.attributes import values_of
 from portal.authentication.second_factors import reset_second_factor
+from portal.authentication.session_management import revoke_all_sessions
 from portal.cli.app_context import IDENTIFIER, exit_with_error, read_file, with_app_context
 from portal.consent import account_import
 from portal.consent.account_import import ImportRejected, ImportResult
@@ -121,6 +122,15 @@ def deactivate(external_id: str) -> None:
     """Deactivate an account: it gets no messages, and nobody signs in with it. What waits for it is ended."""
     ended = deactivate_account(_account_id(external_id), None, now_ms())
     click.echo(f"{external_id} is deactivated. Messages ended: {ended:,}.")
+
+
+@group.command(name="end-sessions")
+@click.argument("external_id", type=IDENTIFIER)
+@with_app_context
+def end_sessions(external_id: str) -> None:
+    """Sign an account out everywhere. Links that were emailed to it before no longer work either."""
+    ended = revoke_all_sessions(_account_id(external_id), None, now_ms())
+    click.echo(f"{external_id} is signed out everywhere. Sessions ended: {ended:,}.")
 
 
 @group.command()

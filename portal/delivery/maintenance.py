@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
+from portal.authentication.session_management import delete_ended_sessions
 from portal.consent import background_imports
 from portal.consent.inbound_sync import fetch_missed_inbound, resolve_uncertain_order
 from portal.core.clock import now_ms
@@ -44,6 +45,7 @@ def run_local_maintenance(clock: Callable[[], int] = now_ms) -> None:
         lambda: requeue_unknown_emails(clock()),
         lambda: recipient_file_retention.delete_old_values(clock),
         lambda: background_imports.delete_old_uploads(clock()),
+        lambda: delete_ended_sessions(clock()),
         total_maintenance.fold_totals,
         lambda: total_maintenance.count_earlier_totals(clock()),
     )

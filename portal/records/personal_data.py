@@ -11,6 +11,8 @@ from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import all_attributes, values_of
 from portal.accounts.tables.phone_numbers import phones_of
 from portal.authentication.device_trust import trusted_devices_of
+from portal.authentication.rules.devices import Device
+from portal.authentication.session_management import valid_sessions
 from portal.consent.rules.consent_labels import event_label
 from portal.consent.tables import inbound_messages, ledger, ledger_search
 from portal.consent.tables.ledger_search import LedgerFilter
@@ -49,6 +51,14 @@ def personal_data(account: Account, now_ms: int) -> dict[str, Any]:
         "trusted_devices": [
             {"browser": device.browser, "trusted_since": format_utc(device.created_at_ms)}
             for device in trusted_devices_of(account, now_ms)
+        "sessions": [
+            {
+                "device": Device(row.browser, row.system).label,
+                "network_address": row.address,
+                "signed_in_at": format_utc(row.created_at_ms),
+                "last_used_at": format_utc(row.last_seen_at_ms),
+            }
+            for row in valid_sessions(account, now_ms)
         ],
         "topics_without_texts": names_of_topics_off(account.id),
         "consent": list(_consent(account.id)),

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, current_app, flash, redirect, request, url_for
+from flask import Flask, Response, abort, current_app, flash, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.accounts.rules.roles import ROLES
+from portal.core.translation import gettext as _
 from portal.web.authentication import browser_sessions
+from portal.web.authentication.kept_forms import is_form_of_own_page, kept_form_page
 from portal.web.public_url import is_own_origin
 from portal.web.request_input import is_htmx_request, safe_redirect_target
 
@@ -77,17 +79,32 @@ def _enforce_access() -> ResponseReturnValue | None:
     if access == PUBLIC:
         return None
     if access != NOBODY and not current_user.is_authenticated:
-        return _redirect_to_sign_in()
+        return _ask_to_sign_in()
     if access in ("", NOBODY) or not has_role(access):
         abort(404)
     return None
 
 
-def _redirect_to_sign_in() -> ResponseReturnValue:
-    if reason := browser_sessions.forget_ended_session():
+def _ask_to_sign_in() -> ResponseReturnValue:
+    """A page that is open stays as it is, and a form comes back: what was typed is not lost."""
+    reason, url = browser_sessions.forget_ended_session(), url_for("security.login", next=page_to_return_to())
+    heading = _("You are signed out")
+    if is_htmx_request():
+        return notice_response(401, heading, reason or _("Sign in again to go on."), sign_in_url=url)
+    if is_form_of_own_page():
+        unsaved = _("Nothing was changed yet.")
+        return kept_form_page(heading, f"{reason} {unsaved}" if reason else unsaved, url), 401
+    if reason:
         flash(reason, "info")
-    url = url_for("security.login", next=page_to_return_to())
-    return Response(status=401, headers={"HX-Redirect": url}) if is_htmx_request() else redirect(url, 303)
+    return redirect(url, 303)
+
+
+def notice_response(code: int, heading: str, message: str, sign_in_url: str = "") -> Response:
+    """For htmx: a notice above the page, which stays as it is."""
+    context = {"heading": heading, "message": message, "sign_in_url": sign_in_url}
+    response = make_response(current_app.jinja_env.get_template("errors/_notice.html").render(context), code)
+    response.headers |= {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"}
+    return response
 
 
 def page_to_return_to() -> str:

@@ -15,6 +15,8 @@ from portal.core.errors import ActionRefused, Busy
 from portal.core.extensions import db
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
+from portal.web.access import notice_response
+from portal.web.authentication.kept_forms import is_form_of_own_page, kept_form_page
 from portal.web.organisation_files import error_page_context
 from portal.web.public_url import CrossOriginRequest
 from portal.web.request_input import is_htmx_request
@@ -36,15 +38,12 @@ _ERROR_PAGES = {
     ),
 }
 """Heading and message by status code."""
-_SESSION_EXPIRED = N_("You signed out or signed in again in the meantime. Go back, reload the page and try again.")
 
 
 def init_app(app: Flask) -> None:
     app.log_exception = _log_exception  # type: ignore[method-assign]
     app.register_error_handler(CrossOriginRequest, _handle_cross_origin)
-    app.register_error_handler(
-        CSRFError, lambda _error: _error_response(400, _("This page was open too long"), _(_SESSION_EXPIRED))
-    )
+    app.register_error_handler(CSRFError, _handle_old_token)
     app.register_error_handler(Busy, _handle_busy)
     app.register_error_handler(
         ActionRefused, lambda error: _error_response(409, _("This action was not completed"), error.message)
@@ -68,6 +67,15 @@ def flash_outcome(message: str = "") -> Iterator[None]:
 def _log_exception(exc_info: Any) -> None:
     """Flask's own log line would contain the URL, and with it link tokens."""
     _log.error("unhandled exception in a request", exc_info=exc_info)
+
+
+def _handle_old_token(_error: CSRFError) -> Response:
+    """The token is that of the session, which a new sign-in replaces."""
+    heading, happened = _("This page was open too long"), _("You signed out or signed in again in the meantime.")
+    if is_htmx_request() or not is_form_of_own_page():
+        return _error_response(400, heading, f"{happened} {_('Send the form, and you are asked once more.')}")
+    question = _("Nothing was changed yet. If you still want this, send it again.")
+    return make_response(kept_form_page(heading, f"{happened} {question}"), 400)
 
 
 def _handle_cross_origin(_error: CrossOriginRequest) -> Response:
@@ -109,12 +117,9 @@ def _known_error(code: int) -> Response:
 
 
 def _error_response(code: int, heading: str, message: str) -> Response:
-    """For htmx, a notice above the page, which stays as it is."""
     context = {"heading": heading, "message": message}
     if is_htmx_request():
-        response = make_response(current_app.jinja_env.get_template("errors/_notice.html").render(context), code)
-        response.headers |= {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"}
-        return response
+        return notice_response(code, heading, message)
     if code >= 500:
         # Without the context of other pages, which reads the account from the database: that may be what failed.
         return make_response(

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from portal.accounts.tables.accounts import Account
-from portal.authentication.sign_in_sessions import SessionClient, open_session
+from portal.authentication.session_management import SessionClient, open_session
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 

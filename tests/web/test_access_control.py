@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from flask import Flask
 
@@ -63,18 +65,24 @@ def test_admin_forms_are_404_for_users(number_owner: WebClient) -> None:
     assert number_owner.post("/Admin/Sends", template="notice").status_code == 404
 
 
-def test_expired_session_redirects_htmx_to_the_sign_in_page(visitor: WebClient) -> None:
+def test_page_without_a_session_stays_open_and_links_to_sign_in(visitor: WebClient) -> None:
     headers = {"HX-Request": "true", "HX-Current-URL": "https://portal.example.org/Admin/Sends/7"}
     response = visitor.get("/Admin/Sends/7/progress", headers=headers)
     assert response.status_code == 401
-    assert response.headers["HX-Redirect"] == "/SignIn?next=/Admin/Sends/7"
+    assert response.headers["HX-Retarget"] == "#notice"
+    assert 'href="/SignIn?next=/Admin/Sends/7" target="_blank"' in response.text
 
 
-def test_form_of_an_expired_session_leads_to_sign_in_and_back(visitor: WebClient) -> None:
+def test_form_without_a_session_comes_back_with_what_was_typed(visitor: WebClient) -> None:
     response = visitor.post_without_token(
-        "/MyAccount/PhoneNumbers", {"number": "x"}, Referer="https://portal.example.org/MyAccount/PhoneNumbers"
+        "/MyAccount/PhoneNumbers",
+        {"number": "555 <b>", "AuthToken": "hidden"},
+        Referer="https://portal.example.org/MyAccount/PhoneNumbers",
     )
-    assert response.location == "/SignIn?next=/MyAccount/PhoneNumbers"
+    assert response.status_code == 401
+    assert 'href="/SignIn?next=/MyAccount/PhoneNumbers" target="_blank"' in response.text
+    assert '<input type="hidden" name="number" value="555 &lt;b&gt;">' in response.text
+    assert "AuthToken" not in response.text
 
 
 @pytest.mark.parametrize(
@@ -82,7 +90,7 @@ def test_form_of_an_expired_session_leads_to_sign_in_and_back(visitor: WebClient
 )
 def test_sign_in_never_redirects_to_another_site(visitor: WebClient, referrer: str) -> None:
     response = visitor.post_without_token("/MyAccount/PhoneNumbers", {}, Referer=referrer)
-    assert response.location == "/SignIn?next=/"
+    assert (response.location or re.findall('href="(/SignIn[^"]*)"', response.text)[-1]) == "/SignIn?next=/"
 
 
 def test_every_route_declares_its_access_rule(web_app: Flask) -> None:

@@ -15,6 +15,7 @@ from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.authentication.tables.recovery_codes import RecoveryCode
 from portal.authentication.tables.totp_credentials import TotpCredential
 from portal.authentication.tables.trusted_devices import TrustedDevice
+from portal.authentication.tables.sign_in_sessions import SignInSession
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
 from portal.consent.tables.reply_notes import ReplyNote
@@ -127,6 +128,7 @@ def empty_audit_entries(account: Account) -> None:
 def empty_account(account: Account, now_ms: int) -> None:
     """The address cannot exist (RFC 2606), and is nobody else's, so that nobody signs in with it."""
     for table in (*_SIGN_IN_TABLES, AttributeValue, KnownAddress, SavedSearch, TopicOptOut):
+    for table in (AttributeValue, KnownAddress, SavedSearch, SignInSession, TopicOptOut):
         _execute(delete(table).where(table.account_id == account.id))
     account.name, account.email = ERASED_NAME, f"erased-{account.id}@erased.invalid"
     account.timezone, account.role, account.active, account.password = "UTC", "user", False, None

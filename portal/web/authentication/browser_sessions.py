@@ -3,15 +3,15 @@
 import hashlib
 from typing import Any
 
-from flask import Flask, Request, abort, g, request, session
+from flask import Flask, Request, Response, abort, after_this_request, g, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_login import user_logged_out
 from flask_security import user_authenticated
 
 from portal.accounts.tables.accounts import Account
-from portal.authentication import sign_in_sessions
+from portal.authentication import session_management
 from portal.authentication.rules.session_limits import ACTIVITY_INTERVAL_MS, SessionEnd, session_end
-from portal.authentication.sign_in_sessions import BrowserSession, SessionClient, session_limits
+from portal.authentication.session_management import BrowserSession, SessionClient, session_limits
 from portal.authentication.tables.sign_in_sessions import find_with_account
 from portal.core.clock import now_ms
 from portal.core.context import settings
@@ -57,7 +57,7 @@ def current_session() -> BrowserSession | None:
 def confirm_identity() -> None:
     """The person has just proved again who they are."""
     current = current_session() or abort(401)
-    _keep(sign_in_sessions.renew_session(current, now_ms()) or abort(401))
+    _keep(session_management.renew_session(current, now_ms()) or abort(401))
 
 
 def forget_ended_session() -> str:
@@ -78,7 +78,7 @@ def forget_ended_session() -> str:
 
 def _load_account(token: str) -> Account | None:
     """For Flask-Login, once in a request."""
-    found = find_with_account(sign_in_sessions.token_hash(token))
+    found = find_with_account(session_management.token_hash(token))
     if found is None:
         g.session_end = SessionEnd.REVOKED
         return None
@@ -95,12 +95,12 @@ def _load_account(token: str) -> Account | None:
 
 def _note_activity(session_id: int, at_ms: int) -> None:
     """After the response, which must not wait for a lock."""
-    run_after_response(lambda: sign_in_sessions.note_activity(session_id, at_ms))
+    run_after_response(lambda: session_management.note_activity(session_id, at_ms))
 
 
 def _open_session(_app: Flask, user: Account, authn_via: list[str] | None = None, **_details: Any) -> None:
     client, methods = SessionClient(request.user_agent.string, request.remote_addr or ""), " ".join(authn_via or [])
-    _keep(sign_in_sessions.open_session(user.id, client, methods, current_session(), now_ms()))
+    _keep(session_management.open_session(user.id, client, methods, current_session(), now_ms()))
 
 
 def _keep(opened: BrowserSession) -> None:
@@ -109,7 +109,16 @@ def _keep(opened: BrowserSession) -> None:
 
 
 def _close_session(_app: Flask, **_details: Any) -> None:
-    """A copied cookie stops working. Other browsers of the account stay signed in."""
+    """A copied cookie stops working. Other browsers of the account stay signed in.
+
+    The browser forgets pages and notes of this person. Cookies are deleted by name: the header would delete those of
+    every site of the domain, and the device's, which lets its owner in while somebody else guesses passwords.
+    """
     if current := g.pop("sign_in_session", None):
-        sign_in_sessions.close_session(current.token)
+        session_management.close_session(current.token)
     session.clear()
+
+    @after_this_request
+    def _forget_pages(response: Response) -> Response:
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
+        return response

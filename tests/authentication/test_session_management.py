@@ -8,10 +8,10 @@ from portal.accounts.account_editing import edit_account
 from portal.accounts.account_permissions import NotPermitted
 from portal.accounts.passwords import reset_password_by_link
 from portal.accounts.tables.accounts import Account
-from portal.authentication import sign_in_sessions as sessions
+from portal.authentication import session_management as sessions
 from portal.authentication.rules.devices import device_of
 from portal.authentication.rules.session_limits import SessionEnd, SessionLimits, session_end
-from portal.authentication.sign_in_sessions import BrowserSession, SessionClient, token_hash
+from portal.authentication.session_management import BrowserSession, SessionClient, token_hash
 from portal.authentication.tables.sign_in_sessions import SignInSession, find_with_account
 from portal.core.audit_log import entries_about
 from portal.core.extensions import db
