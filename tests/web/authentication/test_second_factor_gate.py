@@ -1,4 +1,3 @@
-
 """Administrators set up a second factor before anything else, and only a system administrator removes it."""
 
 from collections.abc import Callable
