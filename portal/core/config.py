@@ -28,6 +28,7 @@ from portal.core.environment.secret_files import SecretFileError, with_secret_fi
 from portal.core.rules import email_address, smtp_url
 from portal.core.rules.limits.frequency_cap import MAX_CAP, parse_frequency_cap
 from portal.core.rules.limits.quiet_hours import parse_quiet_hours
+from portal.core.rules.single_sign_on import SingleSignOn, SingleSignOnError, parse_single_sign_on
 from portal.core.rules.time_zones import is_timezone
 from portal.core.translation import ENGLISH, LANGUAGES
 
@@ -85,7 +86,15 @@ _time_zone = _checked(is_timezone, "a time zone such as America/New_York")
 _language = _checked(LANGUAGES.__contains__, f"one of {', '.join(LANGUAGES)}")
 _quiet_hours = _checked(parse_quiet_hours, "two different times such as 20:00-08:00, or off")
 _second_factor = _checked(("required", "optional").__contains__, "one of required, optional")
+_on_or_off = _checked(("on", "off").__contains__, "on or off")
 _frequency_cap = _checked(parse_frequency_cap, f"a number of texts from 1 to {MAX_CAP}, or off")
+
+
+def _single_sign_on(env: Mapping[str, str]) -> SingleSignOn | None:
+    try:
+        return parse_single_sign_on(env)
+    except SingleSignOnError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _seconds(name: str, text: str) -> float:
@@ -140,6 +149,8 @@ class Settings:
     sms_countries: tuple[str, ...]
     """Where invitations may be sent, as ISO 3166 codes; by default the organisation's own region."""
     public_url: str
+    single_sign_on: SingleSignOn | None
+    """`PORTAL_OIDC_…`"""
     from_environment: frozenset[str]
     """The variables that are set: they take precedence over what is saved in the browser (ADR 50)."""
     local_url: str = _variable("PORTAL_LOCAL_URL", "http://127.0.0.1:8000", _http_url)
@@ -175,6 +186,10 @@ class Settings:
     sms_lease_seconds: float = _variable("PORTAL_SMS_LEASE", "60", _seconds)
     sms_unknown_seconds: float = _variable("PORTAL_SMS_SETTLE", "300", _seconds)
     maintenance_interval_seconds: float = _variable("PORTAL_MAINTENANCE_INTERVAL", "5", _seconds)
+    password_sign_in: bool = _variable(
+        "PORTAL_PASSWORD_SIGN_IN", "on", lambda name, text: _on_or_off(name, text) == "on"
+    )
+    """Off where everybody signs in by single sign-on."""
 
     @property
     def secret_key(self) -> str:
@@ -200,10 +215,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         encryption_keys=_encryption_keys(_key(env, "PORTAL_ENCRYPTION_KEY", instance, may_generate)),
         sms_countries=_countries(env),
         public_url=_public_url(env),
+        single_sign_on=_single_sign_on(env),
         from_environment=frozenset(name for name, text in env.items() if name.startswith("PORTAL_") and text),
         **{variable.name: variable.metadata["read"](env) for variable in fields(Settings) if variable.metadata},
     )
     _check_sms_timing(settings)
+    _check_sign_in(settings)
     return settings
 
 
@@ -360,4 +377,12 @@ def _check_sms_timing(settings: Settings) -> None:
         raise ConfigError(
             "PORTAL_SMS_TIMEOUT must be less than half of PORTAL_SMS_LEASE, and half of PORTAL_SMS_LEASE less than "
             f"PORTAL_SMS_SETTLE, but {timeout:g} < {lease / 2:g} < {settle:g} is false."
+        )
+
+
+def _check_sign_in(settings: Settings) -> None:
+    if not settings.password_sign_in and settings.single_sign_on is None:
+        raise ConfigError(
+            "PORTAL_PASSWORD_SIGN_IN is off, so nobody could sign in: set PORTAL_OIDC_ISSUER for a single sign-on, or "
+            "PORTAL_PASSWORD_SIGN_IN=on."
         )

@@ -175,3 +175,44 @@ def test_every_secret_of_the_settings_may_be_in_a_file() -> None:
     by_variable = {field.name for field in fields(Settings) if field.metadata.get("secret")}
     assert hidden == from_key_variables | by_variable
     assert {"PORTAL_SMTP_URL", "PORTAL_DATABASE_URL"} <= set(secret_variables())
+OIDC = {
+    "PORTAL_OIDC_ISSUER": "https://login.example.org",
+    "PORTAL_OIDC_CLIENT_ID": "portal",
+    "PORTAL_OIDC_CLIENT_SECRET": "a-secret-of-the-client",
+}
+
+
+def test_single_sign_on_is_read_and_hides_its_secret(tmp_path: Path) -> None:
+    values = {"PORTAL_OIDC_ROLE_CLAIM": "groups", "PORTAL_OIDC_ADMIN_VALUES": "office, admins ,"}
+    settings = load_settings({"PORTAL_INSTANCE": str(tmp_path), **OIDC, **values, "PORTAL_PASSWORD_SIGN_IN": "off"})
+    assert settings.single_sign_on
+    assert settings.single_sign_on.name == "login.example.org"
+    assert settings.single_sign_on.admin_values == {"office", "admins"}
+    assert settings.password_sign_in is False
+    assert "a-secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"PORTAL_OIDC_ISSUER": "http://login.example.org"}, "PORTAL_OIDC_ISSUER must be the https://"),
+        ({"PORTAL_OIDC_ISSUER": "login.example.org"}, "PORTAL_OIDC_ISSUER must be the https://"),
+        ({"PORTAL_OIDC_ISSUER": "https://user@login.example.org"}, "PORTAL_OIDC_ISSUER must be the https://"),
+        ({"PORTAL_OIDC_ISSUER": "https://[::1"}, "PORTAL_OIDC_ISSUER must be the https://"),
+        ({"PORTAL_OIDC_ISSUER": ""}, "is set without PORTAL_OIDC_ISSUER"),
+        ({"PORTAL_OIDC_CLIENT_ID": ""}, "Set PORTAL_OIDC_CLIENT_ID"),
+        ({"PORTAL_OIDC_CLIENT_SECRET": ""}, "Set PORTAL_OIDC_CLIENT_SECRET"),
+        ({"PORTAL_OIDC_ROLE_CLAIM": "groups"}, "together with PORTAL_OIDC_ADMIN_VALUES"),
+        ({"PORTAL_OIDC_SYSADMIN_VALUES": "admins"}, "Set PORTAL_OIDC_ROLE_CLAIM together"),
+        ({"PORTAL_PASSWORD_SIGN_IN": "no"}, "PORTAL_PASSWORD_SIGN_IN must be on or off"),
+    ],
+)
+def test_incomplete_single_sign_on_is_refused_by_name(tmp_path: Path, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        load_settings({"PORTAL_INSTANCE": str(tmp_path), **OIDC, **changes})
+    assert "a-secret" not in str(error.value)
+
+
+def test_passwords_are_not_switched_off_without_another_way_to_sign_in(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="PORTAL_PASSWORD_SIGN_IN is off, so nobody could sign in"):
+        load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_PASSWORD_SIGN_IN": "off"})

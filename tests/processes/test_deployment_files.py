@@ -21,7 +21,12 @@ SYSTEMD_UNITS = sorted((DOCS / "systemd").glob("*.service"))
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCS / "compose" / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 PORTAL_SERVICES = {name: service for name, service in SERVICES.items() if service["image"] == "notification-portal"}
-KNOWN_VARIABLES = set(re.findall(r'"(PORTAL_[A-Z_]+)"', (servers.ROOT / "portal" / "core" / "config.py").read_text()))
+CONFIGURATION = ("config.py", "rules/single_sign_on.py")
+KNOWN_VARIABLES = {
+    name
+    for file in CONFIGURATION
+    for name in re.findall(r'"(PORTAL_[A-Z_]+[A-Z])"', (servers.ROOT / "portal" / "core" / file).read_text())
+}
 PORTAL_COMMAND = "/opt/portal/.venv/bin/portal"
 
 
