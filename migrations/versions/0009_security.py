@@ -115,10 +115,51 @@ def _drop_second_factors() -> None:
 
 def _add_passkeys() -> None:
     """Public keys only: the private ones stay with their owners."""
+    op.create_table(
+        "external_identity",
+        sa.Column("issuer", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("account_id", _BIGINT, nullable=False),
+        sa.Column("connected_at_ms", _BIGINT, nullable=False),
+        sa.Column("last_used_at_ms", _BIGINT, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_external_identity_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("issuer", "subject", name=op.f("pk_external_identity")),
+        sa.UniqueConstraint("account_id", "issuer", name=op.f("uq_external_identity_account_id_issuer")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "passkey",
+        sa.Column("id", _BIGINT, nullable=False),
+        sa.Column("account_id", _BIGINT, nullable=False),
+        sa.Column("credential_id", sa.Text(), nullable=False),
+        sa.Column("public_key", sa.Text(), nullable=False),
+        sa.Column("sign_count", _BIGINT, nullable=False),
+        sa.Column("user_handle", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.Column("last_used_at_ms", _BIGINT, nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_passkey_account_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_passkey")),
+        sa.UniqueConstraint("credential_id", name=op.f("uq_passkey_credential_id")),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_passkey_account_id", "passkey", ["account_id"])
+    op.create_table(
+        "spent_challenge",
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("expires_at_ms", _BIGINT, nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_spent_challenge")),
+        sqlite_strict=True,
+    )
 
 
 def _drop_passkeys() -> None:
     """Their owners sign in with their passwords."""
+    op.drop_table("spent_challenge")
+    op.drop_table("passkey")
+    op.drop_table("external_identity")
 
 
 # Logs that only grow

@@ -4,6 +4,7 @@ from portal.accounts.account_permissions import require_permission
 from portal.accounts.one_time_links import make_token, read_token
 from portal.accounts.tables.accounts import Account, find_by_identity
 from portal.core.audit_log import record_audit_entry
+from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
@@ -27,6 +28,8 @@ def invitation_token(account_id: int, actor_id: int | None, now_ms: int) -> str:
 def invitation_problem(account: Account) -> str:
     if not account.active:
         return _("This account is not active, so nobody can sign in with it.")
+    if not settings().password_sign_in:
+        return _("Passwords are off: people sign in by single sign-on.")
     return _("This account has a password already. “Forgot password” gives a new one.") if account.password else ""
 
 

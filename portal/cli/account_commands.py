@@ -18,6 +18,7 @@ from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.accounts.tables.attributes import values_of
 from portal.authentication.second_factors import reset_second_factor
 from portal.authentication.session_management import revoke_all_sessions
+from portal.authentication.identity_connections import connect_identity, disconnect_identities
 from portal.cli.app_context import IDENTIFIER, exit_with_error, read_file, with_app_context
 from portal.consent import account_import
 from portal.consent.account_import import ImportRejected, ImportResult
@@ -182,6 +183,28 @@ def merge(leaving: str, staying: str, keep: tuple[str, ...], yes: bool) -> None:
         exit_with_error("Nothing was changed.")
     merge_accounts(plan.staying.id, plan.leaving.id, chosen, plan.fingerprint, SHELL_ACTOR, now_ms())
     click.echo(f"{leaving} is merged into {staying}.")
+
+
+@group.command(name="connect-identity")
+@click.argument("external_id", type=IDENTIFIER)
+@click.argument("subject", type=IDENTIFIER)
+@with_app_context
+def connect_to_identity(external_id: str, subject: str) -> None:
+    """Connect an account with SUBJECT at the provider of the single sign-on, where an address cannot tell."""
+    if (config := settings().single_sign_on) is None:
+        exit_with_error("There is no single sign-on: set PORTAL_OIDC_ISSUER.")
+    connect_identity(external_id, config.issuer, subject, now_ms())
+    click.echo(f"{external_id} belongs to {subject} at {config.issuer}.")
+
+
+@group.command(name="disconnect-identity")
+@click.argument("external_id", type=IDENTIFIER)
+@with_app_context
+def disconnect_from_identity(external_id: str) -> None:
+    """Disconnect an account from the single sign-on, and end its sessions."""
+    if not disconnect_identities(external_id, now_ms()):
+        exit_with_error(f"{external_id} is connected with no identity.")
+    click.echo(f"{external_id} is disconnected. The next single sign-on with its verified address connects it again.")
 
 
 def _merge_effects(plan: MergePlan) -> list[str]:

@@ -13,6 +13,8 @@ from portal.accounts.tables.phone_numbers import phones_of
 from portal.authentication.device_trust import trusted_devices_of
 from portal.authentication.rules.devices import Device
 from portal.authentication.session_management import valid_sessions
+from portal.authentication.tables.external_identities import identities_of
+from portal.authentication.tables.passkeys import passkeys_of
 from portal.consent.rules.consent_labels import event_label
 from portal.consent.tables import inbound_messages, ledger, ledger_search
 from portal.consent.tables.ledger_search import LedgerFilter
@@ -59,6 +61,12 @@ def personal_data(account: Account, now_ms: int) -> dict[str, Any]:
                 "last_used_at": format_utc(row.last_seen_at_ms),
             }
             for row in valid_sessions(account, now_ms)
+        "single_sign_on": [
+            {"issuer": identity.issuer, "subject": identity.subject, "since": format_utc(identity.connected_at_ms)}
+            for identity in identities_of(account.id)
+        ],
+        "passkeys": [
+            {"name": passkey.name, "added_at": format_utc(passkey.created_at_ms)} for passkey in passkeys_of(account.id)
         ],
         "topics_without_texts": names_of_topics_off(account.id),
         "consent": list(_consent(account.id)),

@@ -8,6 +8,8 @@ from portal.accounts.account_attributes import set_attributes
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import values_of
 from portal.accounts.tables.phone_numbers import is_stopped, phones_of, recipients_by_number
+from portal.authentication.identity_connections import connect_identity
+from portal.authentication.tables.external_identities import find_external_identity
 from portal.consent import account_phones, invitations, ledger_verification
 from portal.consent.tables.ledger import ConsentEvent, consented_numbers
 from portal.content.tables.topics import TopicOptOut, count_opt_outs, topics_off
@@ -65,6 +67,12 @@ def test_merged_account_is_deactivated_with_a_link_and_an_audit_line() -> None:
     assert (gone.active, gone.merged_into_id, gone.deactivated_at_ms) == (False, KEPT, LATER_MS)
     (entry,) = entries_about("account P-1", ["account_merged"])
     assert (entry.actor_id, entry.detail["to_account"], entry.detail["numbers"]) == (OTHER, "P-0", 1)
+
+
+def test_ways_to_sign_in_to_the_merged_account_are_gone() -> None:
+    connect_identity("P-1", "https://login.example.org", "subject-1", NOW_MS)
+    merge()
+    assert find_external_identity("https://login.example.org", "subject-1") is None
 
 
 def test_texts_of_a_number_go_to_the_account_that_took_it_over() -> None:

@@ -13,6 +13,7 @@ from portal.accounts.account_attributes import set_attributes
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import is_stopped, phones_of
 from portal.authentication.device_trust import trust_device
+from portal.authentication.identity_connections import connect_identity
 from portal.consent import account_import, account_phones, ledger_verification
 from portal.consent.account_import import ImportRejected
 from portal.consent.opt_in_import import plan_opt_ins
@@ -55,6 +56,7 @@ def person(app: Flask) -> Iterator[int]:
     scenario.create_expanded_send(audience={"external_ids": ["P-0"]})
     receive_text("Call me, says Person 0", PHONE, NOW_MS)
     receive_text("STOP", PHONE, NOW_MS + 1)
+    connect_identity("P-0", "https://login.example.org", "Person 0", NOW_MS)
     search_saving.save_search(1, "Mine", 'to:"Person 0"', Viewer(now_ms=NOW_MS))
     with transaction() as session:
         for delivery in session.scalars(select(Delivery)):
@@ -225,6 +227,7 @@ def test_download_holds_what_is_known_of_the_person(person: int) -> None:
         "email": "p0@example.org",
         "sms": PHONE,
     }
+    assert [identity["subject"] for identity in data["single_sign_on"]] == ["Person 0"]
     assert [text["text"] for text in data["texts_from_you"]] == ["Call me, says Person 0", "STOP"]
     assert [event["number"] for event in data["consent"]] == [PHONE]
 

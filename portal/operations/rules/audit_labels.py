@@ -172,6 +172,18 @@ _ACTIONS: dict[str, tuple[str, str]] = {
         N_("Downloaded the personal data of account %(subject)s"),
     ),
     "account_erased": (N_("Accounts erased"), N_("Erased the personal data of account %(subject)s")),
+    "signed_in_by_single_sign_on": (
+        N_("Sign-ins by single sign-on"),
+        N_("Signed in to account %(subject)s by single sign-on"),
+    ),
+    "identity_connected": (
+        N_("Identities connected"),
+        N_("Connected account %(subject)s with its identity at the single sign-on"),
+    ),
+    "identity_disconnected": (
+        N_("Identities disconnected"),
+        N_("Disconnected account %(subject)s from the single sign-on"),
+    ),
     "password_changed": (N_("Passwords changed"), N_("Changed the password of account %(subject)s")),
     "sessions_revoked": (N_("Sessions ended"), N_("Signed out account %(subject)s on other devices")),
     "totp_enrolled": (N_("Authenticator apps set up"), N_("Set up an authenticator app for account %(subject)s")),
@@ -266,6 +278,7 @@ _DETAILS = {
     "recorded": N_("recorded %(value)s"),
     "reported": N_("reported %(value)s"),
     "by": N_("by %(value)s"),
+    "issuer": N_("issuer %(value)s"),
     "ended_messages": N_("messages ended: %(value)s"),
     "numbers": N_("phone numbers: %(value)s"),
     "created": N_("created: %(value)s"),
@@ -289,6 +302,7 @@ _WORDS = (
     N_("left out"),
     N_("the default"),
     N_("print"),
+    N_("single sign-on"),
 )
 """What details say in English, besides the labels of states."""
 LINK_KEYS = ("communication", "attempt", "account_id", "template_id", "task_id", "audience_id", "schedule_id")

@@ -16,6 +16,8 @@ from portal.authentication.tables.recovery_codes import RecoveryCode
 from portal.authentication.tables.totp_credentials import TotpCredential
 from portal.authentication.tables.trusted_devices import TrustedDevice
 from portal.authentication.tables.sign_in_sessions import SignInSession
+from portal.authentication.tables.external_identities import ExternalIdentity
+from portal.authentication.tables.passkeys import Passkey
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
 from portal.consent.tables.reply_notes import ReplyNote
@@ -129,6 +131,7 @@ def empty_account(account: Account, now_ms: int) -> None:
     """The address cannot exist (RFC 2606), and is nobody else's, so that nobody signs in with it."""
     for table in (*_SIGN_IN_TABLES, AttributeValue, KnownAddress, SavedSearch, TopicOptOut):
     for table in (AttributeValue, KnownAddress, SavedSearch, SignInSession, TopicOptOut):
+    for table in (AttributeValue, ExternalIdentity, KnownAddress, Passkey, SavedSearch, TopicOptOut):
         _execute(delete(table).where(table.account_id == account.id))
     account.name, account.email = ERASED_NAME, f"erased-{account.id}@erased.invalid"
     account.timezone, account.role, account.active, account.password = "UTC", "user", False, None

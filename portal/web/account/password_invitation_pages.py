@@ -10,12 +10,14 @@ from portal.core.clock import now_ms
 from portal.core.translation import gettext as _
 from portal.web.access import public
 from portal.web.account.sign_in_pages import NewPasswordForm
+from portal.web.authentication.password_refusal import needs_password_sign_in
 
 pages = Blueprint("password_invitation", __name__, url_prefix="/SetPassword")
 
 
 @pages.route("/<token>", endpoint="form", methods=["GET", "POST"])
 @public
+@needs_password_sign_in
 def set_password(token: str) -> ResponseReturnValue:
     account = invited_account(token)
     if account is None:

@@ -14,6 +14,7 @@ from portal.accounts.own_password import change_password
 from portal.accounts.rules.password_strength import MIN_PASSWORD_LENGTH
 from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
+from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.time_zones import timezone_choices
@@ -29,6 +30,7 @@ from portal.web.account.account_emails import (
     send_account_email,
 )
 from portal.web.authentication.recent_sign_in import needs_recent_sign_in
+from portal.web.authentication.password_refusal import needs_password_sign_in
 from portal.web.base_form import PortalForm
 from portal.web.languages import language_choices, remember_language, request_language
 
@@ -117,6 +119,7 @@ def change_email() -> ResponseReturnValue:
 
 @pages.post("/Password")
 @allow("user")
+@needs_password_sign_in
 def save_password() -> ResponseReturnValue:
     """Other sessions end; this one goes on."""
     form = PasswordForm()
@@ -183,6 +186,7 @@ def _page(
         password_form=password or PasswordForm(formdata=None),
         errors={name: message for form in forms for name, message in form.error_messages.items()},
         cities=timezone_choices(),
+        passwords=settings().password_sign_in,
         min_length=MIN_PASSWORD_LENGTH,
     )
     return page, 422 if forms else 200

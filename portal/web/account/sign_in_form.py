@@ -15,12 +15,14 @@ from wtforms.validators import DataRequired
 from portal.accounts.authentication import authenticate, record_sign_in
 from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
+from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.translation import N_, lazy_gettext, ngettext
 from portal.core.translation import gettext as _
 from portal.web.account import known_devices
 from portal.web.authentication.second_step import begin_second_step, forget_second_step, needs_second_step
 from portal.web.authentication.security_emails import NEW_DEVICE, tell_by_email
+from portal.web.authentication.password_refusal import passwords_off_page
 from portal.web.base_form import PortalForm
 from portal.web.languages import keep_choice
 from portal.web.request_input import parse_id, safe_redirect_target
@@ -55,6 +57,8 @@ def sign_in() -> ResponseReturnValue:
     if current_user.is_authenticated:
         return redirect(target)
     form.next.data = "" if target == "/" else target
+    if request.method == "POST" and not settings().password_sign_in:
+        return passwords_off_page()
     if not form.validate_on_submit():
         return _page(form)
     account_ids = _authenticate(form)
@@ -125,6 +129,11 @@ def start_session(account_id: int, target: str, methods: Sequence[str] = ("passw
     forget_second_step()
     login_user(account, remember=False, authn_via=list(methods))
     _log.info("session started", account_id=account_id, methods=" ".join(methods))
+def start_session(account_id: int, target: str, method: str = "password") -> ResponseReturnValue:
+    account = db.session.get_one(Account, account_id)
+    session.pop(_CHOICE_SESSION_KEY, None)
+    login_user(account, remember=False, authn_via=[method])
+    _log.info("session started", account_id=account_id, method=method)
     response = cast(Response, redirect(target))
     known_devices.remember_device(response, account_id)
     keep_choice(response, account)
@@ -132,4 +141,6 @@ def start_session(account_id: int, target: str, methods: Sequence[str] = ("passw
 
 
 def _page(form: SignInForm) -> str:
-    return render_template("security/login_user.html", login_user_form=form)
+    config = settings()
+    ways = {"passwords": config.password_sign_in, "single_sign_on": config.single_sign_on}
+    return render_template("security/login_user.html", login_user_form=form, **ways)

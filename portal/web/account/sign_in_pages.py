@@ -47,6 +47,7 @@ from portal.web.account.account_emails import (
 )
 from portal.web.account.sign_in_form import NameForm, choose_account, sign_in, wait_message
 from portal.web.authentication import browser_sessions
+from portal.web.authentication.password_refusal import needs_password_sign_in
 from portal.web.base_form import PortalForm
 
 account_choice_pages = Blueprint("sign_in_choice", __name__)
@@ -67,6 +68,7 @@ class NewPasswordForm(PortalForm):
     )
 
 
+@needs_password_sign_in
 def forgot_password() -> ResponseReturnValue:
     """The response and its timing are the same for every name: accounts are looked up after it is sent."""
     form = NameForm()
@@ -79,6 +81,7 @@ def forgot_password() -> ResponseReturnValue:
     return render_template("security/forgot_password.html", forgot_password_form=form)
 
 
+@needs_password_sign_in
 def reset_password(token: str) -> ResponseReturnValue:
     expired, invalid, account = reset_password_token_status(token)
     if expired or invalid or account is None or not account.active:

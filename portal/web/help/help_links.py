@@ -68,6 +68,7 @@ HELP_PARTS = {
     "setup_organisation": "setup#set-up-the-organization",
     "setup_twilio": "setup#connect-twilio",
     "sign_in_choice": "recipient#sign-in",
+    "single_sign_on": "recipient#sign-in",
     "sysadmin_alerts": "troubleshooting#get-alerts",
     "sysadmin_audit": "settings#see-who-did-what",
     "sysadmin_config": "settings#change-a-setting",

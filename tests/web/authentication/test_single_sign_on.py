@@ -1,0 +1,338 @@
+"""Sign in by OpenID Connect, against a provider that checks the protocol and then says what it should not."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from flask import Flask
+from joserfc import jwt
+from joserfc.jwk import OctKey
+from sqlalchemy import select, update
+from structlog.testing import capture_logs
+from werkzeug.test import TestResponse
+
+from portal.accounts.tables.accounts import Account
+from portal.authentication.identity_connections import connect_identity, disconnect_identities
+from portal.authentication.tables.external_identities import ExternalIdentity
+from portal.core.audit_log import AuditEntry
+from portal.core.extensions import db
+from tests.support.fakes.oidc_server import CLIENT_SECRET, FOREIGN_KEY, KEY, Changes, OidcServer, signed
+from tests.support.page_queries import app_transaction
+from tests.support.web_client import PASSWORD, WebClient
+from tests.web.authentication.conftest import Configure
+
+pytestmark = pytest.mark.usefixtures("configure")
+HOST = "portal.example.org"
+ROLE_VARIABLES = {
+    "PORTAL_OIDC_ROLE_CLAIM": "groups",
+    "PORTAL_OIDC_ADMIN_VALUES": "portal-admins, office",
+    "PORTAL_OIDC_SYSADMIN_VALUES": "portal-sysadmins",
+}
+
+
+def at_provider(visitor: WebClient, target: str = "") -> str:
+    """The address with which the provider sends the browser back."""
+    start = visitor.get(f"/SignIn/SingleSignOn?next={target}")
+    assert start.status_code == 303, start.text
+    answer = requests.get(start.location, allow_redirects=False, timeout=5)
+    assert answer.status_code == 302, answer.text
+    return answer.headers["Location"].partition("example.org")[2]
+
+
+def sign_on(visitor: WebClient, target: str = "") -> TestResponse:
+    return visitor.get(at_provider(visitor, target))
+
+
+def is_signed_in(visitor: WebClient) -> bool:
+    return visitor.get("/MyAccount/Profile").status_code == 200
+
+
+def refused(visitor: WebClient, response: TestResponse, words: str) -> None:
+    assert response.status_code == 403
+    assert words in response.text
+    assert not is_signed_in(visitor)
+
+
+def role_of(app: Flask, external_id: str) -> str:
+    with app.app_context():
+        return db.session.scalars(select(Account.role).where(Account.external_id == external_id)).one()
+
+
+def test_verified_address_of_one_account_signs_in_and_connects_it(web_app: Flask, visitor: WebClient) -> None:
+    response = sign_on(visitor, "/MyAccount/Profile")
+    assert response.location == "/MyAccount/Profile"
+    assert "Olive Owner" in visitor.get("/MyAccount/Profile").text
+    with web_app.app_context():
+        identity = db.session.scalars(select(ExternalIdentity)).one()
+        actions = list(db.session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
+    assert (identity.subject, identity.last_used_at_ms is not None) == ("subject-1", True)
+    assert actions[-2:] == ["identity_connected", "signed_in_by_single_sign_on"]
+
+
+def test_connected_account_is_found_by_its_subject_whatever_its_address(
+    web_app: Flask, provider: OidcServer, visitor: WebClient
+) -> None:
+    sign_on(visitor)
+    visitor.post("/SignOut")
+    provider.claims = {"email": "stranger@example.org"}
+    sign_on(visitor)
+    assert "Olive Owner" in visitor.get("/MyAccount/Profile").text
+
+
+def test_address_that_went_to_somebody_else_opens_no_connected_account(
+    provider: OidcServer, visitor: WebClient
+) -> None:
+    sign_on(visitor)
+    visitor.post("/SignOut")
+    provider.claims = {"sub": "subject-2"}
+    refused(visitor, sign_on(visitor), "belongs to another identity already")
+
+
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        ({"email_verified": False}, "has not verified that owner@example.org is yours"),
+        ({"email_verified": "true"}, "has not verified"),
+        ({"email_verified": None}, "has not verified"),
+        ({"email": "nobody@example.org"}, "No active account has the address nobody@example.org"),
+        ({"email": "shared@example.org"}, "Several accounts have the address shared@example.org"),
+        ({"email": None}, "did not say which email address is yours"),
+    ],
+)
+def test_first_sign_in_needs_the_verified_address_of_exactly_one_account(
+    provider: OidcServer, visitor: WebClient, claims: Changes, words: str
+) -> None:
+    provider.claims = claims
+    refused(visitor, sign_on(visitor), words)
+
+
+def test_address_that_only_folds_to_that_of_an_account_opens_nothing(
+    web_app: Flask, provider: OidcServer, visitor: WebClient
+) -> None:
+    with app_transaction(web_app):
+        account = db.session.scalars(select(Account).where(Account.external_id == "P-1")).one()
+        account.email = "kate@example.org"
+    provider.claims = {"email": "\u212aate@example.org"}
+    refused(visitor, sign_on(visitor), "No active account")
+    provider.claims = {"email": "Kate@Example.org"}
+    assert sign_on(visitor).status_code == 302
+
+
+def test_deactivated_account_is_refused(web_app: Flask, visitor: WebClient) -> None:
+    sign_on(visitor)
+    with app_transaction(web_app):
+        db.session.execute(update(Account).where(Account.external_id == "P-1").values(active=False))
+    visitor.client.delete_cookie("session", domain=HOST)
+    refused(visitor, sign_on(visitor), "Your account is not active")
+
+
+def unsigned(claims: Changes) -> str:
+    parts = ({"alg": "none"}, claims)
+    encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    return ".".join(encoded) + "."
+
+
+FORGERIES: dict[str, Callable[[Changes], str]] = {
+    "wrong nonce": lambda claims: signed({**claims, "nonce": "another"}),
+    "no nonce": lambda claims: signed({name: value for name, value in claims.items() if name != "nonce"}),
+    "wrong audience": lambda claims: signed({**claims, "aud": "another-client"}),
+    "other party": lambda claims: signed({**claims, "aud": ["portal", "another"], "azp": "another"}),
+    "other issuer": lambda claims: signed({**claims, "iss": "https://login.example.net"}),
+    "expired": lambda claims: signed({**claims, "exp": int(time.time()) - 120}),
+    "from the future": lambda claims: signed({**claims, "iat": int(time.time()) + 3_600}),
+    "no expiry": lambda claims: signed({name: value for name, value in claims.items() if name != "exp"}),
+    "unsigned": unsigned,
+    "other key": lambda claims: signed(claims, FOREIGN_KEY),
+    "shared key": lambda claims: jwt.encode({"alg": "HS256", "kid": "1"}, claims, OctKey.import_key(CLIENT_SECRET * 2)),
+    "public key as shared key": lambda claims: jwt.encode(
+        {"alg": "HS256", "kid": "1"}, claims, OctKey.import_key(KEY.as_pem(private=False).hex())
+    ),
+    "changed": lambda claims: signed(claims)[:-8] + "AAAAAAAA",
+    "no token": lambda _claims: "",
+}
+
+
+def test_id_token_that_is_not_for_this_sign_in_is_refused(provider: OidcServer, visitor: WebClient) -> None:
+    for name, forgery in FORGERIES.items():
+        provider.make_token = forgery
+        response = sign_on(visitor)
+        words = "clocks" if name in ("expired", "from the future", "no expiry") else "could not be trusted"
+        assert (response.status_code, words in response.text) == (403, True), name
+        assert not is_signed_in(visitor), name
+
+
+def test_answer_counts_once(visitor: WebClient) -> None:
+    answer = at_provider(visitor)
+    assert visitor.get(answer).status_code == 302
+    visitor.post("/SignOut")
+    refused(visitor, visitor.get(answer), "was used already")
+
+
+def test_answer_counts_once_even_with_a_copy_of_the_cookie(provider: OidcServer, visitor: WebClient) -> None:
+    """The provider gives the code out again, as a careless one would."""
+    answer = at_provider(visitor)
+    cookie, codes = visitor.client.get_cookie("session", HOST), dict(provider.codes)
+    visitor.get(answer)
+    assert cookie
+    visitor.client.set_cookie("session", cookie.value, domain=HOST)
+    provider.codes.update(codes)
+    refused(visitor, visitor.get(answer), "was used already")
+
+
+def test_code_is_exchanged_once(provider: OidcServer, visitor: WebClient) -> None:
+    answer = at_provider(visitor)
+    cookie = visitor.client.get_cookie("session", HOST)
+    visitor.get(answer)
+    assert cookie
+    visitor.client.set_cookie("session", cookie.value, domain=HOST)
+    refused(visitor, visitor.get(answer), "did not accept this sign-in any more")
+
+
+def test_answer_to_another_browser_signs_nobody_in(web_app: Flask, visitor: WebClient) -> None:
+    answer = at_provider(visitor)
+    other = WebClient(web_app.test_client())
+    refused(other, other.get(answer), "was not begun in this browser")
+    at_provider(other)
+    refused(other, other.get(answer), "was not begun in this browser")
+
+
+def test_code_of_another_attempt_is_refused_by_its_verifier(web_app: Flask, visitor: WebClient) -> None:
+    """Somebody who brings their own code into the sign-in of another person fails at PKCE."""
+    stolen = parse_qs(urlsplit(at_provider(WebClient(web_app.test_client()))).query)["code"][0]
+    own = parse_qs(urlsplit(at_provider(visitor)).query)
+    answer = f"/SignIn/SingleSignOn/Callback?code={stolen}&state={own['state'][0]}"
+    refused(visitor, visitor.get(answer), "did not accept this sign-in any more")
+
+
+def test_answer_of_another_issuer_is_refused(visitor: WebClient) -> None:
+    refused(visitor, visitor.get(at_provider(visitor) + "&iss=https://login.example.net"), "could not be trusted")
+
+
+def test_attempt_ends_after_five_minutes(web_app: Flask, visitor: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = at_provider(visitor)
+    later = int(time.time() * 1000) + 301_000
+    monkeypatch.setattr("portal.web.authentication.single_sign_on_pages.now_ms", lambda: later)
+    refused(visitor, visitor.get(answer), "took too long")
+
+
+def test_refusal_of_the_provider_is_told(visitor: WebClient) -> None:
+    state = parse_qs(urlsplit(at_provider(visitor)).query)["state"][0]
+    answer = f"/SignIn/SingleSignOn/Callback?error=access_denied&state={state}"
+    refused(visitor, visitor.get(answer), "Example Login did not sign you in")
+
+
+def test_provider_that_is_down_ends_in_a_page_with_a_way_out(configure: Configure, visitor: WebClient) -> None:
+    configure(PORTAL_OIDC_ISSUER="http://127.0.0.1:9")
+    response = visitor.get("/SignIn/SingleSignOn?next=/MyAccount/Profile")
+    refused(visitor, response, "cannot be reached")
+    assert 'href="/SignIn?next=/MyAccount/Profile"' in response.text
+
+
+@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/keys"])
+def test_no_redirect_is_followed(provider: OidcServer, visitor: WebClient, path: str) -> None:
+    if path == "/.well-known/openid-configuration":
+        provider.redirects = {path}
+        response = visitor.get("/SignIn/SingleSignOn")
+    else:
+        answer = at_provider(visitor)
+        provider.redirects = {path}
+        response = visitor.get(answer)
+    refused(visitor, response, "cannot be reached")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"issuer": "https://login.example.net"},
+        {"token_endpoint": "http://login.example.org/token"},
+        {"jwks_uri": None},
+        {"authorization_endpoint": "javascript:alert(1)"},
+    ],
+)
+def test_metadata_of_another_issuer_or_without_encryption_is_refused(
+    provider: OidcServer, visitor: WebClient, changes: Changes
+) -> None:
+    provider.metadata_changes = changes
+    refused(visitor, visitor.get("/SignIn/SingleSignOn"), "cannot be reached")
+
+
+def test_what_the_id_token_lacks_is_asked_for_about_the_same_subject(provider: OidcServer, visitor: WebClient) -> None:
+    provider.claims = {"email": None, "email_verified": None}
+    provider.userinfo = {"email": "owner@example.org", "email_verified": True, "sub": "subject-2"}
+    refused(visitor, sign_on(visitor), "could not be trusted")
+    provider.userinfo["sub"] = "subject-1"
+    assert sign_on(visitor).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("groups", "role"),
+    [(["portal-admins"], "admin"), ("office", "admin"), (["x", "portal-sysadmins"], "sysadmin"), ([], "user")],
+)
+def test_role_follows_the_claim_at_each_sign_in(
+    web_app: Flask, configure: Configure, provider: OidcServer, visitor: WebClient, groups: object, role: str
+) -> None:
+    configure(**ROLE_VARIABLES)
+    provider.claims = {"email": "admin@example.org", "groups": groups}
+    assert sign_on(visitor).status_code == 302
+    assert is_signed_in(visitor)
+    assert role_of(web_app, "A-1") == role
+    with web_app.app_context():
+        changes = list(db.session.scalars(select(AuditEntry).where(AuditEntry.action == "account_changed")))
+    assert [change.detail["to"] for change in changes] == ([] if role == "admin" else [role])
+
+
+def test_last_system_administrator_is_not_lowered(
+    web_app: Flask, configure: Configure, provider: OidcServer, visitor: WebClient
+) -> None:
+    configure(**ROLE_VARIABLES)
+    provider.claims = {"email": "sysadmin@example.org"}
+    assert sign_on(visitor).status_code == 302
+    assert role_of(web_app, "S-1") == "sysadmin"
+
+
+def test_roles_stay_as_they_are_without_a_claim(web_app: Flask, provider: OidcServer, visitor: WebClient) -> None:
+    provider.claims = {"email": "admin@example.org", "groups": ["portal-sysadmins"]}
+    sign_on(visitor)
+    assert role_of(web_app, "A-1") == "admin"
+
+
+def test_without_passwords_their_pages_say_so_and_refuse(configure: Configure, visitor: WebClient) -> None:
+    token = visitor.csrf_token()
+    configure(password_sign_in=False)
+    page = visitor.get("/SignIn").text
+    assert "Sign in with Example Login" in page
+    assert 'type="password"' not in page
+    for path in ("/SignIn", "/ForgotPassword", "/ForgotPassword/x", "/SetPassword/x"):
+        fields = {"csrf_token": token, "email": "P-1", "password": PASSWORD}
+        response = visitor.post_without_token(path, fields)
+        refused(visitor, response, "Passwords are not used here")
+    assert sign_on(visitor).status_code == 302
+
+
+def test_shell_connects_and_disconnects_an_identity(web_app: Flask, provider: OidcServer, visitor: WebClient) -> None:
+    provider.claims = {"email": "shared@example.org"}
+    with web_app.app_context():
+        connect_identity("V-2", provider.url, "subject-1", 0)
+    sign_on(visitor)
+    assert "V-2" in visitor.get("/MyAccount/Profile").text
+    with web_app.app_context():
+        assert disconnect_identities("V-2", 0)
+        assert not disconnect_identities("V-2", 0)
+    assert not is_signed_in(visitor)
+    refused(visitor, sign_on(visitor), "Several accounts")
+
+
+def test_log_holds_no_code_and_no_token(provider: OidcServer, visitor: WebClient) -> None:
+    provider.make_token = FORGERIES["wrong nonce"]
+    answer = at_provider(visitor)
+    with capture_logs() as logs:
+        visitor.get(answer)
+    written, values = str(logs), parse_qs(urlsplit(answer).query)
+    assert "ID token: nonce" in written
+    assert not [value for name in ("code", "state") for value in values[name] if value in written]
+    assert "eyJ" not in written
+    assert CLIENT_SECRET not in written
