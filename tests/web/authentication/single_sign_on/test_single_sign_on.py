@@ -23,7 +23,7 @@ from portal.core.extensions import db
 from tests.support.fakes.oidc_server import CLIENT_SECRET, FOREIGN_KEY, KEY, Changes, OidcServer, signed
 from tests.support.page_queries import app_transaction
 from tests.support.web_client import PASSWORD, WebClient
-from tests.web.authentication.conftest import Configure
+from tests.web.authentication.single_sign_on.conftest import Configure
 
 pytestmark = pytest.mark.usefixtures("configure")
 HOST = "portal.example.org"
