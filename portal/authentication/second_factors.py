@@ -7,6 +7,7 @@ from portal.accounts.account_management import end_sessions
 from portal.accounts.account_permissions import NotPermitted, role_of
 from portal.accounts.rules.roles import HIGHEST_ROLE, ROLES
 from portal.accounts.tables.accounts import Account
+from portal.authentication.tables.passkeys import delete_passkeys, passkeys_of
 from portal.authentication.tables.recovery_codes import count_recovery_codes, delete_recovery_codes
 from portal.authentication.tables.totp_credentials import delete_totp, has_totp
 from portal.authentication.tables.trusted_devices import forget_trusted_devices
@@ -26,11 +27,13 @@ class SecondFactor:
 
     name: str
     exists: Callable[[int], bool]
-    delete: Callable[[int], None]
+    delete: Callable[[int], object]
     is_fallback: bool = False
 
 
+PASSKEY = "passkey"
 SECOND_FACTORS = (
+    SecondFactor(PASSKEY, lambda account_id: bool(passkeys_of(account_id)), delete_passkeys),
     SecondFactor("totp", has_totp, delete_totp),
     SecondFactor("recovery_code", lambda account_id: count_recovery_codes(account_id) > 0, delete_recovery_codes, True),
 )

@@ -172,6 +172,9 @@ _ACTIONS: dict[str, tuple[str, str]] = {
         N_("Downloaded the personal data of account %(subject)s"),
     ),
     "account_erased": (N_("Accounts erased"), N_("Erased the personal data of account %(subject)s")),
+    "passkey_added": (N_("Passkeys added"), N_("Added a passkey to account %(subject)s")),
+    "passkey_removed": (N_("Passkeys removed"), N_("Removed a passkey from account %(subject)s")),
+    "passkey_used": (N_("Passkeys used"), N_("Used a passkey of account %(subject)s")),
     "signed_in_by_single_sign_on": (
         N_("Sign-ins by single sign-on"),
         N_("Signed in to account %(subject)s by single sign-on"),
@@ -279,6 +282,7 @@ _DETAILS = {
     "reported": N_("reported %(value)s"),
     "by": N_("by %(value)s"),
     "issuer": N_("issuer %(value)s"),
+    "passkey": N_("passkey %(value)s"),
     "ended_messages": N_("messages ended: %(value)s"),
     "numbers": N_("phone numbers: %(value)s"),
     "created": N_("created: %(value)s"),

@@ -21,6 +21,10 @@ from portal.core.translation import N_, lazy_gettext, ngettext
 from portal.core.translation import gettext as _
 from portal.web.account import known_devices
 from portal.web.authentication.second_step import begin_second_step, forget_second_step, needs_second_step
+from portal.web.authentication.passkey_challenges import current_site
+from portal.web.authentication.password_refusal import passwords_off_page
+from portal.web.authentication.recent_sign_in import remember_proof
+from portal.web.authentication.second_step import begin_second_step, needs_second_step
 from portal.web.authentication.security_emails import NEW_DEVICE, tell_by_email
 from portal.web.authentication.password_refusal import passwords_off_page
 from portal.web.base_form import PortalForm
@@ -142,5 +146,5 @@ def start_session(account_id: int, target: str, method: str = "password") -> Res
 
 def _page(form: SignInForm) -> str:
     config = settings()
-    ways = {"passwords": config.password_sign_in, "single_sign_on": config.single_sign_on}
+    ways = {"passwords": config.password_sign_in, "single_sign_on": config.single_sign_on, "passkeys": current_site()}
     return render_template("security/login_user.html", login_user_form=form, **ways)

@@ -13,11 +13,13 @@ from flask import Flask, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 from werkzeug.datastructures import ImmutableMultiDict
-from wtforms import PasswordField, StringField
+from wtforms import HiddenField, PasswordField, StringField
 
 from portal.accounts.tables.accounts import Account
 from portal.authentication.identity_proof import prove_by_password, prove_by_totp
-from portal.authentication.second_factors import second_factors_of
+from portal.authentication.passkeys import PasskeyRefused, authentication_options, use_passkey
+from portal.authentication.rules.passkey_site import PasskeySite
+from portal.authentication.second_factors import PASSKEY, second_factors_of
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
@@ -25,6 +27,7 @@ from portal.core.translation import lazy_gettext
 from portal.settings.rules.encryption import DecryptionError, decrypt_secret, encrypt_secret
 from portal.web.account.known_devices import current_client
 from portal.web.authentication.browser_sessions import confirm_identity, current_session
+from portal.web.authentication.passkey_challenges import PROOF, current_site, new_challenge, take_challenge
 from portal.web.base_form import PortalForm
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -35,6 +38,7 @@ _KEPT = "kept_form"
 class ProofForm(PortalForm):
     proof_password = PasswordField(lazy_gettext("Your password"))
     proof_code = StringField(lazy_gettext("Code of your authenticator app"))
+    proof_passkey = HiddenField()
 
 
 def needs_recent_sign_in(view: View) -> View:
@@ -71,11 +75,21 @@ def _is_recent() -> bool:
 
 
 def _check_proof(account: Account, form: ProofForm) -> None:
-    """Raises `InvalidInput` for `password` or `code`, or `Busy`."""
-    if form.proof_code.data:
+    """Raises `InvalidInput` for `password`, `code` or `passkey`, or `Busy`."""
+    site = current_site()
+    if form.proof_passkey.data and site:
+        _check_passkey(account.id, form.proof_passkey.data, site)
+    elif form.proof_code.data:
         prove_by_totp(account.id, form.proof_code.data, current_client(), now_ms())
     else:
         prove_by_password(account, form.proof_password.data, now_ms())
+
+
+def _check_passkey(account_id: int, answer: str, site: PasskeySite) -> None:
+    try:
+        use_passkey(answer, take_challenge(PROOF), site, now_ms(), account_id)
+    except PasskeyRefused as refusal:
+        raise InvalidInput({"passkey": refusal.message}) from refusal
 
 
 def _keep_form() -> str:
@@ -98,6 +112,15 @@ def _kept_name() -> str:
 
 
 def _page(form: ProofForm, kept: str) -> ResponseReturnValue:
-    has_totp = "totp" in second_factors_of(current_user.id)
-    page = render_template("authentication/recent_sign_in.html", form=form, kept=kept, has_totp=has_totp)
+    site, factors = current_site(), second_factors_of(current_user.id)
+    page = render_template(
+        "authentication/recent_sign_in.html",
+        form=form,
+        kept=kept,
+        has_password=bool(current_user.password) and settings().password_sign_in,
+        has_totp="totp" in factors,
+        passkey_options=authentication_options(current_user.id, site, new_challenge(PROOF))
+        if site and PASSKEY in factors
+        else "",
+    )
     return page, 422 if form.errors else 403

@@ -29,13 +29,16 @@ def must_set_up_second_factor() -> bool:
         return False
     if not has_second_factor(current_user.id):
         return True
-    session[_SESSION_KEY] = current_user.fs_uniquifier
+    remember_second_factor()
     return False
 
 
 def page_before_set_up() -> str:
     """Where the person wanted to go."""
     return safe_redirect_target(session.pop(_TARGET_KEY, "/"))
+def remember_second_factor() -> None:
+    """Whoever signed in just now has one, here or at the provider of the single sign-on."""
+    session[_SESSION_KEY] = current_user.fs_uniquifier
 
 
 def forget_second_factor() -> None:

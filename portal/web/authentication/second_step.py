@@ -30,6 +30,7 @@ class StepPage:
 
 
 STEP_PAGES = {
+    "passkey": StepPage("passkey_sign_in.sign_in", N_("Use a passkey")),
     "totp": StepPage("second_step.code", N_("Enter a code of your authenticator app")),
     "recovery_code": StepPage("second_step.recovery_code", N_("Enter a recovery code")),
 }

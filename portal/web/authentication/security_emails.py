@@ -17,12 +17,16 @@ NEW_DEVICE = N_("Sign-in on a new device")
 RECOVERY_CODE_USED = N_("A recovery code was used")
 RECOVERY_CODES_RENEWED = N_("You have new recovery codes")
 TOTP_ENROLLED = N_("An authenticator app was set up")
+PASSKEY_ADDED = N_("A passkey was added")
+PASSKEY_REMOVED = N_("A passkey was removed")
 SECOND_FACTOR_REMOVED = N_("Your second factor was removed")
 _SENTENCES = {
     NEW_DEVICE: N_("Somebody signed in to account %(account)s on a device that is new to us."),
     RECOVERY_CODE_USED: N_("Somebody signed in to account %(account)s with a recovery code."),
     RECOVERY_CODES_RENEWED: N_("Account %(account)s has new recovery codes. The codes before no longer work."),
     TOTP_ENROLLED: N_("Signing in to account %(account)s now takes a code of an authenticator app."),
+    PASSKEY_ADDED: N_("Account %(account)s has a new passkey, which signs in without a password."),
+    PASSKEY_REMOVED: N_("A passkey of account %(account)s was removed. It signs nobody in any more."),
     SECOND_FACTOR_REMOVED: N_("Signing in to account %(account)s takes only the password now."),
 }
 """By the subject of the email."""

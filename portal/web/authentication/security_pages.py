@@ -11,6 +11,7 @@ from portal.authentication.device_trust import end_trust, trusted_devices_of
 from portal.authentication.recovery import renew_recovery_codes
 from portal.authentication.rules.totp import app_uri
 from portal.authentication.second_factors import has_second_factor, needs_second_factor, remove_own_second_factors
+from portal.authentication.tables.passkeys import passkeys_of
 from portal.authentication.tables.recovery_codes import count_recovery_codes
 from portal.authentication.tables.totp_credentials import find_totp, has_totp
 from portal.core.clock import now_ms
@@ -22,6 +23,7 @@ from portal.core.translation import gettext as _
 from portal.core.translation import lazy_gettext
 from portal.web.access import allow
 from portal.web.account.qr_code import qr_code_svg
+from portal.web.authentication.passkey_challenges import current_site
 from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 from portal.web.authentication.second_factor_gate import (
     forget_second_factor,
@@ -57,6 +59,8 @@ def page() -> str:
         has_second_factor=has_second_factor(account_id),
         is_required=needs_second_factor(current_user.role),
         recovery_code_count=count_recovery_codes(account_id),
+        passkeys=passkeys_of(account_id),
+        passkey_site=current_site(),
         devices=trusted_devices_of(current_user, now_ms()),
         trusted_device_days=settings().trusted_device_days,
     )
@@ -134,5 +138,6 @@ def _enrolment_page(form: EnrolmentForm) -> ResponseReturnValue:
         qr_code=qr_code_svg(uri, _("QR code for your authenticator app")),
         replaces=has_totp(account_id),
         is_forced=must_set_up_second_factor(),
+        passkey_site=current_site(),
     )
     return page, 422 if form.errors else 200

@@ -14,7 +14,8 @@ from portal.core.context import settings
 from portal.core.rules.single_sign_on import SingleSignOn
 from portal.web.access import public
 from portal.web.account.account_emails import public_address
-from portal.web.account.sign_in_form import start_session
+from portal.web.account.sign_in_form import continue_sign_in, start_session
+from portal.web.authentication.second_factor_gate import remember_second_factor
 from portal.web.request_input import safe_redirect_target
 
 pages = Blueprint("single_sign_on", __name__, url_prefix="/SignIn/SingleSignOn")
@@ -49,7 +50,11 @@ def callback() -> ResponseReturnValue:
         signed_on = finish_sign_on(config, SignOnAttempt(**kept) if kept else None, answer, _callback_url(), now_ms())
     except SignOnRefused as refusal:
         return _refused(config, refusal, target)
-    return start_session(signed_on.account_id, target, "single sign-on")
+    if not signed_on.has_second_factor:
+        return continue_sign_in(signed_on.account_id, target)
+    response = start_session(signed_on.account_id, target)
+    remember_second_factor()
+    return response
 
 
 def _config() -> SingleSignOn:

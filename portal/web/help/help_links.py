@@ -63,6 +63,8 @@ HELP_PARTS = {
     "second_factor_reset": "accounts#remove-a-second-factor",
     "second_step": "recipient#protect-your-account-with-a-second-factor",
     "security": "recipient#sign-in",
+    "my_passkeys": "recipient#sign-in-with-a-passkey",
+    "passkey_sign_in": "recipient#sign-in-with-a-passkey",
     "setup_checklist": "setup#follow-the-checklist",
     "setup_email": "setup#set-up-the-mail-server",
     "setup_organisation": "setup#set-up-the-organization",

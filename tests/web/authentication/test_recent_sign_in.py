@@ -25,6 +25,8 @@ GUARDED = {
     "admin_attribute_import.confirm",
     "my_numbers.add_number",
     "my_numbers.remove_number",
+    "my_passkeys.add",
+    "my_passkeys.remove",
     "my_profile.change_email",
     "my_security.remove",
     "my_security.renew_codes",
