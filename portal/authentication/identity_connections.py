@@ -25,7 +25,7 @@ from portal.core.audit_log import record_audit_entry
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.case_folding import fold_case
-from portal.core.rules.single_sign_on import SingleSignOn
+from portal.core.rules.oidc_settings import SingleSignOn
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 

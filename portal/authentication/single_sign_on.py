@@ -12,7 +12,7 @@ from portal.authentication.rules.id_tokens import IdTokenError, verify_id_token
 from portal.authentication.rules.identity_claims import email_claim, has_second_factor
 from portal.authentication.tables.spent_challenges import CHALLENGE_LIFETIME_MS, spend_challenge
 from portal.core.audit_log import record_audit_entry
-from portal.core.rules.single_sign_on import SingleSignOn
+from portal.core.rules.oidc_settings import SingleSignOn
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.gateways import oidc

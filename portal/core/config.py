@@ -28,7 +28,7 @@ from portal.core.environment.secret_files import SecretFileError, with_secret_fi
 from portal.core.rules import email_address, smtp_url
 from portal.core.rules.limits.frequency_cap import MAX_CAP, parse_frequency_cap
 from portal.core.rules.limits.quiet_hours import parse_quiet_hours
-from portal.core.rules.single_sign_on import SingleSignOn, SingleSignOnError, parse_single_sign_on
+from portal.core.rules.oidc_settings import SingleSignOn, SingleSignOnError, parse_single_sign_on
 from portal.core.rules.time_zones import is_timezone
 from portal.core.translation import ENGLISH, LANGUAGES
 

@@ -10,7 +10,7 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from requests import RequestException, Session
 
-from portal.core.rules.single_sign_on import SingleSignOn
+from portal.core.rules.oidc_settings import SingleSignOn
 from portal.gateways.rules.oidc_metadata import MetadataError, OidcProvider, metadata_url, parse_metadata
 
 _SCOPE = "openid email profile"

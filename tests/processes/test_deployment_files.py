@@ -21,7 +21,7 @@ SYSTEMD_UNITS = sorted((DOCS / "systemd").glob("*.service"))
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCS / "compose" / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 PORTAL_SERVICES = {name: service for name, service in SERVICES.items() if service["image"] == "notification-portal"}
-CONFIGURATION = ("config.py", "rules/single_sign_on.py")
+CONFIGURATION = ("config.py", "rules/oidc_settings.py")
 KNOWN_VARIABLES = {
     name
     for file in CONFIGURATION

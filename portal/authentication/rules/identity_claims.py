@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from portal.accounts.rules.roles import ROLES
-from portal.core.rules.single_sign_on import SingleSignOn
+from portal.core.rules.oidc_settings import SingleSignOn
 
 Claims = Mapping[str, Any]
 

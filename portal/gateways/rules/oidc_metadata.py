@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from portal.core.rules.single_sign_on import is_safe_url
+from portal.core.rules.oidc_settings import is_safe_url
 
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _BASIC, _POST = "client_secret_basic", "client_secret_post"

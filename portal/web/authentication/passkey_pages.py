@@ -7,7 +7,7 @@ from flask_security import current_user
 from wtforms import HiddenField, StringField
 
 from portal.accounts.tables.accounts import Account
-from portal.authentication.passkeys import PasskeyRefused, add_passkey, registration_options, remove_passkey
+from portal.authentication.passkey_ceremonies import PasskeyRefused, add_passkey, registration_options, remove_passkey
 from portal.authentication.rules.browser_names import browser_name
 from portal.authentication.rules.passkey_site import PasskeySite
 from portal.core.clock import now_ms
@@ -23,6 +23,7 @@ from portal.web.authentication.second_factor_gate import (
     forget_second_factor,
     must_set_up_second_factor,
     open_without_second_factor,
+    page_before_set_up,
 )
 from portal.web.authentication.security_emails import PASSKEY_ADDED, PASSKEY_REMOVED, tell_by_email
 from portal.web.base_form import PortalForm
@@ -50,8 +51,7 @@ def new() -> ResponseReturnValue:
 @needs_recent_sign_in
 def add() -> ResponseReturnValue:
     form, account_id, site = NewPasskeyForm(), current_user.id, _site()
-    next_url = "/" if must_set_up_second_factor() else url_for("my_security.page")
-    answer = (form.answer.data, take_challenge(ADDING))
+    was_missing, answer = must_set_up_second_factor(), (form.answer.data, take_challenge(ADDING))
     try:
         codes = add_passkey(current_user, form.name.data, *answer, site, now_ms())
     except InvalidInput as error:
@@ -61,6 +61,7 @@ def add() -> ResponseReturnValue:
         form.form_errors.append(refusal.message)
         return _new_page(form)
     tell_by_email(db.session.get_one(Account, account_id), PASSKEY_ADDED)
+    next_url = page_before_set_up() if was_missing else url_for("my_security.page")
     if codes:
         return render_template("authentication/recovery_codes.html", codes=codes, next_url=next_url)
     flash(_("Your passkey is added. You can sign in with it."), "info")

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 from wtforms import HiddenField
 
-from portal.authentication.passkeys import PasskeyRefused, authentication_options, use_passkey
+from portal.authentication.passkey_ceremonies import PasskeyRefused, authentication_options, use_passkey
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.web.access import public

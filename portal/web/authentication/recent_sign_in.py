@@ -17,7 +17,7 @@ from wtforms import HiddenField, PasswordField, StringField
 
 from portal.accounts.tables.accounts import Account
 from portal.authentication.identity_proof import prove_by_password, prove_by_totp
-from portal.authentication.passkeys import PasskeyRefused, authentication_options, use_passkey
+from portal.authentication.passkey_ceremonies import PasskeyRefused, authentication_options, use_passkey
 from portal.authentication.rules.passkey_site import PasskeySite
 from portal.authentication.second_factors import PASSKEY, second_factors_of
 from portal.core.clock import now_ms

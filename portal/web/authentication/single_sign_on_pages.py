@@ -11,7 +11,7 @@ from portal.authentication.identity_connections import SignOnRefused
 from portal.authentication.single_sign_on import SignOnAttempt, begin_sign_on, finish_sign_on
 from portal.core.clock import now_ms
 from portal.core.context import settings
-from portal.core.rules.single_sign_on import SingleSignOn
+from portal.core.rules.oidc_settings import SingleSignOn
 from portal.web.access import public
 from portal.web.account.account_emails import public_address
 from portal.web.account.sign_in_form import continue_sign_in, start_session

@@ -50,7 +50,7 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from portal.core.rules.single_sign_on import parse_single_sign_on
+from portal.core.rules.oidc_settings import parse_single_sign_on
 from tests.support.fakes.oidc_server import CLIENT_ID, CLIENT_SECRET, OidcServer, running_oidc_server
 from tests.support.web_client import PUBLIC_URL
 

@@ -25,7 +25,7 @@ from webauthn.helpers.structs import (
 
 from portal.accounts.sign_in_throttle import keyed_hash
 from portal.accounts.tables.accounts import Account
-from portal.authentication.recovery_codes import missing_codes, store_codes
+from portal.authentication.recovery import hashed_codes, missing_codes, store_codes
 from portal.authentication.rules.passkey_site import PasskeySite
 from portal.authentication.second_factors import PASSKEY, SECOND_FACTORS, needs_second_factor
 from portal.authentication.tables.passkeys import Passkey, find_passkey, lock_passkey, passkeys_of
@@ -86,10 +86,11 @@ def authentication_options(account_id: int | None, site: PasskeySite, challenge:
 def add_passkey(
     account: Account, name: str, answer: str, challenge: bytes | None, site: PasskeySite, now_ms: int
 ) -> list[str]:
-    """Recovery codes if the account had none. Raises `InvalidInput` for `name`, `PasskeyRefused`, or `Busy`."""
+    """Recovery codes if the account had none. Raises `InvalidInput` for `name`, or `PasskeyRefused`."""
     account_id, subject, name = account.id, f"account {account.external_id}", _checked_name(name)
     passkey = _new_passkey(answer, challenge, site)
     codes = missing_codes(account_id)
+    hashed = hashed_codes(codes)
     with transaction() as session:
         session.get_one(Account, account_id, with_for_update=True)
         own = passkeys_of(account_id)
@@ -105,7 +106,8 @@ def add_passkey(
         session.add(passkey)
         forget_trusted_devices(account_id)
         record_audit_entry("passkey_added", subject, account_id, now_ms, account_id=account_id, passkey=name)
-        return store_codes(account_id, codes)
+        store_codes(account_id, hashed)
+    return codes
 
 
 def use_passkey(answer: str, challenge: bytes | None, site: PasskeySite, now_ms: int, account_id: int = 0) -> int:
