@@ -2,8 +2,15 @@
 """Importing this module registers every table with SQLAlchemy."""
 
 from portal.accounts.tables import accounts, attributes, known_addresses, phone_numbers, throttle_counters
-from portal.authentication.tables import recovery_codes, sign_in_sessions, totp_credentials, trusted_devices
-from portal.authentication.tables import external_identities, passkeys, spent_challenges
+from portal.authentication.tables import (
+    external_identities,
+    passkeys,
+    recovery_codes,
+    sign_in_sessions,
+    spent_challenges,
+    totp_credentials,
+    trusted_devices,
+)
 from portal.carriers.tables import deactivation_days
 from portal.consent.tables import consent_reports, import_tasks, inbound_messages, ledger, reply_notes
 from portal.content.tables import content_versions, saved_drafts, templates, topics

@@ -23,7 +23,7 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
-from portal.accounts.sign_in_throttle import keyed_hash
+from portal.accounts.sign_in_throttle import keyed_hashes
 from portal.accounts.tables.accounts import Account
 from portal.authentication.recovery import hashed_codes, missing_codes, store_codes
 from portal.authentication.rules.passkey_site import PasskeySite
@@ -207,7 +207,7 @@ def _verified_sign_count(
 
 def _user_handle(account_id: int, own: list[Passkey]) -> str:
     """One for all passkeys of an account, so that the same authenticator keeps one of them; it names nobody."""
-    hashed = bytes.fromhex(keyed_hash("passkey user handle", account_id))
+    hashed = bytes.fromhex(keyed_hashes("passkey user handle", account_id)[0])
     return own[0].user_handle if own else bytes_to_base64url(hashed)
 
 

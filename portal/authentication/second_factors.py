@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from portal.accounts.account_management import end_sessions
 from portal.accounts.account_permissions import NotPermitted, role_of
 from portal.accounts.rules.roles import HIGHEST_ROLE, ROLES
 from portal.accounts.tables.accounts import Account
+from portal.authentication.session_management import revoke_all_sessions
 from portal.authentication.tables.passkeys import delete_passkeys, passkeys_of
 from portal.authentication.tables.recovery_codes import count_recovery_codes, delete_recovery_codes
 from portal.authentication.tables.totp_credentials import delete_totp, has_totp
@@ -79,7 +79,7 @@ def reset_second_factor(account_id: int, actor_id: int | None, now_ms: int) -> N
     if not has_second_factor(account_id):
         raise ActionRefused(_("This account has no second factor."))
     _delete_and_record(account_id, actor_id, now_ms)
-    end_sessions(account_id)
+    revoke_all_sessions(account_id, actor_id, now_ms)
 
 
 def _delete_and_record(account_id: int, actor_id: int | None, now_ms: int) -> None:

@@ -16,9 +16,9 @@ from portal.accounts.account_management import NewAccount
 from portal.accounts.rules.roles import ROLES
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.accounts.tables.attributes import values_of
+from portal.authentication.identity_connections import connect_identity, disconnect_identities
 from portal.authentication.second_factors import reset_second_factor
 from portal.authentication.session_management import revoke_all_sessions
-from portal.authentication.identity_connections import connect_identity, disconnect_identities
 from portal.cli.app_context import IDENTIFIER, exit_with_error, read_file, with_app_context
 from portal.consent import account_import
 from portal.consent.account_import import ImportRejected, ImportResult

@@ -53,6 +53,7 @@ def personal_data(account: Account, now_ms: int) -> dict[str, Any]:
         "trusted_devices": [
             {"browser": device.browser, "trusted_since": format_utc(device.created_at_ms)}
             for device in trusted_devices_of(account, now_ms)
+        ],
         "sessions": [
             {
                 "device": Device(row.browser, row.system).label,
@@ -61,6 +62,7 @@ def personal_data(account: Account, now_ms: int) -> dict[str, Any]:
                 "last_used_at": format_utc(row.last_seen_at_ms),
             }
             for row in valid_sessions(account, now_ms)
+        ],
         "single_sign_on": [
             {"issuer": identity.issuer, "subject": identity.subject, "since": format_utc(identity.connected_at_ms)}
             for identity in identities_of(account.id)

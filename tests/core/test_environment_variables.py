@@ -175,6 +175,8 @@ def test_every_secret_of_the_settings_may_be_in_a_file() -> None:
     by_variable = {field.name for field in fields(Settings) if field.metadata.get("secret")}
     assert hidden == from_key_variables | by_variable
     assert {"PORTAL_SMTP_URL", "PORTAL_DATABASE_URL"} <= set(secret_variables())
+
+
 OIDC = {
     "PORTAL_OIDC_ISSUER": "https://login.example.org",
     "PORTAL_OIDC_CLIENT_ID": "portal",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from portal.core.production_checks import is_loopback
+from portal.core.rules.transport.loopback import is_loopback
 
 _PREFIX = "PORTAL_OIDC_"
 _REQUIRED = ("PORTAL_OIDC_CLIENT_ID", "PORTAL_OIDC_CLIENT_SECRET")

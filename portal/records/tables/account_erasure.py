@@ -12,12 +12,12 @@ from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import AttributeValue
 from portal.accounts.tables.known_addresses import KnownAddress
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.authentication.tables.recovery_codes import RecoveryCode
-from portal.authentication.tables.totp_credentials import TotpCredential
-from portal.authentication.tables.trusted_devices import TrustedDevice
-from portal.authentication.tables.sign_in_sessions import SignInSession
 from portal.authentication.tables.external_identities import ExternalIdentity
 from portal.authentication.tables.passkeys import Passkey
+from portal.authentication.tables.recovery_codes import RecoveryCode
+from portal.authentication.tables.sign_in_sessions import SignInSession
+from portal.authentication.tables.totp_credentials import TotpCredential
+from portal.authentication.tables.trusted_devices import TrustedDevice
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
 from portal.consent.tables.reply_notes import ReplyNote
@@ -36,7 +36,7 @@ from portal.sends.tables.recipient_files import RecipientRow
 from portal.sends.tables.saved_audiences import SavedAudience
 from portal.sends.tables.sends import Send
 
-_SIGN_IN_TABLES = (TotpCredential, RecoveryCode, TrustedDevice)
+_SIGN_IN_TABLES = (ExternalIdentity, KnownAddress, Passkey, RecoveryCode, SignInSession, TotpCredential, TrustedDevice)
 ERASED_NAME, ERASED_SUBJECT = "Erased account", "(erased)"
 _IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
 _AUDITED_VALUES = ("attribute_set", "timezone_changed", "account_changed", "topics_chosen")
@@ -129,9 +129,7 @@ def empty_audit_entries(account: Account) -> None:
 
 def empty_account(account: Account, now_ms: int) -> None:
     """The address cannot exist (RFC 2606), and is nobody else's, so that nobody signs in with it."""
-    for table in (*_SIGN_IN_TABLES, AttributeValue, KnownAddress, SavedSearch, TopicOptOut):
-    for table in (AttributeValue, KnownAddress, SavedSearch, SignInSession, TopicOptOut):
-    for table in (AttributeValue, ExternalIdentity, KnownAddress, Passkey, SavedSearch, TopicOptOut):
+    for table in (*_SIGN_IN_TABLES, AttributeValue, SavedSearch, TopicOptOut):
         _execute(delete(table).where(table.account_id == account.id))
     account.name, account.email = ERASED_NAME, f"erased-{account.id}@erased.invalid"
     account.timezone, account.role, account.active, account.password = "UTC", "user", False, None

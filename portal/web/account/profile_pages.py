@@ -29,8 +29,8 @@ from portal.web.account.account_emails import (
     run_after_response,
     send_account_email,
 )
-from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 from portal.web.authentication.password_refusal import needs_password_sign_in
+from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 from portal.web.base_form import PortalForm
 from portal.web.languages import language_choices, remember_language, request_language
 

@@ -20,13 +20,10 @@ from portal.core.extensions import db
 from portal.core.translation import N_, lazy_gettext, ngettext
 from portal.core.translation import gettext as _
 from portal.web.account import known_devices
-from portal.web.authentication.second_step import begin_second_step, forget_second_step, needs_second_step
 from portal.web.authentication.passkey_challenges import current_site
 from portal.web.authentication.password_refusal import passwords_off_page
-from portal.web.authentication.recent_sign_in import remember_proof
-from portal.web.authentication.second_step import begin_second_step, needs_second_step
+from portal.web.authentication.second_step import begin_second_step, forget_second_step, needs_second_step
 from portal.web.authentication.security_emails import NEW_DEVICE, tell_by_email
-from portal.web.authentication.password_refusal import passwords_off_page
 from portal.web.base_form import PortalForm
 from portal.web.languages import keep_choice
 from portal.web.request_input import parse_id, safe_redirect_target
@@ -133,11 +130,6 @@ def start_session(account_id: int, target: str, methods: Sequence[str] = ("passw
     forget_second_step()
     login_user(account, remember=False, authn_via=list(methods))
     _log.info("session started", account_id=account_id, methods=" ".join(methods))
-def start_session(account_id: int, target: str, method: str = "password") -> ResponseReturnValue:
-    account = db.session.get_one(Account, account_id)
-    session.pop(_CHOICE_SESSION_KEY, None)
-    login_user(account, remember=False, authn_via=[method])
-    _log.info("session started", account_id=account_id, method=method)
     response = cast(Response, redirect(target))
     known_devices.remember_device(response, account_id)
     keep_choice(response, account)

@@ -8,7 +8,7 @@ from wtforms import HiddenField, StringField
 
 from portal.accounts.tables.accounts import Account
 from portal.authentication.passkey_ceremonies import PasskeyRefused, add_passkey, registration_options, remove_passkey
-from portal.authentication.rules.browser_names import browser_name
+from portal.authentication.rules.devices import device_of
 from portal.authentication.rules.passkey_site import PasskeySite
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
@@ -42,7 +42,7 @@ class NewPasskeyForm(PortalForm):
 @allow("user")
 @open_without_second_factor
 def new() -> ResponseReturnValue:
-    return _new_page(NewPasskeyForm(formdata=None, name=browser_name(request.user_agent.string)))
+    return _new_page(NewPasskeyForm(formdata=None, name=device_of(request.user_agent.string).name))
 
 
 @pages.post("/New")

@@ -12,7 +12,7 @@ from portal.core.context import settings
 from portal.web.access import public
 from portal.web.account.sign_in_form import start_session
 from portal.web.authentication.passkey_challenges import SIGN_IN, current_site, new_challenge, take_challenge
-from portal.web.authentication.second_step import PendingSignIn, forget_second_step, other_steps, pending_sign_in
+from portal.web.authentication.second_step import PendingSignIn, other_steps, pending_sign_in
 from portal.web.authentication.second_step_pages import SecondStepForm, complete_second_step
 from portal.web.request_input import safe_redirect_target
 
@@ -46,9 +46,8 @@ def sign_in() -> ResponseReturnValue:
 
 def _signed_in(account_id: int, pending: PendingSignIn | None, target: str, trusts_device: bool) -> ResponseReturnValue:
     if pending and pending.account.id == account_id:
-        return complete_second_step(pending, trusts_device)
-    forget_second_step()
-    return start_session(account_id, target)
+        return complete_second_step(pending, trusts_device, "passkey")
+    return start_session(account_id, target, ["passkey"])
 
 
 def _page(form: PasskeyForm, pending: PendingSignIn | None) -> ResponseReturnValue:

@@ -36,6 +36,8 @@ def must_set_up_second_factor() -> bool:
 def page_before_set_up() -> str:
     """Where the person wanted to go."""
     return safe_redirect_target(session.pop(_TARGET_KEY, "/"))
+
+
 def remember_second_factor() -> None:
     """Whoever signed in just now has one, here or at the provider of the single sign-on."""
     session[_SESSION_KEY] = current_user.fs_uniquifier

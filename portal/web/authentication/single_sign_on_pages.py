@@ -51,8 +51,8 @@ def callback() -> ResponseReturnValue:
     except SignOnRefused as refusal:
         return _refused(config, refusal, target)
     if not signed_on.has_second_factor:
-        return continue_sign_in(signed_on.account_id, target)
-    response = start_session(signed_on.account_id, target)
+        return continue_sign_in(signed_on.account_id, target, "single_sign_on")
+    response = start_session(signed_on.account_id, target, ["single_sign_on"])
     remember_second_factor()
     return response
 

@@ -7,9 +7,9 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from portal.accounts.account_management import end_sessions
 from portal.accounts.rules.throttle_policy import FREE_ATTEMPTS
 from portal.accounts.tables.accounts import Account
+from portal.authentication.session_management import revoke_all_sessions
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.gateways.rules.email_message import OutgoingEmail
@@ -88,7 +88,8 @@ def test_second_step_ends_when_the_identity_changes(
 ) -> None:
     visitor.sign_in("P-1")
     with web_app.app_context():
-        end_sessions(db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one())
+        account_id = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()
+        revoke_all_sessions(account_id, None, now_ms())
     assert visitor.post(CODE, code=app_of_owner.code()).location == "/SignIn"
 
 
