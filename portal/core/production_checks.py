@@ -36,6 +36,7 @@ def find_problems(env: Mapping[str, str]) -> list[str]:
         *_twilio_problems(env.get("PORTAL_TWILIO_API_URL") or ""),
         *_described(mail_tls_problem(env.get("PORTAL_SMTP_URL") or "")),
         *_mail_from_problems(env.get("PORTAL_MAIL_FROM") or ""),
+        *_debug_problems(env),
     ]
 
 
@@ -105,6 +106,13 @@ def _mail_from_problems(text: str) -> Iterator[str]:
     domain = parseaddr(text)[1].rpartition("@")[2].lower()
     if not text or domain in ("localhost", "localhost.localdomain") or domain.endswith((".localhost", ".localdomain")):
         yield "Set PORTAL_MAIL_FROM to an address in your domain: mail servers refuse or discard mail from localhost."
+
+
+def _debug_problems(env: Mapping[str, str]) -> Iterator[str]:
+    if (env.get("FLASK_DEBUG") or "0").lower() not in ("0", "false", "no"):
+        yield "Unset FLASK_DEBUG: its error pages show code and stored values."
+    if env.get("SSLKEYLOGFILE"):
+        yield "Unset SSLKEYLOGFILE: whoever reads that file can decrypt every connection."
 
 
 def _url_password(url: str) -> str | None:

@@ -113,6 +113,13 @@ def test_safe_settings_are_accepted(tmp_path: Path, changes: dict[str, str]) -> 
     load(tmp_path, **changes)
 
 
+@pytest.mark.parametrize("name", ["FLASK_DEBUG", "SSLKEYLOGFILE"])
+def test_modes_for_debugging_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"\(1\) Unset {name}:"):
+        load(tmp_path, **{name: "1"})
+    load(tmp_path, FLASK_DEBUG="0")
+
+
 def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
     names = ("SECRET_KEY", "ENCRYPTION_KEY", "PUBLIC_URL", "REDIS_URL", "DATABASE_URL", "TWILIO_API_URL", "MAIL_FROM")
     unsafe = (

@@ -96,8 +96,9 @@ def _send_with_the_right_and_the_wrong_token(portal: CanaryPortal, folder: Path)
     portal.run("config", "set", "EnableSmsNotifications", "true")
     portal.run("config", "set", "SendUndoSeconds", "0")
     portal.run("accounts", "import", str(folder / "people.csv"))
-    add = ("accounts", "create", "--email", "sys@example.org", "--role", "sysadmin")
-    portal.run(*add, stdin_text=f"{SECRETS['password']}\n{SECRETS['password']}\n")
+    portal.run(
+        *("accounts", "create", "--email", "sys@example.org", "--role", "sysadmin"), "--password", SECRETS["password"]
+    )
     body = str(folder / "body.md")
     portal.run("templates", "create", "due", "--name", "Due", "--subject", "Due", "--body-file", body, "--sms")
     portal.run("sends", "create", "due", "--account-type", "Practitioner")
