@@ -1,0 +1,23 @@
+"""The security document says of every table what is in it, who reads it and how long it is kept."""
+
+import re
+from pathlib import Path
+
+import portal.tables  # noqa: F401  registers every table
+from portal.core.extensions import Base
+
+SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
+
+
+def test_every_table_has_a_class_of_data() -> None:
+    section = SECURITY.read_text(encoding="utf-8").partition("## Data and retention")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| **")]
+    classified = {table for row in rows for table in re.findall(r"`(\w+)`", row[1])}
+    assert len(rows) >= 8
+    assert set(Base.metadata.tables) - classified == set()
+
+
+def test_data_has_a_time_to_be_kept() -> None:
+    section = SECURITY.read_text(encoding="utf-8").partition("## Data and retention")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| **")]
+    assert [row[0] for row in rows if len(row) != 4 or not row[3].strip()] == []
