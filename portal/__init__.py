@@ -22,7 +22,7 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
     from portal.core.config import load_settings
     from portal.core.extensions import db, migrate
     from portal.core.schema_version import MIGRATIONS
-    from portal.settings import installation
+    from portal.settings import installation, log_key_cipher
 
     settings = settings or load_settings()
     logging_setup.configure(settings.log_format)
@@ -31,5 +31,6 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
     db.init_app(app)
     migrate.init_app(app, db, directory=str(MIGRATIONS), render_as_batch=True)
     installation.init_app(app)
+    log_key_cipher.init_app(app)
     web.init_app(app)
     return app

@@ -166,11 +166,108 @@ def _drop_passkeys() -> None:
 
 
 def _seal_logs() -> None:
-    """Triggers refuse changes, and a key links the rows."""
+    """Rows have their seals beside them: the digests of consent cover its columns, and seals stay when rows expire.
+
+    The portal itself may empty or delete an entry once it has amended its seal. Rows that have no seal, because the
+    previous release wrote them, are free until they are sealed.
+    """
+    _create_seals()
+    if op.get_bind().dialect.name == "sqlite":
+        _protect_logs_on_sqlite()
+    else:
+        _protect_logs_on_postgresql()
+
+
+def _create_seals() -> None:
+    op.create_table(
+        "log_key",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("created_at_ms", _BIGINT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_log_key")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "log_head",
+        sa.Column("log", sa.Text(), nullable=False),
+        sa.Column("position", _BIGINT, nullable=False),
+        sa.Column("seal", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("head_seal", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("log", name=op.f("pk_log_head")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "log_seal",
+        sa.Column("log", sa.Text(), nullable=False),
+        sa.Column("position", _BIGINT, nullable=False),
+        sa.Column("row_id", _BIGINT, nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("seal", sa.Text(), nullable=False),
+        sa.Column("amendment", sa.Text(), nullable=False, server_default=""),
+        sa.PrimaryKeyConstraint("log", "position", name=op.f("pk_log_seal")),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("uq_log_seal_row", "log_seal", ["log", "row_id"], unique=True)
+
+
+_RULE = "the audit log is append-only: nothing in it may be changed or removed"
+_SEAL_RULE = "the seals of the logs are append-only: nothing in them may be changed or removed"
+_IS_PROTECTED = "EXISTS (SELECT 1 FROM log_seal WHERE log = 'audit' AND row_id = OLD.id AND amendment = '')"
+_SEAL_COLUMNS = "log, position, row_id, key_id, seal"
+
+
+def _protect_logs_on_sqlite() -> None:
+    """INSERT OR REPLACE does not fire the trigger on deletes, so it has its own trigger."""
+    is_known = "EXISTS (SELECT 1 FROM audit_entry WHERE id = NEW.id)"
+    for table, name, event, condition, rule in (
+        ("audit_entry", "no_update", "UPDATE", f"WHEN {_IS_PROTECTED}", _RULE),
+        ("audit_entry", "no_delete", "DELETE", f"WHEN {_IS_PROTECTED}", _RULE),
+        ("audit_entry", "no_replace", "INSERT", f"WHEN {is_known}", _RULE),
+        ("log_seal", "no_update", f"UPDATE OF {_SEAL_COLUMNS}", "", _SEAL_RULE),
+        ("log_seal", "no_delete", "DELETE", "", _SEAL_RULE),
+    ):
+        op.execute(
+            f"CREATE TRIGGER {table}_{name} BEFORE {event} ON {table} {condition} BEGIN SELECT RAISE(ABORT, '{rule}'); END"
+        )
+
+
+def _protect_logs_on_postgresql() -> None:
+    op.execute(
+        "CREATE FUNCTION audit_entry_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" IF TG_OP = 'TRUNCATE' THEN RAISE EXCEPTION '{_RULE}'; END IF;"
+        f" IF {_IS_PROTECTED} THEN RAISE EXCEPTION '{_RULE}'; END IF;"
+        " IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$"
+    )
+    op.execute(
+        "CREATE FUNCTION log_seal_refuse() RETURNS trigger LANGUAGE plpgsql AS $$"
+        f" BEGIN RAISE EXCEPTION '{_SEAL_RULE}'; END $$"
+    )
+    for table, name, event, each in (
+        ("audit_entry", "no_change", "UPDATE OR DELETE", "ROW"),
+        ("audit_entry", "no_truncate", "TRUNCATE", "STATEMENT"),
+        ("log_seal", "no_change", f"UPDATE OF {_SEAL_COLUMNS} OR DELETE", "ROW"),
+        ("log_seal", "no_truncate", "TRUNCATE", "STATEMENT"),
+    ):
+        op.execute(
+            f"CREATE TRIGGER {table}_{name} BEFORE {event} ON {table} FOR EACH {each} EXECUTE FUNCTION {table}_refuse()"
+        )
 
 
 def _unseal_logs() -> None:
-    """The rows stay, without their links."""
+    """The rows stay, without their seals."""
+    if op.get_bind().dialect.name == "sqlite":
+        for name in ("no_update", "no_delete", "no_replace"):
+            op.execute(f"DROP TRIGGER audit_entry_{name}")
+    else:
+        for name in ("no_change", "no_truncate"):
+            op.execute(f"DROP TRIGGER audit_entry_{name} ON audit_entry")
+        op.execute("DROP FUNCTION audit_entry_refuse()")
+    for table in ("log_seal", "log_head", "log_key"):
+        op.drop_table(table)
+    if op.get_bind().dialect.name != "sqlite":
+        op.execute("DROP FUNCTION log_seal_refuse()")
 
 
 # Reports of browsers about the content security policy

@@ -1,15 +1,18 @@
-"""The audit log: who did what, and when. Rows are only added."""
+"""The audit log: who did what, and when. Rows are only added, and each is sealed with a key (ADR 63)."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Index, Select, Text, func, select
+from sqlalchemy import ColumnElement, Index, Select, Text, delete, func, select, text, type_coerce, update
 from sqlalchemy.orm import Mapped, QueryableAttribute, joinedload, mapped_column, relationship
 
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis, to_json
 from portal.core.extensions import Base, db
-from portal.core.statements import insert_tuples
+from portal.core.sealing import sealing
+from portal.core.sealing.seals import LOGS, SealedLog
+from portal.core.statements import in_list, insert_tuples
 
 if TYPE_CHECKING:
     from portal.accounts.tables.accounts import Account
@@ -37,17 +40,79 @@ class AuditEntry(Base):
     )
 
 
+AUDIT_LOG = "audit"
+_PENDING = "audit entries to add"
+_COLUMNS = ("id", "at_ms", "actor_id", "action", "subject", "detail")
+
+
 def record_audit_entry(action: str, subject: str, actor_id: int | None, now_ms: int, **detail: Any) -> None:
-    """Must be called inside a transaction."""
-    db.session.add(AuditEntry(at_ms=now_ms, actor_id=actor_id, action=action, subject=subject, detail=detail))
+    """Must be called inside a transaction, at whose end the entry is added."""
+    record_audit_entries(action, {subject: detail}, actor_id, now_ms)
 
 
 def record_audit_entries(
     action: str, details: Mapping[str, Mapping[str, Any]], actor_id: int | None, now_ms: int
 ) -> None:
     """One for each of many subjects, with its detail. Must be called inside a transaction."""
-    rows = [(now_ms, actor_id, action, subject, to_json(detail)) for subject, detail in details.items()]
-    insert_tuples(AuditEntry, ("at_ms", "actor_id", "action", "subject", "detail"), rows, ())
+    pending = db.session.info.setdefault(_PENDING, [])
+    pending += [(now_ms, actor_id, str(action), subject, to_json(detail)) for subject, detail in details.items()]
+
+
+def forget_pending_entries() -> None:
+    db.session.info.pop(_PENDING, None)
+
+
+def add_pending_entries() -> None:
+    """Their ids are taken first, because they are sealed too."""
+    entries = db.session.info.pop(_PENDING, [])
+    if entries:
+        rows = [(row_id, *entry) for row_id, entry in zip(_take_ids(len(entries)), entries, strict=True)]
+        insert_tuples(AuditEntry, _COLUMNS, rows, ())
+        sealing.note_rows(AUDIT_LOG, [(row[0], _content(row)) for row in rows], rows[-1][1])
+
+
+def empty_entries(ids: Sequence[int], detail: Mapping[str, Any], now_ms: int) -> None:
+    """Keep no more than this detail of them: what they quote was erased."""
+    query = select(*_STORED[:-1]).where(in_list(AuditEntry.id, ids))
+    contents = {row.id: _content((*row, to_json(detail))) for row in db.session.execute(query)}
+    sealing.amend_rows(AUDIT_LOG, contents, now_ms)
+    _execute(update(AuditEntry).where(in_list(AuditEntry.id, ids)).values(detail=dict(detail)))
+
+
+def remove_entries(ids: Sequence[int], now_ms: int) -> int:
+    """Those that have expired. Their seals stay, and show that the portal removed them."""
+    sealing.remove_rows(AUDIT_LOG, ids, now_ms)
+    return _execute(delete(AuditEntry).where(in_list(AuditEntry.id, ids)))
+
+
+def _take_ids(count: int) -> list[int]:
+    """On SQLite a transaction holds the write lock, and an id is never used again: its seal stays."""
+    connection = db.session.connection()
+    if connection.dialect.name == "sqlite":
+        first = 1 + int(connection.scalar(_LAST_ID) or 0)
+        return list(range(first, first + count))
+    return list(connection.scalars(_NEXT_IDS, {"count": count}))
+
+
+_LAST_ID = text(
+    "SELECT max(coalesce((SELECT max(id) FROM audit_entry), 0),"
+    " coalesce((SELECT max(row_id) FROM log_seal WHERE log = 'audit'), 0))"
+)
+_NEXT_IDS = text("SELECT nextval(pg_get_serial_sequence('audit_entry', 'id')) FROM generate_series(1, :count)")
+_STORED = (*(getattr(AuditEntry, name) for name in _COLUMNS[:-1]), type_coerce(AuditEntry.detail, Text).label("detail"))
+
+
+def _content(row: Sequence[Any]) -> str:
+    """What is sealed: the row as it is stored, its detail as text."""
+    return json.dumps(list(row), separators=(",", ":"), ensure_ascii=False)
+
+
+LOGS[AUDIT_LOG] = SealedLog(AUDIT_LOG, AuditEntry, AuditEntry.id, _STORED, _content)
+
+
+def _execute(statement: Any) -> int:
+    result: Any = db.session.execute(statement, execution_options={"synchronize_session": False})
+    return int(result.rowcount)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
+from portal.core import audit_log
 from portal.core.extensions import db
+from portal.core.sealing import sealing
 
 _TRANSACTION_TIMEOUT_VERSION = (17,)
 """The first PostgreSQL that can limit a whole transaction."""
@@ -16,21 +18,31 @@ _TRANSACTION_TIMEOUT_VERSION = (17,)
 def transaction(timeout_seconds: int | None = None) -> Iterator[Session]:
     """End any read transaction, take the write lock at once (SQLite), and commit at the end.
 
-    Objects loaded before are expired. Do not nest it, and do nothing slow and no network call inside.
+    Objects loaded before are expired. Do not nest it, and do nothing slow and no network call inside. What is recorded
+    in the logs is added and sealed last (ADR 63).
     Set `timeout_seconds` if other processes wait for the locks: if this host is cut off, PostgreSQL frees them after
     that time instead of a minute; if it is only slow, it finds its connection closed.
     """
     session = db.session()
     session.rollback()
+    _forget_recorded()
     connection = session.connection(execution_options={"immediate": True})
     if timeout_seconds:
         _set_timeout(connection, timeout_seconds)
     try:
         yield session
+        audit_log.add_pending_entries()
+        sealing.seal_noted()
         session.commit()
     except BaseException:
         session.rollback()
+        _forget_recorded()
         raise
+
+
+def _forget_recorded() -> None:
+    audit_log.forget_pending_entries()
+    sealing.forget_noted()
 
 
 def _set_timeout(connection: Connection, seconds: int) -> None:

@@ -63,7 +63,7 @@ def erase_account(account_id: int, confirmation: str, actor: Actor, now_ms: int)
         account_erasure.empty_communications(account_id, now_ms)
         account_erasure.empty_inbound(numbers, now_ms)
         account_erasure.remove_from_lists(account)
-        account_erasure.empty_audit_entries(account)
+        account_erasure.empty_audit_entries(account, now_ms)
         account_erasure.empty_account(account, now_ms)
         subject, kept = f"account {account.external_id}", {"kept_events": report.consent_events}
         detail = {"account_id": account_id, "communications": report.communications, **kept}

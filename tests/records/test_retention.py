@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
 from portal.consent.tables.reply_notes import ReplyNote
-from portal.core.audit_log import AuditEntry
+from portal.core.audit_log import AuditEntry, record_audit_entry
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.transaction import transaction
@@ -127,9 +127,9 @@ def test_texts_from_people_lose_their_words_but_not_those_of_the_ledger() -> Non
 
 def test_old_audit_entries_are_deleted_but_not_erasures() -> None:
     scenario.forget_audit_entries()
-    with transaction() as session:
-        for at_ms, action in ((OLD_MS, "send_paused"), (OLD_MS, "account_erased"), (RECENT_MS, "send_paused")):
-            session.add(AuditEntry(at_ms=at_ms, action=action, subject="x", detail={}))
+    for at_ms, action in ((OLD_MS, "send_paused"), (OLD_MS, "account_erased"), (RECENT_MS, "send_paused")):
+        with transaction():
+            record_audit_entry(action, "x", None, at_ms)
     run(audit=60)
     kept = select(AuditEntry.action, AuditEntry.at_ms).where(AuditEntry.subject == "x").order_by(AuditEntry.id)
     assert [tuple(row) for row in db.session.execute(kept)] == [("account_erased", OLD_MS), ("send_paused", RECENT_MS)]

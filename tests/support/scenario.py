@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, func, select
 
 from portal.accounts import attribute_management
 from portal.accounts.account_attributes import set_attributes
@@ -17,7 +17,7 @@ from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.content.tables.templates import find_template, find_template_version
 from portal.core import clock as portal_clock
-from portal.core.audit_log import AuditEntry
+from portal.core.audit_log import AuditEntry, remove_entries
 from portal.core.context import settings as environment
 from portal.core.extensions import db
 from portal.core.transaction import transaction
@@ -102,10 +102,10 @@ def add_attributes() -> None:
     set_attributes(1, values, None, now_ms())
 
 
-def forget_audit_entries() -> None:
-    """Those of the accounts, templates and sends that a test is given."""
+def forget_audit_entries(*conditions: ColumnElement[bool]) -> None:
+    """Those of the accounts, templates and sends that a test is given, or what the conditions find."""
     with transaction() as session:
-        session.execute(delete(AuditEntry))
+        remove_entries(list(session.scalars(select(AuditEntry.id).where(*conditions))), now_ms())
 
 
 def create_expanded_send(key: str = "renewal", audience: dict[str, Any] | None = None) -> int:

@@ -15,6 +15,8 @@ from portal.consent.tables import consent_reports
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
+from portal.core.sealing import sealing
+from portal.core.sealing.seals import LOGS, SealedLog
 from portal.core.statements import in_list
 
 _FOREVER_MS = 2**62
@@ -79,6 +81,7 @@ class ChainHead(Base):
     digest: Mapped[str] = mapped_column(Text)
 
 
+CONSENT_LEDGER = "consent"
 LEDGER_COLUMNS = tuple(column.name for column in ConsentEvent.__table__.columns)
 _MESSAGE_JOIN = (InboundMessage.provider_id == ConsentEvent.message_sid) & (ConsentEvent.message_sid != "")
 _EVENTS = select(
@@ -97,6 +100,17 @@ _EVENT_DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(("text", "content_block", "message_sid", "ip", "user_agent"), ""),
     "detail": {},
 }
+
+
+def _content(row: Any) -> str:
+    """The digest that the stored values have: it covers all of them, and the event before."""
+    event = dict(zip(LEDGER_COLUMNS, row, strict=True))
+    return hash_chain.event_digest(event["previous_digest"], event)
+
+
+LOGS[CONSENT_LEDGER] = SealedLog(
+    CONSENT_LEDGER, ConsentEvent, ConsentEvent.id, tuple(ConsentEvent.__table__.columns), _content
+)
 
 
 def lock_ledger() -> ChainHead:
@@ -120,6 +134,7 @@ def append(*events: dict[str, Any]) -> int:
         db.session.connection().execute(insert(ConsentEvent), rows)
         head.last_id, head.digest = last_id, last_digest
         db.session.flush()
+        sealing.note_rows(CONSENT_LEDGER, [(row["id"], row["digest"]) for row in rows], rows[-1]["recorded_at_ms"])
         consent_reports.add_reports(rows)
     return last_id
 

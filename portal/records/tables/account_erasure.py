@@ -22,7 +22,7 @@ from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
 from portal.consent.tables.reply_notes import ReplyNote
 from portal.content.tables.topics import TopicOptOut
-from portal.core.audit_log import AuditEntry
+from portal.core import audit_log
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import WAITING, DeliveryState
 from portal.core.statements import in_list
@@ -122,9 +122,9 @@ def _without(audience: Mapping[str, Any], external_id: str) -> dict[str, Any]:
     return {**audience, "external_ids": [other for other in listed if other != external_id]} if listed else {**audience}
 
 
-def empty_audit_entries(account: Account) -> None:
-    about = (AuditEntry.subject == f"account {account.external_id}", AuditEntry.action.in_(_AUDITED_VALUES))
-    _execute(update(AuditEntry).where(*about).values(detail={"account_id": account.id}))
+def empty_audit_entries(account: Account, now_ms: int) -> None:
+    ids = [entry.id for entry in audit_log.entries_about(f"account {account.external_id}", _AUDITED_VALUES)]
+    audit_log.empty_entries(ids, {"account_id": account.id}, now_ms)
 
 
 def empty_account(account: Account, now_ms: int) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.consent.tables.ledger import ConsentEvent
 from portal.consent.tables.reply_notes import ReplyNote
-from portal.core.audit_log import AuditEntry
+from portal.core.audit_log import AuditEntry, remove_entries
 from portal.core.column_types import STRICT, BigIntKey, Millis
 from portal.core.extensions import Base, db
 from portal.core.rules.delivery_status import UNSENT
@@ -123,10 +123,6 @@ def _empty_inbound(ids: list[int], now_ms: int) -> int:
     return _execute(emptied.values(body="", raw={"deleted_at_ms": now_ms}))
 
 
-def _delete_audit_entries(ids: list[int], _now_ms: int) -> int:
-    return _execute(delete(AuditEntry).where(in_list(AuditEntry.id, ids)))
-
-
 def _execute(statement: Any) -> int:
     result: Any = db.session.execute(statement, execution_options={"synchronize_session": False})
     return int(result.rowcount)
@@ -172,6 +168,6 @@ _EXPIRIES: Mapping[RetentionKind, Expiry] = {
         AuditEntry.at_ms,
         lambda _before_ms: AuditEntry.action.not_in(KEPT_ACTIONS),
         AuditEntry.action.in_(KEPT_ACTIONS),
-        _delete_audit_entries,
+        remove_entries,
     ),
 }

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import delete
 
 from portal.consent.tables.import_tasks import ImportTask, ImportTaskKind, ImportTaskState
 from portal.content.message_templates import draft_of, save_template
@@ -17,6 +16,7 @@ from portal.core.audit_log import AuditEntry
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.records.exports import create_export, run_export
+from tests.support import scenario
 from tests.support.web_client import NOW_MS
 
 GREEK_DRAFT: dict[str, Any] = {
@@ -33,15 +33,13 @@ def add_export(now_ms: int) -> None:
     """Of what the send has made so far. The audit log is left as it was, because many tests read its last entry."""
     export_id = create_export("", True, "csv", "Ερώτηση 7", "UTC", 5, now_ms)
     run_export(export_id, lambda: now_ms)
-    db.session.execute(delete(AuditEntry).where(AuditEntry.action == "communications_exported"))
-    db.session.commit()
+    scenario.forget_audit_entries(AuditEntry.action == "communications_exported")
 
 
 def add_topic_for_pages() -> None:
     """Of the only template. The audit log is left as it was."""
     add_topic("Εξετάσεις", "Πότε είναι η εξέταση.", [1], None, NOW_MS)
-    db.session.execute(delete(AuditEntry).where(AuditEntry.action == "topic_added"))
-    db.session.commit()
+    scenario.forget_audit_entries(AuditEntry.action == "topic_added")
 
 
 def add_template_draft(app: Flask) -> None:

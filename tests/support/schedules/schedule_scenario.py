@@ -19,6 +19,7 @@ from portal.schedules.tables.runs import ScheduleRun, add_run, latest_runs
 from portal.schedules.tables.schedules import Schedule
 from portal.sends.tables.schedule_recipients import ScheduleRecipient
 from portal.sends.tables.sends import Send
+from tests.support import scenario
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 
@@ -122,4 +123,4 @@ def add_schedules_for_pages(template_key: str, now_ms: int) -> None:
             run.send_id = 1 if state == RunState.SENT else None
         session.get_one(Schedule, paused).state = ScheduleState.PAUSED
         session.get_one(Schedule, ended).state = ScheduleState.ENDED
-        session.execute(delete(AuditEntry).where(AuditEntry.action.startswith("schedule")))
+    scenario.forget_audit_entries(AuditEntry.action.startswith("schedule"))
