@@ -15,7 +15,7 @@ from portal.carriers.tables import deactivation_days
 from portal.consent.tables import consent_reports, import_tasks, inbound_messages, ledger, reply_notes
 from portal.content.tables import content_versions, saved_drafts, templates, topics
 from portal.core import audit_log, coordination, organisation
-from portal.core.sealing import seals
+from portal.core.log_integrity import log_macs
 from portal.delivery.tables import mail_server
 from portal.messages.tables import communications, delivery_totals, lane_state
 from portal.monitoring.tables import alerts, check_verdicts, statistic_cache

@@ -15,13 +15,13 @@ def upgrade() -> None:
     _add_sign_in_sessions()
     _add_second_factors()
     _add_passkeys()
-    _seal_logs()
+    _protect_logs()
     _collect_policy_reports()
 
 
 def downgrade() -> None:
     _stop_collecting_policy_reports()
-    _unseal_logs()
+    _unprotect_logs()
     _drop_passkeys()
     _drop_second_factors()
     _drop_sign_in_sessions()
@@ -165,20 +165,20 @@ def _drop_passkeys() -> None:
 # Logs that only grow
 
 
-def _seal_logs() -> None:
-    """Rows have their seals beside them: the digests of consent cover its columns, and seals stay when rows expire.
+def _protect_logs() -> None:
+    """Rows have their MACs beside them: the digests of consent cover its columns, and MACs stay when rows expire.
 
-    The portal itself may empty or delete an entry once it has amended its seal. Rows that have no seal, because the
-    previous release wrote them, are free until they are sealed.
+    The portal itself may empty or delete an entry once it has amended its mac. Rows that have no mac, because the
+    previous release wrote them, are free until they have them.
     """
-    _create_seals()
+    _create_macs()
     if op.get_bind().dialect.name == "sqlite":
         _protect_logs_on_sqlite()
     else:
         _protect_logs_on_postgresql()
 
 
-def _create_seals() -> None:
+def _create_macs() -> None:
     op.create_table(
         "log_key",
         sa.Column("id", sa.Text(), nullable=False),
@@ -191,31 +191,31 @@ def _create_seals() -> None:
         "log_head",
         sa.Column("log", sa.Text(), nullable=False),
         sa.Column("position", _BIGINT, nullable=False),
-        sa.Column("seal", sa.Text(), nullable=False),
+        sa.Column("mac", sa.Text(), nullable=False),
         sa.Column("key_id", sa.Text(), nullable=False),
-        sa.Column("head_seal", sa.Text(), nullable=False),
+        sa.Column("head_mac", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("log", name=op.f("pk_log_head")),
         sqlite_strict=True,
     )
     op.create_table(
-        "log_seal",
+        "log_mac",
         sa.Column("log", sa.Text(), nullable=False),
         sa.Column("position", _BIGINT, nullable=False),
         sa.Column("row_id", _BIGINT, nullable=False),
         sa.Column("key_id", sa.Text(), nullable=False),
-        sa.Column("seal", sa.Text(), nullable=False),
+        sa.Column("mac", sa.Text(), nullable=False),
         sa.Column("amendment", sa.Text(), nullable=False, server_default=""),
-        sa.PrimaryKeyConstraint("log", "position", name=op.f("pk_log_seal")),
+        sa.PrimaryKeyConstraint("log", "position", name=op.f("pk_log_mac")),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
-    op.create_index("uq_log_seal_row", "log_seal", ["log", "row_id"], unique=True)
+    op.create_index("uq_log_mac_row", "log_mac", ["log", "row_id"], unique=True)
 
 
 _RULE = "the audit log is append-only: nothing in it may be changed or removed"
-_SEAL_RULE = "the seals of the logs are append-only: nothing in them may be changed or removed"
-_IS_PROTECTED = "EXISTS (SELECT 1 FROM log_seal WHERE log = 'audit' AND row_id = OLD.id AND amendment = '')"
-_SEAL_COLUMNS = "log, position, row_id, key_id, seal"
+_MAC_RULE = "the MACs of the logs are append-only: nothing in them may be changed or removed"
+_IS_PROTECTED = "EXISTS (SELECT 1 FROM log_mac WHERE log = 'audit' AND row_id = OLD.id AND amendment = '')"
+_MAC_COLUMNS = "log, position, row_id, key_id, mac"
 
 
 def _protect_logs_on_sqlite() -> None:
@@ -225,8 +225,8 @@ def _protect_logs_on_sqlite() -> None:
         ("audit_entry", "no_update", "UPDATE", f"WHEN {_IS_PROTECTED}", _RULE),
         ("audit_entry", "no_delete", "DELETE", f"WHEN {_IS_PROTECTED}", _RULE),
         ("audit_entry", "no_replace", "INSERT", f"WHEN {is_known}", _RULE),
-        ("log_seal", "no_update", f"UPDATE OF {_SEAL_COLUMNS}", "", _SEAL_RULE),
-        ("log_seal", "no_delete", "DELETE", "", _SEAL_RULE),
+        ("log_mac", "no_update", f"UPDATE OF {_MAC_COLUMNS}", "", _MAC_RULE),
+        ("log_mac", "no_delete", "DELETE", "", _MAC_RULE),
     ):
         op.execute(
             f"CREATE TRIGGER {table}_{name} BEFORE {event} ON {table} {condition} BEGIN SELECT RAISE(ABORT, '{rule}'); END"
@@ -241,22 +241,22 @@ def _protect_logs_on_postgresql() -> None:
         " IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$"
     )
     op.execute(
-        "CREATE FUNCTION log_seal_refuse() RETURNS trigger LANGUAGE plpgsql AS $$"
-        f" BEGIN RAISE EXCEPTION '{_SEAL_RULE}'; END $$"
+        "CREATE FUNCTION log_mac_refuse() RETURNS trigger LANGUAGE plpgsql AS $$"
+        f" BEGIN RAISE EXCEPTION '{_MAC_RULE}'; END $$"
     )
     for table, name, event, each in (
         ("audit_entry", "no_change", "UPDATE OR DELETE", "ROW"),
         ("audit_entry", "no_truncate", "TRUNCATE", "STATEMENT"),
-        ("log_seal", "no_change", f"UPDATE OF {_SEAL_COLUMNS} OR DELETE", "ROW"),
-        ("log_seal", "no_truncate", "TRUNCATE", "STATEMENT"),
+        ("log_mac", "no_change", f"UPDATE OF {_MAC_COLUMNS} OR DELETE", "ROW"),
+        ("log_mac", "no_truncate", "TRUNCATE", "STATEMENT"),
     ):
         op.execute(
             f"CREATE TRIGGER {table}_{name} BEFORE {event} ON {table} FOR EACH {each} EXECUTE FUNCTION {table}_refuse()"
         )
 
 
-def _unseal_logs() -> None:
-    """The rows stay, without their seals."""
+def _unprotect_logs() -> None:
+    """The rows stay, without their MACs."""
     if op.get_bind().dialect.name == "sqlite":
         for name in ("no_update", "no_delete", "no_replace"):
             op.execute(f"DROP TRIGGER audit_entry_{name}")
@@ -264,10 +264,10 @@ def _unseal_logs() -> None:
         for name in ("no_change", "no_truncate"):
             op.execute(f"DROP TRIGGER audit_entry_{name} ON audit_entry")
         op.execute("DROP FUNCTION audit_entry_refuse()")
-    for table in ("log_seal", "log_head", "log_key"):
+    for table in ("log_mac", "log_head", "log_key"):
         op.drop_table(table)
     if op.get_bind().dialect.name != "sqlite":
-        op.execute("DROP FUNCTION log_seal_refuse()")
+        op.execute("DROP FUNCTION log_mac_refuse()")
 
 
 # Reports of browsers about the content security policy

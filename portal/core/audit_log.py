@@ -1,4 +1,4 @@
-"""The audit log: who did what, and when. Rows are only added, and each is sealed with a key (ADR 63)."""
+"""The audit log: who did what, and when. Rows are only added, each with a message authentication code (ADR 63)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ from sqlalchemy.orm import Mapped, QueryableAttribute, joinedload, mapped_column
 
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis, to_json
 from portal.core.extensions import Base, db
-from portal.core.sealing import sealing
-from portal.core.sealing.seals import LOGS, SealedLog
+from portal.core.log_integrity import mac_writing
+from portal.core.log_integrity.log_macs import LOGS, ProtectedLog
 from portal.core.statements import in_list, insert_tuples
 
 if TYPE_CHECKING:
@@ -63,30 +63,30 @@ def forget_pending_entries() -> None:
 
 
 def add_pending_entries() -> None:
-    """Their ids are taken first, because they are sealed too."""
+    """Their ids are taken first, because the MACs cover them."""
     entries = db.session.info.pop(_PENDING, [])
     if entries:
         rows = [(row_id, *entry) for row_id, entry in zip(_take_ids(len(entries)), entries, strict=True)]
         insert_tuples(AuditEntry, _COLUMNS, rows, ())
-        sealing.note_rows(AUDIT_LOG, [(row[0], _content(row)) for row in rows], rows[-1][1])
+        mac_writing.note_rows(AUDIT_LOG, [(row[0], _content(row)) for row in rows], rows[-1][1])
 
 
 def empty_entries(ids: Sequence[int], detail: Mapping[str, Any], now_ms: int) -> None:
     """Keep no more than this detail of them: what they quote was erased."""
     query = select(*_STORED[:-1]).where(in_list(AuditEntry.id, ids))
     contents = {row.id: _content((*row, to_json(detail))) for row in db.session.execute(query)}
-    sealing.amend_rows(AUDIT_LOG, contents, now_ms)
+    mac_writing.amend_rows(AUDIT_LOG, contents, now_ms)
     _execute(update(AuditEntry).where(in_list(AuditEntry.id, ids)).values(detail=dict(detail)))
 
 
 def remove_entries(ids: Sequence[int], now_ms: int) -> int:
-    """Those that have expired. Their seals stay, and show that the portal removed them."""
-    sealing.remove_rows(AUDIT_LOG, ids, now_ms)
+    """Those that have expired. Their MACs stay, and show that the portal removed them."""
+    mac_writing.remove_rows(AUDIT_LOG, ids, now_ms)
     return _execute(delete(AuditEntry).where(in_list(AuditEntry.id, ids)))
 
 
 def _take_ids(count: int) -> list[int]:
-    """On SQLite a transaction holds the write lock, and an id is never used again: its seal stays."""
+    """On SQLite a transaction holds the write lock, and an id is never used again: its MAC stays."""
     connection = db.session.connection()
     if connection.dialect.name == "sqlite":
         first = 1 + int(connection.scalar(_LAST_ID) or 0)
@@ -96,18 +96,18 @@ def _take_ids(count: int) -> list[int]:
 
 _LAST_ID = text(
     "SELECT max(coalesce((SELECT max(id) FROM audit_entry), 0),"
-    " coalesce((SELECT max(row_id) FROM log_seal WHERE log = 'audit'), 0))"
+    " coalesce((SELECT max(row_id) FROM log_mac WHERE log = 'audit'), 0))"
 )
 _NEXT_IDS = text("SELECT nextval(pg_get_serial_sequence('audit_entry', 'id')) FROM generate_series(1, :count)")
 _STORED = (*(getattr(AuditEntry, name) for name in _COLUMNS[:-1]), type_coerce(AuditEntry.detail, Text).label("detail"))
 
 
 def _content(row: Sequence[Any]) -> str:
-    """What is sealed: the row as it is stored, its detail as text."""
+    """What the MAC covers: the row as it is stored, its detail as text."""
     return json.dumps(list(row), separators=(",", ":"), ensure_ascii=False)
 
 
-LOGS[AUDIT_LOG] = SealedLog(AUDIT_LOG, AuditEntry, AuditEntry.id, _STORED, _content)
+LOGS[AUDIT_LOG] = ProtectedLog(AUDIT_LOG, AuditEntry, AuditEntry.id, _STORED, _content)
 
 
 def _execute(statement: Any) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit_log
 from portal.core.extensions import db
-from portal.core.sealing import sealing
+from portal.core.log_integrity import mac_writing
 
 _TRANSACTION_TIMEOUT_VERSION = (17,)
 """The first PostgreSQL that can limit a whole transaction."""
@@ -19,7 +19,7 @@ def transaction(timeout_seconds: int | None = None) -> Iterator[Session]:
     """End any read transaction, take the write lock at once (SQLite), and commit at the end.
 
     Objects loaded before are expired. Do not nest it, and do nothing slow and no network call inside. What is recorded
-    in the logs is added and sealed last (ADR 63).
+    in the logs is added last, each with its MAC (ADR 63).
     Set `timeout_seconds` if other processes wait for the locks: if this host is cut off, PostgreSQL frees them after
     that time instead of a minute; if it is only slow, it finds its connection closed.
     """
@@ -32,7 +32,7 @@ def transaction(timeout_seconds: int | None = None) -> Iterator[Session]:
     try:
         yield session
         audit_log.add_pending_entries()
-        sealing.seal_noted()
+        mac_writing.add_noted_macs()
         session.commit()
     except BaseException:
         session.rollback()
@@ -42,7 +42,7 @@ def transaction(timeout_seconds: int | None = None) -> Iterator[Session]:
 
 def _forget_recorded() -> None:
     audit_log.forget_pending_entries()
-    sealing.forget_noted()
+    mac_writing.forget_noted()
 
 
 def _set_timeout(connection: Connection, seconds: int) -> None:

@@ -7,8 +7,8 @@ from flask import Flask
 from portal.core import audit_log
 from portal.core.context import environment_settings
 from portal.core.errors import ActionRefused
-from portal.core.sealing import sealing, seals
-from portal.core.sealing.log_keys import CIPHER, key_ring
+from portal.core.log_integrity import log_macs, mac_writing
+from portal.core.log_integrity.log_keys import CIPHER, key_ring
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
 from portal.settings.rules.encryption import DecryptionError, decrypt_secret, encrypt_secret, is_encrypted_with
@@ -32,17 +32,17 @@ def init_app(app: Flask) -> None:
 
 
 def rotate_log_key(now_ms: int) -> str:
-    """What is recorded from now on is sealed with a new key. Earlier keys are kept, to verify what they sealed."""
+    """What is recorded from now on is protected with a new key. Earlier keys are kept for verification."""
     with transaction():
-        key_id = sealing.renew_key(now_ms)
+        key_id = mac_writing.renew_key(now_ms)
         audit_log.record_audit_entry("log_key_renewed", "the key of the logs", None, now_ms)
     return key_id
 
 
 def reencrypt_log_keys(newest: bytes) -> tuple[int, int]:
     """How many keys were encrypted again, and how many used the newest encryption key already. Inside a transaction."""
-    outdated = [row for row in seals.key_rows() if not is_encrypted_with(row.secret, newest)]
-    unchanged = len(seals.key_rows()) - len(outdated)
+    outdated = [row for row in log_macs.key_rows() if not is_encrypted_with(row.secret, newest)]
+    unchanged = len(log_macs.key_rows()) - len(outdated)
     for row in outdated:
         if not key_ring().reencrypt(row):
             raise ActionRefused(_("A key of the logs cannot be decrypted with PORTAL_ENCRYPTION_KEY."))

@@ -15,8 +15,8 @@ from portal.consent.tables import consent_reports
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
-from portal.core.sealing import sealing
-from portal.core.sealing.seals import LOGS, SealedLog
+from portal.core.log_integrity import mac_writing
+from portal.core.log_integrity.log_macs import LOGS, ProtectedLog
 from portal.core.statements import in_list
 
 _FOREVER_MS = 2**62
@@ -108,7 +108,7 @@ def _content(row: Any) -> str:
     return hash_chain.event_digest(event["previous_digest"], event)
 
 
-LOGS[CONSENT_LEDGER] = SealedLog(
+LOGS[CONSENT_LEDGER] = ProtectedLog(
     CONSENT_LEDGER, ConsentEvent, ConsentEvent.id, tuple(ConsentEvent.__table__.columns), _content
 )
 
@@ -134,7 +134,7 @@ def append(*events: dict[str, Any]) -> int:
         db.session.connection().execute(insert(ConsentEvent), rows)
         head.last_id, head.digest = last_id, last_digest
         db.session.flush()
-        sealing.note_rows(CONSENT_LEDGER, [(row["id"], row["digest"]) for row in rows], rows[-1]["recorded_at_ms"])
+        mac_writing.note_rows(CONSENT_LEDGER, [(row["id"], row["digest"]) for row in rows], rows[-1]["recorded_at_ms"])
         consent_reports.add_reports(rows)
     return last_id
 

@@ -8,8 +8,8 @@ import structlog
 from flask import current_app
 
 from portal.core.extensions import db
-from portal.core.sealing import seals
-from portal.core.sealing.seals import LogKeyRow
+from portal.core.log_integrity import log_macs
+from portal.core.log_integrity.log_macs import LogKeyRow
 
 CIPHER = "cipher of the log keys"
 """In `app.extensions`: encrypts them as secrets of the settings are (`settings.log_key_cipher`)."""
@@ -29,7 +29,7 @@ class LogKeyCipher(Protocol):
 
 @dataclass(frozen=True)
 class LogKey:
-    """Rows that were there before the first key may be sealed until `accepts_earlier_until_ms`, and no longer."""
+    """Rows that were there before the first key may get MACs until `accepts_earlier_until_ms`, and no longer."""
 
     id: str
     secret: bytes
@@ -51,7 +51,7 @@ class KeyRing:
 
     def read(self) -> list[LogKey]:
         """Those that can be decrypted."""
-        self._keys = {row.id: key for row in seals.key_rows() if (key := self._read(row))}
+        self._keys = {row.id: key for row in log_macs.key_rows() if (key := self._read(row))}
         return list(self._keys.values())
 
     def new(self, now_ms: int, accepts_earlier_until_ms: int) -> LogKey:

@@ -16,10 +16,10 @@ from portal.consent.tables import ledger
 from portal.core.audit_log import AuditEntry, empty_entries, record_audit_entry, remove_entries
 from portal.core.config import Settings
 from portal.core.extensions import db
-from portal.core.sealing import seals
-from portal.core.sealing.earlier_rows import seal_earlier_rows
-from portal.core.sealing.log_keys import key_ring
-from portal.core.sealing.verification import LogFault, LogVerdict, verify_log
+from portal.core.log_integrity import log_macs
+from portal.core.log_integrity.earlier_rows import protect_earlier_rows
+from portal.core.log_integrity.log_keys import key_ring
+from portal.core.log_integrity.verification import LogFault, LogVerdict, verify_log
 from portal.core.transaction import transaction
 from portal.settings.log_key_cipher import rotate_log_key
 from tests.support import inbound_helpers, scenario
@@ -57,7 +57,7 @@ def execute_raw(settings: Settings) -> Iterator[Execute]:
 @pytest.fixture
 def execute_without_triggers(execute_raw: Execute) -> Execute:
     """The same, with the triggers dropped."""
-    tables = ("audit_entry", "log_seal", "consent_event")
+    tables = ("audit_entry", "log_mac", "consent_event")
     if db.engine.dialect.name == "sqlite":
         listed = ", ".join(f"'{table}'" for table in tables)
         query = f"SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ({listed})"
@@ -83,21 +83,21 @@ def fault_of(log: str = "audit") -> LogFault | None:
     [
         "UPDATE audit_entry SET subject = 'send 9' WHERE id = 3",
         "DELETE FROM audit_entry WHERE id = 3",
-        "UPDATE log_seal SET seal = 'x' WHERE position = 3",
-        "DELETE FROM log_seal",
+        "UPDATE log_mac SET mac = 'x' WHERE position = 3",
+        "DELETE FROM log_mac",
     ],
 )
 def test_the_database_refuses_to_change_the_audit_log(five_entries: None, execute_raw: Execute, statement: str) -> None:
     with pytest.raises((sqlite3.IntegrityError, psycopg.errors.RaiseException), match="append-only"):
         execute_raw(statement)
-    assert verify() == LogVerdict("audit", 5, verify().seal, 0, NOW_MS, None)
+    assert verify() == LogVerdict("audit", 5, verify().mac, 0, NOW_MS, None)
 
 
 def test_the_database_refuses_to_replace_or_truncate_the_audit_log(five_entries: None, execute_raw: Execute) -> None:
     copy = "SELECT 3, at_ms, actor_id, action, subject, detail FROM audit_entry WHERE id = 4"
     statements = {
         "sqlite": [f"INSERT OR REPLACE INTO audit_entry {copy}"],
-        "postgresql": ["TRUNCATE audit_entry", "TRUNCATE log_seal"],
+        "postgresql": ["TRUNCATE audit_entry", "TRUNCATE log_mac"],
     }
     for statement in statements[db.engine.dialect.name]:
         with pytest.raises((sqlite3.IntegrityError, psycopg.errors.RaiseException), match="append-only"):
@@ -121,12 +121,14 @@ def test_a_changed_entry_is_named(five_entries: None, execute_without_triggers: 
     assert fault_of() == LogFault(3, CHANGED)
 
 
-def test_an_entry_sealed_again_without_the_key_is_named(five_entries: None, execute_without_triggers: Execute) -> None:
+def test_an_entry_whose_macs_were_made_without_the_key_is_named(
+    five_entries: None, execute_without_triggers: Execute
+) -> None:
     """As somebody would who knows how it is done and has the database alone: with another key, to the end."""
     execute_without_triggers("UPDATE audit_entry SET subject = 'send 9' WHERE id = 3")
-    execute_without_triggers("UPDATE log_seal SET seal = 'f' || substr(seal, 2) WHERE log = 'audit' AND position >= 3")
-    last = "(SELECT seal FROM log_seal WHERE log = 'audit' AND position = 5)"
-    execute_without_triggers(f"UPDATE log_head SET seal = {last} WHERE log = 'audit'")
+    execute_without_triggers("UPDATE log_mac SET mac = 'f' || substr(mac, 2) WHERE log = 'audit' AND position >= 3")
+    last = "(SELECT mac FROM log_mac WHERE log = 'audit' AND position = 5)"
+    execute_without_triggers(f"UPDATE log_head SET mac = {last} WHERE log = 'audit'")
     assert fault_of() == LogFault(3, CHANGED)
 
 
@@ -164,37 +166,37 @@ def test_a_removed_entry_is_named(five_entries: None, execute_without_triggers: 
 
 def test_a_forged_amendment_hides_no_removal(five_entries: None, execute_raw: Execute) -> None:
     """The trigger lets it pass, since it knows no key."""
-    execute_raw("UPDATE log_seal SET amendment = seal WHERE log = 'audit' AND position = 3")
+    execute_raw("UPDATE log_mac SET amendment = mac WHERE log = 'audit' AND position = 3")
     execute_raw("DELETE FROM audit_entry WHERE id = 3")
     assert fault_of() == LogFault(3, REMOVED)
 
 
-def test_an_entry_removed_with_its_seal_is_missed_by_the_next(
+def test_an_entry_removed_with_its_mac_is_missed_by_the_next(
     five_entries: None, execute_without_triggers: Execute
 ) -> None:
     execute_without_triggers("DELETE FROM audit_entry WHERE id = 3")
-    execute_without_triggers("DELETE FROM log_seal WHERE log = 'audit' AND position = 3")
+    execute_without_triggers("DELETE FROM log_mac WHERE log = 'audit' AND position = 3")
     assert fault_of() == LogFault(4, "what came before it was removed")
 
 
 def test_an_inserted_entry_is_named(five_entries: None, execute_raw: Execute) -> None:
     execute_raw("INSERT INTO audit_entry VALUES (77, 1, NULL, 'send_paused', 'send 1', '{}')")
-    assert fault_of() == LogFault(77, "it was inserted past the portal: it has no seal")
+    assert fault_of() == LogFault(77, "it was inserted past the portal: it has no authentication code")
 
 
-def test_an_entry_inserted_with_a_seal_is_named(five_entries: None, execute_raw: Execute) -> None:
+def test_an_entry_inserted_with_a_mac_is_named(five_entries: None, execute_raw: Execute) -> None:
     key_id = key_ring().read()[0].id
     execute_raw("INSERT INTO audit_entry VALUES (77, 1, NULL, 'send_paused', 'send 1', '{}')")
-    execute_raw(f"INSERT INTO log_seal (log, position, row_id, key_id, seal) VALUES ('audit', 6, 77, '{key_id}', 'ab')")
+    execute_raw(f"INSERT INTO log_mac (log, position, row_id, key_id, mac) VALUES ('audit', 6, 77, '{key_id}', 'ab')")
     assert fault_of() == LogFault(77, "it was inserted at the end")
 
 
 def test_entries_cut_off_at_the_end_are_missed(five_entries: None, execute_without_triggers: Execute) -> None:
     execute_without_triggers("DELETE FROM audit_entry WHERE id >= 4")
-    execute_without_triggers("DELETE FROM log_seal WHERE log = 'audit' AND position >= 4")
+    execute_without_triggers("DELETE FROM log_mac WHERE log = 'audit' AND position >= 4")
     assert fault_of() == LogFault(3, "what came after it was cut off")
-    seal = "(SELECT seal FROM log_seal WHERE log = 'audit' AND position = 3)"
-    execute_without_triggers(f"UPDATE log_head SET position = 3, seal = {seal} WHERE log = 'audit'")
+    mac = "(SELECT mac FROM log_mac WHERE log = 'audit' AND position = 3)"
+    execute_without_triggers(f"UPDATE log_head SET position = 3, mac = {mac} WHERE log = 'audit'")
     assert fault_of() == LogFault(3, "the stored end of the log was changed")
 
 
@@ -202,7 +204,7 @@ def test_a_missing_head_is_found_even_after_the_next_entry(
     five_entries: None, execute_without_triggers: Execute
 ) -> None:
     execute_without_triggers("DELETE FROM audit_entry WHERE id = 5")
-    execute_without_triggers("DELETE FROM log_seal WHERE log = 'audit' AND position = 5")
+    execute_without_triggers("DELETE FROM log_mac WHERE log = 'audit' AND position = 5")
     execute_without_triggers("DELETE FROM log_head")
     assert fault_of() == LogFault(4, "the stored end of the log is missing")
     record(1)
@@ -210,21 +212,33 @@ def test_a_missing_head_is_found_even_after_the_next_entry(
     assert fault_of() == LogFault(last_id, "what came before it was removed")
 
 
-def test_a_log_that_was_sealed_anew_does_not_have_the_end_that_was_noted(
+def test_a_head_with_another_key_hides_no_removal(five_entries: None, execute_without_triggers: Execute) -> None:
+    """The portal writes on, because an entry matters more, but leaves a gap."""
+    execute_without_triggers("DELETE FROM audit_entry WHERE id = 5")
+    execute_without_triggers("DELETE FROM log_mac WHERE log = 'audit' AND position = 5")
+    last = "(SELECT mac FROM log_mac WHERE log = 'audit' AND position = 4)"
+    execute_without_triggers(f"UPDATE log_head SET position = 4, mac = {last}, key_id = 'x' WHERE log = 'audit'")
+    record(2)
+    fault = fault_of()
+    assert fault
+    assert fault.reason == "what came before it was removed"
+
+
+def test_a_log_that_was_begun_anew_does_not_have_the_end_that_was_noted(
     five_entries: None, execute_without_triggers: Execute
 ) -> None:
-    """Whoever removes keys and seals too begins a chain that fits together. What was noted elsewhere shows it."""
-    noted = (5, verify().seal)
-    for table in ("log_seal", "log_head", "log_key"):
+    """Whoever removes keys and MACs too begins a chain that fits together. What was noted elsewhere shows it."""
+    noted = (5, verify().mac)
+    for table in ("log_mac", "log_head", "log_key"):
         execute_without_triggers(f"DELETE FROM {table}")
     execute_without_triggers("UPDATE audit_entry SET subject = 'send 9' WHERE id = 3")
-    seal_earlier_rows(lambda: NOW_MS)
+    protect_earlier_rows(lambda: NOW_MS)
     assert fault_of() is None
     assert verify(known=noted).fault == LogFault(5, "it was written anew after the end of the log was noted")
 
 
 def test_an_end_that_was_noted_is_found_in_a_longer_log(five_entries: None) -> None:
-    noted = (5, verify().seal)
+    noted = (5, verify().mac)
     record(2)
     assert verify(known=noted).fault is None
     assert verify(known=(9, "0" * 64)).fault == LogFault(7, "what came after it was cut off")
@@ -249,41 +263,41 @@ def test_an_emptied_entry_cannot_be_changed_unseen(five_entries: None, execute_w
     assert fault_of() == LogFault(2, CHANGED)
 
 
-def test_rows_from_before_the_key_are_sealed_once(execute_raw: Execute) -> None:
+def test_rows_from_before_the_key_are_protected_once(execute_raw: Execute) -> None:
     for row_id in (1, 2, 3):
         execute_raw(f"INSERT INTO audit_entry VALUES ({row_id}, 1, NULL, 'send_paused', 'send 1', '{{}}')")
     if db.engine.dialect.name == "postgresql":
         execute_raw("SELECT setval('audit_entry_id_seq', 3)")
     record(1)
     assert (verify().waiting, verify().protected_since_ms, fault_of()) == (3, NOW_MS + DAY_MS, None)
-    seal_earlier_rows(lambda: NOW_MS)
+    protect_earlier_rows(lambda: NOW_MS)
     assert (verify().position, verify().waiting, fault_of()) == (4, 0, None)
     execute_raw("INSERT INTO audit_entry VALUES (9, 1, NULL, 'send_paused', 'send 1', '{}')")
-    seal_earlier_rows(lambda: NOW_MS + DAY_MS)
+    protect_earlier_rows(lambda: NOW_MS + DAY_MS)
     late = verify(now_ms=NOW_MS + DAY_MS)
-    assert late.fault == LogFault(9, "it was inserted past the portal: it has no seal")
+    assert late.fault == LogFault(9, "it was inserted past the portal: it has no authentication code")
 
 
-def test_rows_sealed_with_an_earlier_key_still_verify(five_entries: None) -> None:
+def test_rows_with_a_mac_of_an_earlier_key_still_verify(five_entries: None) -> None:
     rotate_log_key(NOW_MS + 10)
     record(2)
-    keys = set(db.session.scalars(select(seals.LogSeal.key_id)))
+    keys = set(db.session.scalars(select(log_macs.LogMac.key_id)))
     assert (len(keys), verify().position, fault_of()) == (2, 8, None)
 
 
-def test_a_replaced_key_seals_nothing_any_more(five_entries: None) -> None:
+def test_a_replaced_key_protects_nothing_any_more(five_entries: None) -> None:
     """Even whoever has got hold of it."""
     old = key_ring().read()[0]
     rotate_log_key(NOW_MS + 10)
     with transaction():
-        seals.add_seals([("audit", 7, 99, old.id, "0" * 64)])
-    assert fault_of() == LogFault(99, "it was sealed with a key that had been replaced before")
+        log_macs.add_macs([("audit", 7, 99, old.id, "0" * 64)])
+    assert fault_of() == LogFault(99, "it was written with a key that had been replaced before")
 
 
 def test_a_log_whose_key_is_lost_is_written_on(five_entries: None, execute_raw: Execute) -> None:
     execute_raw("UPDATE log_key SET secret = 'v1.0.x'")
     key_ring().read()
-    record(1)
+    record(2)
     assert fault_of() == LogFault(1, "its key cannot be read with PORTAL_ENCRYPTION_KEY, or is missing")
 
 
@@ -313,5 +327,5 @@ def test_fifty_writers_at_once_leave_an_unbroken_log(app: Flask) -> None:
 
 def test_the_key_is_not_in_the_database_as_it_is(five_entries: None) -> None:
     secret = key_ring().read()[0].secret.hex()
-    stored = db.session.scalars(select(seals.LogKeyRow.secret)).one()
+    stored = db.session.scalars(select(log_macs.LogKeyRow.secret)).one()
     assert secret not in json.dumps(stored)

@@ -1,1 +1,0 @@
-"""Seals rows of the logs with a key at the end of each transaction (ADR 63)."""
