@@ -17,12 +17,14 @@ from portal.carriers.deactivation_reading import read_deactivations
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
+from portal.core.log_integrity.earlier_rows import protect_earlier_rows
 from portal.core.rules.process_kinds import SCHEDULER
 from portal.delivery import maintenance
 from portal.monitoring.alert_checks import check_alerts
 from portal.monitoring.alert_notices import send_due_notices
 from portal.monitoring.hourly_checks import check_hourly
 from portal.monitoring.statistics import renew_statistics
+from portal.operations.logs.log_heads import check_logs_daily
 from portal.processes import is_process_running
 from portal.records import search_indexing
 from portal.records.record_maintenance import run_record_maintenance
@@ -130,6 +132,8 @@ def _start_monitoring() -> None:
 
 def _monitor() -> None:
     steps: tuple[Callable[[], None], ...] = (
+        lambda: protect_earlier_rows(now_ms),
+        lambda: check_logs_daily(now_ms),
         lambda: check_hourly(now_ms),
         lambda: check_alerts(now_ms()),
         lambda: send_due_notices(now_ms),

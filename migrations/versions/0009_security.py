@@ -210,6 +210,16 @@ def _create_macs() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("uq_log_mac_row", "log_mac", ["log", "row_id"], unique=True)
+    op.create_table(
+        "log_verification",
+        sa.Column("log", sa.Text(), nullable=False),
+        sa.Column("at_ms", _BIGINT, nullable=False),
+        sa.Column("row_count", _BIGINT, nullable=False),
+        sa.Column("row_id", _BIGINT, nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("log", name=op.f("pk_log_verification")),
+        sqlite_strict=True,
+    )
 
 
 _RULE = "the audit log is append-only: nothing in it may be changed or removed"
@@ -264,7 +274,7 @@ def _unprotect_logs() -> None:
         for name in ("no_change", "no_truncate"):
             op.execute(f"DROP TRIGGER audit_entry_{name} ON audit_entry")
         op.execute("DROP FUNCTION audit_entry_refuse()")
-    for table in ("log_mac", "log_head", "log_key"):
+    for table in ("log_verification", "log_mac", "log_head", "log_key"):
         op.drop_table(table)
     if op.get_bind().dialect.name != "sqlite":
         op.execute("DROP FUNCTION log_mac_refuse()")

@@ -18,6 +18,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _COMMANDS = {
     "accounts": "account_commands:group",
     "attributes": "attribute_commands:group",
+    "audit": "audit_commands:group",
     "config": "config_commands:group",
     "consent": "consent_commands:group",
     "db": "db_commands:group",

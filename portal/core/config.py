@@ -158,6 +158,8 @@ class Settings:
     twilio_api_url: str = _variable("PORTAL_TWILIO_API_URL", TWILIO_API_URL, _http_url)
     smtp_url: str = _variable("PORTAL_SMTP_URL", "smtp://127.0.0.1:25", _smtp_url, is_secret=True)
     mail_from: str = _variable("PORTAL_MAIL_FROM", "Notifications <notifications@localhost.localdomain>", _mail_from)
+    log_heads_folder: str = _variable("PORTAL_LOG_HEADS", "", lambda _name, text: text)
+    """Where the ends of the logs are noted; by default in the instance folder."""
     log_format: str = _variable("PORTAL_LOG_FORMAT", "text", _log_format)
     region: str = _variable("PORTAL_REGION", "US", lambda _name, text: text.upper())
     time_zone: str = _variable("PORTAL_TIME_ZONE", "UTC", _time_zone)

@@ -13,6 +13,7 @@ from portal.monitoring.tables.daily_counts import BILLED_STATES
 from portal.operations import health
 from portal.operations.rules import checks
 from portal.operations.rules.mail_server_checks import MAIL_SERVER
+from portal.operations.tables.log_verifications import last_verifications
 from portal.sends.provider_availability import missing_process_kinds
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
@@ -36,6 +37,7 @@ def current_conditions(now_ms: int, known: frozenset[Condition] = frozenset()) -
         *_failure_rates(limits, known, now_ms),
         *_used_budget(limits, known, now_ms),
         *_worse_checks({condition.kind for condition in outages}),
+        *_changed_logs(),
     ]
 
 
@@ -93,6 +95,10 @@ def _worse_checks(outages: set[AlertKind]) -> Iterator[Condition]:
     for name in check_verdicts.worse_checks():
         if name not in told:
             yield Condition(AlertKind.CHECK_FAILING, name)
+
+
+def _changed_logs() -> Iterator[Condition]:
+    return (Condition(AlertKind.LOG_CHANGED, row.log) for row in last_verifications().values() if row.reason)
 
 
 def _used_budget(limits: AlertLimits, known: frozenset[Condition], now_ms: int) -> Iterator[Condition]:

@@ -114,7 +114,7 @@ class _Walk:
 
     def _end_problem(self) -> str:
         if self._head is None:
-            return _("the stored end of the log is missing") if self.keys else ""
+            return _("the stored end of the log is missing") if self.keys or self._known else ""
         place = self._places.get(self._head.key_id)
         if place is None or place < self._key_place:
             return _("the stored end of the log was written with another key")

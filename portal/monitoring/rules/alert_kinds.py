@@ -31,12 +31,13 @@ class AlertKind(StrEnum):
     MAIL_SERVER_AWAY = "mail_server_away"
     QUEUE_AWAY = "queue_away"
     CHECK_FAILING = "check_failing"
+    LOG_CHANGED = "log_changed"
     TEST = "test"
 
     @property
     def confirm_ms(self) -> int:
         """For how long it must last. A count, or what is looked at once an hour, does not come and go."""
-        return 0 if self in (AlertKind.FAILURE_RATE, AlertKind.SEGMENT_BUDGET, AlertKind.CHECK_FAILING) else _CONFIRM_MS
+        return 0 if self in _LASTING else _CONFIRM_MS
 
     @property
     def quiet_ms(self) -> int:
@@ -49,7 +50,9 @@ class AlertKind(StrEnum):
         return self in _WITHOUT_BANNER
 
 
+_LASTING = (AlertKind.FAILURE_RATE, AlertKind.SEGMENT_BUDGET, AlertKind.CHECK_FAILING, AlertKind.LOG_CHANGED)
 _WITHOUT_BANNER = (
+    AlertKind.LOG_CHANGED,
     AlertKind.FAILURE_RATE,
     AlertKind.SEGMENT_BUDGET,
     AlertKind.LANE_STUCK,
@@ -128,6 +131,11 @@ _TEXTS = {
         N_("A check fails: %(check)s"),
         N_("The portal runs the diagnostics once an hour. This check had passed, and now it fails."),
         N_("Run the diagnostics in the test harness. They say why, and how to fix it."),
+    ),
+    AlertKind.LOG_CHANGED: (
+        N_("Somebody has changed a log in the database"),
+        N_("An entry of the audit log or of the consent ledger is not as the portal wrote it."),
+        N_("Run portal audit verify: it names the entry. Keep a copy of the database as evidence."),
     ),
     AlertKind.TEST: (
         N_("Test alert"),

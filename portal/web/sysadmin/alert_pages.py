@@ -30,6 +30,7 @@ _PAGES: dict[str, str] = {
     AlertKind.SEGMENT_BUDGET: "admin_sends.listing",
     AlertKind.PROVIDER_AWAY: "sysadmin_harness.page",
     AlertKind.CHECK_FAILING: "sysadmin_harness.page",
+    AlertKind.LOG_CHANGED: "sysadmin_audit.page",
 }
 """Where to look first; Queues for all others."""
 

@@ -1,0 +1,1 @@
+"""Verifies the logs, notes their ends outside the database, and exports the audit log."""

@@ -1,0 +1,94 @@
+"""Note the ends of the logs outside the database, once a day, so that nothing can be cut off unseen (ADR 63)."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from portal.core.context import settings
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.log_integrity import log_macs
+from portal.core.rules.time_format import format_utc
+from portal.core.translation import gettext as _
+from portal.operations.logs.log_verification import verify_and_store
+from portal.operations.tables.log_verifications import last_verifications
+from portal.settings.signing import signing_key
+
+_DAY_MS = 86_400_000
+_RUN_AT_MS = 4 * 3_600_000 + 600_000
+"""The time of the day, in UTC."""
+Heads = Mapping[str, tuple[int, str]]
+"""By log: how many rows it had, and the MAC of the last."""
+_log = structlog.get_logger(__name__)
+
+
+def check_logs_daily(clock: Callable[[], int]) -> None:
+    """Verify the logs against the end that was noted last, then note the end of today."""
+    now_ms = clock()
+    last_ms = min((row.at_ms for row in last_verifications().values()), default=None)
+    db.session.rollback()
+    if last_ms is not None and last_ms >= (now_ms - _RUN_AT_MS) // _DAY_MS * _DAY_MS + _RUN_AT_MS:
+        return
+    if not any(verdict.fault for verdict in verify_and_store(now_ms, _last_noted(now_ms))):
+        path = _folder() / f"{format_utc(now_ms)[:10]}.json"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text(current_heads(now_ms))
+        _log.info("ends of the logs noted", file=path.name)
+
+
+def current_heads(now_ms: int) -> str:
+    """A signed file of two or three hundred characters, for safe keeping elsewhere."""
+    heads = {head.log: {"rows": head.position, "mac": head.mac} for head in log_macs.stored_heads()}
+    db.session.rollback()
+    key = signing_key(now_ms)
+    about = {
+        "portal": settings().public_url,
+        "written_at": format_utc(now_ms),
+        "logs": heads,
+        "public_key": key.public_bytes.hex(),
+    }
+    return json.dumps({**about, "signature": key.private.sign(_signed(about)).hex()}, indent=1) + "\n"
+
+
+def read_heads(content: bytes) -> Heads:
+    """Raises `ActionRefused` if the file is not one of this portal, or was changed."""
+    try:
+        about: dict[str, Any] = json.loads(content)
+        signature = bytes.fromhex(about.pop("signature"))
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(about["public_key"])).verify(signature, _signed(about))
+        return {log: (int(head["rows"]), str(head["mac"])) for log, head in about["logs"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ActionRefused(_("This is no file with the ends of the logs.")) from error
+    except InvalidSignature as error:
+        raise ActionRefused(_("The file with the ends of the logs was changed: its signature does not fit.")) from error
+
+
+def is_own_key(content: bytes, now_ms: int) -> bool:
+    """Whether the file is signed with the key that the portal has now."""
+    return bool(json.loads(content)["public_key"] == signing_key(now_ms).public_bytes.hex())
+
+
+def _last_noted(now_ms: int) -> Heads:
+    """Of the newest file that can be read. A file that somebody changed does not count."""
+    for path in sorted(_folder().glob("*.json"), reverse=True):
+        try:
+            content = path.read_bytes()
+            if is_own_key(content, now_ms):
+                return read_heads(content)
+        except (OSError, ValueError, ActionRefused):
+            _log.warning("noted end of the logs is unreadable", file=path.name)
+    return {}
+
+
+def _folder() -> Path:
+    """Best on another machine: whoever can change the database should not reach it."""
+    return Path(settings().log_heads_folder or settings().instance / "log-heads")
+
+
+def _signed(about: Mapping[str, Any]) -> bytes:
+    return json.dumps(about, sort_keys=True, separators=(",", ":")).encode()
