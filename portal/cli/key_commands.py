@@ -13,7 +13,7 @@ from portal.core.environment.key_files import key_source, new_key, put_key_first
 from portal.core.production_checks import NEW_KEY_HELP
 from portal.processes import StartupError, preflight
 from portal.records.rules.proof_file import fingerprint
-from portal.settings import key_rotation, key_status, signing
+from portal.settings import key_rotation, key_status, log_key_cipher, signing
 from portal.settings.key_status import EncryptionKeyUse
 
 ENCRYPTION_KEY, SECRET_KEY = "PORTAL_ENCRYPTION_KEY", "PORTAL_SECRET_KEY"
@@ -57,7 +57,7 @@ def status() -> None:
 
 
 @group.command()
-@click.argument("key", required=False, type=click.Choice(["encryption", "secret", "signing"]))
+@click.argument("key", required=False, type=click.Choice(["encryption", "secret", "signing", "log"]))
 def rotate(key: str | None) -> None:
     """Re-encrypt every stored secret with the newest encryption key, or replace the KEY. Safe to repeat.
 
@@ -69,6 +69,7 @@ def rotate(key: str | None) -> None:
         "encryption": lambda: _replace_key(ENCRYPTION_KEY),
         "secret": lambda: _replace_key(SECRET_KEY),
         "signing": _renew_signing_key,
+        "log": _renew_log_key,
     }
     rotations[key]()
 
@@ -86,6 +87,14 @@ def _renew_signing_key() -> None:
     key = signing.renew_signing_key(now_ms())
     click.echo(f"Proofs of notice are signed with a new key. Publish its fingerprint: {fingerprint(key.public_bytes)}")
     click.echo("What earlier keys signed stays valid: leave their fingerprints published (System, Signing key).")
+
+
+@with_app_context
+def _renew_log_key() -> None:
+    key_id = log_key_cipher.rotate_log_key(now_ms())
+    click.echo(
+        f"The audit log and the consent ledger go on with a new key, {key_id}. Earlier ones verify what they wrote."
+    )
 
 
 def _replace_key(variable: str) -> None:

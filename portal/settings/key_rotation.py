@@ -15,13 +15,6 @@ from portal.settings.rules.encryption import DecryptionError, decrypt_secret, en
 from portal.settings.tables.encrypted_columns import EncryptedColumn, encrypted_columns
 
 _BATCH_SIZE = 200
-from portal.settings.app_settings import configuration
-from portal.settings.log_key_cipher import reencrypt_log_keys
-from portal.settings.rules.app_config import DEFINITIONS
-from portal.settings.rules.encryption import is_encrypted_with
-from portal.settings.setting_changes import encrypt_setting
-from portal.settings.signing import reencrypt_signing_key
-from portal.settings.tables.setting_values import lock_settings, replace_ciphertext, stored_settings
 
 
 def rotate_keys(now_ms: int) -> tuple[int, int]:
@@ -84,17 +77,3 @@ def _decrypted(column: EncryptedColumn, row: "Row[str]") -> str:
 def _encrypted(column: EncryptedColumn, row: "Row[str]") -> str:
     name, text = column.secret_name(row), _decrypted(column, row)
     return encrypt_secret(text, name, settings().encryption_keys[0], os.urandom(12))
-    newest = settings().encryption_keys[0]
-    with transaction():
-        lock_settings()
-        current = configuration()
-        if current.read_errors:
-            problems = " ".join(current.read_errors.values())
-            raise ActionRefused(_("%(problems)s Nothing was changed.", problems=problems))
-        secrets = [row for name, row in stored_settings().items() if DEFINITIONS[name].is_secret]
-        outdated = [row.name for row in secrets if not is_encrypted_with(row.value, newest)]
-        for name in outdated:
-            replace_ciphertext(name, encrypt_setting(name, json.dumps(current.values[name])))
-        keys = reencrypt_signing_key(newest), reencrypt_log_keys(newest)
-    reencrypted, unchanged = (sum(counts) for counts in zip(*keys, strict=True))
-    return len(outdated) + reencrypted, len(secrets) - len(outdated) + unchanged

@@ -6,12 +6,10 @@ from flask import Flask
 
 from portal.core import audit_log
 from portal.core.context import environment_settings
-from portal.core.errors import ActionRefused
-from portal.core.log_integrity import log_macs, mac_writing
-from portal.core.log_integrity.log_keys import CIPHER, key_ring
+from portal.core.log_integrity import mac_writing
+from portal.core.log_integrity.log_keys import CIPHER
 from portal.core.transaction import transaction
-from portal.core.translation import gettext as _
-from portal.settings.rules.encryption import DecryptionError, decrypt_secret, encrypt_secret, is_encrypted_with
+from portal.settings.rules.encryption import DecryptionError, decrypt_secret, encrypt_secret
 
 
 class _SettingsCipher:
@@ -37,13 +35,3 @@ def rotate_log_key(now_ms: int) -> str:
         key_id = mac_writing.renew_key(now_ms)
         audit_log.record_audit_entry("log_key_renewed", "the key of the logs", None, now_ms)
     return key_id
-
-
-def reencrypt_log_keys(newest: bytes) -> tuple[int, int]:
-    """How many keys were encrypted again, and how many used the newest encryption key already. Inside a transaction."""
-    outdated = [row for row in log_macs.key_rows() if not is_encrypted_with(row.secret, newest)]
-    unchanged = len(log_macs.key_rows()) - len(outdated)
-    for row in outdated:
-        if not key_ring().reencrypt(row):
-            raise ActionRefused(_("A key of the logs cannot be decrypted with PORTAL_ENCRYPTION_KEY."))
-    return len(outdated), unchanged

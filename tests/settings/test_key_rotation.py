@@ -36,6 +36,7 @@ AUTHENTICATION = "SmsGatewayAuthentication"
 ENCRYPTING_MODULES = {
     "portal/settings/setting_changes.py": "app_setting.value",
     "portal/settings/signing.py": "signing_key.private_key",
+    "portal/settings/log_key_cipher.py": "log_key.secret",
     "portal/settings/key_rotation.py": "",
     "portal/authentication/authenticator_app.py": "totp_credential.secret",
     "portal/web/authentication/recent_sign_in.py": "",

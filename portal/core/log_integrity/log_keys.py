@@ -9,7 +9,7 @@ from flask import current_app
 
 from portal.core.extensions import db
 from portal.core.log_integrity import log_macs
-from portal.core.log_integrity.log_macs import LogKeyRow
+from portal.core.log_integrity.log_macs import LogKeyRow, log_key_name
 
 CIPHER = "cipher of the log keys"
 """In `app.extensions`: encrypts them as secrets of the settings are (`settings.log_key_cipher`)."""
@@ -63,18 +63,11 @@ class KeyRing:
         db.session.add(LogKeyRow(id=key.id, secret=self._encrypt(key.id, text), created_at_ms=key.created_at_ms))
         db.session.flush()
 
-    def reencrypt(self, row: LogKeyRow) -> bool:
-        """With the newest encryption key. False if it cannot be decrypted."""
-        text = self._cipher.decrypt(_name(row.id), row.secret)
-        if text is not None:
-            row.secret = self._encrypt(row.id, text)
-        return text is not None
-
     def _encrypt(self, key_id: str, text: str) -> str:
-        return self._cipher.encrypt(_name(key_id), text)
+        return self._cipher.encrypt(log_key_name(key_id), text)
 
     def _read(self, row: LogKeyRow) -> LogKey | None:
-        text = self._cipher.decrypt(_name(row.id), row.secret)
+        text = self._cipher.decrypt(log_key_name(row.id), row.secret)
         if text is None:
             _log.error("log key is unreadable", key=row.id)
             return None
@@ -88,7 +81,3 @@ def key_ring() -> KeyRing:
     if _RING not in extensions:
         extensions[_RING] = KeyRing(cast(LogKeyCipher, extensions[CIPHER]))
     return cast(KeyRing, extensions[_RING])
-
-
-def _name(key_id: str) -> str:
-    return f"Log key {key_id}"

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Index, Select, Text, bindparam, func, select, text, update
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
-from portal.core.column_types import STRICT, BigIntKey, Millis
+from portal.core.column_types import STRICT, BigIntKey, Millis, encrypted_as
 from portal.core.extensions import Base, db
 from portal.core.statements import in_list, insert_if_missing, insert_tuples
 
@@ -45,6 +45,10 @@ class LogHead(Base):
     head_mac: Mapped[str] = mapped_column(Text)
 
 
+def log_key_name(key_id: str) -> str:
+    return f"Log key {key_id}"
+
+
 class LogKeyRow(Base):
     """A key with which rows are or were protected. `secret` is encrypted with PORTAL_ENCRYPTION_KEY."""
 
@@ -52,7 +56,7 @@ class LogKeyRow(Base):
     __table_args__ = (STRICT,)
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
-    secret: Mapped[str] = mapped_column(Text)
+    secret: Mapped[str] = mapped_column(Text, info=encrypted_as(lambda row: log_key_name(row["id"])))
     created_at_ms: Mapped[int] = mapped_column(Millis)
 
 
