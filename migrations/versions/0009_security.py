@@ -285,7 +285,19 @@ def _unprotect_logs() -> None:
 
 def _collect_policy_reports() -> None:
     """What browsers refused to load."""
+    op.create_table(
+        "policy_violation_count",
+        sa.Column("directive", sa.Text(), nullable=False),
+        sa.Column("blocked", sa.Text(), nullable=False),
+        sa.Column("page", sa.Text(), nullable=False),
+        sa.Column("report_count", _BIGINT, nullable=False),
+        sa.Column("first_seen_at_ms", _BIGINT, nullable=False),
+        sa.Column("last_seen_at_ms", _BIGINT, nullable=False),
+        sa.PrimaryKeyConstraint("directive", "blocked", "page", name=op.f("pk_policy_violation_count")),
+        sqlite_strict=True,
+    )
 
 
 def _stop_collecting_policy_reports() -> None:
     """They are for operators, and no record."""
+    op.drop_table("policy_violation_count")

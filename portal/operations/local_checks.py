@@ -22,7 +22,7 @@ from portal.core.translation import gettext as _
 from portal.gateways import public_page, queue, round_trip, smtp_probe
 from portal.gateways.rules.fetched_page import FetchedPage
 from portal.gateways.smtp import sender_domain
-from portal.operations import health, webhook_rejections
+from portal.operations import health, policy_reports, webhook_rejections
 from portal.operations.check_runner import CheckTask, Clock
 from portal.operations.queue_overview import consent_reporting
 from portal.operations.rules import checks, mail_server_checks, public_page_checks
@@ -34,6 +34,7 @@ from portal.operations.rules.carrier_checks import (
 )
 from portal.operations.rules.checks import CheckResult
 from portal.operations.rules.mail_server_checks import EMAIL_OVERRIDE, MAIL_CHECKS, MAIL_SERVER
+from portal.operations.rules.policy_violations import CONTENT_POLICY
 from portal.operations.rules.public_page_checks import PUBLIC_PAGES_CHECK
 from portal.operations.rules.public_url_checks import ROUND_TRIP, check_round_trip
 from portal.operations.rules.rejection_reasons import check_signatures
@@ -63,6 +64,7 @@ def local_check_tasks(clock: Clock) -> list[CheckTask]:
         CheckTask((CONSENT_REPORTS,), lambda: [_consent_reports_check(clock())]),
         CheckTask((DEACTIVATIONS,), lambda: [_deactivations_check(clock())]),
         CheckTask((ROUND_TRIP,), lambda: [_signature_check(clock)]),
+        CheckTask((CONTENT_POLICY,), lambda: [policy_reports.check_policy_reports(clock())]),
         CheckTask((PUBLIC_PAGES_CHECK,), lambda: [_public_pages_check()]),
         CheckTask(MAIL_CHECKS, _mail_server_checks),
     ]
