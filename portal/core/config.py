@@ -33,6 +33,8 @@ from portal.core.rules.time_zones import is_timezone
 from portal.core.translation import ENGLISH, LANGUAGES
 
 TWILIO_API_URL = "https://api.twilio.com"
+_HOST_NAME = re.compile(r"[a-z0-9_.:-]+")
+_MIN_TOKEN_LENGTH = 32
 _UNIX_SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes on Linux, 104 on macOS
 
 
@@ -84,6 +86,7 @@ def _checked(parse: Callable[[str], object], rule: str) -> Callable[[str, str], 
 _log_format = _checked(("text", "json").__contains__, "one of text, json")
 _time_zone = _checked(is_timezone, "a time zone such as America/New_York")
 _language = _checked(LANGUAGES.__contains__, f"one of {', '.join(LANGUAGES)}")
+_hsts = _checked(("subdomains", "host").__contains__, "one of subdomains, host")
 _quiet_hours = _checked(parse_quiet_hours, "two different times such as 20:00-08:00, or off")
 _second_factor = _checked(("required", "optional").__contains__, "one of required, optional")
 _on_or_off = _checked(("on", "off").__contains__, "on or off")
@@ -125,6 +128,19 @@ def _hosts(name: str, text: str) -> tuple[str, ...]:
     if any(set("/@ ") & set(host) for host in hosts):
         raise ConfigError(f"{name} must be names of hosts, separated by commas, such as alerts.example.org.")
     return hosts
+
+
+def _host_names(name: str, text: str) -> tuple[str, ...]:
+    hosts = tuple(part.strip().lower().strip("[]") for part in text.split(",") if part.strip())
+    if invalid := [host for host in hosts if not _HOST_NAME.fullmatch(host)]:
+        raise ConfigError(f"{name} must be names of hosts without ports, such as portal,10.0.0.5, not {invalid[0]!r}.")
+    return hosts
+
+
+def _metrics_token(name: str, text: str) -> str:
+    if text and (len(text) < _MIN_TOKEN_LENGTH or not text.isascii() or not text.isprintable() or " " in text):
+        raise ConfigError(f"{name} must be at least {_MIN_TOKEN_LENGTH} ASCII characters without spaces.")
+    return text
 
 
 def _variable(name: str, default: str, parse: Callable[[str, str], Any], is_secret: bool = False) -> Any:
@@ -184,6 +200,12 @@ class Settings:
     """Where alerts may be sent, also at private addresses; empty for any host with a public one."""
     trusted_proxies: int = _variable("PORTAL_TRUSTED_PROXIES", "0", partial(_integer, minimum=0))
     """Proxies in front of the web process: the count of X-Forwarded-For addresses that are trusted."""
+    trusted_hosts: tuple[str, ...] = _variable("PORTAL_TRUSTED_HOSTS", "", _host_names)
+    """Names beside those of the public address and of this machine by which proxies may call the portal."""
+    hsts: str = _variable("PORTAL_HSTS", "subdomains", _hsts)
+    """What browsers open by https:// alone: the host of the public address, or its subdomains too."""
+    metrics_token: str = _variable("PORTAL_METRICS_TOKEN", "", _metrics_token, is_secret=True)
+    """With it, other machines read `/readyz` and `/metrics`."""
     sms_timeout_seconds: float = _variable("PORTAL_SMS_TIMEOUT", "15", _seconds)
     sms_lease_seconds: float = _variable("PORTAL_SMS_LEASE", "60", _seconds)
     sms_unknown_seconds: float = _variable("PORTAL_SMS_SETTLE", "300", _seconds)

@@ -36,7 +36,10 @@ Content-Type: text/plain\r
 Content-Length: {length}\r
 Cache-Control: no-store\r
 X-Content-Type-Options: nosniff\r
-Content-Security-Policy: default-src 'none'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'\r
+Referrer-Policy: same-origin\r
+Cross-Origin-Resource-Policy: same-origin\r
+Content-Security-Policy: default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; \
+frame-ancestors 'none'\r
 \r
 {reason}"""
 

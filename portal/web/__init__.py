@@ -26,6 +26,7 @@ from portal.web import (
 )
 from portal.web.account import sign_in_pages
 from portal.web.authentication import recent_sign_in, second_factor_gate
+from portal.web.browser_defences import fetch_metadata, subresource_integrity, trusted_hosts
 from portal.web.help import help_links
 
 _MAX_REQUEST_BYTES = 1024 * 1024
@@ -62,6 +63,8 @@ def init_app(app: Flask) -> None:
     Signer.default_digest_method = staticmethod(hashlib.sha256)
     _trust_proxies(app)
     languages.init_app(app)
+    trusted_hosts.init_app(app)
+    fetch_metadata.init_app(app)
     request_input.init_app(app)
     access.init_app(app)
     second_factor_gate.init_app(app)
@@ -71,6 +74,7 @@ def init_app(app: Flask) -> None:
     sign_in_pages.init_app(app)
     compression.init_app(app)
     security_headers.init_app(app)
+    subresource_integrity.init_app(app)
     error_pages.init_app(app)
     template_filters.init_app(app)
     layout.init_app(app)

@@ -17,6 +17,8 @@ from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.web.access import notice_response
 from portal.web.authentication.kept_forms import is_form_of_own_page, kept_form_page
+from portal.web.browser_defences.fetch_metadata import ForeignSubresource
+from portal.web.browser_defences.trusted_hosts import UntrustedHost
 from portal.web.organisation_files import error_page_context
 from portal.web.public_url import CrossOriginRequest
 from portal.web.request_input import is_htmx_request
@@ -44,6 +46,11 @@ def init_app(app: Flask) -> None:
     app.log_exception = _log_exception  # type: ignore[method-assign]
     app.register_error_handler(CrossOriginRequest, _handle_cross_origin)
     app.register_error_handler(CSRFError, _handle_old_token)
+    app.register_error_handler(UntrustedHost, _handle_untrusted_host)
+    app.register_error_handler(ForeignSubresource, _handle_foreign_subresource)
+    app.register_error_handler(
+        CSRFError, lambda _error: _error_response(400, _("This page was open too long"), _(_SESSION_EXPIRED))
+    )
     app.register_error_handler(Busy, _handle_busy)
     app.register_error_handler(
         ActionRefused, lambda error: _error_response(409, _("This action was not completed"), error.message)
@@ -87,6 +94,23 @@ def _handle_cross_origin(_error: CrossOriginRequest) -> Response:
     return _error_response(400, _("This form came from another address"), message)
 
 
+def _handle_untrusted_host(_error: UntrustedHost) -> Response:
+    message = _(
+        "Open the portal at %(address)s. If a proxy calls it by another name, the operator must add that name to "
+        "PORTAL_TRUSTED_HOSTS.",
+        address=settings().public_url,
+    )
+    return _plain_error_response(400, _("This is not the address of the portal"), message)
+
+
+def _handle_foreign_subresource(_error: ForeignSubresource) -> Response:
+    message = _(
+        "Another website tried to load this page as a part of its own. Open the portal itself at %(address)s.",
+        address=settings().public_url,
+    )
+    return _plain_error_response(400, _("This page cannot be shown inside another website"), message)
+
+
 def _handle_busy(error: Busy) -> Response:
     response = _error_response(503, _("The portal is busy"), error.message)
     response.headers["Retry-After"] = "5"
@@ -121,8 +145,12 @@ def _error_response(code: int, heading: str, message: str) -> Response:
     if is_htmx_request():
         return notice_response(code, heading, message)
     if code >= 500:
-        # Without the context of other pages, which reads the account from the database: that may be what failed.
-        return make_response(
-            current_app.jinja_env.get_template("errors/broken.html").render(context | error_page_context()), code
-        )
+        return _plain_error_response(code, heading, message)
     return make_response(render_template("errors/page.html", **context), code)
+
+
+def _plain_error_response(code: int, heading: str, message: str) -> Response:
+    """Without the context of other pages, which reads the account from the database: that may be what failed."""
+    context = {"heading": heading, "message": message}
+    page = current_app.jinja_env.get_template("errors/broken.html").render(context | error_page_context())
+    return make_response(page, code)

@@ -1,6 +1,7 @@
 """Liveness, readiness and metrics for load balancers, start-up checks and Prometheus."""
 
 from collections.abc import Callable
+from hmac import compare_digest
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.core.clock import now_ms
+from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.process_kinds import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.delivery import mail_server_status
@@ -33,6 +35,7 @@ def healthz() -> ResponseReturnValue:
 @public
 def readyz() -> ResponseReturnValue:
     """An unavailable mail server is reported but does not fail readiness: emails wait, and pages work."""
+    _require_operator()
     results = {name: "ok" if _succeeds(check) else "failing" for name, check in _READINESS_CHECKS.items()}
     is_ready = set(results.values()) == {"ok"}
     return {**results, "mail_server": "ok" if _succeeds(_is_mail_server_up) else "down"}, 200 if is_ready else 503
@@ -41,11 +44,21 @@ def readyz() -> ResponseReturnValue:
 @blueprint.get("/metrics")
 @public
 def metrics() -> ResponseReturnValue:
-    if not _is_local_request() and not has_role("sysadmin"):
-        abort(404)
+    _require_operator()
     registry = CollectorRegistry()
     registry.register(PortalCollector(now_ms()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _require_operator() -> None:
+    if not (_is_local_request() or _has_token() or has_role("sysadmin")):
+        abort(404)
+
+
+def _has_token() -> bool:
+    expected, sent = settings().metrics_token, request.authorization
+    token = sent.token if sent is not None and sent.type == "bearer" else None
+    return bool(expected and token) and compare_digest(str(token).encode(), expected.encode())
 
 
 def _succeeds(check: Callable[[], bool]) -> bool:

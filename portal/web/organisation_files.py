@@ -24,7 +24,9 @@ def logo(digest: str) -> Response:
     row = find_logo(digest) if _DIGEST.fullmatch(digest) else None
     if row is None:
         abort(404)
-    return cached_forever(Response(row.content, mimetype=row.media_type))
+    response = cached_forever(Response(row.content, mimetype=row.media_type))
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # web mail shows it in emails
+    return response
 
 
 @files.get("/accent-<color>-<digest>.css")

@@ -218,3 +218,19 @@ def test_incomplete_single_sign_on_is_refused_by_name(tmp_path: Path, changes: d
 def test_passwords_are_not_switched_off_without_another_way_to_sign_in(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="PORTAL_PASSWORD_SIGN_IN is off, so nobody could sign in"):
         load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_PASSWORD_SIGN_IN": "off"})
+@pytest.mark.parametrize(
+    ("name", "text", "rule"),
+    [
+        ("PORTAL_HSTS", "on", "must be one of subdomains, host"),
+        ("PORTAL_METRICS_TOKEN", "short", "must be at least 32 ASCII characters"),
+        ("PORTAL_METRICS_TOKEN", "a token with spaces, however long it is", "without spaces"),
+    ],
+)
+def test_invalid_setting_of_a_defence_is_refused_by_name(tmp_path: Path, name: str, text: str, rule: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} {rule}|{name} .*{rule}"):
+        load_settings({"PORTAL_INSTANCE": str(tmp_path), name: text})
+
+
+def test_metrics_token_stands_in_no_description_of_the_settings(tmp_path: Path) -> None:
+    token = "metrics-of-the-portal-for-prometheus"
+    assert token not in repr(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_METRICS_TOKEN": token}))

@@ -10,10 +10,12 @@ from portal import create_app
 from portal.core.config import load_settings
 from portal.web.authentication import browser_sessions
 from tests.support.web_client import WebClient
+from tests.support.web_client import PUBLIC_URL, WebClient
 
 EXPECTED_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; frame-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self'; frame-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types htmx-fragment; report-uri /csp-reports; report-to csp"
 )
 EXPECTED_EMAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; sandbox; object-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -27,6 +29,17 @@ def test_every_response_restricts_browsers_to_our_own_files(number_owner: WebCli
     assert headers["Content-Security-Policy"] == EXPECTED_POLICY
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["X-Frame-Options"] == "SAMEORIGIN"
+    assert headers["Reporting-Endpoints"] == 'csp="/csp-reports"'
+    assert headers["Cross-Origin-Resource-Policy"] == headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert {"camera=()", "geolocation=()", "microphone=()"} <= set(headers["Permissions-Policy"].split(", "))
+
+
+@pytest.mark.parametrize(("hsts", "option"), [("subdomains", "; includeSubDomains"), ("host", "")])
+def test_browsers_open_the_portal_by_https_alone(tmp_path: Path, hsts: str, option: str) -> None:
+    environ = {"PORTAL_INSTANCE": str(tmp_path), "PORTAL_PUBLIC_URL": PUBLIC_URL, "PORTAL_HSTS": hsts}
+    headers = create_app(load_settings(environ)).test_client().get("/healthz").headers
+    assert headers["Strict-Transport-Security"] == f"max-age=31536000{option}"
 
 
 def test_signed_in_pages_are_not_cached(number_owner: WebClient) -> None:
