@@ -19,8 +19,7 @@ from portal.core.log_integrity import log_macs
 from portal.delivery.tables import mail_server
 from portal.messages.tables import communications, delivery_totals, lane_state
 from portal.monitoring.tables import alerts, check_verdicts, statistic_cache
-from portal.operations.tables import log_verifications, rejected_webhooks
-from portal.operations.tables import policy_violation_counts, rejected_webhooks
+from portal.operations.tables import log_verifications, policy_violation_counts, rejected_webhooks
 from portal.records.tables import communication_exports, expired_records, proofs, saved_searches, search_index
 from portal.schedules.tables import runs, schedules
 from portal.sends.tables import recipient_files, resends, saved_audiences, schedule_recipients, sends

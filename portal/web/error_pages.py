@@ -48,9 +48,6 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, _handle_old_token)
     app.register_error_handler(UntrustedHost, _handle_untrusted_host)
     app.register_error_handler(ForeignSubresource, _handle_foreign_subresource)
-    app.register_error_handler(
-        CSRFError, lambda _error: _error_response(400, _("This page was open too long"), _(_SESSION_EXPIRED))
-    )
     app.register_error_handler(Busy, _handle_busy)
     app.register_error_handler(
         ActionRefused, lambda error: _error_response(409, _("This action was not completed"), error.message)

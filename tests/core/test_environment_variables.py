@@ -218,6 +218,8 @@ def test_incomplete_single_sign_on_is_refused_by_name(tmp_path: Path, changes: d
 def test_passwords_are_not_switched_off_without_another_way_to_sign_in(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="PORTAL_PASSWORD_SIGN_IN is off, so nobody could sign in"):
         load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_PASSWORD_SIGN_IN": "off"})
+
+
 @pytest.mark.parametrize(
     ("name", "text", "rule"),
     [

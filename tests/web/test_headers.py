@@ -9,7 +9,6 @@ from sqlalchemy.exc import OperationalError
 from portal import create_app
 from portal.core.config import load_settings
 from portal.web.authentication import browser_sessions
-from tests.support.web_client import WebClient
 from tests.support.web_client import PUBLIC_URL, WebClient
 
 EXPECTED_POLICY = (

@@ -7,7 +7,7 @@ from flask import Flask, request
 from werkzeug.exceptions import BadRequest
 
 from portal.core.context import settings
-from portal.core.production_checks import is_loopback
+from portal.core.rules.transport.loopback import is_loopback
 from portal.web.public_url import original_netloc
 from portal.web.request_input import is_webhook_request
 
