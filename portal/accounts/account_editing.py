@@ -61,11 +61,11 @@ def role_refusal(account: Account, role: str, actor_id: int | None) -> str | Non
     """Why the actor may not give the account this role. Inside a transaction."""
     if account.role == role:
         return None
-    if account.id == actor_id:
-        return _("You cannot change your own role. Ask another system administrator.")
+    if problem := role_problem(actor_id, account.id, account.role, role):
+        return problem
     if account.role == HIGHEST_ROLE and account.active and lock_active_accounts(HIGHEST_ROLE) <= {account.id}:
         return _("This is the only active system administrator. Give somebody else that role first.")
-    return role_problem(actor_id, account.role, role)
+    return None
 
 
 def store_fields(account: Account, changed: Fields, actor_id: int | None, now_ms: int) -> None:

@@ -15,7 +15,7 @@ from portal.accounts.account_permissions import require_permission, role_problem
 from portal.accounts.rules.account_csv import AccountRow, length_problem
 from portal.accounts.rules.account_fields import EDITABLE_FIELDS
 from portal.accounts.rules.attribute_values import CheckedValue
-from portal.accounts.rules.roles import ROLES
+from portal.accounts.rules.roles import LOWEST_ROLE, ROLES
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.core import audit_log
 from portal.core.errors import InvalidInput
@@ -53,7 +53,7 @@ def create_account(
     """
     new = _normalise(new)
     errors = _validation_errors(new)
-    if problem := role_problem(actor_id, ROLES[0], new.role):
+    if problem := role_problem(actor_id, None, LOWEST_ROLE, new.role):
         errors.setdefault("role", problem)
     values = collect_attribute_errors(errors, attributes, None)
     if existing := find_by_external_id(new.external_id):

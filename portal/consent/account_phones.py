@@ -3,6 +3,7 @@
 from sqlalchemy.exc import IntegrityError
 
 from portal.accounts.account_permissions import require_permission
+from portal.accounts.rules.access_rules import is_owner
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
 from portal.consent import recording
@@ -133,7 +134,7 @@ def _valid_label(label: str) -> str:
 
 def _require_own_phone(number_id: int, account_id: int, actor: Actor) -> PhoneNumber:
     row = db.session.get(PhoneNumber, number_id)
-    if row is None or row.account_id != account_id:
+    if row is None or not is_owner(row.account_id, account_id):
         raise ActionRefused(_("This number is not on the account."))
     require_permission(actor.account_id, row.account)
     return row

@@ -167,10 +167,11 @@ def confirm_upload(task_id: int, actor_id: int) -> None:
     queue.enqueue(settings().redis_url, JOB, task_id)
 
 
-def discard_upload(task_id: int) -> None:
-    """Its text has been imported by another task, perhaps after corrections."""
+def discard_upload(task_id: int, kind: ImportTaskKind) -> None:
+    """Its text has been imported by another task of this kind, perhaps after corrections."""
+    checked = (ImportTask.kind == kind, ImportTask.state == ImportTaskState.CHECKED)
     with transaction() as session:
-        session.execute(delete(ImportTask).where(ImportTask.id == task_id, ImportTask.state == ImportTaskState.CHECKED))
+        session.execute(delete(ImportTask).where(ImportTask.id == task_id, *checked))
 
 
 def delete_old_uploads(now_ms: int) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 
 from portal.accounts.account_management import erased_message
 from portal.accounts.account_permissions import role_of
-from portal.accounts.rules.roles import acting_problem
+from portal.accounts.rules.access_rules import acting_problem
 from portal.accounts.tables.accounts import AccountRef, emails_of, find_by_external_ids
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.consent import recording

@@ -169,6 +169,14 @@ def count_by_action(actions: Sequence[str]) -> dict[str, int]:
     return {action: count for action, count in db.session.execute(query)}
 
 
+def has_recent_entry(action: str, subject: str, actor_id: int, since_ms: int) -> bool:
+    """Whether one of the newest thousand entries about the subject is such an action of the account since then."""
+    newest = select(AuditEntry.id).where(AuditEntry.subject == subject).order_by(AuditEntry.id.desc()).limit(1_000)
+    matches = (AuditEntry.action == action, AuditEntry.actor_id == actor_id, AuditEntry.at_ms >= since_ms)
+    query = select(AuditEntry.id).where(AuditEntry.id.in_(newest), *matches)
+    return db.session.scalar(query.limit(1)) is not None
+
+
 def latest_entry_about(subject: str) -> AuditEntry | None:
     query = select(AuditEntry).options(joinedload(AuditEntry.actor)).where(AuditEntry.subject == subject)
     return db.session.scalars(query.order_by(AuditEntry.id.desc()).limit(1)).first()

@@ -9,9 +9,9 @@ from typing import Any
 
 from portal.accounts.account_management import erased_message
 from portal.accounts.account_permissions import role_of
+from portal.accounts.rules.access_rules import acting_problem
 from portal.accounts.rules.account_csv import read_attributes
 from portal.accounts.rules.attribute_values import AttributeDefinition, CheckedValue
-from portal.accounts.rules.roles import acting_problem
 from portal.accounts.tables import attributes
 from portal.accounts.tables.accounts import AccountRef, find_by_external_ids
 from portal.accounts.tables.attributes import Attribute, AttributeValue, all_attributes, values_of

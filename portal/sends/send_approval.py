@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from portal.accounts.rules.access_rules import decision_problem, withdrawal_problem
 from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
@@ -62,8 +63,8 @@ def decline_send(send_id: int, reason: str, actor_id: int, now_ms: int) -> None:
 def withdraw_send(send_id: int, actor_id: int, now_ms: int) -> None:
     """The author takes the send back. Raises `ActionRefused` for others, and if somebody else has decided."""
     with _decision(send_id, "send_withdrawn", actor_id, now_ms) as send:
-        if send.created_by_id != actor_id:
-            raise ActionRefused(_("Only the person who made this send can withdraw it. You can decline it."))
+        if problem := withdrawal_problem(send.created_by_id, actor_id):
+            raise ActionRefused(problem)
         cancel_unstarted(send, now_ms)
 
 
@@ -85,8 +86,8 @@ def _decision(send_id: int, action: str, actor_id: int | None, now_ms: int, **de
 
 
 def _refuse_author(send: Send, actor_id: int) -> None:
-    if send.created_by_id == actor_id:
-        raise ActionRefused(_("You made this send, so another administrator must decide. You can withdraw it."))
+    if problem := decision_problem(send.created_by_id, actor_id):
+        raise ActionRefused(problem)
 
 
 def _reason_problem(reason: str) -> str:

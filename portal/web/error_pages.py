@@ -19,6 +19,7 @@ from portal.web.access import notice_response
 from portal.web.authentication.kept_forms import is_form_of_own_page, kept_form_page
 from portal.web.browser_defences.fetch_metadata import ForeignSubresource
 from portal.web.browser_defences.trusted_hosts import UntrustedHost
+from portal.web.access import record_denied_request
 from portal.web.organisation_files import error_page_context
 from portal.web.public_url import CrossOriginRequest
 from portal.web.request_input import is_htmx_request
@@ -52,7 +53,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(
         ActionRefused, lambda error: _error_response(409, _("This action was not completed"), error.message)
     )
-    app.register_error_handler(NotPermitted, lambda error: _error_response(403, _("You cannot do this"), error.message))
+    app.register_error_handler(NotPermitted, _handle_not_permitted)
     app.register_error_handler(HTTPException, _handle_http_error)
     app.register_error_handler(InternalServerError, _handle_server_error)
 
@@ -112,6 +113,11 @@ def _handle_busy(error: Busy) -> Response:
     response = _error_response(503, _("The portal is busy"), error.message)
     response.headers["Retry-After"] = "5"
     return response
+
+
+def _handle_not_permitted(error: NotPermitted) -> Response:
+    record_denied_request()
+    return _error_response(403, _("You cannot do this"), error.message)
 
 
 def _handle_http_error(error: HTTPException) -> Response | HTTPException:

@@ -147,14 +147,15 @@ def test_ten_thousand_lines_are_imported() -> None:
 
 def test_opt_in_enables_texts_and_adds_the_number() -> None:
     now = scenario.now_ms()
-    account_id = inbound_helpers.new_account("P-1")
+    inbound_helpers.new_account("P-1")
+    admin_id = inbound_helpers.new_account("ADMIN", "admin")
     plan = import_opt_ins(
-        opt_in_csv(f"P-1,{NUMBER},2026-02-01T09:00:00Z,Paper form 7"), inbound_helpers.make_actor(account_id), now
+        opt_in_csv(f"P-1,{NUMBER},2026-02-01T09:00:00Z,Paper form 7"), inbound_helpers.make_actor(admin_id), now
     )
     assert (len(plan.applied), len(plan.evidence_only), len(plan.new_numbers)) == (1, 0, 1)
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-1", False, False)
     event = db.session.scalars(select(ConsentEvent)).one()
-    assert (event.kind, event.text, event.actor_id) == ("opt_in", "Paper form 7", account_id)
+    assert (event.kind, event.text, event.actor_id) == ("opt_in", "Paper form 7", admin_id)
     phone = db.session.scalars(select(PhoneNumber)).one()
     assert phone.receives_sms_since_ms == event.occurred_at_ms == 1_769_936_400_000
     assert inbound_helpers.texts_of_kind("welcome") == [], "no texts are sent"

@@ -86,7 +86,7 @@ def test_request_and_prompt_are_recorded_before_the_text_leaves(
 
 
 def test_acting_administrator_is_recorded(account_id_fixture: int) -> None:
-    admin = inbound_helpers.new_account("ADMIN")
+    admin = inbound_helpers.new_account("ADMIN", "admin")
     inbound_helpers.invite(account_id_fixture, NUMBER, NOW, inbound_helpers.make_actor(admin, by_admin=True))
     (event,) = ledger_rows()
     assert (event.account_id, event.actor_id) == (account_id_fixture, admin)
@@ -121,7 +121,7 @@ def test_concurrent_requests_send_one_invitation(
 
 def test_number_limits_apply_whoever_requests(account_id_fixture: int) -> None:
     (other,) = inbound_helpers.create_sharing_accounts(NUMBER, NOW, "B")
-    admin = inbound_helpers.make_actor(inbound_helpers.new_account("ADMIN"), by_admin=True)
+    admin = inbound_helpers.make_actor(inbound_helpers.new_account("ADMIN", "admin"), by_admin=True)
     first = NOW + 60_000
     inbound_helpers.invite(account_id_fixture, NUMBER, first)
     assert limit_ends_at(lambda: inbound_helpers.invite(other, NUMBER, first + 1)) == first + 10 * MINUTE_MS

@@ -21,7 +21,7 @@ NUMBER, OTHER = scenario.phone_number(0), scenario.phone_number(1)
 def admin_id(app: object) -> int:
     """The id of an administrator."""
     scenario.configure_gateway()
-    return inbound_helpers.new_account("A-1")
+    return inbound_helpers.new_account("A-1", "admin")
 
 
 def latest_event() -> ConsentEvent:

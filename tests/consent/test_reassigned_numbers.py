@@ -230,7 +230,7 @@ def test_former_recipient_is_notified_of_decision_and_outcome(previous_owner: in
         ["OLD"],
         [],
     )
-    admin, (reply,) = inbound_helpers.new_account("ADMIN"), replies_to_review()
+    admin, (reply,) = inbound_helpers.new_account("ADMIN", "admin"), replies_to_review()
     decide_reply(reply, "moved", inbound_helpers.make_actor(admin), minutes_after_start(6), account_id=2)
     assert inbound_helpers.stored_consent_state(NUMBER) == ("NEW", False, False)
     assert (inbound_helpers.notified_accounts("displaced"), inbound_helpers.notified_accounts("texts_assigned")) == (

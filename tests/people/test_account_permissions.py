@@ -157,6 +157,12 @@ def test_sysadmin_acts_on_sysadmins(act: Callable[[int, int], object]) -> None:
     assert refusal(act, SYSADMIN, TARGETS["sysadmin"]) == ""
 
 
+@pytest.mark.parametrize("act", ACTIONS)
+def test_user_acts_on_nobody_else(act: Callable[[int, int], object]) -> None:
+    only = "Only an administrator can act on the account of somebody else."
+    assert refusal(act, TARGETS["user"], TARGETS["admin"]) == only
+
+
 @pytest.mark.parametrize("record", [opt_out, import_opt_out])
 def test_opt_out_of_a_sysadmin_counts_whoever_records_it(record: Callable[[int, int], object]) -> None:
     record(ADMIN, TARGETS["sysadmin"])

@@ -129,6 +129,8 @@ def test_reactivated_account_gets_the_next_send_but_nothing_of_the_time_before()
 
 
 def test_audit_log_names_who_deactivated_an_account() -> None:
+    with transaction() as session:
+        session.get_one(Account, 1).role = "admin"
     deactivate_account(2, 1, NOW_MS)
     reactivate_account(2, 1, NOW_MS)
     entries = entries_about("account P-1", ["account_deactivated", "account_reactivated"])

@@ -40,6 +40,8 @@ def three_accounts(app: Flask) -> None:
     scenario.configure_gateway()
     scenario.create_accounts(3, with_sms=3)
     scenario.add_attributes()
+    with transaction() as session:
+        session.execute(update(Account).where(Account.id == OTHER).values(role="admin"))
 
 
 def merge(choice: str = LEAVING, now_ms: int = LATER_MS) -> MergePlan:

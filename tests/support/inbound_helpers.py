@@ -34,9 +34,10 @@ def new_sid() -> str:
     return f"SM{next(_SID_NUMBERS):032x}"
 
 
-def new_account(external_id: str) -> int:
+def new_account(external_id: str, role: str = "user") -> int:
     email = f"{external_id.lower()}@example.org"
-    return create_account(NewAccount(external_id, f"Person {external_id}", email, "Practitioner"), scenario.now_ms())
+    new = NewAccount(external_id, f"Person {external_id}", email, "Practitioner", role)
+    return create_account(new, scenario.now_ms())
 
 
 def create_sharing_accounts(number: str, at_ms: int, *external_ids: str) -> list[int]:

@@ -200,6 +200,7 @@ _ACTIONS: dict[str, tuple[str, str]] = {
         N_("Trust in devices ended"),
         N_("Ended the trust in the devices of account %(subject)s"),
     ),
+    "access_denied": (N_("Requests denied"), N_("Was denied access to %(subject)s")),
     "database_restored": (
         N_("Databases restored"),
         N_("Held back waiting messages, because the database was restored from a backup"),

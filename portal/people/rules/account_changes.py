@@ -6,9 +6,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from portal.accounts.rules.access_rules import acting_problem, role_change_problem
 from portal.accounts.rules.account_csv import AccountRow
 from portal.accounts.rules.account_fields import EDITABLE_FIELDS, REQUIRED_COLUMNS
-from portal.accounts.rules.roles import HIGHEST_ROLE, ROLES, acting_problem
+from portal.accounts.rules.roles import HIGHEST_ROLE, LOWEST_ROLE
 from portal.core.rules.csv_input import RowError
 from portal.core.translation import gettext as _
 
@@ -96,8 +97,8 @@ def _new_problems(row: AccountRow, rules: ImportRules) -> Iterator[tuple[str, st
     for column in REQUIRED_COLUMNS:
         if not getattr(row, column):
             yield column, _("This cell is empty, and there is no account %(account)s yet.", account=row.external_id)
-    if row.role not in ("", ROLES[0]) and rules.actor_role != HIGHEST_ROLE:
-        yield "role", _("Only a system administrator can give or take a role. Ask one of them.")
+    if problem := role_change_problem(rules.actor_role, LOWEST_ROLE, row.role or LOWEST_ROLE):
+        yield "role", problem
 
 
 def _known_problems(row: AccountRow, known: KnownAccount, rules: ImportRules) -> Iterator[tuple[str, str]]:
@@ -105,12 +106,12 @@ def _known_problems(row: AccountRow, known: KnownAccount, rules: ImportRules) ->
         yield "external_id", _("The personal data of account %(account)s was erased.", account=known.external_id)
     if known.is_merged:
         yield "external_id", _("Account %(account)s was merged into another one.", account=known.external_id)
-    role, actor_is_sysadmin = known.fields["role"], rules.actor_role == HIGHEST_ROLE
+    role = known.fields["role"]
     if (problem := acting_problem(rules.actor_role, role)) and compare(row, known, rules):
         yield "external_id", problem
     if row.role and row.role != role:
-        if not actor_is_sysadmin:
-            yield "role", _("Only a system administrator can give or take a role. Ask one of them.")
+        if problem := role_change_problem(rules.actor_role, role, row.role):
+            yield "role", problem
         elif role == HIGHEST_ROLE:
             yield "role", _("Take the role of a system administrator on the account’s own page.")
     if row.phone and len(known.numbers | {row.phone}) > _MAX_NUMBERS:

@@ -7,6 +7,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
+from portal.accounts.account_permissions import require_permission
 from portal.accounts.tables.phone_numbers import PhoneNumber, other_phones_with
 from portal.consent import account_phones
 from portal.consent.recording import consent_state_of
@@ -56,6 +57,16 @@ def add_number_views(
         in_page = allow(role)(in_context(view))
         view_of_role = needs_recent_sign_in(in_page) if name in _CHANGES else in_page
         blueprint.add_url_rule(prefix + rule, name, view_of_role, methods=[method])
+        permitted = view if name == _ONLY_SHOWS else _for_the_permitted(view)
+        blueprint.add_url_rule(prefix + rule, name, allow(role)(in_context(permitted)), methods=[method])
+
+
+def _for_the_permitted(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
+    def permitted_view(number_context: NumberContext, **values: Any) -> ResponseReturnValue:
+        require_permission(current_user.id, number_context.account)
+        return view(number_context, **values)
+
+    return permitted_view
 
 
 def _add(number_context: NumberContext) -> ResponseReturnValue:
@@ -104,9 +115,11 @@ def _remove(number_context: NumberContext, number_id: int) -> ResponseReturnValu
 
 
 _CHANGES = ("add_number", "remove_number")
+_ONLY_SHOWS = "show_number"
+"""The other views lead to a change of the account, or make it."""
 _VIEWS: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     ("", "add_number", "POST", _add),
-    ("/<id:number_id>", "show_number", "GET", opt_in_pages.render_number),
+    ("/<id:number_id>", _ONLY_SHOWS, "GET", opt_in_pages.render_number),
     ("/<id:number_id>/label", "relabel_number", "POST", _relabel),
     ("/<id:number_id>/remove", "confirm_removal", "GET", _confirm_removal),
     ("/<id:number_id>/remove", "remove_number", "POST", _remove),

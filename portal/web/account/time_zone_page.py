@@ -6,6 +6,7 @@ from flask_security import current_user
 from wtforms import StringField
 
 from portal.accounts.account_management import set_timezone
+from portal.accounts.account_permissions import require_permission
 from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
@@ -37,6 +38,7 @@ def own() -> ResponseReturnValue:
 @allow("admin")
 def for_account(account_id: int) -> ResponseReturnValue:
     account = db.session.get(Account, account_id) or abort(404)
+    require_permission(current_user.id, account)
     return _page(account, url_for("admin_accounts.profile", account_id=account.id), own=False)
 
 

@@ -126,6 +126,7 @@ def _checked_page(task: ImportTask, kind: ImportKind) -> ResponseReturnValue:
 @pages.post("/<id:task_id>/retry")
 @allow("admin")
 def retry(task_id: int) -> ResponseReturnValue:
+    _task_and_kind(task_id)
     with flash_outcome(_("The import was started again.")):
         background_imports.retry_task(task_id, current_user.id, now_ms())
     return redirect(url_for(".show", task_id=task_id), 303)
@@ -152,7 +153,7 @@ def _handle_import(kind: ImportKind) -> ResponseReturnValue:
         return _page(kind, ImportPreview(form, error=error.message))
     if form.confirmed.data == _digest(form.text.data):
         task_id = background_imports.create_task(kind.task, form.text.data, current_actor(), now_ms())
-        background_imports.discard_upload(parse_id(form.upload.data) or 0)
+        background_imports.discard_upload(parse_id(form.upload.data) or 0, kind.task)
         return redirect(url_for(".show", task_id=task_id), 303)
     return _preview_page(kind, form)
 

@@ -2,8 +2,10 @@
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from flask_security import current_user
 from wtforms import HiddenField, RadioField, TextAreaField
 
+from portal.accounts.account_permissions import require_permission
 from portal.accounts.tables.phone_numbers import is_stopped
 from portal.consent import manual_consent
 from portal.consent.manual_consent import MAX_REASON_LENGTH, OptOut
@@ -108,6 +110,7 @@ def _render_move(number: str, account_id: int, problem: str = "") -> ResponseRet
     to = _holder_or_404(overview, account_id)
     others = [holder for holder in overview.accounts if holder is not to]
     current = next((holder for holder in others if holder.receiving_since_ms is not None), None)
+    require_permission(current_user.id, to.account, *([current.account] if current else []))
     page = render_template("admin/consent/move.html", overview=overview, to=to, current=current, problem=problem)
     return page, 422 if problem else 200
 

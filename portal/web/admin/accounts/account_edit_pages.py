@@ -21,6 +21,7 @@ from portal.web.admin.accounts.account_form import AccountForm, account_form
 from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 
 pages = Blueprint("account_editing", __name__, url_prefix="/Admin/Accounts")
+_REQUIRED = ("name", "email", "account_type")
 
 
 @pages.get("/New")
@@ -35,7 +36,7 @@ def new() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     form = account_form({})
     try:
-        account = NewAccount(form.external_id.data, **form.fields)
+        account = NewAccount(form.external_id.data, **dict.fromkeys(_REQUIRED, "") | form.fields)
         account_id = create_account(account, now_ms(), current_user.id, form.values)
     except InvalidInput as error:
         return _page(form.with_errors(error))

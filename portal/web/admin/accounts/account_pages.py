@@ -7,8 +7,8 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.accounts.password_invitation import invitation_problem
+from portal.accounts.rules.access_rules import acting_problem, is_owner
 from portal.accounts.rules.attribute_values import AttributeKind
-from portal.accounts.rules.roles import may_act_on
 from portal.accounts.tables.account_search import BY_NAME, count_results, search_accounts
 from portal.accounts.tables.accounts import Account, account_types, merged_accounts
 from portal.accounts.tables.attributes import Attribute, all_attributes, values_of
@@ -97,7 +97,7 @@ def _profile(forms: PhoneNumberForms) -> ResponseReturnValue:
         account=account,
         role=_(ROLE_LABELS[account.role]),
         languages=language_choices(),
-        may_act=may_act_on(current_user.role, account.role),
+        may_act=not acting_problem(current_user.role, account.role, is_owner(account.id, current_user.id)),
         merged_into=db.session.get(Account, account.merged_into_id) if account.merged_into_id else None,
         merged_accounts=merged_accounts(account.id),
         has_second_factor=has_second_factor(account.id),

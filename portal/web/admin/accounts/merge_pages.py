@@ -45,8 +45,7 @@ class MergeForm(PortalForm):
 @allow("admin")
 def choose(account_id: int) -> ResponseReturnValue:
     """With `with` in the address, what would move; without, a search for the other account."""
-    account = _account(account_id)
-    require_permission(current_user.id, account)
+    account = _permitted(account_id, query_id("with"))
     if leaving_id := query_id("with"):
         return _preview(account_id, leaving_id)
     search_text = query_text("q")
@@ -60,6 +59,7 @@ def choose(account_id: int) -> ResponseReturnValue:
 def merge(account_id: int) -> ResponseReturnValue:
     form = MergeForm()
     leaving_id = form.with_id.data or abort(404)
+    _permitted(account_id, leaving_id)
     try:
         merge_accounts(account_id, leaving_id, form.chosen.data, form.fingerprint.data, current_actor(True), now_ms())
     except ActionRefused as error:
@@ -68,8 +68,11 @@ def merge(account_id: int) -> ResponseReturnValue:
     return redirect(url_for("admin_accounts.profile", account_id=account_id), 303)
 
 
-def _account(account_id: int) -> Account:
-    return db.session.get(Account, account_id) or abort(404)
+def _permitted(account_id: int, leaving_id: int | None) -> Account:
+    """The account of the page, if the viewer may act on both. An account that does not exist is refused later."""
+    account, leaving = db.session.get(Account, account_id) or abort(404), db.session.get(Account, leaving_id or 0)
+    require_permission(current_user.id, account, *([leaving] if leaving else []))
+    return account
 
 
 def _preview(account_id: int, leaving_id: int, problem: str = "") -> ResponseReturnValue:
@@ -77,7 +80,7 @@ def _preview(account_id: int, leaving_id: int, problem: str = "") -> ResponseRet
         plan = plan_merge(account_id, leaving_id, current_user.id)
     except ActionRefused as error:
         flash(error.message, "error")
-        return redirect(url_for(".choose", account_id=_account(account_id).id), 303)
+        return redirect(url_for(".choose", account_id=account_id), 303)
     sides = {STAYING: plan.staying, LEAVING: plan.leaving}
     values = {"plan": plan, "sides": sides, "problem": problem, "chosen": MergeForm().chosen.data}
     page = render_template("admin/accounts/merge.html", **values)

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 from wtforms import HiddenField, StringField, TextAreaField
 
+from portal.accounts.rules.access_rules import is_owner
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.translation import gettext as _
@@ -118,7 +119,7 @@ def _review_page(send: Send, rejected: PortalForm | None = None) -> ResponseRetu
         send=send,
         decline_form=rejected if isinstance(rejected, DeclineForm) else DeclineForm(formdata=None),
         errors=errors,
-        is_author=send.created_by_id == current_user.id,
+        is_author=is_owner(send.created_by_id, current_user.id),
         is_late=send_approval.is_late(send, now_ms()),
         **values,
     )
