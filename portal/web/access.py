@@ -11,10 +11,10 @@ from flask_security import current_user
 from portal.accounts.account_permissions import record_denial
 from portal.accounts.rules.access_rules import reaches_role
 from portal.accounts.rules.roles import ROLES
+from portal.core.clock import now_ms
 from portal.core.translation import gettext as _
 from portal.web.authentication import browser_sessions
 from portal.web.authentication.kept_forms import is_form_of_own_page, kept_form_page
-from portal.core.clock import now_ms
 from portal.web.public_url import is_own_origin
 from portal.web.request_input import is_htmx_request, safe_redirect_target
 
@@ -83,8 +83,6 @@ def _enforce_access() -> ResponseReturnValue | None:
         return None
     if access != NOBODY and not current_user.is_authenticated:
         return _ask_to_sign_in()
-    if access in ("", NOBODY) or not has_role(access):
-        return _redirect_to_sign_in()
     if access in ("", NOBODY):
         abort(404)
     if not has_role(access):
@@ -113,15 +111,12 @@ def notice_response(code: int, heading: str, message: str, sign_in_url: str = ""
     response = make_response(current_app.jinja_env.get_template("errors/_notice.html").render(context), code)
     response.headers |= {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"}
     return response
+
+
 def record_denied_request() -> None:
     """Who is signed in asked for what their role or the object does not allow."""
     if request.url_rule is not None and current_user.is_authenticated:
         record_denial(request.url_rule.rule, current_user.id, now_ms())
-
-
-def _redirect_to_sign_in() -> ResponseReturnValue:
-    url = url_for("security.login", next=page_to_return_to())
-    return Response(status=401, headers={"HX-Redirect": url}) if is_htmx_request() else redirect(url, 303)
 
 
 def page_to_return_to() -> str:

@@ -15,11 +15,10 @@ from portal.core.errors import ActionRefused, Busy
 from portal.core.extensions import db
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
-from portal.web.access import notice_response
+from portal.web.access import notice_response, record_denied_request
 from portal.web.authentication.kept_forms import is_form_of_own_page, kept_form_page
 from portal.web.browser_defences.fetch_metadata import ForeignSubresource
 from portal.web.browser_defences.trusted_hosts import UntrustedHost
-from portal.web.access import record_denied_request
 from portal.web.organisation_files import error_page_context
 from portal.web.public_url import CrossOriginRequest
 from portal.web.request_input import is_htmx_request

@@ -54,11 +54,10 @@ def add_number_views(
         return lambda account_id=None, **values: view(context(account_id), **values)
 
     for rule, name, method, view in _VIEWS:
-        in_page = allow(role)(in_context(view))
-        view_of_role = needs_recent_sign_in(in_page) if name in _CHANGES else in_page
-        blueprint.add_url_rule(prefix + rule, name, view_of_role, methods=[method])
         permitted = view if name == _ONLY_SHOWS else _for_the_permitted(view)
-        blueprint.add_url_rule(prefix + rule, name, allow(role)(in_context(permitted)), methods=[method])
+        view_of_role = allow(role)(in_context(permitted))
+        guarded = needs_recent_sign_in(view_of_role) if name in _CHANGES else view_of_role
+        blueprint.add_url_rule(prefix + rule, name, guarded, methods=[method])
 
 
 def _for_the_permitted(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
