@@ -46,6 +46,7 @@ def encoded(key: bytes) -> str:
                 ),
                 *("please-change-this-secret-key-before-production", "your-super-secret-key-here-please-change-it"),
                 *("django-insecure-this-is-not-a-secret-key-at-all", secrets.token_hex(12)),
+                *(" , ", f"{secrets.token_hex(32)},change-me"),
             ],
         ),
         (

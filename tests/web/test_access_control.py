@@ -6,7 +6,13 @@ from flask import Flask
 from portal.web import access
 from tests.support.web_client import WebClient
 
-OWN_PAGES = ["/MyAccount/PhoneNumbers", "/MyAccount/CommunicationsHistory", "/MyAccount/TimeZone", "/MyAccount/Profile"]
+OWN_PAGES = [
+    "/MyAccount/PhoneNumbers",
+    "/MyAccount/CommunicationsHistory",
+    "/MyAccount/TimeZone",
+    "/MyAccount/Profile",
+    "/MyAccount/Sessions",
+]
 ADMIN_PAGES = [
     "/Admin",
     "/Admin/Accounts",
