@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import shutdown
 from jobs.app import app
+from portal.accounts.sign_in_records import record_failed_sign_ins
 from portal.carriers.consent_reporting import report_consent
 from portal.carriers.deactivation_reading import read_deactivations
 from portal.core.clock import now_ms
@@ -134,6 +135,7 @@ def _monitor() -> None:
     steps: tuple[Callable[[], None], ...] = (
         lambda: protect_earlier_rows(now_ms),
         lambda: check_logs_daily(now_ms),
+        lambda: record_failed_sign_ins(now_ms()),
         lambda: check_hourly(now_ms),
         lambda: check_alerts(now_ms()),
         lambda: send_due_notices(now_ms),

@@ -10,6 +10,13 @@ from portal.authentication.tables import (
     spent_challenges,
     totp_credentials,
     trusted_devices,
+from portal.accounts.tables import (
+    accounts,
+    attributes,
+    failed_sign_ins,
+    known_addresses,
+    phone_numbers,
+    throttle_counters,
 )
 from portal.carriers.tables import deactivation_days
 from portal.consent.tables import consent_reports, import_tasks, inbound_messages, ledger, reply_notes

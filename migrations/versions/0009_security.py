@@ -172,6 +172,8 @@ def _protect_logs() -> None:
     previous release wrote them, are free until they have them.
     """
     _create_macs()
+    op.create_index("ix_audit_entry_actor_id", "audit_entry", ["actor_id", "id"])
+    op.create_index("ix_audit_entry_at_ms", "audit_entry", ["at_ms"])
     if op.get_bind().dialect.name == "sqlite":
         _protect_logs_on_sqlite()
     else:
@@ -210,6 +212,15 @@ def _create_macs() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("uq_log_mac_row", "log_mac", ["log", "row_id"], unique=True)
+    op.create_table(
+        "failed_sign_in",
+        sa.Column("account_id", _BIGINT, nullable=False),
+        sa.Column("since_ms", _BIGINT, nullable=False),
+        sa.Column("tries", _BIGINT, nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_failed_sign_in")),
+        sqlite_strict=True,
+    )
     op.create_table(
         "log_verification",
         sa.Column("log", sa.Text(), nullable=False),
@@ -274,7 +285,9 @@ def _unprotect_logs() -> None:
         for name in ("no_change", "no_truncate"):
             op.execute(f"DROP TRIGGER audit_entry_{name} ON audit_entry")
         op.execute("DROP FUNCTION audit_entry_refuse()")
-    for table in ("log_verification", "log_mac", "log_head", "log_key"):
+    op.drop_index("ix_audit_entry_at_ms", "audit_entry")
+    op.drop_index("ix_audit_entry_actor_id", "audit_entry")
+    for table in ("log_verification", "failed_sign_in", "log_mac", "log_head", "log_key"):
         op.drop_table(table)
     if op.get_bind().dialect.name != "sqlite":
         op.execute("DROP FUNCTION log_mac_refuse()")

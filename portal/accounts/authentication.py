@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import select, update
 
-from portal.accounts import sign_in_throttle
+from portal.accounts import sign_in_records, sign_in_throttle
 from portal.accounts.passwords import password_matches, rehash_if_outdated
 from portal.accounts.rules.sign_in_names import normalise_sign_in_name
 from portal.accounts.rules.throttle_policy import client_network
@@ -74,6 +74,8 @@ def authenticate(name: str, password: str, client: SignInClient, now_ms: int) ->
         sign_in_throttle.refund_attempt({*shared_keys, *(key for each in allowed for key in each.counter_keys)})
         raise
     _record_success(matched, shared_keys, client, now_ms)
+    if not matched:
+        sign_in_records.count_failed_sign_in({each.account_id for each in allowed}, client.address, now_ms)
     _log.info("sign-in attempted", matched_accounts=len(matched))
     return AuthenticationResult(tuple(candidate.account_id for candidate in matched))
 

@@ -28,7 +28,7 @@ def verify_logs_command(file: Path | None) -> None:
     content = read_file_or_stdin(file) if file else b""
     verdicts = log_verification.verify_logs(now_ms(), log_heads.read_heads(content) if content else None)
     if faults := [_describe_fault(verdict.log, verdict.fault) for verdict in verdicts if verdict.fault]:
-        exit_with_error("\n".join(faults))
+        exit_with_error(" ".join(faults))
     for verdict in verdicts:
         _print_verdict(verdict)
     if content:

@@ -25,6 +25,8 @@ class AuditEntry(Base):
     __table_args__ = (
         Index("ix_audit_entry_subject", "subject", "id"),
         Index("ix_audit_entry_action", "action", "id"),
+        Index("ix_audit_entry_actor_id", "actor_id", "id"),
+        Index("ix_audit_entry_at_ms", "at_ms"),
         STRICT,
     )
 
@@ -117,14 +119,20 @@ def _execute(statement: Any) -> int:
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Limits a log to the actions of the accounts in `actor_ids` and to the time from `since_ms` to `until_ms`."""
+    """Limits a log to the actions of the accounts in `actor_ids`, to what is about one of `subjects`, and to the time
+    from `since_ms` to `until_ms`.
+    """
 
     actor_ids: Select[Any] | None = None
+    subjects: Sequence[str] = ()
     since_ms: int | None = None
     until_ms: int | None = None
 
-    def conditions(self, actor: QueryableAttribute[Any], at_ms: QueryableAttribute[int]) -> list[ColumnElement[bool]]:
+    def conditions(
+        self, actor: QueryableAttribute[Any], at_ms: QueryableAttribute[int], subject: QueryableAttribute[str]
+    ) -> list[ColumnElement[bool]]:
         return [
+            *([subject.in_(self.subjects)] if self.subjects else []),
             *([actor.in_(self.actor_ids)] if self.actor_ids is not None else []),
             *([at_ms >= self.since_ms] if self.since_ms is not None else []),
             *([at_ms < self.until_ms] if self.until_ms is not None else []),
@@ -133,22 +141,24 @@ class AuditFilter:
     def includes_portal(self, at_ms: int) -> bool:
         """Whether something that the portal did by itself at this time is included."""
         is_since = self.since_ms is None or at_ms >= self.since_ms
-        return self.actor_ids is None and is_since and (self.until_ms is None or at_ms < self.until_ms)
+        is_about_all = self.actor_ids is None and not self.subjects
+        return is_about_all and is_since and (self.until_ms is None or at_ms < self.until_ms)
 
 
 EVERYTHING = AuditFilter()
 
 
 def audit_page_before(
-    before: int | None, limit: int, action: str = "", entry_filter: AuditFilter = EVERYTHING
+    before: int | None, limit: int, actions: Sequence[str] = (), entry_filter: AuditFilter = EVERYTHING
 ) -> list[AuditEntry]:
-    """Entries with an id below `before`, newest first, with their actors; `action` limits them to one action."""
+    """Entries with an id below `before`, newest first, with their actors; `actions` limits them to these."""
     query = select(AuditEntry).options(joinedload(AuditEntry.actor)).order_by(AuditEntry.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AuditEntry.id < before)
-    if action:
-        query = query.where(AuditEntry.action == action)
-    return list(db.session.scalars(query.where(*entry_filter.conditions(AuditEntry.actor_id, AuditEntry.at_ms))))
+    if actions:
+        query = query.where(AuditEntry.action.in_(actions))
+    columns = AuditEntry.actor_id, AuditEntry.at_ms, AuditEntry.subject
+    return list(db.session.scalars(query.where(*entry_filter.conditions(*columns))))
 
 
 def entries_about(subject: str, actions: Sequence[str]) -> list[AuditEntry]:

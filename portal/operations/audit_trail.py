@@ -12,7 +12,7 @@ from portal.accounts.tables.accounts import Account
 from portal.core import audit_log
 from portal.core.audit_log import AuditEntry, AuditFilter
 from portal.core.translation import gettext as _
-from portal.operations.rules.audit_labels import LINK_KEYS, describe_action, describe_detail
+from portal.operations.rules.audit_labels import LINK_KEYS, SUBJECT_KINDS, describe_action, describe_detail
 from portal.settings import setting_history
 from portal.settings.tables import setting_values
 from portal.settings.tables.setting_values import SettingChange
@@ -45,15 +45,15 @@ class AuditCursor:
 
 
 def read_audit_page(
-    action: str, entry_filter: AuditFilter, before: AuditCursor, size: int, now_ms: int
+    actions: Sequence[str], entry_filter: AuditFilter, before: AuditCursor, size: int, now_ms: int
 ) -> tuple[list[AuditLine], AuditCursor | None]:
     """Lines, newest first, and the cursor of the next page; None on the last page.
 
-    `action` is a key of `operations.rules.audit_labels.ACTION_LABELS`, or "" for all. Both lists stay in the order of
+    `actions` are keys of `operations.rules.audit_labels.ACTION_LABELS`; none for all. Both lists stay in the order of
     their ids, because the cursor does: an import may record an entry long after the time that it has.
     """
-    has_entries, has_changes = action != SETTING_CHANGED, action in ("", SETTING_CHANGED)
-    entries = audit_log.audit_page_before(before.entry_id, size + 1, action, entry_filter) if has_entries else []
+    has_entries, has_changes = actions != [SETTING_CHANGED], not actions or SETTING_CHANGED in actions
+    entries = audit_log.audit_page_before(before.entry_id, size + 1, actions, entry_filter) if has_entries else []
     changes = setting_values.history_entries(size + 1, (), before.change_id, entry_filter) if has_changes else []
     lists: tuple[Sequence[AuditEntry | SettingChange], ...] = (entries, changes)
     rows = list(heapq.merge(*lists, key=lambda row: -row.at_ms))
@@ -73,6 +73,11 @@ def read_audit_page(
 def actors_matching(text: str) -> Select[Any] | None:
     """The ids of the accounts that a search finds; None for an empty search."""
     return select(Account.id).where(*match_conditions(text)) if text.strip() else None
+
+
+def subjects_named(text: str) -> list[str]:
+    """How the log may call what somebody types, such as P-1 for account P-1; none for an empty text."""
+    return [text, *(f"{kind} {text}" for kind in SUBJECT_KINDS)] if text.strip() else []
 
 
 def _entry_line(entry: AuditEntry) -> AuditLine:

@@ -156,6 +156,15 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     ),
     "signing_key_renewed": (N_("Signing keys renewed"), N_("Made a new signing key")),
     "secrets_reencrypted": (N_("Secrets re-encrypted"), N_("Encrypted the stored secrets with the newest key")),
+    "signed_in": (N_("Sign-ins"), N_("Signed in as account %(subject)s")),
+    "signed_out": (N_("Sign-outs"), N_("Signed out of account %(subject)s")),
+    "sign_in_failed": (N_("Failed sign-ins"), N_("Somebody could not sign in as account %(subject)s")),
+    "unknown_sign_in_failed": (
+        N_("Failed sign-ins with unknown names"),
+        N_("Somebody tried to sign in with names that no account has"),
+    ),
+    "audit_log_exported": (N_("Audit log exported"), N_("Exported entries of the audit log")),
+    "log_key_renewed": (N_("Keys of the logs renewed"), N_("Renewed the key that protects the logs")),
     "setting_changed": (N_("Settings changed"), N_("Changed %(subject)s")),
     "timezone_changed": (N_("Time zones changed"), N_("Changed the time zone of account %(subject)s")),
     "attribute_added": (N_("Attributes added"), N_("Added attribute %(subject)s")),
@@ -210,7 +219,7 @@ _ACTIONS: dict[str, tuple[str, str]] = {
 """By action: the label of the filter, and a sentence about one entry."""
 ACTION_LABELS = {action: label for action, (label, _sentence) in _ACTIONS.items()}
 ACTION_TEMPLATES = {action: template for action, (_label, template) in _ACTIONS.items()}
-_KINDS = (
+SUBJECT_KINDS = (
     "communication",
     "send",
     "schedule",
@@ -284,6 +293,8 @@ _DETAILS = {
     "by": N_("by %(value)s"),
     "issuer": N_("issuer %(value)s"),
     "passkey": N_("passkey %(value)s"),
+    "address": N_("from the address %(value)s"),
+    "tries": N_("tries: %(value)s"),
     "ended_messages": N_("messages ended: %(value)s"),
     "numbers": N_("phone numbers: %(value)s"),
     "created": N_("created: %(value)s"),
@@ -318,7 +329,7 @@ def describe_action(action: str, subject: str) -> str:
     if (template := ACTION_TEMPLATES.get(action)) is None:
         return f"{action.replace('_', ' ').capitalize()}: {subject}"
     kind, _space, rest = subject.partition(" ")
-    return _(template, subject=rest if kind in _KINDS else _subject_name(subject))
+    return _(template, subject=rest if kind in SUBJECT_KINDS else _subject_name(subject))
 
 
 def _subject_name(subject: str) -> str:

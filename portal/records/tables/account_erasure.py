@@ -39,7 +39,15 @@ from portal.sends.tables.sends import Send
 _SIGN_IN_TABLES = (ExternalIdentity, KnownAddress, Passkey, RecoveryCode, SignInSession, TotpCredential, TrustedDevice)
 ERASED_NAME, ERASED_SUBJECT = "Erased account", "(erased)"
 _IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
-_AUDITED_VALUES = ("attribute_set", "timezone_changed", "account_changed", "topics_chosen")
+_AUDITED_VALUES = (
+    "attribute_set",
+    "timezone_changed",
+    "account_changed",
+    "topics_chosen",
+    "signed_in",
+    "signed_out",
+    "sign_in_failed",
+)
 """Actions whose entries quote personal data."""
 
 

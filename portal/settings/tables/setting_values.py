@@ -93,7 +93,7 @@ def history_entries(
         query = query.where(SettingChange.name.in_(names))
     if before_id is not None:
         query = query.where(SettingChange.id < before_id)
-    query = query.where(*entry_filter.conditions(SettingChange.changed_by_id, SettingChange.at_ms))
+    query = query.where(*entry_filter.conditions(SettingChange.changed_by_id, SettingChange.at_ms, SettingChange.name))
     return list(db.session.scalars(query.limit(limit)))
 
 

@@ -14,7 +14,6 @@ from flask import (
     redirect,
     render_template,
     request,
-    session,
     url_for,
 )
 from flask.typing import ResponseReturnValue
@@ -38,6 +37,7 @@ from portal.core.rules.signed_values import timed_serializer
 from portal.core.translation import N_, current_language, lazy_gettext
 from portal.core.translation import gettext as _
 from portal.web.access import public
+from portal.web.account import sign_in_signals
 from portal.web.account.account_emails import (
     PASSWORD_CHANGED,
     public_address,
@@ -174,6 +174,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_reject_oversized_forms)
     user_logged_in.connect(_forget_csrf_token, app)
     browser_sessions.init_app(app)
+    sign_in_signals.init_app(app)
     app.context_processor(lambda: {"sign_in_notice": _sign_in_notice})
 
 
