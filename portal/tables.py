@@ -1,7 +1,14 @@
 # ruff: noqa: F401
 """Importing this module registers every table with SQLAlchemy."""
 
-from portal.accounts.tables import accounts, attributes, known_addresses, phone_numbers, throttle_counters
+from portal.accounts.tables import (
+    accounts,
+    attributes,
+    failed_sign_ins,
+    known_addresses,
+    phone_numbers,
+    throttle_counters,
+)
 from portal.authentication.tables import (
     external_identities,
     passkeys,
@@ -10,13 +17,6 @@ from portal.authentication.tables import (
     spent_challenges,
     totp_credentials,
     trusted_devices,
-from portal.accounts.tables import (
-    accounts,
-    attributes,
-    failed_sign_ins,
-    known_addresses,
-    phone_numbers,
-    throttle_counters,
 )
 from portal.carriers.tables import deactivation_days
 from portal.consent.tables import consent_reports, import_tasks, inbound_messages, ledger, reply_notes

@@ -12,9 +12,10 @@ _SUM_MS = 600_000
 """Failures are summed for so long: an account has at most six entries an hour, however many guess its password."""
 
 
-def record_session_start(account_id: int, external_id: str, address: str, now_ms: int) -> None:
+def record_session_start(account_id: int, external_id: str, address: str, methods: str, now_ms: int) -> None:
+    """`methods` are what proved who it is, such as "password, totp"."""
     with transaction():
-        _record("signed_in", account_id, external_id, now_ms, address=address)
+        _record("signed_in", account_id, external_id, now_ms, address=address, methods=methods)
 
 
 def record_session_end(account_id: int, external_id: str, address: str, now_ms: int) -> None:

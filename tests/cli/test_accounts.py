@@ -277,6 +277,8 @@ def test_lost_second_factor_is_removed_at_the_shell(shell: PortalShell) -> None:
     assert shell.select_rows("SELECT count(*) FROM totp_credential") == [(0,)]
     assert shell.select_rows("SELECT fs_uniquifier FROM account") != before
     assert shell.select_rows("SELECT action FROM audit_entry") == [("second_factor_removed",)]
+
+
 def test_sessions_of_an_account_end_by_its_number(shell: PortalShell) -> None:
     shell.output_of("accounts", "create", "--email", "a@example.org", "--external-id", "P-1")
     identity = shell.select_rows("SELECT fs_uniquifier FROM account")

@@ -236,6 +236,8 @@ def test_invalid_setting_of_a_defence_is_refused_by_name(tmp_path: Path, name: s
 def test_metrics_token_stands_in_no_description_of_the_settings(tmp_path: Path) -> None:
     token = "metrics-of-the-portal-for-prometheus"
     assert token not in repr(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_METRICS_TOKEN": token}))
+
+
 @pytest.mark.parametrize("name", ["IDLE_TIMEOUT", "IDLE_TIMEOUT_ADMIN", "LIFETIME"])
 @pytest.mark.parametrize("text", ["299", "0", "-1", "86400", "never"])
 def test_invalid_limit_of_sessions_is_refused_by_name(tmp_path: Path, name: str, text: str) -> None:

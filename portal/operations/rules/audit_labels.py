@@ -294,6 +294,7 @@ _DETAILS = {
     "issuer": N_("issuer %(value)s"),
     "passkey": N_("passkey %(value)s"),
     "address": N_("from the address %(value)s"),
+    "methods": N_("with: %(value)s"),
     "tries": N_("tries: %(value)s"),
     "ended_messages": N_("messages ended: %(value)s"),
     "numbers": N_("phone numbers: %(value)s"),

@@ -17,7 +17,6 @@ from flask import (
     url_for,
 )
 from flask.typing import ResponseReturnValue
-from flask_login import user_logged_in
 from flask_security import SQLAlchemyUserDatastore
 from flask_security.recoverable import reset_password_token_status
 from wtforms import PasswordField
@@ -172,9 +171,8 @@ def init_app(app: Flask) -> None:
     # Flask-Security would accept a bearer token as a session; we issue none and accept none.
     app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
     app.before_request(_reject_oversized_forms)
-    user_logged_in.connect(_forget_csrf_token, app)
-    browser_sessions.init_app(app)
     sign_in_signals.init_app(app)
+    browser_sessions.init_app(app)
     app.context_processor(lambda: {"sign_in_notice": _sign_in_notice})
 
 
@@ -192,8 +190,3 @@ def _reject_oversized_forms() -> None:
     # Not by a form class: a field that no form of ours declares must not be read either.
     if any(len(value) > _MAX_FIELD_LENGTH for name, value in request.form.items() if name != "csrf_token"):
         abort(413)
-
-
-def _forget_csrf_token(_app: Flask, **_details: Any) -> None:
-    """A CSRF token from before sign-in may belong to somebody else."""
-    session.pop("csrf_token", None)
