@@ -11,7 +11,6 @@ from portal.authentication.identity_connections import SignOnRefused, find_or_co
 from portal.authentication.rules.id_tokens import IdTokenError, verify_id_token
 from portal.authentication.rules.identity_claims import email_claim, has_second_factor
 from portal.authentication.tables.spent_challenges import CHALLENGE_LIFETIME_MS, spend_challenge
-from portal.core.audit_log import record_audit_entry
 from portal.core.rules.oidc_settings import SingleSignOn
 from portal.core.transaction import transaction
 from portal.core.translation import gettext as _
@@ -107,8 +106,6 @@ def _sign_in(config: SingleSignOn, claims: Mapping[str, Any], state: str, now_ms
             raise SignOnRefused(_("This sign-in was used already. Try again."), "replay")
         account = find_or_connect_account(config, claims, now_ms)
         follow_role_claim(account, config, claims, now_ms)
-        subject = f"account {account.external_id}"
-        record_audit_entry("signed_in_by_single_sign_on", subject, account.id, now_ms, account_id=account.id)
         return SignedOn(account.id, has_second_factor(claims, config))
 
 

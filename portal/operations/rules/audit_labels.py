@@ -184,10 +184,6 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "passkey_added": (N_("Passkeys added"), N_("Added a passkey to account %(subject)s")),
     "passkey_removed": (N_("Passkeys removed"), N_("Removed a passkey from account %(subject)s")),
     "passkey_used": (N_("Passkeys used"), N_("Used a passkey of account %(subject)s")),
-    "signed_in_by_single_sign_on": (
-        N_("Sign-ins by single sign-on"),
-        N_("Signed in to account %(subject)s by single sign-on"),
-    ),
     "identity_connected": (
         N_("Identities connected"),
         N_("Connected account %(subject)s with its identity at the single sign-on"),

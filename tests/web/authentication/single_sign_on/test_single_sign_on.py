@@ -70,7 +70,7 @@ def test_verified_address_of_one_account_signs_in_and_connects_it(web_app: Flask
         identity = db.session.scalars(select(ExternalIdentity)).one()
         actions = list(db.session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
     assert (identity.subject, identity.last_used_at_ms is not None) == ("subject-1", True)
-    assert actions[-2:] == ["identity_connected", "signed_in_by_single_sign_on"]
+    assert actions[-2:] == ["identity_connected", "signed_in"]
 
 
 def test_connected_account_is_found_by_its_subject_whatever_its_address(
