@@ -141,11 +141,11 @@ def test_malformed_answer_is_refused(visitor: WebClient, number_owner: WebClient
 
 def test_answer_counts_once_even_with_a_copy_of_the_cookie(visitor: WebClient, passkey: SoftwarePasskey) -> None:
     answer = passkey.answer(options_on(visitor.get(SIGN_IN).text))
-    cookie = visitor.client.get_cookie("session", "portal.example.org")
+    cookie = visitor.client.get_cookie("__Host-session", "portal.example.org")
     assert cookie
     token = visitor.csrf_token()
     assert visitor.post_without_token(SIGN_IN, {"answer": answer, "csrf_token": token}).status_code == 302
-    visitor.client.set_cookie("session", cookie.value, domain="portal.example.org")
+    visitor.client.set_cookie("__Host-session", cookie.value, domain="portal.example.org")
     with app_transaction(visitor.client.application):
         db.session.scalars(select(Passkey)).one().sign_count = 0
     assert REFUSED in visitor.post_without_token(SIGN_IN, {"answer": answer, "csrf_token": token}).text
@@ -260,7 +260,7 @@ def test_address_without_a_name_offers_no_passkeys(
     number_owner: WebClient, visitor: WebClient, configure: Callable[..., None]
 ) -> None:
     assert "Sign in with a passkey" in visitor.get("/SignIn").text
-    configure(public_url="https://192.0.2.1")
+    configure(public_url="https://192.0.2.1", trusted_hosts=("portal.example.org",))
     assert "Sign in with a passkey" not in visitor.get("/SignIn").text
     assert "Passkeys" not in number_owner.get(SECURITY).text
     assert number_owner.get(NEW).status_code == visitor.get(SIGN_IN).status_code == 404

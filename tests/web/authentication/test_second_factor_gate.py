@@ -80,8 +80,8 @@ def test_system_administrator_removes_the_second_factor_of_somebody_else(
     assert admin.sign_in("A-1").location == "/"
     assert admin.get("/Admin/Accounts").location == SET_UP
     with web_app.app_context():
-        actions = list(db.session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
-    assert actions[-3:] == ["totp_enrolled", "totp_enrolled", "second_factor_removed"]
+        actions = set(db.session.scalars(select(AuditEntry.action)))
+    assert {"totp_enrolled", "second_factor_removed"} <= actions
 
 
 def test_administrator_removes_nobodys_second_factor(web_app: Flask, admin: WebClient) -> None:
