@@ -63,4 +63,4 @@ def _token_hash(token: str) -> str:
 
 def _credentials_hashes(account: Account) -> list[str]:
     """By the newest key first."""
-    return keyed_hashes("trusted device", account.password, account.email, account.role)
+    return keyed_hashes("trusted device", account.fs_uniquifier)
