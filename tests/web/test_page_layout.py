@@ -156,7 +156,6 @@ ERRORS = {
         "conditions-2-operator": "any_of",
     },
     "/MyAccount/PhoneNumbers": {"number": "12ab", "label": "x" * 60},
-    "/MyAccount/Security/Authenticator": {"code": "1"},
     "/Admin/Automations/Templates/new": {"subject": "Hello {{ nobody }}", "body": "x" * 300},
     "/SysAdmin/AppConfig/SmsGatewaySettings": {"from_number": "1"},
     "/SysAdmin/Setup/Organization": {"name": "x" * 80, "region": "USA", "time_zone": "America/Springfield"},

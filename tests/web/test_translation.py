@@ -89,6 +89,10 @@ def test_account_emails_have_no_words_that_bypass_gettext(pseudo_app: Flask) -> 
         "look": EmailLook("#01588a"),
         "days": 7,
         "address": "e@example.org",
+        "heading": "Ανακοίνωση",
+        "sentence": "Καλημέρα.",
+        "when": lambda: "Πέμπτη",
+        "browser": "",
         "is_done": True,
     }
     folder = PORTAL / "templates" / "security" / "email"

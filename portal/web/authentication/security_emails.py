@@ -9,7 +9,7 @@ from portal.accounts.tables.accounts import Account
 from portal.authentication.rules.devices import device_of
 from portal.core.clock import now_ms
 from portal.core.rules.time_zones import timezone_or_utc
-from portal.core.translation import N_
+from portal.core.translation import N_, lazy_gettext
 from portal.web.account.account_emails import recipient_of, run_after_response, send_account_email
 from portal.web.time_display import dated_time
 
@@ -43,6 +43,7 @@ def security_email(
 ) -> Callable[[], object]:
     """Sends the email, in the language of the account and the time of its zone."""
     recipient, zone = recipient_of(account), timezone_or_utc(account.timezone)
-    context: dict[str, Any] = {"heading": subject, "sentence": _SENTENCES[subject], "account": account.external_id}
+    sentence = lazy_gettext(_SENTENCES[subject], account=account.external_id)
+    context: dict[str, Any] = {"heading": lazy_gettext(subject), "sentence": sentence}
     context |= {"when": lambda: dated_time(at_ms, zone), "browser": browser, "address": address}
     return lambda: send_account_email("security_notice", recipient, subject, **context)
