@@ -3,7 +3,9 @@
 No redirect is followed: it could lead to somebody who only pretends to be the provider.
 """
 
-from collections.abc import Mapping
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from authlib.integrations.base_client import OAuthError
@@ -15,6 +17,8 @@ from portal.gateways.rules.oidc_metadata import MetadataError, OidcProvider, met
 
 _SCOPE = "openid email profile"
 _TIMEOUT_SECONDS = (3, 6)
+_SLOTS, _SLOT_SECONDS = threading.BoundedSemaphore(4), 1
+"""Requests at once: a provider that hangs must not keep every thread of the web process, which anybody could begin."""
 
 
 class OidcProviderFailed(Exception):
@@ -49,7 +53,7 @@ def exchange_code(
 ) -> dict[str, Any]:
     """The tokens. Raises `OidcProviderFailed` or `CodeRefused`."""
     try:
-        with _client(provider, config, redirect_uri) as client:
+        with _slot(), _client(provider, config, redirect_uri) as client:
             tokens = client.fetch_token(
                 provider.token_endpoint,
                 grant_type="authorization_code",
@@ -87,9 +91,19 @@ def _client(provider: OidcProvider, config: SingleSignOn, redirect_uri: str) -> 
     )
 
 
+@contextlib.contextmanager
+def _slot() -> Iterator[None]:
+    if not _SLOTS.acquire(timeout=_SLOT_SECONDS):
+        raise OidcProviderFailed("too many requests at once")
+    try:
+        yield
+    finally:
+        _SLOTS.release()
+
+
 def _get_object(url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
     try:
-        with Session() as session:
+        with _slot(), Session() as session:
             response = session.get(url, headers=headers, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
             body = response.json() if response.status_code == 200 else None
     except (RequestException, ValueError) as error:

@@ -138,5 +138,9 @@ def start_session(account_id: int, target: str, methods: Sequence[str] = ("passw
 
 def _page(form: SignInForm) -> str:
     config = settings()
-    ways = {"passwords": config.password_sign_in, "single_sign_on": config.single_sign_on, "passkeys": current_site()}
+    ways = {
+        "passwords": config.password_sign_in,
+        "passkeys": current_site() if config.password_sign_in else None,
+        "single_sign_on": config.single_sign_on,
+    }
     return render_template("security/login_user.html", login_user_form=form, **ways)

@@ -1,7 +1,7 @@
 """Sign in with a passkey: instead of a password, or after it."""
 
 import structlog
-from flask import Blueprint, abort, redirect, render_template, request
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 from wtforms import HiddenField
@@ -28,14 +28,20 @@ class PasskeyForm(SecondStepForm):
 @pages.route("/SignIn/Passkey", methods=["GET", "POST"])
 @public
 def sign_in() -> ResponseReturnValue:
-    """A passkey is both factors, so it signs in whether a password was entered before or not."""
+    """A passkey is both factors, so it signs in whether a password was entered before or not.
+
+    Where everybody signs in by single sign-on, it is only what follows: the provider decides who still gets in.
+    """
     form, site, pending = PasskeyForm(), current_site() or abort(404), pending_sign_in()
+    if not (pending or settings().password_sign_in):
+        return redirect(url_for("security.login"), 303)
     target = pending.target if pending else safe_redirect_target(form.next.data or request.args.get("next", ""))
     if current_user.is_authenticated:
         return redirect(target)
     if form.validate_on_submit():
         try:
-            account_id = use_passkey(form.answer.data, take_challenge(SIGN_IN), site, now_ms())
+            own_id = pending.account.id if pending and not settings().password_sign_in else 0
+            account_id = use_passkey(form.answer.data, take_challenge(SIGN_IN), site, now_ms(), own_id)
             return _signed_in(account_id, pending, target, form.trusts_device.data)
         except PasskeyRefused as refusal:
             _log.warning("passkey refused", reason=refusal.reason)

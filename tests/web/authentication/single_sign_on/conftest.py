@@ -10,6 +10,11 @@ from portal.core.rules.oidc_settings import parse_single_sign_on
 from tests.support.fakes.oidc_server import CLIENT_ID, CLIENT_SECRET, OidcServer, running_oidc_server
 from tests.support.web_client import PUBLIC_URL
 
+VARIABLES = {
+    "PORTAL_OIDC_CLIENT_ID": CLIENT_ID,
+    "PORTAL_OIDC_CLIENT_SECRET": CLIENT_SECRET,
+    "PORTAL_OIDC_NAME": "Example Login",
+}
 Configure = Callable[..., None]
 
 
@@ -30,17 +35,11 @@ def provider(oidc_process: OidcServer) -> OidcServer:
 def configure(web_app: Flask, provider: OidcServer) -> Configure:
     """Changes the variables of the portal's single sign-on."""
 
-    def configure(password_sign_in: bool = True, **changes: str) -> None:
-        variables = {
-            "PORTAL_OIDC_ISSUER": provider.url,
-            "PORTAL_OIDC_CLIENT_ID": CLIENT_ID,
-            "PORTAL_OIDC_CLIENT_SECRET": CLIENT_SECRET,
-            "PORTAL_OIDC_NAME": "Example Login",
-            **changes,
-        }
+    def configure(password_sign_in: bool = True, second_factor: str = "optional", **changes: str) -> None:
+        variables = {**VARIABLES, "PORTAL_OIDC_ISSUER": provider.url, **changes}
         single_sign_on = parse_single_sign_on(variables)
-        settings = replace(web_app.config["PORTAL"], single_sign_on=single_sign_on, password_sign_in=password_sign_in)
-        web_app.config["PORTAL"] = settings
+        values = {"password_sign_in": password_sign_in, "second_factor": second_factor}
+        web_app.config["PORTAL"] = replace(web_app.config["PORTAL"], single_sign_on=single_sign_on, **values)
 
     configure()
     return configure

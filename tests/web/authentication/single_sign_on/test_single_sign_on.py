@@ -1,60 +1,34 @@
-"""Sign in by OpenID Connect, against a provider that checks the protocol and then says what it should not."""
+"""Sign in by OpenID Connect, against a provider that checks the protocol."""
 
-import base64
-import json
-import time
-from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import requests
 from flask import Flask
-from joserfc import jwt
-from joserfc.jwk import OctKey
 from sqlalchemy import select, update
-from structlog.testing import capture_logs
-from werkzeug.test import TestResponse
 
 from portal.accounts.tables.accounts import Account
 from portal.authentication.identity_connections import connect_identity, disconnect_identities
 from portal.authentication.tables.external_identities import ExternalIdentity
 from portal.core.audit_log import AuditEntry
 from portal.core.extensions import db
-from tests.support.fakes.oidc_server import CLIENT_SECRET, FOREIGN_KEY, KEY, Changes, OidcServer, signed
+from tests.support.authentication.authenticator_app import enrolled_account
+from tests.support.authentication.software_passkey import SoftwarePasskey
+from tests.support.fakes.oidc_server import Changes, OidcServer
 from tests.support.page_queries import app_transaction
-from tests.support.web_client import PASSWORD, WebClient
+from tests.support.web_client import PASSWORD, WebClient, signed_in_client
 from tests.web.authentication.single_sign_on.conftest import Configure
+from tests.web.authentication.single_sign_on.sign_on_steps import at_provider, is_signed_in, refused, sign_on
+from tests.web.authentication.test_passkeys import add_passkey
+from tests.web.authentication.test_passkeys import sign_in as sign_in_with_passkey
 
 pytestmark = pytest.mark.usefixtures("configure")
+PASSKEY_STEP = "/SignIn/Passkey"
 HOST = "portal.example.org"
 ROLE_VARIABLES = {
     "PORTAL_OIDC_ROLE_CLAIM": "groups",
     "PORTAL_OIDC_ADMIN_VALUES": "portal-admins, office",
     "PORTAL_OIDC_SYSADMIN_VALUES": "portal-sysadmins",
 }
-
-
-def at_provider(visitor: WebClient, target: str = "") -> str:
-    """The address with which the provider sends the browser back."""
-    start = visitor.get(f"/SignIn/SingleSignOn?next={target}")
-    assert start.status_code == 303, start.text
-    answer = requests.get(start.location, allow_redirects=False, timeout=5)
-    assert answer.status_code == 302, answer.text
-    return answer.headers["Location"].partition("example.org")[2]
-
-
-def sign_on(visitor: WebClient, target: str = "") -> TestResponse:
-    return visitor.get(at_provider(visitor, target))
-
-
-def is_signed_in(visitor: WebClient) -> bool:
-    return visitor.get("/MyAccount/Profile").status_code == 200
-
-
-def refused(visitor: WebClient, response: TestResponse, words: str) -> None:
-    assert response.status_code == 403
-    assert words in response.text
-    assert not is_signed_in(visitor)
 
 
 def role_of(app: Flask, external_id: str) -> str:
@@ -232,34 +206,6 @@ def test_provider_that_is_down_ends_in_a_page_with_a_way_out(configure: Configur
     assert 'href="/SignIn?next=/MyAccount/Profile"' in response.text
 
 
-@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/keys"])
-def test_no_redirect_is_followed(provider: OidcServer, visitor: WebClient, path: str) -> None:
-    if path == "/.well-known/openid-configuration":
-        provider.redirects = {path}
-        response = visitor.get("/SignIn/SingleSignOn")
-    else:
-        answer = at_provider(visitor)
-        provider.redirects = {path}
-        response = visitor.get(answer)
-    refused(visitor, response, "cannot be reached")
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"issuer": "https://login.example.net"},
-        {"token_endpoint": "http://login.example.org/token"},
-        {"jwks_uri": None},
-        {"authorization_endpoint": "javascript:alert(1)"},
-    ],
-)
-def test_metadata_of_another_issuer_or_without_encryption_is_refused(
-    provider: OidcServer, visitor: WebClient, changes: Changes
-) -> None:
-    provider.metadata_changes = changes
-    refused(visitor, visitor.get("/SignIn/SingleSignOn"), "cannot be reached")
-
-
 def test_what_the_id_token_lacks_is_asked_for_about_the_same_subject(provider: OidcServer, visitor: WebClient) -> None:
     provider.claims = {"email": None, "email_verified": None}
     provider.userinfo = {"email": "owner@example.org", "email_verified": True, "sub": "subject-2"}
@@ -313,6 +259,47 @@ def test_without_passwords_their_pages_say_so_and_refuse(configure: Configure, v
     assert sign_on(visitor).status_code == 302
 
 
+def test_without_passwords_a_passkey_only_follows_the_single_sign_on(
+    web_app: Flask, configure: Configure, provider: OidcServer, visitor: WebClient
+) -> None:
+    own, foreign = SoftwarePasskey(), SoftwarePasskey(b"foreign")
+    add_passkey(signed_in_client(web_app, "P-1"), own)
+    add_passkey(signed_in_client(web_app, "P-2"), foreign)
+    configure(password_sign_in=False)
+    assert "Sign in with a passkey" not in visitor.get("/SignIn").text
+    assert visitor.get(PASSKEY_STEP).location == "/SignIn"
+    assert sign_on(visitor).location == PASSKEY_STEP
+    assert not is_signed_in(visitor)
+    assert sign_in_with_passkey(visitor, foreign).status_code == 422
+    assert sign_in_with_passkey(visitor, own).status_code == 302
+    assert is_signed_in(visitor)
+
+
+@pytest.mark.parametrize("is_asked_again", [True, False])
+def test_second_factor_of_the_provider_counts_only_by_the_words_of_the_setting(
+    web_app: Flask, configure: Configure, provider: OidcServer, visitor: WebClient, is_asked_again: bool
+) -> None:
+    enrolled_account(web_app, "A-1")
+    configure(PORTAL_OIDC_SECOND_FACTOR_VALUES="mfa, hwk", second_factor="required")
+    provider.claims = {"email": "admin@example.org", "amr": ["pwd"] if is_asked_again else ["pwd", "mfa"]}
+    response = sign_on(visitor, "/Admin/Accounts")
+    assert response.location == ("/SignIn/Code" if is_asked_again else "/Admin/Accounts")
+    assert (visitor.get("/Admin/Accounts").status_code == 200) != is_asked_again
+
+
+def test_administrator_with_a_second_factor_at_the_provider_needs_none_here(
+    configure: Configure, provider: OidcServer, visitor: WebClient
+) -> None:
+    configure(PORTAL_OIDC_SECOND_FACTOR_VALUES="urn:example:two", second_factor="required")
+    provider.claims = {"email": "admin@example.org", "acr": "urn:example:two"}
+    sign_on(visitor)
+    assert visitor.get("/Admin/Accounts").status_code == 200
+    visitor.post("/SignOut")
+    provider.claims["acr"] = "urn:example:one"
+    sign_on(visitor)
+    assert visitor.get("/Admin/Accounts").location == "/MyAccount/Security/Authenticator"
+
+
 def test_shell_connects_and_disconnects_an_identity(web_app: Flask, provider: OidcServer, visitor: WebClient) -> None:
     provider.claims = {"email": "shared@example.org"}
     with web_app.app_context():
@@ -324,15 +311,3 @@ def test_shell_connects_and_disconnects_an_identity(web_app: Flask, provider: Oi
         assert not disconnect_identities("V-2", 0)
     assert not is_signed_in(visitor)
     refused(visitor, sign_on(visitor), "Several accounts")
-
-
-def test_log_holds_no_code_and_no_token(provider: OidcServer, visitor: WebClient) -> None:
-    provider.make_token = FORGERIES["wrong nonce"]
-    answer = at_provider(visitor)
-    with capture_logs() as logs:
-        visitor.get(answer)
-    written, values = str(logs), parse_qs(urlsplit(answer).query)
-    assert "ID token: nonce" in written
-    assert not [value for name in ("code", "state") for value in values[name] if value in written]
-    assert "eyJ" not in written
-    assert CLIENT_SECRET not in written
