@@ -286,3 +286,14 @@ def test_sessions_of_an_account_end_by_its_number(shell: PortalShell) -> None:
     assert ended == "P-1 is signed out everywhere. Sessions ended: 0."
     assert shell.select_rows("SELECT fs_uniquifier FROM account") != identity
     assert shell.select_rows("SELECT action FROM audit_entry") == [("sessions_revoked",)]
+def test_identity_is_connected_and_disconnected(shell: PortalShell) -> None:
+    shell.output_of("accounts", "create", "--email", "a@example.org", "--external-id", "S-1")
+    assert only_error_line(shell.run("accounts", "connect-identity", "S-1", "24")) == (
+        "There is no single sign-on: set PORTAL_OIDC_ISSUER."
+    )
+    variables = {"ISSUER": "https://login.example.org", "CLIENT_ID": "portal", "CLIENT_SECRET": "secret"}
+    oidc = {f"PORTAL_OIDC_{name}": value for name, value in variables.items()}
+    connected = shell.output_of("accounts", "connect-identity", "S-1", "24", **oidc)
+    assert connected == "S-1 belongs to 24 at https://login.example.org."
+    assert shell.output_of("accounts", "disconnect-identity", "S-1").startswith("S-1 is disconnected.")
+    assert only_error_line(shell.run("accounts", "disconnect-identity", "S-1")) == "S-1 is connected with no identity."
