@@ -5,11 +5,18 @@ import threading
 import pytest
 from flask import Flask
 
-from portal.authentication.identity_connections import connect_identity, disconnect_identities
+from portal.accounts.tables.accounts import Account
+from portal.authentication.identity_connections import (
+    connect_identity,
+    disconnect_identities,
+    find_or_connect_account,
+    follow_role_claim,
+)
 from portal.authentication.tables.external_identities import find_external_identity
 from portal.authentication.tables.spent_challenges import CHALLENGE_LIFETIME_MS, spend_challenge
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
+from portal.core.rules.oidc_settings import parse_single_sign_on
 from portal.core.transaction import transaction
 from tests.support import scenario
 
@@ -66,3 +73,33 @@ def test_spent_challenges_are_forgotten_once_they_could_not_be_answered_any_more
         assert not spend_challenge("challenge", NOW_MS + CHALLENGE_LIFETIME_MS)
         assert spend_challenge("other", later_ms)
         assert spend_challenge("challenge", later_ms)
+
+
+CONFIG = parse_single_sign_on(
+    {
+        "PORTAL_OIDC_ISSUER": ISSUER,
+        "PORTAL_OIDC_CLIENT_ID": "portal",
+        "PORTAL_OIDC_CLIENT_SECRET": "secret",
+        "PORTAL_OIDC_ROLE_CLAIM": "groups",
+        "PORTAL_OIDC_SYSADMIN_VALUES": "operators",
+    }
+)
+
+
+def test_roles_follow_the_claim_until_one_system_administrator_is_left() -> None:
+    assert CONFIG
+    for number, (groups, role) in enumerate([(["operators"], "sysadmin"), ([], "user"), (["operators"], "sysadmin")]):
+        claims = {"sub": "1", "email": "p0@example.org", "email_verified": True, "groups": groups}
+        if number == 1:
+            with transaction() as session:
+                session.get_one(Account, 2).role = "sysadmin"
+        with transaction():
+            account = find_or_connect_account(CONFIG, claims, NOW_MS)
+            follow_role_claim(account, CONFIG, claims, NOW_MS)
+            assert account.role == role
+    with transaction() as session:
+        session.get_one(Account, 2).role = "user"
+    with transaction():
+        account = find_or_connect_account(CONFIG, {"sub": "1"}, NOW_MS)
+        follow_role_claim(account, CONFIG, {"groups": []}, NOW_MS)
+        assert account.role == "sysadmin"
