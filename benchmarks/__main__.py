@@ -20,6 +20,7 @@ from benchmarks import (
     throughput,
     urgent,
 )
+from benchmarks.authentication import sign_in_flood
 from benchmarks.environment import LATENCY_MS
 from benchmarks.searching import page_times
 
@@ -35,6 +36,7 @@ _BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "callbacks": ("Status callbacks", callbacks.run),
     "forecast": ("Forecast", forecast.run),
     "records": ("Export, retention and import", records.run),
+    "sign_in": ("Signing in while strangers guess", sign_in_flood.run),
     "search": ("Search of communications", page_times.run),
 }
 _RESULTS = Path(__file__).parent / "RESULTS.md"

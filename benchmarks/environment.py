@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -67,8 +68,12 @@ def fresh_portal(simulator_url: str) -> Iterator[Flask]:
     with tempfile.TemporaryDirectory(prefix="portal-bench-") as folder:
         app = create_quiet_app(Path(folder), simulator_url)
         with app.app_context():
-            upgrade(directory=str(ROOT / "migrations"))
+            upgrade_tables()
             yield app
+
+
+def upgrade_tables() -> None:
+    upgrade(directory=str(ROOT / "migrations"))
 
 
 def create_quiet_app(instance: Path, simulator_url: str, variables: Mapping[str, str] | None = None) -> Flask:
@@ -135,12 +140,12 @@ def queue_texts(texts: int, rate: float) -> None:
 
 
 @contextlib.contextmanager
-def serve_app(instance: Path) -> Iterator[str]:
+def serve_app(instance: Path, variables: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
     """The URL of the portal's web server on this instance, with one process."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = {**os.environ, "PORTAL_INSTANCE": str(instance), "PORTAL_PUBLIC_URL": PUBLIC_URL}
-    env |= _inactive_limits()
+    env |= {**_inactive_limits(), **variables}
     command = [sys.executable, "-m", "portal", "web", "--port", str(port), "--processes", "1"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
     try:

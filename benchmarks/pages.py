@@ -10,19 +10,19 @@ import requests
 from portal.accounts.account_management import NewAccount, create_account
 from portal.core.clock import now_ms
 
-_EMAIL, _PASSWORD = "bench-admin@example.org", "maple-lantern-river"
+EMAIL, PASSWORD = "bench-admin@example.org", "maple-lantern-river"
 _PAUSE_SECONDS = 0.02
 _TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
 
 def add_admin(role: str = "admin") -> None:
-    create_account(NewAccount("BENCH-ADMIN", "Administrator", _EMAIL, "Staff", role, "UTC", _PASSWORD), now_ms())
+    create_account(NewAccount("BENCH-ADMIN", "Administrator", EMAIL, "Staff", role, "UTC", PASSWORD), now_ms())
 
 
 def sign_in(url: str) -> requests.Session:
     session = requests.Session()
     token = _TOKEN.search(session.get(f"{url}/SignIn", timeout=30).text)
-    form = {"email": _EMAIL, "password": _PASSWORD, "csrf_token": token[1] if token else ""}
+    form = {"email": EMAIL, "password": PASSWORD, "csrf_token": token[1] if token else ""}
     session.post(f"{url}/SignIn", data=form, allow_redirects=False, timeout=30)
     return session
 

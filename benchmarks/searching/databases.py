@@ -6,10 +6,9 @@ from importlib import import_module
 from pathlib import Path
 
 from flask import Flask
-from flask_migrate import upgrade
 from sqlalchemy import create_engine, make_url, text
 
-from benchmarks.environment import ROOT, configure, create_quiet_app
+from benchmarks.environment import configure, create_quiet_app, upgrade_tables
 from benchmarks.searching import many_communications
 from portal.accounts.tables.accounts import find_by_external_id
 from portal.core.extensions import db
@@ -24,10 +23,10 @@ page, so that its CPU time is that of the page."""
 def open_database(folder: Path, engine: str, size: int, stack: contextlib.ExitStack) -> Flask:
     instance = folder / f"{engine}-{size}"
     instance.mkdir(parents=True, exist_ok=True)
-    variables = {} if engine == "sqlite" else _postgresql_variables(folder, f"search_{size}", stack)
+    variables = {} if engine == "sqlite" else postgresql_variables(folder, f"search_{size}", stack)
     app = create_quiet_app(instance, _UNUSED_URL, variables)
     with app.app_context():
-        upgrade(directory=str(ROOT / "migrations"))
+        upgrade_tables()
         if find_by_external_id(many_communications.ADMIN_NUMBER) is None:
             many_communications.add_communications(size)
             configure(100)
@@ -35,7 +34,7 @@ def open_database(folder: Path, engine: str, size: int, stack: contextlib.ExitSt
     return app
 
 
-def _postgresql_variables(folder: Path, name: str, stack: contextlib.ExitStack) -> dict[str, str]:
+def postgresql_variables(folder: Path, name: str, stack: contextlib.ExitStack) -> dict[str, str]:
     return {
         "PORTAL_DATABASE_URL": _postgresql_url(folder, name, stack),
         "PORTAL_SECRET_KEY": "a secret for benchmarks only",

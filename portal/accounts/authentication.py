@@ -10,6 +10,8 @@ import structlog
 from sqlalchemy import select, update
 
 from portal.accounts import sign_in_records, sign_in_throttle
+from portal.accounts import sign_in_throttle
+from portal.accounts.password_hashing import hashing_for
 from portal.accounts.passwords import password_matches, rehash_if_outdated
 from portal.accounts.rules.sign_in_names import normalise_sign_in_name
 from portal.accounts.rules.throttle_policy import client_network
@@ -18,7 +20,7 @@ from portal.accounts.tables import known_addresses
 from portal.accounts.tables import throttle_counters as counters
 from portal.accounts.tables.accounts import Account, find_by_sign_in_name, most_accounts_per_email
 from portal.core.errors import Busy
-from portal.core.extensions import db
+from portal.core.extensions import db, security
 from portal.core.transaction import transaction
 
 _UNKNOWN_ACCOUNT_ID = 0
@@ -61,11 +63,23 @@ def authenticate(name: str, password: str, client: SignInClient, now_ms: int) ->
     """Raises `Busy` if too many hashes are already waiting; the attempt is not counted then."""
     candidates, hash_count = _find_candidates(name, client, now_ms)
     is_known_device = any(candidate.counter_keys[0].startswith("device:") for candidate in candidates)
-    shared_keys = [] if is_known_device else [throttle_key("address", client.network)]
-    throttle = sign_in_throttle.count_attempt(shared_keys, [each.counter_keys for each in candidates], now_ms)
-    if not throttle.allowed:
-        return AuthenticationResult(retry_after_ms=throttle.retry_after_ms)
-    allowed = [candidates[index] for index in throttle.allowed]
+    with hashing_for(is_known_device):
+        security.pwd_context.require_room()
+        shared_keys = [] if is_known_device else [throttle_key("address", client.network)]
+        throttle = sign_in_throttle.count_attempt(shared_keys, [each.counter_keys for each in candidates], now_ms)
+        if not throttle.allowed:
+            return AuthenticationResult(retry_after_ms=throttle.retry_after_ms)
+        allowed = [candidates[index] for index in throttle.allowed]
+        matched = _hash_in_turn(allowed, shared_keys, password, hash_count)
+    _record_success(matched, shared_keys, client, now_ms)
+    _log.info("sign-in attempted", matched_accounts=len(matched))
+    return AuthenticationResult(tuple(candidate.account_id for candidate in matched))
+
+
+def _hash_in_turn(
+    allowed: Sequence[_Candidate], shared_keys: Sequence[str], password: str, hash_count: int
+) -> list[_Candidate]:
+    """The candidates that the password matches. Raises `Busy`, and takes the attempt back."""
     try:
         matched = _matching_candidates(allowed, password, hash_count)
         for candidate in matched:
@@ -78,6 +92,7 @@ def authenticate(name: str, password: str, client: SignInClient, now_ms: int) ->
         sign_in_records.count_failed_sign_in({each.account_id for each in allowed}, client.address, now_ms)
     _log.info("sign-in attempted", matched_accounts=len(matched))
     return AuthenticationResult(tuple(candidate.account_id for candidate in matched))
+    return matched
 
 
 def record_sign_in(account_id: int, now_ms: int) -> bool:

@@ -77,7 +77,8 @@ def _handle_old_token(_error: CSRFError) -> Response:
     """The token is that of the session, which a new sign-in replaces."""
     heading, happened = _("This page was open too long"), _("You signed out or signed in again in the meantime.")
     if is_htmx_request() or not is_form_of_own_page():
-        return _error_response(400, heading, f"{happened} {_('Send the form, and you are asked once more.')}")
+        advice = _("Send the form, and you are asked once more.")
+        return _error_response(400, heading, f"{happened} {advice}")
     question = _("Nothing was changed yet. If you still want this, send it again.")
     return make_response(kept_form_page(heading, f"{happened} {question}"), 400)
 

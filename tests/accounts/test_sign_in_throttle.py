@@ -1,5 +1,6 @@
 """Attempts are counted per account before anything is hashed, on both databases."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import func, insert, select
 
 from portal.accounts.account_management import NewAccount, create_account
 from portal.accounts.authentication import AuthenticationResult, SignInClient, authenticate
-from portal.accounts.password_hashing import HashLimiter, LimitedPasswordContext
+from portal.accounts.password_hashing import HashLimiter, LimitedPasswordContext, hashing_for
 from portal.accounts.rules import throttle_policy
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.throttle_counters import ThrottleCounter
@@ -204,6 +205,24 @@ def test_attempt_rejected_as_busy_is_not_counted(counting_hasher: CountingContex
             with pytest.raises(Busy):
                 authenticate("P-1", RIGHT, HOME, NOW)
     assert authenticate("P-1", RIGHT, HOME, NOW).account_ids == (1,)
+
+
+def test_people_on_known_devices_do_not_wait_behind_strangers() -> None:
+    """One hash runs, two strangers wait, a third gets no place; the known device comes last and goes first."""
+    limiter, order = HashLimiter(1, 2, 10), []
+
+    def reserve(name: str, is_known: bool) -> None:
+        with hashing_for(is_known), limiter.reserve():
+            order.append(name)
+
+    with ThreadPoolExecutor(3) as pool, limiter.reserve():
+        for name, is_known in (("stranger", False), ("stranger", False), ("known", True)):
+            pool.submit(reserve, name, is_known)
+        while limiter._waiting.total() < 3:
+            time.sleep(0.001)
+        with pytest.raises(Busy):
+            limiter.require_room()
+    assert order == ["known", "stranger", "stranger"]
 
 
 def test_counter_table_has_a_size_limit(counting_hasher: CountingContext, monkeypatch: pytest.MonkeyPatch) -> None:
