@@ -2,6 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help setup dev run test faults soak bench screenshots lint types imports messages vendor wheel sbom audit-dependencies test-tools ci-setup
+.PHONY: help setup dev run test faults soak fuzz bench screenshots lint types imports messages vendor test-tools ci-setup
 
 BIN := .venv/bin
 # A program on the path may not work (pyenv's shims), so each candidate has to tell its version.
@@ -28,6 +29,9 @@ faults: dev ## Run the fault scenarios in their long form, and write the figures
 soak: dev ## Run random sequences of events for MINUTES=30, checked at every step (SOAK_SEED=7 repeats them)
 	SOAK_MINUTES=$${MINUTES:-30} SOAK_SEED=$${SOAK_SEED:-$$$$} $(BIN)/pytest -q --capture=sys -n 0 \
 		tests/core/rules/test_status_state_machine.py tests/delivery/test_delivery_state_machine.py $(ARGS)
+
+fuzz: dev ## Send 10,000 random requests to every route, as everybody
+	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-10000} $(BIN)/pytest -q -n 0 --durations=1 tests/web/access/test_fuzzed_requests.py $(ARGS)
 
 bench: dev ## Measure speed and pacing, 20 minutes (ARGS="pacing urgent" runs those only, and writes nothing)
 	$(BIN)/python -m benchmarks $(ARGS)

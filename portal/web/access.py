@@ -126,5 +126,5 @@ def page_to_return_to() -> str:
     """
     if request.method in ("GET", "HEAD") and not is_htmx_request():
         return request.full_path if request.query_string else request.path
-    page = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
-    return safe_redirect_target(page.path) if is_own_origin(page.geturl()) else "/"
+    page = request.headers.get("HX-Current-URL") or request.referrer or ""
+    return safe_redirect_target(urlsplit(page).path) if is_own_origin(page) else "/"

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from hmac import compare_digest
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
@@ -20,7 +19,7 @@ from portal.operations import health
 from portal.sends import provider_availability
 from portal.web.access import has_role, public
 from portal.web.metrics import PortalCollector
-from portal.web.public_url import original_netloc
+from portal.web.public_url import original_host
 
 blueprint = Blueprint("health", __name__)
 
@@ -88,6 +87,6 @@ _READINESS_CHECKS: dict[str, Callable[[], bool]] = {
 def _is_local_request() -> bool:
     """Callers behind a proxy on this machine have a loopback address too, but the proxy adds headers."""
     proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-    if urlsplit(f"//{original_netloc()}").hostname not in ("127.0.0.1", "localhost", "::1"):
+    if original_host() not in ("127.0.0.1", "localhost", "::1"):
         return False
     return not proxied and ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104

@@ -63,6 +63,12 @@ def original_netloc() -> str:
     return str(request.environ.get(_ORIGINAL_HOST_KEY, ""))
 
 
+def original_host() -> str:
+    """Without the port; "" if the caller sent no valid one."""
+    origin = _parse_origin(f"http://{original_netloc()}")
+    return origin[1] if origin else ""
+
+
 def is_own_origin(address: str) -> bool:
     """Whether a URL or an origin belongs to the portal; False for `null` and invalid URLs.
 

@@ -28,6 +28,9 @@ class DatabaseSnapshot:
         """Whether it finds other rows than before."""
         return self._file.execute(query).fetchall() != self._copy.execute(query).fetchall()
 
+    def broken_references(self) -> list[tuple[Any, ...]]:
+        return self._file.execute("PRAGMA foreign_key_check").fetchall()
+
     def restore(self) -> None:
         if self.is_changed():
             self._copy.backup(self._file)

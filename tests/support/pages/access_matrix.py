@@ -1,9 +1,12 @@
 """Reads docs/access-matrix.md, and asks for its routes as each of the persons that it names."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlencode
 
 from flask import Flask
 from werkzeug.test import TestResponse
@@ -20,6 +23,7 @@ from tests.support.pages.filled_portal import (
 from tests.support.web_client import PUBLIC_URL, WebClient, signed_in_client
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "access-matrix.md"
+FORM_TYPE = "application/x-www-form-urlencoded"
 PEOPLE = ("", OWNER, OTHER, ADMINISTRATOR, SYSADMIN)
 """In the order of the columns; "" is not signed in."""
 _OF_SYSADMINS = "Accounts of system administrators"
@@ -41,6 +45,8 @@ _FIELDS: dict[str, dict[str, str]] = {
 }
 """Without these, a form leads nowhere. The others are sent empty."""
 _QUERIES = {
+    "/Admin/Sends/new": "?template=notice",
+    "/Admin/Schedules/new": "?template=notice",
     "/Admin/Audiences/people": "?audience=%7B%22saved_audience%22%3A1%7D",
     "/Admin/Sends/<id:send_id>/people": "?people=everybody",
 }
@@ -104,17 +110,35 @@ class Requester:
         self._cookies = {person: dict(client.client._cookies or {}) for person, client in self._clients.items()}
 
     def ask(self, row: MatrixRow, person: str, **fields: str) -> TestResponse:
-        """From an address elsewhere: some pages are for programs on this host."""
+        body = urlencode({**row.fields, **fields}).encode() if row.method == "POST" else b""
+        return self.send(person, row.method, row.address(self._app), body)
+
+    def send(
+        self,
+        person: str,
+        method: str,
+        address: str,
+        body: bytes = b"",
+        content_type: str = FORM_TYPE,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        is_chunked: bool = False,
+    ) -> TestResponse:
+        """The bytes as they are, from an address elsewhere: some pages are for programs on this host."""
         client = self._clients[person].client
         client._cookies = dict(self._cookies[person])
-        data = {"csrf_token": self._tokens[person], **row.fields, **fields} if row.method == "POST" else None
+        path, _mark, query = address.partition("?")
+        environ: dict[str, Any] = {"REMOTE_ADDR": "203.0.113.9", "QUERY_STRING": query}
+        environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1")
+        if is_chunked:
+            environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
         return client.open(
-            row.address(self._app),
-            method=row.method,
-            data=data,
+            "/",
+            method=method,
+            data=body,
+            content_type=content_type,
             base_url=PUBLIC_URL,
-            headers={"Referer": f"{PUBLIC_URL}/"},
-            environ_overrides={"REMOTE_ADDR": "203.0.113.9"},
+            headers={"Referer": f"{PUBLIC_URL}/", "X-CSRFToken": self._tokens[person], **headers},
+            environ_overrides=environ,
             buffered=True,
         )
 
