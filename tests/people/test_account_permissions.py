@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from portal.accounts.account_attributes import set_attributes
 from portal.accounts.account_editing import edit_account
 from portal.accounts.account_management import NewAccount, create_account, set_timezone
-from portal.accounts.account_permissions import NotPermitted
+from portal.accounts.account_permissions import NotPermitted, record_denial
 from portal.accounts.password_invitation import invitation_token
 from portal.accounts.rules.account_fields import EDITABLE_FIELDS
 from portal.accounts.tables.accounts import Account
@@ -21,6 +21,7 @@ from portal.consent.opt_out_import import import_opt_outs
 from portal.consent.tables.import_tasks import ImportTask, ImportTaskKind
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.actor import Actor
+from portal.core.audit_log import AuditEntry
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.transaction import transaction
@@ -204,6 +205,15 @@ def test_deactivated_administrator_may_do_nothing_more() -> None:
     deactivation.deactivate_account(SYSADMIN, None, NOW_MS)
     with pytest.raises(NotPermitted):
         edit(SYSADMIN, TARGETS["sysadmin"])
+
+
+def test_denial_is_recorded_once_a_minute_for_each_account_and_route() -> None:
+    scenario.forget_audit_entries()
+    denials = [("/Admin", 3, 0), ("/Admin", 3, 59_000), ("/Admin", 4, 59_000), ("/Admin", 3, 60_001), ("/", 3, 60_001)]
+    for route, actor_id, after_ms in denials:
+        record_denial(route, actor_id, NOW_MS + after_ms)
+    entries = db.session.scalars(select(AuditEntry).order_by(AuditEntry.id))
+    assert [(entry.subject, entry.actor_id, entry.at_ms - NOW_MS) for entry in entries] == [denials[0], *denials[2:]]
 
 
 def test_the_last_sysadmin_keeps_the_role() -> None:
