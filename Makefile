@@ -1,8 +1,7 @@
 # Commands for people; the work is done by bin/*.py and the tools in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test faults soak bench screenshots lint types imports messages vendor wheel sbom audit-dependencies test-tools ci-setup
-.PHONY: help setup dev run test faults soak fuzz bench screenshots lint types imports messages vendor test-tools ci-setup
+.PHONY: help setup dev run test faults soak fuzz bench screenshots lint types imports messages vendor wheel sbom audit-dependencies test-tools ci-setup
 
 BIN := .venv/bin
 # A program on the path may not work (pyenv's shims), so each candidate has to tell its version.

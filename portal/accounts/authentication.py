@@ -10,7 +10,6 @@ import structlog
 from sqlalchemy import select, update
 
 from portal.accounts import sign_in_records, sign_in_throttle
-from portal.accounts import sign_in_throttle
 from portal.accounts.password_hashing import hashing_for
 from portal.accounts.passwords import password_matches, rehash_if_outdated
 from portal.accounts.rules.sign_in_names import normalise_sign_in_name
@@ -72,6 +71,8 @@ def authenticate(name: str, password: str, client: SignInClient, now_ms: int) ->
         allowed = [candidates[index] for index in throttle.allowed]
         matched = _hash_in_turn(allowed, shared_keys, password, hash_count)
     _record_success(matched, shared_keys, client, now_ms)
+    if not matched:
+        sign_in_records.count_failed_sign_in({each.account_id for each in allowed}, client.address, now_ms)
     _log.info("sign-in attempted", matched_accounts=len(matched))
     return AuthenticationResult(tuple(candidate.account_id for candidate in matched))
 
@@ -87,11 +88,6 @@ def _hash_in_turn(
     except Busy:
         sign_in_throttle.refund_attempt({*shared_keys, *(key for each in allowed for key in each.counter_keys)})
         raise
-    _record_success(matched, shared_keys, client, now_ms)
-    if not matched:
-        sign_in_records.count_failed_sign_in({each.account_id for each in allowed}, client.address, now_ms)
-    _log.info("sign-in attempted", matched_accounts=len(matched))
-    return AuthenticationResult(tuple(candidate.account_id for candidate in matched))
     return matched
 
 

@@ -1,7 +1,7 @@
 """Trust in a browser: for a while, the account is not asked for its second factor there.
 
 The browser keeps a random token, and the table only its hash. Trust ends by itself when the account gets another
-password, email address or role.
+identity: by a new password, email address or role, or when all its sessions are ended.
 """
 
 import hashlib

@@ -286,6 +286,8 @@ def test_sessions_of_an_account_end_by_its_number(shell: PortalShell) -> None:
     assert ended == "P-1 is signed out everywhere. Sessions ended: 0."
     assert shell.select_rows("SELECT fs_uniquifier FROM account") != identity
     assert shell.select_rows("SELECT action FROM audit_entry") == [("sessions_revoked",)]
+
+
 def test_identity_is_connected_and_disconnected(shell: PortalShell) -> None:
     shell.output_of("accounts", "create", "--email", "a@example.org", "--external-id", "S-1")
     assert only_error_line(shell.run("accounts", "connect-identity", "S-1", "24")) == (

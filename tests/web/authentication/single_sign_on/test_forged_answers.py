@@ -71,20 +71,20 @@ def test_answer_counts_once(visitor: WebClient) -> None:
 def test_answer_counts_once_even_with_a_copy_of_the_cookie(provider: OidcServer, visitor: WebClient) -> None:
     """The provider gives the code out again, as a careless one would."""
     answer = at_provider(visitor)
-    cookie, codes = visitor.client.get_cookie("session", HOST), dict(provider.codes)
+    cookie, codes = visitor.client.get_cookie("__Host-session", HOST), dict(provider.codes)
     visitor.get(answer)
     assert cookie
-    visitor.client.set_cookie("session", cookie.value, domain=HOST)
+    visitor.client.set_cookie("__Host-session", cookie.value, domain=HOST)
     provider.codes.update(codes)
     refused(visitor, visitor.get(answer), "was used already")
 
 
 def test_code_is_exchanged_once(provider: OidcServer, visitor: WebClient) -> None:
     answer = at_provider(visitor)
-    cookie = visitor.client.get_cookie("session", HOST)
+    cookie = visitor.client.get_cookie("__Host-session", HOST)
     visitor.get(answer)
     assert cookie
-    visitor.client.set_cookie("session", cookie.value, domain=HOST)
+    visitor.client.set_cookie("__Host-session", cookie.value, domain=HOST)
     refused(visitor, visitor.get(answer), "did not accept this sign-in any more")
 
 
