@@ -26,7 +26,7 @@ _MAX_COLUMNS = 110
 @with_app_context
 def doctor(as_json: bool, set_webhooks: bool, resume: bool) -> None:
     """Check Twilio, the portal and the mail server. Exits with 1 if a check fails."""
-    actions = [twilio_connection.set_webhooks(now_ms())] if set_webhooks else []
+    actions = [twilio_connection.set_webhooks(None, now_ms())] if set_webhooks else []
     report, refusal = diagnostics.resume_sending(now_ms) if resume else (diagnostics.run_diagnostics(now_ms), None)
     if resume and refusal is None:
         actions.append("Sending resumed.")

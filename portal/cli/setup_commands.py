@@ -100,7 +100,7 @@ def twilio(account_sid: str, number: str, number_type: str) -> None:
     """Connect Twilio, and set the addresses that it calls. The auth token is read from stdin."""
     entered = TwilioInput(account_sid, sys.stdin.read().strip(), number, number_type)
     twilio_connection.connect(entered, None, now_ms(), "cli")
-    click.echo(twilio_connection.set_webhooks(now_ms()))
+    click.echo(twilio_connection.set_webhooks(None, now_ms()))
 
 
 @group.command()

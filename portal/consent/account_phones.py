@@ -50,7 +50,7 @@ def add_number(
             session.flush()
             if any(event.kind != EventKind.ADDED for event in ledger.events_of(number)):
                 recording.recompute([number], now_ms)
-            audit_admin_change("number_added", row, actor, now_ms)
+            audit_number_change("number_added", row, actor, now_ms)
             return row.id
     except IntegrityError as error:
         message = _("%(number)s is already on this account.", number=format_phone(number, settings().region))
@@ -62,7 +62,7 @@ def relabel_number(number_id: int, account_id: int, label: str, actor: Actor, no
         row, label = _require_own_phone(number_id, account_id, actor), _valid_label(label)
         if label != row.label:
             row.label = label
-            audit_admin_change("number_relabeled", row, actor, now_ms)
+            audit_number_change("number_relabeled", row, actor, now_ms)
 
 
 def remove_number(number_id: int, account_id: int, actor: Actor, now_ms: int) -> None:
@@ -72,7 +72,7 @@ def remove_number(number_id: int, account_id: int, actor: Actor, now_ms: int) ->
         detail = {"received_sms": row.receives_sms, "added_at_ms": row.created_at_ms}
         columns = {"account_id": account_id, **actor.ledger_columns}
         recording.record(row.number, EventKind.REMOVED, EventSource.PORTAL, now_ms, now_ms, detail=detail, **columns)
-        audit_admin_change("number_removed", row, actor, now_ms)
+        audit_number_change("number_removed", row, actor, now_ms)
         session.delete(row)
 
 
@@ -82,7 +82,7 @@ def confirm_number(number_id: int, account_id: int, actor: Actor, now_ms: int) -
         row = _require_own_phone(number_id, account_id, actor)
         columns = {"account_id": account_id, **actor.ledger_columns}
         recording.record(row.number, EventKind.CONFIRMED, EventSource.PORTAL, now_ms, now_ms, **columns)
-        audit_admin_change("number_confirmed", row, actor, now_ms)
+        audit_number_change("number_confirmed", row, actor, now_ms)
 
 
 def stop_texts(number_id: int, account_id: int, actor: Actor, now_ms: int) -> None:
@@ -103,11 +103,10 @@ def stop_texts(number_id: int, account_id: int, actor: Actor, now_ms: int) -> No
     queue.enqueue(settings().redis_url, "drain_sms")
 
 
-def audit_admin_change(action: str, row: PhoneNumber, actor: Actor, now_ms: int) -> None:
-    """What people do with their own numbers is not in the audit log. Must be called inside a transaction."""
-    if actor.is_admin:
-        subject, number = f"account {row.account.external_id}", mask_phone(row.number)
-        record_audit_entry(action, subject, actor.account_id, now_ms, number=number, account_id=row.account_id)
+def audit_number_change(action: str, row: PhoneNumber, actor: Actor, now_ms: int) -> None:
+    """Must be called inside a transaction."""
+    subject, number = f"account {row.account.external_id}", mask_phone(row.number)
+    record_audit_entry(action, subject, actor.account_id, now_ms, number=number, account_id=row.account_id)
 
 
 def _parse_number(typed: str, confirmed: str) -> str:

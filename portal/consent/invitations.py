@@ -8,7 +8,7 @@ from portal.accounts.account_permissions import require_permission
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
 from portal.consent import recording
-from portal.consent.account_phones import audit_admin_change
+from portal.consent.account_phones import audit_number_change
 from portal.consent.consent_notifications import send_text
 from portal.consent.rules import invitation_limits
 from portal.consent.rules.consent_state import EventKind, EventSource
@@ -125,7 +125,7 @@ def invite(phone_id: int, actor: Actor, prompt_fingerprint: str, now_ms: int) ->
         columns = {"account_id": account_id, **actor.ledger_columns, "text": prompt.text}
         columns |= {"content_block": prompt.key, "content_block_version": prompt.version}
         event_id = recording.record(number, kind, EventSource.PORTAL, now_ms, now_ms, **columns)
-        audit_admin_change("texts_requested", phone, actor, now_ms)
+        audit_number_change("texts_requested", phone, actor, now_ms)
         if not stopped_message:
             send_text(TextKind.INVITATION, account_id, number, event_id, now_ms, displaces_account)
     if stopped_message:

@@ -5,8 +5,10 @@ quote input or stored data.
 """
 
 import logging
+import re
 import sys
 import traceback
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from structlog.typing import EventDict, WrappedLogger
 
 from portal.core.rules.connection_errors import match_database_error
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{7,14}(?![0-9])")
 
 
 def configure(log_format: str) -> None:
@@ -26,6 +31,7 @@ def configure(log_format: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _redact_exception,
+        _neutralize_values,
     ]
     structlog.configure(
         processors=[*shared, renderer],
@@ -45,6 +51,20 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Traceb
         sys.__excepthook__(kind, error, trace)
         return
     structlog.get_logger().critical("unhandled exception", exc_info=(kind, error, trace))
+
+
+def _neutralize_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """So that no value can begin a line of its own, steer a terminal or show a phone number (docs/logging.md)."""
+    return {name: _neutral(value) for name, value in event.items()}
+
+
+def _neutral(value: Any) -> Any:
+    if isinstance(value, str):
+        escaped = _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), value)
+        return _PHONE_NUMBER.sub(lambda match: f"+*******{match[0][-2:]}", escaped)
+    if isinstance(value, Mapping):
+        return {name: _neutral(part) for name, part in value.items()}
+    return [_neutral(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _redact_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -78,8 +78,8 @@ def record_rejection(
     counter.add(webhook, rejection)
     if counter.may_log(webhook, rejection):
         cause, names_us, called = rejection.cause.value, rejection.names_us, rejection.detail
-        event = "webhook rejected: invalid signature"
-        _log.warning(event, webhook=webhook, likely=cause, names_us=names_us, called=called)
+        fields = {"webhook": webhook, "likely": cause, "names_us": names_us, "called": called}
+        _log.warning("webhook rejected: invalid signature", **fields)
     if may_examine:
         _write_counts(now_ms)
 

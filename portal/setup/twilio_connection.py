@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from portal.core.audit_log import record_audit_entry
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
@@ -56,11 +57,12 @@ def connect(entered: TwilioInput, actor_id: int | None, now_ms: int, source: str
         )
 
 
-def set_webhooks(now_ms: int) -> str:
+def set_webhooks(actor_id: int | None, now_ms: int) -> str:
     """Set both of our addresses at Twilio, and remember for which number. Raises `ActionRefused`."""
     message = diagnostics.set_webhooks()
     with transaction():
         setup_state.remember(_WEBHOOKS, now_ms, _fingerprint())
+        record_audit_entry("webhooks_set", "Twilio", actor_id, now_ms)
     return message
 
 

@@ -31,7 +31,7 @@ _GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
     "content": (N_("Templates and content"), ("template_", "topic_", "content_")),
     "exports": (N_("Exports and proofs"), ("communication", "export_", "proof_", "personal_data_", "audit_log_")),
-    "settings": (N_("Settings and keys"), ("setting_", "alert_", "log_key_", "key_", "signing_")),
+    "settings": (N_("Settings and keys"), ("setting_", "webhooks_", "alert_", "log_key_", "key_", "signing_")),
     _OTHER: (N_("Other"), ()),
 }
 """By key: the label, and what the names of its actions begin with. The first group that fits an action has it."""

@@ -50,6 +50,7 @@ _ACTIONS: dict[str, tuple[str, str]] = {
         N_("First system administrators created"),
         N_("Created %(subject)s, the first system administrator, by the link of the start"),
     ),
+    "webhooks_set": (N_("Addresses set at Twilio"), N_("Set the addresses that Twilio calls")),
     "alert_tested": (N_("Test alerts"), N_("Sent a test alert")),
     "consent_reports_retried": (
         N_("Consent reports tried again"),
@@ -92,20 +93,20 @@ _ACTIONS: dict[str, tuple[str, str]] = {
     "opted_out": (N_("Numbers opted out by hand"), N_("Opted out %(subject)s")),
     "texts_moved": (N_("Texts moved to an account"), N_("Moved the texts of %(subject)s to another account")),
     "texts_requested": (
-        N_("Texts requested for other people"),
+        N_("Texts requested"),
         N_("Requested texts for a number of account %(subject)s"),
     ),
-    "number_added": (N_("Phone numbers added for other people"), N_("Added a phone number to account %(subject)s")),
+    "number_added": (N_("Phone numbers added"), N_("Added a phone number to account %(subject)s")),
     "number_removed": (
-        N_("Phone numbers removed for other people"),
+        N_("Phone numbers removed"),
         N_("Removed a phone number from account %(subject)s"),
     ),
     "number_relabeled": (
-        N_("Phone numbers labeled for other people"),
+        N_("Phone numbers labeled"),
         N_("Changed the label of a phone number of account %(subject)s"),
     ),
     "number_confirmed": (
-        N_("Phone numbers confirmed for other people"),
+        N_("Phone numbers confirmed"),
         N_("Confirmed a phone number of account %(subject)s"),
     ),
     "account_created": (N_("Accounts created"), N_("Created account %(subject)s")),

@@ -69,7 +69,7 @@ def save() -> ResponseReturnValue:
 @allow("sysadmin")
 def set_webhooks() -> ResponseReturnValue:
     try:
-        message = twilio_connection.set_webhooks(now_ms())
+        message = twilio_connection.set_webhooks(current_user.id, now_ms())
     except ActionRefused as refusal:
         flash(refusal.message, "error")
         return redirect(url_for(".page"), 303)

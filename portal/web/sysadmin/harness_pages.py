@@ -43,7 +43,7 @@ def run_diagnostics() -> ResponseReturnValue:
 def set_webhooks() -> ResponseReturnValue:
     message, error = "", ""
     try:
-        message = twilio_connection.set_webhooks(now_ms())
+        message = twilio_connection.set_webhooks(current_user.id, now_ms())
     except ActionRefused as refusal:
         error = refusal.message
     return _render_report(diagnostics.run_diagnostics(now_ms), message, error)
