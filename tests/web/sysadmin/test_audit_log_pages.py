@@ -1,15 +1,25 @@
 """System → audit log: entries, filter and pages."""
 
+import csv
+import io
+import json
 import re
 
 import pytest
 from flask import Flask
+from flask_security import hash_password
+from sqlalchemy import func, select, update
 
+from portal.accounts.tables.accounts import Account
+from portal.core.audit_log import AuditEntry, record_audit_entry
+from portal.core.extensions import db
+from portal.core.log_integrity.log_macs import LogMac
+from portal.core.transaction import transaction
 from portal.messages import lane_control
 from portal.settings import setting_changes
 from tests.support.html_checks import find_page_problems
-from tests.support.page_queries import AUDIT_LOG_PATH, QUEUES_PATH, visible_text
-from tests.support.web_client import AUTH_TOKEN, NOW_MS, WebClient
+from tests.support.page_queries import AUDIT_LOG_PATH, QUEUES_PATH, app_transaction, audit_entries, visible_text
+from tests.support.web_client import AUTH_TOKEN, NOW_MS, PASSWORD, WebClient
 
 
 def test_audit_log_is_newest_first(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
@@ -50,6 +60,10 @@ def test_audit_log_is_filtered_by_action(web_app: Flask, sysadmin: WebClient, re
         ({"from": "2026-01-02", "to": "2026-01-03"}, ["Changed SmsOverrideNumber"]),
         ({"from": "2026-01-02", "q": "S-1"}, ["Paused the lane of bulk emails"]),
         ({"to": "1999-12-31"}, []),
+        ({"subject": "SmsOverrideNumber"}, ["Changed SmsOverrideNumber"]),
+        ({"subject": "email bulk"}, ["Paused the lane of bulk emails"]),
+        ({"action": "delivery"}, ["Paused the lane of bulk emails"]),
+        ({"action": "schedules"}, []),
     ],
 )
 def test_audit_log_is_filtered_by_person_and_day(
@@ -108,3 +122,54 @@ def all_rows(sysadmin: WebClient) -> list[str]:
         older = re.search(r'href="([^"]+)" rel="next"', page)
         address = older.group(1).replace("&amp;", "&") if older else ""
     return rows
+
+
+def test_verification_of_the_logs_is_shown(web_app: Flask, sysadmin: WebClient) -> None:
+    sysadmin.post(f"{QUEUES_PATH}/lanes/email/bulk/pause")
+    assert "The logs have not been verified yet." in visible_text(sysadmin.get(AUDIT_LOG_PATH).text)
+    sysadmin.post(f"{AUDIT_LOG_PATH}/Verify")
+    page = sysadmin.get(AUDIT_LOG_PATH).text
+    assert find_page_problems(page) == []
+    assert "Both logs are as the portal wrote them." in visible_text(page)
+    assert re.search(r"The audit log was verified just now *: [1-9]\d* entr", visible_text(page))
+
+
+def test_changed_entry_is_named_on_the_page(web_app: Flask, sysadmin: WebClient) -> None:
+    sysadmin.post(f"{QUEUES_PATH}/lanes/email/bulk/pause")
+    with app_transaction(web_app):
+        entry_id = db.session.scalars(select(func.max(AuditEntry.id))).one()
+        mac = update(LogMac).where(LogMac.log == "audit", LogMac.row_id == entry_id)
+        db.session.execute(mac.values(amendment="forged, so that the trigger lets the change pass"))
+        db.session.execute(update(AuditEntry).where(AuditEntry.id == entry_id).values(subject="sms:urgent"))
+    sysadmin.post(f"{AUDIT_LOG_PATH}/Verify")
+    problem = f"entry {entry_id} does not fit, because it was changed after it was written."
+    assert problem in visible_text(sysadmin.get(AUDIT_LOG_PATH).text)
+
+
+def test_export_has_what_the_filter_finds_and_runs_no_formula(web_app: Flask, sysadmin: WebClient) -> None:
+    with web_app.app_context():
+        for number in range(3):
+            with transaction():
+                record_audit_entry("job_retried", "=cmd|' /C calc'!A0", None, NOW_MS + number)
+                record_audit_entry("send_paused", "send 1", None, NOW_MS + number)
+    response = sysadmin.get(f"{AUDIT_LOG_PATH}/Export.csv", query_string={"action": "job_retried"})
+    assert response.headers["Content-Disposition"].startswith("attachment; filename=audit-log-")
+    rows = list(csv.DictReader(io.StringIO(response.text.removeprefix("\ufeff"))))
+    assert [(row["action"], row["subject"]) for row in rows] == [("job_retried", "'=cmd|' /C calc'!A0")] * 3
+    lines = sysadmin.get(f"{AUDIT_LOG_PATH}/Export.jsonl", query_string={"action": "job_retried"}).text.splitlines()
+    assert [json.loads(line)["at"] for line in lines] == sorted((row["at"] for row in rows), reverse=True)
+    exported = [entry for entry in audit_entries(web_app) if entry[0] == "audit_log_exported"]
+    assert len(exported) == 2
+
+
+def test_sign_ins_and_sign_outs_are_recorded_with_the_address(
+    web_app: Flask, visitor: WebClient, sysadmin: WebClient
+) -> None:
+    with app_transaction(web_app):
+        account = db.session.scalars(select(Account).where(Account.external_id == "P-1")).one()
+        account.password = hash_password(PASSWORD)
+    visitor.sign_in("P-1")
+    visitor.post("/SignOut")
+    page = visible_text(sysadmin.get(AUDIT_LOG_PATH, query_string={"action": "access"}).text)
+    assert "Signed in as account P-1 from the address 127.0.0.1" in page
+    assert "Signed out of account P-1 from the address 127.0.0.1" in page
