@@ -22,7 +22,7 @@ from portal.messages.rules.named_texts import MAX_SHORT_NAME
 from portal.settings.rules import accent_color, logo_image
 from portal.settings.rules.accent_color import AccentColorError
 from portal.settings.rules.logo_image import LogoError
-from portal.settings.tables.setting_values import SettingChange, lock_settings
+from portal.settings.tables.setting_values import SettingChange, add_setting_change, lock_settings
 
 NAME, TEXT_NAME = "OrganizationName", "OrganizationNameInTexts"
 ACCENT_COLOR, LOGO = "OrganizationAccentColor", "OrganizationLogo"
@@ -107,7 +107,7 @@ def _checked(name: str, text_name: str, color: str) -> str:
 def _record(setting: str, before: str, after: str, author_id: int | None, now_ms: int) -> None:
     if before != after:
         values = {"old_value": before, "new_value": after, "at_ms": now_ms, "changed_by_id": author_id}
-        db.session.add(SettingChange(name=setting, source="page", **values))
+        add_setting_change(SettingChange(name=setting, source="page", **values))
 
 
 def _store(before: Organisation, now_ms: int, **values: str | None) -> None:

@@ -26,7 +26,13 @@ from portal.settings.rules.app_config import DEFINITIONS
 from portal.settings.rules.configuration import Configuration, check_expiry, goes_live_at_ms
 from portal.settings.rules.setting_conflicts import check_conflicts
 from portal.settings.tables.sending_numbers import resume_senders
-from portal.settings.tables.setting_values import AppSetting, SettingChange, lock_settings, switch_expiry
+from portal.settings.tables.setting_values import (
+    AppSetting,
+    SettingChange,
+    add_setting_change,
+    lock_settings,
+    switch_expiry,
+)
 
 LIVE_CONFIRMATION = "LIVE"
 """What somebody types to confirm that messages may reach people."""
@@ -145,7 +151,7 @@ def _record_history(before: Configuration, after: Configuration, change: Setting
     """Record a change of value or expiry, and before it the expiry of the switch if that has passed meanwhile."""
     name, expiry_ms = change.name, before.expires_at_ms_by_name.get(change.name)
     if expiry_ms is not None and expiry_ms <= change.now_ms:
-        db.session.add(switch_expiry(name, expiry_ms))
+        add_setting_change(switch_expiry(name, expiry_ms))
         expiry_ms = None
     entry = SettingChange(
         name=name,
@@ -157,7 +163,7 @@ def _record_history(before: Configuration, after: Configuration, change: Setting
         changed_by_id=change.author_id,
     )
     if entry.old_value != entry.new_value or expiry_ms != entry.expires_at_ms:
-        db.session.add(entry)
+        add_setting_change(entry)
 
 
 def _store(after: Configuration, change: SettingUpdate) -> None:

@@ -134,7 +134,7 @@ _TEXTS = {
     ),
     AlertKind.LOG_CHANGED: (
         N_("Somebody has changed a log in the database"),
-        N_("An entry of the audit log or of the consent ledger is not as the portal wrote it."),
+        N_("An entry of the audit log, the history of settings or the consent ledger is not as the portal wrote it."),
         N_("Run portal audit verify: it names the entry. Keep a copy of the database as evidence."),
     ),
     AlertKind.TEST: (

@@ -13,15 +13,20 @@ from portal.core.statements import upsert_many
 from portal.core.transaction import transaction
 from portal.core.translation import ENGLISH, N_, use_language
 from portal.operations.tables.log_verifications import LogVerification
+from portal.settings.tables.setting_values import SETTING_HISTORY
 
-LOG_LABELS = {AUDIT_LOG: N_("audit log"), CONSENT_LEDGER: N_("consent ledger")}
+LOG_LABELS = {
+    AUDIT_LOG: N_("audit log"),
+    SETTING_HISTORY: N_("history of settings"),
+    CONSENT_LEDGER: N_("consent ledger"),
+}
 _log = structlog.get_logger(__name__)
 
 
 def verify_logs(now_ms: int, known: Mapping[str, tuple[int, str]] | None = None) -> list[LogVerdict]:
     """`known` are ends of the logs that were noted elsewhere (`read_heads`)."""
-    audit, consent = (verify_log(log, now_ms, (known or {}).get(log)) for log in LOG_LABELS)
-    return [audit, consent if consent.fault else _with_public_chain(consent)]
+    *others, consent = (verify_log(log, now_ms, (known or {}).get(log)) for log in LOG_LABELS)
+    return [*others, consent if consent.fault else _with_public_chain(consent)]
 
 
 def verify_and_store(now_ms: int, known: Mapping[str, tuple[int, str]] | None = None) -> list[LogVerdict]:

@@ -1,7 +1,9 @@
 """The stored AppConfig settings and the history of their changes."""
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Sequence
 from functools import cache
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Row, Select, Text, func, select, text
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
@@ -10,6 +12,8 @@ from portal.accounts.tables.accounts import Account
 from portal.core.audit_log import EVERYTHING, AuditFilter
 from portal.core.column_types import STRICT, BigIntKey, Millis, encrypted_as
 from portal.core.extensions import Base, db
+from portal.core.log_integrity import mac_writing
+from portal.core.log_integrity.log_macs import LOGS, ProtectedLog
 from portal.core.translation import gettext as _
 from portal.settings.rules.app_config import VARIABLES
 
@@ -53,6 +57,25 @@ class SettingChange(Base):
         if self.source == "expiry":
             return _("Expired automatically")
         return self.author.name if self.author else _("Command line")
+
+
+SETTING_HISTORY = "settings"
+_COLUMNS = tuple(SettingChange.__table__.columns)
+
+
+def add_setting_change(change: SettingChange) -> None:
+    """Inside a transaction."""
+    db.session.add(change)
+    db.session.flush()
+    content = _content([getattr(change, column.name) for column in _COLUMNS])
+    mac_writing.note_rows(SETTING_HISTORY, [(change.id, content)], change.at_ms)
+
+
+def _content(row: Sequence[Any]) -> str:
+    return json.dumps(list(row), separators=(",", ":"), ensure_ascii=False)
+
+
+LOGS[SETTING_HISTORY] = ProtectedLog(SETTING_HISTORY, SettingChange, SettingChange.id, _COLUMNS, _content)
 
 
 def switch_expiry(name: str, at_ms: int) -> SettingChange:

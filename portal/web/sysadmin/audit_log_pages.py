@@ -56,7 +56,7 @@ def verify() -> ResponseReturnValue:
     elif any(verdict.fault for verdict in verify_and_store(now_ms())):
         flash(_("A log was changed in the database. See below which entry does not fit."), "error")
     else:
-        flash(_("Both logs are as the portal wrote them."))
+        flash(_("All entries are as the portal wrote them."))
     return redirect(url_for(".page"))
 
 

@@ -130,7 +130,7 @@ def test_verification_of_the_logs_is_shown(web_app: Flask, sysadmin: WebClient) 
     sysadmin.post(f"{AUDIT_LOG_PATH}/Verify")
     page = sysadmin.get(AUDIT_LOG_PATH).text
     assert find_page_problems(page) == []
-    assert "Both logs are as the portal wrote them." in visible_text(page)
+    assert "All entries are as the portal wrote them." in visible_text(page)
     assert re.search(r"The audit log was verified just now *: [1-9]\d* entr", visible_text(page))
 
 
