@@ -17,6 +17,7 @@ from portal.consent import inbound_processing, recording
 from portal.consent.rules.consent_state import EventKind
 from portal.core.audit_log import record_audit_entry
 from portal.core.extensions import Base, db
+from portal.core.rules.text_input import clean_line
 from portal.core.transaction import transaction
 from portal.operations.rules.audit_labels import ACTION_LABELS
 from portal.sends.fan_out import fan_out_send
@@ -107,8 +108,7 @@ def store_everywhere(source: PayloadSource, now_ms: int) -> None:
 def _add_entries(source: PayloadSource, now_ms: int) -> None:
     with transaction():
         for action in ACTION_LABELS:
-            details = ("reason", "name", "before", "after", "label", "file_name", "key", "note")
-            texts = {name: source.next_text(f"audit_entry.detail.{name}") for name in details}
+            texts = {name: source.next_text(f"audit_entry.detail.{name}") for name in ("reason", "note")}
             record_audit_entry(action, source.next_text("audit_entry.subject"), 5, now_ms, **texts)
         evidence = {name: source.next_text(f"consent_event.{name}") for name in ("text", "ip", "user_agent")}
         recording.record("+12025550101", EventKind.OPT_IN, "import", now_ms, now_ms, account_id=1, **evidence)
@@ -119,8 +119,9 @@ def _add_entries(source: PayloadSource, now_ms: int) -> None:
 
 
 def _set_business(source: PayloadSource, now_ms: int) -> None:
+    """Each has at most 200 characters, and none that cannot be seen."""
     keys = ("LegalName", "Street", "City", "Region", "ContactFirstName", "ContactLastName", "ContactTitle")
-    business = {key: source.next_text(f"app_setting.Business.{key}") for key in keys}
+    business = {key: clean_line(source.next_text(f"app_setting.Business.{key}")[:200]) for key in keys}
     set_setting("Business", json.dumps(business), None, now_ms)
 
 

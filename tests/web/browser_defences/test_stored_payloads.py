@@ -30,7 +30,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3_600 if os.environ.get("STOR
 IS_COMPLETE = os.environ.get("STORED_PAYLOADS") == "all"
 REFLECTED = "".join(CARRIERS[:8]).replace("@", "9999")
 QUERY = "&".join(f"{name}={quote(REFLECTED)}" for name in ("q", "search", "status", "type", "next", "from", "show"))
-NOT_FOR_PEOPLE = re.compile(r"/static|/metrics|/readyz|/healthz|/styleguide|.*\.(?:csv|zip|css|webp)$|.*/file$")
+NOT_FOR_PEOPLE = re.compile(r"/static|/metrics|/readyz|/healthz|/styleguide|/Help|.*\.(?:csv|zip|css|webp)$|.*/file$")
+IS_LIST = re.compile(r'method="get"|type="search"|aria-sort')
 MAIN = re.compile(r"<main.*</main>", re.DOTALL)
 TOKEN = re.compile(r'name="csrf_token" value="[^"]+"')
 FIND_CODE = """() => {
@@ -68,7 +69,13 @@ class PayloadReader:
         self.page.on("console", self._listen)
         self.page.on("pageerror", lambda error: self._note(f"error: {error}"))
 
-    def open(self, address: str) -> None:
+    def open_with_search(self, address: str) -> None:
+        """A list also with a search that finds nothing, which repeats what somebody typed."""
+        if IS_LIST.search(self.open(address)) and "?" not in address:
+            self.open(f"{address}?{QUERY}")
+
+    def open(self, address: str) -> str:
+        """Returns the HTML."""
         response = self.person.get(address)
         if response.status_code >= 500:
             self.problems.append(f"{address}: {response.status_code}")
@@ -79,6 +86,7 @@ class PayloadReader:
             code, shows_payload = self.page.evaluate(FIND_CODE)
             self.with_payload += shows_payload
             self.problems += [f"{address}: {element}" for element in code]
+        return response.text if response.mimetype == "text/html" else ""
 
     def _is_new(self, address: str, html: str) -> bool:
         """Whether it shows a payload, for a search one of its own, and nobody has opened the same."""
@@ -148,20 +156,16 @@ def test_stored_text_never_runs_loads_or_becomes_markup(payload_app: Flask, read
             store_everywhere(source, NOW_MS + 10 * round_number)
         for reader in readers.values():
             for address in shown_addresses(payload_app):
-                reader.open(address)
+                reader.open_with_search(address)
     for role, reader in readers.items():
         print(f"{role}: {reader.opened} pages opened, {reader.with_payload} with payloads as text")
         assert reader.problems == [], role
-    assert readers["sysadmin"].with_payload > 80
+    assert readers["sysadmin"].with_payload > 100
 
 
 def shown_addresses(app: Flask) -> Iterator[str]:
-    """Every page, lists with a search too, and what the latest send has made."""
-    for address in addresses(app):
-        if not NOT_FOR_PEOPLE.match(address):
-            yield address
-            if "?" not in address and not address.startswith("/Help"):
-                yield f"{address}?{QUERY}"
+    """Every page, and what the latest send has made."""
+    yield from (address for address in addresses(app) if not NOT_FOR_PEOPLE.match(address))
     with app.app_context():
         yield from latest_messages()
 
