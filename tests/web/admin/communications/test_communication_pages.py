@@ -13,9 +13,11 @@ from portal.messages.tables.attempts import Charge
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.records import proof_of_notice
 from portal.records.rules import proof_file
+from portal.records.rules.proof_file import fingerprint
+from portal.settings.signing import renew_signing_key, signing_key
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction, visible_text
-from tests.support.web_client import WebClient
+from tests.support.web_client import NOW_MS, WebClient
 
 SID = "SM" + "1" * 32
 OWNERS = "+12025550101"
@@ -132,3 +134,13 @@ def test_proofs_are_for_administrators_and_the_key_for_system_administrators(
         assert number_owner.get(path).status_code == 404
     assert admin.get("/SysAdmin/SigningKey").status_code == 404
     assert "Ed25519" in sysadmin.get("/SysAdmin/SigningKey").text
+
+
+def test_fingerprints_of_replaced_signing_keys_stay_on_the_page(web_app: Flask, sysadmin: WebClient) -> None:
+    with web_app.app_context():
+        earlier, current = signing_key(NOW_MS), renew_signing_key(NOW_MS + 1)
+    page = sysadmin.get("/SysAdmin/SigningKey").text
+    assert find_page_problems(page) == []
+    present, _heading, before = page.partition("Earlier keys")
+    assert fingerprint(current.public_bytes) in present
+    assert fingerprint(earlier.public_bytes) in before
