@@ -146,8 +146,8 @@ def test_killed_valkey_restarts_with_its_data(
     eventually(banner_is_shown(process_sandbox), "the banner")
     client = redis.Redis(unix_socket_path=str(redis_socket(instance)))
     before = client.info("server")["process_id"]
-    client.set("stored", "yes")
-    client.execute_command("WAITAOF", 1, 0, 5000)  # type: ignore[no-untyped-call]
+    client.set("portal:stored", "yes")
+    eventually(lambda: int(client.info("persistence")["aof_buffer_length"]) == 0, "the write to the file")
     os.kill(before, signal.SIGKILL)
 
     def has_restarted() -> bool:
@@ -157,7 +157,7 @@ def test_killed_valkey_restarts_with_its_data(
             return False
 
     eventually(has_restarted, "another server")
-    assert client.get("stored") == b"yes"
+    assert client.get("portal:stored") == b"yes"
 
 
 def test_start_works_after_sigkill(start_up: StartUp, process_sandbox: ProcessSandbox, eventually: WaitFor) -> None:

@@ -160,6 +160,17 @@ def running_valkey() -> Iterator[str]:
             yield f"unix://{socket}"
 
 
+@contextlib.contextmanager
+def opened_valkey(instance: Path) -> Iterator[Redis]:
+    """What the embedded server of a portal that has stopped left behind, for a client that may list and read all."""
+    program = embedded_valkey.embedded_program(instance)
+    socket = redis_socket(instance)
+    with running_process([*program.command, *VALKEY_OPERATOR], stdout=subprocess.DEVNULL):
+        wait_for(lambda: embedded_valkey.is_ready(socket), "Valkey to answer")
+        with Redis(unix_socket_path=str(socket), username="operator", password="none") as client:
+            yield client
+
+
 def flush_valkey(redis_url: str) -> None:
     """Empty `running_valkey`, which the product itself may not do."""
     with _operator(redis_url) as operator:
