@@ -59,11 +59,11 @@ def _send(instance: Path, simulator: str) -> Turn:
 
 
 def _send_watched(instance: Path, simulator: str, url: str) -> Turn:
-    cpu_before = _web_cpu_ms(url)
+    cpu_before = web_cpu_ms(url)
     with _browsers(url) as polls_ms:
         turn = _send(instance, simulator)
     turn.polls_ms = polls_ms
-    turn.cpu_ms = (_web_cpu_ms(url) - cpu_before) / len(polls_ms)
+    turn.cpu_ms = (web_cpu_ms(url) - cpu_before) / len(polls_ms)
     return turn
 
 
@@ -94,7 +94,7 @@ def _browsers(url: str) -> Iterator[list[float]]:
         browser.result()
 
 
-def _web_cpu_ms(url: str) -> float:
+def web_cpu_ms(url: str) -> float:
     """Of the processes that serve this address, with all their threads. Linux alone tells it."""
     address, ticks = url.removeprefix("http://").encode(), 0
     for folder in Path("/proc").iterdir():

@@ -60,10 +60,11 @@ class _Candidate:
 
 def authenticate(name: str, password: str, client: SignInClient, now_ms: int) -> AuthenticationResult:
     """Raises `Busy` if too many hashes are already waiting; the attempt is not counted then."""
+    if not client.known_account_ids:
+        security.pwd_context.require_room()
     candidates, hash_count = _find_candidates(name, client, now_ms)
     is_known_device = any(candidate.counter_keys[0].startswith("device:") for candidate in candidates)
     with hashing_for(is_known_device):
-        security.pwd_context.require_room()
         shared_keys = [] if is_known_device else [throttle_key("address", client.network)]
         throttle = sign_in_throttle.count_attempt(shared_keys, [each.counter_keys for each in candidates], now_ms)
         if not throttle.allowed:
