@@ -144,7 +144,8 @@ class Requester:
 
 
 def outcome_of(response: TestResponse) -> str:
-    if (response.location or "").startswith("/SignIn?next="):
+    """`broken` is never expected: an error of the portal, or a form that it did not read."""
+    if response.status_code == 401 or (response.location or "").startswith("/SignIn?next="):
         return "sign-in"
-    outcomes = {403: "refused", 404: "hidden", 500: "broken"}
+    outcomes = {403: "refused", 404: "hidden", 400: "broken", 405: "broken", 500: "broken"}
     return outcomes.get(response.status_code, "allowed")

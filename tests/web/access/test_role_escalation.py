@@ -98,7 +98,6 @@ def test_ids_of_others_in_forms_are_refused(
     web_app: Flask,
     number_owner: WebClient,
     admin: WebClient,
-    sysadmin: WebClient,
     sms_enabled: None,
     sent_communications: dict[str, int],
 ) -> None:
