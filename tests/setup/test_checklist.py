@@ -42,7 +42,7 @@ def test_each_step_ticks_by_what_is_so(app: Flask, sysadmin: int) -> None:
     assert done() == {"organization", "quiet_hours"}
     twilio_connection.connect(CONNECTION, None, NOW_MS, "cli")
     assert "twilio" not in done()
-    twilio_connection.set_webhooks(NOW_MS)
+    twilio_connection.set_webhooks(None, NOW_MS)
     assert done() == {"organization", "twilio", "quiet_hours"}
     text_id = test_messages.send_test_text("+12025550144", "Is it there?", sysadmin, NOW_MS)
     (delivery,) = db.session.get_one(Communication, text_id).deliveries
@@ -67,7 +67,7 @@ def test_quiet_hours_that_are_off_are_to_do() -> None:
 
 def test_webhooks_count_only_for_the_number_they_were_set_for() -> None:
     twilio_connection.connect(CONNECTION, None, NOW_MS, "cli")
-    twilio_connection.set_webhooks(NOW_MS)
+    twilio_connection.set_webhooks(None, NOW_MS)
     set_setting("SmsGatewaySettings", json.dumps({"FromNumber": "+12025550188"}), None, NOW_MS)
     assert "twilio" not in done()
 
