@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from portal.operations import policy_reports
 from portal.operations.rules.policy_violations import PolicyViolation
 from portal.operations.tables.policy_violation_counts import recent_violations
 from tests.support.page_queries import visible_text
@@ -85,16 +84,6 @@ def test_flood_of_reports_costs_little(web_app: Flask, visitor: WebClient) -> No
         assert report(visitor, "application/reports+json", many) == 204
     counts = counted(web_app)
     assert (len(counts), sum(counts.values())) == (20, 20 * 20)
-
-
-def test_table_of_violations_stays_small(web_app: Flask) -> None:
-    with web_app.app_context():
-        for start in range(0, 600, 20):
-            page = [PolicyViolation("img-src", f"{start + index}.example", "/Admin") for index in range(20)]
-            policy_reports.record_violations(page, 1)
-        assert len(recent_violations(0)) == 200
-        policy_reports.record_violations([PolicyViolation("img-src", "new.example", "/Admin")], 31 * 86_400_000)
-        assert [one.violation.blocked for one in recent_violations(0)] == ["new.example"]
 
 
 def test_reports_of_other_sites_are_refused(web_app: Flask, visitor: WebClient) -> None:
