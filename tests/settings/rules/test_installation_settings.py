@@ -3,6 +3,7 @@ import json
 import pytest
 
 from portal.core.rules.setting_error import SettingError
+from portal.core.rules.smtp_url import parse_smtp_url
 from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
 from portal.settings.rules.configuration import Configuration
 from portal.settings.rules.installation_settings import smtp_url
@@ -70,6 +71,7 @@ def test_zone_or_region_that_does_not_exist_is_refused(name: str, text: str) -> 
         ({"User": "u"}, "Password"),
         ({"Password": "p"}, "User"),
         ({"User": "u", "Password": "p", "Security": "none"}, "Security"),
+        ({"Security": "none"}, "Security"),
         ({"host": "example.org"}, "host"),
     ],
     ids=str,
@@ -92,6 +94,10 @@ def test_invalid_mail_server_is_refused_at_its_key(changes: dict[str, object], k
 )
 def test_mail_server_becomes_the_url_of_the_variable(changes: dict[str, object], url: str) -> None:
     assert smtp_url(CONFIG.parse("EmailServer", json.dumps({**SERVER, **changes}))) == url
+
+
+def test_server_that_was_stored_without_encryption_has_to_offer_it_now() -> None:
+    assert parse_smtp_url(smtp_url({**SERVER, "Security": "none"})).requires_tls
 
 
 def test_password_of_the_mail_server_is_kept_and_never_shown() -> None:

@@ -7,13 +7,15 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 import structlog
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select, update
+from werkzeug.test import TestResponse
 
 from portal.accounts.tables.accounts import Account
 from portal.core import logging_setup
@@ -25,6 +27,7 @@ from portal.monitoring.alert_notices import send_due_notices
 from portal.settings.signing import signing_key
 from portal.settings.tables.encrypted_columns import encrypted_columns
 from portal.setup.first_sysadmin import issue_link
+from portal.web.access import public
 from tests.support import scenario, servers, settings_cache
 from tests.support.canaries.canary_search import CanarySearch, ciphertext_columns, stored_values
 from tests.support.fakes.stub_servers import fixed_status_server
@@ -114,14 +117,12 @@ def _encryption_key(instance: Path) -> str:
     return path.read_text() if path.exists() else "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
 
 
+@pytest.mark.timeout(300)
 def test_no_page_log_or_table_shows_a_secret(canary_app: Flask, search: CanarySearch, debug_log: io.StringIO) -> None:
     for role, external_id in ROLES.items():
-        visitor = _visitor(canary_app, external_id, search)
-        for address, page in visit_every_page(visitor, canary_app, send_forms=role in ("nobody", "sysadmin")):
-            search.search_for_secrets(f"{role} {address}", page)
+        visitor = SearchingClient(_client(canary_app, external_id, search), search=search, role=role)
+        for address, page in visit_every_page(visitor, canary_app, send_forms=role == "nobody"):
             assert [field for field in _PASSWORD_FIELD.findall(page) if not _is_well_described(field)] == [], address
-            if role == "nobody":
-                search.search_for_everything(f"{role} {address}", page)
     _send_and_alert(canary_app)
     log = debug_log.getvalue()
     assert all(line in log for line in ('"level": "debug"', "sign-in attempted", "alert notice failed"))
@@ -147,12 +148,50 @@ def _is_well_described(field: str) -> bool:
     return value is None and purpose is not None and purpose[1] in ("current-password", "new-password", "off")
 
 
-def _visitor(app: Flask, external_id: str, search: CanarySearch) -> WebClient:
-    """Somebody who has signed in, after a wrong password."""
+@dataclass
+class SearchingClient(WebClient):
+    """Searches whatever the portal answers, also files, and its headers but for the visitor's own cookies."""
+
+    search: CanarySearch = field(default_factory=lambda: CanarySearch({}))
+    role: str = ""
+
+    def get(self, path: str, **options: object) -> TestResponse:
+        return self._searched(path, super().get(path, **options))
+
+    def post_without_token(self, path: str, fields: dict[str, str], **headers: str) -> TestResponse:
+        return self._searched(f"sent {path}", super().post_without_token(path, fields, **headers))
+
+    def _searched(self, path: str, response: TestResponse) -> TestResponse:
+        headers = [f"{name}: {value}" for name, value in response.headers if name != "Set-Cookie"]
+        place, content = f"{self.role} {path}", "\n".join(headers).encode() + response.get_data()
+        self.search.search_for_secrets(place, content)
+        if self.role == "nobody" and NUMBER not in path:  # the sign-in page leads back to the address
+            self.search.search_for_everything(place, content)
+        return response
+
+
+def _client(app: Flask, external_id: str, search: CanarySearch) -> FlaskClient:
+    """Of somebody who has signed in, after a wrong password."""
     visitor = WebClient(app.test_client())
     for password in (SECRETS["wrong password"], SECRETS["password"]) if external_id else ():
         search.search_for_everything("sign-in", visitor.sign_in(external_id, password).text)
-    return signed_in_client(app, external_id) if external_id else visitor
+    return signed_in_client(app, external_id).client if external_id else visitor.client
+
+
+def test_error_page_shows_nothing_of_the_error(
+    canary_app: Flask, visitor: WebClient, debug_log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @public
+    def fail() -> str:
+        raise ValueError(f"{SECRETS['live token']} {NUMBER}")
+
+    monkeypatch.setitem(canary_app.view_functions, "health.healthz", fail)
+    response, search = visitor.get("/healthz"), CanarySearch(SECRETS, [NUMBER])
+    assert response.status_code == 500
+    assert "ValueError" in debug_log.getvalue()
+    for place, text in (("page", response.text), ("log", debug_log.getvalue())):
+        search.search_for_everything(place, text)
+    assert search.found == []
 
 
 def _send_and_alert(app: Flask) -> None:
