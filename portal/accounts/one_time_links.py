@@ -5,7 +5,7 @@ from typing import Any
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from portal.core.context import settings
-from portal.core.rules.signed_values import timed_serializer
+from portal.core.rules.integrity.signed_values import timed_serializer
 
 _MAX_TOKEN_LENGTH = 2_000
 

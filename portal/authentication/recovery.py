@@ -1,7 +1,7 @@
 """Recovery codes: make a set, and use one instead of the second factor."""
 
+import secrets
 from collections.abc import Mapping, Sequence
-from secrets import SystemRandom
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
@@ -65,7 +65,7 @@ def use_recovery_code(account: Account, text: str, now_ms: int) -> bool:
 
 
 def _written_codes() -> list[str]:
-    return list(map(written_code, new_codes(SystemRandom())))
+    return list(map(written_code, new_codes(secrets.choice)))
 
 
 def _matches(code: str, code_hash: str) -> bool:

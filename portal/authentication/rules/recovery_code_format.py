@@ -4,7 +4,7 @@ The first two find the row, the other eight are the secret: 39 bits.
 """
 
 import re
-from random import Random
+from collections.abc import Callable
 
 CODE_COUNT = 10
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -12,12 +12,12 @@ _LENGTH, _SELECTOR_LENGTH = 10, 2
 _OTHERS = re.compile(rf"[^{_ALPHABET}]")
 
 
-def new_codes(random: Random) -> list[str]:
-    """Codes whose first two characters differ. `random` must be one that nobody can predict."""
+def new_codes(choose: Callable[[str], str]) -> list[str]:
+    """Codes whose first two characters differ. Nobody may be able to predict which character `choose` takes."""
     selectors: dict[str, None] = {}
     while len(selectors) < CODE_COUNT:
-        selectors.setdefault(_text(random, _SELECTOR_LENGTH))
-    return [selector + _text(random, _LENGTH - _SELECTOR_LENGTH) for selector in selectors]
+        selectors.setdefault(_text(choose, _SELECTOR_LENGTH))
+    return [selector + _text(choose, _LENGTH - _SELECTOR_LENGTH) for selector in selectors]
 
 
 def selector_of(code: str) -> str:
@@ -34,5 +34,5 @@ def typed_code(text: str) -> str:
     return _OTHERS.sub("", text.upper())
 
 
-def _text(random: Random, length: int) -> str:
-    return "".join(random.choices(_ALPHABET, k=length))
+def _text(choose: Callable[[str], str], length: int) -> str:
+    return "".join(choose(_ALPHABET) for _ in range(length))

@@ -6,7 +6,7 @@ from portal.core.extensions import db
 from portal.core.log_integrity import log_macs
 from portal.core.log_integrity.log_keys import LogKey, key_ring
 from portal.core.log_integrity.log_macs import LOGS
-from portal.core.rules.mac_chain import GENESIS_MAC, REMOVED, amendment_mac, head_mac, is_mac, row_macs
+from portal.core.rules.integrity.mac_chain import GENESIS_MAC, REMOVED, amendment_mac, head_mac, is_mac, row_macs
 
 _NOTED = "rows without a MAC"
 _DAY_MS = 86_400_000

@@ -8,7 +8,7 @@ from portal.core.extensions import db
 from portal.core.log_integrity import log_macs
 from portal.core.log_integrity.log_keys import LogKey, key_ring
 from portal.core.log_integrity.log_macs import LOGS, ProtectedLog
-from portal.core.rules.mac_chain import GENESIS_MAC, REMOVED, amendment_mac, head_mac, is_mac, row_mac
+from portal.core.rules.integrity.mac_chain import GENESIS_MAC, REMOVED, amendment_mac, head_mac, is_mac, row_mac
 from portal.core.translation import gettext as _
 
 _PAGE_SIZE = 2_000

@@ -10,7 +10,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from portal.accounts.authentication import SignInClient
 from portal.core.context import settings
-from portal.core.rules.signed_values import timed_serializer
+from portal.core.rules.integrity.signed_values import timed_serializer
 from portal.web.authentication.host_cookies import read_cookie, set_cookie
 
 _COOKIE, _COOKIE_LIFETIME_SECONDS = "device", 180 * 86_400

@@ -32,7 +32,7 @@ from portal.content.rules.content_block_checks import SIGN_IN_NOTICE
 from portal.core.clock import now_ms
 from portal.core.context import environment_settings
 from portal.core.extensions import db, security
-from portal.core.rules.signed_values import timed_serializer
+from portal.core.rules.integrity.signed_values import timed_serializer
 from portal.core.translation import N_, current_language, lazy_gettext
 from portal.core.translation import gettext as _
 from portal.web.access import public
