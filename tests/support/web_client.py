@@ -1,7 +1,9 @@
 """Who visits in the tests of this room, and what they know."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -53,6 +55,15 @@ class WebClient:
         with self.client.session_transaction(base_url=PUBLIC_URL) as session:
             self._tokens[session["csrf_token"]] = token
         return token
+
+    def copy_session(self) -> Callable[[], None]:
+        """As somebody who reads the cookies of this browser now, and brings them back later."""
+        app, host = self.client.application, urlsplit(PUBLIC_URL).hostname or ""
+        with app.app_context():
+            name = app.session_interface.get_cookie_name(app)
+        cookie = self.client.get_cookie(name, host)
+        assert cookie
+        return lambda: self.client.set_cookie(name, cookie.value, domain=host)
 
     def sign_in(self, name: str, password: str = PASSWORD, **fields: str) -> TestResponse:
         return self.post("/SignIn", email=name, password=password, **fields)

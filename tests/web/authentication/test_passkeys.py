@@ -146,6 +146,10 @@ def test_answer_counts_once_even_with_a_copy_of_the_cookie(visitor: WebClient, p
     token = visitor.csrf_token()
     assert visitor.post_without_token(SIGN_IN, {"answer": answer, "csrf_token": token}).status_code == 302
     visitor.client.set_cookie("__Host-session", cookie.value, domain="portal.example.org")
+    restore_session = visitor.copy_session()
+    token = visitor.csrf_token()
+    assert visitor.post_without_token(SIGN_IN, {"answer": answer, "csrf_token": token}).status_code == 302
+    restore_session()
     with app_transaction(visitor.client.application):
         db.session.scalars(select(Passkey)).one().sign_count = 0
     assert REFUSED in visitor.post_without_token(SIGN_IN, {"answer": answer, "csrf_token": token}).text
