@@ -29,7 +29,7 @@ def test_secrets_are_reencrypted_with_the_newest_key(shell: PortalShell) -> None
     set_both_secrets(shell)
     before, keys = encrypted_values(shell), f"{NEW_KEY},{current_key(shell)}"
     output = shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
-    assert output == "2 secrets re-encrypted with the newest key; 0 already used it."
+    assert output == "3 secrets re-encrypted with the newest key; 0 already used it."
     assert set(encrypted_values(shell)).isdisjoint(before)
     assert "oken" in shell.output_of("config", "show", SECRET_SETTINGS[0], PORTAL_ENCRYPTION_KEY=NEW_KEY)
     assert "not in PORTAL_ENCRYPTION_KEY" in shell.error_of("config", "show", SECRET_SETTINGS[0])
@@ -41,7 +41,7 @@ def test_second_rotation_changes_nothing(shell: PortalShell) -> None:
     shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
     before = encrypted_values(shell)
     output = shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
-    assert output == "0 secrets re-encrypted with the newest key; 2 already used it."
+    assert output == "0 secrets re-encrypted with the newest key; 3 already used it."
     assert encrypted_values(shell) == before
 
 
