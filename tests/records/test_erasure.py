@@ -50,6 +50,8 @@ def person(app: Flask) -> Iterator[int]:
     scenario.configure_gateway()
     scenario.create_accounts(2, with_sms=2)
     scenario.add_attributes()
+    with transaction() as session:
+        session.get_one(Account, SYSADMIN.account_id).role = "sysadmin"
     for account_id in (1, 2):
         account_phones.add_number(account_id, SHARED_PHONE, "Home", NOW_MS)
     scenario.add_template(subject="Due, {{ name }}", body="Dear {{ name }} at {{ email }}: {{ note }}")
