@@ -43,7 +43,10 @@ def page() -> str:
         page={"rows": lines, "next_before": next_before, "is_first": before == AuditCursor()},
         action_groups=_action_groups(),
         filters=filters,
-        verifications=[(_(LOG_LABELS[log]), row) for log, row in sorted(last_verifications().items())],
+        verifications=[
+            (_(LOG_LABELS[log]), row, _(row.reason) if row.reason else "")
+            for log, row in sorted(last_verifications().items())
+        ],
         can_verify=_entry_count() <= MAX_ENTRIES_VERIFIED,
     )
 
