@@ -13,7 +13,13 @@ from sqlalchemy import func, select, text
 
 from portal.consent.rules import hash_chain
 from portal.consent.tables import ledger
-from portal.core.audit_log import AuditEntry, empty_entries, record_audit_entry, remove_entries
+from portal.core.audit_log import (
+    AuditEntry,
+    empty_entries,
+    record_audit_entries,
+    record_audit_entry,
+    remove_entries,
+)
 from portal.core.config import Settings
 from portal.core.extensions import db
 from portal.core.log_integrity import log_macs
@@ -311,6 +317,15 @@ def test_an_entry_of_a_transaction_that_fails_is_not_recorded(five_entries: None
         fail()
     record(1)
     assert (verify().position, fault_of()) == (6, None)
+
+
+def test_many_entries_of_one_transaction_are_chained_in_their_order(app: Flask) -> None:
+    with transaction():
+        record_audit_entries("account_created", {f"account P-{place}": {} for place in range(250)}, None, NOW_MS)
+        record_audit_entry("accounts_imported", "a file", None, NOW_MS)
+    subjects = list(db.session.scalars(select(AuditEntry.subject).order_by(AuditEntry.id)))
+    assert subjects == [*(f"account P-{place}" for place in range(250)), "a file"]
+    assert (verify().position, fault_of()) == (251, None)
 
 
 def test_fifty_writers_at_once_leave_an_unbroken_log(app: Flask) -> None:
