@@ -320,13 +320,14 @@ def test_actions_at_the_shell_have_no_account(web_app: Flask, sysadmin: WebClien
 
 
 @pytest.mark.usefixtures("consent_history")
-def test_changes_to_ones_own_numbers_are_not_in_the_audit_log(web_app: Flask, number_owner: WebClient) -> None:
+def test_changes_to_ones_own_numbers_are_in_the_audit_log(web_app: Flask, number_owner: WebClient) -> None:
     own = "/MyAccount/PhoneNumbers"
     number_owner.post(own, number=NEW)
     number_owner.post(f"{own}/1/label", label="Work")
     submit_request(number_owner, f"{own}/4/EnableTexts")
     number_owner.post(f"{own}/1/remove")
-    assert audit_entries(web_app) == []
+    actions = ["number_added", "number_relabeled", "texts_requested", "number_removed"]
+    assert audit_entries(web_app) == [(action, "account P-1") for action in actions]
 
 
 def test_saving_what_is_there_is_not_in_the_audit_log(web_app: Flask, admin: WebClient) -> None:
