@@ -69,7 +69,8 @@ def test_only_sysadmins_control_the_queues(
 ) -> None:
     assert number_owner.post(address).status_code == admin.post(address).status_code == 404
     assert paused_lanes(web_app) == []
-    assert audit_entries(web_app) == SENT_NOTICE
+    done = [entry for entry in audit_entries(web_app) if entry[0] != "access_denied"]
+    assert done == SENT_NOTICE
 
 
 def test_empty_pages_are_valid(web_app: Flask, sysadmin: WebClient, admin: WebClient, sms_enabled: None) -> None:
