@@ -14,6 +14,7 @@ from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import is_stopped, phones_of
 from portal.authentication.device_trust import trust_device
 from portal.authentication.identity_connections import connect_identity
+from portal.authentication.session_management import SessionClient, open_session
 from portal.consent import account_import, account_phones, ledger_verification
 from portal.consent.account_import import ImportRejected
 from portal.consent.opt_in_import import plan_opt_ins
@@ -91,7 +92,8 @@ def tables_with(*words: str) -> set[str]:
 
 
 def test_only_evidence_keeps_personal_data(person: int) -> None:
-    words = ("Person 0", "p0@example.org", PHONE, "An old friend", "2027-05-28", "Call me")
+    open_session(person, SessionClient("", "198.51.100.77"), "password", None, NOW_MS)
+    words = ("Person 0", "p0@example.org", PHONE, "An old friend", "2027-05-28", "Call me", "198.51.100.77")
     assert tables_with(*words) > EVIDENCE
     erase()
     assert tables_with(*words) - {"attribute"} <= EVIDENCE

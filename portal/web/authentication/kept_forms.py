@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from flask import render_template, request
+from flask import current_app, render_template, request
 
 from portal.web.public_url import is_own_origin
 
@@ -12,9 +12,10 @@ _SECRET_NAME = re.compile(r"password|secret|token|^current$", re.IGNORECASE)
 
 
 def is_form_of_own_page() -> bool:
-    """A form of another site must not come back as one of ours."""
+    """A form of another site must not come back as one of ours, and of one that is too large nothing is read."""
     origin = request.headers.get("Origin") or request.headers.get("Referer") or ""
-    return request.method == "POST" and is_own_origin(origin)
+    is_readable = (request.content_length or 0) <= current_app.config["MAX_CONTENT_LENGTH"]
+    return request.method == "POST" and is_readable and is_own_origin(origin)
 
 
 def kept_form_page(heading: str, message: str, sign_in_url: str = "") -> str:

@@ -35,6 +35,7 @@ def test_people_download_their_own_data(web_app: Flask, number_owner: WebClient)
     data, page = files_in(number_owner.get("/MyAccount/PersonalData/personal-data.zip").get_data())
     assert "Olive Owner" in json.dumps(data)
     assert "Stan Stranger" not in json.dumps(data)
+    assert '"network_address": "127.0.0.1"' in json.dumps(data["sessions"])
     assert "Notice for Olive Owner" in page
     assert find_page_problems(page) == []
     with web_app.app_context():
