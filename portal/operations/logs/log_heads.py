@@ -71,6 +71,9 @@ def read_heads(content: bytes) -> Heads:
 def is_own_key(content: bytes, now_ms: int) -> bool:
     """Whether the file is signed with the key that the portal has now."""
     return bool(json.loads(content)["public_key"] == signing_key(now_ms).public_bytes.hex())
+    """Whether the file is signed with a key of the portal, which may have been replaced since."""
+    own = [signing_key(now_ms).public_bytes, *(key.public_bytes for key in earlier_signing_keys())]
+    return json.loads(content)["public_key"] in {public.hex() for public in own}
 
 
 def _last_noted(now_ms: int) -> Heads:
