@@ -15,7 +15,10 @@ TIME_ZONE = "/MyAccount/TimeZone"
 CREDENTIALS, SENDER = "/SysAdmin/AppConfig/SmsGatewayAuthentication", "/SysAdmin/AppConfig/SmsGatewaySettings"
 READS_WITHOUT_A_FORM = {
     "portal/web/account/sign_in_pages.py": "limits every submitted value, also those that no form declares",
+    "portal/web/authentication/kept_forms.py": "keeps what was typed, whatever form it is of",
+    "portal/web/authentication/recent_sign_in.py": "keeps what was typed, whatever form it is of",
     "portal/web/base_form.py": "hands the submitted values to the forms",
+    "portal/web/browser_defences/report_endpoint.py": "reads what browsers report, which no page of ours makes",
     "portal/web/webhooks/twilio_webhooks.py": "reads what Twilio posts, which no page of ours makes",
 }
 """Modules that may read submitted values by hand, and why. A page of ours has a form class."""

@@ -6,6 +6,7 @@ from passlib.totp import TOTP
 SECRET_BYTES = 20
 """As many as the hash in the codes has."""
 _PERIOD_SECONDS = 30
+_MAX_NAME_LENGTH = 60
 
 
 class CodeUsed(ValueError):
@@ -32,6 +33,6 @@ def new_secret(random: bytes) -> str:
 
 
 def app_uri(secret: str, account: str, issuer: str) -> str:
-    """What the QR code says. Colons would separate names that are none."""
-    label, issuer = account.replace(":", " "), issuer.replace(":", " ")
+    """What the QR code says. Colons would separate names that are none, and no code holds a long text."""
+    label, issuer = (name.replace(":", " ")[:_MAX_NAME_LENGTH] for name in (account, issuer))
     return str(TOTP(secret, format="base32").to_uri(label=label, issuer=issuer))

@@ -17,7 +17,7 @@ from portal.core.rules.time_format import format_utc
 from portal.core.translation import gettext as _
 from portal.operations.logs.log_verification import verify_and_store
 from portal.operations.tables.log_verifications import last_verifications
-from portal.settings.signing import signing_key
+from portal.settings.signing import earlier_signing_keys, signing_key
 
 _DAY_MS = 86_400_000
 _RUN_AT_MS = 4 * 3_600_000 + 600_000
@@ -69,8 +69,6 @@ def read_heads(content: bytes) -> Heads:
 
 
 def is_own_key(content: bytes, now_ms: int) -> bool:
-    """Whether the file is signed with the key that the portal has now."""
-    return bool(json.loads(content)["public_key"] == signing_key(now_ms).public_bytes.hex())
     """Whether the file is signed with a key of the portal, which may have been replaced since."""
     own = [signing_key(now_ms).public_bytes, *(key.public_bytes for key in earlier_signing_keys())]
     return json.loads(content)["public_key"] in {public.hex() for public in own}

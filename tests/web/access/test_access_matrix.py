@@ -7,7 +7,7 @@ from tests.support.databases.database_snapshot import DatabaseSnapshot
 from tests.support.pages.access_matrix import PEOPLE, Requester, matrix_rows, outcome_of, routes
 from tests.support.pages.filled_portal import SYSADMIN
 
-WRITTEN_BY_DENIALS = {"audit_entry", "rejected_webhook"}
+WRITTEN_BY_DENIALS = {"audit_entry", "log_head", "log_mac", "rejected_webhook"}
 ROLES = "SELECT external_id, role FROM account ORDER BY id"
 HIGHER_ROLE = {"role": "sysadmin", "roles": "sysadmin", "is_admin": "1", "active": "1", "id": "6"}
 """Fields that no form of these pages has, or that the role of the sender does not allow."""

@@ -85,4 +85,4 @@ def test_address_that_cannot_be_read_counts_as_none(filled_portal: Flask, addres
     requester = Requester(filled_portal)
     response = requester.send("", "POST", "/MyAccount/TimeZone", headers={"Referer": address})
     assert response.location == "/SignIn?next=/"
-    assert requester.send(OWNER, "GET", "/metrics", headers={"Host": address}).status_code == 404
+    assert requester.send(OWNER, "GET", "/metrics", headers={"Host": address}).status_code == 400
