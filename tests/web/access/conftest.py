@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from tests.support.databases.database_snapshot import DatabaseSnapshot
+from tests.support.pages.access_matrix import Requester
 from tests.support.pages.filled_portal import fill_portal
 
 
@@ -17,7 +18,13 @@ def filled_portal(web_app: Flask, sms_enabled: None, unknown_text_id: int, recip
 
 
 @pytest.fixture
-def snapshot(filled_portal: Flask, tmp_path: Path) -> Iterator[DatabaseSnapshot]:
+def requester(filled_portal: Flask) -> Requester:
+    return Requester(filled_portal)
+
+
+@pytest.fixture
+def snapshot(requester: Requester, tmp_path: Path) -> Iterator[DatabaseSnapshot]:
+    """Of the portal in which everybody is signed in."""
     snapshot = DatabaseSnapshot(tmp_path / "portal.sqlite")
     yield snapshot
     snapshot.close()

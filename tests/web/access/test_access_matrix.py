@@ -1,6 +1,5 @@
 """Everybody gets what docs/access-matrix.md says, at every route."""
 
-import pytest
 from flask import Flask
 
 from tests.support.databases.database_snapshot import DatabaseSnapshot
@@ -11,11 +10,6 @@ WRITTEN_BY_DENIALS = {"audit_entry", "log_head", "log_mac", "rejected_webhook"}
 ROLES = "SELECT external_id, role FROM account ORDER BY id"
 HIGHER_ROLE = {"role": "sysadmin", "roles": "sysadmin", "is_admin": "1", "active": "1", "id": "6"}
 """Fields that no form of these pages has, or that the role of the sender does not allow."""
-
-
-@pytest.fixture
-def requester(filled_portal: Flask) -> Requester:
-    return Requester(filled_portal)
 
 
 def wrong_cells(requester: Requester, snapshot: DatabaseSnapshot, is_denied: bool) -> list[str]:

@@ -27,8 +27,8 @@ UNREADY = ("/readyz", 503)
 
 
 class FuzzedPortal:
-    def __init__(self, app: Flask, snapshot: DatabaseSnapshot) -> None:
-        self._app, self._snapshot, self._requester = app, snapshot, Requester(app)
+    def __init__(self, app: Flask, requester: Requester, snapshot: DatabaseSnapshot) -> None:
+        self._app, self._snapshot, self._requester = app, snapshot, requester
         self.routes = KnownRoutes(app, self._requester, matrix_rows())
         snapshot.restore()
 
@@ -66,9 +66,9 @@ class FuzzedPortal:
 
 @pytest.mark.timeout(120 + REQUESTS)
 def test_random_requests_neither_fail_nor_do_what_their_sender_may_not(
-    filled_portal: Flask, snapshot: DatabaseSnapshot
+    filled_portal: Flask, requester: Requester, snapshot: DatabaseSnapshot
 ) -> None:
-    portal = FuzzedPortal(filled_portal, snapshot)
+    portal = FuzzedPortal(filled_portal, requester, snapshot)
     to_pages = page_requests(filled_portal, portal.routes)
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
@@ -81,8 +81,7 @@ def test_random_requests_neither_fail_nor_do_what_their_sender_may_not(
 
 
 @pytest.mark.parametrize("address", ["http://[", "//[", "\xff"])
-def test_address_that_cannot_be_read_counts_as_none(filled_portal: Flask, address: str) -> None:
-    requester = Requester(filled_portal)
+def test_address_that_cannot_be_read_counts_as_none(requester: Requester, address: str) -> None:
     response = requester.send("", "POST", "/MyAccount/TimeZone", headers={"Referer": address})
     assert response.location == "/SignIn?next=/"
     assert requester.send(OWNER, "GET", "/metrics", headers={"Host": address}).status_code == 400
