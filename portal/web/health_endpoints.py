@@ -55,9 +55,12 @@ def _require_operator() -> None:
 
 
 def _has_token() -> bool:
-    expected, sent = settings().metrics_token, request.authorization
-    token = sent.token if sent is not None and sent.type == "bearer" else None
-    return bool(expected and token) and compare_digest(str(token).encode(), expected.encode())
+    """The header as it was sent: Werkzeug fails at one that is not ASCII."""
+    expected, (scheme, _space, token) = (
+        settings().metrics_token,
+        request.headers.get("Authorization", "").partition(" "),
+    )
+    return bool(expected) and scheme.lower() == "bearer" and compare_digest(token.strip().encode(), expected.encode())
 
 
 def _succeeds(check: Callable[[], bool]) -> bool:
