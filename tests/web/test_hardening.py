@@ -5,15 +5,17 @@ import re
 import pytest
 from flask import Flask
 from flask_security import hash_password
-from sqlalchemy import update
+from passlib.hash import argon2
+from sqlalchemy import select, update
 
 from portal.accounts.one_time_links import make_token, read_token
 from portal.accounts.tables.accounts import Account
-from portal.core.extensions import db
-from tests.support.web_client import PASSWORD, PUBLIC_URL, WebClient
+from portal.core.extensions import db, security
+from tests.support.web_client import FAST_ARGON2, PASSWORD, PUBLIC_URL, WebClient
 
 _PAGES = ("/SignIn", "/healthz", "/nowhere", "/MyAccount/CommunicationsHistory", "/static/portal.css")
 _DOWNLOADS = ("/MyAccount/PersonalData/personal-data.zip", "/SysAdmin/Registration/registration.json")
+_WITHOUT_PREFIX = {name.removeprefix("argon2__"): value for name, value in FAST_ARGON2.items()}
 
 
 @pytest.mark.parametrize("path", _PAGES)
@@ -46,6 +48,18 @@ def test_password_is_compared_exactly_as_typed(web_app: Flask, visitor: WebClien
         db.session.commit()
     assert visitor.sign_in("P-1", changed).status_code == 200
     assert visitor.sign_in("P-1", PASSWORD).status_code == 302
+
+
+def test_password_is_hashed_again_once_its_parameters_are_outdated(web_app: Flask, visitor: WebClient) -> None:
+    outdated = argon2.using(**{**_WITHOUT_PREFIX, "rounds": 2}).hash(PASSWORD)
+    with web_app.app_context():
+        db.session.execute(update(Account).values(password=outdated))
+        db.session.commit()
+    assert visitor.sign_in("P-1").status_code == 302
+    with web_app.app_context():
+        renewed = db.session.scalar(select(Account.password).where(Account.external_id == "P-1"))
+        assert renewed != outdated
+        assert not security.pwd_context.needs_update(renewed)
 
 
 def test_token_of_one_purpose_is_no_token_of_another(web_app: Flask) -> None:
