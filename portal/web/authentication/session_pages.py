@@ -19,6 +19,7 @@ from portal.core.translation import gettext as _
 from portal.core.translation import ngettext
 from portal.web.access import allow
 from portal.web.authentication.browser_sessions import current_session
+from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 from portal.web.time_display import format_duration
 
 own_pages = Blueprint("my_sessions", __name__, url_prefix="/MyAccount/Sessions")
@@ -34,6 +35,7 @@ def own() -> str:
 
 @own_pages.post("/<id:session_id>/SignOut")
 @allow("user")
+@needs_recent_sign_in
 def end_own(session_id: int) -> ResponseReturnValue:
     is_ended = revoke_session(current_user.id, session_id, current_user.id, now_ms())
     _tell(int(is_ended))
@@ -42,6 +44,7 @@ def end_own(session_id: int) -> ResponseReturnValue:
 
 @own_pages.post("/SignOutOthers")
 @allow("user")
+@needs_recent_sign_in
 def end_others() -> ResponseReturnValue:
     _tell(revoke_other_sessions(current_user.id, _current_id(), current_user.id, now_ms()))
     return redirect(url_for(".own"), 303)

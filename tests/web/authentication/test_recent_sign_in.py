@@ -32,6 +32,8 @@ GUARDED = {
     "my_security.renew_codes",
     "my_security.set_up_totp",
     "my_security.stop_trusting",
+    "my_sessions.end_others",
+    "my_sessions.end_own",
     "second_factor_reset.reset",
     "setup_email.save",
     "setup_twilio.save",
