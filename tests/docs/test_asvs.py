@@ -48,7 +48,8 @@ def _document() -> str:
 
 @cache
 def _requirements() -> list[Requirement]:
-    return [Requirement(*row[:4], _TEST.findall(row[4])) for row in _ROW.findall(_document())]
+    rows = _ROW.findall(_document())
+    return [Requirement(number, level, status, how, _TEST.findall(tests)) for number, level, status, how, tests in rows]
 
 
 @cache
