@@ -125,6 +125,7 @@ def _environ(folder: Path, redis_url: str) -> dict[str, str]:
     """The environment of `portal up --demo`."""
     return {
         "PORTAL_INSTANCE": str(folder),
+        "PORTAL_SECOND_FACTOR": "optional",
         "PORTAL_PUBLIC_URL": PUBLIC_URL,
         "PORTAL_REDIS_URL": redis_url,
         "PORTAL_TWILIO_API_URL": "http://127.0.0.1:8001",
