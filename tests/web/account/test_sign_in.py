@@ -13,7 +13,7 @@ from portal.core.extensions import db
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.settings.setting_changes import set_setting
 from portal.web.account import account_emails
-from tests.support.web_client import PASSWORD, PUBLIC_URL, WebClient
+from tests.support.web_client import PASSWORD, WebClient
 
 WRONG = "The email, account number or password is incorrect."
 
@@ -100,17 +100,6 @@ def test_reset_link_uses_the_public_address(visitor: WebClient, sent_emails: lis
     assert changed.status_code == 302
     assert visitor.sign_in("P-1", new).status_code == 302
     assert "was changed" in sent_emails[1].subject
-
-
-def test_reset_link_ignores_the_host_header(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
-    evil = "https://evil.example"
-    page = visitor.client.get("/ForgotPassword", base_url=evil).text
-    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
-    assert token
-    fields = {"email": "P-1", "csrf_token": token.group(1)}
-    visitor.client.post("/ForgotPassword", data=fields, base_url=evil, headers={"Referer": f"{PUBLIC_URL}/"}).close()
-    assert "https://portal.example.org/ForgotPassword/" in sent_emails[0].text
-    assert "evil" not in sent_emails[0].text + sent_emails[0].html
 
 
 def test_reset_request_does_not_reveal_accounts(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
