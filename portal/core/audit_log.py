@@ -162,7 +162,8 @@ def audit_page_before(
 
 
 def entries_about(subject: str, actions: Sequence[str]) -> list[AuditEntry]:
-    """All entries with this subject and one of these actions, oldest first."""
+    """All entries with this subject and one of these actions, oldest first; also those of the present transaction."""
+    add_pending_entries()
     query = select(AuditEntry).where(AuditEntry.subject == subject, AuditEntry.action.in_(actions))
     return list(db.session.scalars(query.order_by(AuditEntry.id)))
 
