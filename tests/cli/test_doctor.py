@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.operations.diagnostics.helpers import CHECK_COUNT
 from tests.support import servers
 from tests.support.commands.command_runner import CommandResult
 from tests.support.commands.fork_server_client import ForkServerClient
@@ -84,7 +85,7 @@ def test_doctor_prints_no_secrets_and_no_numbers(doctor_shell: DoctorCommand) ->
 def test_doctor_prints_the_same_as_json(doctor_shell: DoctorCommand) -> None:
     report = doctor_shell.json_report()
     assert (report["failing"], report["actions"], report["error"]) == (True, [], None)
-    assert len(report["checks"]) == 30
+    assert len(report["checks"]) == CHECK_COUNT
     assert report["by_name"]["Credentials"] == {
         "group": "Twilio",
         "name": "Credentials",

@@ -8,6 +8,7 @@ from flask import Flask
 from portal.operations import diagnostics
 from portal.settings.tables.sending_numbers import paused_senders
 from tests.operations.diagnostics.helpers import (
+    CHECK_COUNT,
     change_settings,
     pause_sender,
     run_checks_by_name,
@@ -23,7 +24,7 @@ def test_sending_resumes_if_the_twilio_checks_pass(healthy_portal: Flask) -> Non
     assert refusal is None
     assert paused_senders() == []
     assert {check.name: check.verdict for check in report.checks}["Lanes"] == "ok"
-    assert len(report.checks) == 30
+    assert len(report.checks) == CHECK_COUNT
 
 
 @pytest.mark.usefixtures("healthy_portal")

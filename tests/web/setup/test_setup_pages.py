@@ -182,7 +182,10 @@ def test_public_address_that_leads_nowhere_can_be_corrected_on_the_machine(
 ) -> None:
     local = "http://127.0.0.1:8158"
     unfixed.config["PORTAL"] = replace(
-        unfixed.config["PORTAL"], local_url=local, from_environment=frozenset({"PORTAL_LOCAL_URL"})
+        unfixed.config["PORTAL"],
+        local_url=local,
+        from_environment=frozenset({"PORTAL_LOCAL_URL"}),
+        trusted_hosts=("portal.example.org",),
     )
     fields = {"csrf_token": sysadmin.csrf_token(), "name": "Harbor Board", "region": "US", "time_zone": "UTC"}
     wrong = {**fields, "public_url": "https://typo.example.org"}

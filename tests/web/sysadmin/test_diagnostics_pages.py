@@ -27,7 +27,11 @@ def gateway_is_simulator(web_app: Flask, simulator: servers.SimulatorClient) -> 
     portal = web_app.config["PORTAL"]
     public_url = f"http://127.0.0.1:{servers.free_port()}"
     web_app.config["PORTAL"] = replace(
-        portal, twilio_api_url=simulator.url, smtp_url=simulator.smtp_url, public_url=public_url
+        portal,
+        twilio_api_url=simulator.url,
+        smtp_url=simulator.smtp_url,
+        public_url=public_url,
+        trusted_hosts=("portal.example.org",),
     )
     values = {
         "EnableSmsNotifications": "false",
