@@ -276,7 +276,7 @@ def test_lost_second_factor_is_removed_at_the_shell(shell: PortalShell) -> None:
     assert "The second factor of S-1 is removed" in shell.output_of("accounts", "reset-second-factor", "S-1")
     assert shell.select_rows("SELECT count(*) FROM totp_credential") == [(0,)]
     assert shell.select_rows("SELECT fs_uniquifier FROM account") != before
-    assert shell.select_rows("SELECT action FROM audit_entry") == [("second_factor_removed",)]
+    assert shell.select_rows("SELECT action FROM audit_entry") == [("second_factor_removed",), ("sessions_revoked",)]
 
 
 def test_sessions_of_an_account_end_by_its_number(shell: PortalShell) -> None:
