@@ -71,4 +71,4 @@ def test_keys_of_the_logs_are_reencrypted_with_the_others(shell: PortalShell) ->
     old = (shell.instance / "encryption_key").read_text()
     new = "bm5ubm5ubm5ubm5ubm5ubm5ubm5ubm5ubm5ubm5ubm4="
     assert "1 secret re-encrypted" in shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=f"{new},{old}")
-    assert "Audit log: 1 entry, unbroken." in shell.output_of("audit", "verify", PORTAL_ENCRYPTION_KEY=new)
+    assert "Audit log: 2 entries, unbroken." in shell.output_of("audit", "verify", PORTAL_ENCRYPTION_KEY=new)
