@@ -62,8 +62,14 @@ def remove_rows(log: str, row_ids: Sequence[int], now_ms: int) -> None:
 
 
 def renew_key(now_ms: int) -> str:
-    """Rows are protected with a new key from now on; earlier ones keep theirs. Returns its id. Inside a transaction."""
+    """Rows are protected with a new key from now on; earlier ones keep theirs. Returns its id. Inside a transaction.
+
+    The first key is new, and what was there before it is still to be protected.
+    """
     heads = log_macs.stored_heads(for_update=True)
+    if not heads and not log_macs.key_rows():
+        begin_chains({}, now_ms)
+        return log_macs.key_rows()[-1].id
     key = key_ring().new(now_ms, now_ms)
     key_ring().store(key)
     for head in heads:
@@ -74,7 +80,8 @@ def renew_key(now_ms: int) -> str:
 def _chain_end(log: str, first_ids: Mapping[str, int], now_ms: int) -> tuple[LogKey, int, str]:
     """Lock the log's head: the key to use, and the place and the MAC of the last row.
 
-    A head that somebody removed or changed, or whose key is lost, leaves a gap: the log never fits together again.
+    A head that somebody removed, changed or set back, or whose key is lost, leaves a gap: the log never fits together
+    again.
     """
     head = log_macs.lock_head(log)
     if head is None:
@@ -82,10 +89,11 @@ def _chain_end(log: str, first_ids: Mapping[str, int], now_ms: int) -> tuple[Log
             begin_chains(first_ids, now_ms)
         head = log_macs.lock_head(log)  # another process may have begun them
     key = key_ring().find(head.key_id) if head else None
-    if head and key and is_mac(head.head_mac, head_mac(key.secret, log, head.position, head.mac)):
+    position, mac = log_macs.last_mac(log) or (0, GENESIS_MAC)
+    is_genuine = head and key and is_mac(head.head_mac, head_mac(key.secret, log, head.position, head.mac))
+    if head and key and is_genuine and position <= head.position:
         return key, head.position, head.mac
     key = key or _usable_key(now_ms)
-    position, mac = log_macs.last_mac(log) or (0, GENESIS_MAC)
     log_macs.add_head(_head(key, log, position + 1, mac))
     return key, position + 1, mac
 

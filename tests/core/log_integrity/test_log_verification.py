@@ -230,6 +230,20 @@ def test_a_head_with_another_key_hides_no_removal(five_entries: None, execute_wi
     assert fault.reason == "what came before it was removed"
 
 
+def test_a_head_that_is_set_back_to_an_earlier_one_stops_no_entry(app: Flask, execute_raw: Execute) -> None:
+    """Its own MAC is right, so only the MACs after it show that the log went on."""
+    record(3)
+    columns = "position, mac, key_id, head_mac"
+    head = execute_raw(f"SELECT {columns} FROM log_head WHERE log = 'audit'").fetchone()
+    record(2)
+    values = ", ".join(f"{name} = '{value}'" for name, value in zip(columns.split(", "), head, strict=True))
+    execute_raw(f"UPDATE log_head SET {values} WHERE log = 'audit'")
+    record(1)
+    fault = fault_of()
+    assert fault
+    assert fault.reason == "what came before it was removed"
+
+
 def test_a_log_that_was_begun_anew_does_not_have_the_end_that_was_noted(
     five_entries: None, execute_without_triggers: Execute
 ) -> None:
@@ -289,6 +303,16 @@ def test_rows_with_a_mac_of_an_earlier_key_still_verify(five_entries: None) -> N
     record(2)
     keys = set(db.session.scalars(select(log_macs.LogMac.key_id)))
     assert (len(keys), verify().position, fault_of()) == (2, 8, None)
+
+
+def test_renewing_a_key_that_was_never_needed_leaves_an_unbroken_log(execute_raw: Execute) -> None:
+    """As after an upgrade, before the scheduler runs."""
+    execute_raw("INSERT INTO audit_entry VALUES (1, 1, NULL, 'send_paused', 'send 1', '{}')")
+    if db.engine.dialect.name == "postgresql":
+        execute_raw("SELECT setval('audit_entry_id_seq', 1)")
+    rotate_log_key(NOW_MS)
+    protect_earlier_rows(lambda: NOW_MS)
+    assert (verify().position, verify().waiting, fault_of()) == (2, 0, None)
 
 
 def test_a_replaced_key_protects_nothing_any_more(five_entries: None) -> None:
