@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.log_integrity import log_macs
+from portal.core.log_integrity.verification import LogVerdict
 from portal.core.rules.time_format import format_utc
 from portal.core.translation import gettext as _
 from portal.operations.logs.log_verification import verify_and_store
@@ -30,15 +32,28 @@ _log = structlog.get_logger(__name__)
 def check_logs_daily(clock: Callable[[], int]) -> None:
     """Verify the logs against the end that was noted last, then note the end of today."""
     now_ms = clock()
-    last_ms = min((row.at_ms for row in last_verifications().values()), default=None)
-    db.session.rollback()
-    if last_ms is not None and last_ms >= (now_ms - _RUN_AT_MS) // _DAY_MS * _DAY_MS + _RUN_AT_MS:
+    if _is_done(now_ms):
         return
-    if not any(verdict.fault for verdict in verify_and_store(now_ms, _last_noted(now_ms))):
-        path = _folder() / f"{format_utc(now_ms)[:10]}.json"
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not any(verdict.fault for verdict in verify_against_noted(now_ms)):
+        path = _file_of(now_ms)
         path.write_text(current_heads(now_ms))
         _log.info("ends of the logs noted", file=path.name)
+
+
+def _is_done(now_ms: int) -> bool:
+    """Somebody may have verified them before the scheduler did, and that notes nothing."""
+    due_ms = (now_ms - _RUN_AT_MS) // _DAY_MS * _DAY_MS + _RUN_AT_MS
+    found = [(row.at_ms, bool(row.reason)) for row in last_verifications().values()]
+    db.session.rollback()
+    is_noted = any(_file_of(at_ms).exists() for at_ms in (due_ms, now_ms))
+    is_verified = bool(found) and min(at_ms for at_ms, _fault in found) >= due_ms
+    return is_verified and (is_noted or any(fault for _at_ms, fault in found))
+
+
+def verify_against_noted(now_ms: int) -> list[LogVerdict]:
+    """What a person starts finds what the daily check finds, so that it clears no alert."""
+    return verify_and_store(now_ms, _last_noted(now_ms))
 
 
 def current_heads(now_ms: int) -> str:
@@ -62,7 +77,7 @@ def read_heads(content: bytes) -> Heads:
         signature = bytes.fromhex(about.pop("signature"))
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(about["public_key"])).verify(signature, _signed(about))
         return {log: (int(head["rows"]), str(head["mac"])) for log, head in about["logs"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ActionRefused(_("This is no file with the ends of the logs.")) from error
     except InvalidSignature as error:
         raise ActionRefused(_("The file with the ends of the logs was changed: its signature does not fit.")) from error
@@ -75,15 +90,19 @@ def is_own_key(content: bytes, now_ms: int) -> bool:
 
 
 def _last_noted(now_ms: int) -> Heads:
-    """Of the newest file that can be read. A file that somebody changed does not count."""
+    """Of the newest file that can be read. A file that somebody changed does not count, nor one of another portal."""
     for path in sorted(_folder().glob("*.json"), reverse=True):
-        try:
+        with suppress(OSError, ActionRefused):
             content = path.read_bytes()
+            heads = read_heads(content)
             if is_own_key(content, now_ms):
-                return read_heads(content)
-        except (OSError, ValueError, ActionRefused):
-            _log.warning("noted end of the logs is unreadable", file=path.name)
+                return heads
+        _log.warning("noted end of the logs is unreadable", file=path.name)
     return {}
+
+
+def _file_of(at_ms: int) -> Path:
+    return _folder() / f"{format_utc(at_ms)[:10]}.json"
 
 
 def _folder() -> Path:

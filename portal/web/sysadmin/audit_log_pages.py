@@ -14,7 +14,8 @@ from portal.core.translation import gettext as _
 from portal.operations import audit_trail
 from portal.operations.audit_trail import AuditCursor
 from portal.operations.logs import audit_export
-from portal.operations.logs.log_verification import LOG_LABELS, verify_and_store
+from portal.operations.logs.log_heads import verify_against_noted
+from portal.operations.logs.log_verification import LOG_LABELS
 from portal.operations.rules.audit_groups import GROUP_LABELS, actions_named, group_of
 from portal.operations.rules.audit_labels import ACTION_LABELS
 from portal.operations.tables.log_verifications import last_verifications
@@ -56,7 +57,7 @@ def page() -> str:
 def verify() -> ResponseReturnValue:
     if _entry_count() > MAX_ENTRIES_VERIFIED:
         flash(_("The logs are too long to verify on a page. Run on the server: portal audit verify"), "error")
-    elif any(verdict.fault for verdict in verify_and_store(now_ms())):
+    elif any(verdict.fault for verdict in verify_against_noted(now_ms())):
         flash(_("A log was changed in the database. See below which entry does not fit."), "error")
     else:
         flash(_("All entries are as the portal wrote them."))

@@ -14,7 +14,8 @@ from portal.core.log_integrity.earlier_rows import protect_earlier_rows
 from portal.core.transaction import transaction
 from portal.monitoring.conditions import current_conditions
 from portal.monitoring.rules.alert_kinds import AlertKind, Condition
-from portal.operations.logs.log_heads import check_logs_daily, read_heads
+from portal.operations.logs.log_heads import check_logs_daily, read_heads, verify_against_noted
+from portal.operations.logs.log_verification import verify_and_store
 from portal.operations.tables.log_verifications import last_verifications
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
@@ -70,3 +71,23 @@ def test_log_begun_anew_is_found_by_the_end_that_was_noted(app: Flask, settings:
     assert reason() == "what came after it was cut off"
     assert len(files(settings)) == 1, "a broken log has no end worth noting"
     assert Condition(AlertKind.LOG_CHANGED, "audit") in current_conditions(MONDAY_MS + DAY_MS)
+    verify_against_noted(MONDAY_MS + DAY_MS + HOUR_MS)
+    assert reason() == "what came after it was cut off", "a person who verifies clears no alert"
+
+
+@pytest.mark.one_engine
+def test_ends_are_noted_although_somebody_verified_before(app: Flask, settings: Settings) -> None:
+    record(3)
+    verify_and_store(MONDAY_MS)
+    check(MONDAY_MS + HOUR_MS)
+    assert len(files(settings)) == 1
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("content", ["{}", "[]", "x", '{"public_key": "00"}'])
+def test_a_changed_file_does_not_stop_the_daily_check(app: Flask, settings: Settings, content: str) -> None:
+    record(3)
+    check(MONDAY_MS)
+    files(settings)[0].with_name("9999-01-01.json").write_text(content)
+    check(MONDAY_MS + DAY_MS)
+    assert len(files(settings)) == 3
