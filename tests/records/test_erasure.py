@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
+from portal.accounts import sign_in_records
 from portal.accounts.account_attributes import set_attributes
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import is_stopped, phones_of
@@ -23,7 +24,7 @@ from portal.consent.tables.ledger import ConsentEvent
 from portal.content.tables.topics import topics_off
 from portal.content.topic_management import add_topic, choose_topics
 from portal.core.actor import SHELL_ACTOR, Actor
-from portal.core.audit_log import entries_about
+from portal.core.audit_log import entries_about, record_audit_entry
 from portal.core.errors import InvalidInput
 from portal.core.extensions import Base, db
 from portal.core.transaction import transaction
@@ -93,9 +94,14 @@ def tables_with(*words: str) -> set[str]:
 
 def test_only_evidence_keeps_personal_data(person: int) -> None:
     open_session(person, SessionClient("", "198.51.100.77"), "password", None, NOW_MS)
+    sign_in_records.count_failed_sign_in([person], "198.51.100.77", NOW_MS)
+    with transaction():
+        for action in ("passkey_added", "passkey_used", "passkey_removed"):
+            record_audit_entry(action, "account P-0", person, NOW_MS, account_id=person, passkey="Person 0’s phone")
     words = ("Person 0", "p0@example.org", PHONE, "An old friend", "2027-05-28", "Call me", "198.51.100.77")
     assert tables_with(*words) > EVIDENCE
     erase()
+    sign_in_records.record_failed_sign_ins(NOW_MS + 3_600_000)
     assert tables_with(*words) - {"attribute"} <= EVIDENCE
 
 

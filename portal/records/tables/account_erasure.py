@@ -10,6 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.attributes import AttributeValue
+from portal.accounts.tables.failed_sign_ins import FailedSignIn
 from portal.accounts.tables.known_addresses import KnownAddress
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.authentication.tables.external_identities import ExternalIdentity
@@ -36,7 +37,16 @@ from portal.sends.tables.recipient_files import RecipientRow
 from portal.sends.tables.saved_audiences import SavedAudience
 from portal.sends.tables.sends import Send
 
-_SIGN_IN_TABLES = (ExternalIdentity, KnownAddress, Passkey, RecoveryCode, SignInSession, TotpCredential, TrustedDevice)
+_SIGN_IN_TABLES = (
+    ExternalIdentity,
+    FailedSignIn,
+    KnownAddress,
+    Passkey,
+    RecoveryCode,
+    SignInSession,
+    TotpCredential,
+    TrustedDevice,
+)
 ERASED_NAME, ERASED_SUBJECT = "Erased account", "(erased)"
 _IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
 _AUDITED_VALUES = (
@@ -47,6 +57,9 @@ _AUDITED_VALUES = (
     "signed_in",
     "signed_out",
     "sign_in_failed",
+    "passkey_added",
+    "passkey_used",
+    "passkey_removed",
 )
 """Actions whose entries quote personal data."""
 
