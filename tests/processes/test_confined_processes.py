@@ -48,7 +48,18 @@ def test_unit_has_no_rights_and_writes_only_its_own_folder(path: Path) -> None:
     assert (service["CapabilityBoundingSet"], service["NoNewPrivileges"]) == ("", "yes")
     assert (service["ProtectSystem"], service["MemoryDenyWriteExecute"]) == ("strict", "yes")
     assert "ReadWritePaths" not in service
-    assert service.get("StateDirectory") == ("portal" if path.name == "portal-up.service" else None)
+    own = {"portal-up.service": "portal", "portal-scheduler.service": "portal-log-heads"}
+    assert service.get("StateDirectory") == own.get(path.name)
+
+
+def test_scheduler_has_a_folder_for_the_ends_of_the_logs() -> None:
+    unit = read_unit(DOCS / "systemd" / "portal-scheduler.service")["Service"]
+    folder = f"/var/lib/{unit['StateDirectory']}"
+    assert f"PORTAL_LOG_HEADS={folder}" in unit["Environment"].split()
+    scheduler = SERVICES["scheduler"]
+    assert scheduler["environment"]["PORTAL_LOG_HEADS"] == folder
+    assert f"log-heads:{folder}" in scheduler["volumes"]
+    assert re.search(rf"--owner portal .*{folder}$", (_COMPOSE_FOLDER / "Dockerfile").read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", SYSTEMD_UNITS, ids=lambda path: path.name)

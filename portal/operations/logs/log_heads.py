@@ -1,6 +1,7 @@
 """Note the ends of the logs outside the database, once a day, so that nothing can be cut off unseen (ADR 63)."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -32,13 +33,14 @@ _log = structlog.get_logger(__name__)
 def check_logs_daily(clock: Callable[[], int]) -> None:
     """Verify the logs against the end that was noted last, then note the end of today."""
     now_ms = clock()
-    if _is_done(now_ms):
+    if _is_done(now_ms) or any(verdict.fault for verdict in verify_against_noted(now_ms)):
         return
-    _folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not any(verdict.fault for verdict in verify_against_noted(now_ms)):
+    if _is_folder_writable():
         path = _file_of(now_ms)
         path.write_text(current_heads(now_ms))
         _log.info("ends of the logs noted", file=path.name)
+    else:
+        _log.error("ends of the logs cannot be noted", folder=str(_folder()))
 
 
 def _is_done(now_ms: int) -> bool:
@@ -46,9 +48,10 @@ def _is_done(now_ms: int) -> bool:
     due_ms = (now_ms - _RUN_AT_MS) // _DAY_MS * _DAY_MS + _RUN_AT_MS
     found = [(row.at_ms, bool(row.reason)) for row in last_verifications().values()]
     db.session.rollback()
+    if not found or min(at_ms for at_ms, _has_fault in found) < due_ms:
+        return False
     is_noted = any(_file_of(at_ms).exists() for at_ms in (due_ms, now_ms))
-    is_verified = bool(found) and min(at_ms for at_ms, _fault in found) >= due_ms
-    return is_verified and (is_noted or any(fault for _at_ms, fault in found))
+    return is_noted or any(has_fault for _at_ms, has_fault in found) or not _is_folder_writable()
 
 
 def verify_against_noted(now_ms: int) -> list[LogVerdict]:
@@ -108,6 +111,13 @@ def _file_of(at_ms: int) -> Path:
 def _folder() -> Path:
     """Best on another machine: whoever can change the database should not reach it."""
     return Path(settings().log_heads_folder or settings().instance / "log-heads")
+
+
+def _is_folder_writable() -> bool:
+    with suppress(OSError):
+        _folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.access(_folder(), os.W_OK)
+    return False
 
 
 def _signed(about: Mapping[str, Any]) -> bytes:

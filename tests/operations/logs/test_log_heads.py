@@ -84,6 +84,15 @@ def test_ends_are_noted_although_somebody_verified_before(app: Flask, settings: 
 
 
 @pytest.mark.one_engine
+def test_logs_are_verified_once_a_day_where_no_end_can_be_noted(app: Flask, settings: Settings) -> None:
+    record(3)
+    (settings.instance / "log-heads").write_text("no folder")
+    check(MONDAY_MS)
+    check(MONDAY_MS + HOUR_MS)
+    assert (last_verifications()["audit"].at_ms, reason()) == (MONDAY_MS, "")
+
+
+@pytest.mark.one_engine
 @pytest.mark.parametrize("content", ["{}", "[]", "x", '{"public_key": "00"}'])
 def test_a_changed_file_does_not_stop_the_daily_check(app: Flask, settings: Settings, content: str) -> None:
     record(3)
