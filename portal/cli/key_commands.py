@@ -33,8 +33,8 @@ _STEPS = {
         "2. With several hosts, put the new key last in {variable}, after a comma, and restart every process on every "
         "host: all accept it from then on. On one host, begin with the next step.",
         "3. Put the new key first, before a comma and the old one, and restart every process.",
-        "4. Remove the old one after 30 days, when no session or link that it signed is valid any more. If somebody "
-        "knows it, remove it at once: everybody signs in again, and links in emails of before end.",
+        "4. Remove the old one after 180 days, when no session, link or device that it signed counts any more. If "
+        "somebody knows it, remove it at once: everybody signs in again, and links in emails of before end.",
     ),
 }
 

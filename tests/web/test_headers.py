@@ -105,6 +105,11 @@ def test_request_over_a_megabyte_is_refused(number_owner: WebClient) -> None:
     assert "1 MB" in response.text
 
 
+@pytest.mark.parametrize("folder", ["/static/", "/static/modules/", "/static/vendor", "/static/.."])
+def test_folder_of_files_is_not_listed(visitor: WebClient, folder: str) -> None:
+    assert visitor.get(folder).status_code == 404
+
+
 def test_missing_static_file_is_not_cached(visitor: WebClient) -> None:
     response = visitor.get("/static/gone.css?v=123")
     assert response.status_code == 404
