@@ -18,8 +18,16 @@ def protect_earlier_rows(clock: Callable[[], int]) -> None:
     db.session.rollback()
     if keys and clock() < keys[0].accepts_earlier_until_ms:
         for log in LOGS.values():
-            while _protect_batch(log, clock()) == _BATCH_SIZE:
-                pass
+            _protect_all(log, clock)
+
+
+def _protect_all(log: ProtectedLog, clock: Callable[[], int]) -> None:
+    """Look for the first row without a lock: others wait for each batch, and none should read the whole log."""
+    first_id, count = log_macs.count_unprotected(log)
+    db.session.rollback()
+    after_id = first_id - 1 if count else None
+    while after_id is not None:
+        after_id = _protect_batch(log, after_id, clock())
 
 
 def _begin(now_ms: int) -> None:
@@ -30,10 +38,12 @@ def _begin(now_ms: int) -> None:
             mac_writing.begin_chains({}, now_ms)
 
 
-def _protect_batch(log: ProtectedLog, now_ms: int) -> int:
+def _protect_batch(log: ProtectedLog, after_id: int, now_ms: int) -> int | None:
+    """The last row of the batch, or None after the last batch."""
     with transaction() as session:
         log_macs.lock_head(log.name)
-        rows = [(row.id, log.content(row)) for row in session.execute(log_macs.unprotected(log).limit(_BATCH_SIZE))]
+        query = log_macs.unprotected(log).where(log.row_id > after_id).limit(_BATCH_SIZE)
+        rows = [(row.id, log.content(row)) for row in session.execute(query)]
         if rows:
             mac_writing.note_rows(log.name, rows, now_ms)
-    return len(rows)
+    return rows[-1][0] if len(rows) == _BATCH_SIZE else None

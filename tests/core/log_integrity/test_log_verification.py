@@ -305,6 +305,16 @@ def test_rows_with_a_mac_of_an_earlier_key_still_verify(five_entries: None) -> N
     assert (len(keys), verify().position, fault_of()) == (2, 8, None)
 
 
+@pytest.mark.one_engine
+def test_many_rows_from_before_the_key_are_protected_in_batches(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portal.core.log_integrity.earlier_rows._BATCH_SIZE", 2)
+    with transaction() as session:
+        rows = [AuditEntry(id=id, at_ms=1, action="send_paused", subject="send 1", detail={}) for id in range(1, 7)]
+        session.add_all(rows)
+    protect_earlier_rows(lambda: NOW_MS)
+    assert (verify().position, verify().waiting, fault_of()) == (6, 0, None)
+
+
 def test_renewing_a_key_that_was_never_needed_leaves_an_unbroken_log(execute_raw: Execute) -> None:
     """As after an upgrade, before the scheduler runs."""
     execute_raw("INSERT INTO audit_entry VALUES (1, 1, NULL, 'send_paused', 'send 1', '{}')")
