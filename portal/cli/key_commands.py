@@ -17,6 +17,7 @@ from portal.settings import key_rotation, key_status, log_key_cipher, signing
 from portal.settings.key_status import EncryptionKeyUse
 
 ENCRYPTION_KEY, SECRET_KEY = "PORTAL_ENCRYPTION_KEY", "PORTAL_SECRET_KEY"
+_NO_KEY_YET = "none; it is made when it is first needed"
 _DAY_MS = 86_400_000
 _STEPS = {
     ENCRYPTION_KEY: (
@@ -41,7 +42,7 @@ _STEPS = {
 
 @click.group(name="keys")
 def group() -> None:
-    """Show and replace the keys that encrypt stored secrets, sign sessions and sign proofs of notice."""
+    """Show and replace the keys that encrypt stored secrets, sign sessions and proofs, and protect the logs."""
 
 
 @group.command()
@@ -54,6 +55,7 @@ def status() -> None:
             for use in key_status.encryption_key_uses():
                 click.echo(f"  {_describe_use(use)}")
     click.echo(f"Signing key: {_describe_signing_key()}")
+    click.echo(f"Log key: {_describe_log_key()}")
 
 
 @group.command()
@@ -135,11 +137,18 @@ def _counts(use: EncryptionKeyUse) -> Iterator[str]:
 def _describe_signing_key() -> str:
     state = key_status.signing_key_status()
     if state.created_at_ms is None:
-        return "none; it is made when it is first needed"
+        return _NO_KEY_YET
     earlier = state.count - 1
     return (
         f"made {_age(state.created_at_ms)}; {earlier} earlier, {state.count - state.private_count} of them verify only"
     )
+
+
+def _describe_log_key() -> str:
+    state = key_status.log_key_status()
+    if state.created_at_ms is None:
+        return _NO_KEY_YET
+    return f"made {_age(state.created_at_ms)}; {state.count - 1} earlier"
 
 
 def _age(at_ms: int) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from portal.core.context import settings
 from portal.core.extensions import db
+from portal.core.log_integrity import log_macs
 from portal.settings.rules.encryption import key_id
 from portal.settings.tables.encrypted_columns import encrypted_columns
 from portal.settings.tables.signing_keys import stored_signing_keys
@@ -29,6 +30,14 @@ class SigningKeyStatus:
     private_count: int
 
 
+@dataclass(frozen=True)
+class LogKeyStatus:
+    """Earlier keys verify what they have written."""
+
+    created_at_ms: int | None
+    count: int
+
+
 def encryption_key_uses() -> list[EncryptionKeyUse]:
     """The keys of this process, newest first, then those that it lacks."""
     counts: dict[str, Counter[str]] = {key_id(key): Counter() for key in settings().encryption_keys}
@@ -45,5 +54,12 @@ def signing_key_status() -> SigningKeyStatus:
     status = SigningKeyStatus(
         rows[0].created_at_ms if rows else None, len(rows), sum(1 for row in rows if row.private_key)
     )
+    db.session.rollback()
+    return status
+
+
+def log_key_status() -> LogKeyStatus:
+    rows = log_macs.key_rows()
+    status = LogKeyStatus(rows[-1].created_at_ms if rows else None, len(rows))
     db.session.rollback()
     return status

@@ -88,6 +88,7 @@ def test_status_counts_the_secrets_on_each_key_and_shows_none(shell: PortalShell
     assert "PORTAL_ENCRYPTION_KEY: from the environment, age unknown" in status
     assert f"PORTAL_SECRET_KEY: from {shell.instance / 'secret_key'}, changed today" in status
     assert "Signing key: none" in status
+    assert "Log key: made today; 0 earlier" in status
     without_old = shell.output_of("keys", "status", PORTAL_ENCRYPTION_KEY=NEW_KEY)
     assert f"{old_id} (missing): 2 in app_setting.value" in without_old
     for key in (NEW_KEY, old, (shell.instance / "secret_key").read_text(), servers.LIVE_CREDENTIALS["AuthToken"]):
