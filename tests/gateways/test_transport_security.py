@@ -219,6 +219,14 @@ def test_webhook_whose_name_leads_to_this_machine_is_not_called(
     assert len(server.paths) == 1
 
 
+def test_mail_server_may_be_on_this_machine_or_behind_a_translating_gateway() -> None:
+    assert [peer for peer in ("127.0.0.1", "::1", "10.0.0.5", "64:ff9b::808:808") if is_forbidden(peer)] == []
+    metadata = ("64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::ffff:169.254.169.254", "::")
+    assert [peer for peer in metadata if not is_forbidden(peer)] == []
+    assert is_permitted_for_webhook("localhost", "::1", ())
+    assert not is_permitted_for_webhook("hooks.example.org", "::1", ())
+
+
 def test_mail_server_is_never_a_metadata_service(
     simulator: servers.SimulatorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,18 +5,21 @@ program in its network.
 """
 
 from collections.abc import Collection
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from portal.core.rules.transport.loopback import is_loopback
 
 _METADATA = (ip_address("fd00:ec2::254"), ip_address("100.100.100.200"), ip_address("168.63.129.16"))
 """Those of clouds that are not link-local, as 169.254.169.254 is."""
+_NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def is_forbidden(address: str) -> bool:
-    """Whether nothing that the portal needs can be there. Mail servers often have private addresses."""
+    """Whether nothing that the portal needs can be there. Mail servers often have private addresses, or are on this
+    machine, whose ::1 lies in a reserved network.
+    """
     ip = _parse(address)
-    return ip.is_link_local or ip.is_multicast or ip.is_reserved or ip in _METADATA
+    return ip.is_link_local or ip.is_multicast or (ip.is_reserved and not ip.is_loopback) or ip in _METADATA
 
 
 def is_permitted_for_webhook(host: str, address: str, named_hosts: Collection[str]) -> bool:
@@ -28,6 +31,8 @@ def is_permitted_for_webhook(host: str, address: str, named_hosts: Collection[st
 
 
 def _parse(address: str) -> IPv4Address | IPv6Address:
-    """An IPv4 address in IPv6 is the IPv4 address."""
+    """An IPv4 address in IPv6 is the IPv4 address, as is one to which a gateway of the network translates."""
     ip = ip_address(address.partition("%")[0])
-    return (isinstance(ip, IPv6Address) and ip.ipv4_mapped) or ip
+    if isinstance(ip, IPv4Address):
+        return ip
+    return ip.ipv4_mapped or ip.sixtofour or (IPv4Address(int(ip) & 0xFFFF_FFFF) if ip in _NAT64 else ip)
