@@ -158,6 +158,7 @@ def test_database_elsewhere_needs_verified_tls(url: str, variables: dict[str, st
         ("unix:///run/valkey.sock", True),
         ("redis://queue.example.org", False),
         ("rediss://queue.example.org?ssl_cert_reqs=none", False),
+        ("rediss://queue.example.org?ssl_cert_reqs=none&ssl_cert_reqs=required", False),
         ("rediss://queue.example.org?ssl_check_hostname=false", False),
         ("rediss://queue.example.org?ssl_check_hostname=", False),
     ],

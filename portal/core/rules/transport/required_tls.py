@@ -54,10 +54,10 @@ def redis_tls_problem(url: str) -> ErrorExplanation | None:
         return None
     if parts.scheme != "rediss":
         return REDIS_UNENCRYPTED if parts.scheme == "redis" else None
-    verifies = _option(parts, "ssl_cert_reqs").lower() not in ("none", "optional")
     options = parse_qs(parts.query, keep_blank_values=True)
-    checks_name = options.get("ssl_check_hostname", ["true"])[-1].lower() not in _FALSE
-    return None if verifies and checks_name else REDIS_UNVERIFIED
+    is_unverified = {text.lower() for text in options.get("ssl_cert_reqs", [])} & {"none", "optional"}
+    is_any_name = {text.lower() for text in options.get("ssl_check_hostname", [])} & set(_FALSE)
+    return REDIS_UNVERIFIED if is_unverified or is_any_name else None
 
 
 def mail_tls_problem(url: str) -> ErrorExplanation | None:
