@@ -253,7 +253,13 @@ def secret_variables() -> tuple[str, ...]:
     return (*_SECRETS, *(name for each in fields(Settings) if (name := each.metadata.get("secret"))))
 
 
-_SECRETS = ("PORTAL_SECRET_KEY", "PORTAL_ENCRYPTION_KEY", "PORTAL_DATABASE_URL", "PORTAL_REDIS_URL")
+_SECRETS = (
+    "PORTAL_SECRET_KEY",
+    "PORTAL_ENCRYPTION_KEY",
+    "PORTAL_DATABASE_URL",
+    "PORTAL_REDIS_URL",
+    "PORTAL_OIDC_CLIENT_SECRET",
+)
 
 
 def _with_secret_files(env: Mapping[str, str]) -> Mapping[str, str]:

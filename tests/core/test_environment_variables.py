@@ -194,6 +194,15 @@ def test_single_sign_on_is_read_and_hides_its_secret(tmp_path: Path) -> None:
     assert "a-secret" not in repr(settings)
 
 
+def test_secret_of_single_sign_on_may_be_in_a_file(tmp_path: Path) -> None:
+    path = secret_file(tmp_path, "a-secret-from-a-file\n")
+    environment = {"PORTAL_INSTANCE": str(tmp_path), **OIDC, "PORTAL_OIDC_CLIENT_SECRET_FILE": path}
+    del environment["PORTAL_OIDC_CLIENT_SECRET"]
+    single_sign_on = load_settings(environment).single_sign_on
+    assert single_sign_on
+    assert single_sign_on.client_secret == "a-secret-from-a-file"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
