@@ -6,6 +6,7 @@ import structlog
 
 from portal.accounts.authentication import SignInClient
 from portal.accounts.passwords import password_matches
+from portal.accounts.sign_in_records import count_failed_sign_in
 from portal.accounts.sign_in_throttle import count_attempt, throttle_key
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.throttle_counters import delete_counters, lock_counters
@@ -23,11 +24,14 @@ def attempt_second_factor(account_id: int, client: SignInClient, proves: Callabl
     """Whether `proves`, which checks what was entered. Raises `InvalidInput` for `code` if the account has to wait.
 
     A device on which the account has signed in before has a counter of its own: whoever knows the password cannot
-    lock its owner out.
+    lock its owner out. The audit log tells of a wrong code, because somebody who enters one may know the password.
     """
     is_known = account_id in client.known_account_ids
     device = client.device_id if is_known else "elsewhere"
-    return _attempt("code", proves, now_ms, "second_factor", account_id, device)
+    is_proven = _attempt("code", proves, now_ms, "second_factor", account_id, device)
+    if not is_proven:
+        count_failed_sign_in({account_id}, client.address, now_ms)
+    return is_proven
 
 
 def prove_by_password(account: Account, password: str, now_ms: int) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from portal.accounts.authentication import SignInClient, authenticate
 from portal.accounts.sign_in_records import record_failed_sign_ins
 from portal.accounts.tables.failed_sign_ins import FailedSignIn
+from portal.authentication.identity_proof import attempt_second_factor
 from portal.core.audit_log import AuditEntry
 from portal.core.extensions import db
 from tests.support import scenario
@@ -37,6 +38,15 @@ def test_failures_of_ten_minutes_are_one_entry(app: Flask) -> None:
     record_failed_sign_ins(NOW_MS + 12 * MINUTE_MS)
     detail = {"tries": 3, "address": ADDRESS, "account_id": 1}
     assert recorded() == [("sign_in_failed", "account P-0", detail)]
+
+
+@pytest.mark.one_engine
+def test_wrong_code_after_the_right_password_is_a_failed_sign_in(app: Flask) -> None:
+    scenario.create_accounts(1)
+    assert not attempt_second_factor(1, SignInClient(ADDRESS), lambda: False, NOW_MS)
+    assert attempt_second_factor(1, SignInClient(ADDRESS), lambda: True, NOW_MS + MINUTE_MS)
+    record_failed_sign_ins(NOW_MS + 11 * MINUTE_MS)
+    assert recorded() == [("sign_in_failed", "account P-0", {"tries": 1, "address": ADDRESS, "account_id": 1})]
 
 
 @pytest.mark.one_engine
