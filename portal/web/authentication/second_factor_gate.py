@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from flask import Flask, Response, current_app, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_security import current_user
+from flask_security import current_user, user_authenticated
 
 from portal.authentication.second_factors import has_second_factor, needs_second_factor
 from portal.web.access import is_open_to_everybody, page_to_return_to
@@ -13,8 +13,8 @@ from portal.web.request_input import is_htmx_request, safe_redirect_target
 
 View = TypeVar("View", bound=Callable[..., Any])
 _TARGET_KEY = "page_before_set_up"
-_SESSION_KEY = "second_factor_of"
-"""The identity that has a second factor, so that not every page asks the database."""
+_SESSION_KEY = "has_second_factor"
+"""Of who is signed in, until the next sign-in: so that not every page asks the database."""
 
 
 def open_without_second_factor(view: View) -> View:
@@ -25,7 +25,7 @@ def open_without_second_factor(view: View) -> View:
 def must_set_up_second_factor() -> bool:
     if not current_user.is_authenticated or not needs_second_factor(current_user.role):
         return False
-    if session.get(_SESSION_KEY) == current_user.fs_uniquifier:
+    if session.get(_SESSION_KEY):
         return False
     if not has_second_factor(current_user.id):
         return True
@@ -40,7 +40,7 @@ def page_before_set_up() -> str:
 
 def remember_second_factor() -> None:
     """Whoever signed in just now has one, here or at the provider of the single sign-on."""
-    session[_SESSION_KEY] = current_user.fs_uniquifier
+    session[_SESSION_KEY] = True
 
 
 def forget_second_factor() -> None:
@@ -51,6 +51,12 @@ def forget_second_factor() -> None:
 def init_app(app: Flask) -> None:
     """After the check of roles."""
     app.before_request(_lead_to_set_up)
+    user_authenticated.connect(_look_again, app)
+
+
+def _look_again(_app: Flask, **_details: Any) -> None:
+    """The second factor of an earlier sign-in with this browser may have been that of the provider."""
+    forget_second_factor()
 
 
 def _lead_to_set_up() -> ResponseReturnValue | None:

@@ -4,11 +4,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.authentication.identity_connections import connect_identity, disconnect_identities
 from portal.authentication.tables.external_identities import ExternalIdentity
+from portal.authentication.tables.sign_in_sessions import SignInSession
 from portal.core.audit_log import AuditEntry
 from portal.core.extensions import db
 from tests.support.authentication.authenticator_app import enrolled_account
@@ -206,6 +207,21 @@ def test_administrator_with_a_second_factor_at_the_provider_needs_none_here(
     assert visitor.get("/Admin/Accounts").status_code == 200
     visitor.post("/SignOut")
     provider.claims["acr"] = "urn:example:one"
+    sign_on(visitor)
+    assert visitor.get("/Admin/Accounts").location == "/MyAccount/Security/Authenticator"
+
+
+def test_second_factor_of_the_provider_does_not_count_for_the_next_sign_in(
+    web_app: Flask, configure: Configure, provider: OidcServer, visitor: WebClient
+) -> None:
+    configure(PORTAL_OIDC_SECOND_FACTOR_VALUES="mfa", second_factor="required")
+    provider.claims = {"email": "admin@example.org", "amr": ["mfa"]}
+    sign_on(visitor)
+    assert visitor.get("/Admin/Accounts").status_code == 200
+    with app_transaction(web_app):
+        db.session.execute(delete(SignInSession))
+    assert not is_signed_in(visitor)
+    provider.claims["amr"] = ["pwd"]
     sign_on(visitor)
     assert visitor.get("/Admin/Accounts").location == "/MyAccount/Security/Authenticator"
 
