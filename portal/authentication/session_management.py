@@ -77,6 +77,14 @@ def renew_session(current: BrowserSession, now_ms: int) -> BrowserSession | None
     return replace(current, authenticated_at_ms=now_ms, token=token) if is_renewed else None
 
 
+def carry_over_session(current: BrowserSession, authenticated_at_ms: int) -> BrowserSession | None:
+    """After its owner changed what ends every session: this one goes on, under a new token. None if it has ended."""
+    token = _new_token()
+    with transaction():
+        is_carried_over = table.carry_over(token_hash(current.token), token_hash(token), authenticated_at_ms)
+    return replace(current, authenticated_at_ms=authenticated_at_ms, token=token) if is_carried_over else None
+
+
 def note_activity(session_id: int, now_ms: int) -> None:
     with transaction():
         table.note_activity(session_id, now_ms - ACTIVITY_INTERVAL_MS, now_ms)

@@ -58,6 +58,14 @@ def replace_token(token_hash: str, new_hash: str, now_ms: int) -> bool:
     return db.session.scalar(query.returning(SignInSession.id)) is not None
 
 
+def carry_over(token_hash: str, new_hash: str, authenticated_at_ms: int) -> bool:
+    """To the present identity of the account. False if the session has ended. Inside a transaction."""
+    identity = select(Account.fs_uniquifier).where(Account.id == SignInSession.account_id).scalar_subquery()
+    values = {"token_hash": new_hash, "identity": identity, "authenticated_at_ms": authenticated_at_ms}
+    query = update(SignInSession).where(SignInSession.token_hash == token_hash).values(**values)
+    return db.session.scalar(query.returning(SignInSession.id)) is not None
+
+
 def delete_by_token(token_hash: str) -> None:
     db.session.execute(delete(SignInSession).where(SignInSession.token_hash == token_hash))
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_security import current_user, login_user
+from flask_security import current_user
 from wtforms import PasswordField, SelectField, StringField
 from wtforms.validators import DataRequired, EqualTo
 
@@ -29,6 +29,7 @@ from portal.web.account.account_emails import (
     run_after_response,
     send_account_email,
 )
+from portal.web.authentication.browser_sessions import go_on_with_new_identity
 from portal.web.authentication.password_refusal import needs_password_sign_in
 from portal.web.authentication.recent_sign_in import needs_recent_sign_in
 from portal.web.base_form import PortalForm
@@ -131,7 +132,7 @@ def save_password() -> ResponseReturnValue:
     except InvalidInput as error:
         return _page(password=form.with_errors(error))
     account = db.session.get_one(Account, account_id)
-    login_user(account, remember=False, authn_via=["password"])
+    go_on_with_new_identity(is_proven=True)
     details = {"name": account.name, "external_id": account.external_id, "type": account.account_type}
     recipient = recipient_of(account)
     run_after_response(lambda: send_account_email("reset_notice", recipient, PASSWORD_CHANGED, **details))
@@ -166,7 +167,7 @@ def apply_email(token: str) -> ResponseReturnValue:
     flash(_("The email address is now %(address)s.", address=email), "info")
     if signed_in_id != account_id:
         return redirect(url_for("security.login"), 303)
-    login_user(account, remember=False, authn_via=["password"])
+    go_on_with_new_identity(is_proven=False)
     return redirect(url_for(".page"), 303)
 
 

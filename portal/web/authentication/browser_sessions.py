@@ -60,6 +60,14 @@ def confirm_identity() -> None:
     _keep(session_management.renew_session(current, now_ms()) or abort(401))
 
 
+def go_on_with_new_identity(is_proven: bool) -> None:
+    """The person has changed what ends every session. `is_proven` if that was a new proof of who they are."""
+    current = current_session() or abort(401)
+    at_ms = now_ms() if is_proven else current.authenticated_at_ms
+    if carried_over := session_management.carry_over_session(current, at_ms):
+        _keep(carried_over)
+
+
 def forget_ended_session() -> str:
     """Why somebody who was signed in with this browser no longer is, as a sentence; "" if nobody was."""
     ended: SessionEnd | None = g.pop("session_end", None)

@@ -6,13 +6,15 @@ import re
 import pytest
 from flask import Flask
 from flask_security import hash_password
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from portal.accounts.tables.accounts import Account, find_by_external_id
+from portal.authentication.tables.sign_in_sessions import SignInSession
+from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.web.account import account_emails
-from tests.support.page_queries import audit_entries, visible_text
+from tests.support.page_queries import app_transaction, audit_entries, visible_text
 from tests.support.web_client import PASSWORD, PUBLIC_URL, WebClient
 
 URL, NEW = "/MyAccount/Profile", "olive.new@example.org"
@@ -104,6 +106,30 @@ def test_own_session_goes_on_after_the_change(
     ask(number_owner)
     number_owner.post(link_in(mailbox[0])).close()
     assert NEW in number_owner.get(URL).text
+
+
+@pytest.mark.parametrize("change", ["email", "password"])
+def test_own_session_that_goes_on_gets_no_longer_and_its_methods_stay(
+    web_app: Flask, number_owner: WebClient, mailbox: list[OutgoingEmail], change: str
+) -> None:
+    """Only the current password proves again who it is: a link in an email does not."""
+    ask(number_owner)
+    with app_transaction(web_app):
+        long_ago = {"created_at_ms": now_ms() - 5_000_000, "authenticated_at_ms": now_ms() - 4_000_000}
+        db.session.execute(update(SignInSession).values(methods="passkey", **long_ago))
+    restore_session = number_owner.copy_session()
+    if change == "email":
+        number_owner.post(link_in(mailbox[0])).close()
+    else:
+        fields = {"current": PASSWORD, "password": NEXT_PASSWORD, "password_confirm": NEXT_PASSWORD}
+        number_owner.post(f"{URL}/Password", **fields).close()
+    assert number_owner.get(URL).status_code == 200
+    with web_app.app_context():
+        row = db.session.scalars(select(SignInSession)).one()
+    assert (row.created_at_ms, row.methods) == (long_ago["created_at_ms"], "passkey")
+    assert (row.authenticated_at_ms == long_ago["authenticated_at_ms"]) == (change == "email")
+    restore_session()
+    assert number_owner.get(URL).status_code == 303, "the token before is dead"
 
 
 def test_address_of_somebody_else_gets_the_same_answer(number_owner: WebClient, mailbox: list[OutgoingEmail]) -> None:
