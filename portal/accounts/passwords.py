@@ -39,8 +39,8 @@ def password_rule_problem(password: str, *personal: str) -> str | None:
 
 
 def password_matches(password: str, password_hash: str | None) -> bool:
-    """Takes as long for an account without a password. Raises `Busy`."""
-    if password_hash is None:
+    """Takes as long for an account without a password, and for one that is too long to be any. Raises `Busy`."""
+    if password_hash is None or len(password) > rules.MAX_PASSWORD_LENGTH:
         hash_password(_DUMMY_PASSWORD)
         return False
     return bool(verify_password(normalise_password(password), password_hash))

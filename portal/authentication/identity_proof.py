@@ -11,6 +11,7 @@ from portal.accounts.sign_in_throttle import count_attempt, throttle_key
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.throttle_counters import delete_counters, lock_counters
 from portal.authentication.authenticator_app import use_totp_code
+from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.transaction import transaction
@@ -35,8 +36,8 @@ def attempt_second_factor(account_id: int, client: SignInClient, proves: Callabl
 
 
 def prove_by_password(account: Account, password: str, now_ms: int) -> None:
-    """Raises `InvalidInput` for `password`, or `Busy`."""
-    account_id, stored = account.id, account.password
+    """Raises `InvalidInput` for `password`, or `Busy`. No password is right while sign-in with passwords is off."""
+    account_id, stored = account.id, account.password if settings().password_sign_in else None
     db.session.rollback()  # do not hold a database connection while hashing
     if not _attempt("password", lambda: password_matches(password, stored), now_ms, "own_password", account_id):
         raise InvalidInput({"password": _("This is not your password.")})

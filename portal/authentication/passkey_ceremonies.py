@@ -181,9 +181,12 @@ def _new_passkey(answer: str, challenge: bytes | None, site: PasskeySite) -> Pas
 
 def _read_answer(answer: str) -> AuthenticationCredential:
     try:
-        return parse_authentication_credential_json(answer[:_MAX_ANSWER_LENGTH])
+        credential = parse_authentication_credential_json(answer[:_MAX_ANSWER_LENGTH])
     except _MALFORMED as error:
         raise _refused("malformed answer") from error
+    if credential.id != bytes_to_base64url(credential.raw_id):
+        raise _refused("malformed id")  # which may be text that no database stores
+    return credential
 
 
 def _verified_sign_count(

@@ -120,6 +120,12 @@ FORGERIES: dict[str, Callable[[SoftwarePasskey], SoftwarePasskey]] = {
 }
 
 
+def answer_with_id(credential_id: str) -> str:
+    """As the database could not store it."""
+    response = dict.fromkeys(("clientDataJSON", "authenticatorData", "signature"), "AAAA")
+    return json.dumps({"id": credential_id, "rawId": "AAAA", "type": "public-key", "response": response})
+
+
 def test_forged_answers_sign_nobody_in(visitor: WebClient, passkey: SoftwarePasskey) -> None:
     passkey.sign_count = 7
     sign_in(visitor, passkey)
@@ -131,7 +137,10 @@ def test_forged_answers_sign_nobody_in(visitor: WebClient, passkey: SoftwarePass
     assert sign_in(visitor, passkey).status_code == 302
 
 
-@pytest.mark.parametrize("answer", ["", "{}", "[]", "null", '{"id": 1}', "x" * 9_000, '{"id":"a","rawId":"a"}'])
+@pytest.mark.parametrize(
+    "answer",
+    ["", "{}", "[]", "null", '{"id": 1}', "x" * 9_000, '{"id":"a","rawId":"a"}', *map(answer_with_id, ("\ud800", "\0"))],
+)
 def test_malformed_answer_is_refused(visitor: WebClient, number_owner: WebClient, answer: str) -> None:
     visitor.get(SIGN_IN)
     number_owner.get(NEW)

@@ -1,6 +1,7 @@
 """Changes that matter ask for a proof of identity that is at most ten minutes old, and lose nothing that was typed."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
@@ -105,6 +106,25 @@ def test_wrong_password_keeps_the_form_and_has_to_wait(number_owner: WebClient, 
         assert "This is not your password." in refused.text
         assert kept_form(refused.text) == kept
     assert "try again" in number_owner.post(NUMBERS, kept_form=kept, proof_password=PASSWORD).text
+    assert numbers(web_app) == before
+
+
+def test_password_of_any_length_is_checked(number_owner: WebClient) -> None:
+    forget_proof(number_owner)
+    kept = kept_form(number_owner.post(NUMBERS, **TYPED).text)
+    refused = number_owner.post(NUMBERS, kept_form=kept, proof_password="x" * 10_000)
+    assert (refused.status_code, "This is not your password." in refused.text) == (422, True)
+
+
+def test_password_proves_nothing_where_passwords_are_off(
+    number_owner: WebClient, web_app: Flask, configure: Callable[..., None]
+) -> None:
+    before = numbers(web_app)
+    forget_proof(number_owner)
+    kept = kept_form(number_owner.post(NUMBERS, **TYPED).text)
+    configure(password_sign_in=False)
+    refused = number_owner.post(NUMBERS, kept_form=kept, proof_password=PASSWORD)
+    assert (refused.status_code, "Sign out and in again" in refused.text) == (422, True)
     assert numbers(web_app) == before
 
 
