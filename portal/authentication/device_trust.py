@@ -20,8 +20,11 @@ _DAY_MS = 86_400_000
 
 
 def trust_device(account: Account, token: str, browser: str, now_ms: int) -> str:
-    """Returns the token for the browser to keep: its own, or a new one if it is empty."""
-    token = token or secrets.token_urlsafe(32)
+    """Returns a new token for the browser to keep, in place of its own for all accounts that trust it, if it has one.
+
+    Somebody else may know the one before: who used this browser earlier, or has put it there.
+    """
+    before, token = token, secrets.token_urlsafe(32)
     row = {
         "account_id": account.id,
         "token_hash": _token_hash(token),
@@ -31,6 +34,8 @@ def trust_device(account: Account, token: str, browser: str, now_ms: int) -> str
     }
     with transaction():
         table.delete_devices_until(_trusted_since_ms(now_ms))
+        if before:
+            table.replace_device_token(_token_hash(before), _token_hash(token))
         table.remember_trusted_device(row)
     return token
 

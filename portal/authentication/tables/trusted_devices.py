@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ForeignKey, Text, delete, select
+from sqlalchemy import ForeignKey, Text, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.column_types import STRICT, BigIntKey, Millis
@@ -36,6 +36,12 @@ def trusted_devices(account_id: int, credentials_hashes: Collection[str], since_
 def remember_trusted_device(row: dict[str, object]) -> None:
     """Call inside a transaction."""
     upsert(TrustedDevice, row, ["account_id", "token_hash"])
+
+
+def replace_device_token(token_hash: str, new_hash: str) -> None:
+    """Call inside a transaction."""
+    is_device = TrustedDevice.token_hash == token_hash
+    db.session.execute(update(TrustedDevice).where(is_device).values(token_hash=new_hash))
 
 
 def forget_trusted_devices(account_id: int) -> None:

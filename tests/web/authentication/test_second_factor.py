@@ -1,6 +1,7 @@
 """Signing in takes a second factor: after the password, and never without it."""
 
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
@@ -216,6 +217,27 @@ def enrol_app_again(client: WebClient) -> None:
     page = client.get("/MyAccount/Security/Authenticator").text
     app = AuthenticatorApp(page.partition('class="secret-key">')[2].partition("<")[0])
     assert client.post("/MyAccount/Security/Authenticator", code=app.code()).status_code == 303
+
+
+def test_who_knew_the_token_of_a_shared_browser_gains_no_trust(
+    visitor: WebClient, web_app: Flask, app_of_owner: AuthenticatorApp
+) -> None:
+    """Two people trust the same browser: the first has kept a copy of its cookie, and learns the other's password."""
+    other_app, _codes = enrolled_account(web_app, "P-2")
+    host, name = urlsplit(PUBLIC_URL).hostname or "", "__Host-trusted-device"
+    visitor.sign_in("P-2")
+    visitor.post(CODE, code=other_app.code(), trusts_device="yes")
+    known = visitor.client.get_cookie(name, host)
+    assert known
+    visitor.post("/SignOut")
+    visitor.sign_in("P-1")
+    visitor.post(CODE, code=app_of_owner.code(), trusts_device="yes")
+    visitor.post("/SignOut")
+    stranger = WebClient(web_app.test_client())
+    stranger.client.set_cookie(name, known.value, domain=host)
+    assert stranger.sign_in("P-1").location == CODE
+    assert [visitor.sign_in("P-2").location, visitor.post("/SignOut").status_code] == ["/", 302]
+    assert visitor.sign_in("P-1").location == "/", "both still trust this browser"
 
 
 def test_no_device_is_trusted_when_the_setting_is_0(
