@@ -19,7 +19,7 @@ from portal.core.translation import gettext as _
 from portal.web.account.account_emails import run_after_response
 from portal.web.authentication.host_cookies import cookie_name
 from portal.web.polling import is_poll
-from portal.web.request_input import is_webhook_request
+from portal.web.request_input import is_htmx_request, is_webhook_request
 from portal.web.time_display import format_duration
 
 _TOKEN = "_user_id"  # noqa: S105  the key whose value Flask-Login gives to the user loader
@@ -73,7 +73,8 @@ def forget_ended_session() -> str:
     ended: SessionEnd | None = g.pop("session_end", None)
     if ended is None:
         return ""
-    session.pop(_TOKEN, None)
+    if not is_htmx_request():  # its answer may arrive after that of a form that renewed the token
+        session.pop(_TOKEN, None)
     match ended:
         case SessionEnd.IDLE:
             time = format_duration(g.pop("session_idle_ms"))

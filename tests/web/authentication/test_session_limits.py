@@ -98,6 +98,17 @@ def test_poll_after_the_end_leaves_the_page_open(web_app: Flask, admin: WebClien
     assert 'href="/SignIn?next=/Admin/Sends/7"' in response.text
 
 
+def test_poll_with_a_token_that_was_just_renewed_does_not_sign_out(web_app: Flask, visitor: WebClient) -> None:
+    """A proof of identity renews the token while another tab polls: the answer to the poll may arrive last."""
+    with app_transaction(web_app):
+        db.session.execute(update(Account).values(password=hash_password(PASSWORD)))
+    visitor.sign_in("A-1")
+    with app_transaction(web_app):
+        db.session.execute(update(SignInSession).values(token_hash="of another token"))
+    response = visitor.get("/Admin/Mode", headers=POLL)
+    assert (response.status_code, response.headers.getlist("Set-Cookie")) == (401, [])
+
+
 def test_a_form_sent_after_the_end_is_kept_until_it_can_be_sent_again(web_app: Flask, visitor: WebClient) -> None:
     """As somebody who signs in in another tab, and then presses “Send again” twice."""
     with app_transaction(web_app):
