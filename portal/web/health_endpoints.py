@@ -18,6 +18,7 @@ from portal.delivery import mail_server_status
 from portal.operations import health
 from portal.sends import provider_availability
 from portal.web.access import has_role, public
+from portal.web.authentication.second_factor_gate import must_set_up_second_factor
 from portal.web.metrics import PortalCollector
 from portal.web.public_url import original_host
 
@@ -50,8 +51,13 @@ def metrics() -> ResponseReturnValue:
 
 
 def _require_operator() -> None:
-    if not (_is_local_request() or _has_token() or has_role("sysadmin")):
+    if not (_is_local_request() or _has_token() or _is_sysadmin()):
         abort(404)
+
+
+def _is_sysadmin() -> bool:
+    """Public pages are open without a second factor; what these tell is not."""
+    return has_role("sysadmin") and not must_set_up_second_factor()
 
 
 def _has_token() -> bool:

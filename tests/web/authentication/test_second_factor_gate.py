@@ -42,6 +42,14 @@ def test_administrator_reaches_nothing_before_the_second_factor_is_set_up(web_ap
     assert client.get("/Admin/Accounts").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/readyz"])
+def test_state_of_the_portal_waits_for_the_second_factor(sysadmin: WebClient, path: str) -> None:
+    afar = {"environ_overrides": {"REMOTE_ADDR": "203.0.113.9"}}
+    assert sysadmin.get(path, **afar).status_code == 404
+    enrol_app(sysadmin)
+    assert sysadmin.get(path, **afar).status_code in (200, 503)
+
+
 def test_htmx_requests_lead_there_too(admin: WebClient) -> None:
     response = admin.get("/Admin/Mode", headers={"HX-Request": "true"})
     assert (response.status_code, response.headers["HX-Redirect"]) == (401, SET_UP)
