@@ -11,12 +11,13 @@ from flask.typing import ResponseReturnValue
 
 from portal.accounts.tables.accounts import Account, find_by_identity
 from portal.authentication.device_trust import is_trusted
-from portal.authentication.second_factors import second_factors_of
+from portal.authentication.second_factors import PASSKEY, second_factors_of
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.translation import N_
 from portal.core.translation import gettext as _
 from portal.web.authentication.device_cookie import device_token
+from portal.web.authentication.passkey_challenges import current_site
 
 _SESSION_KEY, _LIFETIME_MS = "second_step", 300_000
 
@@ -55,7 +56,7 @@ def begin_second_step(account_id: int, target: str, method: str) -> ResponseRetu
     """Its identity changes with the password and the role, so that neither can change in between."""
     identity = db.session.get_one(Account, account_id).fs_uniquifier
     session[_SESSION_KEY] = {"identity": identity, "method": method, "at_ms": now_ms(), "next": target}
-    return redirect(url_for(STEP_PAGES[second_factors_of(account_id)[0]].endpoint), 303)
+    return redirect(url_for(_usable_steps(account_id)[0].endpoint), 303)
 
 
 def pending_sign_in() -> PendingSignIn | None:
@@ -74,5 +75,11 @@ def forget_second_step() -> None:
 
 def other_steps(account_id: int) -> dict[str, str]:
     """The addresses of the pages for the other second factors of the account, by their labels."""
-    pages = (STEP_PAGES[name] for name in second_factors_of(account_id))
-    return {_(page.label): url_for(page.endpoint) for page in pages if page.endpoint != request.endpoint}
+    pages = [page for page in _usable_steps(account_id) if page.endpoint != request.endpoint]
+    return {_(page.label): url_for(page.endpoint) for page in pages}
+
+
+def _usable_steps(account_id: int) -> list[StepPage]:
+    """Without passkeys if the public address is none for them any more."""
+    names = [name for name in second_factors_of(account_id) if name != PASSKEY or current_site()]
+    return [STEP_PAGES[name] for name in names or ["recovery_code"]]

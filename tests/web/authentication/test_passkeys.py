@@ -103,6 +103,17 @@ def test_recovery_code_is_a_way_in_without_the_passkey(web_app: Flask, visitor: 
     assert is_signed_in(visitor)
 
 
+def test_second_step_is_one_that_the_address_of_the_portal_allows(
+    web_app: Flask, visitor: WebClient, configure: Callable[..., None]
+) -> None:
+    add_passkey(signed_in_client(web_app, "P-1"), SoftwarePasskey())
+    configure(public_url="https://192.0.2.1", trusted_hosts=("portal.example.org",))
+    assert visitor.sign_in("P-1").location == "/SignIn/RecoveryCode"
+    assert "passkey" not in visitor.get("/SignIn/RecoveryCode").text
+    enrolled_account(web_app, "P-1")
+    assert visitor.sign_in("P-1").location == "/SignIn/Code"
+
+
 def changed(passkey: SoftwarePasskey, **changes: Any) -> SoftwarePasskey:
     return replace(passkey, **changes)
 
