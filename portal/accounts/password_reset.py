@@ -36,5 +36,5 @@ def _count_attempt(kind: str, name: str, now_ms: int) -> int:
 
 
 def reset_token(account: Account) -> str:
-    """Signed. Valid until the account's identity changes, by a new password or by signing out."""
+    """Signed. Valid until the account's identity changes, as by a new password."""
     return cast(str, security.reset_serializer.dumps([account.fs_uniquifier]))

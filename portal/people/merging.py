@@ -11,8 +11,8 @@ from portal.accounts.account_permissions import require_permission
 from portal.accounts.tables.accounts import Account, lock_accounts
 from portal.accounts.tables.attributes import all_attributes, values_of
 from portal.accounts.tables.phone_numbers import PhoneNumber, phone_state, phones_of
+from portal.authentication.second_factors import delete_second_factors
 from portal.authentication.tables.external_identities import delete_identities
-from portal.authentication.tables.passkeys import delete_passkeys
 from portal.consent.account_phones import MAX_NUMBERS_PER_ACCOUNT
 from portal.consent.tables import ledger
 from portal.core.actor import Actor
@@ -170,6 +170,6 @@ def _move(plan: MergePlan, chosen: dict[str, str], actor: Actor, now_ms: int) ->
     store_fields(plan.staying, {"language": language}, actor.account_id, now_ms)
     ended = end_account(plan.leaving, now_ms)
     delete_identities(leaving_id)
-    delete_passkeys(leaving_id)
+    delete_second_factors(leaving_id)
     plan.leaving.merged_into_id = staying_id
     return {"communications": moved, "numbers": numbers, "ended_messages": ended}

@@ -10,6 +10,7 @@ from portal.accounts.tables.attributes import values_of
 from portal.accounts.tables.phone_numbers import is_stopped, phones_of, recipients_by_number
 from portal.authentication.identity_connections import connect_identity
 from portal.authentication.tables.external_identities import find_external_identity
+from portal.authentication.tables.totp_credentials import has_totp, replace_totp
 from portal.consent import account_phones, invitations, ledger_verification
 from portal.consent.tables.ledger import ConsentEvent, consented_numbers
 from portal.content.tables.topics import TopicOptOut, count_opt_outs, topics_off
@@ -73,7 +74,10 @@ def test_merged_account_is_deactivated_with_a_link_and_an_audit_line() -> None:
 
 def test_ways_to_sign_in_to_the_merged_account_are_gone() -> None:
     connect_identity("P-1", "https://login.example.org", "subject-1", NOW_MS)
+    with transaction():
+        replace_totp(GONE, "encrypted", 0, NOW_MS)
     merge()
+    assert not has_totp(GONE)
     assert find_external_identity("https://login.example.org", "subject-1") is None
 
 
