@@ -13,7 +13,7 @@ from portal.web.access import public
 from portal.web.account.sign_in_form import start_session
 from portal.web.authentication.passkey_challenges import SIGN_IN, current_site, new_challenge, take_challenge
 from portal.web.authentication.second_step import PendingSignIn, other_steps, pending_sign_in
-from portal.web.authentication.second_step_pages import SecondStepForm, complete_second_step
+from portal.web.authentication.second_step_pages import SecondStepForm, complete_second_step, record_wrong_factor
 from portal.web.request_input import safe_redirect_target
 
 pages = Blueprint("passkey_sign_in", __name__)
@@ -46,6 +46,8 @@ def sign_in() -> ResponseReturnValue:
         except PasskeyRefused as refusal:
             _log.warning("passkey refused", reason=refusal.reason)
             form.form_errors.append(refusal.message)
+            if pending:
+                record_wrong_factor(pending)
     form.next.data = target
     return _page(form, pending)
 

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from wtforms import BooleanField, StringField
 from wtforms.validators import DataRequired
 
+from portal.accounts.sign_in_records import count_failed_sign_in
 from portal.accounts.tables.accounts import Account
 from portal.authentication.authenticator_app import use_totp_code
 from portal.authentication.device_trust import trust_device
@@ -73,6 +74,11 @@ def complete_second_step(pending: PendingSignIn, trusts_device: bool, factor: st
     return response
 
 
+def record_wrong_factor(pending: PendingSignIn) -> None:
+    """Whoever tries it has proved the first factor."""
+    count_failed_sign_in({pending.account.id}, request.remote_addr or "", now_ms())
+
+
 def restart_sign_in() -> ResponseReturnValue:
     flash(_("Your time to finish signing in ran out. Sign in again."), "info")
     return redirect(url_for("security.login"), 303)
@@ -89,6 +95,7 @@ def _ask(
         if form.validate_on_submit():
             if attempt_second_factor(account.id, current_client(), lambda: proves(account, form.code.data), now_ms()):
                 return complete_second_step(pending, form.trusts_device.data, form.factor)
+            record_wrong_factor(pending)
             form.code.errors = [wrong]
     except InvalidInput as error:
         form.with_errors(error)

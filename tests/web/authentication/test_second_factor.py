@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from portal.accounts.rules.throttle_policy import FREE_ATTEMPTS
 from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.failed_sign_ins import FailedSignIn
 from portal.authentication.session_management import revoke_all_sessions
 from portal.core.clock import now_ms
 from portal.core.extensions import db
@@ -57,6 +58,19 @@ def test_wrong_code_is_refused_at_its_field(visitor: WebClient, app_of_owner: Au
     assert response.status_code == 422
     assert "This code is not right" in response.text
     assert not is_signed_in(visitor)
+
+
+def test_wrong_second_factor_counts_as_a_failed_sign_in(
+    visitor: WebClient, web_app: Flask, app_of_owner: AuthenticatorApp
+) -> None:
+    """Whoever tries it knows the password already."""
+    visitor.sign_in("P-1")
+    visitor.post(CODE, code=app_of_owner.wrong_code())
+    visitor.post(RECOVERY_CODE, code="22222-22222")
+    visitor.post("/SignIn/Passkey", answer="{}")
+    with web_app.app_context():
+        (row,) = db.session.scalars(select(FailedSignIn))
+        assert (row.tries, db.session.get_one(Account, row.account_id).external_id) == (3, "P-1")
 
 
 def test_code_works_once(visitor: WebClient, web_app: Flask, app_of_owner: AuthenticatorApp) -> None:
