@@ -83,13 +83,23 @@ def _hash_in_turn(
 ) -> list[_Candidate]:
     """The candidates that the password matches. Raises `Busy`, and takes the attempt back."""
     try:
-        matched = _matching_candidates(allowed, password, hash_count)
+        matched = _without_replaced(_matching_candidates(allowed, password, hash_count))
         for candidate in matched:
             rehash_if_outdated(candidate.account_id, password, candidate.password)
     except Busy:
         sign_in_throttle.refund_attempt({*shared_keys, *(key for each in allowed for key in each.counter_keys)})
         raise
     return matched
+
+
+def _without_replaced(matched: Sequence[_Candidate]) -> list[_Candidate]:
+    """Without those whose password was replaced while it was compared: that has ended all their sessions."""
+    if not matched:
+        return []
+    query = select(Account.id, Account.password).where(Account.id.in_([each.account_id for each in matched]))
+    stored = {account_id: password for account_id, password in db.session.execute(query)}
+    db.session.rollback()
+    return [each for each in matched if stored.get(each.account_id) == each.password]
 
 
 def record_sign_in(account_id: int, now_ms: int) -> bool:

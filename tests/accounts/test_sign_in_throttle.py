@@ -13,6 +13,7 @@ from sqlalchemy import func, insert, select
 from portal.accounts.account_management import NewAccount, create_account
 from portal.accounts.authentication import AuthenticationResult, SignInClient, authenticate
 from portal.accounts.password_hashing import HashLimiter, LimitedPasswordContext, hashing_for
+from portal.accounts.passwords import reset_password_by_link
 from portal.accounts.rules import throttle_policy
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.throttle_counters import ThrottleCounter
@@ -109,6 +110,18 @@ def test_another_accounts_success_does_not_reset_the_counter(counting_hasher: Co
     fail_sign_in("P-1", LIMIT)
     authenticate(other_name, RIGHT, ELSEWHERE, NOW)
     assert authenticate("P-1", RIGHT, ELSEWHERE, NOW).retry_after_ms
+
+
+def test_password_that_is_replaced_while_it_is_compared_opens_nothing(counting_hasher: CountingContext) -> None:
+    """Its owner has just ended every session: none may begin a moment later."""
+    verify, identity = counting_hasher.verify, db.session.get_one(Account, 1).fs_uniquifier
+
+    def replace_then_verify(*arguments: Any) -> Any:
+        assert reset_password_by_link(1, identity, "violet harbor compass", NOW)
+        return verify(*arguments)
+
+    counting_hasher.verify = replace_then_verify  # type: ignore[method-assign]
+    assert authenticate("P-1", RIGHT, HOME, NOW) == AuthenticationResult()
 
 
 def test_own_success_resets_the_counter(counting_hasher: CountingContext) -> None:
