@@ -64,6 +64,8 @@ def complete_second_step(pending: PendingSignIn, trusts_device: bool, factor: st
 
     With `trusts_device`, this browser is not asked for the second factor for a while.
     """
+    if pending_sign_in() is None:  # ended while the factor was checked, such as by a new password
+        return restart_sign_in()
     account, token = pending.account, ""
     account_id = account.id
     if trusts_device and settings().trusted_device_days:

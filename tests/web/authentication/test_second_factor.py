@@ -11,10 +11,12 @@ from sqlalchemy import select
 from portal.accounts.rules.throttle_policy import FREE_ATTEMPTS
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.failed_sign_ins import FailedSignIn
+from portal.authentication.recovery import renew_recovery_codes, use_recovery_code
 from portal.authentication.session_management import revoke_all_sessions
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.gateways.rules.email_message import OutgoingEmail
+from portal.web.authentication import second_step_pages
 from tests.support.authentication.authenticator_app import AuthenticatorApp, enrol_app, enrolled_account
 from tests.support.web_client import PASSWORD, PUBLIC_URL, WebClient, signed_in_client
 
@@ -113,6 +115,21 @@ def test_second_step_ends_when_the_identity_changes(
         account_id = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()
         revoke_all_sessions(account_id, None, now_ms())
     assert visitor.post(CODE, code=app_of_owner.code()).location == "/SignIn"
+
+
+def test_second_step_ends_when_the_identity_changes_while_the_code_is_compared(
+    visitor: WebClient, web_app: Flask, app_of_owner: AuthenticatorApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def revoke_then_use(account: Account, text: str, at_ms: int) -> bool:
+        revoke_all_sessions(account.id, None, at_ms)
+        return use_recovery_code(account, text, at_ms)
+
+    with web_app.app_context():
+        codes = renew_recovery_codes(db.session.get_one(Account, 1), now_ms())
+    monkeypatch.setattr(second_step_pages, "use_recovery_code", revoke_then_use)
+    visitor.sign_in("P-1")
+    assert visitor.post(RECOVERY_CODE, code=codes[0]).location == "/SignIn"
+    assert not is_signed_in(visitor)
 
 
 def test_choice_among_accounts_leads_to_the_second_step_of_the_chosen_one(visitor: WebClient, web_app: Flask) -> None:
