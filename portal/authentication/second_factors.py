@@ -63,9 +63,10 @@ def delete_second_factors(account_id: int) -> None:
 
 
 def remove_own_second_factors(account: Account, now_ms: int) -> None:
-    """Raises `ActionRefused` if the role needs one."""
+    """Raises `ActionRefused` if the role needs one, or there is none."""
     if needs_second_factor(account.role):
         raise ActionRefused(_("Your role needs a second factor. Set up another app instead; it replaces this one."))
+    _require_second_factor(account.id)
     _delete_and_record(account.id, account.id, now_ms)
 
 
@@ -76,10 +77,14 @@ def reset_second_factor(account_id: int, actor_id: int | None, now_ms: int) -> N
     """
     if role_of(actor_id) != HIGHEST_ROLE:
         raise NotPermitted(_("Only a system administrator can remove the second factor of somebody else."))
-    if not has_second_factor(account_id):
-        raise ActionRefused(_("This account has no second factor."))
+    _require_second_factor(account_id)
     _delete_and_record(account_id, actor_id, now_ms)
     revoke_all_sessions(account_id, actor_id, now_ms)
+
+
+def _require_second_factor(account_id: int) -> None:
+    if not has_second_factor(account_id):
+        raise ActionRefused(_("This account has no second factor."))
 
 
 def _delete_and_record(account_id: int, actor_id: int | None, now_ms: int) -> None:

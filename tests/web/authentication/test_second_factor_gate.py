@@ -68,6 +68,16 @@ def test_other_people_choose_for_themselves(number_owner: WebClient) -> None:
     assert "takes only your password" in number_owner.get("/MyAccount/Security").text
 
 
+def test_nothing_is_recorded_or_told_where_there_is_no_second_factor(
+    number_owner: WebClient, web_app: Flask, sent_emails: list[OutgoingEmail]
+) -> None:
+    number_owner.post("/MyAccount/Security/Authenticator/Remove").close()
+    assert "This account has no second factor." in number_owner.get("/MyAccount/Security").text
+    with web_app.app_context():
+        assert "second_factor_removed" not in set(db.session.scalars(select(AuditEntry.action)))
+    assert sent_emails == []
+
+
 def test_administrator_cannot_turn_it_off(admin: WebClient) -> None:
     enrol_app(admin)
     admin.post("/MyAccount/Security/Authenticator/Remove")
