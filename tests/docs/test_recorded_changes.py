@@ -23,6 +23,7 @@ REASONS: dict[str, str] = {
     "accounts/sign_in_records.py: count_failed_sign_in": "summed for ten minutes, then recorded",
     "authentication/authenticator_app.py: use_totp_code": _SIGN_IN,
     "authentication/device_trust.py: trust_device": "the sign-in has an entry, and the person sees the device",
+    "authentication/session_management.py: carry_over_session": "the change that it follows has an entry",
     "authentication/session_management.py: close_session": "the sign-out has an entry",
     "authentication/session_management.py: delete_ended_sessions": "sessions end by fixed limits",
     "authentication/session_management.py: note_activity": _SIGN_IN,
