@@ -9,6 +9,8 @@ from portal.web.public_url import is_own_origin
 
 _SECRET_NAME = re.compile(r"password|secret|token|^current$", re.IGNORECASE)
 """Fields that are typed again: a page must not hold them, and CSRF tokens are what is out of date."""
+_JSON_NAME = "json_text"
+"""Settings may be typed as JSON, whose keys are then the names."""
 
 
 def is_form_of_own_page() -> bool:
@@ -32,4 +34,8 @@ def kept_form_page(heading: str, message: str, sign_in_url: str = "") -> str:
 
 
 def _fields() -> Sequence[tuple[str, str]]:
-    return [(name, value) for name, value in request.form.items(multi=True) if not _SECRET_NAME.search(name)]
+    return [(name, value) for name, value in request.form.items(multi=True) if not _is_secret(name, value)]
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return bool(_SECRET_NAME.search(value if name == _JSON_NAME else name))

@@ -127,6 +127,20 @@ def test_a_form_sent_after_the_end_is_kept_until_it_can_be_sent_again(web_app: F
     assert "Olive “O” Owner" in visitor.get(PROFILE).text
 
 
+def test_a_kept_form_has_no_secret_that_was_typed_as_json(web_app: Flask, sysadmin: WebClient) -> None:
+    texts = {"SmsGatewayAuthentication": '{"AuthToken": "a-new-token"}', "SmsGatewaySettings": '{"From": "x"}'}
+    set_times(web_app, HOUR_MS)
+    pages = [
+        sysadmin.post_without_token(
+            f"/SysAdmin/AppConfig/{name}", {"input_format": "json_text", "json_text": text}
+        ).text
+        for name, text in texts.items()
+    ]
+    assert ["You are signed out" in page for page in pages] == [True, True]
+    assert ["json_text" in hidden_fields(page) for page in pages] == [False, True]
+    assert "a-new-token" not in pages[0]
+
+
 def hidden_fields(page: str) -> dict[str, str]:
     form = page[page.index("<main") :]
     return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))
