@@ -11,7 +11,7 @@ from typing import Any
 import openpyxl
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text, update
+from sqlalchemy import event, func, select, text, update
 
 from portal.core import audit_log
 from portal.core.errors import ActionRefused, InvalidInput
@@ -186,8 +186,10 @@ def test_full_disk_fails_the_export_and_leaves_nothing(monkeypatch: pytest.Monke
 def fill_disk() -> None:
     """SQLite gets no more pages; PostgreSQL answers as it does without room for a page."""
     if db.engine.name == "sqlite":
-        pages = db.session.scalar(text("PRAGMA page_count"))
-        db.session.execute(text(f"PRAGMA max_page_count = {pages + 50}"))
+        most = db.session.scalar(text("PRAGMA page_count")) + 50
+        db.session.remove()
+        # of each connection that is taken from the pool
+        event.listen(db.engine, "checkout", lambda file, *_: file.execute(f"PRAGMA max_page_count = {most}").close())
         return
     raising = "BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END"
     with transaction() as session:

@@ -108,7 +108,6 @@ def test_processes_of_both_orders_work_during_a_rotation(settings: Settings) -> 
     with app_with_keys(settings, NEW_KEY, old):
         assert app_settings.signing_tokens() == ["another-token"]
         assert key_rotation.rotate_keys(NOW) == (1, 2)
-        assert key_rotation.rotate_keys(NOW)[0] == 1
     with app_with_keys(settings, NEW_KEY):
         assert app_settings.signing_tokens() == ["another-token"]
 

@@ -322,10 +322,6 @@ def test_key_rotation_is_idempotent(settings: Settings) -> None:
         assert rotate_keys(NOW) == (3, 0), "two secrets, and the key of the logs"
         rows = _rows()
         assert rotate_keys(NOW) == (0, 3)
-        count, unchanged = rotate_keys(NOW)
-        assert (count >= 2, unchanged) == (True, 0)
-        rows = _rows()
-        assert rotate_keys(NOW)[0] == 0
         assert _rows() == rows
     with _set_keys(settings, NEW_KEY):
         assert _token() == CREDENTIALS["AuthToken"]

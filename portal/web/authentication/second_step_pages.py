@@ -77,7 +77,7 @@ def complete_second_step(pending: PendingSignIn, trusts_device: bool, factor: st
 
 
 def record_wrong_factor(pending: PendingSignIn) -> None:
-    """Whoever tries it has proved the first factor."""
+    """Of a kind that has no throttle. Whoever tries it has proved the first factor."""
     count_failed_sign_in({pending.account.id}, request.remote_addr or "", now_ms())
 
 
@@ -97,7 +97,6 @@ def _ask(
         if form.validate_on_submit():
             if attempt_second_factor(account.id, current_client(), lambda: proves(account, form.code.data), now_ms()):
                 return complete_second_step(pending, form.trusts_device.data, form.factor)
-            record_wrong_factor(pending)
             form.code.errors = [wrong]
     except InvalidInput as error:
         form.with_errors(error)
