@@ -65,7 +65,7 @@ def test_failing_doctor_prints_columns_and_exits_with_1(
     assert max(map(len, lines)) <= 100
     starts = {line.index(word) for line, word in _verdict_lines(lines)}
     assert len(starts) == 1, "the reasons stand in one column"
-    assert lines[-1] == "5 failing, 2 with a warning, 3 not checked, 20 ok"
+    assert lines[-1] == "5 failing, 2 with a warning, 3 not checked, 21 ok"
     assert "\x1b[" not in result.stdout, "no colours where nobody sees them"
 
 
