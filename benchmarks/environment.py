@@ -145,7 +145,7 @@ def serve_app(instance: Path, variables: Mapping[str, str] = MappingProxyType({}
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = {**os.environ, "PORTAL_INSTANCE": str(instance), "PORTAL_PUBLIC_URL": PUBLIC_URL}
-    env |= {**_inactive_limits(), **variables}
+    env |= {"PORTAL_SECOND_FACTOR": "optional", **_inactive_limits(), **variables}
     command = [sys.executable, "-m", "portal", "web", "--port", str(port), "--processes", "1"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
     try:
