@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,8 +13,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def build(folder: Path, umask: int, **variables: str) -> Path:
-    subprocess.run(["git", "clone", "--quiet", "--shared", str(ROOT), str(folder)], umask=umask, check=True)
+def commit_of_the_tree(folder: Path) -> None:
+    """Also of what is not committed yet, and whatever history there is."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target, follow_symlinks=False)
+    author = ("-c", "user.name=Tests", "-c", "user.email=tests@example.org")
+    for command in (["init", "--quiet"], ["add", "--all", "--force"], [*author, "commit", "--quiet", "-m", "tests"]):
+        subprocess.run(["git", "-C", str(folder), *command], check=True)
+
+
+def build(source: Path, folder: Path, umask: int, **variables: str) -> Path:
+    subprocess.run(["git", "clone", "--quiet", "--shared", str(source), str(folder)], umask=umask, check=True)
     (folder / "portal" / "static" / "left-over.js").touch()
     command = [sys.executable, str(folder / "bin" / "wheel.py")]
     subprocess.run(command, env={**os.environ, **variables}, umask=umask, capture_output=True, check=True)
@@ -24,9 +37,10 @@ def build(folder: Path, umask: int, **variables: str) -> Path:
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Of two clones, in different environments."""
-    folder = tmp_path_factory.mktemp("wheels")
+    folder, source = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("source")
+    commit_of_the_tree(source)
     variables = {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7", "LC_ALL": "C"}
-    return build(folder / "one", 0o022), build(folder / "another folder", 0o077, **variables)
+    return build(source, folder / "one", 0o022), build(source, folder / "another folder", 0o077, **variables)
 
 
 def test_the_same_commit_gives_the_same_wheel(wheels: tuple[Path, Path]) -> None:
