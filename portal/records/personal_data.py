@@ -50,26 +50,7 @@ def personal_data(account: Account, now_ms: int) -> dict[str, Any]:
             {"number": phone.number, "label": phone.label, "added_at": format_utc(phone.created_at_ms)}
             for phone in phones_of(account.id)
         ],
-        "trusted_devices": [
-            {"browser": device.browser, "trusted_since": format_utc(device.created_at_ms)}
-            for device in trusted_devices_of(account, now_ms)
-        ],
-        "sessions": [
-            {
-                "device": Device(row.browser, row.system).label,
-                "network_address": row.address,
-                "signed_in_at": format_utc(row.created_at_ms),
-                "last_used_at": format_utc(row.last_seen_at_ms),
-            }
-            for row in valid_sessions(account, now_ms)
-        ],
-        "single_sign_on": [
-            {"issuer": identity.issuer, "subject": identity.subject, "since": format_utc(identity.connected_at_ms)}
-            for identity in identities_of(account.id)
-        ],
-        "passkeys": [
-            {"name": passkey.name, "added_at": format_utc(passkey.created_at_ms)} for passkey in passkeys_of(account.id)
-        ],
+        **_ways_to_sign_in(account, now_ms),
         "topics_without_texts": names_of_topics_off(account.id),
         "consent": list(_consent(account.id)),
         "communications": [_communication(item) for item in _communications(account.id)],
@@ -94,6 +75,31 @@ def zip_file(data: dict[str, Any], page: str) -> bytes:
 def _attributes(account_id: int) -> dict[str, str]:
     values = values_of([account_id]).get(account_id, {})
     return {attribute.label: values[attribute.key] for attribute in all_attributes() if attribute.key in values}
+
+
+def _ways_to_sign_in(account: Account, now_ms: int) -> dict[str, Any]:
+    return {
+        "trusted_devices": [
+            {"browser": device.browser, "trusted_since": format_utc(device.created_at_ms)}
+            for device in trusted_devices_of(account, now_ms)
+        ],
+        "sessions": [
+            {
+                "device": Device(row.browser, row.system).label,
+                "network_address": row.address,
+                "signed_in_at": format_utc(row.created_at_ms),
+                "last_used_at": format_utc(row.last_seen_at_ms),
+            }
+            for row in valid_sessions(account, now_ms)
+        ],
+        "single_sign_on": [
+            {"issuer": identity.issuer, "subject": identity.subject, "since": format_utc(identity.connected_at_ms)}
+            for identity in identities_of(account.id)
+        ],
+        "passkeys": [
+            {"name": passkey.name, "added_at": format_utc(passkey.created_at_ms)} for passkey in passkeys_of(account.id)
+        ],
+    }
 
 
 def _consent(account_id: int) -> Iterator[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """A portal with accounts, and clients that act like browsers: cookies, forms and CSRF tokens."""
 
+import functools
 import json
 import shutil
 from collections.abc import Iterator
@@ -8,8 +9,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask_security import hash_password
 from passlib.context import CryptContext
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from portal import create_app
 from portal.accounts.account_management import NewAccount, create_account
@@ -24,11 +26,13 @@ from portal.core.config import load_settings
 from portal.core.extensions import db, security
 from portal.core.transaction import transaction
 from portal.delivery import maintenance
+from portal.gateways.rules.email_message import OutgoingEmail
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.sends.fan_out import fan_out_send
 from portal.sends.send_creation import create_send
 from portal.sends.tables.saved_audiences import SavedAudience
 from portal.settings import setting_changes
+from portal.web.account import account_emails
 from tests.support import scenario, settings_cache
 from tests.support.databases.remembered_data import remembered
 from tests.support.page_queries import app_transaction
@@ -41,6 +45,7 @@ from tests.support.web_client import (
     AUTH_TOKEN,
     FAST_ARGON2,
     NOW_MS,
+    PASSWORD,
     PUBLIC_URL,
     WebClient,
     signed_in_client,
@@ -222,3 +227,21 @@ def _create_accounts() -> None:
     db.session.commit()
     with transaction():
         record("+12025550101", EventKind.OPT_IN, "import", NOW_MS, NOW_MS, account_id=owner.id, text="paper form")
+
+
+hashed = functools.cache(hash_password)
+"""Once for all: to be slow is what hashing is for."""
+
+
+@pytest.fixture
+def accounts_have_passwords(web_app: Flask) -> None:
+    with web_app.app_context():
+        db.session.execute(update(Account).values(password=hashed(PASSWORD)))
+        db.session.commit()
+
+
+@pytest.fixture
+def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
+    emails: list[OutgoingEmail] = []
+    monkeypatch.setattr(account_emails, "send_mail", lambda _url, _from, mail: emails.append(mail))
+    return emails

@@ -1,11 +1,9 @@
 """The own profile: details, an address that a link confirms, a password that the current one allows."""
 
-import functools
 import re
 
 import pytest
 from flask import Flask
-from flask_security import hash_password
 from sqlalchemy import select, update
 
 from portal.accounts.tables.accounts import Account, find_by_external_id
@@ -13,27 +11,12 @@ from portal.authentication.tables.sign_in_sessions import SignInSession
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.gateways.rules.email_message import OutgoingEmail
-from portal.web.account import account_emails
 from tests.support.page_queries import app_transaction, audit_entries, visible_text
 from tests.support.web_client import PASSWORD, PUBLIC_URL, WebClient
 
 URL, NEW = "/MyAccount/Profile", "olive.new@example.org"
+pytestmark = pytest.mark.usefixtures("accounts_have_passwords")
 NEXT_PASSWORD = "a walnut under the piano"
-hashed = functools.cache(hash_password)
-
-
-@pytest.fixture(autouse=True)
-def accounts_have_passwords(web_app: Flask) -> None:
-    with web_app.app_context():
-        db.session.execute(update(Account).values(password=hashed(PASSWORD)))
-        db.session.commit()
-
-
-@pytest.fixture
-def mailbox(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
-    emails: list[OutgoingEmail] = []
-    monkeypatch.setattr(account_emails, "send_mail", lambda _url, _sender, mail: emails.append(mail))
-    return emails
 
 
 def olive(app: Flask) -> Account:
@@ -75,25 +58,25 @@ def test_wrong_details_are_told_at_their_field_and_kept(web_app: Flask, number_o
 
 
 def test_new_address_counts_once_it_is_confirmed_there(
-    web_app: Flask, number_owner: WebClient, visitor: WebClient, mailbox: list[OutgoingEmail]
+    web_app: Flask, number_owner: WebClient, visitor: WebClient, sent_emails: list[OutgoingEmail]
 ) -> None:
     assert f"We have sent a link to {NEW}." in ask(number_owner)
-    assert [(mail.to, "/Email/" in mail.text) for mail in mailbox] == [(NEW, True), ("owner@example.org", False)]
+    assert [(mail.to, "/Email/" in mail.text) for mail in sent_emails] == [(NEW, True), ("owner@example.org", False)]
     assert olive(web_app).email == "owner@example.org"
-    link = link_in(mailbox[0])
+    link = link_in(sent_emails[0])
     assert NEW in visitor.get(link).text
     assert olive(web_app).email == "owner@example.org"
     visitor.post(link).close()
     assert olive(web_app).email == NEW
-    assert (mailbox[2].to, "no longer to this address" in mailbox[2].text) == ("owner@example.org", True)
+    assert (sent_emails[2].to, "no longer to this address" in sent_emails[2].text) == ("owner@example.org", True)
     assert ("account_changed", "account P-1") in audit_entries(web_app)
 
 
 def test_link_works_once_and_ends_the_sessions_elsewhere(
-    web_app: Flask, number_owner: WebClient, visitor: WebClient, mailbox: list[OutgoingEmail]
+    web_app: Flask, number_owner: WebClient, visitor: WebClient, sent_emails: list[OutgoingEmail]
 ) -> None:
     ask(number_owner)
-    link = link_in(mailbox[0])
+    link = link_in(sent_emails[0])
     assert visitor.post(link).headers["Location"] == "/SignIn"
     assert number_owner.get(URL).status_code == 303
     assert visitor.post(link).headers["Location"] == URL
@@ -101,16 +84,16 @@ def test_link_works_once_and_ends_the_sessions_elsewhere(
 
 
 def test_own_session_goes_on_after_the_change(
-    web_app: Flask, number_owner: WebClient, mailbox: list[OutgoingEmail]
+    web_app: Flask, number_owner: WebClient, sent_emails: list[OutgoingEmail]
 ) -> None:
     ask(number_owner)
-    number_owner.post(link_in(mailbox[0])).close()
+    number_owner.post(link_in(sent_emails[0])).close()
     assert NEW in number_owner.get(URL).text
 
 
 @pytest.mark.parametrize("change", ["email", "password"])
 def test_own_session_that_goes_on_gets_no_longer_and_its_methods_stay(
-    web_app: Flask, number_owner: WebClient, mailbox: list[OutgoingEmail], change: str
+    web_app: Flask, number_owner: WebClient, sent_emails: list[OutgoingEmail], change: str
 ) -> None:
     """Only the current password proves again who it is: a link in an email does not."""
     ask(number_owner)
@@ -119,7 +102,7 @@ def test_own_session_that_goes_on_gets_no_longer_and_its_methods_stay(
         db.session.execute(update(SignInSession).values(methods="passkey", **long_ago))
     restore_session = number_owner.copy_session()
     if change == "email":
-        number_owner.post(link_in(mailbox[0])).close()
+        number_owner.post(link_in(sent_emails[0])).close()
     else:
         fields = {"current": PASSWORD, "password": NEXT_PASSWORD, "password_confirm": NEXT_PASSWORD}
         number_owner.post(f"{URL}/Password", **fields).close()
@@ -132,18 +115,20 @@ def test_own_session_that_goes_on_gets_no_longer_and_its_methods_stay(
     assert number_owner.get(URL).status_code == 303, "the token before is dead"
 
 
-def test_address_of_somebody_else_gets_the_same_answer(number_owner: WebClient, mailbox: list[OutgoingEmail]) -> None:
+def test_address_of_somebody_else_gets_the_same_answer(
+    number_owner: WebClient, sent_emails: list[OutgoingEmail]
+) -> None:
     unused, taken = ask(number_owner, "nobody@example.org"), ask(number_owner, "stranger@example.org")
     assert unused.replace("nobody@", "stranger@") == taken
-    assert [mail.text.replace("nobody", "stranger")[:200] for mail in mailbox[::2]] == [
-        mail.text[:200] for mail in mailbox[2:3] * 2
+    assert [mail.text.replace("nobody", "stranger")[:200] for mail in sent_emails[::2]] == [
+        mail.text[:200] for mail in sent_emails[2:3] * 2
     ]
 
 
-def test_mailbox_cannot_be_flooded(number_owner: WebClient, mailbox: list[OutgoingEmail]) -> None:
+def test_mailbox_cannot_be_flooded(number_owner: WebClient, sent_emails: list[OutgoingEmail]) -> None:
     answers = [ask(number_owner) for _try in range(5)]
     assert "Wait 1 minute, then try again." in answers[-1]
-    assert len([mail for mail in mailbox if mail.to == NEW]) < 5
+    assert len([mail for mail in sent_emails if mail.to == NEW]) < 5
 
 
 @pytest.mark.parametrize(("address", "problem"), [("x", "not an email address"), ("owner@example.org", "already")])
@@ -153,12 +138,12 @@ def test_impossible_address_is_told_at_its_field(number_owner: WebClient, addres
 
 
 def test_password_is_changed_with_the_current_one(
-    web_app: Flask, number_owner: WebClient, visitor: WebClient, mailbox: list[OutgoingEmail]
+    web_app: Flask, number_owner: WebClient, visitor: WebClient, sent_emails: list[OutgoingEmail]
 ) -> None:
     fields = {"current": PASSWORD, "password": NEXT_PASSWORD, "password_confirm": NEXT_PASSWORD}
     number_owner.post(f"{URL}/Password", **fields).close()
     assert "Your password is changed." in visible_text(number_owner.get(URL).text)
-    assert [mail.to for mail in mailbox] == ["owner@example.org"]
+    assert [mail.to for mail in sent_emails] == ["owner@example.org"]
     assert visitor.sign_in("P-1", NEXT_PASSWORD).status_code == 302
     assert ("password_changed", "account P-1") in audit_entries(web_app)
 

@@ -1,11 +1,9 @@
-import functools
 import re
 import time
 
 import pytest
 from flask import Flask
-from flask_security import hash_password
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
@@ -13,27 +11,10 @@ from portal.core.extensions import db
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.settings.setting_changes import set_setting
 from portal.web.account import account_emails
-from tests.support.web_client import PASSWORD, WebClient
+from tests.support.web_client import WebClient
 
+pytestmark = pytest.mark.usefixtures("accounts_have_passwords")
 WRONG = "The email, account number or password is incorrect."
-
-
-hashed = functools.cache(hash_password)
-"""Once for all: to be slow is what hashing is for."""
-
-
-@pytest.fixture(autouse=True)
-def accounts_have_passwords(web_app: Flask) -> None:
-    with web_app.app_context():
-        db.session.execute(update(Account).values(password=hashed(PASSWORD)))
-        db.session.commit()
-
-
-@pytest.fixture
-def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
-    emails: list[OutgoingEmail] = []
-    monkeypatch.setattr(account_emails, "send_mail", lambda _url, _from, mail: emails.append(mail))
-    return emails
 
 
 @pytest.mark.parametrize("name", ["owner@example.org", "OWNER@Example.org", " owner@example.org ", "P-1"])

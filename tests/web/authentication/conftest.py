@@ -1,37 +1,16 @@
-"""Accounts with passwords, and the emails that would be sent."""
+"""Accounts with passwords, and settings that a test changes."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask import Flask
-from flask_security import hash_password
-from sqlalchemy import update
-
-from portal.accounts.tables.accounts import Account
-from portal.core.extensions import db
-from portal.gateways.rules.email_message import OutgoingEmail
-from portal.web.account import account_emails
-from tests.support.web_client import PASSWORD
-
-hashed = functools.cache(hash_password)
-"""Once for all: to be slow is what hashing is for."""
 
 
 @pytest.fixture(autouse=True)
-def accounts_have_passwords(web_app: Flask) -> None:
-    with web_app.app_context():
-        db.session.execute(update(Account).values(password=hashed(PASSWORD)))
-        db.session.commit()
-
-
-@pytest.fixture
-def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
-    emails: list[OutgoingEmail] = []
-    monkeypatch.setattr(account_emails, "send_mail", lambda _url, _from, mail: emails.append(mail))
-    return emails
+def everybody_has_a_password(accounts_have_passwords: None) -> None:
+    """In every test of this folder."""
 
 
 @pytest.fixture
