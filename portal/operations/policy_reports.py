@@ -1,9 +1,7 @@
 """Count what browsers report about the content security policy, which anybody can send and nobody must believe."""
 
-import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
-from threading import Lock
 
 import structlog
 from flask import current_app
@@ -12,6 +10,7 @@ from portal.core.transaction import transaction
 from portal.operations.rules.checks import CheckResult
 from portal.operations.rules.policy_violations import PolicyViolation, check_violations
 from portal.operations.tables import policy_violation_counts
+from portal.operations.write_limit import WriteLimit
 
 _DAY_MS = 86_400_000
 _SHOWN_DAYS, _KEPT_DAYS = 7, 30
@@ -20,26 +19,10 @@ _MAX_WRITES, _WINDOW_SECONDS = 20, 10.0
 _log = structlog.get_logger(__name__)
 
 
-class _ReportLimit:
-    """How many reports this process still writes. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._written: deque[float] = deque(maxlen=_MAX_WRITES)
-
-    def may_write(self) -> bool:
-        """If so, it counts towards the limit."""
-        now = time.monotonic()
-        with self._lock:
-            if len(self._written) == self._written.maxlen and now - self._written[0] < _WINDOW_SECONDS:
-                return False
-            self._written.append(now)
-            return True
-
-
 def may_record_report() -> bool:
     """False while reports come too fast: those are dropped unread."""
-    limit: _ReportLimit = current_app.extensions.setdefault(_EXTENSION_KEY, _ReportLimit())
+    new = WriteLimit(_MAX_WRITES, _WINDOW_SECONDS)
+    limit: WriteLimit = current_app.extensions.setdefault(_EXTENSION_KEY, new)
     return limit.may_write()
 
 

@@ -6,7 +6,7 @@ something of ours alarm anybody, and the alarm ends with the next accepted call 
 """
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from threading import Lock
 
@@ -22,6 +22,7 @@ from portal.messages.tables.communications import Attempt
 from portal.operations.rules import rejection_reasons
 from portal.operations.rules.rejection_reasons import RejectedCalls, RejectionCause, WebhookRejection
 from portal.operations.tables import rejected_webhooks
+from portal.operations.write_limit import WriteLimit
 from portal.settings import app_settings
 from portal.settings.tables.setting_values import stored_settings
 
@@ -36,17 +37,12 @@ class _RejectionCounter:
     def __init__(self) -> None:
         self._lock = Lock()
         self._counts: Counter[tuple[str, WebhookRejection]] = Counter()
-        self._written: deque[float] = deque(maxlen=_MAX_WRITES)
+        self._limit = WriteLimit(_MAX_WRITES, _WINDOW_SECONDS)
         self._logged: dict[tuple[str, RejectionCause, bool], float] = {}
 
     def may_examine(self) -> bool:
         """Whether one more call may be examined and written; if so, it counts towards the limit."""
-        now = time.monotonic()
-        with self._lock:
-            if len(self._written) == self._written.maxlen and now - self._written[0] < _WINDOW_SECONDS:
-                return False
-            self._written.append(now)
-            return True
+        return self._limit.may_write()
 
     def add(self, webhook: str, rejection: WebhookRejection) -> None:
         with self._lock:
