@@ -21,6 +21,8 @@ SECRETS = {
     "password": "canary4-horse-battery-5b7d",
     "PORTAL_SECRET_KEY": "canary5-secret-key-5b7d-0123456789abcdef",
     "PORTAL_ENCRYPTION_KEY": "Y2FuYXJ5Ni1lbmNyeXB0aW9uLWtleS01YjdkLTAxMjM=",
+    "PORTAL_METRICS_TOKEN": "canary7-metrics-token-5b7d-0123456789abcdef",
+    "PORTAL_OIDC_CLIENT_SECRET": "canary8-client-secret-5b7d",
 }
 ACCOUNTS = f"""external_id,name,email,account_type,role,phone,sms_opted_in_at,sms_consent_source
 P-1,Jordan,jordan@example.org,Practitioner,user,{NUMBER},2026-01-02,form
@@ -46,7 +48,9 @@ def running_canary_portal(instance: Path, commands: CommandRunner) -> Iterator[C
         "PORTAL_MAINTENANCE_INTERVAL": "1",
         "PORTAL_LOG_FORMAT": "json",
         "PORTAL_SMTP_URL": f"smtp://portal:{SECRETS['mail password']}@127.0.0.1:{port + 2}",
-        **{name: SECRETS[name] for name in ("PORTAL_SECRET_KEY", "PORTAL_ENCRYPTION_KEY")},
+        "PORTAL_OIDC_ISSUER": "http://127.0.0.1:9",
+        "PORTAL_OIDC_CLIENT_ID": "portal",
+        **{name: secret for name, secret in SECRETS.items() if name.startswith("PORTAL_")},
         "PORTAL_TWILIO_API_URL": f"http://127.0.0.1:{port + 1}",
         "PORTAL_LOCAL_URL": f"http://127.0.0.1:{port}",
     }
@@ -67,7 +71,7 @@ def test_running_portal_writes_no_secret(tmp_path: Path, command_runner: Command
         _send_with_the_right_and_the_wrong_token(portal, tmp_path)
         for command in COMMANDS:
             search.search_for_everything(command, portal.run(*command.split()))
-        for path in ("/metrics", "/healthz", "/nowhere", "/SignIn"):
+        for path in ("/metrics", "/healthz", "/nowhere", "/SignIn", "/SignIn/SingleSignOn"):
             search.search_for_everything(path, _fetch(f"http://127.0.0.1:{portal.port}{path}"))
     lines = portal.log.read_text().splitlines()
     assert any("worker sms" in line or '"level"' in line for line in lines)
